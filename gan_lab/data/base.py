@@ -10,9 +10,12 @@ samples.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from gan_lab.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,15 @@ class Source(ABC):
     Attributes:
         shape: Shape of one sample: (d,) for points, (channels, height, width) for images.
         device: Where the samples are; every generator that is passed in must be on it.
-        n_held_out: How many held-out samples exist; None where a distribution is sampled afresh.
+        n_train: How many training samples exist; None where a distribution is sampled afresh.
+        n_held_out: How many held-out samples exist; None likewise.
         log_density: x [N, *shape] -> exact log density [N] in nats, or None where none is known.
         modes: The modes of the data, or None where none are known.
     """
 
     shape: tuple[int, ...]
     device: torch.device
+    n_train: int | None = None
     n_held_out: int | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
@@ -84,3 +89,154 @@ class Data(ABC):
         Raises:
             ConfigError: The files are missing, damaged or do not fit the description.
         """
+
+
+class Distribution(Data):
+    """A distribution that is sampled afresh: nothing to read, nothing to run out of.
+
+    Attributes:
+        singular: True where no density exists; `log_density` is then never called.
+    """
+
+    singular: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """n samples on the generator's device, shape [n, *shape], float32."""
+
+    def log_density(self, x: Tensor) -> Tensor:
+        """Exact log density in nats: x [N, *shape] -> [N], in the dtype and on the device of x."""
+        raise NotImplementedError(f"{type(self).__name__} has no density")
+
+    def modes(self, device: torch.device) -> Modes | None:
+        """The known modes, or None."""
+        return None
+
+    def open(self, device: torch.device) -> "DistributionSource":
+        """The samples on a device; allocates next to nothing."""
+        return DistributionSource(self, device)
+
+
+class DistributionSource(Source):
+    """Fresh samples of a distribution: a ticket is the sample itself.
+
+    Attributes:
+        distribution: What is sampled.
+    """
+
+    def __init__(self, distribution: Distribution, device: torch.device) -> None:
+        self.distribution = distribution
+        self.shape = distribution.shape
+        self.device = device
+        self.log_density = None if distribution.singular else distribution.log_density
+        self.modes = distribution.modes(device)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """n fresh samples, shape [n, *shape]."""
+        return self.distribution.sample(n, generator)
+
+    def gather(self, tickets: Tensor) -> Tensor:
+        """The tickets themselves."""
+        return tickets
+
+    def real(self, n: int, generator: torch.Generator) -> Tensor:
+        """n fresh samples."""
+        return self.distribution.sample(n, generator)
+
+    def held_out(self, n: int, generator: torch.Generator) -> Tensor:
+        """n fresh samples."""
+        return self.distribution.sample(n, generator)
+
+
+class TensorSource(Source):
+    """A finite set in two tensors on the device: a ticket is an index of the training tensor.
+
+    A set of images may stay uint8 (a quarter of the memory); it becomes float32 in [-1, 1] when it
+    is gathered, 0 to -1 and 255 to 1 exactly.
+
+    Attributes:
+        n_train: How many training samples exist.
+        train_labels: Class of each training sample [n_train], int64, or None where unknown.
+        held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
+    """
+
+    n_held_out: int
+
+    def __init__(
+        self,
+        train: Tensor,
+        held_out: Tensor,
+        device: torch.device,
+        *,
+        train_labels: Tensor | None = None,
+        held_out_labels: Tensor | None = None,
+    ) -> None:
+        """Puts both tensors on the device.
+
+        Args:
+            train: [n_train, *shape], float32 or uint8.
+            held_out: [n_held_out, *shape], the same dtype.
+            device: Where they go.
+            train_labels: [n_train], int64.
+            held_out_labels: [n_held_out], int64.
+
+        Raises:
+            ValueError: Another dtype, or two tensors of different sample shape or dtype.
+        """
+        if train.dtype not in (torch.float32, torch.uint8):
+            raise ValueError(f"a set is kept as float32 or uint8, got {train.dtype}")
+        if train.shape[1:] != held_out.shape[1:] or train.dtype != held_out.dtype:
+            raise ValueError(
+                f"training and held-out samples differ: {tuple(train.shape[1:])} {train.dtype} "
+                f"against {tuple(held_out.shape[1:])} {held_out.dtype}"
+            )
+        self.shape = tuple(train.shape[1:])
+        self.device = device
+        self.n_train = len(train)
+        self.n_held_out = len(held_out)
+        self._train = train.to(device)
+        self._held_out = held_out.to(device)
+        self.train_labels = None if train_labels is None else train_labels.to(device)
+        self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """n indices, uniform with replacement: shape [n], int64."""
+        return torch.randint(self.n_train, (n,), generator=generator, device=self.device)
+
+    def gather(self, tickets: Tensor) -> Tensor:
+        """Samples for indices of any shape: [*lead] -> [*lead, *shape], float32."""
+        return to_float(self._train[tickets])
+
+    def gather_held_out(self, tickets: Tensor) -> Tensor:
+        """The same for indices of held-out samples."""
+        return to_float(self._held_out[tickets])
+
+    def real(self, n: int, generator: torch.Generator) -> Tensor:
+        """n different training samples."""
+        return self._choose(self._train, n, generator, "training")
+
+    def held_out(self, n: int, generator: torch.Generator) -> Tensor:
+        """n different held-out samples."""
+        return self._choose(self._held_out, n, generator, "held-out")
+
+    def _choose(self, rows: Tensor, n: int, generator: torch.Generator, which: str) -> Tensor:
+        if n > len(rows):
+            raise ConfigError(
+                f"{n} {which} samples are asked for, but the data set has {len(rows)}; ask for "
+                "fewer (hints.n_estimate), or hold out more or fewer of them"
+            )
+        order = torch.randperm(len(rows), generator=generator, device=self.device)
+        return to_float(rows[order[:n]])
+
+
+def to_float(samples: Tensor) -> Tensor:
+    """Float32 samples as they are; uint8 images to [-1, 1] (0 to -1 and 255 to 1 exactly)."""
+    if samples.dtype == torch.uint8:
+        # A division, not a product with 1 / 127.5: only 255 / 127.5 is exactly 2.
+        return samples.to(torch.float32).div_(127.5).sub_(1.0)
+    return samples

@@ -1,0 +1,216 @@
+"""Checkpoints that are either exactly what was saved or refused.
+
+A file holds {"format", "sha256", "content"}: torch.save itself notices no flipped bit in a tensor,
+so the digest of the content travels with it. Files are read with weights_only: a checkpoint from a
+stranger cannot run code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan_lab.errors import ConfigError
+from gan_lab.run_dir import atomic_write
+
+FORMAT = 1
+
+
+class CheckpointDamaged(ConfigError):
+    """The file is not what was saved. `reason` says what is wrong with it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"checkpoint {path} is damaged: {reason}. Remove it to continue from an older one."
+        )
+        self.path, self.reason = path, reason
+
+
+class CheckpointNotSaved(OSError):
+    """A checkpoint could not be written; the files that were there before are untouched."""
+
+
+class Loaded(NamedTuple):
+    """A checkpoint that was read, and the newer ones that had to be passed over for it."""
+
+    path: Path
+    content: dict[str, Any]
+    skipped: list[tuple[Path, str]]  # (path, reason), newest first
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Writes a checkpoint atomically: a kill or a full disk leaves the old file as it was.
+
+    Args:
+        path: The file, by convention `checkpoint_path(directory, step)`.
+        content: Nested dict, list and tuple of Tensor, str, int, float, bool and None. Tensors of
+            any device are copied to the CPU, and a view is saved without the storage behind it.
+    Raises:
+        TypeError: Something else is in it (a numpy scalar, a Path); the message says where.
+        CheckpointNotSaved: An OSError, most often a full disk; its errno is kept.
+    """
+    content = _to_cpu(content)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "sha256": digest(content), "content": content}, buffer)
+    try:
+        atomic_write(path, buffer.getbuffer())
+    except OSError as error:
+        raise CheckpointNotSaved(
+            error.errno,
+            f"checkpoint {path} could not be written: {error.strerror or error}. Older checkpoints "
+            "are untouched. Free some space or mend the permissions, then resume",
+        ) from error
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads what `save` was given, tensors on the CPU.
+
+    Raises:
+        CheckpointDamaged: The file is empty, cut off, altered, of another format, or holds code.
+        ConfigError: There is no such file, or it may not be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"checkpoint {path} cannot be read: {error.strerror}.") from error
+    if not data:
+        raise CheckpointDamaged(path, "it is empty")
+    try:
+        record = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own message advises to allow the code
+        reason = "it is no checkpoint, or holds code, which is never run"
+        raise CheckpointDamaged(path, reason) from error
+    except Exception as error:  # by fuzzing: at least ten types, from EOFError to AssertionError
+        reason = f"it is cut off or altered ({type(error).__name__} while reading)"
+        raise CheckpointDamaged(path, reason) from error
+    if not isinstance(record, dict) or not {"format", "sha256", "content"} <= record.keys():
+        raise CheckpointDamaged(path, "it was not written by gan_lab")
+    if record["format"] != FORMAT:
+        reason = f"its format is {record['format']!r} and this gan_lab reads {FORMAT}"
+        raise CheckpointDamaged(path, reason)
+    try:
+        intact = digest(record["content"]) == record["sha256"]
+    except Exception:  # altered into something that `save` would have refused
+        intact = False
+    if not intact:
+        raise CheckpointDamaged(path, "its content does not match its sha256")
+    return record["content"]
+
+
+def checkpoint_path(directory: Path, step: int) -> Path:
+    """The file of one step: step_00000500.pt."""
+    return directory / f"step_{step:08d}.pt"
+
+
+def available(directory: Path) -> dict[int, Path]:
+    """The checkpoints by step, oldest first, damaged ones included; other files are ignored."""
+    found = {
+        int(match[1]): path
+        for path in directory.glob("step_*.pt")
+        if (match := re.fullmatch(r"step_(\d+)\.pt", path.name))
+    }
+    return dict(sorted(found.items()))
+
+
+def load_latest(directory: Path, step: int | None = None) -> Loaded:
+    """Reads the newest checkpoint that is whole, or the one of `step`.
+
+    Args:
+        directory: A run's checkpoints directory.
+        step: Only this one; no other is taken in its place.
+    Raises:
+        ConfigError: There is none, none is whole, or none is of this step.
+        CheckpointDamaged: The one of `step` is damaged.
+    """
+    paths = available(directory)
+    if step is not None:
+        if step not in paths:
+            steps = ", ".join(map(str, paths)) or "none"
+            raise ConfigError(
+                f"{directory} has no checkpoint of step {step}. Choose one of its steps: {steps}."
+            )
+        return Loaded(paths[step], load(paths[step]), [])
+    skipped: list[tuple[Path, str]] = []
+    for path in reversed(paths.values()):
+        try:
+            return Loaded(path, load(path), skipped)
+        except CheckpointDamaged as damage:
+            skipped.append((path, damage.reason))
+    if not skipped:
+        raise ConfigError(f"{directory} has no checkpoint. Start the run again with train.")
+    reasons = "; ".join(f"{path.name}: {reason}" for path, reason in skipped)
+    raise ConfigError(
+        f"{directory} has no checkpoint that is whole ({reasons}). Restore one from a backup, or "
+        "start the run again with train."
+    )
+
+
+def rotate(directory: Path, keep: int) -> None:
+    """Removes all but the newest `keep` checkpoints, and what killed saves have left behind.
+
+    Call it after a save and under the run's lock: another process's save in flight looks like a
+    leftover. Raises ValueError when keep < 1 (the run could never be resumed).
+    """
+    if keep < 1:
+        raise ValueError(f"keep must be at least 1, got {keep}")
+    for path in [*list(available(directory).values())[:-keep], *directory.glob(".*.pt.*.tmp")]:
+        path.unlink(missing_ok=True)
+
+
+def digest(content: Any) -> str:
+    """sha256 of types, keys, dtypes, shapes and values; the order of a dict's keys is no matter.
+
+    Equal digests mean equal states, so two runs can be compared without comparing files.
+
+    Raises:
+        TypeError: Something is neither a tensor nor a plain container or scalar.
+    """
+    hasher = hashlib.sha256()
+
+    def add(node: Any, where: str) -> None:
+        # Every node says its type and its size first: no two contents feed the same bytes.
+        if isinstance(node, Tensor):
+            hasher.update(f"{node.dtype} {tuple(node.shape)};".encode())
+            flat = node.detach().cpu().contiguous().flatten()
+            hasher.update(flat.view(torch.uint8).numpy().data)
+        elif isinstance(node, dict):
+            hasher.update(f"dict {len(node)};".encode())
+            for key in sorted(node, key=lambda key: (type(key).__name__, repr(key))):
+                add(key, f"{where}, a key")
+                add(node[key], f"{where}[{key!r}]")
+        elif isinstance(node, list | tuple):
+            hasher.update(f"{'list' if isinstance(node, list) else 'tuple'} {len(node)};".encode())
+            for index, item in enumerate(node):
+                add(item, f"{where}[{index}]")
+        elif type(node) is str:
+            text = node.encode(errors="surrogatepass")
+            hasher.update(f"str {len(text)};".encode() + text)
+        elif type(node) in (int, float, bool, type(None)):  # not isinstance: np.float64 is a float
+            hasher.update(f"{type(node).__name__} {node!r};".encode())
+        else:
+            raise TypeError(
+                f"{where} is a {type(node).__name__}; a checkpoint holds tensors, dict, list, "
+                "tuple, str, int, float, bool and None. Convert it."
+            )
+
+    add(content, "content")
+    return hasher.hexdigest()
+
+
+def _to_cpu(node: Any) -> Any:
+    """The same nest with plain containers and tensors that own exactly their storage."""
+    if isinstance(node, Tensor):
+        return node.detach().to("cpu", copy=True).contiguous()
+    if isinstance(node, dict):
+        return {key: _to_cpu(item) for key, item in node.items()}
+    if isinstance(node, list | tuple):
+        items = [_to_cpu(item) for item in node]
+        return items if isinstance(node, list) else tuple(items)
+    return node

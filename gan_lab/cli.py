@@ -1,0 +1,75 @@
+"""The shell: argv in, exit code out. torch is imported only when a command needs it.
+
+Exit codes: 0 done; 1 failed in the run; 2 the user's input, one line and nothing written; 130 and
+143 interrupted by Ctrl-C or SIGTERM after saving.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from gan_lab.errors import ConfigError
+
+_COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("trains one game and writes a run directory", "train data=ring loss=minimax"),
+    "resume": ("continues a run as if it had not stopped, or extends it", "resume DIR"),
+    "sample": ("writes images or arrays from a checkpoint", "sample DIR n=100"),
+}
+
+_HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
+
+  python -m gan_lab COMMAND [DIR ...] [key=value ...]
+
+{commands}
+
+  python -m gan_lab train --help        lists every choice and key
+  python -m gan_lab train --cfg job     shows the configuration that would run
+  python -m gan_lab train -m seed=0,1,2 sweeps
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one command and returns the exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        width = max(len(example) for _, example in _COMMANDS.values())
+        rows = [f"  {example:<{width}}  {what}" for what, example in _COMMANDS.values()]
+        print(_HELP.format(commands="\n".join(rows)), end="")
+        return 0
+    if arguments[0] == "--version":
+        from gan_lab import __version__
+
+        print(__version__)
+        return 0
+    try:
+        return _command(arguments[0])(list(arguments[1:]))
+    except ConfigError as error:
+        return _refused(error)
+    except KeyboardInterrupt:  # before or after the training, which has its own handler
+        return 130
+    except BrokenPipeError:  # `... | head` closed the pipe: not our failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def entry() -> None:
+    """The console script `gan_lab`."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _command(name: str) -> Callable[[list[str]], int]:
+    if name not in _COMMANDS:
+        close = difflib.get_close_matches(name, _COMMANDS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_COMMANDS)}"
+        raise ConfigError(f"unknown command '{name}'; {hint}")
+    # The import is the price of a command, so that --help stays free of torch and Hydra.
+    from gan_lab import commands
+
+    command: Callable[[list[str]], int] = getattr(commands, name)
+    return command
+
+
+def _refused(error: ConfigError) -> int:
+    message = " ".join(str(error).split())
+    print(f"{type(error).__name__}: {message}", file=sys.stderr)
+    return 2

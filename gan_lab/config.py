@@ -1,0 +1,261 @@
+"""From typed keys to a checked setup: compose, resolve, and build with the constructors as schema."""
+
+import difflib
+import importlib
+import inspect
+import itertools
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_lab.data.base import Data
+from gan_lab.errors import ConfigError
+from gan_lab.estimators.ruler import RulerSettings
+from gan_lab.execution import Execution, resolve_device
+from gan_lab.journal import flat
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.networks.base import NetworkPair
+from gan_lab.optim import Optimizer
+from gan_lab.regularizers.base import Regularizer
+from gan_lab.setup import Setup, TrainerSettings
+
+_NODES: dict[str, type] = {
+    "data": Data,
+    "network": NetworkPair,
+    "loss": AdversarialLoss,
+    "optim": Optimizer,
+    "trainer": TrainerSettings,
+    "estimator": RulerSettings,
+    "execution": Execution,
+}
+_OTHER_KEYS = ("regularizer", "hints", "seed", "n_seeds", "device")
+_MOST_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
+
+
+def config_dir() -> Path:
+    """Where the YAML files are: inside an installed wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parent / "conf"
+
+
+def composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration that Hydra makes of a primary config and overrides, without Hydra's node.
+
+    Raises:
+        ConfigError: Hydra refuses, in one line and with a suggestion where a key is misspelt.
+    """
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
+            cfg = compose(name, list(overrides), return_hydra_config=True)
+            HydraConfig.instance().set_config(cfg)
+            OmegaConf.set_struct(cfg, False)
+            cfg.pop("hydra")
+            return cfg
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explained(name, overrides, error)) from error
+
+
+def combinations(overrides: Sequence[str]) -> list[list[str]]:
+    """The jobs of a sweep, each as plain overrides; at most 64, since checking them takes time.
+
+    Raises:
+        ConfigError: An override cannot be parsed.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(_one_line(error)) from error
+    choices = [
+        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
+        if o.is_sweep_override() and o.is_discrete_sweep()
+        else [_plain(o)]
+        for o in parsed
+    ]
+    return [list(job) for job in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS)]
+
+
+def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
+    """Builds and checks every part that a configuration names; reads no data, allocates nothing.
+
+    Raises:
+        ConfigError: The first thing that is wrong, by its key.
+    """
+    try:
+        config = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_unset(error)) from error
+    assert isinstance(config, dict)
+    plain = {str(key): value for key, value in config.items()}
+    known = [*_NODES, *_OTHER_KEYS]
+    for key in plain:
+        if key not in known:
+            raise ConfigError(f"unknown key '{key}'{suggestion(key, known)}")
+    built = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
+    regularizers = plain.get("regularizer") or {}
+    if not isinstance(regularizers, dict):
+        raise ConfigError(f"regularizer={regularizers!r} is no list of names; say regularizer=[r1]")
+    resolve_device(str(plain["device"]))
+    return Setup(
+        **built,
+        regularizers={
+            name: construct(node, f"regularizer.{name}", Regularizer)
+            for name, node in regularizers.items()
+        },
+        device=str(plain["device"]),
+        seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
+        config=plain,
+    )
+
+
+def construct(node: Any, path: str, base: type) -> Any:
+    """An instance of the class that a node's `_target_` names, with its other keys as arguments.
+
+    Raises:
+        ConfigError: No such class, not a kind of `base`, an unknown or missing key, a value of the
+            wrong type, or one that the constructor refuses.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise ConfigError(f"{path} needs a _target_ that names a {base.__name__}, got {node!r}")
+    cls = _class(node["_target_"], path, base)
+    parameters = inspect.signature(cls).parameters
+    hints = typing.get_type_hints(cls) if is_dataclass(cls) else {}
+    arguments = {}
+    for key, value in node.items():
+        if key == "_target_":
+            continue
+        if key not in parameters:
+            raise ConfigError(
+                f"unknown key '{path}.{key}'{suggestion(key, list(parameters), path)}"
+            )
+        arguments[key] = _typed(value, hints.get(key, Any), f"{path}.{key}")
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is inspect.Parameter.empty and name not in arguments
+    ]
+    if missing:
+        raise ConfigError(f"{path}.{missing[0]} is not set; say {path}.{missing[0]}=...")
+    try:
+        return cls(**arguments)
+    except (ValueError, TypeError) as error:
+        # The class says `Adam.lr=-1 ...`; the user typed `optim.lr=-1`.
+        raise ConfigError(str(error).replace(f"{cls.__name__}.", f"{path}.")) from error
+
+
+def _class(target: str, path: str, base: type) -> type:
+    module_name, _, class_name = target.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
+    if not (inspect.isclass(cls) and base in cls.__mro__):
+        raise ConfigError(f"{path}._target_={target!r} is not a {base.__name__}")
+    return cls
+
+
+def _typed(value: Any, annotation: Any, path: str) -> Any:
+    """The value as its annotation wants it: lists become tuples, whole floats stay floats."""
+    value = tuple(value) if isinstance(value, list) else value
+    options = (
+        typing.get_args(annotation)
+        if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
+        else (annotation,)
+    )
+    kinds = [typing.get_origin(option) or option for option in options]
+    if any(kind not in (int, float, bool, str, type(None), tuple) for kind in kinds):
+        return value  # the constructor checks what is not simple
+    if isinstance(value, bool):
+        fits = bool in kinds
+    elif isinstance(value, int):
+        fits = int in kinds or float in kinds
+    else:
+        fits = type(value) in kinds
+    if fits and (not isinstance(value, float) or math.isfinite(value)):
+        return value
+    names = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
+    problem = "is not finite" if fits else f"is a {type(value).__name__}, not a {names}"
+    raise ConfigError(f"{path}={_shown(value)} {problem}")
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else repr(value)
+
+
+def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
+    for name, value, least in (("seed", seed, 0), ("n_seeds", n_seeds, 1)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name}={_shown(value)} is not a whole number >= {least}")
+    return tuple(range(seed, seed + n_seeds))
+
+
+def flat_keys(cfg: DictConfig) -> dict[str, Any]:
+    """Nested keys as one level of dotted ones."""
+    plain = OmegaConf.to_container(cfg)
+    assert isinstance(plain, dict)
+    return flat({str(key): value for key, value in plain.items()})
+
+
+def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
+    """How a refusal of an unknown key ends: the nearest known key, or all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    prefix = f"{path}." if path else ""
+    if close:
+        return f"; did you mean '{prefix}{close[0]}'?"
+    return f"; known are {', '.join(prefix + name for name in sorted(known))}"
+
+
+def _unset(error: Exception) -> str:
+    match = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
+    return f"{match[1]} is not set; say {match[1]}=..." if match else _one_line(error)
+
+
+def _one_line(error: BaseException) -> str:
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+    text = str(error) if cause is None else f"{error}: {str(cause).splitlines()[0]}"
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
+    if match := re.search(r"Could not override '([^']+)'", str(error)):
+        key = match[1]
+        rest = [o for o in overrides if o.split("=")[0].lstrip("+~") != key]
+        known = _keys(composed(name, rest))
+        parent, _, last = key.rpartition(".")
+        siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
+        if last in siblings:
+            return _one_line(error)
+        if siblings:
+            return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
+        return f"unknown key '{key}'{suggestion(key, known)}"
+    return _unset(error)
+
+
+def _keys(cfg: Any, prefix: str = "") -> list[str]:
+    found = []
+    for key in cfg:
+        found.append(f"{prefix}{key}")
+        if OmegaConf.is_dict(cfg) and not OmegaConf.is_missing(cfg, key):
+            node = cfg._get_node(key)
+            if isinstance(node, DictConfig):
+                found += _keys(node, f"{prefix}{key}.")
+    return found
+
+
+def _plain(override: Override) -> str:
+    return override.input_line or f"{override.get_key_element()}={override.value()}"

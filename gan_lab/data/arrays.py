@@ -1,0 +1,199 @@
+"""One's own numbers: .npy, .npz or .csv, points [N, d] or images [N, C, H, W]."""
+
+import csv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gan_lab.data.base import Data, TensorSource
+from gan_lab.data.checks import check_one_of, check_share, check_whole, one_line, refuse, split
+from gan_lab.errors import ConfigError
+
+MIN_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Array(Data):
+    """A numeric array from a file; a random share of its rows is held out.
+
+    Rank 1 [N] becomes points [N, 1], rank 2 [N, d] is points, rank 4 [N, C, H, W] is images:
+    uint8, or floating point in [-1, 1].
+
+    Attributes:
+        path: A .npy, .npz or .csv file (comma separated, with or without one header line).
+        held_out_share: Share of the rows that is held out, a fixed random choice.
+        key: Name of the array in a .npz of several.
+        standardize: Shift and scale every coordinate of points to mean 0 and std 1 over the
+            training rows; held-out rows are moved by the same numbers.
+        split_seed: Seed of the split alone.
+    """
+
+    path: str
+    held_out_share: float = 0.1
+    key: str | None = None
+    standardize: bool = False
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_share("held_out_share", self.held_out_share)
+        check_one_of("standardize", self.standardize, (False, True))
+        check_whole("split_seed", self.split_seed, 0, at_least=0)
+
+    def open(self, device: torch.device) -> TensorSource:
+        """Reads, checks and splits the array.
+
+        Raises:
+            ConfigError: The file is missing, unreadable or of another kind; or the array is not
+                numeric, not finite, of the wrong rank or range, or too short.
+        """
+        path = Path(self.path).expanduser()
+        if not path.is_file():
+            raise refuse("path", "an existing file", self.path, "/path/to/points.npy")
+        array = checked(read_array(path, self.key), path)
+        what = f"array {path}"
+        train, held_out = split(
+            len(array), round(self.held_out_share * len(array)), self.split_seed, what
+        )
+        rows = torch.from_numpy(array)
+        train_rows, held_out_rows = rows[train], rows[held_out]
+        if self.standardize:
+            if rows.ndim != 2:
+                raise refuse("standardize", "false for images", self.standardize, "false")
+            mean, std = train_rows.double().mean(0), train_rows.double().std(0)
+            if (std == 0).any():
+                raise ConfigError(
+                    f"{what}: column {int((std == 0).nonzero()[0])} is constant, which "
+                    "data.standardize=true cannot scale; drop the column or the key"
+                )
+            train_rows = ((train_rows - mean) / std).float()
+            held_out_rows = ((held_out_rows - mean) / std).float()
+        return TensorSource(train_rows, held_out_rows, device)
+
+
+def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
+    """The array in a file; nothing is unpickled.
+
+    Raises:
+        ConfigError: Unknown suffix, damaged file, pickled objects, or a key that does not fit.
+    """
+    readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
+    if path.suffix.lower() not in readers:
+        raise refuse("path", "a .npy, .npz or .csv file", str(path), "/path/to/points.npy")
+    if key is not None and path.suffix.lower() != ".npz":
+        raise refuse("key", f"null for a {path.suffix} file (only .npz has keys)", key, "null")
+    try:
+        return readers[path.suffix.lower()](path, key)
+    except ConfigError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+        advice = "write it again with numpy.save, as numbers"
+        if "pickle" in str(error):
+            raise ConfigError(
+                f"array {path} holds Python objects or is no numpy file; they are never loaded: "
+                + advice
+            ) from error
+        raise ConfigError(f"array {path} cannot be read ({one_line(error)}); {advice}") from error
+
+
+def _read_npy(path: Path, key: str | None) -> NDArray[np.generic]:
+    array = np.load(path, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ConfigError(f"array {path} is an archive of arrays; name it .npz")
+    return array
+
+
+def _read_npz(path: Path, key: str | None) -> NDArray[np.generic]:
+    with np.load(path, allow_pickle=False) as archive:
+        if isinstance(archive, np.ndarray):
+            raise ConfigError(f"array {path} is one array and no archive; name it .npy")
+        names = list(archive.files)
+        if key is None and len(names) == 1:
+            key = names[0]
+        if key not in names:
+            must_be = f"one of the arrays in {path} ({', '.join(names) or 'there are none'})"
+            raise refuse("key", must_be, key, names[0] if names else "null")
+        return archive[key]
+
+
+def _read_csv(path: Path, key: str | None) -> NDArray[np.generic]:
+    rows: list[list[float]] = []
+    first: int | None = None
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        for cells in reader:
+            line = reader.line_num
+            if not cells:
+                continue
+            numbers = [_number(cell) for cell in cells]
+            if first is None:
+                first = len(cells)
+                # A header has no number in it; a first row with one wrong cell is an error.
+                if all(number is None for number in numbers):
+                    continue
+            if len(cells) != first:
+                raise ConfigError(
+                    f"array {path}, line {line}: {len(cells)} cells, but the first line has "
+                    f"{first}; give every line as many cells"
+                )
+            row = [number for number in numbers if number is not None]
+            if len(row) != len(cells):
+                column = numbers.index(None)
+                raise ConfigError(
+                    f"array {path}, line {line}: cell {column + 1} is {cells[column]!r}, not a "
+                    "number; correct or drop the line"
+                )
+            rows.append(row)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), first or 0)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """The array as points [N, d] float32, images [N, C, H, W] float32 in [-1, 1], or uint8 images.
+
+    Raises:
+        ConfigError: It is none of these; the error says why.
+    """
+    what = f"array {path}"
+    shape = array.shape
+    if array.dtype.kind not in "fiub":
+        raise ConfigError(f"{what} holds {array.dtype}, not real numbers; convert it to float32")
+    if array.ndim not in (1, 2, 4):
+        hint = "; add an axis of one channel: array[:, None]" if array.ndim == 3 else ""
+        raise ConfigError(
+            f"{what} has shape {shape}; points are [N] or [N, d], images [N, C, H, W]{hint}"
+        )
+    if len(array) < MIN_ROWS or 0 in shape:
+        raise ConfigError(f"{what} has shape {shape}; at least {MIN_ROWS} rows are needed")
+    if array.ndim == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3):
+        raise ConfigError(
+            f"{what} has shape {shape}, which looks like [N, H, W, C]; put the channels second: "
+            "array.transpose(0, 3, 1, 2)"
+        )
+    if array.ndim == 4 and array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    # An overflow to infinity is looked for next; numpy need not warn of it too.
+    with np.errstate(over="ignore"):
+        numbers = np.ascontiguousarray(array, dtype=np.float32)
+    bad = np.argwhere(~np.isfinite(numbers))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        raise ConfigError(
+            f"{what} is {array[index]} at index {index} ({len(bad)} such entries), which float32 "
+            "cannot hold as a finite number; drop those rows or rescale"
+        )
+    if array.ndim == 4 and np.abs(numbers).max() > 1:
+        raise ConfigError(
+            f"{what} is images from {numbers.min():g} to {numbers.max():g}; scale them to [-1, 1], "
+            "or save them as uint8 (0 to 255)"
+        )
+    return numbers.reshape(len(numbers), 1) if array.ndim == 1 else numbers

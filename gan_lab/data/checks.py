@@ -1,0 +1,107 @@
+"""Checks of constructor arguments: each error says what was wrong, what was got and what to do."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from gan_lab.errors import ConfigError
+
+
+def refuse(key: str, must_be: str, value: object, example: object) -> ConfigError:
+    """The error of one argument: "data.std must be ..., got ...; set e.g. data.std=..."."""
+    return ConfigError(
+        f"data.{key} must be {must_be}, got {value!r}; set e.g. data.{key}={example}"
+    )
+
+
+def check_number(key: str, value: object, example: float, above: float = -math.inf) -> None:
+    """Refuses what is not a finite number above a bound.
+
+    Raises:
+        ConfigError: Wrong type, not finite, or not above the bound.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= above:  # type: ignore[arg-type,operator]
+        bound = "" if above == -math.inf else f" above {above:g}"
+        raise refuse(key, f"a finite number{bound}", value, example)
+
+
+def check_whole(key: str, value: object, example: int, at_least: int) -> None:
+    """Refuses what is not a whole number of at least a bound.
+
+    Raises:
+        ConfigError: Wrong type or too small.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise refuse(key, f"a whole number of at least {at_least}", value, example)
+
+
+def check_share(key: str, value: object, example: float = 0.1) -> None:
+    """Refuses what is not a number strictly between 0 and 1.
+
+    Raises:
+        ConfigError: Wrong type or out of range.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < 1:  # type: ignore[operator]
+        raise refuse(key, "a number between 0 and 1, both excluded", value, example)
+
+
+def check_one_of(key: str, value: object, options: Sequence[object]) -> None:
+    """Refuses what is not one of a few options (type included: 1 is not True).
+
+    Raises:
+        ConfigError: Not among the options.
+    """
+    if not any(type(value) is type(option) and value == option for option in options):
+        raise refuse(key, "one of " + ", ".join(map(str, options)), value, options[0])
+
+
+def check_numbers(key: str, values: object, example: str) -> tuple[float, ...]:
+    """A list of finite numbers as a tuple of floats.
+
+    Raises:
+        ConfigError: Not a list, empty, or an entry that is no finite number.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise refuse(key, "a list of numbers", values, example)
+    items = tuple(values)
+    good = all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in items
+    )
+    if not items or not good:
+        raise refuse(key, "a list of one or more finite numbers", list(items), example)
+    return tuple(float(v) for v in items)
+
+
+def split(n: int, n_held_out: int, seed: int, what: str) -> tuple[Tensor, Tensor]:
+    """A fixed random split, the same for every training seed.
+
+    Args:
+        n: How many samples there are.
+        n_held_out: How many of them are held out.
+        seed: Seed of the split alone.
+        what: The data set, for the error.
+
+    Returns:
+        Indices of the training samples [n - n_held_out] and of the held-out ones [n_held_out].
+
+    Raises:
+        ConfigError: One of the two parts would be empty.
+    """
+    if not 0 < n_held_out < n:
+        raise ConfigError(
+            f"{what} has {n} samples, of which {n_held_out} would be held out; at least 1 must be "
+            "held out and at least 1 remain to train on: change data.n_held_out or "
+            "data.held_out_share, or give more samples"
+        )
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return order[n_held_out:], order[:n_held_out]
+
+
+def one_line(error: BaseException) -> str:
+    """The error's type and the first line of its message, for a message of one line."""
+    text = str(error).strip()
+    return type(error).__name__ + (f": {text.splitlines()[0]}" if text else "")

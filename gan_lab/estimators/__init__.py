@@ -1,0 +1,1 @@
+"""The ruler: estimators that see samples and never a loss, so that every run is measured alike."""

@@ -1,0 +1,28 @@
+"""Distances among samples and to the training data: what shows collapse and copying."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist, pdist
+from torch import Tensor
+
+from gan_lab.estimators.transport import as_points
+
+
+def mean_pairwise_distance(samples: Tensor) -> float:
+    """Mean Euclidean distance over all pairs of samples [n, *shape], in data units.
+
+    A collapsed generator has less of it than the data.
+    """
+    return float(pdist(as_points(samples)).mean())
+
+
+def mean_nearest_distance(samples: Tensor, training: Tensor) -> float:
+    """Mean distance from each sample [n, *shape] to its nearest training sample [m, *shape].
+
+    A generator that copies has less of it than held-out data have.
+    """
+    points, train = as_points(samples), as_points(training, "training")
+    if points.shape[1] <= 16:  # a tree beats all pairs in few dimensions only
+        return float(cKDTree(train).query(points)[0].mean())
+    nearest = [cdist(chunk, train).min(axis=1) for chunk in np.array_split(points, 8)]
+    return float(np.concatenate(nearest).mean())

@@ -1,0 +1,186 @@
+"""The game: a pure function from leaves, samples and noise to the two players' losses.
+
+Nothing here mutates, allocates parameters or draws randomness. The modules are templates on the
+meta device; the numbers come in as dictionaries of leaves. Every method is written for one seed and
+may be vmapped over leaves stacked as [S, ...].
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.networks.base import batch_coupling
+from gan_lab.regularizers.base import Regularizer, Tensors, input_gradient, norms
+
+
+@dataclass(frozen=True)
+class Score:
+    """A discriminator with its leaves filled in: samples [N, *shape] -> logits [N].
+
+    Attributes:
+        transformed: Whether it is called inside vmap or torch.func, where `input_gradient` has to
+            differentiate with torch.func too.
+    """
+
+    module: nn.Module
+    leaves: Tensors
+    transformed: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Logits [N] of samples [N, *shape]."""
+        return functional_call(self.module, self.leaves, (x,))
+
+
+@dataclass(frozen=True)
+class Game:
+    """Two network templates, a loss and the regularizers of the discriminator.
+
+    Attributes:
+        generator: Template, z [N, latent_dim] -> samples [N, *shape].
+        discriminator: Template, samples -> logits [N].
+        loss: What both players minimise.
+        regularizers: What holds the discriminator, applied in this order.
+        transformed: See `Score`; set for stacked seeds.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    loss: AdversarialLoss
+    regularizers: Sequence[Regularizer] = ()
+    transformed: bool = False
+
+    @cached_property
+    def independent(self) -> bool:
+        """Whether the discriminator scores each sample by itself, so batches may be joined."""
+        return batch_coupling(self.discriminator) is None
+
+    @cached_property
+    def generator_independent(self) -> bool:
+        """Whether the generator maps each z by itself, so batches may be joined."""
+        return batch_coupling(self.generator) is None
+
+    @cached_property
+    def _sampler(self) -> nn.Module:
+        return copy.deepcopy(self.generator).eval()
+
+    def score(self, d: Tensors, d_buffers: Tensors) -> Score:
+        """The discriminator that the regularizers leave, as a function of samples."""
+        for regularizer in self.regularizers:
+            d = regularizer.reparametrize(d, d_buffers)
+        return Score(self.discriminator, {**d, **d_buffers}, self.transformed)
+
+    def fakes(self, g: Tensors, g_buffers: Tensors, z: Tensor) -> Tensor:
+        """Samples for the discriminator to learn from: [N, latent_dim] -> [N, *shape].
+
+        The generator's running statistics stay as they are: a network's buffers move only in its
+        own player's step.
+        """
+        return functional_call(self.generator, {**g, **_cloned(g_buffers)}, (z,))
+
+    def samples(self, g: Tensors, g_buffers: Tensors, z: Tensor) -> Tensor:
+        """Samples to show and to measure: batch norm uses its running statistics."""
+        return functional_call(self._sampler, {**g, **g_buffers}, (z,))
+
+    def discriminator_loss(
+        self,
+        d: Tensors,
+        d_buffers: Tensors,
+        real: Tensor,
+        fake: Tensor,
+        mix: Tensor,
+        noise: Tensors,
+    ) -> tuple[Tensor, Tensors, Tensors]:
+        """What the discriminator minimises on one batch.
+
+        Args:
+            d: Parameters of the discriminator.
+            d_buffers: Its buffers; not mutated.
+            real: Real samples, [N, *shape].
+            fake: Generated samples, [N, *shape], without a graph.
+            mix: Interpolation weights in [0, 1], [N].
+            noise: What the regularizers asked for, each [N, *shape].
+
+        Returns:
+            The mean loss plus penalties (scalar), the values to log (scalars), the new buffers.
+        """
+        buffers = _cloned(d_buffers)
+        score = self.score(d, buffers)
+        real, fake = self._shown(real, fake, noise)
+        real_logits, fake_logits = self._logits(score, real, fake)
+        loss = self.loss.discriminator(real_logits, fake_logits).mean()
+        penalty = loss.new_zeros(())
+        for regularizer in self.regularizers:
+            penalty = penalty + regularizer.penalty(score, real, fake, mix, noise).mean()
+        estimate = self.loss.estimate(real_logits.detach(), fake_logits.detach())
+        values = {
+            "loss/discriminator": loss.detach(),
+            "loss/penalty": penalty.detach(),
+            **{f"discriminator_estimate/{name}": value for name, value in estimate.items()},
+        }
+        return loss + penalty, values, buffers
+
+    def generator_loss(
+        self,
+        g: Tensors,
+        g_buffers: Tensors,
+        d: Tensors,
+        d_buffers: Tensors,
+        real: Tensor,
+        z: Tensor,
+        noise: Tensors,
+    ) -> tuple[Tensor, Tensors, Tensors]:
+        """What the generator minimises on one batch.
+
+        Returns:
+            The mean loss (scalar), the values to log (scalars), the generator's new buffers.
+        """
+        buffers = _cloned(g_buffers)
+        score = self.score(d, _cloned(d_buffers))
+        fake = functional_call(self.generator, {**g, **buffers}, (z,))
+        real, fake = self._shown(real, fake, noise)
+        if self.loss.compares_real:
+            real_logits, fake_logits = self._logits(score, real, fake)
+        else:
+            fake_logits = score(fake)
+            real_logits = torch.zeros_like(fake_logits)
+        loss = self.loss.generator(real_logits, fake_logits).mean()
+        return loss, {"loss/generator": loss.detach()}, buffers
+
+    def slopes(
+        self, d: Tensors, d_buffers: Tensors, real: Tensor, fake: Tensor, mix: Tensor
+    ) -> Tensors:
+        """The slope the discriminator has: its input gradient's norm on real, fake and between.
+
+        Returns:
+            Mean and maximum, scalars, in logits per data unit.
+        """
+        weights = mix.reshape(-1, *[1] * (real.ndim - 1))
+        points = torch.cat([real, fake, weights * real + (1 - weights) * fake])
+        slope = norms(input_gradient(self.score(d, d_buffers), points)).detach()
+        return {
+            "discriminator_estimate/slope_mean": slope.mean(),
+            "discriminator_estimate/slope_max": slope.amax(),
+        }
+
+    def _shown(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:
+        for regularizer in self.regularizers:
+            real, fake = regularizer.inputs(real, fake, noise)
+        return real, fake
+
+    def _logits(self, score: Score, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        if not self.independent:
+            return score(real), score(fake)
+        # One forward for both: the same numbers for less overhead, but only where no layer mixes
+        # the samples of a batch.
+        real_logits, fake_logits = score(torch.cat([real, fake])).split(len(real))
+        return real_logits, fake_logits
+
+
+def _cloned(buffers: Tensors) -> Tensors:
+    return {name: buffer.clone() for name, buffer in buffers.items()}

@@ -1,0 +1,157 @@
+"""What is written down while a run trains: for each seed one row a boundary, and pictures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_lab.estimators.base import Estimate
+from gan_lab.recording import Recorder
+from gan_lab.reports import figures
+from gan_lab.run_dir import RunDir
+from gan_lab.setup import Run, Setup
+from gan_lab.streams import stream
+
+# The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
+_TABLE = (
+    "divergence/wasserstein",
+    "divergence/wasserstein_floor",
+    "samples/pairwise_distance",
+    "time/train_seconds",
+)
+
+
+class Journal:
+    """Collects a row for each seed, writes it, and draws what the generators make.
+
+    Args:
+        setup: What was chosen.
+        run: The same, opened.
+        directories: Where each seed writes.
+        resumed_at: Step of the checkpoint a run continues from; None for a new run.
+
+    Attributes:
+        estimates: The newest estimates of each seed, by tag.
+    """
+
+    def __init__(
+        self, setup: Setup, run: Run, directories: Sequence[RunDir], resumed_at: int | None
+    ) -> None:
+        self.setup, self.run, self.directories = setup, run, directories
+        self.estimates: list[dict[str, Estimate]] = [{} for _ in run.seeds]
+        self.recorders = [
+            Recorder(directory, seed, resume_step=resumed_at)
+            for directory, seed in zip(directories, run.seeds, strict=True)
+        ]
+        self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
+        self._preview = [
+            self._normal(index, "preview", setup.trainer.n_preview)
+            for index in range(len(run.seeds))
+        ]
+
+    def begin(self) -> None:
+        """Writes what does not change: the configuration, the loss card, the HParams row."""
+        card = vars(self.setup.loss.card)
+        told = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
+        for recorder, directory in zip(self.recorders, self.directories, strict=True):
+            recorder.text("config", f"```yaml\n{directory.config.read_text()}```")
+            recorder.text("loss_card", told)
+            recorder.hparams(flat(self.setup.config), _TABLE)
+
+    def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
+        """Adds what the optimisers saw since the last row, and what the discriminators are now."""
+        for index, row in enumerate(self._rows):
+            row.update({tag: float(mean.reshape(-1)[index]) for tag, mean in means.items()})
+            row.update(self._slopes(index))
+            weights, _ = self.run.discriminator_leaves(index)
+            for regularizer in self.setup.regularizers.values():
+                row.update({t: float(v) for t, v in regularizer.measure(weights).items()})
+            row.update(rates)
+
+    def measure(self, final: bool) -> None:
+        """Adds the ruler's estimates."""
+        step = self.run.state.step
+        for index, row in enumerate(self._rows):
+            estimates = self.run.rulers[index].measure(
+                lambda z, index=index: self.run.samples(index, z),  # type: ignore[misc]
+                step,
+                final,
+            )
+            self.estimates[index] = estimates
+            for tag, estimate in estimates.items():
+                row.update(estimate.scalars(tag))
+
+    def write(self) -> dict[str, float]:
+        """Writes the rows and starts new ones; returns the first seed's."""
+        for recorder, row in zip(self.recorders, self._rows, strict=True):
+            if row:
+                recorder.scalars(self.run.state.step, row)
+        first = self._rows[0]
+        self._rows = [{} for _ in self.run.seeds]
+        return first
+
+    def draw(self) -> None:
+        """Draws samples from noise that stays fixed; points come with data and discriminator."""
+        step = self.run.state.step
+        for index, (recorder, directory) in enumerate(
+            zip(self.recorders, self.directories, strict=True)
+        ):
+            if len(self.run.source.shape) == 3:
+                picture = figures.image_grid(self.run.samples(index, self._preview[index]))
+            else:
+                picture = self._points(index)
+            figures.save_png(picture, directory.samples / f"step_{step:08d}.png")
+            recorder.image("samples", step, picture)
+
+    def flush(self) -> None:
+        """Waits for the disk; before each checkpoint, so that it never knows a later step."""
+        for recorder in self.recorders:
+            recorder.flush()
+
+    def end(self, succeeded: bool) -> None:
+        """Closes the HParams row."""
+        for recorder in self.recorders:
+            recorder.session_end("success" if succeeded else "failure")
+
+    def close(self) -> None:
+        """Closes all files."""
+        for recorder in self.recorders:
+            recorder.close()
+
+    def _points(self, index: int) -> np.ndarray:
+        source, step = self.run.source, self.run.state.step
+        real = source.held_out(
+            min(512, source.n_held_out or 512),
+            stream(self.run.seeds[index], "picture", source.device),
+        )
+        fake = self.run.samples(index, self._normal(index, "picture z", 512))
+        score = self.run.game.score(*self.run.discriminator_leaves(index))
+        title = f"{type(self.setup.loss).__name__}, step {step}"
+        return figures.points_picture(real, fake, score, title)
+
+    def _slopes(self, index: int) -> dict[str, float]:
+        if not self.run.game.independent:
+            return {}  # with batch norm "the slope at a sample" depends on the batch
+        source, n = self.run.source, self.setup.trainer.batch_size
+        generator = stream(self.run.seeds[index], f"slope {self.run.state.step}", source.device)
+        real = source.gather(source.draw(n, generator))
+        fake = self.run.fakes(index, self._normal(index, f"slope z {self.run.state.step}", n))
+        mix = torch.rand(n, generator=generator, device=source.device)
+        slopes = self.run.game.slopes(*self.run.discriminator_leaves(index), real, fake, mix)
+        return {tag: float(value) for tag, value in slopes.items()}
+
+    def _normal(self, index: int, purpose: str, n: int) -> Tensor:
+        device = self.run.source.device
+        generator = stream(self.run.seeds[index], purpose, device)
+        return torch.randn(n, self.setup.network.latent_dim, generator=generator, device=device)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested configuration as one level of dotted keys."""
+    leaves: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        leaves.update(flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value})
+    return leaves

@@ -1,0 +1,64 @@
+"""The Kantorovich-Rubinstein dual of Arjovsky et al. 2017."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gan_lab.losses.base import AdversarialLoss, LossCard, check_paired
+
+
+@dataclass(frozen=True)
+class Wasserstein(AdversarialLoss):
+    """The critic maximises E f(x) - E f(G(z)); a regularizer has to hold its slope."""
+
+    card: ClassVar[LossCard] = LossCard(
+        title="Wasserstein",
+        discriminator="f(G(z)) - f(x)",
+        generator="-f(G(z))",
+        divergence="K W1(p_data, p_g), K the critic's largest slope",
+        equilibrium=(0.0, 0.0),
+        unit="data units x slope",
+        reading="Its negative is the critic's estimate of W1: large and negative = far apart, "
+        "towards 0 = close. The generator's own value has a free additive constant: do not read it.",
+        reference="Arjovsky et al. 2017, arXiv:1701.07875, eq. 2 and algorithm 1",
+    )
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """The critic's loss per pair, f(G(z)) - f(x).
+
+        Minus its mean is a lower bound of W1 for a 1-Lipschitz f, and unbounded without a
+        constraint on f's slope.
+
+        Args:
+            real_logits: Critic on real samples, shape [N].
+            fake_logits: Critic on generated samples, shape [N].
+
+        Returns:
+            Loss per pair, shape [N], in data units times the critic's slope.
+
+        Raises:
+            ValueError: The shapes differ.
+
+        Reference: Arjovsky et al. 2017, arXiv:1701.07875, eq. 2.
+        """
+        check_paired(real_logits, fake_logits)
+        return fake_logits - real_logits
+
+    def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """The generator's loss per sample, -f(G(z)): [N], [N] -> [N].
+
+        Raises:
+            ValueError: The shapes differ.
+
+        Reference: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, line 10.
+        """
+        check_paired(real_logits, fake_logits)
+        return -fake_logits
+
+    def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+        """The critic's difference E f(x) - E f(G(z)), in data units times its slope.
+
+        Not W1: the slope is not exactly 1, and the batch is the one it was trained on.
+        """
+        return {"wasserstein": -self.discriminator(real_logits, fake_logits).mean()}

@@ -1,0 +1,1 @@
+"""Generators and discriminators, always as a pair, so that their shapes agree by construction."""

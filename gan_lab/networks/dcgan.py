@@ -1,0 +1,87 @@
+"""The convolutional pair of Radford et al. 2016 for square images of 8 to 128 pixels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gan_lab.networks import init
+from gan_lab.networks.base import NetworkPair, check_choice, check_count
+
+NORMS: dict[str, Callable[[int], nn.Module] | None] = {
+    "none": None,
+    "batch": nn.BatchNorm2d,
+    "layer": lambda channels: nn.GroupNorm(1, channels),  # layer norm over channels and pixels
+    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
+}
+
+
+def _doublings(shape: tuple[int, ...]) -> int:
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in (8, 16, 32, 64, 128):
+        raise ValueError(
+            f"DCGAN needs square images of 8, 16, 32, 64 or 128 pixels, got samples of shape "
+            f"{shape}; set data.size where the data has it, or take network=mlp"
+        )
+    return (shape[1] // 4).bit_length() - 1
+
+
+@dataclass(frozen=True)
+class Dcgan(NetworkPair):
+    """Strided convolutions from 4x4 up and from the image down to 4x4.
+
+    Attributes:
+        latent_dim: Dimensions of z.
+        width: Channels next to the image; they double at each halving of the resolution.
+        generator_norm: none, batch, layer or instance, after each layer but the last.
+        discriminator_norm: The same, after each layer but the first and the last; batch excludes
+            gradient penalties.
+
+    Reference: Radford et al. 2016, arXiv:1511.06434.
+    """
+
+    latent_dim: int
+    width: int = 64
+    generator_norm: str = "batch"
+    discriminator_norm: str = "layer"
+
+    def __post_init__(self) -> None:
+        check_count(self, "latent_dim")
+        check_count(self, "width")
+        check_choice(self, "generator_norm", list(NORMS))
+        check_choice(self, "discriminator_norm", list(NORMS))
+
+    def generator(self, shape: tuple[int, ...]) -> nn.Module:
+        """z [N, latent_dim] -> images [N, channels, size, size] in [-1, 1]."""
+        channels = self.width * 2 ** (_doublings(shape) - 1)
+        layers: list[nn.Module] = [
+            nn.Unflatten(1, (self.latent_dim, 1, 1)),
+            *self._up(self.latent_dim, channels, stride=1, padding=0),
+        ]
+        while channels > self.width:
+            layers += self._up(channels, channels // 2, stride=2, padding=1)
+            channels //= 2
+        last = nn.ConvTranspose2d(channels, shape[0], 4, stride=2, padding=1)
+        return nn.Sequential(*layers, last, nn.Tanh())
+
+    def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Images [N, channels, size, size] -> logits [N]."""
+        make_norm = NORMS[self.discriminator_norm]
+        channels = self.width
+        layers: list[nn.Module] = [nn.Conv2d(shape[0], channels, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for _ in range(_doublings(shape) - 1):
+            layers.append(nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1))
+            channels *= 2
+            if make_norm is not None:
+                layers.append(make_norm(channels))
+            layers.append(nn.LeakyReLU(0.2))
+        return nn.Sequential(*layers, nn.Conv2d(channels, 1, 4), nn.Flatten(0))
+
+    def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
+        """N(0, 0.02), norm scales N(1, 0.02)."""
+        init.normal_(module, generator)
+
+    def _up(self, n_in: int, n_out: int, stride: int, padding: int) -> list[nn.Module]:
+        make_norm = NORMS[self.generator_norm]
+        norm = [make_norm(n_out)] if make_norm is not None else []
+        return [nn.ConvTranspose2d(n_in, n_out, 4, stride, padding), *norm, nn.ReLU()]

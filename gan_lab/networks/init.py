@@ -1,0 +1,32 @@
+"""Initial weights from an explicit generator, so that one seed means one start for every loss."""
+
+import torch
+from torch import nn
+
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
+
+
+@torch.no_grad()
+def uniform_fan_in_(module: nn.Module, generator: torch.Generator) -> None:
+    """Weights and biases of linear layers uniform on +-1/sqrt(fan_in): torch's own default."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            bound = layer.in_features**-0.5
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, _NORMS):
+            layer.reset_parameters()
+
+
+@torch.no_grad()
+def normal_(module: nn.Module, generator: torch.Generator, std: float = 0.02) -> None:
+    """Weights N(0, std), norm scales N(1, std), biases 0: Radford et al. 2016, arXiv:1511.06434."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            layer.weight.normal_(0.0, std, generator=generator)
+            if layer.bias is not None:
+                layer.bias.zero_()
+        elif isinstance(layer, _NORMS):
+            layer.reset_parameters()
+            if layer.weight is not None:
+                layer.weight.normal_(1.0, std, generator=generator)

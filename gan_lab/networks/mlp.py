@@ -1,0 +1,79 @@
+"""Multilayer perceptrons for points and for flattened images."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.networks import init
+from gan_lab.networks.base import ACTIVATIONS, NetworkPair, check_choice, check_count
+
+NORMS: dict[str, Callable[[int], nn.Module] | None] = {
+    "none": None,
+    "batch": nn.BatchNorm1d,
+    "layer": nn.LayerNorm,
+}
+
+
+class _Reshape(nn.Module):
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), *self.shape)
+
+
+@dataclass(frozen=True)
+class Mlp(NetworkPair):
+    """Two perceptrons of the same width and depth.
+
+    Attributes:
+        latent_dim: Dimensions of z.
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        activation: Of each hidden layer: relu, leaky_relu, elu, silu, softplus, tanh.
+        generator_norm: none, batch or layer, before each activation of the generator.
+        discriminator_norm: The same for the discriminator; batch excludes gradient penalties.
+    """
+
+    latent_dim: int
+    width: int
+    depth: int = 3
+    activation: str = "relu"
+    generator_norm: str = "none"
+    discriminator_norm: str = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("latent_dim", "width", "depth"):
+            check_count(self, name)
+        check_choice(self, "activation", list(ACTIVATIONS))
+        check_choice(self, "generator_norm", list(NORMS))
+        check_choice(self, "discriminator_norm", list(NORMS))
+
+    def generator(self, shape: tuple[int, ...]) -> nn.Module:
+        """z [N, latent_dim] -> samples [N, *shape]."""
+        body = self._body(self.latent_dim, math.prod(shape), self.generator_norm)
+        return nn.Sequential(*body, *([nn.Tanh()] if len(shape) == 3 else []), _Reshape(shape))
+
+    def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
+        """Samples [N, *shape] -> logits [N]."""
+        body = self._body(math.prod(shape), 1, self.discriminator_norm)
+        return nn.Sequential(nn.Flatten(), *body, _Reshape(()))
+
+    def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
+        """Uniform on +-1/sqrt(fan_in)."""
+        init.uniform_fan_in_(module, generator)
+
+    def _body(self, n_in: int, n_out: int, norm: str) -> list[nn.Module]:
+        layers: list[nn.Module] = []
+        make_norm = NORMS[norm]
+        for _ in range(self.depth):
+            layers.append(nn.Linear(n_in, self.width))
+            if make_norm is not None:
+                layers.append(make_norm(self.width))
+            layers.append(ACTIVATIONS[self.activation]())
+            n_in = self.width
+        return [*layers, nn.Linear(n_in, n_out)]

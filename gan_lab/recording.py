@@ -1,0 +1,305 @@
+"""What a run says while it trains: metrics.jsonl, events.jsonl and TensorBoard.
+
+The same numbers under the same tags in both places: the files are for programs, TensorBoard is for
+eyes. A disk that fills up costs records, never the training: `Recorder.lost` counts them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.util.tensor_util import make_tensor_proto
+from torch import Tensor
+
+from gan_lab.errors import ConfigError
+from gan_lab.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
+
+_WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+class Recorder:
+    """Writes the records of one seed into one run directory.
+
+    A record is with the kernel when a call returns (it survives kill -9) and on the disk after
+    `flush`. Once constructed, no OSError leaves this class.
+
+    Args:
+        run: The directory of this seed.
+        seed: Written into every line.
+        tensorboard: Also write TensorBoard's log.
+        resume_step: Step of the checkpoint the run continues from. Later records are dropped, here
+            and in TensorBoard: the run will write them again.
+    Attributes:
+        lost: Writes that failed, for the run's status.
+    Raises:
+        ConfigError: A new run (no resume_step) meets the metrics of an earlier one.
+        OSError: The files cannot be opened; before training is the time to say so.
+    """
+
+    def __init__(
+        self, run: RunDir, seed: int, *, tensorboard: bool = True, resume_step: int | None = None
+    ) -> None:
+        if resume_step is not None:
+            _cut_back(run.metrics, resume_step)
+            _cut_back(run.events, resume_step)
+        elif run.metrics.exists() and run.metrics.stat().st_size:
+            raise ConfigError(
+                f"{run.metrics} holds the metrics of an earlier run. Continue that run with "
+                "resume, or choose another directory with hydra.run.dir=..."
+            )
+        self.lost = 0
+        self._seed = seed
+        self._metrics, self._events = AppendFile(run.metrics), AppendFile(run.events)
+        self._board = _TensorBoard(run.tensorboard, resume_step) if tensorboard else None
+        self._files = [self._metrics, self._events]
+        self._files += [self._board.series] if self._board else []
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes one line and one TensorBoard summary (float32 there, full precision here)."""
+        numbers = {tag: float(value) for tag, value in values.items()}
+        line = to_json({"step": step, "seed": self._seed, **numbers})
+        self._try(lambda: self._metrics.write(line))
+        self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in numbers.items()))
+
+    def event(self, step: int, kind: str, **fields: Any) -> None:
+        """Writes one line to events.jsonl and one text: what happened at this step, and when."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        line = to_json({"step": step, "seed": self._seed, "kind": kind, "time": now, **fields})
+        self._try(lambda: self._events.write(line))
+        said = ", ".join(f"{name}: {plain(value)}" for name, value in fields.items())
+        self.text(f"events/{kind}", said or kind, step)
+
+    def text(self, tag: str, text: str, step: int = 0) -> None:
+        """Shows a text (Markdown) in TensorBoard."""
+        plugin = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+        tensor = make_tensor_proto([text.encode()])
+        self._show(step, Summary.Value(tag=tag, metadata=plugin, tensor=tensor))
+
+    def image(self, tag: str, step: int, array: np.ndarray) -> None:
+        """Shows an image in TensorBoard: uint8, shape [H, W, 3]. Raises ValueError otherwise."""
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+            raise ValueError(f"an image is uint8 [H, W, 3], got {array.dtype} {array.shape}")
+        if self._board:
+            from PIL import Image  # only here, and most runs on toy data show no image
+
+            png = io.BytesIO()
+            Image.fromarray(array).save(png, format="png")
+            size = {"height": array.shape[0], "width": array.shape[1], "colorspace": 3}
+            image = Summary.Image(**size, encoded_image_string=png.getvalue())
+            self._show(step, Summary.Value(tag=tag, image=image))
+
+    def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
+        """Makes the run a row of TensorBoard's HParams table, with status RUNNING.
+
+        Args:
+            config: Flat. A bool, a number or a string a key; anything else is shown as text.
+            metrics: Tags of the scalars that become columns.
+        """
+        if self._board:
+            self._board.describe_session(config, metrics)
+            self.session_end("running")
+
+    def session_end(self, status: Literal["running", "success", "failure"]) -> None:
+        """Sets the row's status; a TensorBoard that is open shows it after its next start."""
+        if board := self._board:
+            self._try(lambda: board.write_session(status))
+
+    def flush(self) -> None:
+        """Waits for the disk. Called before each checkpoint, which then knows no lost record."""
+        for file in self._files:
+            self._try(file.sync)
+
+    def close(self) -> None:
+        """Flushes and closes; a second call does nothing."""
+        self.flush()
+        while self._files:
+            self._try(self._files.pop().close)
+
+    def _show(self, step: int, *values: Any) -> None:
+        if board := self._board:
+            self._try(lambda: board.series.write(_record(step, summary=Summary(value=values))))
+
+    def _try(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            if not self.lost:
+                path = self._metrics.path.parent
+                print(f"warning: records of {path} are lost ({error})", file=sys.stderr)
+            self.lost += 1
+
+
+class _TensorBoard:
+    """TensorBoard's log without TensorFlow and without a writer thread that a full disk kills.
+
+    TensorBoard reads the files of a directory in the order of their names: the HParams row first,
+    then the series, one file for each time the run was started.
+    """
+
+    def __init__(self, directory: Path, resume_step: int | None) -> None:
+        starts = len(list(directory.glob("*.series")))
+        self.series = AppendFile(directory / f"events.out.tfevents.{starts + 1:010d}.series")
+        self.series.write(_record(file_version="brain.Event:2"))
+        # A START makes TensorBoard drop this step and later ones, except a run's first START, which
+        # drops nothing: a new run says one too, or its first resume would double steps.
+        first = 0 if resume_step is None else resume_step + 1
+        self.series.write(_record(first, session_log=SessionLog(status=SessionLog.START)))
+        self._session_path = directory / f"events.out.tfevents.{0:010d}.hparams"
+        self._session: list[Any] = []
+
+    def describe_session(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
+        start, infos = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time()), []
+        for name, value in config.items():
+            value = plain(value)  # TensorBoard turns rows into JSON, which has no infinity
+            if isinstance(value, bool):
+                start.hparams[name].bool_value, kind = value, "BOOL"
+            elif isinstance(value, int | float):
+                start.hparams[name].number_value, kind = value, "FLOAT64"
+            else:
+                start.hparams[name].string_value, kind = str(value), "STRING"
+            infos.append(api_pb2.HParamInfo(name=name, type=f"DATA_TYPE_{kind}"))
+        columns = [api_pb2.MetricInfo(name={"tag": tag}) for tag in metrics]
+        experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
+        self._session = [
+            _hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment),
+            _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
+        ]
+
+    def write_session(self, status: str) -> None:
+        # TensorBoard believes the first status it reads of a run, so a later one must replace the
+        # file: a run that failed, was resumed and succeeded has succeeded.
+        end = plugin_data_pb2.SessionEndInfo(
+            status=f"STATUS_{status.upper()}", end_time_secs=time.time()
+        )
+        tag = metadata.SESSION_END_INFO_TAG
+        summary = Summary(value=[*self._session, _hparams_value(tag, session_end_info=end)])
+        version = _record(file_version="brain.Event:2")
+        atomic_write(self._session_path, version + _record(summary=summary))
+
+
+def _hparams_value(tag: str, **data: Any) -> Any:
+    plugin = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**data))
+    return Summary.Value(tag=tag, metadata=plugin, tensor=metadata.NULL_TENSOR)
+
+
+def _record(step: int = 0, **what: Any) -> bytes:
+    buffer = io.BytesIO()
+    event = Event(wall_time=time.time(), step=step, **what)
+    RecordWriter(buffer).write(event.SerializeToString())
+    return buffer.getvalue()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Reads a metrics.jsonl or events.jsonl; "inf", "-inf" and "nan" become floats again.
+
+    A last line that a kill has torn is left out.
+
+    Raises:
+        ConfigError: There is no such file, or a line before the last is not a JSON object.
+    """
+    try:
+        records: list[Any] = [record for _, record in _records(path)]
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    if records and records[-1] is None:
+        records.pop()
+    if None in records:
+        number = records.index(None) + 1
+        raise ConfigError(f"{path}, record {number} is no JSON object. Remove the line.")
+    return records
+
+
+def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    """Each line and the object it holds, None when it holds none."""
+    for line in filter(None, path.read_bytes().split(b"\n")):
+        try:
+            record = json.loads(line, object_hook=_numbers)
+        except ValueError:  # torn, or the zeros that a power cut leaves
+            record = None
+        yield line, record if isinstance(record, dict) else None
+
+
+def _numbers(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: _WORDS.get(v, v) if isinstance(v, str) else v for k, v in record.items()}
+
+
+def _cut_back(path: Path, step: int) -> None:
+    """Keeps the records up to a step, byte for byte; torn lines go."""
+    if path.exists():
+        kept = [line for line, record in _records(path) if record and record["step"] <= step]
+        atomic_write(path, b"".join(line + b"\n" for line in kept))
+
+
+class Accumulator:
+    """Means over a log interval, kept on the device: one copy to the CPU an interval.
+
+    A value is a scalar per seed, shape [S] (or [] for one seed). A tag that ends in "_max" keeps
+    the maximum, any other the mean. Sums are float64: ten thousand float32 steps lose nothing.
+    `add_` counts its calls on the CPU, so it belongs after the replay of a CUDA graph, not inside.
+    """
+
+    def __init__(self) -> None:
+        # By set of tags, since discriminator and generator may report at different rates:
+        # (totals, shape [tags, S]; number of additions).
+        self._groups: dict[tuple[str, ...], tuple[Tensor, int]] = {}
+
+    def add_(self, values: Mapping[str, Tensor]) -> None:
+        """Adds one value per tag without waiting for the device: a few launches for any tags."""
+        if not values:
+            return
+        # Maxima last, so that either kind is one slice.
+        tags = tuple(sorted(values, key=lambda tag: (_is_maximum(tag), tag)))
+        new = torch.stack([values[tag].detach() for tag in tags]).to(torch.float64)
+        if tags not in self._groups:
+            self._groups[tags] = (new, 1)
+            return
+        old, count = self._groups[tags]
+        n_sums = sum(not _is_maximum(tag) for tag in tags)
+        total = old.to(new.device)  # a state that was loaded comes from the CPU
+        total[:n_sums] += new[:n_sums]
+        torch.maximum(total[n_sums:], new[n_sums:], out=total[n_sums:])
+        self._groups[tags] = (total, count + 1)
+
+    def means(self) -> dict[str, Tensor]:
+        """Mean or maximum per tag since `reset_`: float64 on the CPU, shape [S]; one copy."""
+        if not self._groups:
+            return {}
+        totals = iter(torch.cat([total for total, _ in self._groups.values()]).cpu())
+        result: dict[str, Tensor] = {}
+        for tags, (_, count) in self._groups.items():
+            for tag in tags:
+                if tag in result:
+                    raise ValueError(f"{tag} was added together with different other tags")
+                result[tag] = next(totals) / (1 if _is_maximum(tag) else count)
+        return result
+
+    def reset_(self) -> None:
+        """Starts a new interval."""
+        self._groups.clear()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The unfinished interval, for a checkpoint: a resumed run reports the same means."""
+        groups = self._groups.items()
+        return [{"tags": list(g), "total": t.clone(), "count": n} for g, (t, n) in groups]
+
+    def load_state_dict(self, state: Iterable[Mapping[str, Any]]) -> None:
+        """Replaces what was accumulated by a copy of `state`."""
+        self._groups = {tuple(g["tags"]): (g["total"].clone(), g["count"]) for g in state}
+
+
+def _is_maximum(tag: str) -> bool:
+    return tag.endswith("_max")

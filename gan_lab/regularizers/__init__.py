@@ -1,0 +1,19 @@
+"""Regularizers: what holds the discriminator, composing with every loss."""
+
+from gan_lab.regularizers.base import Regularizer, input_gradient
+from gan_lab.regularizers.gradient_penalty import R1, R2, Dragan, GradientPenalty
+from gan_lab.regularizers.instance_noise import InstanceNoise
+from gan_lab.regularizers.spectral_norm import SpectralNorm
+from gan_lab.regularizers.weight_clipping import WeightClipping
+
+__all__ = [
+    "R1",
+    "R2",
+    "Dragan",
+    "GradientPenalty",
+    "InstanceNoise",
+    "Regularizer",
+    "SpectralNorm",
+    "WeightClipping",
+    "input_gradient",
+]

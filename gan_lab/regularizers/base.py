@@ -1,0 +1,103 @@
+"""What a regularizer may do to a game: hooks that are all no-ops until a subclass says otherwise."""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+Tensors = dict[str, Tensor]
+Score = Callable[[Tensor], Tensor]
+
+
+class Regularizer:
+    """Holds the discriminator's slope, weights or inputs. Never part of a loss.
+
+    A subclass is a frozen dataclass whose fields are its config keys. It is written for one seed,
+    samples [N, *shape]; it is never told whether seeds are stacked or how gradients are taken.
+
+    Attributes:
+        needs_independent_samples: Whether its term is per sample, so that a discriminator whose
+            samples see each other (batch norm) has to be refused.
+    """
+
+    needs_independent_samples: ClassVar[bool] = False
+
+    def prepare(self, discriminator: nn.Module) -> None:
+        """Registers what buffers it needs on a freshly initialised discriminator."""
+
+    def reparametrize(self, params: Tensors, buffers: Tensors) -> Tensors:
+        """The weights that the discriminator really uses. Pure."""
+        return params
+
+    def noise_spec(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
+        """The standard normal noise it wants for each sample: name -> shape."""
+        return {}
+
+    def inputs(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:
+        """What the discriminator is shown instead of real and fake, in both players' steps. Pure."""
+        return real, fake
+
+    def penalty(
+        self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
+    ) -> Tensor:
+        """The weighted term that is added to the discriminator's loss. Pure.
+
+        Args:
+            score: The discriminator, samples [N, *shape] -> logits [N].
+            real: Real samples, shape [N, *shape].
+            fake: Generated samples, shape [N, *shape]; no gradient flows to the generator.
+            mix: Interpolation weights, uniform on [0, 1], shape [N].
+            noise: The noise that `noise_spec` asked for, each [N, *shape].
+
+        Returns:
+            Penalty per sample, shape [N], >= 0, in the unit of the loss.
+        """
+        return real.new_zeros(len(real))
+
+    def after_step(self, params: Tensors, buffers: Tensors) -> tuple[Tensors, Tensors]:
+        """Discriminator leaves after the optimiser's step -> the leaves to keep. Pure."""
+        return params, buffers
+
+    def measure(self, params: Tensors) -> Tensors:
+        """What is worth logging of the discriminator's weights: tag -> scalar. Pure."""
+        return {}
+
+
+def input_gradient(score: Score, x: Tensor) -> Tensor:
+    """The gradient of each sample's score by that sample, differentiable once more.
+
+    Args:
+        score: Samples [N, *shape] -> logits [N], each from its own sample alone.
+        x: Samples, shape [N, *shape]. The result does not depend on how x was made.
+
+    Returns:
+        d score_i / d x_i, shape [N, *shape].
+    """
+    if getattr(score, "transformed", False):
+        # Inside vmap or a compiled functional gradient only torch.func can differentiate.
+        return torch.func.grad(lambda points: score(points).sum())(x)
+    x = x.detach().requires_grad_(True)
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
+    return gradient
+
+
+def norms(gradient: Tensor) -> Tensor:
+    """Euclidean norm per sample, [N, *shape] -> [N]; its gradient at norm 0 is 0, not nan."""
+    return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+
+
+def check_number(owner: object, name: str, value: float, *, at_least: float = 0.0) -> None:
+    """Refuses a value that is not a finite number >= at_least.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        problem = "is not a number"
+    elif not at_least <= value < float("inf"):
+        problem = f"is not a finite number >= {at_least:g}"
+    else:
+        return
+    raise ValueError(f"{type(owner).__name__}.{name}={value!r} {problem}")

@@ -1,0 +1,1 @@
+"""Pictures and pages, made from samples and run directories; never imports the trainer."""

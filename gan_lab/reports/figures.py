@@ -1,0 +1,180 @@
+"""Pictures of a run: a grid of images, or points with data, discriminator and its gradient.
+
+Colours are Okabe and Ito's, which the colour-blind can tell apart; markers differ in shape too, so
+that the pictures survive a greyscale printer.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from gan_lab.regularizers.base import Score, input_gradient
+
+REAL_COLOUR, FAKE_COLOUR, LINE_COLOUR = "#000000", "#D55E00", "#0072B2"
+_MAP_POINTS = 64  # of the discriminator's landscape along each axis
+_ARROWS = 96
+
+
+def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
+    """Images [N, C, H, W] in [-1, 1] as one picture, uint8 [H', W', 3].
+
+    Args:
+        images: 1 or 3 channels.
+        scale: Whole factor by which each pixel is enlarged; by default small images are brought to
+            about 64 pixels, since a browser would blur them.
+    """
+    n, channels, height, width = images.shape
+    scale = scale or max(1, 64 // max(height, width))
+    columns = int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    pixels = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    if channels == 1:
+        pixels = pixels.expand(-1, 3, -1, -1)
+    elif channels != 3:
+        pixels = pixels[:, :1].expand(-1, 3, -1, -1)
+    pixels = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    gap = 2
+    cell_h, cell_w = height * scale + gap, width * scale + gap
+    canvas = np.full((rows * cell_h + gap, columns * cell_w + gap, 3), 96, np.uint8)
+    for i, image in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
+        top, left = (i // columns) * cell_h + gap, (i % columns) * cell_w + gap
+        canvas[top : top + cell_h - gap, left : left + cell_w - gap] = image
+    return canvas
+
+
+def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.ndarray:
+    """Data and samples with the discriminator that judges them, uint8 [H, W, 3].
+
+    Args:
+        real: Data points, [N, d].
+        fake: Generated points, [M, d].
+        score: The discriminator; drawn for d = 1 as a curve and for d = 2 as a landscape with the
+            direction in which each sample is pushed up (the gradient of the logit).
+        title: Above the picture.
+    """
+    dimensions = real.shape[1]
+    figure = Figure(figsize=(6.4, 5.2), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_title(title)
+    if dimensions == 1:
+        _line(axes, real, fake, score)
+    else:
+        if dimensions == 2:
+            _landscape(figure, axes, real, fake, score)
+        _scatter(axes, real, fake)
+        of = "" if dimensions == 2 else f" of {dimensions}"
+        axes.set_xlabel(f"coordinate 1{of} (data units)")
+        axes.set_ylabel(f"coordinate 2{of} (data units)")
+        axes.legend(loc="upper right", framealpha=0.9)
+    return rendered(figure)
+
+
+def rendered(figure: Figure) -> np.ndarray:
+    """A figure as pixels, uint8 [H, W, 3]."""
+    canvas: Any = figure.canvas
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_png(picture: np.ndarray, path: Path) -> None:
+    """Writes pixels, uint8 [H, W, 3], making the directory."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoded = io.BytesIO()
+    Image.fromarray(picture).save(encoded, format="PNG")
+    path.write_bytes(encoded.getvalue())
+
+
+def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
+    # The frame follows the data, not the samples: pictures of a run then stay comparable, and one
+    # sample far away does not shrink everything else.
+    values = real[:, axis]
+    low, high = float(values.min()), float(values.max())
+    margin = 0.25 * max(high - low, 1e-3)
+    if high - low < 1e-3:  # a degenerate data set, such as a segment seen from its end
+        low, high = min(low, float(fake[:, axis].min())), max(high, float(fake[:, axis].max()))
+        margin = 0.25 * max(high - low, 1.0)
+    return low - margin, high + margin
+
+
+def _scatter(axes: Any, real: Tensor, fake: Tensor) -> None:
+    for points, colour, marker, label, size in (
+        (real, REAL_COLOUR, "x", "data (held out)", 16),
+        (fake, FAKE_COLOUR, "o", "generated", 10),
+    ):
+        xy = points.detach().cpu().numpy()
+        width = 0.9 if marker == "x" else 0.0
+        axes.scatter(
+            xy[:, 0],
+            xy[:, 1],
+            s=size,
+            c=colour,
+            marker=marker,
+            linewidths=width,
+            label=label,
+            alpha=0.75,
+        )
+    axes.set_xlim(_limits(real, fake, 0))
+    axes.set_ylim(_limits(real, fake, 1))
+    axes.set_aspect("equal", adjustable="box")
+
+
+def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Score) -> None:
+    x = torch.linspace(*_limits(real, fake, 0), _MAP_POINTS, device=real.device)
+    y = torch.linspace(*_limits(real, fake, 1), _MAP_POINTS, device=real.device)
+    points = torch.cartesian_prod(x, y)
+    with torch.no_grad():
+        heights = score(points).reshape(_MAP_POINTS, _MAP_POINTS).T.cpu().numpy()
+    filled = axes.contourf(x.cpu(), y.cpu(), heights, levels=20, cmap="Blues", alpha=0.8, zorder=0)
+    figure.colorbar(filled, ax=axes, label="discriminator's logit (higher = more real)")
+    pushed = fake[:_ARROWS]
+    arrows = input_gradient(score, pushed).detach().cpu().numpy()
+    longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
+    at = pushed.detach().cpu().numpy()
+    axes.quiver(
+        at[:, 0],
+        at[:, 1],
+        arrows[:, 0],
+        arrows[:, 1],
+        angles="xy",
+        color=LINE_COLOUR,
+        scale=12 * longest,
+        width=0.003,
+        zorder=4,
+        label=f"gradient of the logit (longest {longest:.2g} per data unit)",
+    )
+
+
+def _line(axes: Any, real: Tensor, fake: Tensor, score: Score) -> None:
+    low, high = _limits(real, fake, 0)
+    bins = np.linspace(low, high, 61).tolist()
+    for points, colour, style, label in (
+        (real, REAL_COLOUR, "--", "data (held out)"),
+        (fake, FAKE_COLOUR, "-", "generated"),
+    ):
+        axes.hist(
+            points[:, 0].detach().cpu().numpy(),
+            bins=bins,
+            density=True,
+            histtype="step",
+            color=colour,
+            linestyle=style,
+            label=label,
+            linewidth=1.6,
+        )
+    axes.set_xlabel("x (data units)")
+    axes.set_ylabel("density (per data unit)")
+    x = torch.linspace(low, high, 256, device=real.device)[:, None]
+    with torch.no_grad():
+        logits = score(x).cpu().numpy()
+    right = axes.twinx()
+    right.plot(x[:, 0].cpu(), logits, color=LINE_COLOUR, linestyle=":", label="logit")
+    right.set_ylabel("discriminator's logit (higher = more real)", color=LINE_COLOUR)
+    axes.legend(loc="upper left")

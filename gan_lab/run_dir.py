@@ -1,0 +1,272 @@
+"""A run's directory: where each file lives, who may write there, and writes that survive a kill.
+
+Nothing here knows what a run trains. Three ways to write, by what must survive:
+
+* `atomic_write`: the whole file or the old one (status, checkpoints);
+* `AppendFile`: whole records or nothing, in the hands of the kernel at once (metrics, events);
+* `RunDir.lock`: one process at a time, released by the kernel whatever kills the process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gan_lab import __version__
+from gan_lab.errors import ConfigError
+
+_NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
+_PACKAGES = ("torchvision", "numpy", "scipy", "hydra-core", "tensorboard")
+
+
+def atomic_write(path: Path, data: bytes | memoryview) -> None:
+    """Replaces a file by `data` so that a kill at any moment leaves the old file or the new one.
+
+    Args:
+        path: The file to write; its directory is made when missing.
+        data: The whole content.
+    Raises:
+        OSError: It could not be written (disk full, permission); the old file is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same directory, since os.replace is atomic only within one file system. Named by the
+    # process, so that a leftover of a killed one is overwritten or swept, never mistaken for data.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut can keep the rename and lose the bytes
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    # The rename itself is durable only once the directory is. Some file systems refuse this fsync;
+    # the new file is in place all the same, so a refusal is no failure of the write.
+    with contextlib.suppress(OSError):
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+class AppendFile:
+    """A file that grows by whole records: each `write` appends all of its bytes or none.
+
+    Unbuffered: what `write` returned from survives kill -9 (the kernel has it); what `sync`
+    returned from survives a power cut.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+
+    def write(self, record: bytes) -> None:
+        """Appends one record; on OSError (a full disk) the file is as it was before the call."""
+        end = os.fstat(self._fd).st_size
+        try:
+            rest = memoryview(record)
+            while rest:  # a nearly full disk takes a part first and refuses only the next call
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            os.ftruncate(self._fd, end)  # half a record in the middle would hide all later ones
+            raise
+
+    def sync(self) -> None:
+        """Waits until everything written is on the disk. Raises OSError when it cannot be."""
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Closes the file; a second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: infinity and nan as the strings "inf", "-inf" and "nan"."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return plain(value.tolist()) if hasattr(value, "tolist") else str(value)  # numpy, tensors
+
+
+def to_json(value: Any, indent: int | None = None) -> bytes:
+    """Strict JSON (no NaN or Infinity tokens) in ASCII, floats at full precision, one newline."""
+    return (json.dumps(plain(value), allow_nan=False, indent=indent) + "\n").encode()
+
+
+class _Under:
+    """A path below the run's directory, as a read-only attribute."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: RunDir, owner: type[RunDir]) -> Path:
+        return run.path / self._name
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The files of one run. Sub-directories appear with the first file written into them."""
+
+    path: Path
+
+    config = _Under("config.yaml")  # resolved: every value as the run used it
+    status = _Under("status.json")  # state, versions, hardware, command
+    metrics = _Under("metrics.jsonl")  # one object a log step
+    events = _Under("events.jsonl")  # what happened, and when
+    tensorboard = _Under("tensorboard")
+    checkpoints = _Under("checkpoints")  # step_*.pt
+    figures = _Under("figures")  # *.png, drawn from the other files
+    samples = _Under("samples")
+
+    def create(self) -> RunDir:
+        """Makes the directory and its parents; one that exists is left as it is."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def child(self, seed: int) -> RunDir:
+        """The run directory of one seed among several, whether it exists or not."""
+        return RunDir(self.path / f"seed_{seed}")
+
+    def children(self) -> list[RunDir]:
+        """The existing seed_* directories by seed; empty for a run of one seed."""
+        seeds = {
+            int(match[1]): entry
+            for entry in self.path.glob("seed_*")
+            if (match := re.fullmatch(r"seed_(-?\d+)", entry.name)) and entry.is_dir()
+        }
+        return [RunDir(seeds[seed]) for seed in sorted(seeds)]
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps every other process out while the block runs.
+
+        Raises:
+            ConfigError: Another process holds the lock; nothing was changed.
+        """
+        self.create()
+        # The file stays after release: removing it would let two processes lock two inodes.
+        with open(self.path / ".lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise ConfigError(
+                    f"run directory {self.path} is in use by process {holder}. Wait until it ends, "
+                    "stop it, or choose another directory with hydra.run.dir=..."
+                ) from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS_HERE:
+                    raise
+                print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {platform.node()}")
+            file.flush()
+            yield  # closing the file releases the lock, and so does the kernel after kill -9
+
+    def write_status(self, **fields: Any) -> None:
+        """Merges `fields` into status.json, atomically.
+
+        Raises:
+            OSError: It could not be written; the old status is untouched.
+            ConfigError: The status that is there is not valid JSON.
+        """
+        atomic_write(self.status, to_json({**self.read_status(), **fields}, indent=2))
+
+    def read_status(self) -> dict[str, Any]:
+        """The content of status.json; empty when there is none.
+
+        Raises:
+            ConfigError: It is not a JSON object (it is written atomically: somebody edited it).
+        """
+        try:
+            status = json.loads(self.status.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            status = error
+        if not isinstance(status, dict):
+            raise ConfigError(
+                f"{self.status} is not a JSON object ({status}). Repair or remove it."
+            )
+        return status
+
+
+def environment() -> dict[str, Any]:
+    """What a number depends on besides the configuration; a fact that is not to be had is None."""
+    import torch  # takes two seconds, and commands that only read run directories need none of it
+
+    versions = {"python": platform.python_version(), "gan_lab": __version__}
+    versions["torch"] = str(torch.__version__)  # with its build (+cpu, +cu130), unlike metadata
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else range(0)
+    return {
+        "versions": versions,
+        "git": _git(),
+        "hardware": {
+            "cpu": _cpu_model(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "cuda": [torch.cuda.get_device_name(index) for index in devices],
+        },
+        "threads": torch.get_num_threads(),  # 1 and 2 threads differ in the 8th digit
+        "hostname": platform.node(),
+        "command": list(sys.argv),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cpu_model() -> str | None:
+    with contextlib.suppress(OSError):
+        if match := re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()):
+            return match[1]
+    return platform.processor() or None
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and dirty flag of the checkout this package runs from; None outside of one."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},  # status must not touch the index
+        ).stdout
+
+    try:
+        top, commit = git("rev-parse", "--show-toplevel", "HEAD").split("\n")[:2]
+        if Path(top).resolve() != root:  # installed in a .venv inside somebody else's repository
+            return None
+        return {"commit": commit, "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None

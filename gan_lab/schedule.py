@@ -1,0 +1,49 @@
+"""When each player moves and how far: pure functions of the step number."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gan_lab.networks.base import check_count
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How many updates each player makes in a step; step t is the t-th round, counted from 0.
+
+    Attributes:
+        n_critic: Discriminator updates of an ordinary step.
+        n_generator: Generator updates of every step.
+        warmup_steps: The first steps with `warmup_n_critic` discriminator updates instead.
+        warmup_every: Every step divisible by it has as many; 0 = none after the start.
+        warmup_n_critic: See above; the WGAN authors' code has 100, for 25 steps and every 500th.
+    """
+
+    n_critic: int = 1
+    n_generator: int = 1
+    warmup_steps: int = 0
+    warmup_every: int = 0
+    warmup_n_critic: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("n_critic", "n_generator", "warmup_n_critic"):
+            check_count(self, name)
+        check_count(self, "warmup_steps", at_least=0)
+        check_count(self, "warmup_every", at_least=0)
+
+    def discriminator_updates(self, step: int) -> int:
+        """Discriminator updates of the given step."""
+        warm = step < self.warmup_steps or (self.warmup_every > 0 and step % self.warmup_every == 0)
+        return self.warmup_n_critic if warm else self.n_critic
+
+
+DECAYS: dict[str, Callable[[float], float]] = {
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1.0 - progress,
+    "cosine": lambda progress: (1.0 + math.cos(math.pi * progress)) / 2,
+}
+
+
+def learning_rate_factor(decay: str, step: int, n_steps: int) -> float:
+    """What the learning rate is multiplied by in a step: 1 at the start, see `DECAYS`."""
+    return DECAYS[decay](min(1.0, step / max(1, n_steps)))

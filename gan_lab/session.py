@@ -1,0 +1,105 @@
+"""What happens around a training: the directory, the lock, the status, the checkpoint it goes on from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan_lab import checkpoint
+from gan_lab.data.base import Source
+from gan_lab.errors import ConfigError, RunDiverged
+from gan_lab.estimators.base import Estimate
+from gan_lab.run_dir import RunDir, environment
+from gan_lab.setup import Run, Setup
+from gan_lab.signals import Interrupted
+from gan_lab.trainer import Trainer
+
+Estimates = list[dict[str, Estimate]]
+
+
+def start(setup: Setup, source: Source, path: Path) -> Estimates:
+    """Trains a new run into a directory and returns each seed's final estimates.
+
+    Raises:
+        ConfigError: The directory holds a run already, or another process uses it.
+        RunDiverged, Interrupted: See `Trainer.train`.
+    """
+    parent = RunDir(path)
+    if parent.config.exists():
+        raise ConfigError(
+            f"{path} holds a run already. Continue it with `python -m gan_lab resume {path}`, or "
+            f"choose another hydra.run.dir."
+        )
+    with parent.create().lock():
+        run = setup.open_with(source)
+        for directory, config in _configs(setup, parent):
+            directory.create()
+            directory.config.write_text(yaml.safe_dump(config, sort_keys=False))
+        return _train(setup, run, parent, None)
+
+
+def resume(setup: Setup, path: Path) -> Estimates:
+    """Continues a run from its newest valid checkpoint as if it had not stopped.
+
+    Raises:
+        ConfigError: No valid checkpoint, nothing left to do, or another process uses the run.
+        RunDiverged, Interrupted: See `Trainer.train`.
+    """
+    parent = RunDir(path)
+    with parent.lock():
+        loaded = checkpoint.load_latest(parent.checkpoints)
+        for skipped, reason in loaded.skipped:
+            print(f"warning: passed over {skipped}: {reason}")
+        step = int(loaded.content["step"])
+        if step >= setup.trainer.steps:
+            raise ConfigError(
+                f"{path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
+            )
+        run = setup.open()
+        for directory, config in _configs(setup, parent):
+            directory.config.write_text(yaml.safe_dump(config, sort_keys=False))
+        print(f"resuming {path} at step {step} of {setup.trainer.steps}")
+        return _train(setup, run, parent, loaded.content)
+
+
+def _train(setup: Setup, run: Run, parent: RunDir, content: Mapping[str, Any] | None) -> Estimates:
+    directories = [directory for directory, _ in _configs(setup, parent)]
+
+    def note(state: str, **more: Any) -> None:
+        for directory in directories:
+            directory.write_status(state=state, step=run.state.step, **more)
+
+    note("running", seeds=list(setup.seeds), steps=setup.trainer.steps, **environment())
+    try:
+        estimates = Trainer(setup, run, parent, content).train()
+    except RunDiverged as error:
+        note("diverged", error=str(error))
+        raise
+    except Interrupted as stop:
+        note("interrupted", signal=stop.args[0])
+        raise
+    except BaseException as error:
+        note("failed", error=f"{type(error).__name__}: {error}")
+        raise
+    finals = [_record(each) for each in estimates]
+    note("done")
+    seed_directories = directories[1:] or directories
+    for directory, final in zip(seed_directories, finals, strict=True):
+        directory.write_status(final=final)
+    return estimates
+
+
+def _configs(setup: Setup, parent: RunDir) -> list[tuple[RunDir, dict[str, Any]]]:
+    """The parent and, for several seeds, one child each, with the config that made it."""
+    mine = (parent, setup.config)
+    if len(setup.seeds) == 1:
+        return [mine]
+    children = [
+        (parent.child(seed), {**setup.config, "seed": seed, "n_seeds": 1}) for seed in setup.seeds
+    ]
+    return [mine, *children]
+
+
+def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {tag: vars(estimate) for tag, estimate in estimates.items()}

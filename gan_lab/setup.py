@@ -1,0 +1,273 @@
+"""A run before it runs: everything that was chosen, checked as a whole, and opened.
+
+`Setup` allocates nothing. `Setup.check` refuses what cannot work, with the reason; `open` reads the
+data and makes the networks.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.data.base import Data, Source
+from gan_lab.errors import ConfigError
+from gan_lab.estimators.ruler import Ruler, RulerSettings
+from gan_lab.execution import Execution, resolve_device
+from gan_lab.game import Game
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.losses.wasserstein import Wasserstein
+from gan_lab.networks.base import NetworkPair, batch_coupling, check_count
+from gan_lab.optim import Optimizer
+from gan_lab.regularizers.base import Regularizer
+from gan_lab.regularizers.spectral_norm import SpectralNorm
+from gan_lab.regularizers.weight_clipping import WeightClipping
+from gan_lab.schedule import Schedule
+from gan_lab.state import TrainState, leaves_of
+from gan_lab.step import Gradients
+from gan_lab.streams import DrawSpec, Streams, stream
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The keys of `trainer` in the config; every interval is in steps, 0 = never.
+
+    Attributes:
+        steps: Rounds of the game.
+        batch_size: Samples of one update.
+        n_critic: Discriminator updates of a step.
+        n_generator: Generator updates of a step.
+        warmup_steps: First steps with `warmup_n_critic` discriminator updates.
+        warmup_every: Steps divisible by it have as many.
+        warmup_n_critic: See `Schedule`.
+        ema: Decay of the generator's moving average, whose samples are measured and shown.
+        log_every: Steps between two lines of metrics.
+        image_every: Steps between two pictures.
+        checkpoint_every: Steps between two checkpoints.
+        keep_checkpoints: Newest checkpoints that stay.
+        n_preview: Samples in a picture, from noise that stays fixed.
+    """
+
+    steps: int
+    batch_size: int
+    n_critic: int = 1
+    n_generator: int = 1
+    warmup_steps: int = 0
+    warmup_every: int = 0
+    warmup_n_critic: int = 100
+    ema: float = 0.99
+    log_every: int = 50
+    image_every: int = 500
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    n_preview: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "keep_checkpoints", "n_preview"):
+            check_count(self, name)
+        check_count(self, "batch_size", at_least=2)
+        for name in ("image_every", "checkpoint_every"):
+            check_count(self, name, at_least=0)
+        number = isinstance(self.ema, int | float) and not isinstance(self.ema, bool)
+        if not (number and 0 <= self.ema < 1):
+            raise ValueError(f"TrainerSettings.ema={self.ema!r} is not a number in [0, 1)")
+        _ = self.schedule
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """When each player moves."""
+        return Schedule(
+            self.n_critic,
+            self.n_generator,
+            self.warmup_steps,
+            self.warmup_every,
+            self.warmup_n_critic,
+        )
+
+
+@dataclass
+class Run:
+    """An opened setup: what the trainer works with.
+
+    Attributes:
+        seeds: One integer a seed.
+        stacked: Whether leaves carry a leading [S] axis.
+        source: The data, on the device.
+        game: The game, for one seed.
+        gradients: The same game and how it is differentiated for all seeds.
+        state: What is trained.
+        streams: All randomness of training.
+        rulers: One a seed.
+    """
+
+    seeds: tuple[int, ...]
+    stacked: bool
+    source: Source
+    game: Game
+    gradients: Gradients
+    state: TrainState
+    streams: Streams
+    rulers: list[Ruler]
+
+    def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters and buffers of one seed's averaged generator."""
+        generator = self.state.generator
+        average = _select(self.state.average, index, self.stacked)
+        return (
+            {name: average[name] for name in generator.params},
+            {name: average[name] for name in generator.buffers},
+        )
+
+    def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters (detached) and buffers of one seed's discriminator."""
+        d = self.state.discriminator
+        params = _select(d.params, index, self.stacked)
+        return {n: p.detach() for n, p in params.items()}, _select(d.buffers, index, self.stacked)
+
+    @torch.no_grad()
+    def samples(self, index: int, z: Tensor) -> Tensor:
+        """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
+        return self.game.samples(*self.generator_leaves(index), z)
+
+    @torch.no_grad()
+    def now(self, index: int, z: Tensor) -> Tensor:
+        """The same of the generator as it is, without averaging."""
+        g = self.state.generator
+        params, buffers = (_select(part, index, self.stacked) for part in (g.params, g.buffers))
+        return self.game.samples(params, buffers, z)
+
+    @torch.no_grad()
+    def fakes(self, index: int, z: Tensor) -> Tensor:
+        """What the discriminator of one seed is shown of z: the generator as it is, no average."""
+        g = self.state.generator
+        params, buffers = (_select(part, index, self.stacked) for part in (g.params, g.buffers))
+        return self.game.fakes(params, buffers, z)
+
+
+def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str, Tensor]:
+    return {name: leaf[index] if stacked else leaf for name, leaf in leaves.items()}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that was chosen for a run.
+
+    Attributes:
+        config: The resolved configuration it was built from, for the record.
+        seeds: One integer a seed; several are trained at once, stacked.
+    """
+
+    data: Data
+    network: NetworkPair
+    loss: AdversarialLoss
+    regularizers: Mapping[str, Regularizer]
+    optim: Optimizer
+    trainer: TrainerSettings
+    estimator: RulerSettings
+    execution: Execution
+    device: str
+    seeds: Sequence[int]
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def check(self, source: Source) -> None:
+        """Refuses what would fail or mislead later, before any parameter is allocated.
+
+        Raises:
+            ConfigError: What, why, and what to do instead.
+        """
+        with torch.device("meta"):
+            try:
+                self.network.generator(source.shape)
+                discriminator = self.network.discriminator(source.shape)
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+        coupling = batch_coupling(discriminator)
+        for name, regularizer in self.regularizers.items():
+            if coupling and regularizer.needs_independent_samples:
+                raise ConfigError(
+                    f"regularizer '{name}' needs a discriminator whose samples are independent, "
+                    f"but network.discriminator contains {coupling}. "
+                    f"Set network.discriminator_norm=layer, or drop the penalty with "
+                    f"regularizer=none."
+                )
+
+    def warnings(self) -> list[str]:
+        """What is allowed but known to go wrong, in one sentence each."""
+        found = []
+        kinds = [type(regularizer) for regularizer in self.regularizers.values()]
+        critic = isinstance(self.loss, Wasserstein)
+        if critic and not kinds:
+            found.append(
+                "loss=wasserstein without a regularizer: the critic's slope is unbounded and its "
+                "value means nothing; add regularizer=[gradient_penalty]"
+            )
+        if critic and kinds == [SpectralNorm]:
+            found.append(
+                "loss=wasserstein with spectral_norm alone barely moves: each layer's slope is at "
+                "most 1 and the product far below it; scale the data or prefer gradient_penalty"
+            )
+        momentum = getattr(self.optim, "momentum", 0.0) or getattr(self.optim, "betas", (0.0,))[0]
+        if WeightClipping in kinds and momentum:
+            found.append(
+                "weight_clipping with momentum is unstable (Arjovsky et al. 2017, section 4); "
+                "prefer optim=rmsprop"
+            )
+        return found
+
+    def open(self) -> Run:
+        """Reads the data, checks the whole, makes networks, optimisers and streams.
+
+        Raises:
+            ConfigError: Something in the choice or in the data cannot be run.
+        """
+        source = self.data.open(resolve_device(self.device))
+        self.check(source)
+        return self.open_with(source)
+
+    def open_with(self, source: Source) -> Run:
+        """The same on data that are open and checked."""
+        stacked = len(self.seeds) > 1
+        generators = [self._network(source, seed, "generator") for seed in self.seeds]
+        discriminators = [self._network(source, seed, "discriminator") for seed in self.seeds]
+        for discriminator in discriminators:
+            for regularizer in self.regularizers.values():
+                regularizer.prepare(discriminator)
+        n_parameters = sum(
+            p.numel() for m in (*generators, *discriminators) for p in m.parameters()
+        )
+        self.execution.set_threads(n_parameters)
+        state = TrainState(
+            leaves_of(discriminators, stacked, source.device),
+            leaves_of(generators, stacked, source.device),
+            self.optim,
+        )
+        regularizers = tuple(self.regularizers.values())
+        game = Game(_template(generators[0]), _template(discriminators[0]), self.loss, regularizers)
+        noise = {
+            name: shape for r in regularizers for name, shape in r.noise_spec(source.shape).items()
+        }
+        spec = DrawSpec(
+            self.trainer.batch_size, self.network.latent_dim, noise, self.trainer.schedule
+        )
+        return Run(
+            tuple(self.seeds),
+            stacked,
+            source,
+            game,
+            Gradients(game, stacked),
+            state,
+            Streams(self.seeds, stacked, spec, source),
+            [Ruler(self.estimator, source, seed, self.network.latent_dim) for seed in self.seeds],
+        )
+
+    def _network(self, source: Source, seed: int, player: str) -> nn.Module:
+        module: nn.Module = getattr(self.network, player)(source.shape)
+        self.network.initialise_(module, stream(seed, f"init/{player}"))
+        return module
+
+
+def _template(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).to("meta")

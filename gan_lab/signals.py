@@ -1,0 +1,48 @@
+"""SIGINT and SIGTERM as a wish to stop: the loop finishes its step, saves, and ends."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+
+class Interrupted(Exception):
+    """A signal stopped the run after its state was saved.
+
+    Attributes:
+        signum: SIGINT or SIGTERM; the exit code is 128 + signum.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class StopSignals:
+    """Remembers the first signal; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        # Python allows handlers in the main thread only; elsewhere (a sweep's worker) there is
+        # nothing to catch.
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                self._before[signum] = signal.signal(signum, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        self.received = signum
+        for each in self._before:
+            signal.signal(each, signal.SIG_DFL)

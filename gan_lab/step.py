@@ -1,0 +1,145 @@
+"""One step: n_critic discriminator updates, n_generator generator updates, the average."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.game import Game
+from gan_lab.regularizers.base import Regularizer, Tensors
+from gan_lab.state import Player, TrainState, copy_into_
+from gan_lab.streams import Draws, StepDraws
+
+_FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a warm-up's memory
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """How gradients are taken: autograd on the leaves, the game vmapped where seeds are stacked.
+
+    The sum over seeds of per-seed mean losses has, by each seed's leaves, that seed's gradient.
+    """
+
+    game: Game
+    stacked: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "game", replace(self.game, transformed=self.stacked))
+
+    def per_seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function of one seed, as a function of all seeds: [..] -> [S, ..] where stacked."""
+        return torch.func.vmap(function) if self.stacked else function
+
+    def discriminator(
+        self, state: TrainState, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
+    ) -> tuple[Tensors, Tensors, Tensors]:
+        """Gradients by the discriminator's leaves, values to log ([S] or scalar), new buffers."""
+        d = state.discriminator
+        loss = self.per_seed(self.game.discriminator_loss)
+        return _differentiate(d, *loss(d.params, d.buffers, real, fake, mix, noise))
+
+    def generator(
+        self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors
+    ) -> tuple[Tensors, Tensors, Tensors]:
+        """Gradients by the generator's leaves, values to log ([S] or scalar), new buffers."""
+        g, d = state.generator, state.discriminator
+        frozen = {name: leaf.detach() for name, leaf in d.params.items()}
+        loss = self.per_seed(self.game.generator_loss)
+        return _differentiate(g, *loss(g.params, g.buffers, frozen, d.buffers, real, z, noise))
+
+    @torch.no_grad()
+    def fakes(self, state: TrainState, z: Tensor) -> Tensor:
+        """Fakes for several discriminator updates: [updates, (S,) N, latent] -> [.., *shape]."""
+        g = state.generator
+        make = self.per_seed(self.game.fakes)
+        if not self.game.generator_independent:  # each batch has statistics of its own
+            return torch.stack([make(g.params, g.buffers, batch) for batch in z])
+        updates, n = z.shape[0], z.shape[-2]
+        joined = z.transpose(0, -3).flatten(-3, -2) if self.stacked else z.flatten(0, 1)
+        fake = make(g.params, g.buffers, joined)
+        fake = fake.unflatten(int(self.stacked), (updates, n))
+        return fake.transpose(0, 1) if self.stacked else fake
+
+
+def _differentiate(
+    player: Player, loss: Tensor, values: Tensors, buffers: Tensors
+) -> tuple[Tensors, Tensors, Tensors]:
+    gradients = torch.autograd.grad(loss.sum(), list(player.params.values()))
+    return dict(zip(player.params, gradients, strict=True)), values, buffers
+
+
+def train_step(
+    state: TrainState, draws: StepDraws, gradients: Gradients, ema_decay: float
+) -> tuple[Tensors, Tensor]:
+    """One round of the game, in place.
+
+    Args:
+        state: What is trained; its step is counted up by one.
+        draws: All randomness of the step.
+        gradients: The game and how it is differentiated.
+        ema_decay: Of the generator's moving average, in [0, 1); 0 = the average is the generator.
+
+    Returns:
+        Values to log, each [S] or a scalar: those of the last update of each player. And whether
+        every loss and every gradient of the step was finite, [S] or a scalar, bool, on the device.
+    """
+    finite: Tensor | None = None
+    values: Tensors = {}
+    for chunk in _chunks(draws.discriminator):
+        fakes = gradients.fakes(state, chunk.z)
+        for i, fake in enumerate(fakes):
+            noise = {name: tensor[i] for name, tensor in chunk.noise.items()}
+            moved = gradients.discriminator(state, chunk.real[i], fake, chunk.mix[i], noise)
+            finite = _apply_(state.discriminator, "discriminator", moved, values, finite, gradients)
+            _after_step_(state.discriminator, gradients)
+    for i, z in enumerate(draws.generator.z):
+        noise = {name: tensor[i] for name, tensor in draws.generator.noise.items()}
+        moved = gradients.generator(state, draws.generator.real[i], z, noise)
+        finite = _apply_(state.generator, "generator", moved, values, finite, gradients)
+    state.average_(ema_decay)
+    state.step += 1
+    assert finite is not None
+    return values, finite
+
+
+def _apply_(
+    player: Player,
+    name: str,
+    moved: tuple[Tensors, Tensors, Tensors],
+    values: Tensors,
+    finite: Tensor | None,
+    gradients: Gradients,
+) -> Tensor:
+    leaf_gradients, new_values, buffers = moved
+    start = 1 if gradients.stacked else 0
+    flat = torch.cat([g.flatten(start) for g in leaf_gradients.values()], dim=-1)
+    norm = torch.linalg.vector_norm(flat, dim=-1)
+    values.update(new_values)
+    values[f"gradient/{name}_norm"] = norm
+    ok = torch.isfinite(norm + values[f"loss/{name}"])
+    player.update_(leaf_gradients, buffers)
+    return ok if finite is None else finite & ok
+
+
+@torch.no_grad()
+def _after_step_(player: Player, gradients: Gradients) -> None:
+    for regularizer in gradients.game.regularizers:
+        if type(regularizer).after_step is Regularizer.after_step:
+            continue  # most have nothing to do, and vmap would copy every leaf to do it
+        after = gradients.per_seed(regularizer.after_step)
+        params, buffers = after(player.params, player.buffers)
+        copy_into_(player.params, params)
+        copy_into_(player.buffers, buffers)
+
+
+def _chunks(draws: Draws) -> list[Draws]:
+    starts = range(0, len(draws.z), _FAKES_TOGETHER)
+    return [
+        Draws(
+            *(tensor[i : i + _FAKES_TOGETHER] for tensor in draws[:3]),
+            {name: tensor[i : i + _FAKES_TOGETHER] for name, tensor in draws.noise.items()},
+        )
+        for i in starts
+    ]

@@ -1,0 +1,180 @@
+"""All randomness of training, as an argument.
+
+A stream is a torch.Generator derived from (seed, purpose). Each purpose (which real samples, which
+z, which mix, ...) has its own stream, so runs of different losses with one seed see the same
+batches and the same noise. Draws are made in blocks of a fixed number of steps: few launches, and a
+checkpoint holds the streams' states at the block's start, from which the block is drawn again.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan_lab.data.base import Source
+from gan_lab.schedule import Schedule
+
+_BLOCK_STEPS = 32
+_BLOCK_NUMBERS = 16_000_000  # at most this many numbers a block and seed: 64 MB in float32
+
+
+def stream(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator for one purpose of one seed; the same on every machine, CPU and GPU apart."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+class Draws(NamedTuple):
+    """Randomness of one player's updates; leading axis the updates, then seeds when stacked.
+
+    Attributes:
+        real: Real samples, [updates, (S,) N, *shape].
+        z: Standard normal, [updates, (S,) N, latent_dim].
+        mix: Uniform on [0, 1], [updates, (S,) N].
+        noise: Standard normal, what the regularizers asked for, each [updates, (S,) N, *shape].
+    """
+
+    real: Tensor
+    z: Tensor
+    mix: Tensor
+    noise: dict[str, Tensor]
+
+
+class StepDraws(NamedTuple):
+    """All randomness of one step."""
+
+    discriminator: Draws
+    generator: Draws
+
+
+@dataclass(frozen=True)
+class DrawSpec:
+    """What a step needs: sizes that all seeds share.
+
+    Attributes:
+        batch_size: Samples of one update.
+        latent_dim: Dimensions of z.
+        noise: Name -> shape of the regularizers' noise for one sample.
+        schedule: How many updates a step has.
+    """
+
+    batch_size: int
+    latent_dim: int
+    noise: Mapping[str, tuple[int, ...]]
+    schedule: Schedule
+
+    @property
+    def block_steps(self) -> int:
+        """Steps drawn at once: fixed by the configuration, never by the number of seeds."""
+        per_sample = self.latent_dim + 2 + sum(torch.Size(s).numel() for s in self.noise.values())
+        updates = self.schedule.n_critic + self.schedule.n_generator
+        per_step = updates * self.batch_size * per_sample
+        return max(1, min(_BLOCK_STEPS, _BLOCK_NUMBERS // per_step))
+
+
+class _Tickets(NamedTuple):
+    real: Tensor
+    z: Tensor
+    mix: Tensor
+    noise: dict[str, Tensor]
+
+
+class Streams:
+    """Hands out the draws of step after step, for one seed or stacked for several."""
+
+    def __init__(self, seeds: Sequence[int], stacked: bool, spec: DrawSpec, source: Source) -> None:
+        self.spec, self.source, self.stacked = spec, source, stacked
+        purposes = ["real", "z", "mix", *(f"noise/{name}" for name in spec.noise)]
+        self._generators = [
+            {
+                f"{player}/{purpose}": stream(seed, f"{player}/{purpose}", source.device)
+                for player in ("discriminator", "generator")
+                for purpose in purposes
+            }
+            for seed in seeds
+        ]
+        self._block_start = -1
+        self._block_states = self._states()
+        self._block: dict[str, _Tickets] = {}
+
+    def draws(self, step: int) -> StepDraws:
+        """The randomness of a step; steps are asked for in order, or again within a block."""
+        start = step - step % self.spec.block_steps
+        if start != self._block_start:
+            self._block_start, self._block_states = start, self._states()
+            self._draw_block()
+        updates = self.spec.schedule.discriminator_updates
+        before = sum(updates(s) for s in range(start, step))
+        n_generator = self.spec.schedule.n_generator
+        offset = (step - start) * n_generator
+        return StepDraws(
+            self._slice("discriminator", before, before + updates(step)),
+            self._slice("generator", offset, offset + n_generator),
+        )
+
+    def state_dict(self) -> dict[str, object]:
+        """The states of all streams at the start of the current block."""
+        return {"block_start": self._block_start, "states": self._block_states}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Goes back to where `state_dict` was taken; the block is drawn again."""
+        self._block_start = int(state["block_start"])  # type: ignore[call-overload]
+        self._block_states = state["states"]  # type: ignore[assignment]
+        for generators, states in zip(self._generators, self._block_states, strict=True):
+            for purpose, generator in generators.items():
+                generator.set_state(states[purpose])
+        if self._block_start >= 0:
+            self._draw_block()
+
+    def _states(self) -> list[dict[str, Tensor]]:
+        return [{p: g.get_state() for p, g in seed.items()} for seed in self._generators]
+
+    def _draw_block(self) -> None:
+        steps = range(self._block_start, self._block_start + self.spec.block_steps)
+        n_discriminator = sum(self.spec.schedule.discriminator_updates(s) for s in steps)
+        n_generator = len(steps) * self.spec.schedule.n_generator
+        self._block = {
+            "discriminator": self._draw("discriminator", n_discriminator),
+            "generator": self._draw("generator", n_generator),
+        }
+
+    def _draw(self, player: str, updates: int) -> _Tickets:
+        per_seed = [self._draw_seed(generators, player, updates) for generators in self._generators]
+        if not self.stacked:
+            return per_seed[0]
+        return _Tickets(
+            torch.stack([t.real for t in per_seed], 1),
+            torch.stack([t.z for t in per_seed], 1),
+            torch.stack([t.mix for t in per_seed], 1),
+            {n: torch.stack([t.noise[n] for t in per_seed], 1) for n in self.spec.noise},
+        )
+
+    def _draw_seed(
+        self, generators: Mapping[str, torch.Generator], player: str, updates: int
+    ) -> _Tickets:
+        n, device = self.spec.batch_size, self.source.device
+
+        def normal(purpose: str, *shape: int) -> Tensor:
+            generator = generators[f"{player}/{purpose}"]
+            return torch.randn(updates, n, *shape, generator=generator, device=device)
+
+        real = self.source.draw(updates * n, generators[f"{player}/real"])
+        mix_stream = generators[f"{player}/mix"]
+        return _Tickets(
+            real.reshape(updates, n, *real.shape[1:]),
+            normal("z", self.spec.latent_dim),
+            torch.rand(updates, n, generator=mix_stream, device=device),
+            {name: normal(f"noise/{name}", *shape) for name, shape in self.spec.noise.items()},
+        )
+
+    def _slice(self, player: str, start: int, stop: int) -> Draws:
+        block = self._block[player]
+        return Draws(
+            self.source.gather(block.real[start:stop]),
+            block.z[start:stop],
+            block.mix[start:stop],
+            {name: tensor[start:stop] for name, tensor in block.noise.items()},
+        )

@@ -1,0 +1,86 @@
+"""The two kinds of source: what a ticket is, with and without replacement, exact bytes."""
+
+import pytest
+import torch
+from scipy import stats
+
+from gan_lab.data.base import TensorSource
+from gan_lab.data.toy import Ring
+from gan_lab.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(n_train=50, n_held_out=20):
+    rows = torch.arange(n_train + n_held_out, dtype=torch.float32)[:, None]
+    return TensorSource(rows[:n_train], rows[n_train:], CPU)
+
+
+def test_draw_is_uniform_with_replacement():
+    tickets = numbered().draw(20000, generator())
+    counts = torch.bincount(tickets, minlength=50)
+    assert counts.shape == (50,)
+    p = stats.chisquare(counts.numpy()).pvalue
+    # Two sides: neither biased nor suspiciously even (a permutation repeated has p = 1).
+    assert 1e-4 < p < 1 - 1e-4
+    assert len(numbered().draw(50, generator()).unique()) < 50
+
+
+def test_real_and_held_out_are_permutations_when_all_is_asked_for():
+    source = numbered()
+    assert sorted(source.real(50, generator())[:, 0].tolist()) == list(range(50))
+    assert sorted(source.held_out(20, generator())[:, 0].tolist()) == list(range(50, 70))
+    assert len(source.real(30, generator()).unique()) == 30
+    assert not torch.equal(source.real(50, generator(1)), source.real(50, generator(2)))
+    assert torch.equal(source.real(50, generator(1)), source.real(50, generator(1)))
+
+
+@pytest.mark.parametrize("which", ["real", "held_out"])
+def test_more_samples_than_exist_are_refused_with_both_numbers(which):
+    source = numbered()
+    n = (source.n_train if which == "real" else source.n_held_out) + 1
+    with pytest.raises(ConfigError, match=rf"{n} .* has {n - 1}"):
+        getattr(source, which)(n, generator())
+
+
+@pytest.mark.parametrize("lead", [(), (64,), (5, 64), (2, 5, 64)])
+def test_gather_keeps_every_leading_shape(lead):
+    train = torch.randint(0, 256, (30, 3, 4, 4), dtype=torch.uint8, generator=generator())
+    source = TensorSource(train, train[:5], CPU)
+    tickets = torch.randint(30, lead, generator=generator(1))
+    samples = source.gather(tickets)
+    assert samples.shape == (*lead, 3, 4, 4)
+    assert samples.dtype == torch.float32
+    flat = samples.reshape(-1, 3, 4, 4)
+    for ticket, sample in zip(tickets.reshape(-1)[:10], flat[:10], strict=True):
+        torch.testing.assert_close(sample, train[ticket].float() / 127.5 - 1)
+
+
+def test_bytes_become_minus_one_and_one_exactly_and_come_back():
+    train = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1)
+    source = TensorSource(train, train, CPU)
+    values = source.gather(torch.arange(256)).flatten()
+    assert values[0].item() == -1.0
+    assert values[255].item() == 1.0
+    assert bool((values.diff() > 0).all())
+    assert torch.equal(((values + 1) * 127.5).round().to(torch.uint8), train.flatten())
+
+
+def test_a_set_is_float32_or_uint8_of_one_shape():
+    with pytest.raises(ValueError, match="float64"):
+        TensorSource(torch.zeros(3, 1).double(), torch.zeros(3, 1).double(), CPU)
+    with pytest.raises(ValueError, match="differ"):
+        TensorSource(torch.zeros(3, 1), torch.zeros(3, 2), CPU)
+
+
+def test_a_ticket_of_a_distribution_is_the_sample():
+    source = Ring().open(CPU)
+    tickets = source.draw(64, generator())
+    assert torch.equal(source.gather(tickets), tickets)
+    assert torch.equal(tickets, source.real(64, generator()))
+    assert source.n_held_out is None
+    assert source.held_out(10_000, generator()).shape == (10_000, 2)

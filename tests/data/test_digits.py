@@ -1,0 +1,96 @@
+"""The bundled digits: a fixed split, the right values, and triples of them."""
+
+import pytest
+import torch
+
+from gan_lab.data.digits import Digits, StackedDigits
+from gan_lab.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def rows(images):
+    return {tuple(image.flatten().tolist()) for image in images}
+
+
+def test_the_split_is_disjoint_complete_and_as_large_as_said():
+    from sklearn.datasets import load_digits
+
+    source = Digits().open(CPU)
+    assert (source.n_train, source.n_held_out, source.shape) == (1297, 500, (1, 8, 8))
+    train, held_out = source.real(1297, generator()), source.held_out(500, generator())
+    assert train.dtype == torch.float32
+    assert rows(train).isdisjoint(rows(held_out))
+    # The 1797 digits are all different, so sets count them.
+    every = torch.tensor(load_digits().images).float() / 8 - 1
+    assert rows(train) | rows(held_out) == rows(every)
+    assert (train.min().item(), train.max().item()) == (-1.0, 1.0)
+    assert set(((train + 1) * 8).unique().tolist()) == set(range(17))
+
+
+def test_labels_belong_to_their_digits():
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    label_of = {
+        tuple((torch.tensor(image).float() / 8 - 1).flatten().tolist()): int(label)
+        for image, label in zip(bunch.images, bunch.target, strict=True)
+    }
+    source = Digits().open(CPU)
+    images = source.gather(torch.arange(source.n_train))
+    held_out = source.gather_held_out(torch.arange(source.n_held_out))
+    assert [label_of[tuple(x.flatten().tolist())] for x in images] == source.train_labels.tolist()
+    assert [
+        label_of[tuple(x.flatten().tolist())] for x in held_out
+    ] == source.held_out_labels.tolist()
+
+
+def test_the_split_depends_on_its_own_seed_only():
+    torch.manual_seed(1)
+    first = Digits().open(CPU)
+    torch.manual_seed(2)
+    again = Digits().open(CPU)
+    other = Digits(split_seed=1).open(CPU)
+    every = torch.arange(1297)
+    assert torch.equal(first.gather(every), again.gather(every))
+    assert not torch.equal(first.gather(every), other.gather(every))
+
+
+def test_three_channels_are_three_independent_digits_of_the_single_source():
+    source = StackedDigits().open(CPU)
+    assert source.shape == (3, 8, 8)
+    tickets = source.draw(320, generator())
+    assert tickets.shape == (320, 3)
+    samples = source.gather(tickets.view(5, 64, 3))
+    assert samples.shape == (5, 64, 3, 8, 8)
+    channels = source.single.gather(tickets).view(5, 64, 3, 8, 8)
+    assert torch.equal(samples, channels)
+    # Independent: two channels agree as often as chance has it, 320 / 1297 times on average.
+    assert (tickets[:, 0] == tickets[:, 1]).sum().item() <= 5
+
+
+def test_held_out_combinations_use_held_out_digits_only_and_never_run_out():
+    source = StackedDigits().open(CPU)
+    assert source.n_held_out is None
+    held_out = source.held_out(2000, generator())
+    assert held_out.shape == (2000, 3, 8, 8)
+    train = rows(source.single.gather(torch.arange(1297)))
+    singles = rows(held_out.reshape(-1, 1, 8, 8))
+    assert singles.isdisjoint(train)
+    assert len(singles) == 500
+    real = source.real(2000, generator())
+    assert rows(real.reshape(-1, 1, 8, 8)) <= train
+    assert torch.equal(held_out, source.held_out(2000, generator()))
+
+
+@pytest.mark.parametrize("data", [Digits, StackedDigits])
+def test_a_split_that_leaves_nothing_is_refused(data):
+    with pytest.raises(ConfigError, match="1797 samples, of which 1797 would be held out"):
+        data(n_held_out=1797).open(CPU)
+    with pytest.raises(ConfigError, match=r"data.n_held_out must be a whole number of at least 1"):
+        data(n_held_out=0)
+    assert data(n_held_out=1796).open(CPU).shape[-2:] == (8, 8)

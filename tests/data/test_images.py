@@ -1,0 +1,270 @@
+"""Image sets from files of the real formats, read by torchvision's own readers and by PIL."""
+
+import builtins
+import gzip
+import pickle
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_lab.data.images import ImageFolder, TorchvisionImages, resize, torchvision_datasets
+from gan_lab.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def write_idx(path, array):
+    """The idx format of LeCun's page: two zero bytes, type 8 (uint8), rank, sizes, bytes."""
+    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    data = header + array.tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def write_mnist(root, folder="MNIST", suffix="", n_train=30, n_test=12):
+    raw = root / folder / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, n in (("train", n_train), ("t10k", n_test)):
+        arrays[split] = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        labels = np.arange(n, dtype=np.uint8) % 10
+        write_idx(raw / f"{split}-images-idx3-ubyte{suffix}", arrays[split])
+        write_idx(raw / f"{split}-labels-idx1-ubyte{suffix}", labels)
+    return arrays
+
+
+def write_cifar(root, monkeypatch, n=4):
+    """The pickled batches of the Python version; our files cannot have the published md5 sums."""
+    cls = torchvision_datasets().CIFAR10
+    names = [f"data_batch_{i}" for i in range(1, 6)]
+    monkeypatch.setattr(cls, "train_list", [[name, None] for name in names])
+    monkeypatch.setattr(cls, "test_list", [["test_batch", None]])
+    monkeypatch.setattr(cls, "meta", {**cls.meta, "md5": None})
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    batches = []
+    for name in [*names, "test_batch"]:
+        pixels = rng.integers(0, 256, (n, 3072), dtype=np.uint8)
+        (folder / name).write_bytes(pickle.dumps({"data": pixels, "labels": list(range(n))}))
+        batches.append(pixels.reshape(n, 3, 32, 32))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
+    return np.concatenate(batches[:5]), batches[5]
+
+
+def as_bytes(samples):
+    return ((samples + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
+)
+def test_idx_files_are_read_pixel_by_pixel(tmp_path, name, folder):
+    arrays = write_mnist(tmp_path, folder)
+    data = TorchvisionImages(name, str(tmp_path), size=28, n_held_out=12)
+    source = data.open(CPU)
+    assert (source.shape, source.n_train, source.n_held_out) == ((1, 28, 28), 30, 12)
+    images = source.gather(torch.arange(30))
+    assert np.array_equal(as_bytes(images)[:, 0], arrays["train"])
+    assert source.train_labels.tolist() == [i % 10 for i in range(30)]
+    held_out = as_bytes(source.gather_held_out(torch.arange(12)))[:, 0]
+    order = [int((arrays["t10k"] == image).all(axis=(1, 2)).argmax()) for image in held_out]
+    assert sorted(order) == list(range(12))
+    assert source.held_out_labels.tolist() == [i % 10 for i in order]
+
+
+def test_mnist_of_size_32_is_the_native_image_in_a_frame_of_background(tmp_path):
+    arrays = write_mnist(tmp_path)
+    source = TorchvisionImages("mnist", str(tmp_path), n_held_out=5).open(CPU)
+    images = source.gather(torch.arange(30))
+    assert images.shape == (30, 1, 32, 32)
+    assert np.array_equal(as_bytes(images)[:, 0, 2:-2, 2:-2], arrays["train"])
+    frame = torch.ones(32, 32, dtype=torch.bool)
+    frame[2:-2, 2:-2] = False
+    assert torch.all(images[:, 0, frame] == -1)
+    assert source.n_held_out == 5
+
+
+def test_a_smaller_size_averages_and_keeps_constant_images_constant():
+    constant = torch.full((3, 1, 28, 28), 77, dtype=torch.uint8)
+    assert torch.all(resize(constant, 14) == 77)
+    stripes = torch.zeros(1, 1, 28, 28, dtype=torch.uint8)
+    stripes[..., ::2] = 200
+    # Without antialiasing a resize to half sees only one of the two kinds of column.
+    inner = resize(stripes, 14)[..., 2:-2].float()
+    assert inner.mean().item() == pytest.approx(100, abs=2)
+    assert inner.std().item() < 2
+
+
+def test_the_held_out_choice_is_random_but_fixed(tmp_path):
+    write_mnist(tmp_path, n_test=40)
+
+    def chosen(seed):
+        data = TorchvisionImages("mnist", str(tmp_path), n_held_out=20, split_seed=seed)
+        return data.open(CPU).gather_held_out(torch.arange(20))
+
+    assert torch.equal(chosen(0), chosen(0))
+    assert not torch.equal(chosen(0), chosen(1))
+
+
+def test_cifar_batches_are_read_pixel_by_pixel(tmp_path, monkeypatch):
+    train, test = write_cifar(tmp_path, monkeypatch)
+    source = TorchvisionImages("cifar10", str(tmp_path), n_held_out=4).open(CPU)
+    assert (source.shape, source.n_train, source.n_held_out) == ((3, 32, 32), 20, 4)
+    assert np.array_equal(as_bytes(source.gather(torch.arange(20))), train)
+    held_out = as_bytes(source.gather_held_out(torch.arange(4)))
+    assert np.array_equal(held_out[source.held_out_labels.argsort().numpy()], test)
+
+
+def refused(data, words):
+    with pytest.raises(ConfigError, match=words) as caught:
+        data.open(CPU)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_missing_files_name_the_root_and_the_key_that_fetches_them(tmp_path, name):
+    message = refused(TorchvisionImages(name, str(tmp_path / "none")), "data.download=true")
+    assert f"{name} is missing in {tmp_path / 'none'}" in message
+
+
+def test_packed_files_are_told_from_missing_ones(tmp_path):
+    write_mnist(tmp_path, suffix=".gz")
+    refused(TorchvisionImages("mnist", str(tmp_path)), "gunzip -k")
+
+
+@pytest.mark.parametrize("keep", [0, 3, 200])
+def test_a_cut_idx_file_is_a_config_error(tmp_path, keep):
+    write_mnist(tmp_path)
+    path = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:keep])
+    refused(TorchvisionImages("mnist", str(tmp_path)), "damaged or incomplete")
+
+
+def test_a_cut_cifar_batch_is_a_config_error(tmp_path, monkeypatch):
+    write_cifar(tmp_path, monkeypatch)
+    path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
+    path.write_bytes(path.read_bytes()[:100])
+    refused(TorchvisionImages("cifar10", str(tmp_path)), "damaged or incomplete")
+
+
+def test_more_held_out_images_than_the_test_split_has_are_refused(tmp_path):
+    write_mnist(tmp_path)
+    data = TorchvisionImages("mnist", str(tmp_path), n_held_out=13)
+    refused(data, "data.n_held_out must be at most 12, .* got 13")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("No module named 'torchvision'"),
+        RuntimeError("operator torchvision::nms does not exist"),
+    ],
+)
+def test_a_torchvision_that_cannot_be_imported_says_how_to_fix_it(monkeypatch, error):
+    real_import = builtins.__import__
+
+    def broken(module, *args, **kwargs):
+        if module.startswith("torchvision"):
+            raise error
+        return real_import(module, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", broken)
+    refused(TorchvisionImages("mnist", "data"), "pip install .* torchvision .*data=digits")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"name": "svhn"}, "data.name must be one of mnist, fashion_mnist, cifar10, got 'svhn'"),
+        ({"download": "yes"}, "data.download"),
+        ({"size": 0}, "data.size"),
+        ({"n_held_out": 0}, "data.n_held_out"),
+    ],
+)
+def test_impossible_arguments_are_refused(arguments, words):
+    with pytest.raises(ConfigError, match=words):
+        TorchvisionImages(**{"name": "mnist", "root": "data", **arguments})
+
+
+def write_images(root, n=20):
+    """Solid colours in mixed sizes, formats and modes, in two subfolders."""
+    shapes = [(40, 40), (80, 50), (30, 90), (16, 16)]
+    for i in range(n):
+        folder = root / f"class_{i % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        image = Image.new("RGB", shapes[i % 4], (10 * i, 255 - 10 * i, 128))
+        suffix = ("png", "jpg", "JPEG", "bmp", "webp")[i % 5]
+        if suffix == "png":
+            image = image.convert("RGBA")
+        image.save(root / f"class_{i % 2}" / f"{i:02d}.{suffix}")
+    return root
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_folder_of_mixed_images_is_read_cropped_and_split(tmp_path, channels):
+    root = write_images(tmp_path)
+    (root / "notes.txt").write_text("not an image")
+    (root / "._00.png").write_bytes(b"what macOS leaves behind")
+    data = ImageFolder(str(root), size=32, channels=channels, held_out_share=0.25)
+    source = data.open(CPU)
+    assert (source.shape, source.n_train, source.n_held_out) == ((channels, 32, 32), 15, 5)
+    samples = torch.cat([source.gather(torch.arange(15)), source.gather_held_out(torch.arange(5))])
+    # Each image is one colour up to JPEG's rounding, and all 20 are there.
+    assert samples.amax((2, 3)).sub(samples.amin((2, 3))).max().item() < 0.1
+    if channels == 3:
+        reds = np.sort(as_bytes(samples)[:, 0, 0, 0].astype(int))
+        assert np.abs(reds - 10 * np.arange(20)).max() <= 5
+    again = data.open(CPU)
+    assert torch.equal(again.real(15, generator()), source.real(15, generator()))
+
+
+def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
+    pixels = np.zeros((20, 60, 3), dtype=np.uint8)
+    pixels[:, 20:40] = [255, 0, 0]
+    for i in range(10):
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    images = ImageFolder(str(tmp_path), size=8).open(CPU).gather(torch.arange(9))
+    red = torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand_as(images)
+    torch.testing.assert_close(images, red)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_truncated_image_is_named(tmp_path, suffix):
+    root = write_images(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    path = root / f"zz_broken.{suffix}"
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:700])
+    refused(ImageFolder(str(root), size=16), f"zz_broken.{suffix} cannot be read .*repair it")
+
+
+def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path):
+    root = write_images(tmp_path)
+    Image.fromarray(np.full((8, 8), 30000, dtype=np.uint16)).save(root / "deep.png")
+    refused(ImageFolder(str(root), size=16), "deep.png has more than 8 bits")
+
+
+def test_folders_that_cannot_be_used_are_refused(tmp_path):
+    refused(ImageFolder(str(tmp_path / "none")), "data.root must be an existing folder of images")
+    refused(ImageFolder(str(tmp_path)), r"data.root must be a folder with images \(.bmp .jpeg")
+    Image.new("L", (8, 8)).save(tmp_path / "one.png")
+    refused(ImageFolder(str(tmp_path)), "has 1 samples, of which 0 would be held out")
+    refused(ImageFolder(str(tmp_path), held_out_share=0.9), "has 1 samples, of which 1 would be")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"channels": 2}, {"size": 2}, {"held_out_share": 0}, {"held_out_share": 1.0}],
+)
+def test_impossible_arguments_of_a_folder_are_refused(arguments):
+    with pytest.raises(ConfigError, match=f"data.{next(iter(arguments))} must be"):
+        ImageFolder("images", **arguments)
