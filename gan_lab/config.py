@@ -1,4 +1,4 @@
-"""From typed keys to a checked setup: compose, resolve, and build with the constructors as schema."""
+"""From typed keys to a checked setup: compose, resolve, build; the constructors are the schema."""
 
 import difflib
 import importlib
@@ -97,7 +97,11 @@ def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
         ConfigError: The first thing that is wrong, by its key.
     """
     try:
-        config = OmegaConf.to_container(OmegaConf.create(cfg), resolve=True, throw_on_missing=True)
+        config = OmegaConf.to_container(
+            OmegaConf.create(dict(cfg)) if not isinstance(cfg, DictConfig) else cfg,
+            resolve=True,
+            throw_on_missing=True,
+        )
     except OmegaConfBaseException as error:
         raise ConfigError(_unset(error)) from error
     assert isinstance(config, dict)

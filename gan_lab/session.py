@@ -1,10 +1,10 @@
-"""What happens around a training: the directory, the lock, the status, the checkpoint it goes on from."""
+"""What happens around a training: directory, lock, status, and the checkpoint it goes on from."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 from gan_lab import checkpoint
 from gan_lab.data.base import Source
@@ -35,7 +35,7 @@ def start(setup: Setup, source: Source, path: Path) -> Estimates:
         run = setup.open_with(source)
         for directory, config in _configs(setup, parent):
             directory.create()
-            directory.config.write_text(yaml.safe_dump(config, sort_keys=False))
+            directory.config.write_text(OmegaConf.to_yaml(config))
         return _train(setup, run, parent, None)
 
 
@@ -58,7 +58,7 @@ def resume(setup: Setup, path: Path) -> Estimates:
             )
         run = setup.open()
         for directory, config in _configs(setup, parent):
-            directory.config.write_text(yaml.safe_dump(config, sort_keys=False))
+            directory.config.write_text(OmegaConf.to_yaml(config))
         print(f"resuming {path} at step {step} of {setup.trainer.steps}")
         return _train(setup, run, parent, loaded.content)
 

@@ -135,11 +135,13 @@ def _after_step_(player: Player, gradients: Gradients) -> None:
 
 
 def _chunks(draws: Draws) -> list[Draws]:
-    starts = range(0, len(draws.z), _FAKES_TOGETHER)
+    spans = [slice(i, i + _FAKES_TOGETHER) for i in range(0, len(draws.z), _FAKES_TOGETHER)]
     return [
         Draws(
-            *(tensor[i : i + _FAKES_TOGETHER] for tensor in draws[:3]),
-            {name: tensor[i : i + _FAKES_TOGETHER] for name, tensor in draws.noise.items()},
+            draws.real[span],
+            draws.z[span],
+            draws.mix[span],
+            {name: tensor[span] for name, tensor in draws.noise.items()},
         )
-        for i in starts
+        for span in spans
     ]

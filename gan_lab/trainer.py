@@ -161,9 +161,9 @@ class Trainer:
         broken = [tag for tag, value in self._newest.items() if not bool(value.isfinite().all())]
         quantity = next(iter(broken), "a gradient")
         raise RunDiverged(
-            f"{quantity} is not finite at step {step} for seed {', '.join(map(str, seeds))}. The "
-            f"state before the update is in {path}; nothing was overwritten. Try a smaller optim.lr "
-            f"or a stronger regularizer."
+            f"{quantity} is not finite at step {step} for seed {', '.join(map(str, seeds))}. "
+            f"The state before the update is in {path}; nothing was overwritten. "
+            f"Try a smaller optim.lr or a stronger regularizer."
         )
 
     def _rates(self) -> dict[str, float]:

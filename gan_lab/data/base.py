@@ -165,6 +165,7 @@ class TensorSource(Source):
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
     """
 
+    n_train: int
     n_held_out: int
 
     def __init__(

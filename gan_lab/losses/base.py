@@ -1,4 +1,4 @@
-"""What an adversarial loss is: two pure functions of logits, and a card that says what they mean."""
+"""What an adversarial loss is: two pure functions of logits, and a card that explains them."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol

@@ -1,4 +1,4 @@
-"""What a regularizer may do to a game: hooks that are all no-ops until a subclass says otherwise."""
+"""What a regularizer may do to a game: hooks, all no-ops until a subclass says otherwise."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -35,7 +35,7 @@ class Regularizer:
         return {}
 
     def inputs(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:
-        """What the discriminator is shown instead of real and fake, in both players' steps. Pure."""
+        """What the discriminator sees instead of real and fake, in both players' steps. Pure."""
         return real, fake
 
     def penalty(

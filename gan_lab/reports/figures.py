@@ -60,7 +60,7 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
         title: Above the picture.
     """
     dimensions = real.shape[1]
-    figure = Figure(figsize=(6.4, 5.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(6.4, 5.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.set_title(title)
@@ -73,7 +73,7 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
         of = "" if dimensions == 2 else f" of {dimensions}"
         axes.set_xlabel(f"coordinate 1{of} (data units)")
         axes.set_ylabel(f"coordinate 2{of} (data units)")
-        axes.legend(loc="upper right", framealpha=0.9)
+        figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
     return rendered(figure)
 
 
@@ -132,7 +132,7 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
     points = torch.cartesian_prod(x, y)
     with torch.no_grad():
         heights = score(points).reshape(_MAP_POINTS, _MAP_POINTS).T.cpu().numpy()
-    filled = axes.contourf(x.cpu(), y.cpu(), heights, levels=20, cmap="Blues", alpha=0.8, zorder=0)
+    filled = axes.contourf(x.cpu(), y.cpu(), heights, levels=20, cmap="Greens", alpha=0.6, zorder=0)
     figure.colorbar(filled, ax=axes, label="discriminator's logit (higher = more real)")
     pushed = fake[:_ARROWS]
     arrows = input_gradient(score, pushed).detach().cpu().numpy()
@@ -148,7 +148,7 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
         scale=12 * longest,
         width=0.003,
         zorder=4,
-        label=f"gradient of the logit (longest {longest:.2g} per data unit)",
+        label=f"logit's gradient (longest {longest:.2g}/unit)",
     )
 
 

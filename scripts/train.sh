@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Sets everything up and trains WGAN-GP on bundled handwritten digits; arguments go to `train`.
+#   ./scripts/train.sh
+#   ./scripts/train.sh data=ring loss=non_saturating
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" sweep
+exec .venv/bin/python -m gan_lab train "$@"
