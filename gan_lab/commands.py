@@ -10,6 +10,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -146,15 +147,22 @@ def _through_hydra(arguments: list[str], job: Any) -> int:
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
     """Says what came out: where the run is, a picture, and the ruler's numbers."""
-    table = Table(title=f"After {setup.trainer.steps} steps", title_justify="left")
-    for column in ("seed", "quantity", "value", "95 % interval", "floor", "n", "unit"):
-        table.add_column(column, justify="left" if column in ("quantity", "unit") else "right")
+    n = next(iter(estimates[0].values())).n
+    title = f"After {setup.trainer.steps} steps, n = {n} samples a side"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("seed", justify="right")
+    table.add_column("quantity", no_wrap=True)
+    for column in ("value", "95 % interval", "floor"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("unit")
     for seed, each in zip(setup.seeds, estimates, strict=True):
         for tag, e in each.items():
             interval = f"[{e.low:.3f}, {e.high:.3f}]"
             floor = "" if e.floor is None else f"{e.floor:.3f}"
-            table.add_row(str(seed), tag, f"{e.value:.3f}", interval, floor, str(e.n), e.unit)
+            table.add_row(str(seed), tag, f"{e.value:.3f}", interval, floor, e.unit)
     console = Console()
+    if not console.is_terminal:
+        console.width = 100  # a log file or a pipe has no width to keep to
     console.print(table)
     children = RunDir(path).children()
     samples = (children[0] if children else RunDir(path)).samples

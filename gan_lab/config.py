@@ -26,7 +26,6 @@ from gan_lab.data.base import Data
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.ruler import RulerSettings
 from gan_lab.execution import Execution, resolve_device
-from gan_lab.journal import flat
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import NetworkPair
 from gan_lab.optim import Optimizer
@@ -208,11 +207,14 @@ def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
     return tuple(range(seed, seed + n_seeds))
 
 
-def flat_keys(cfg: DictConfig) -> dict[str, Any]:
+def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str, Any]:
     """Nested keys as one level of dotted ones."""
-    plain = OmegaConf.to_container(cfg)
-    assert isinstance(plain, dict)
-    return flat({str(key): value for key, value in plain.items()})
+    leaves: dict[str, Any] = {}
+    for key, value in cfg.items():
+        name = prefix + str(key)
+        nested = isinstance(value, Mapping | DictConfig)
+        leaves.update(flat_keys(value, f"{name}.") if nested else {name: value})
+    return leaves
 
 
 def suggestion(key: str, known: Sequence[str], path: str = "") -> str:

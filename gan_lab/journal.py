@@ -55,10 +55,11 @@ class Journal:
         """Writes what does not change: the configuration, the loss card, the HParams row."""
         card = vars(self.setup.loss.card)
         told = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
-        for recorder, directory in zip(self.recorders, self.directories, strict=True):
+        for index, recorder in enumerate(self.recorders):
+            directory = self.directories[index]
             recorder.text("config", f"```yaml\n{directory.config.read_text()}```")
             recorder.text("loss_card", told)
-            recorder.hparams(flat(self.setup.config), _TABLE)
+            recorder.hparams(self._choices(index), _TABLE)
 
     def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         """Adds what the optimisers saw since the last row, and what the discriminators are now."""
@@ -120,6 +121,22 @@ class Journal:
         for recorder in self.recorders:
             recorder.close()
 
+    def _choices(self, index: int) -> dict[str, Any]:
+        """What tells runs apart, under the same names in every run."""
+        setup = self.setup
+        return {
+            "loss": type(setup.loss).__name__,
+            "regularizer": " + ".join(setup.regularizers) or "none",
+            "data": type(setup.data).__name__,
+            "network": type(setup.network).__name__,
+            "optim": type(setup.optim).__name__,
+            "optim.lr": setup.optim.lr,
+            "trainer.n_critic": setup.trainer.n_critic,
+            "trainer.batch_size": setup.trainer.batch_size,
+            "trainer.steps": setup.trainer.steps,
+            "seed": setup.seeds[index],
+        }
+
     def _points(self, index: int) -> np.ndarray:
         source, step = self.run.source, self.run.state.step
         real = source.held_out(
@@ -146,12 +163,3 @@ class Journal:
         device = self.run.source.device
         generator = stream(self.run.seeds[index], purpose, device)
         return torch.randn(n, self.setup.network.latent_dim, generator=generator, device=device)
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested configuration as one level of dotted keys."""
-    leaves: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        leaves.update(flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value})
-    return leaves
