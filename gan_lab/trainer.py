@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from gan_lab import checkpoint
+from gan_lab.accumulator import Accumulator
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.journal import Journal
 from gan_lab.progress import ProgressLine
-from gan_lab.recording import Accumulator
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
 from gan_lab.schedule import learning_rate_factor

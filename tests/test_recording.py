@@ -13,9 +13,10 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups, metadata
 
 from gan_lab import run_dir
+from gan_lab.accumulator import Accumulator
 from gan_lab.checkpoint import load, save
 from gan_lab.errors import ConfigError
-from gan_lab.recording import Accumulator, Recorder, read_metrics
+from gan_lab.recording import Recorder, read_metrics
 from gan_lab.run_dir import RunDir
 
 TAG = "loss/generator"

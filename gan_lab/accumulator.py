@@ -1,0 +1,68 @@
+"""Means of what a step reports, kept on the device until somebody wants to read them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Accumulator:
+    """Means over a log interval, kept on the device: one copy to the CPU an interval.
+
+    A value is a scalar per seed, shape [S] (or [] for one seed). A tag that ends in "_max" keeps
+    the maximum, any other the mean. Sums are float64: ten thousand float32 steps lose nothing.
+    `add_` counts its calls on the CPU, so it belongs after the replay of a CUDA graph, not inside.
+    """
+
+    def __init__(self) -> None:
+        # By set of tags, since discriminator and generator may report at different rates:
+        # (totals, shape [tags, S]; number of additions).
+        self._groups: dict[tuple[str, ...], tuple[Tensor, int]] = {}
+
+    def add_(self, values: Mapping[str, Tensor]) -> None:
+        """Adds one value per tag without waiting for the device: a few launches for any tags."""
+        if not values:
+            return
+        # Maxima last, so that either kind is one slice.
+        tags = tuple(sorted(values, key=lambda tag: (_is_maximum(tag), tag)))
+        new = torch.stack([values[tag].detach() for tag in tags]).to(torch.float64)
+        if tags not in self._groups:
+            self._groups[tags] = (new, 1)
+            return
+        old, count = self._groups[tags]
+        n_sums = sum(not _is_maximum(tag) for tag in tags)
+        total = old.to(new.device)  # a state that was loaded comes from the CPU
+        total[:n_sums] += new[:n_sums]
+        torch.maximum(total[n_sums:], new[n_sums:], out=total[n_sums:])
+        self._groups[tags] = (total, count + 1)
+
+    def means(self) -> dict[str, Tensor]:
+        """Mean or maximum per tag since `reset_`: float64 on the CPU, shape [S]; one copy."""
+        if not self._groups:
+            return {}
+        totals = iter(torch.cat([total for total, _ in self._groups.values()]).cpu())
+        result: dict[str, Tensor] = {}
+        for tags, (_, count) in self._groups.items():
+            for tag in tags:
+                if tag in result:
+                    raise ValueError(f"{tag} was added together with different other tags")
+                result[tag] = next(totals) / (1 if _is_maximum(tag) else count)
+        return result
+
+    def reset_(self) -> None:
+        """Starts a new interval."""
+        self._groups.clear()
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """The unfinished interval, for a checkpoint: a resumed run reports the same means."""
+        groups = self._groups.items()
+        return [{"tags": list(g), "total": t.clone(), "count": n} for g, (t, n) in groups]
+
+    def load_state_dict(self, state: Iterable[Mapping[str, Any]]) -> None:
+        """Replaces what was accumulated by a copy of `state`."""
+        self._groups = {tuple(g["tags"]): (g["total"].clone(), g["count"]) for g in state}
+
+
+def _is_maximum(tag: str) -> bool:
+    return tag.endswith("_max")
