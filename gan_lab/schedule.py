@@ -31,6 +31,12 @@ class Schedule:
         check_count(self, "warmup_steps", at_least=0)
         check_count(self, "warmup_every", at_least=0)
 
+    @property
+    def most_discriminator_updates(self) -> int:
+        """The largest number of discriminator updates that any step has."""
+        warms_up = self.warmup_steps > 0 or self.warmup_every > 0
+        return max(self.n_critic, self.warmup_n_critic) if warms_up else self.n_critic
+
     def discriminator_updates(self, step: int) -> int:
         """Discriminator updates of the given step."""
         warm = step < self.warmup_steps or (self.warmup_every > 0 and step % self.warmup_every == 0)

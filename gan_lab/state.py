@@ -25,7 +25,9 @@ class Player:
     def update_(self, gradients: Tensors, buffers: Tensors) -> None:
         """One step of the optimiser, then the buffers that the forward pass returned."""
         for name, leaf in self.params.items():
-            leaf.grad = gradients[name]
+            # torch's fused optimisers read a gradient in the order of its memory, whatever its
+            # strides, and under vmap a weight's gradient comes out transposed.
+            leaf.grad = gradients[name].contiguous()
         self.optimizer.step()
         copy_into_(self.buffers, buffers)
 

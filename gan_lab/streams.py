@@ -70,7 +70,7 @@ class DrawSpec:
     def block_steps(self) -> int:
         """Steps drawn at once: fixed by the configuration, never by the number of seeds."""
         per_sample = self.latent_dim + 2 + sum(torch.Size(s).numel() for s in self.noise.values())
-        updates = self.schedule.n_critic + self.schedule.n_generator
+        updates = self.schedule.most_discriminator_updates + self.schedule.n_generator
         per_step = updates * self.batch_size * per_sample
         return max(1, min(_BLOCK_STEPS, _BLOCK_NUMBERS // per_step))
 

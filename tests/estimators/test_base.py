@@ -1,0 +1,67 @@
+"""An estimate says how far it can be trusted, and its interval covers as often as it claims."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gan_lab.estimators.base import Estimate, from_repeats
+
+
+def test_from_repeats_is_the_mean_with_its_t_interval():
+    values = [1.0, 2.0, 4.0, 5.0]
+    estimate = from_repeats(values, "nats", 100)
+    assert estimate.value == pytest.approx(3.0, abs=1e-15)
+    # t(.975, 3) = 3.182446; std of the values sqrt(10 / 3).
+    half = 3.182446305284263 * math.sqrt(10 / 3) / 2
+    assert estimate.low == pytest.approx(3 - half, abs=1e-12)
+    assert estimate.high == pytest.approx(3 + half, abs=1e-12)
+    assert (estimate.unit, estimate.n, estimate.floor) == ("nats", 100, None)
+
+
+@pytest.mark.parametrize("repeats", [2, 4, 10])
+def test_the_interval_covers_the_truth_in_95_of_100_cases(repeats):
+    trials = 3000
+    draws = np.random.default_rng(7).normal(2.0, 3.0, (trials, repeats))
+    estimates = [from_repeats(row.tolist(), "", 1) for row in draws]
+    covered = sum(estimate.low <= 2.0 <= estimate.high for estimate in estimates)
+    assert 0.93 <= covered / trials <= 0.97
+
+
+def test_one_repeat_has_no_interval():
+    estimate = from_repeats([2.5], "nats", 10)
+    assert (estimate.value, estimate.low, estimate.high) == (2.5, -math.inf, math.inf)
+
+
+def test_equal_repeats_have_an_interval_of_no_width():
+    estimate = from_repeats([0.1] * 3, "nats", 10)
+    assert estimate.low == pytest.approx(0.1, abs=1e-15)
+    assert estimate.high == pytest.approx(0.1, abs=1e-15)
+
+
+def test_no_repeats_are_refused():
+    with pytest.raises(ValueError, match="no repeats"):
+        from_repeats([], "nats", 10)
+
+
+def test_infinity_is_said_and_not_clipped():
+    assert Estimate(math.inf, "nats", 3, 0.0, math.inf).scalars("x")["x"] == math.inf
+
+
+def test_scalars_are_the_value_the_interval_and_the_floor_where_known():
+    estimate = from_repeats([1.0, 3.0], "nats", 10)
+    assert set(estimate.scalars("a/b")) == {"a/b", "a/b_low", "a/b_high"}
+    beside = estimate.with_floor(0.25)
+    assert beside.scalars("a/b") == {
+        "a/b": 2.0,
+        "a/b_low": estimate.low,
+        "a/b_high": estimate.high,
+        "a/b_floor": 0.25,
+    }
+    assert estimate.floor is None  # the first is as it was
+    assert beside.with_floor(0.0).scalars("a")["a_floor"] == 0.0
+
+
+def test_an_estimate_reads_as_a_sentence():
+    text = str(Estimate(1.0, "nats", 64, 0.5, 1.5, 0.1))
+    assert text == "1 nats [0.5, 1.5], n = 64, floor 0.1"

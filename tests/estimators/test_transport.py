@@ -1,0 +1,121 @@
+"""W1 between samples is exact: against closed forms, scipy, and the axioms of a distance."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance, wasserstein_distance_nd
+
+from gan_lab.estimators.neighbours import mean_nearest_distance, mean_pairwise_distance
+from gan_lab.estimators.transport import as_points, exact_wasserstein
+from tests.helpers import normal, seeded
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize("size", [1e-3, 0.7, 100.0])
+def test_w1_of_a_shift_is_the_shift(d, size):
+    points = normal(40, d, seed=d)
+    direction = normal(d, seed=11)
+    shift = size * direction / direction.norm()
+    assert exact_wasserstein(points + shift, points) == pytest.approx(size, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_w1_scales_with_the_data(scale):
+    a, b = normal(30, 3, seed=1), normal(30, 3, seed=2)
+    assert exact_wasserstein(scale * a, scale * b) == pytest.approx(
+        scale * exact_wasserstein(a, b), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 17, 200])
+def test_w1_on_the_line_is_scipys(n):
+    a, b = normal(n, 1, seed=1), 2 * normal(n, 1, seed=2) + 1
+    expected = wasserstein_distance(a[:, 0], b[:, 0])
+    assert exact_wasserstein(a, b) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("n", [1, 3, 6])
+def test_w1_is_the_linear_programs(d, n):
+    a, b = normal(n, d, seed=n), normal(n, d, seed=n + 50)
+    assert exact_wasserstein(a, b) == pytest.approx(wasserstein_distance_nd(a, b), abs=1e-9)
+
+
+def test_w1_on_the_line_agrees_with_the_same_points_in_the_plane():
+    a, b = normal(60, 1, seed=1), normal(60, 1, seed=2)
+    flat = [torch.cat([x, torch.zeros_like(x)], 1) for x in (a, b)]
+    assert exact_wasserstein(a, b) == pytest.approx(exact_wasserstein(*flat), abs=1e-12)
+
+
+def test_w1_is_the_euclidean_and_not_the_squared_distance():
+    a, b = torch.zeros(2, 2), torch.tensor([[3.0, 4.0], [6.0, 8.0]])
+    assert exact_wasserstein(a, b) == pytest.approx(7.5, abs=1e-12)
+
+
+def test_images_are_points_of_all_their_entries():
+    a, b = normal(9, 1, 4, 4, seed=1), normal(9, 1, 4, 4, seed=2)
+    assert exact_wasserstein(a, b) == exact_wasserstein(a.flatten(1), b.flatten(1))
+
+
+clouds = st.tuples(st.integers(1, 8), st.integers(1, 3), st.integers(0, 10**6))
+
+
+@settings(max_examples=40, deadline=None)
+@given(clouds)
+def test_w1_is_a_distance_between_clouds(cloud):
+    n, d, seed = cloud
+    a, b, c = (normal(n, d, seed=seed + k) * (1 + k) for k in range(3))
+    ab, ba, bc, ac = (exact_wasserstein(*pair) for pair in ((a, b), (b, a), (b, c), (a, c)))
+    assert ab == pytest.approx(ba, rel=1e-12)
+    assert ab > 0
+    assert ac <= ab + bc + 1e-12
+    assert exact_wasserstein(a, a.clone()) == 0
+    order = torch.randperm(n, generator=seeded(seed))
+    assert exact_wasserstein(a[order], b) == pytest.approx(ab, rel=1e-12)
+    assert exact_wasserstein(a[order], a) == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("side", [0, 1])
+def test_what_is_not_finite_is_refused_by_side_and_row(value, d, side):
+    pair = [torch.zeros(5, d), torch.ones(5, d)]
+    pair[side][3, -1] = value
+    name = ["samples", "reference"][side]
+    with pytest.raises(ValueError, match=f"{name} hold 1 non-finite rows, the first at index 3"):
+        exact_wasserstein(*pair)
+
+
+def test_sizes_that_differ_are_refused():
+    with pytest.raises(ValueError, match=r"\(4, 2\) and \(5, 2\)"):
+        exact_wasserstein(torch.zeros(4, 2), torch.zeros(5, 2))
+    with pytest.raises(ValueError, match="one shape"):
+        exact_wasserstein(torch.zeros(4, 2), torch.zeros(4, 3))
+
+
+def test_points_are_float64_whatever_came():
+    x = torch.zeros(3, 2, requires_grad=True)
+    assert as_points(x).dtype == "float64"
+    assert as_points(x).shape == (3, 2)
+
+
+def test_mean_pairwise_distance_is_the_mean_over_pairs():
+    x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])
+    assert mean_pairwise_distance(x) == pytest.approx((5 + 4 + 3) / 3, abs=1e-12)
+    assert mean_pairwise_distance(torch.ones(6, 1, 8, 8)) == 0
+
+
+@pytest.mark.parametrize("d", [1, 2, 16, 17, 64])
+def test_mean_nearest_distance_is_the_brute_force_one(d):
+    samples, training = normal(20, d, seed=1), normal(33, d, seed=2)
+    expected = torch.cdist(samples, training).min(1).values.mean().item()
+    assert mean_nearest_distance(samples, training) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("d", [2, 64])
+def test_a_copy_of_the_training_data_is_at_distance_0(d):
+    training = normal(30, d, seed=2)
+    assert mean_nearest_distance(training[:7], training) == pytest.approx(0, abs=1e-12)

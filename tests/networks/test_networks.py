@@ -1,0 +1,259 @@
+"""What a pair of networks promises: shapes, a seeded start, stacking, and names for its faults."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, vmap
+
+from gan_lab.networks import dcgan, mlp
+from gan_lab.networks.base import ACTIVATIONS, batch_coupling
+from gan_lab.networks.dcgan import Dcgan
+from gan_lab.networks.mlp import Mlp
+from gan_lab.streams import stream
+from tests.helpers import assert_same, normal, seeded, snapshot
+
+MLP_SHAPES = [(1,), (2,), (64,), (1, 8, 8), (3, 8, 8)]
+PAIRS = [
+    pytest.param(Mlp(4, 8, 2), (2,), id="mlp points"),
+    pytest.param(Mlp(4, 8, 2, generator_norm="batch"), (1, 8, 8), id="mlp batch images"),
+    pytest.param(Mlp(4, 8, 2, generator_norm="layer", discriminator_norm="layer"), (3,), id="mlp"),
+    pytest.param(Dcgan(4, 4), (1, 8, 8), id="dcgan batch layer"),
+    pytest.param(Dcgan(4, 4, "instance", "batch"), (3, 16, 16), id="dcgan instance batch"),
+    pytest.param(Dcgan(4, 4, "none", "none"), (1, 8, 8), id="dcgan none"),
+]
+PLAYERS = pytest.mark.parametrize("player", ["generator", "discriminator"])
+
+
+def check_shapes(pair, shape, n=5):
+    generator, discriminator = pair.generator(shape), pair.discriminator(shape)
+    fake = generator(normal(n, pair.latent_dim, dtype=torch.float32))
+    assert fake.shape == (n, *shape)
+    logits = discriminator(fake)
+    assert logits.shape == (n,)
+    assert logits.dtype == fake.dtype == torch.float32
+    return fake
+
+
+@pytest.mark.parametrize("shape", MLP_SHAPES, ids=str)
+@pytest.mark.parametrize("norm", list(mlp.NORMS))
+def test_mlp_maps_z_to_samples_to_one_logit_each(shape, norm):
+    pair = Mlp(3, 8, 2, generator_norm=norm, discriminator_norm=norm)
+    fake = check_shapes(pair, shape)
+    if len(shape) == 3:
+        assert fake.abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dcgan_maps_z_to_images_to_one_logit_each(size, channels):
+    check_shapes(Dcgan(3, 2), (channels, size, size), n=2)
+
+
+@pytest.mark.parametrize("generator_norm", list(dcgan.NORMS))
+@pytest.mark.parametrize("discriminator_norm", list(dcgan.NORMS))
+def test_dcgan_takes_every_norm(generator_norm, discriminator_norm):
+    check_shapes(Dcgan(3, 4, generator_norm, discriminator_norm), (1, 16, 16))
+
+
+def test_a_norm_is_there_only_where_it_was_asked_for():
+    kinds = {"batch": nn.BatchNorm2d, "layer": nn.GroupNorm, "instance": nn.InstanceNorm2d}
+    for norm, kind in kinds.items():
+        pair = Dcgan(3, 4, generator_norm=norm, discriminator_norm="none")
+        found = [m for m in pair.generator((1, 16, 16)).modules() if isinstance(m, kind)]
+        assert len(found) == 2  # after each layer but the last
+        others = tuple(kinds.values())
+        assert not any(isinstance(m, others) for m in pair.discriminator((1, 16, 16)).modules())
+
+
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+def test_mlp_takes_every_activation(activation):
+    check_shapes(Mlp(3, 8, 2, activation), (2,))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5])
+def test_depth_counts_the_hidden_layers(depth):
+    module = Mlp(3, 8, depth).discriminator((2,))
+    assert sum(isinstance(m, nn.Linear) for m in module.modules()) == depth + 1
+
+
+@pytest.mark.parametrize(
+    ("pair", "shape"),
+    [(Mlp(4, 16, 2), (1, 8, 8)), (Dcgan(4, 4), (3, 8, 8))],
+    ids=["mlp", "dcgan"],
+)
+def test_images_lie_in_minus_1_to_1_and_reach_for_both_ends(pair, shape):
+    generator = pair.generator(shape)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(50)
+    images = generator(normal(16, 4, dtype=torch.float32))
+    assert images.min().item() == pytest.approx(-1, abs=1e-3)
+    assert images.max().item() == pytest.approx(1, abs=1e-3)
+    assert images.abs().max() <= 1
+
+
+def test_points_and_logits_are_not_squashed():
+    pair = Mlp(4, 16, 2)
+    generator, discriminator = pair.generator((2,)), pair.discriminator((2,))
+    with torch.no_grad():
+        for module in (generator, discriminator):
+            for parameter in module.parameters():
+                parameter.mul_(50)
+    points = generator(normal(16, 4, dtype=torch.float32))
+    assert points.abs().max() > 10
+    assert discriminator(points).abs().max() > 10
+
+
+@pytest.mark.parametrize("shape", [(2,), (64,), (1, 7, 7), (1, 12, 12), (1, 8, 16), (1, 256, 256)])
+@PLAYERS
+def test_dcgan_refuses_what_is_no_square_image_of_a_power_of_two(shape, player):
+    with pytest.raises(ValueError, match=r"square images.*got samples of shape.*network=mlp") as e:
+        getattr(Dcgan(3, 4), player)(shape)
+    assert str(shape) in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Mlp(0, 8), r"Mlp\.latent_dim=0 is not a whole number >= 1"),
+        (lambda: Mlp(2, -1), r"Mlp\.width=-1"),
+        (lambda: Mlp(2, 8, 0), r"Mlp\.depth=0"),
+        (lambda: Mlp(2, 8.0), r"Mlp\.width=8\.0"),
+        (lambda: Mlp(True, 8), r"Mlp\.latent_dim=True"),
+        (lambda: Mlp(2, 8, 2, "gelu"), r"activation='gelu' is unknown; take one of .*relu"),
+        (lambda: Mlp(2, 8, 2, generator_norm="instance"), r"generator_norm='instance'.*layer"),
+        (lambda: Mlp(2, 8, 2, discriminator_norm="x"), r"discriminator_norm='x'"),
+        (lambda: Dcgan(2, 0), r"Dcgan\.width=0"),
+        (lambda: Dcgan(2, 4, "spectral"), r"Dcgan\.generator_norm='spectral'.*instance"),
+        (lambda: Dcgan(2, 4, "batch", "group"), r"Dcgan\.discriminator_norm='group'"),
+    ],
+)
+def test_a_wrong_choice_is_refused_by_name(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def started(pair, shape, player, seed):
+    module = getattr(pair, player)(shape)
+    pair.initialise_(module, stream(seed, f"init/{player}"))
+    return {**snapshot(dict(module.named_parameters())), **snapshot(dict(module.named_buffers()))}
+
+
+@pytest.mark.parametrize(("pair", "shape"), PAIRS)
+@PLAYERS
+def test_the_start_is_a_function_of_the_seed_and_not_of_torchs_global_generator(
+    pair, shape, player
+):
+    torch.manual_seed(1)
+    first = started(pair, shape, player, seed=0)
+    torch.manual_seed(2)
+    assert_same(started(pair, shape, player, seed=0), first)
+    other = started(pair, shape, player, seed=1)
+    weights = [n for n, leaf in first.items() if leaf.ndim >= 2]
+    assert weights
+    assert all(not torch.equal(first[name], other[name]) for name in weights)
+
+
+@pytest.mark.parametrize(("pair", "shape"), PAIRS)
+@PLAYERS
+def test_initialising_fills_every_parameter_and_draws_nothing_global(pair, shape, player):
+    module = getattr(pair, player)(shape)
+    for leaf in (*module.parameters(), *module.buffers()):
+        if leaf.is_floating_point():
+            nn.init.constant_(leaf, float("nan"))
+    before = torch.get_rng_state()
+    pair.initialise_(module, seeded(0))
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, leaf in (*module.named_parameters(), *module.named_buffers()):
+        assert leaf.isfinite().all(), name
+
+
+def test_mlp_starts_uniform_within_1_over_root_fan_in():
+    leaves = started(Mlp(4, 400, 2), (100,), "discriminator", seed=0)
+    for name, fan_in in (("1.weight", 100), ("3.weight", 400), ("3.bias", 400)):
+        bound = fan_in**-0.5
+        assert leaves[name].abs().max().item() == pytest.approx(bound, rel=0.02)
+        assert leaves[name].abs().max().item() <= bound
+        assert leaves[name].std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
+
+
+def test_dcgan_starts_normal_with_std_002_and_norm_scales_around_1():
+    module = Dcgan(8, 64).generator((1, 16, 16))
+    Dcgan(8, 64).initialise_(module, seeded(0))
+    for layer in module.modules():
+        if isinstance(layer, nn.ConvTranspose2d):
+            assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
+            assert layer.bias.abs().max().item() == 0
+        elif isinstance(layer, nn.BatchNorm2d):
+            assert layer.weight.mean().item() == pytest.approx(1, abs=0.01)
+            assert layer.weight.std().item() == pytest.approx(0.02, rel=0.3)
+
+
+@pytest.mark.parametrize(("pair", "shape"), PAIRS)
+@PLAYERS
+def test_stacked_leaves_under_vmap_equal_a_loop(pair, shape, player):
+    modules = []
+    for seed in range(3):
+        module = getattr(pair, player)(shape)
+        pair.initialise_(module, seeded(seed))
+        modules.append(module.double())
+    inputs = normal(3, 4, *((pair.latent_dim,) if player == "generator" else shape))
+    leaves = [dict([*m.named_parameters(), *m.named_buffers()]) for m in modules]
+    stacked = {n: torch.stack([each[n].detach().clone() for each in leaves]) for n in leaves[0]}
+    template = modules[0]
+    together = vmap(lambda own, x: functional_call(template, own, (x,)))(stacked, inputs)
+    alone = torch.stack([m(x) for m, x in zip(modules, inputs, strict=True)])
+    torch.testing.assert_close(together, alone.detach(), rtol=1e-10, atol=1e-12)
+    # Batch norm's running statistics moved alike: the modules' own moved in their forward pass.
+    for name, buffer in stacked.items():
+        each = torch.stack([own[name].detach() for own in leaves])
+        torch.testing.assert_close(buffer, each, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (Mlp(2, 4, 2).discriminator((2,)), None),
+        (Mlp(2, 4, 2, discriminator_norm="layer").discriminator((2,)), None),
+        (Mlp(2, 4, 2, discriminator_norm="batch").discriminator((2,)), "BatchNorm1d ('2')"),
+        (Dcgan(2, 4).discriminator((1, 16, 16)), None),
+        (Dcgan(2, 4, discriminator_norm="instance").discriminator((1, 16, 16)), None),
+        (Dcgan(2, 4, discriminator_norm="batch").discriminator((1, 16, 16)), "BatchNorm2d ('3')"),
+        (Dcgan(2, 4).generator((1, 8, 8)), "BatchNorm2d ('2')"),
+        (nn.ModuleDict({"body": nn.Sequential(nn.BatchNorm3d(2))}), "BatchNorm3d ('body.0')"),
+    ],
+)
+def test_batch_coupling_names_the_first_layer_that_mixes_samples(module, expected):
+    assert batch_coupling(module) == expected
+
+
+@pytest.mark.parametrize(("pair", "shape"), PAIRS)
+@PLAYERS
+def test_batch_coupling_is_none_exactly_where_a_sample_is_mapped_by_itself(pair, shape, player):
+    module = getattr(pair, player)(shape)
+    pair.initialise_(module, seeded(0))
+    module = module.double()
+    inputs = normal(6, *((pair.latent_dim,) if player == "generator" else shape))
+    whole, half = module(inputs)[:3], module(inputs[:3])
+    close = torch.allclose(whole, half, rtol=1e-9, atol=1e-12)
+    assert close == (batch_coupling(module) is None)
+
+
+@pytest.mark.parametrize(("pair", "shape"), PAIRS)
+@PLAYERS
+def test_networks_can_be_described_on_the_meta_device(pair, shape, player):
+    with torch.device("meta"):
+        module = getattr(pair, player)(shape)
+    assert all(leaf.is_meta for leaf in module.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pair", "shape"), PAIRS[:1] + PAIRS[3:4])
+@PLAYERS
+def test_networks_compile_as_one_graph(pair, shape, player):
+    module = getattr(pair, player)(shape)
+    inputs = normal(
+        4, *((pair.latent_dim,) if player == "generator" else shape), dtype=torch.float32
+    )
+    compiled = torch.compile(module, fullgraph=True)
+    torch.testing.assert_close(compiled(inputs), module(inputs), rtol=1e-4, atol=1e-5)
