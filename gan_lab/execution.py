@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from gan_lab.checks import check_count
 from gan_lab.errors import ConfigError
-from gan_lab.networks.base import check_count
 
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
 

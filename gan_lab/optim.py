@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_lab.networks.base import check_choice
+from gan_lab.checks import check_choice, check_interval
 from gan_lab.schedule import DECAYS
 
 
@@ -101,23 +101,3 @@ class Sgd(Optimizer):
     def build(self, leaves: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
         """torch's SGD, fused into one kernel."""
         return torch.optim.SGD(leaves, lr, self.momentum, fused=True)
-
-
-def check_interval(
-    owner: object,
-    name: str,
-    value: float,
-    *,
-    low_open: bool = True,
-    high: float = float("inf"),
-) -> None:
-    """Refuses a value that is not a number in (0, high), or [0, high) with low_open=False.
-
-    Raises:
-        ValueError: It is not; nan and inf never are.
-    """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and (0 < value < high or (value == 0 and not low_open)):
-        return
-    low = "(0" if low_open else "[0"
-    raise ValueError(f"{type(owner).__name__}.{name}={value!r} is not a number in {low}, {high:g})")

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan_lab.checks import check_count
 from gan_lab.data.base import Data, Source
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.ruler import Ruler, RulerSettings
@@ -20,7 +21,7 @@ from gan_lab.execution import Execution, resolve_device
 from gan_lab.game import Game
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.losses.wasserstein import Wasserstein
-from gan_lab.networks.base import NetworkPair, batch_coupling, check_count
+from gan_lab.networks.base import NetworkPair, batch_coupling
 from gan_lab.optim import Optimizer
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.spectral_norm import SpectralNorm

@@ -7,11 +7,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from gan_lab.checks import check_count
 from gan_lab.data.base import Source
 from gan_lab.estimators.base import Estimate, from_repeats
 from gan_lab.estimators.neighbours import mean_nearest_distance, mean_pairwise_distance
 from gan_lab.estimators.transport import exact_wasserstein
-from gan_lab.networks.base import check_count
 from gan_lab.streams import stream
 
 WASSERSTEIN = "divergence/wasserstein"

@@ -52,29 +52,3 @@ def batch_coupling(module: nn.Module) -> str | None:
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             return f"{type(layer).__name__} ('{name}')"
     return None
-
-
-def check_choice(owner: object, name: str, choices: list[str]) -> None:
-    """Refuses a field that holds none of the choices.
-
-    Raises:
-        ValueError: It does not.
-    """
-    got = getattr(owner, name)
-    if got not in choices:
-        raise ValueError(
-            f"{type(owner).__name__}.{name}={got!r} is unknown; take one of {', '.join(choices)}"
-        )
-
-
-def check_count(owner: object, name: str, at_least: int = 1) -> None:
-    """Refuses a field that is not a whole number >= at_least.
-
-    Raises:
-        ValueError: It is not.
-    """
-    got = getattr(owner, name)
-    if isinstance(got, bool) or not isinstance(got, int) or got < at_least:
-        raise ValueError(
-            f"{type(owner).__name__}.{name}={got!r} is not a whole number >= {at_least}"
-        )

@@ -86,18 +86,3 @@ def input_gradient(score: Score, x: Tensor) -> Tensor:
 def norms(gradient: Tensor) -> Tensor:
     """Euclidean norm per sample, [N, *shape] -> [N]; its gradient at norm 0 is 0, not nan."""
     return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
-
-
-def check_number(owner: object, name: str, value: float, *, at_least: float = 0.0) -> None:
-    """Refuses a value that is not a finite number >= at_least.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        problem = "is not a number"
-    elif not at_least <= value < float("inf"):
-        problem = f"is not a finite number >= {at_least:g}"
-    else:
-        return
-    raise ValueError(f"{type(owner).__name__}.{name}={value!r} {problem}")

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.checks import check_number
 from gan_lab.regularizers.base import (
     Regularizer,
     Score,
     Tensors,
-    check_number,
     input_gradient,
     norms,
 )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gan_lab.regularizers.base import Regularizer, Tensors, check_number
+from gan_lab.checks import check_number
+from gan_lab.regularizers.base import Regularizer, Tensors
 
 
 @dataclass(frozen=True)
