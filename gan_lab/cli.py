@@ -41,8 +41,13 @@ def main(arguments: Sequence[str]) -> int:
 
         print(__version__)
         return 0
+    name, *rest = arguments
+    if name in _COMMANDS and name != "train" and {"-h", "--help"} & set(rest):
+        what, example = _COMMANDS[name]
+        print(f"python -m gan_lab {example}\n{what}")
+        return 0
     try:
-        return _command(arguments[0])(list(arguments[1:]))
+        return _command(name)(rest)
     except ConfigError as error:
         return _refused(error)
     except KeyboardInterrupt:  # before or after the training, which has its own handler

@@ -1,15 +1,15 @@
 """The commands: each takes its arguments as a list and returns an exit code."""
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -28,21 +28,38 @@ from gan_lab.streams import stream
 _RESUMABLE = ("trainer.steps", "device", "execution.threads")
 
 
+class _TrainParser(argparse.ArgumentParser):
+    """Hydra's flags that make sense here; a mistake is the user's input like any other."""
+
+    def __init__(self) -> None:
+        super().__init__(prog="gan_lab train", add_help=False, allow_abbrev=False)
+        self.add_argument("-m", "--multirun", action="store_true")
+        self.add_argument("-h", "--help", action="store_true")
+        self.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
+        self.add_argument("--resolve", action="store_true")
+        self.add_argument("-p", "--package")
+        self.add_argument("overrides", nargs="*")
+
+    def error(self, message: str) -> NoReturn:
+        """Raises instead of printing the usage and leaving."""
+        raise ConfigError(f"{message}; see train --help")
+
+
 def train(arguments: list[str]) -> int:
     """Trains: one run, or with -m a sweep. Everything is checked before anything is written."""
-    stray = [a for a in arguments if not a.startswith("-") and "=" not in a]
-    flags = [a for a in arguments if a.startswith("-")]
-    overrides = [a for a in arguments if "=" in a and not a.startswith("-")]
-    if stray and not any(flag in ("--cfg", "-c", "--package", "-p") for flag in flags):
-        raise ConfigError(f"train takes key=value, got '{stray[0]}'; see train --help")
-    if set(flags) <= {"-m", "--multirun"}:
-        if flags:
-            for job in config.combinations(overrides):
-                setup = config.setup_of(config.composed("train", job))
-                setup.check(setup.data.open(torch.device("cpu")))
-        else:
-            return _train_one(overrides)
-    return _through_hydra(arguments, _sweep_job)
+    asked = _TrainParser().parse_intermixed_args(arguments)
+    for word in asked.overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise ConfigError(f"train takes key=value, got '{word}'; see train --help")
+    if not (asked.multirun or asked.help or asked.cfg):
+        return _train_one(asked.overrides)
+    for job in config.combinations(asked.overrides) if asked.multirun else [asked.overrides]:
+        cfg = config.composed("train", job)
+        if not (asked.help or asked.cfg):
+            setup = config.setup_of(cfg)
+            setup.check(setup.data.open(torch.device("cpu")))
+    flags = [a for a in arguments if a not in asked.overrides]
+    return _through_hydra([*flags, *asked.overrides])
 
 
 def resume(arguments: list[str]) -> int:
@@ -71,12 +88,9 @@ def sample(arguments: list[str]) -> int:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
-    saved = _saved_config(path)
-    wanted_seed = int(saved["seed"])
-    home = path.parent if _is_child(path) else path
+    home = path.resolve().parent if _is_child(path) else path
     setup = config.setup_of(_saved_config(home))
-    if path == home:
-        wanted_seed = setup.seeds[0]
+    wanted_seed = config.setup_of(_saved_config(path)).seeds[0]
     loaded = checkpoint.load_latest(home / "checkpoints", step)
     run = setup.open()
     run.state.load_state_dict_(loaded.content["state"])
@@ -87,22 +101,19 @@ def sample(arguments: list[str]) -> int:
     samples = run.samples(index, z) if options["average"] else run.now(index, z)
     at = int(loaded.content["step"])
     stem = Path(options["output"] or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
-    _write_samples(samples, stem, run.source, title=f"{path.name}, step {at}")
+    _write_samples(samples, stem, run.source)
     return 0
 
 
 def _train_one(overrides: Sequence[str]) -> int:
     setup = config.setup_of(config.composed("train", overrides))
+    directory = HydraConfig.get().run.dir
+    if not directory:
+        raise ConfigError("hydra.run.dir is empty; name a directory for the run")
+    path = Path(directory).absolute()
     source = setup.data.open(resolve_device(setup.device))
     setup.check(source)
-    codes: list[int] = []
-
-    def job(cfg: DictConfig) -> None:
-        path = Path(HydraConfig.get().runtime.output_dir)
-        codes.append(_guarded(lambda: _run(setup, source, path)))
-
-    _through_hydra(list(overrides), job)
-    return codes[0]
+    return _guarded(lambda: _run(setup, source, path))
 
 
 def _sweep_job(cfg: DictConfig) -> None:
@@ -136,12 +147,16 @@ def _guarded(program: Any) -> int:
         return 128 + stop.signum
 
 
-def _through_hydra(arguments: list[str], job: Any) -> int:
+def _through_hydra(arguments: list[str]) -> int:
+    """Lets Hydra run a sweep or show a configuration; it leaves by SystemExit when it fails."""
     sys.argv = ["gan_lab train", *arguments]
     decorated = hydra.main(
         config_path=str(config.config_dir()), config_name="train", version_base="1.3"
     )
-    decorated(job)()
+    try:
+        decorated(_sweep_job)()
+    except SystemExit as stop:
+        return int(stop.code or 0)
     return 0
 
 
@@ -176,7 +191,7 @@ def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) ->
     return 0
 
 
-def _write_samples(samples: torch.Tensor, stem: Path, source: Source, title: str) -> None:
+def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
     import numpy as np
 
     stem.parent.mkdir(parents=True, exist_ok=True)
@@ -192,8 +207,11 @@ def _write_samples(samples: torch.Tensor, stem: Path, source: Source, title: str
 
 def _directory(arguments: Sequence[str], command: str) -> tuple[Path, dict[str, Any]]:
     """The one directory a command takes, and its key=value arguments."""
+    for flag in arguments:
+        if flag.startswith("-"):
+            raise ConfigError(f"{command} takes no '{flag}'; see {command} --help")
     words = [a for a in arguments if "=" not in a or Path(a).exists()]
-    if len(words) != 1 or words[0].startswith("-"):
+    if len(words) != 1:
         raise ConfigError(
             f"{command} takes one run directory, got {len(words)}: say "
             f"`python -m gan_lab {command} outputs/train/.../...`"
@@ -203,8 +221,8 @@ def _directory(arguments: Sequence[str], command: str) -> tuple[Path, dict[str, 
         raise ConfigError(f"{path} is no directory; give the directory of a run")
     try:
         given = OmegaConf.from_dotlist([a for a in arguments if a not in words])
-    except (OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(str(error)) from error
+    except Exception as error:  # YAML errors have many types
+        raise ConfigError(f"cannot read the values of {command}: {error}") from error
     return path, config.flat_keys(given)
 
 

@@ -18,9 +18,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_lab.data.base import Data
 from gan_lab.errors import ConfigError
@@ -42,6 +42,18 @@ _NODES: dict[str, type] = {
     "execution": Execution,
 }
 _OTHER_KEYS = ("regularizer", "hints", "seed", "n_seeds", "device")
+_HINTS = (
+    *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
+    *("ema", "steps", "n_estimate"),
+)
+_KINDS = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    tuple: "list",
+    type(None): "null",
+}
 _MOST_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
 
 
@@ -66,7 +78,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
             OmegaConf.set_struct(cfg, False)
             cfg.pop("hydra")
             return cfg
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_explained(name, overrides, error)) from error
 
 
@@ -76,8 +88,11 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     Raises:
         ConfigError: An override cannot be parsed.
     """
+    GlobalHydra.instance().clear()
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            loader = GlobalHydra.instance().config_loader()  # which knows what glob(*) means
+            parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(_one_line(error)) from error
     choices = [
@@ -105,22 +120,21 @@ def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
         raise ConfigError(_unset(error)) from error
     assert isinstance(config, dict)
     plain = {str(key): value for key, value in config.items()}
-    known = [*_NODES, *_OTHER_KEYS]
-    for key in plain:
-        if key not in known:
-            raise ConfigError(f"unknown key '{key}'{suggestion(key, known)}")
+    _check_known(plain, [*_NODES, *_OTHER_KEYS])
+    _check_known(plain.get("hints") or {}, _HINTS, "hints")
     built = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
     regularizers = plain.get("regularizer") or {}
     if not isinstance(regularizers, dict):
         raise ConfigError(f"regularizer={regularizers!r} is no list of names; say regularizer=[r1]")
-    resolve_device(str(plain["device"]))
+    device = str(plain.get("device"))
+    resolve_device(device)
     return Setup(
         **built,
         regularizers={
             name: construct(node, f"regularizer.{name}", Regularizer)
             for name, node in regularizers.items()
         },
-        device=str(plain["device"]),
+        device=device,
         seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
         config=plain,
     )
@@ -134,19 +148,17 @@ def construct(node: Any, path: str, base: type) -> Any:
             wrong type, or one that the constructor refuses.
     """
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
-        raise ConfigError(f"{path} needs a _target_ that names a {base.__name__}, got {node!r}")
+        raise ConfigError(
+            f"{path} needs a _target_ that names a kind of {base.__name__}, got {node!r}"
+        )
     cls = _class(node["_target_"], path, base)
     parameters = inspect.signature(cls).parameters
     hints = typing.get_type_hints(cls) if is_dataclass(cls) else {}
-    arguments = {}
-    for key, value in node.items():
-        if key == "_target_":
-            continue
-        if key not in parameters:
-            raise ConfigError(
-                f"unknown key '{path}.{key}'{suggestion(key, list(parameters), path)}"
-            )
-        arguments[key] = _typed(value, hints.get(key, Any), f"{path}.{key}")
+    given = {key: value for key, value in node.items() if key != "_target_"}
+    _check_known(given, list(parameters), path)
+    arguments = {
+        key: _typed(value, hints.get(key, Any), f"{path}.{key}") for key, value in given.items()
+    }
     missing = [
         name
         for name, parameter in parameters.items()
@@ -158,7 +170,7 @@ def construct(node: Any, path: str, base: type) -> Any:
         return cls(**arguments)
     except (ValueError, TypeError) as error:
         # The class says `Adam.lr=-1 ...`; the user typed `optim.lr=-1`.
-        raise ConfigError(str(error).replace(f"{cls.__name__}.", f"{path}.")) from error
+        raise ConfigError(re.sub(r"\b[A-Z]\w*\.(?=\w+=)", f"{path}.", str(error))) from error
 
 
 def _class(target: str, path: str, base: type) -> type:
@@ -168,7 +180,7 @@ def _class(target: str, path: str, base: type) -> type:
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
     if not (inspect.isclass(cls) and base in cls.__mro__):
-        raise ConfigError(f"{path}._target_={target!r} is not a {base.__name__}")
+        raise ConfigError(f"{path}._target_={target!r} is no {base.__name__}")
     return cls
 
 
@@ -191,8 +203,8 @@ def _typed(value: Any, annotation: Any, path: str) -> Any:
         fits = type(value) in kinds
     if fits and (not isinstance(value, float) or math.isfinite(value)):
         return value
-    names = " or ".join("none" if kind is type(None) else kind.__name__ for kind in kinds)
-    problem = "is not finite" if fits else f"is a {type(value).__name__}, not a {names}"
+    names = " or ".join(_KINDS[kind] for kind in kinds)
+    problem = "is not finite" if fits else f"is no {names}"
     raise ConfigError(f"{path}={_shown(value)} {problem}")
 
 
@@ -217,6 +229,13 @@ def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str
     return leaves
 
 
+def _check_known(given: Mapping[str, Any], known: Sequence[str], path: str = "") -> None:
+    for key in given:
+        if key not in known:
+            name = f"{path}.{key}" if path else key
+            raise ConfigError(f"unknown key '{name}'{suggestion(key, known, path)}")
+
+
 def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
     """How a refusal of an unknown key ends: the nearest known key, or all of them."""
     close = difflib.get_close_matches(key, known, n=1)
@@ -227,17 +246,25 @@ def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
 
 
 def _unset(error: Exception) -> str:
-    match = re.search(r"Missing mandatory value: ([\w.]+)", str(error))
-    return f"{match[1]} is not set; say {match[1]}=..." if match else _one_line(error)
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not set; say {error.full_key}=..."
+    return _one_line(error)
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}' as key=value; quote what is special: key='a,b'"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
     text = str(error) if cause is None else f"{error}: {str(cause).splitlines()[0]}"
-    return re.sub(r"\s+", " ", text).strip()
+    return re.sub(r"\s+", " ", text.split("Config search path")[0]).strip()
 
 
 def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
+    match = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", str(error))
+    if match and match[1] != "hydra":
+        group, option = match.groups()
+        options = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+        return f"{group}={option} is unknown; take one of {', '.join(options)}"
     if match := re.search(r"Could not override '([^']+)'", str(error)):
         key = match[1]
         rest = [o for o in overrides if o.split("=")[0].lstrip("+~") != key]
@@ -248,7 +275,8 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
             return _one_line(error)
         if siblings:
             return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
-        return f"unknown key '{key}'{suggestion(key, known)}"
+        near = difflib.get_close_matches(key, known, n=1)
+        return f"unknown key '{key}'{suggestion(key, near or [k for k in known if '.' not in k])}"
     return _unset(error)
 
 

@@ -1,6 +1,7 @@
 """What is written down while a run trains: for each seed one row a boundary, and pictures."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,14 @@ _TABLE = (
     "samples/pairwise_distance",
     "time/train_seconds",
 )
+
+
+class SamplesNotFinite(Exception):
+    """A generator whose weights are finite makes samples that are not."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(f"a sample of seed {seed} is not finite")
+        self.seed = seed
 
 
 class Journal:
@@ -72,14 +81,15 @@ class Journal:
             row.update(rates)
 
     def measure(self, final: bool) -> None:
-        """Adds the ruler's estimates."""
+        """Adds the ruler's estimates.
+
+        Raises:
+            SamplesNotFinite: A generator's samples overflow.
+        """
         step = self.run.state.step
         for index, row in enumerate(self._rows):
-            estimates = self.run.rulers[index].measure(
-                lambda z, index=index: self.run.samples(index, z),  # type: ignore[misc]
-                step,
-                final,
-            )
+            make = partial(self._finite_samples, index)
+            estimates = self.run.rulers[index].measure(make, step, final)
             self.estimates[index] = estimates
             for tag, estimate in estimates.items():
                 row.update(estimate.scalars(tag))
@@ -136,6 +146,12 @@ class Journal:
             "trainer.steps": setup.trainer.steps,
             "seed": setup.seeds[index],
         }
+
+    def _finite_samples(self, index: int, z: Tensor) -> Tensor:
+        samples = self.run.samples(index, z)
+        if not bool(samples.isfinite().all()):
+            raise SamplesNotFinite(self.run.seeds[index])
+        return samples
 
     def _points(self, index: int) -> np.ndarray:
         source, step = self.run.source, self.run.state.step

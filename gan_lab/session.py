@@ -31,7 +31,11 @@ def start(setup: Setup, source: Source, path: Path) -> Estimates:
             f"{path} holds a run already. Continue it with `python -m gan_lab resume {path}`, or "
             f"choose another hydra.run.dir."
         )
-    with parent.create().lock():
+    try:
+        parent.create()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be made ({error.strerror}); set hydra.run.dir") from error
+    with parent.lock():
         run = setup.open_with(source)
         for directory, config in _configs(setup, parent):
             directory.create()
@@ -65,12 +69,17 @@ def resume(setup: Setup, path: Path) -> Estimates:
 
 def _train(setup: Setup, run: Run, parent: RunDir, content: Mapping[str, Any] | None) -> Estimates:
     directories = [directory for directory, _ in _configs(setup, parent)]
+    children = directories[1:] or directories
 
-    def note(state: str, **more: Any) -> None:
-        for directory in directories:
-            directory.write_status(state=state, step=run.state.step, **more)
+    def note(state: str, error: str | None = None, signal: str | None = None, **more: Any) -> None:
+        for directory in directories:  # what stopped an earlier start is told no longer
+            directory.write_status(
+                state=state, step=run.state.step, error=error, signal=signal, **more
+            )
 
     note("running", seeds=list(setup.seeds), steps=setup.trainer.steps, **environment())
+    for directory, seed in zip(children, setup.seeds, strict=True):
+        directory.write_status(seeds=[seed])
     try:
         estimates = Trainer(setup, run, parent, content).train()
     except RunDiverged as error:
@@ -84,8 +93,7 @@ def _train(setup: Setup, run: Run, parent: RunDir, content: Mapping[str, Any] | 
         raise
     finals = [_record(each) for each in estimates]
     note("done")
-    seed_directories = directories[1:] or directories
-    for directory, final in zip(seed_directories, finals, strict=True):
+    for directory, final in zip(children, finals, strict=True):
         directory.write_status(final=final)
     return estimates
 

@@ -4,15 +4,16 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
-from gan_lab.journal import Journal
+from gan_lab.journal import Journal, SamplesNotFinite
 from gan_lab.progress import ProgressLine
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
@@ -44,7 +45,7 @@ class Trainer:
         self._is_new = content is None
         self._newest: Tensors = {}
         self._finite: Tensor | None = None
-        self._logged_at = (run.state.step, 0.0)
+        self._logged_at = (run.state.step, self.seconds["time/train_seconds"])
 
     def train(self) -> list[dict[str, Estimate]]:
         """Trains to the last step.
@@ -72,10 +73,13 @@ class Trainer:
                 while state.step < n_steps:
                     finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
-                    self._boundary(journal, progress, stop=signals.received is not None)
+                    # Read once: a signal that comes while the boundary is written is obeyed, and
+                    # saved, one step later.
+                    signum = signals.received
+                    self._boundary(journal, progress, stop=signum is not None)
                     progress.at(state.step)
-                    if signals.received is not None and state.step < n_steps:
-                        raise Interrupted(signals.received)
+                    if signum is not None and state.step < n_steps:
+                        raise Interrupted(signum)
             succeeded = True
         finally:
             journal.end(succeeded)
@@ -128,7 +132,7 @@ class Trainer:
             journal.training(self.accumulator.means(), self._rates())
             self.accumulator.reset_()
         if measure:
-            self._timed(journal.measure, final=last)
+            self._measure(journal, last)
         progress.tell(journal.write())
         if draw:
             journal.draw()
@@ -140,28 +144,43 @@ class Trainer:
 
     def _settle(self) -> None:
         assert self._finite is not None
-        finite = bool(self._finite.all())  # the one place where the host waits for the device
+        finite = bool(self._healthy(self._finite).all())  # the one wait for the device
         self.seconds["time/train_seconds"] += time.perf_counter() - self._clock
         if not finite:
             self._replay()
         self._finite = None
 
-    def _replay(self) -> None:
+    def _healthy(self, finite: Tensor) -> Tensor:
+        """Whether losses, gradients and what they made of the weights are finite, [S]."""
+        state, n_seeds = self.run.state, len(self.run.seeds)
+        leaves = (*state.discriminator.params.values(), *state.average.values())
+        rows = [leaf.detach().reshape(n_seeds, -1).isfinite().all(1) for leaf in leaves]
+        return finite.reshape(-1) & torch.stack(rows).all(0)
+
+    def _measure(self, journal: Journal, final: bool) -> None:
+        try:
+            self._timed(journal.measure, final=final)
+        except SamplesNotFinite as error:
+            self._replay(error)
+
+    def _replay(self, found: SamplesNotFinite | None = None) -> NoReturn:
         """Goes through the last interval again, step by step, to the step that failed."""
+        end = self.run.state.step
         self.load(self._before)
-        while True:
+        healthy = [True] * len(self.run.seeds)
+        while self.run.state.step < end and all(healthy):
             before = copy.deepcopy(self.content())
-            finite = self._step().reshape(-1)
-            if not bool(finite.all()):
-                break
-        step = self.run.state.step
+            healthy = self._healthy(self._step()).tolist()
         path = self.directory.checkpoints / "before_divergence.pt"
         checkpoint.save(path, before)
-        seeds = [seed for seed, ok in zip(self.run.seeds, finite.tolist(), strict=True) if not ok]
+        seeds = [seed for seed, ok in zip(self.run.seeds, healthy, strict=True) if not ok]
         broken = [tag for tag, value in self._newest.items() if not bool(value.isfinite().all())]
-        quantity = next(iter(broken), "a gradient")
+        quantity = next(iter(broken), "a weight")
+        if found is not None:
+            quantity, seeds = "a sample", [found.seed]
         raise RunDiverged(
-            f"{quantity} is not finite at step {step} for seed {', '.join(map(str, seeds))}. "
+            f"{quantity} is not finite at step {self.run.state.step} for seed "
+            f"{', '.join(map(str, seeds or self.run.seeds))}. "
             f"The state before the update is in {path}; nothing was overwritten. "
             f"Try a smaller optim.lr or a stronger regularizer."
         )

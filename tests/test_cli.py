@@ -1,0 +1,499 @@
+"""The command line: refusals that write nothing, help that is quick, records, samples."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+import gan_lab
+from gan_lab.config import setup_of
+from gan_lab.recording import read_metrics
+from gan_lab.run_dir import RunDir
+from tests.run_helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, train
+
+
+def process(*arguments, cwd, **more):
+    """The command line as a user has it."""
+    command = [sys.executable, "-m", "gan_lab", *arguments]
+    return subprocess.run(command, cwd=cwd, env=ONE, capture_output=True, text=True, **more)
+
+
+# Refusals: one line, exit code 2, nothing written
+
+SHORT = ("trainer.steps=2", *RING)
+RUNS = [  # (arguments, what the line says)
+    (["trian"], "unknown command 'trian'; did you mean 'train'"),
+    (["xyz"], "unknown command 'xyz'; known are train, resume, sample"),
+    # keys
+    (["train", "optim.lrr=1"], "unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
+    (["train", "+optim.lrr=1"], "unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
+    (["train", "++optim.lrr=1"], "unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
+    (["train", "trainer.n_crtic=3"], "did you mean 'trainer.n_critic'?"),
+    (["train", "+trainer.n_crtic=3"], "did you mean 'trainer.n_critic'?"),
+    (["train", "optm.lr=1"], "unknown key 'optm.lr'; did you mean 'optim.lr'?"),
+    (["train", "foo=1"], "unknown key 'foo'; known are data,"),
+    (["train", "+foo=1"], "unknown key 'foo'; known are data,"),
+    (["train", "+foo.bar=1"], "unknown key 'foo'; known are data,"),
+    (["train", "+hints.foo=1"], "unknown key 'hints.foo'; known are hints.batch_size"),
+    (["train", "sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
+    (["train", "hydra.foo=1"], "unknown key 'hydra.foo'"),
+    (["train", "regularizer.gradient_penalty.weigth=1"], "'regularizer.gradient_penalty.weight'?"),
+    # choices
+    (["train", "loss=wasserstien"], "loss=wasserstien is unknown; take one of hinge, least_squ"),
+    (["train", "data=rng"], "data=rng is unknown; take one of array, checkerboard"),
+    (["train", "optim=adamw"], "optim=adamw is unknown; take one of adam, rmsprop, sgd"),
+    (["train", "regularizer=[gp]"], "regularizer=gp is unknown; take one of dragan, gradient_pen"),
+    (["train", "regularizer=gp"], "regularizer=gp is unknown; take one of dragan, gradient_pen"),
+    (["train", "preset=x"], "preset=x is unknown; take one of dcgan_2016"),
+    (["train", "hydra/launcher=nope"], "nope"),
+    (["train", "optim=3"], "group"),
+    (["train", "optim=null"], "group"),
+    (["train", "+loss=minimax"], "Multiple values for loss"),
+    (["train", "loss=minimax,hinge"], "multirun"),
+    # values
+    (["train", *SHORT, "optim.lr=-1"], "optim.lr=-1 is not a number in (0, inf)"),
+    (["train", *SHORT, "optim.lr=0"], "optim.lr=0 is not a number in (0, inf)"),
+    (["train", *SHORT, "optim.lr=nan"], "optim.lr=nan is not finite"),
+    (["train", *SHORT, "optim.lr=inf"], "optim.lr=inf is not finite"),
+    (["train", *SHORT, "optim.lr=abc"], "optim.lr='abc' is no number"),
+    (["train", *SHORT, "optim.lr=true"], "optim.lr=True is no number"),
+    (["train", *SHORT, "optim.lr=null"], "optim.lr=null is no number"),
+    (["train", *SHORT, "optim.betas=[0.5]"], "optim.betas=[0.5] needs two numbers"),
+    (["train", *SHORT, "optim.betas=[0.5,1]"], "optim.betas=1 is not a number in [0, 1)"),
+    (["train", *SHORT, "optim.betas=[nan,0.5]"], "optim.betas=nan"),
+    (["train", *SHORT, "optim.betas=0.5"], "optim.betas=0.5 is no list"),
+    (["train", *SHORT, "trainer.n_critic=0"], "trainer.n_critic=0 is not a whole number >= 1"),
+    (["train", *SHORT, "trainer.n_critic=1.5"], "trainer.n_critic=1.5 is no whole number"),
+    (["train", *SHORT, "trainer.n_critic=true"], "trainer.n_critic=True is no whole number"),
+    (["train", *SHORT, "trainer.steps=0"], "trainer.steps=0 is not a whole number >= 1"),
+    (["train", *SHORT, "trainer.batch_size=1"], "trainer.batch_size=1 is not a whole number >= 2"),
+    (["train", *SHORT, "trainer.ema=1"], "trainer.ema=1 is not a number in [0, 1)"),
+    (["train", *SHORT, "estimator.n=1"], "estimator.n=1 is not a whole number >= 2"),
+    (["train", *SHORT, "data.std=-1"], "data.std must be a finite number above 0"),
+    (["train", *SHORT, "network.activation=x"], "network.activation='x' is unknown; take one of"),
+    (["train", *SHORT, "device=gpu"], "device='gpu' is unknown; take auto, cpu, cuda or cuda:N"),
+    (["train", *SHORT, "seed=-1"], "seed=-1 is not a whole number >= 0"),
+    (["train", *SHORT, "seed=abc"], "seed='abc' is not a whole number >= 0"),
+    (["train", *SHORT, "n_seeds=0"], "n_seeds=0 is not a whole number >= 1"),
+    # what does not go together
+    (
+        ["train", *SHORT, "network.discriminator_norm=batch"],
+        "'gradient_penalty' needs a discriminator whose samples are independent",
+    ),
+    (["train", "data=ring", "network=dcgan"], "DCGAN needs square images"),
+    (["train", "data=digits", "data.n_held_out=1797"], "change data.n_held_out"),
+    # files
+    (["train", "data=array"], "data.path is not set; say data.path=..."),
+    (["train", "data=image_folder"], "data.root is not set; say data.root=..."),
+    (["train", "data=array", "data.path=no.npy"], "data.path must be an existing file, got 'no.n"),
+    (["train", "data=image_folder", "data.root=no"], "data.root must be an existing folder"),
+    (["train", "data=mnist", "data.root=no"], "set data.download=true to fetch it"),
+    (["train", *SHORT, "hydra.run.dir=a_file"], "a_file cannot be made"),
+    # deletions
+    (["train", "~optim.lr"], "optim.lr is not set; say optim.lr=..."),
+    (["train", "~trainer.steps"], "trainer.steps is not set; say trainer.steps=..."),
+    (["train", "~optim"], "optim needs a _target_"),
+    (["train", "~loss"], "loss needs a _target_"),
+    (["train", "~seed"], "seed=null is not a whole number"),
+    (["train", "~device"], "device='None' is unknown"),
+    (["train", "~hints"], "hints"),
+    (["train", "~nothing"], "'nothing' does not exist"),
+    # classes
+    (["train", "optim._target_=os.system"], "optim._target_='os.system' is no Optimizer"),
+    (["train", "optim._target_=gan_lab.losses.Hinge"], "is no Optimizer"),
+    (["train", "loss._target_=gan_lab.optim.Adam"], "is no AdversarialLoss"),
+    (["train", "optim._target_=nope.Nope"], "cannot be imported"),
+    # grammar
+    (["train", "ring"], "train takes key=value, got 'ring'"),
+    (["train", "data", "ring"], "train takes key=value, got 'data'"),
+    (["train", "loss="], "loss= is unknown"),
+    (["train", "data.std=["], "cannot read 'data.std=['"),
+    (["train", "data.name='abc"], "cannot read 'data.name='abc'"),
+    (["train", 'data.name="abc'], "cannot read 'data.name=\"abc'"),
+    (["train", "loss==minimax"], "cannot read 'loss==minimax'"),
+    (["train", "=3"], "ConfigError"),
+    (["train", "optim.lr=${nope}"], "Interpolation key 'nope' not found"),
+    (["train", "--foo"], "unrecognized arguments: --foo"),
+    (["train", "--config-name=foo"], "unrecognized arguments: --config-name=foo"),
+    (["train", "--cfg", "foo"], "invalid choice: 'foo'"),
+    (["train", "--cfg", "job", "optim.lrr=1"], "did you mean 'optim.lr'?"),
+    # directories
+    (["resume"], "resume takes one run directory, got 0"),
+    (["resume", "an_empty_directory", "an_empty_directory"], "takes one run directory, got 2"),
+    (["resume", "nowhere"], "nowhere is no directory"),
+    (["resume", "an_empty_directory"], "an_empty_directory holds no run"),
+    (["resume", "a_file"], "a_file is no directory"),
+    (["resume", "-m"], "resume takes no '-m'"),
+    (["sample"], "sample takes one run directory, got 0"),
+    (["sample", "nowhere"], "nowhere is no directory"),
+    (["sample", "an_empty_directory"], "an_empty_directory holds no run"),
+    (["sample", "a_file"], "a_file is no directory"),
+    # sweeps: refused before the first job
+    (["train", "-m", *SHORT, "optim.lr=1e-3,-1"], "optim.lr=-1 is not a number"),
+    (["train", "-m", *SHORT, "loss=minimax,nope"], "loss=nope is unknown"),
+    (["train", "-m", *SHORT, "seed=0,1", "+foo=1"], "unknown key 'foo'"),
+]
+
+
+def assert_refused(capsys, directory, arguments, said):
+    """Exit code 2, one line on stderr that says it, and nothing else anywhere."""
+    before = files(directory)
+    capsys.readouterr()
+    assert main(*arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("ConfigError: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert said in err
+    assert "Traceback" not in err
+    assert files(directory) == before
+
+
+@pytest.mark.parametrize(("arguments", "said"), RUNS, ids=[" ".join(a)[:60] for a, _ in RUNS])
+def test_bad_input_is_refused_in_one_line_and_writes_nothing(arguments, said, workdir, capsys):
+    (workdir / "a_file").write_text("x")
+    (workdir / "an_empty_directory").mkdir()
+    assert_refused(capsys, workdir, arguments, said)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused(workdir, capsys):
+    assert_refused(capsys, workdir, ["train", *SHORT, "device=cuda"], "sees no CUDA device")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short run that nobody changes."""
+    return train(tmp_path_factory.mktemp("run") / "run", "trainer.steps=4", *RING)
+
+
+OLD_RUNS = [
+    (["resume", "RUN"], "is complete at step 4; to extend it say trainer.steps=8"),
+    (["resume", "RUN", "trainer.steps=2"], "is complete at step 4"),
+    (["resume", "RUN", "optim.lr=1"], "cannot change 'optim.lr'"),
+    (["resume", "RUN", "loss=hinge"], "cannot change 'loss'"),
+    (["resume", "RUN", "trainer.steps=abc"], "trainer.steps='abc' is no whole number"),
+    (["resume", "RUN", "trainer.steps=["], "cannot read the values of resume"),
+    (["resume", "RUN", "trainer.steps"], "takes one run directory, got 2"),
+    (["train", *SHORT, "hydra.run.dir=RUN"], "holds a run already. Continue it with"),
+    (["sample", "RUN", "n=0"], "n=0 is not a whole number >= 1"),
+    (["sample", "RUN", "n=abc"], "n=abc is not a whole number >= 1"),
+    (["sample", "RUN", "seed=-1"], "seed=-1 is not a whole number >= 0"),
+    (["sample", "RUN", "step=3"], "has no checkpoint of step 3. Choose one of its steps: 4"),
+    (["sample", "RUN", "average=2"], "average=2 is neither true nor false"),
+    (["sample", "RUN", "nn=2"], "unknown key 'nn'; did you mean 'n'?"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), OLD_RUNS, ids=[" ".join(a)[:40] for a, _ in OLD_RUNS]
+)
+def test_what_a_run_cannot_do_is_refused_and_leaves_it_alone(arguments, said, run, workdir, capsys):
+    told = [a.replace("RUN", str(run)) for a in arguments]
+    records = {name: (run / name).read_bytes() for name in ("config.yaml", "metrics.jsonl")}
+    before = files(run)
+    assert_refused(capsys, workdir, told, said)
+    assert files(run) == before
+    assert {name: (run / name).read_bytes() for name in records} == records
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1", "cannot be read"),
+        ("- 1\n- 2\n", "is not a configuration"),
+        ("", "_target_"),
+        ("optim: {_target_: os.system}\n", "_target_"),
+    ],
+)
+@pytest.mark.parametrize("command", ["resume", "sample"])
+def test_a_broken_config_file_is_refused(command, text, said, workdir, capsys):
+    (workdir / "run").mkdir()
+    (workdir / "run" / "config.yaml").write_text(text)
+    assert_refused(capsys, workdir, [command, "run"], said)
+
+
+@pytest.mark.parametrize("target", ["os.system", "gan_lab.optim.Nope", "gan_lab.losses.Hinge"])
+@pytest.mark.parametrize("command", ["resume", "sample"])
+def test_a_config_file_that_names_another_class_is_refused(command, target, run, workdir, capsys):
+    saved = OmegaConf.load(run / "config.yaml")
+    saved.optim._target_ = target
+    (workdir / "run").mkdir()
+    (workdir / "run" / "config.yaml").write_text(OmegaConf.to_yaml(saved))
+    assert_refused(capsys, workdir, [command, "run"], f"optim._target_='{target}'")
+
+
+def test_the_process_ends_with_the_refusal_s_code_and_line(tmp_path):
+    ended = process("train", "optim.lr=-1", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr == "ConfigError: optim.lr=-1 is not a number in (0, inf)\n"
+    assert files(tmp_path) == []
+
+
+# Help
+
+
+def test_help_is_quick_and_needs_neither_torch_nor_hydra(tmp_path):
+    def imported():
+        command = [sys.executable, "-X", "importtime", "-m", "gan_lab", "--help"]
+        start = time.perf_counter()
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert ended.returncode == 0
+        assert "train data=ring loss=minimax" in ended.stdout
+        return time.perf_counter() - start, ended.stderr
+
+    times, logs = zip(*(imported() for _ in range(3)), strict=True)
+    assert min(times) < 0.5
+    names = {line.rpartition("|")[2].strip().partition(".")[0] for line in logs[0].splitlines()}
+    assert "gan_lab" in names
+    assert not names & {"torch", "hydra", "omegaconf", "numpy", "rich"}
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"], ["help"]])
+def test_no_arguments_and_help_show_the_commands(arguments, capsys):
+    assert main(*arguments) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for command in ("train", "resume", "sample"):
+        assert f"\n  {command} " in out
+
+
+@pytest.mark.parametrize("command", ["resume", "sample"])
+def test_a_command_s_help_shows_how_to_call_it(command, workdir, capsys):
+    assert main(command, "--help") == 0
+    assert f"python -m gan_lab {command} DIR" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main("--version") == 0
+    assert capsys.readouterr().out.strip() == gan_lab.__version__
+
+
+def test_train_help_lists_choices_and_keys_and_writes_nothing(workdir, capsys):
+    assert main("train", "--help") == 0
+    out = capsys.readouterr().out
+    assert "python -m gan_lab train data=ring loss=non_saturating seed=3" in out
+    assert "loss: hinge, least_squares, minimax, non_saturating, relativistic, wasserstein" in out
+    assert "n_critic:" in out
+    assert files(workdir) == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [["data=ring", "seed=3", "--cfg", "job"], ["--cfg", "job", "data=ring", "seed=3"]]
+)
+def test_cfg_job_prints_the_configuration_that_would_run(arguments, workdir, capsys):
+    assert main("train", *arguments) == 0
+    shown = OmegaConf.create(capsys.readouterr().out)
+    assert setup_of(shown).seeds == (3,)
+    assert type(setup_of(shown).data).__name__ == "Ring"
+    assert files(workdir) == []
+
+
+# Records
+
+
+def tags_of(row):
+    return set(row) - {"step", "seed"}
+
+
+ALWAYS = {
+    *("loss/discriminator", "loss/generator", "loss/penalty"),
+    *("gradient/discriminator_norm", "gradient/generator_norm"),
+    *("discriminator_estimate/slope_mean", "discriminator_estimate/slope_max"),
+    *("time/steps_per_second", "time/images_per_second", "time/train_seconds"),
+    "time/estimate_seconds",
+}
+RULER = {f"divergence/wasserstein{end}" for end in ("", "_low", "_high", "_floor")}
+
+
+@pytest.mark.parametrize(
+    ("choice", "own"),
+    [
+        ("loss=wasserstein", {"discriminator_estimate/wasserstein"}),
+        ("loss=minimax", {"discriminator_estimate/js"}),
+        ("loss=hinge", set()),
+    ],
+)
+def test_metrics_are_valid_json_under_the_promised_tags(choice, own, workdir):
+    run = train("run", choice, *RING, "trainer.steps=6", "trainer.log_every=3", "estimator.every=4")
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+
+    def no_constants(token):
+        raise AssertionError(f"{token} is not JSON")
+
+    found = [json.loads(line, parse_constant=no_constants) for line in lines]
+    assert [row["step"] for row in found] == [0, 3, 4, 6]
+    assert {row["seed"] for row in found} == {0}
+    ruler = {tag for tag in tags_of(found[0]) if not tag.startswith("samples/")}
+    assert ruler == RULER
+    assert tags_of(found[1]) >= ALWAYS | own
+    assert tags_of(found[2]) == tags_of(found[0])
+    assert tags_of(found[3]) == tags_of(found[0]) | tags_of(found[1])
+    estimates = {t for t in tags_of(found[1]) if t.startswith("discriminator_estimate/")}
+    bounds = {f"discriminator_estimate/{name}" for name in ("js", "wasserstein")}
+    assert estimates & bounds == own
+    for row in found:
+        if "divergence/wasserstein" in row:
+            low, value, high = (row[f"divergence/wasserstein{e}"] for e in ("_low", "", "_high"))
+            assert low <= value <= high
+
+
+def test_a_run_directory_says_what_ran_and_rebuilds_it(workdir):
+    run = train("run", "loss=hinge", *RING, "trainer.steps=3", "seed=4", "trainer.image_every=3")
+    config = OmegaConf.load(run / "config.yaml")
+    assert OmegaConf.to_container(config) == OmegaConf.to_container(config, resolve=True)
+    rebuilt = setup_of(config)
+    assert rebuilt.seeds == (4,)
+    assert list(rebuilt.regularizers) == ["spectral_norm"]
+    assert rebuilt.trainer.steps == 3
+    assert rebuilt == setup_of(OmegaConf.create(OmegaConf.to_container(config)))
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "done"
+    assert (status["step"], status["steps"], status["seeds"]) == (3, 3, [4])
+    assert (status["error"], status["signal"]) == (None, None)
+    assert status["versions"]["torch"] == torch.__version__
+    assert {"git", "hardware", "threads", "hostname", "command", "started"} <= set(status)
+    final, last = status["final"]["divergence/wasserstein"], read_metrics(run / "metrics.jsonl")[-1]
+    assert final["value"] == last["divergence/wasserstein"]
+    assert (final["unit"], final["n"]) == ("data units", 16)
+    assert Image.open(run / "samples" / "step_00000003.png").size[0] > 100
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["step_00000003.pt"]
+
+
+def test_without_a_directory_a_run_goes_under_outputs_by_data_and_loss(workdir):
+    assert main("train", "loss=minimax", "trainer.steps=2", *RING) == 0
+    (run,) = (workdir / "outputs" / "train" / "ring_minimax").iterdir()
+    assert RunDir(run).read_status()["state"] == "done"
+    assert "=" not in str(run.relative_to(workdir))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Seeds 3 and 4 at once, and each alone."""
+    where = tmp_path_factory.mktemp("several")
+    base = (*RING, "trainer.steps=12", "trainer.log_every=5", "estimator.every=6")
+    together = train(where / "both", *base, "seed=3", "n_seeds=2")
+    return together, [train(where / f"solo_{s}", *base, f"seed={s}") for s in (3, 4)]
+
+
+def test_several_seeds_leave_a_full_record_each(several):
+    together, solos = several
+    children = RunDir(together).children()
+    assert [child.path.name for child in children] == ["seed_3", "seed_4"]
+    for seed, child, solo in zip((3, 4), children, solos, strict=True):
+        missing = {p for p in files(solo) if p.parts[0] not in ("checkpoints", ".lock")}
+        assert missing <= set(files(child.path))
+        assert setup_of(OmegaConf.load(child.config)) == setup_of(
+            OmegaConf.load(solo / "config.yaml")
+        )
+        assert {row["seed"] for row in rows(child.path)} == {seed}
+        ours, theirs = child.read_status(), RunDir(solo).read_status()
+        assert set(ours) == set(theirs)
+        for key in ("state", "step", "steps", "seeds"):
+            assert ours[key] == theirs[key], key
+    assert (together / "checkpoints" / "step_00000012.pt").exists()
+
+
+def test_several_seeds_give_the_numbers_of_each_alone(several):
+    together, solos = several
+    for child, solo in zip(RunDir(together).children(), solos, strict=True):
+        ours, theirs = rows(child.path), rows(solo)
+        assert [row["step"] for row in ours] == [row["step"] for row in theirs]
+        for mine, yours in zip(ours, theirs, strict=True):
+            assert mine.keys() == yours.keys()
+            for tag in mine:
+                assert mine[tag] == pytest.approx(yours[tag], rel=2e-3, abs=1e-5), tag
+
+
+def test_the_seeds_differ_from_each_other(several):
+    first, second = (rows(child.path) for child in RunDir(several[0]).children())
+    assert first[-1]["loss/generator"] != second[-1]["loss/generator"]
+    assert first[0]["divergence/wasserstein"] != second[0]["divergence/wasserstein"]
+
+
+# Samples
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Two seeds on digits at once, with checkpoints of steps 3 and 6."""
+    path = tmp_path_factory.mktemp("pictures") / "run"
+    base = ("data=digits", "network.width=8", *CHEAP, "trainer.steps=6")
+    return train(path, *base, "trainer.checkpoint_every=3", "n_seeds=2")
+
+
+def sampled(run, *options, stem="s"):
+    """The array that sample writes."""
+    assert main("sample", run, f"output={stem}", *options) == 0
+    return np.load(f"{stem}.npy")
+
+
+def test_sample_writes_an_array_and_a_picture_of_images(pictures, workdir, capsys):
+    assert main("sample", pictures, "n=9", "output=out/grid") == 0
+    assert capsys.readouterr().out.split() == ["out/grid.npy", "out/grid.png"]
+    array = np.load("out/grid.npy")
+    assert (array.shape, array.dtype) == ((9, 1, 8, 8), np.float32)
+    assert np.abs(array).max() <= 1
+    width, height = Image.open("out/grid.png").size
+    assert width == height
+
+
+def test_sample_writes_points_without_a_picture_and_into_the_run_by_default(workdir, capsys):
+    run = train("run", *RING, "trainer.steps=2")
+    capsys.readouterr()
+    assert main("sample", run, "n=5", "seed=7") == 0
+    (said,) = capsys.readouterr().out.split()
+    assert said == "run/samples/sample_step_00000002_seed_7.npy"
+    assert np.load(said).shape == (5, 2)
+
+
+def test_samples_are_the_same_for_a_seed_and_others_for_another(pictures, workdir):
+    first = sampled(pictures, "seed=0")
+    assert first.shape == (64, 1, 8, 8)
+    np.testing.assert_array_equal(first, sampled(pictures, "seed=0"))
+    assert np.abs(first - sampled(pictures, "seed=1")).max() > 1e-4
+
+
+def test_step_chooses_the_checkpoint_and_the_newest_is_the_default(pictures, workdir):
+    newest = sampled(pictures)
+    np.testing.assert_array_equal(newest, sampled(pictures, "step=6"))
+    assert np.abs(newest - sampled(pictures, "step=3")).max() > 1e-5
+
+
+def test_the_average_is_not_the_generator_of_the_moment(pictures, workdir):
+    average, now = sampled(pictures), sampled(pictures, "average=false")
+    np.testing.assert_array_equal(average, sampled(pictures, "average=true"))
+    assert np.abs(average - now).max() > 1e-5
+
+
+def test_a_parent_stands_for_its_first_seed_and_a_child_for_its_own(pictures, workdir):
+    parent = sampled(pictures)
+    np.testing.assert_array_equal(parent, sampled(pictures / "seed_0"))
+    assert np.abs(parent - sampled(pictures / "seed_1")).max() > 1e-4
+
+
+def test_a_child_samples_what_its_seed_alone_would(pictures, workdir):
+    base = ("data=digits", "network.width=8", *CHEAP, "trainer.steps=6", "seed=1")
+    solo = train("solo", *base)
+    np.testing.assert_allclose(sampled(pictures / "seed_1"), sampled(solo), rtol=1e-3, atol=1e-4)
+
+
+def test_a_relative_child_directory_works_from_within_its_parent(pictures, workdir, monkeypatch):
+    expected = sampled(pictures / "seed_1")
+    monkeypatch.chdir(pictures)
+    np.testing.assert_array_equal(sampled("seed_1", stem=workdir / "t"), expected)
+
+
+def test_a_sample_does_not_depend_on_its_company(workdir):
+    run = train("run", *DIGITS, "loss=non_saturating", "trainer.steps=3")
+    # The generator has batch norm; the first z are the same, whatever n.
+    many, few = sampled(run, "n=8"), sampled(run, "n=4")
+    np.testing.assert_allclose(many[:4], few, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,155 @@
+"""A run that stops being finite says where, and keeps the state from before."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab import trainer
+from gan_lab.checkpoint import available, digest, load
+from gan_lab.run_dir import RunDir
+from gan_lab.streams import Streams
+from tests.run_helpers import RING, main, rows, saved, train, trained
+
+LATE = (*RING, "trainer.steps=60", "trainer.checkpoint_every=10")
+
+
+def infinite_data_at(patch, step, seed=None):
+    """Makes one step's real samples infinite, whenever they are drawn: of a solo run, or a seed."""
+    draws = Streams.draws
+
+    def poisoned(self, now):
+        found = draws(self, now)
+        if now == step:
+            real = found.discriminator.real
+            (real if seed is None else real[:, seed]).fill_(math.inf)
+        return found
+
+    patch.setattr(Streams, "draws", poisoned)
+
+
+def infinite_weight_at(patch, step):
+    """Overflows a generator's weight in the update of one step, with finite losses."""
+    train_step = trainer.train_step
+
+    def overflowing(state, *arguments):
+        result = train_step(state, *arguments)
+        if state.step == step:
+            weight = next(iter(state.generator.params.values()))
+            weight.data.view(-1)[0] = math.inf
+            state.average_(0.0)
+        return result
+
+    patch.setattr(trainer, "train_step", overflowing)
+
+
+def tensors(node):
+    if isinstance(node, torch.Tensor):
+        yield node
+    elif isinstance(node, dict):
+        for each in node.values():
+            yield from tensors(each)
+    elif isinstance(node, list | tuple):
+        for each in node:
+            yield from tensors(each)
+
+
+def diverged(capsys, *overrides, path="run"):
+    """The message and the state before, of a run that has to diverge."""
+    capsys.readouterr()
+    assert main("train", *overrides, f"hydra.run.dir={path}") == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("RunDiverged: ")]
+    file = Path(path).absolute() / "checkpoints" / "before_divergence.pt"
+    assert str(file) in line
+    content = load(file)
+    assert all(bool(x.isfinite().all()) for x in tensors(content["state"]))
+    step = int(re.search(r"at step (\d+)", line)[1])
+    assert content["step"] == content["state"]["step"] == step - 1
+    status = RunDir(Path(path)).read_status()
+    assert status["state"] == "diverged"
+    assert status["error"] in line
+    return line, content
+
+
+def test_a_learning_rate_that_is_far_too_large_ends_the_run(workdir, capsys):
+    line, content = diverged(capsys, *LATE, "optim=sgd", "optim.lr=1e10")
+    assert "is not finite at step 1 for seed 0." in line
+    assert re.match(r"RunDiverged: (loss|gradient)/\w+ ", line)
+    assert content["step"] == 0
+
+
+@pytest.mark.parametrize("log_every", [1, 50])
+def test_the_failing_step_is_found_however_late_one_looks(log_every, workdir, capsys, monkeypatch):
+    infinite_data_at(monkeypatch, 23)
+    clock = (f"trainer.log_every={log_every}", "estimator.every=1000", "trainer.checkpoint_every=0")
+    line, content = diverged(capsys, *LATE, *clock, "seed=5")
+    assert "loss/discriminator is not finite at step 24 for seed 5." in line
+    monkeypatch.undo()
+    monkeypatch.chdir(workdir)
+    whole = train("whole", *RING, "trainer.steps=23", "seed=5", *clock)
+    assert digest(content["state"]) == digest(saved(whole)["state"])
+    assert list(available(Path("run/checkpoints"))) == []
+    assert all(math.isfinite(v) for row in rows("run") for v in row.values())
+
+
+def test_the_seed_among_several_is_named(workdir, capsys, monkeypatch):
+    infinite_data_at(monkeypatch, 7, seed=1)
+    line, _ = diverged(capsys, *LATE, "seed=3", "n_seeds=3")
+    assert "loss/discriminator is not finite at step 8 for seed 4." in line
+    for seed in (3, 4, 5):
+        assert RunDir(Path("run")).child(seed).read_status()["state"] == "diverged"
+
+
+def test_the_generator_s_side_is_named(workdir, capsys):
+    line, _ = diverged(capsys, *LATE, "loss=minimax", "optim=sgd", "optim.lr=1e20")
+    assert "loss/generator is not finite at step 1 for seed 0." in line
+
+
+def test_samples_that_overflow_are_a_divergence(workdir, capsys):
+    """The generator's only update is far too large; its loss was finite, its weights still are."""
+    choice = ("loss=non_saturating", "optim=sgd", "optim.lr=1e15", "optim.discriminator_lr=1e-9")
+    line, content = diverged(capsys, *LATE, *choice, "estimator.every=1", "seed=2")
+    assert "a sample is not finite at step 1 for seed 2." in line
+    assert content["step"] == 0
+
+
+@pytest.mark.parametrize("log_every", [1, 50])
+def test_weights_that_overflow_are_never_saved_as_a_checkpoint(
+    log_every, workdir, capsys, monkeypatch
+):
+    infinite_weight_at(monkeypatch, 13)
+    clock = (
+        f"trainer.log_every={log_every}",
+        "estimator.every=1000",
+        "trainer.checkpoint_every=13",
+    )
+    line, _ = diverged(capsys, *LATE, *clock)
+    assert "a weight is not finite at step 13 for seed 0." in line
+    assert list(available(Path("run/checkpoints"))) == []
+
+
+def test_a_run_can_go_on_from_before_once_the_cause_is_gone(workdir, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        infinite_data_at(patch, 23)
+        diverged(capsys, *LATE)
+    assert list(available(Path("run/checkpoints"))) == [10, 20]
+    assert main("resume", "run") == 0
+    status = RunDir(Path("run")).read_status()
+    assert (status["state"], status["error"]) == ("done", None)
+    whole = train("whole", *LATE)
+    assert trained("run") == trained(whole)
+    assert rows("run") == rows(whole)
+
+
+def test_the_same_divergence_is_met_again_by_a_resume(workdir, capsys, monkeypatch):
+    infinite_data_at(monkeypatch, 23)
+    line, content = diverged(capsys, *LATE)
+    assert main("resume", "run") == 1
+    again = capsys.readouterr().err
+    assert line.partition(" The state")[0].partition("is not")[2] in again
+    second = load(Path("run/checkpoints/before_divergence.pt"))
+    assert digest(second["state"]) == digest(content["state"])

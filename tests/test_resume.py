@@ -1,0 +1,290 @@
+"""A run that was stopped and resumed is the run that was not, bit for bit."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan_lab import checkpoint
+from gan_lab.journal import Journal
+from gan_lab.recording import read_metrics
+from gan_lab.run_dir import RunDir
+from tests.run_helpers import (
+    DIGITS,
+    ONE,
+    RING,
+    assert_same_series,
+    main,
+    rows,
+    saved,
+    series,
+    setup,
+    signal_at,
+    train,
+    trained,
+)
+
+# Boundaries that do not coincide: logs at 7, estimates at 6, checkpoints at 10, draws at 32.
+CLOCK = ("trainer.log_every=7", "estimator.every=6", "trainer.checkpoint_every=10")
+VARIANTS = {
+    "wasserstein": RING,
+    "two_seeds": (*RING, "n_seeds=2", "seed=3"),
+    "clipping": (*RING, "regularizer=[weight_clipping]", "optim=rmsprop"),
+    "spectral_norm": (*RING, "loss=hinge"),
+    "batch_norm": (*DIGITS, "loss=non_saturating", "network.discriminator_norm=batch"),
+    "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
+    "noise": (*RING, "loss=minimax", "regularizer=[dragan,instance_noise]"),
+}
+# Steps after which a run stops: where a checkpoint is due, within the first block of draws and a
+# log interval, within the second, and right at the start.
+STOPS = {"checkpoint": 20, "interval": 12, "second_block": 37, "start": 1}
+
+
+def stopped(monkeypatch, path, step, *overrides, signum=signal.SIGTERM):
+    """A run that was told to stop while it made its last step; the exit code."""
+    with monkeypatch.context() as patch:
+        stop_after(patch, step, signum)
+        return main("train", *overrides, f"hydra.run.dir={path}")
+
+
+def stop_after(patch, step, signum=signal.SIGTERM, done=0):
+    """Signals during the given step, or before the first one that is made."""
+    if step - 1 > done:
+        return signal_at(patch, step - 1, signum)
+    begin = Journal.begin
+
+    def and_signal(self):
+        begin(self)
+        signal.raise_signal(signum)
+
+    patch.setattr(Journal, "begin", and_signal)
+
+
+def assert_same_run(actual, expected):
+    """Everything that can be told apart, but for the clock."""
+    assert trained(actual) == trained(expected)
+    ours, theirs = RunDir(Path(actual)).children(), RunDir(Path(expected)).children()
+    assert [c.path.name for c in ours] == [c.path.name for c in theirs]
+    for mine, yours in zip(
+        ours or [RunDir(Path(actual))], theirs or [RunDir(Path(expected))], strict=True
+    ):
+        assert rows(mine.path) == rows(yours.path)
+        assert_same_series(series(mine.path), series(yours.path))
+        assert mine.config.read_text() == yours.config.read_text()
+        for status in (mine.read_status(), yours.read_status()):
+            assert status["state"] == "done"
+            assert (status["error"], status["signal"]) == (None, None)
+        assert mine.read_status()["final"] == yours.read_status()["final"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The run of each variant that nobody stopped, made once."""
+    made = {}
+
+    def run(name, steps=45):
+        if name not in made:
+            path = tmp_path_factory.mktemp("uninterrupted") / name
+            made[name] = train(path, *VARIANTS[name], *CLOCK, f"trainer.steps={steps}")
+        return made[name]
+
+    return run
+
+
+def stop_and_resume(monkeypatch, uninterrupted, name, stop):
+    step = STOPS[stop]
+    choice = (*VARIANTS[name], *CLOCK, "trainer.steps=45")
+    assert stopped(monkeypatch, "run", step, *choice) == 143
+    status = RunDir(Path("run")).read_status()
+    assert (status["state"], status["signal"]) == ("interrupted", "SIGTERM")
+    assert (status["step"], saved("run")["step"]) == (step, step)
+    assert main("resume", "run") == 0
+    assert_same_run("run", uninterrupted(name))
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("name", ["wasserstein", "two_seeds"])
+def test_stopped_and_resumed_is_uninterrupted(name, stop, workdir, monkeypatch, uninterrupted):
+    stop_and_resume(monkeypatch, uninterrupted, name, stop)
+
+
+@pytest.mark.parametrize("name", [n for n in VARIANTS if n not in ("wasserstein", "two_seeds")])
+def test_every_kind_of_state_is_resumed(name, workdir, monkeypatch, uninterrupted):
+    stop_and_resume(monkeypatch, uninterrupted, name, "second_block")
+
+
+def test_a_run_may_be_stopped_many_times(workdir, monkeypatch, uninterrupted):
+    choice = (*VARIANTS["wasserstein"], *CLOCK, "trainer.steps=45")
+    assert stopped(monkeypatch, "run", 3, *choice) == 143
+    for step in (4, 20, 33, 44):
+        with monkeypatch.context() as patch:
+            stop_after(patch, step, done=saved("run")["step"])
+            assert main("resume", "run") == 143
+        assert saved("run")["step"] == step
+    assert main("resume", "run") == 0
+    assert_same_run("run", uninterrupted("wasserstein"))
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_with_its_code_after_saving(
+    signum, code, workdir, monkeypatch, capsys
+):
+    choice = (*RING, "trainer.steps=30", "trainer.checkpoint_every=0")
+    assert stopped(monkeypatch, "run", 9, *choice, signum=signum) == code
+    assert saved("run")["step"] == 9
+    err = capsys.readouterr().err
+    assert f"stopped by {signal.Signals(signum).name}" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("moment", ["measure", "write", "flush"])
+def test_a_signal_during_a_boundary_is_obeyed_after_saving(moment, workdir, monkeypatch):
+    """Whenever it comes, what was said to be saved is saved."""
+    original, calls = getattr(Journal, moment), []
+
+    def and_signal(self, *arguments, **keys):
+        result = original(self, *arguments, **keys)
+        calls.append(self.run.state.step)
+        if self.run.state.step == 6:
+            signal.raise_signal(signal.SIGTERM)
+        return result
+
+    every = ("estimator.every=6", "trainer.log_every=6", "trainer.checkpoint_every=6")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, moment, and_signal)
+        assert main("train", *RING, *every, "trainer.steps=20", "hydra.run.dir=run") == 143
+    assert 6 in calls
+    status = RunDir(Path("run")).read_status()
+    assert status["state"] == "interrupted"
+    assert saved("run")["step"] == status["step"] == 7
+    assert main("resume", "run") == 0
+    assert_same_run("run", train("whole", *RING, *every, "trainer.steps=20"))
+
+
+def test_a_signal_in_the_last_step_is_no_interruption(workdir, monkeypatch):
+    assert stopped(monkeypatch, "run", 5, *RING, "trainer.steps=5") == 0
+    assert RunDir(Path("run")).read_status()["state"] == "done"
+
+
+def test_the_rate_after_a_resume_counts_only_what_came_after(workdir, monkeypatch):
+    choice = (*RING, "trainer.log_every=10", "trainer.steps=20")
+    assert stopped(monkeypatch, "run", 10, *choice) == 143
+    content = saved("run")
+    content["seconds"] = {**content["seconds"], "time/train_seconds": 1e6}
+    checkpoint.save(checkpoint.checkpoint_path(Path("run") / "checkpoints", 10), content)
+    assert main("resume", "run") == 0
+    last = read_metrics(Path("run/metrics.jsonl"))[-1]
+    assert last["step"] == 20
+    assert last["time/train_seconds"] > 1e6
+    assert last["time/steps_per_second"] > 0.1
+
+
+# Killed
+
+
+def killed_and_resumed(where, delay):
+    """kill -9 at a moment, then resume to a few steps beyond the last checkpoint."""
+    path = where / "run"
+    choice = (*VARIANTS["wasserstein"], *CLOCK)
+    command = [sys.executable, "-m", "gan_lab", "train", *choice, "trainer.steps=1000000"]
+    command += [f"hydra.run.dir={path}"]
+    child = subprocess.Popen(command, cwd=where, env=ONE, stdout=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + 60
+        while not list(path.glob("checkpoints/step_*.pt")):
+            assert child.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        time.sleep(delay)
+    finally:
+        child.kill()
+    assert child.wait() == -signal.SIGKILL
+    step = saved(path)["step"]
+    assert RunDir(path).read_status()["state"] == "running"
+    end = f"trainer.steps={step + 13}"
+    assert main("resume", path, end) == 0
+    assert_same_run(path, train(where / "whole", *choice, end))
+
+
+@pytest.mark.parametrize("delay", [random.Random(n).uniform(0, 0.6) for n in range(3)])
+def test_a_killed_run_is_resumed_from_its_last_checkpoint(delay, workdir):
+    killed_and_resumed(workdir, delay)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay", [random.Random(n).uniform(0, 1.5) for n in range(3, 15)])
+def test_a_killed_run_is_resumed_from_its_last_checkpoint_at_any_moment(delay, workdir):
+    killed_and_resumed(workdir, delay)
+
+
+def test_the_process_of_an_interrupted_run_ends_with_its_code(tmp_path):
+    command = [sys.executable, "-m", "gan_lab", "train", *RING, "trainer.steps=1000000"]
+    command += ["trainer.checkpoint_every=20", "hydra.run.dir=run"]
+    child = subprocess.Popen(command, cwd=tmp_path, env=ONE, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("run/checkpoints/*.pt")) and time.monotonic() < until:
+        time.sleep(0.01)
+    child.terminate()
+    assert child.wait(timeout=30) == 143
+    status = RunDir(tmp_path / "run").read_status()
+    assert status["state"] == "interrupted"
+    assert saved(tmp_path / "run")["step"] == status["step"]
+
+
+# What resume extends, refuses and passes over
+
+
+def test_more_steps_extend_a_run_as_if_it_had_been_longer_from_the_start(workdir):
+    choice = (*RING, "trainer.log_every=5", "estimator.every=5", "trainer.checkpoint_every=5")
+    train("run", *choice, "trainer.steps=20")
+    assert main("resume", "run", "trainer.steps=40") == 0
+    assert_same_run("run", train("whole", *choice, "trainer.steps=40"))
+    assert setup(*choice, "trainer.steps=40").trainer.steps == 40
+    assert RunDir(Path("run")).read_status()["steps"] == 40
+
+
+def test_a_complete_run_is_refused_with_what_to_do(workdir, capsys):
+    train("run", *RING, "trainer.steps=4")
+    capsys.readouterr()
+    assert main("resume", "run") == 2
+    assert "run is complete at step 4; to extend it say trainer.steps=8" in capsys.readouterr().err
+
+
+def test_a_child_is_refused_and_its_parent_named(workdir, capsys):
+    train("run", *RING, "trainer.steps=4", "n_seeds=2")
+    capsys.readouterr()
+    assert main("resume", "run/seed_1", "trainer.steps=8") == 2
+    assert f"resume {workdir / 'run'}" in capsys.readouterr().err
+    assert main("resume", "run", "trainer.steps=8") == 0
+
+
+def test_a_directory_in_use_is_refused(workdir, capsys):
+    train("run", *RING, "trainer.steps=4")
+    before = (workdir / "run" / "metrics.jsonl").read_bytes()
+    capsys.readouterr()
+    with RunDir(workdir / "run").lock():
+        assert main("resume", "run", "trainer.steps=8") == 2
+    err = capsys.readouterr().err
+    assert "is in use by process" in err
+    assert err.count("\n") == 1
+    assert (workdir / "run" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over(workdir, capsys):
+    choice = (*RING, "trainer.log_every=5", "estimator.every=5", "trainer.checkpoint_every=5")
+    train("run", *choice, "trainer.steps=20")
+    (workdir / "run" / "checkpoints" / "step_00000020.pt").write_bytes(b"torn")
+    assert main("resume", "run", "trainer.steps=30") == 0
+    assert "step_00000020.pt" in capsys.readouterr().out
+    assert_same_run("run", train("whole", *choice, "trainer.steps=30"))
+
+
+def test_a_run_without_a_whole_checkpoint_is_refused(workdir, capsys):
+    train("run", *RING, "trainer.steps=4")
+    (workdir / "run" / "checkpoints" / "step_00000004.pt").write_bytes(b"torn")
+    assert main("resume", "run", "trainer.steps=8") == 2
+    assert capsys.readouterr().err.startswith("ConfigError: ")

@@ -1,0 +1,97 @@
+"""train -m: every combination is checked before the first one runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gan_lab.config import combinations
+from gan_lab.errors import ConfigError
+from tests.run_helpers import RING, files, main, options, rows, train
+
+SHORT = (*RING, "trainer.steps=3")
+
+
+def jobs(path):
+    """The run directories of a sweep, in the order of the jobs."""
+    return sorted(p for p in Path(path).iterdir() if p.is_dir())
+
+
+def states(path):
+    return [json.loads((job / "status.json").read_text())["state"] for job in jobs(path)]
+
+
+def test_a_sweep_runs_each_combination_in_a_directory_without_an_equals_sign(workdir):
+    assert main("train", "-m", *SHORT, "loss=minimax,hinge,wasserstein") == 0
+    (sweep,) = (workdir / "outputs" / "train" / "sweep").iterdir()
+    assert [job.name for job in jobs(sweep)] == [
+        "0_ring_minimax_seed_0",
+        "1_ring_hinge_seed_0",
+        "2_ring_wasserstein_seed_0",
+    ]
+    assert states(sweep) == ["done"] * 3
+    assert not any("=" in str(path) for path in files(workdir))
+    for job, n_regularizers in zip(jobs(sweep), (0, 1, 1), strict=True):
+        assert (job / "config.yaml").read_text().count("gan_lab.regularizers") == n_regularizers
+
+
+def test_a_job_of_a_sweep_is_the_run_alone(workdir):
+    assert main("train", *SHORT, "seed=3,4", "-m", "hydra.sweep.dir=sweep") == 0
+    alone = [train(f"alone_{seed}", *SHORT, f"seed={seed}") for seed in (3, 4)]
+    assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
+
+
+@pytest.mark.parametrize(
+    "bad", ["optim.lr=1e-3,-1", "loss=minimax,nope", "trainer.batch_size=16,1", "seed=0,abc"]
+)
+def test_one_bad_combination_stops_a_sweep_before_anything_runs(bad, workdir, capsys):
+    assert main("train", "-m", *SHORT, bad) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("ConfigError: ")
+    assert err.count("\n") == 1
+    assert files(workdir) == []
+
+
+def test_what_does_not_go_together_stops_a_sweep_too(workdir, capsys):
+    mixed = ("network.discriminator_norm=none,batch", "regularizer=none,[r1]")
+    assert main("train", "-m", *SHORT, *mixed) == 2
+    assert "regularizer 'r1' needs" in capsys.readouterr().err
+    assert files(workdir) == []
+
+
+def test_a_diverging_job_lets_the_others_run_and_the_sweep_fails(workdir, capsys):
+    rates = ("optim=sgd", "optim.lr=1e-3,1e10,2e-3")
+    assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep") == 1
+    assert states("sweep") == ["done", "diverged", "done"]
+    assert "RunDiverged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["seed=0,1", "optim.lr=1"], [["seed=0", "optim.lr=1"], ["seed=1", "optim.lr=1"]]),
+        (["seed=range(2)"], [["seed=0"], ["seed=1"]]),
+        (["seed=choice(3,5)"], [["seed=3"], ["seed=5"]]),
+        (["regularizer=[r1],[r2]"], [["regularizer=[r1]"], ["regularizer=[r2]"]]),
+        (["optim.betas=[0.5,0.9]"], [["optim.betas=[0.5,0.9]"]]),
+        (["loss=glob(*)"], [[f"loss={name}"] for name in options("loss")]),
+        (["~optim.eps"], [["~optim.eps"]]),
+    ],
+)
+def test_combinations_are_the_jobs_that_hydra_runs(typed, expected):
+    assert combinations(typed) == expected
+
+
+def test_an_override_that_cannot_be_read_is_refused():
+    with pytest.raises(ConfigError, match="cannot read 'seed=0,'"):
+        combinations(["seed=0,"])
+
+
+@pytest.mark.multiprocess
+def test_jobs_run_in_parallel_with_joblib(workdir, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    parallel = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep")
+    assert main("train", "-m", *SHORT, "loss=minimax,hinge", *parallel) == 0
+    assert states("sweep") == ["done", "done"]
+    alone = [train(f"alone_{loss}", *SHORT, f"loss={loss}") for loss in ("minimax", "hinge")]
+    assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
