@@ -5,16 +5,23 @@ Exit codes: 0 done; 1 failed in the run; 2 the user's input, one line and nothin
 """
 
 import difflib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 
 from gan_lab.errors import ConfigError
 
-_COMMANDS: dict[str, tuple[str, str]] = {
-    "train": ("trains one game and writes a run directory", "train data=ring loss=minimax"),
-    "resume": ("continues a run as if it had not stopped, or extends it", "resume DIR"),
-    "sample": ("writes images or arrays from a checkpoint", "sample DIR n=100"),
+# Name -> the module that holds the function of that name, what it does, an example.
+_COMMANDS: dict[str, tuple[str, str, str]] = {
+    "train": ("commands", "trains one game and writes a run directory", "train data=ring seed=1"),
+    "resume": ("commands", "continues a run as if it had not stopped, or extends it", "resume DIR"),
+    "sample": ("commands", "writes images or arrays from a checkpoint", "sample DIR n=100"),
+    "divergence": (
+        "divergence_command",
+        "entropy, KL, JS, TV and W1 of two discrete distributions",
+        "divergence p=[0.5,0.5] q=[0.9,0.1]",
+    ),
 }
 
 _HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
@@ -32,8 +39,8 @@ _HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
 def main(arguments: Sequence[str]) -> int:
     """Runs one command and returns the exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        width = max(len(example) for _, example in _COMMANDS.values())
-        rows = [f"  {example:<{width}}  {what}" for what, example in _COMMANDS.values()]
+        width = max(len(example) for _, _, example in _COMMANDS.values())
+        rows = [f"  {example:<{width}}  {what}" for _, what, example in _COMMANDS.values()]
         print(_HELP.format(commands="\n".join(rows)), end="")
         return 0
     if arguments[0] == "--version":
@@ -43,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     name, *rest = arguments
     if name in _COMMANDS and name != "train" and {"-h", "--help"} & set(rest):
-        what, example = _COMMANDS[name]
+        _, what, example = _COMMANDS[name]
         print(f"python -m gan_lab {example}\n{what}")
         return 0
     try:
@@ -68,9 +75,8 @@ def _command(name: str) -> Callable[[list[str]], int]:
         hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_COMMANDS)}"
         raise ConfigError(f"unknown command '{name}'; {hint}")
     # The import is the price of a command, so that --help stays free of torch and Hydra.
-    from gan_lab import commands
-
-    command: Callable[[list[str]], int] = getattr(commands, name)
+    module = importlib.import_module(f"gan_lab.{_COMMANDS[name][0]}")
+    command: Callable[[list[str]], int] = getattr(module, name)
     return command
 
 

@@ -24,11 +24,13 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_lab.data.base import Data
 from gan_lab.errors import ConfigError
+from gan_lab.estimators.measures import Measure
 from gan_lab.estimators.ruler import RulerSettings
 from gan_lab.execution import Execution, resolve_device
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import NetworkPair
 from gan_lab.optim import Optimizer
+from gan_lab.probe import Probe
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.setup import Setup, TrainerSettings
 
@@ -39,9 +41,10 @@ _NODES: dict[str, type] = {
     "optim": Optimizer,
     "trainer": TrainerSettings,
     "estimator": RulerSettings,
+    "probe": Probe,
     "execution": Execution,
 }
-_OTHER_KEYS = ("regularizer", "hints", "seed", "n_seeds", "device")
+_OTHER_KEYS = ("regularizer", "measure", "hints", "seed", "n_seeds", "device")
 _HINTS = (
     *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
     *("ema", "steps", "n_estimate"),
@@ -123,21 +126,23 @@ def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
     _check_known(plain, [*_NODES, *_OTHER_KEYS])
     _check_known(plain.get("hints") or {}, _HINTS, "hints")
     built = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
-    regularizers = plain.get("regularizer") or {}
-    if not isinstance(regularizers, dict):
-        raise ConfigError(f"regularizer={regularizers!r} is no list of names; say regularizer=[r1]")
     device = str(plain.get("device"))
     resolve_device(device)
     return Setup(
         **built,
-        regularizers={
-            name: construct(node, f"regularizer.{name}", Regularizer)
-            for name, node in regularizers.items()
-        },
+        regularizers=_named(plain, "regularizer", Regularizer, "[r1]"),
+        measures=_named(plain, "measure", Measure, "[wasserstein]"),
         device=device,
         seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
         config=plain,
     )
+
+
+def _named(config: Mapping[str, Any], group: str, base: type, example: str) -> dict[str, Any]:
+    nodes = config.get(group) or {}
+    if not isinstance(nodes, dict):
+        raise ConfigError(f"{group}={nodes!r} is no list of names; say {group}={example}")
+    return {name: construct(node, f"{group}.{name}", base) for name, node in nodes.items()}
 
 
 def construct(node: Any, path: str, base: type) -> Any:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.estimators.base import Estimate
+from gan_lab.light import optimality
 from gan_lab.recording import Recorder
 from gan_lab.reports import figures
 from gan_lab.run_dir import RunDir
@@ -17,9 +18,12 @@ from gan_lab.streams import stream
 
 # The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
 _TABLE = (
-    "divergence/wasserstein",
-    "divergence/wasserstein_floor",
-    "samples/pairwise_distance",
+    "final/divergence/wasserstein",
+    "final/divergence/wasserstein_floor",
+    "final/divergence/js",
+    "final/probe/js",
+    "final/modes/covered",
+    "final/samples/pairwise_distance",
     "time/train_seconds",
 )
 
@@ -42,7 +46,7 @@ class Journal:
         resumed_at: Step of the checkpoint a run continues from; None for a new run.
 
     Attributes:
-        estimates: The newest estimates of each seed, by tag.
+        estimates: The final estimates of each seed, by tag.
     """
 
     def __init__(
@@ -73,26 +77,38 @@ class Journal:
     def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         """Adds what the optimisers saw since the last row, and what the discriminators are now."""
         for index, row in enumerate(self._rows):
-            row.update({tag: float(mean.reshape(-1)[index]) for tag, mean in means.items()})
-            row.update(self._slopes(index))
+            row.update(_of_seed(means, index))
             weights, _ = self.run.discriminator_leaves(index)
             for regularizer in self.setup.regularizers.values():
                 row.update({t: float(v) for t, v in regularizer.measure(weights).items()})
             row.update(rates)
 
-    def measure(self, final: bool) -> None:
-        """Adds the ruler's estimates.
+    def measure(self) -> None:
+        """Adds the ruler's estimates, the slope that the discriminators have, and how far they are
+        from their optimum.
 
         Raises:
             SamplesNotFinite: A generator's samples overflow.
         """
-        step = self.run.state.step
+        light = {tag: value.cpu() for tag, value in optimality(self.setup, self.run).items()}
         for index, row in enumerate(self._rows):
-            make = partial(self._finite_samples, index)
-            estimates = self.run.rulers[index].measure(make, step, final)
-            self.estimates[index] = estimates
-            for tag, estimate in estimates.items():
+            for tag, estimate in self._measured(index, final=False).items():
                 row.update(estimate.scalars(tag))
+            row.update(_of_seed(light, index))
+            row.update(self._slopes(index))
+
+    def finish(self) -> None:
+        """Adds the final evaluation: the ruler in full and the probe, as final/*.
+
+        Raises:
+            SamplesNotFinite: A generator's samples overflow.
+        """
+        for index, row in enumerate(self._rows):
+            found = self._measured(index, final=True)
+            found |= self.setup.probe.measure(partial(self._made, index), self.run.source)
+            self.estimates[index] = found
+            for tag, estimate in found.items():
+                row.update(estimate.scalars(f"final/{tag}"))
 
     def write(self) -> dict[str, float]:
         """Writes the rows and starts new ones; returns the first seed's."""
@@ -100,21 +116,27 @@ class Journal:
             if row:
                 recorder.scalars(self.run.state.step, row)
         first = self._rows[0]
-        self._rows = [{} for _ in self.run.seeds]
+        self.forget()
         return first
+
+    def forget(self) -> None:
+        """Drops the rows that were not written."""
+        self._rows = [{} for _ in self.run.seeds]
 
     def draw(self) -> None:
         """Draws samples from noise that stays fixed; points come with data and discriminator."""
         step = self.run.state.step
-        for index, (recorder, directory) in enumerate(
-            zip(self.recorders, self.directories, strict=True)
-        ):
-            if len(self.run.source.shape) == 3:
-                picture = figures.image_grid(self.run.samples(index, self._preview[index]))
-            else:
-                picture = self._points(index)
-            figures.save_png(picture, directory.samples / f"step_{step:08d}.png")
+        for index, recorder in enumerate(self.recorders):
+            picture = self.picture(index)
+            file = self.directories[index].samples / f"step_{step:08d}.png"
+            figures.save_png(picture, file)
             recorder.image("samples", step, picture)
+
+    def picture(self, index: int) -> np.ndarray:
+        """What one seed's generator makes, uint8 [H, W, 3]."""
+        if len(self.run.source.shape) == 3:
+            return figures.image_grid(self.run.samples(index, self._preview[index]))
+        return self._points(index)
 
     def flush(self) -> None:
         """Waits for the disk; before each checkpoint, so that it never knows a later step."""
@@ -147,6 +169,15 @@ class Journal:
             "seed": setup.seeds[index],
         }
 
+    def _measured(self, index: int, final: bool) -> dict[str, Estimate]:
+        make = partial(self._finite_samples, index)
+        return self.run.ruler.measure(make, self.run.seeds[index], self.run.state.step, final)
+
+    def _made(self, index: int, n: int, generator: torch.Generator) -> Tensor:
+        latent = (n, self.setup.network.latent_dim)
+        z = torch.randn(latent, generator=generator, device=self.run.source.device)
+        return self._finite_samples(index, z)
+
     def _finite_samples(self, index: int, z: Tensor) -> Tensor:
         samples = self.run.samples(index, z)
         if not bool(samples.isfinite().all()):
@@ -173,9 +204,14 @@ class Journal:
         fake = self.run.fakes(index, self._normal(index, f"slope z {self.run.state.step}", n))
         mix = torch.rand(n, generator=generator, device=source.device)
         slopes = self.run.game.slopes(*self.run.discriminator_leaves(index), real, fake, mix)
-        return {tag: float(value) for tag, value in slopes.items()}
+        return _of_seed(slopes, 0)
 
     def _normal(self, index: int, purpose: str, n: int) -> Tensor:
         device = self.run.source.device
         generator = stream(self.run.seeds[index], purpose, device)
         return torch.randn(n, self.setup.network.latent_dim, generator=generator, device=device)
+
+
+def _of_seed(values: Mapping[str, Tensor], index: int) -> dict[str, float]:
+    """One seed's part of values that are [S], or scalars for a single seed."""
+    return {tag: float(value.reshape(-1)[index]) for tag, value in values.items()}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_lab.checks import check_count
 from gan_lab.data.base import Data, Source
 from gan_lab.errors import ConfigError
+from gan_lab.estimators.measures import Measure
 from gan_lab.estimators.ruler import Ruler, RulerSettings
 from gan_lab.execution import Execution, resolve_device
 from gan_lab.game import Game
@@ -23,6 +24,7 @@ from gan_lab.losses.base import AdversarialLoss
 from gan_lab.losses.wasserstein import Wasserstein
 from gan_lab.networks.base import NetworkPair, batch_coupling
 from gan_lab.optim import Optimizer
+from gan_lab.probe import Probe
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
@@ -46,7 +48,7 @@ class TrainerSettings:
         warmup_n_critic: See `Schedule`.
         ema: Decay of the generator's moving average, whose samples are measured and shown.
         log_every: Steps between two lines of metrics.
-        image_every: Steps between two pictures.
+        image_every: Steps between two pictures; None = chosen once, to keep estimator.budget.
         checkpoint_every: Steps between two checkpoints.
         keep_checkpoints: Newest checkpoints that stay.
         n_preview: Samples in a picture, from noise that stays fixed.
@@ -61,7 +63,7 @@ class TrainerSettings:
     warmup_n_critic: int = 100
     ema: float = 0.99
     log_every: int = 50
-    image_every: int = 500
+    image_every: int | None = None
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     n_preview: int = 64
@@ -70,8 +72,9 @@ class TrainerSettings:
         for name in ("steps", "log_every", "keep_checkpoints", "n_preview"):
             check_count(self, name)
         check_count(self, "batch_size", at_least=2)
-        for name in ("image_every", "checkpoint_every"):
-            check_count(self, name, at_least=0)
+        check_count(self, "checkpoint_every", at_least=0)
+        if self.image_every is not None:
+            check_count(self, "image_every", at_least=0)
         number = isinstance(self.ema, int | float) and not isinstance(self.ema, bool)
         if not (number and 0 <= self.ema < 1):
             raise ValueError(f"TrainerSettings.ema={self.ema!r} is not a number in [0, 1)")
@@ -101,7 +104,7 @@ class Run:
         gradients: The same game and how it is differentiated for all seeds.
         state: What is trained.
         streams: All randomness of training.
-        rulers: One a seed.
+        ruler: What all seeds are measured with.
     """
 
     seeds: tuple[int, ...]
@@ -111,7 +114,7 @@ class Run:
     gradients: Gradients
     state: TrainState
     streams: Streams
-    rulers: list[Ruler]
+    ruler: Ruler
 
     def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Parameters and buffers of one seed's averaged generator."""
@@ -168,6 +171,8 @@ class Setup:
     optim: Optimizer
     trainer: TrainerSettings
     estimator: RulerSettings
+    measures: Mapping[str, Measure]
+    probe: Probe
     execution: Execution
     device: str
     seeds: Sequence[int]
@@ -261,7 +266,7 @@ class Setup:
             Gradients(game, stacked),
             state,
             Streams(self.seeds, stacked, spec, source),
-            [Ruler(self.estimator, source, seed, self.network.latent_dim) for seed in self.seeds],
+            Ruler(self.estimator, self.measures, source, self.network.latent_dim),
         )
 
     def _network(self, source: Source, seed: int, player: str) -> nn.Module:

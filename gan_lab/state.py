@@ -48,9 +48,13 @@ class Player:
         """Copies a `state_dict` into the leaves and the optimiser."""
         copy_into_(self.params, state["params"])
         copy_into_(self.buffers, state["buffers"])
+        self.load_optimizer_(state["optimizer"])
+
+    def load_optimizer_(self, state: Mapping[str, Any]) -> None:
+        """Copies the state of an optimiser of the same kind."""
         # torch's optimisers keep the tensors they are given: without the copy, the next step
         # would write into the snapshot.
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.optimizer.load_state_dict(copy.deepcopy(dict(state)))
 
 
 class TrainState:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -33,10 +33,9 @@ class Gradients:
         return torch.func.vmap(function) if self.stacked else function
 
     def discriminator(
-        self, state: TrainState, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
+        self, d: Player, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
     ) -> tuple[Tensors, Tensors, Tensors]:
-        """Gradients by the discriminator's leaves, values to log ([S] or scalar), new buffers."""
-        d = state.discriminator
+        """Gradients by a discriminator's leaves, values to log ([S] or scalar), new buffers."""
         loss = self.per_seed(self.game.discriminator_loss)
         return _differentiate(d, *loss(d.params, d.buffers, real, fake, mix, noise))
 
@@ -85,42 +84,55 @@ def train_step(
         Values to log, each [S] or a scalar: those of the last update of each player. And whether
         every loss and every gradient of the step was finite, [S] or a scalar, bool, on the device.
     """
-    finite: Tensor | None = None
     values: Tensors = {}
+    finite: list[Tensor] = []
     for chunk in _chunks(draws.discriminator):
-        fakes = gradients.fakes(state, chunk.z)
-        for i, fake in enumerate(fakes):
-            noise = {name: tensor[i] for name, tensor in chunk.noise.items()}
-            moved = gradients.discriminator(state, chunk.real[i], fake, chunk.mix[i], noise)
-            finite = _apply_(state.discriminator, "discriminator", moved, values, finite, gradients)
-            _after_step_(state.discriminator, gradients)
-    for i, z in enumerate(draws.generator.z):
-        noise = {name: tensor[i] for name, tensor in draws.generator.noise.items()}
-        moved = gradients.generator(state, draws.generator.real[i], z, noise)
-        finite = _apply_(state.generator, "generator", moved, values, finite, gradients)
+        for i, fake in enumerate(gradients.fakes(state, chunk.z)):
+            done = update_discriminator_(state.discriminator, gradients, chunk, i, fake)
+            values.update(done.values)
+            finite.append(done.finite)
+    for i in range(len(draws.generator.z)):
+        done = update_generator_(state, gradients, draws.generator, i)
+        values.update(done.values)
+        finite.append(done.finite)
     state.average_(ema_decay)
     state.step += 1
-    assert finite is not None
-    return values, finite
+    return values, torch.stack(finite).all(0)
+
+
+class Update(NamedTuple):
+    """What one update of one player says: values to log and whether all of it was finite."""
+
+    values: Tensors
+    finite: Tensor
+
+
+def update_discriminator_(
+    player: Player, gradients: Gradients, draws: Draws, i: int, fake: Tensor
+) -> Update:
+    """The i-th of the drawn updates of a discriminator, in place."""
+    moved = gradients.discriminator(player, draws.real[i], fake, draws.mix[i], draws.noise_of(i))
+    update = _apply_(player, "discriminator", moved, gradients)
+    _after_step_(player, gradients)
+    return update
+
+
+def update_generator_(state: TrainState, gradients: Gradients, draws: Draws, i: int) -> Update:
+    """The i-th of the drawn updates of the generator, in place."""
+    moved = gradients.generator(state, draws.real[i], draws.z[i], draws.noise_of(i))
+    return _apply_(state.generator, "generator", moved, gradients)
 
 
 def _apply_(
-    player: Player,
-    name: str,
-    moved: tuple[Tensors, Tensors, Tensors],
-    values: Tensors,
-    finite: Tensor | None,
-    gradients: Gradients,
-) -> Tensor:
-    leaf_gradients, new_values, buffers = moved
+    player: Player, name: str, moved: tuple[Tensors, Tensors, Tensors], gradients: Gradients
+) -> Update:
+    leaf_gradients, values, buffers = moved
     start = 1 if gradients.stacked else 0
     flat = torch.cat([g.flatten(start) for g in leaf_gradients.values()], dim=-1)
     norm = torch.linalg.vector_norm(flat, dim=-1)
-    values.update(new_values)
-    values[f"gradient/{name}_norm"] = norm
-    ok = torch.isfinite(norm + values[f"loss/{name}"])
     player.update_(leaf_gradients, buffers)
-    return ok if finite is None else finite & ok
+    finite = torch.isfinite(norm + values[f"loss/{name}"])
+    return Update({**values, f"gradient/{name}_norm": norm}, finite)
 
 
 @torch.no_grad()

@@ -42,6 +42,10 @@ class Draws(NamedTuple):
     mix: Tensor
     noise: dict[str, Tensor]
 
+    def noise_of(self, update: int) -> dict[str, Tensor]:
+        """The noise of one update."""
+        return {name: tensor[update] for name, tensor in self.noise.items()}
+
 
 class StepDraws(NamedTuple):
     """All randomness of one step."""
@@ -59,12 +63,14 @@ class DrawSpec:
         latent_dim: Dimensions of z.
         noise: Name -> shape of the regularizers' noise for one sample.
         schedule: How many updates a step has.
+        most_steps: Steps drawn at once, unless they are too large for that.
     """
 
     batch_size: int
     latent_dim: int
     noise: Mapping[str, tuple[int, ...]]
     schedule: Schedule
+    most_steps: int = _BLOCK_STEPS
 
     @property
     def block_steps(self) -> int:
@@ -72,7 +78,7 @@ class DrawSpec:
         per_sample = self.latent_dim + 2 + sum(torch.Size(s).numel() for s in self.noise.values())
         updates = self.schedule.most_discriminator_updates + self.schedule.n_generator
         per_step = updates * self.batch_size * per_sample
-        return max(1, min(_BLOCK_STEPS, _BLOCK_NUMBERS // per_step))
+        return max(1, min(self.most_steps, _BLOCK_NUMBERS // per_step))
 
 
 class _Tickets(NamedTuple):
@@ -85,14 +91,21 @@ class _Tickets(NamedTuple):
 class Streams:
     """Hands out the draws of step after step, for one seed or stacked for several."""
 
-    def __init__(self, seeds: Sequence[int], stacked: bool, spec: DrawSpec, source: Source) -> None:
+    def __init__(
+        self,
+        seeds: Sequence[int],
+        stacked: bool,
+        spec: DrawSpec,
+        source: Source,
+        purpose: str = "",
+    ) -> None:
         self.spec, self.source, self.stacked = spec, source, stacked
         purposes = ["real", "z", "mix", *(f"noise/{name}" for name in spec.noise)]
         self._generators = [
             {
-                f"{player}/{purpose}": stream(seed, f"{player}/{purpose}", source.device)
+                f"{player}/{of}": stream(seed, f"{purpose}{player}/{of}", source.device)
                 for player in ("discriminator", "generator")
-                for purpose in purposes
+                for of in purposes
             }
             for seed in seeds
         ]

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +13,7 @@ from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
+from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
 from gan_lab.journal import Journal, SamplesNotFinite
 from gan_lab.progress import ProgressLine
 from gan_lab.regularizers.base import Tensors
@@ -39,13 +40,18 @@ class Trainer:
         self.setup, self.run, self.directory = setup, run, directory
         self.settings = setup.trainer
         self.accumulator = Accumulator()
-        self.seconds = {"time/train_seconds": 0.0, "time/estimate_seconds": 0.0}
+        self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
+        every, draw = setup.estimator.every, setup.trainer.image_every
+        self.pace = Pace(every, draw) if every and draw is not None else None
         if content is not None:
             self.load(content)
         self._is_new = content is None
         self._newest: Tensors = {}
         self._finite: Tensor | None = None
         self._logged_at = (run.state.step, self.seconds["time/train_seconds"])
+        self._began_at = run.state.step
+        self._timed_from = 0.0
+        self._costs = Costs(0.0, 0.0)
 
     def train(self) -> list[dict[str, Estimate]]:
         """Trains to the last step.
@@ -65,9 +71,7 @@ class Trainer:
         try:
             with StopSignals() as signals, ProgressLine(n_steps, state.step) as progress:
                 journal.begin()
-                if self._is_new:
-                    self._timed(journal.measure, final=False)
-                    progress.tell(journal.write())
+                self._look_around(journal, progress)
                 self._before = copy.deepcopy(self.content())
                 self._clock = time.perf_counter()
                 while state.step < n_steps:
@@ -95,6 +99,7 @@ class Trainer:
             "streams": self.run.streams.state_dict(),
             "accumulator": self.accumulator.state_dict(),
             "seconds": self.seconds,
+            "pace": None if self.pace is None else self.pace.as_dict(),
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
@@ -103,6 +108,23 @@ class Trainer:
         self.run.streams.load_state_dict(content["streams"])
         self.accumulator.load_state_dict(content["accumulator"])
         self.seconds = dict(content["seconds"])
+        if content["pace"] is not None:
+            self.pace = Pace.from_dict(content["pace"])
+
+    def _look_around(self, journal: Journal, progress: ProgressLine) -> None:
+        """Looks once before the first step and, where the pace is open, times what a look costs."""
+        if self._is_new:
+            self._measure(journal)
+            progress.tell(journal.write())
+            journal.draw()
+        if self.pace is None:
+            start = time.perf_counter()
+            journal.measure()
+            middle = time.perf_counter()
+            journal.picture(0)
+            end = time.perf_counter()
+            journal.forget()
+            self._costs = Costs(middle - start, (end - middle) * len(self.run.seeds))
 
     def _step(self) -> Tensor:
         state, decay = self.run.state, self.setup.optim.decay
@@ -119,28 +141,50 @@ class Trainer:
     def _boundary(self, journal: Journal, progress: ProgressLine, stop: bool) -> None:
         step, settings = self.run.state.step, self.settings
         last = step == settings.steps
+        pace = self.pace or Pace(self.setup.estimator.every, settings.image_every or 0)
+        calibrating = self.pace is None and step - self._began_at in CALIBRATION
 
         def due(every: int) -> bool:
             return every > 0 and (last or step % every == 0)
 
-        log, measure = due(settings.log_every), due(self.setup.estimator.every)
-        draw, save = due(settings.image_every), due(settings.checkpoint_every) or last or stop
-        if not (log or measure or draw or save):
+        log, save = due(settings.log_every), due(settings.checkpoint_every) or last or stop
+        measure, draw = last or due(pace.measure), due(pace.draw) or (last and self._draws)
+        if not (log or measure or draw or save or calibrating):
             return
         self._settle()
+        looked_from = time.perf_counter()
+        if calibrating:
+            self._calibrate(step)
         if log:
             journal.training(self.accumulator.means(), self._rates())
             self.accumulator.reset_()
         if measure:
-            self._measure(journal, last)
+            self._measure(journal, final=last)
         progress.tell(journal.write())
         if draw:
             journal.draw()
+        if not last:  # the final evaluation always runs in full, and is no part of the loop
+            self.seconds["time/estimate_seconds"] += time.perf_counter() - looked_from
         if save:
             journal.flush()
             self._save()
         self._before = copy.deepcopy(self.content())
         self._clock = time.perf_counter()  # what happened since _settle is no training time
+
+    @property
+    def _draws(self) -> bool:
+        return self.settings.image_every != 0
+
+    def _calibrate(self, step: int) -> None:
+        """Times some steps, then fixes how often to look for the rest of the run."""
+        now = self.seconds["time/train_seconds"]
+        if step - self._began_at == CALIBRATION[0]:
+            self._timed_from = now
+            return
+        seconds = (now - self._timed_from) / (CALIBRATION[1] - CALIBRATION[0])
+        ruler, image_every = self.setup.estimator, self.settings.image_every
+        self.pace = chosen(ruler.budget, ruler.every, image_every, self._costs, seconds)
+        self.directory.write_status(pace=self.pace.as_dict())
 
     def _settle(self) -> None:
         assert self._finite is not None
@@ -157,9 +201,11 @@ class Trainer:
         rows = [leaf.detach().reshape(n_seeds, -1).isfinite().all(1) for leaf in leaves]
         return finite.reshape(-1) & torch.stack(rows).all(0)
 
-    def _measure(self, journal: Journal, final: bool) -> None:
+    def _measure(self, journal: Journal, final: bool = False) -> None:
         try:
-            self._timed(journal.measure, final=final)
+            journal.measure()
+            if final:
+                journal.finish()
         except SamplesNotFinite as error:
             self._replay(error)
 
@@ -189,19 +235,16 @@ class Trainer:
         step, now = self.run.state.step, self.seconds["time/train_seconds"]
         before_step, before = self._logged_at
         self._logged_at = (step, now)
+        looking = self.seconds["time/estimate_seconds"]
         rate = (step - before_step) / max(now - before, 1e-9)
         updates = self.settings.n_critic + self.settings.n_generator
         images = rate * updates * self.settings.batch_size * len(self.run.seeds)
         return {
             "time/steps_per_second": rate,
             "time/images_per_second": images,
+            "time/estimate_share": looking / max(looking + now, 1e-9),
             **self.seconds,
         }
-
-    def _timed(self, measure: Callable[..., None], **arguments: Any) -> None:
-        start = time.perf_counter()
-        measure(**arguments)
-        self.seconds["time/estimate_seconds"] += time.perf_counter() - start
 
     def _save(self) -> Path:
         directory = self.directory.checkpoints

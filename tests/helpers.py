@@ -11,11 +11,13 @@ from torch.func import functional_call
 
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Ring
+from gan_lab.estimators.measures import Wasserstein
 from gan_lab.estimators.ruler import RulerSettings
 from gan_lab.execution import Execution
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.mlp import Mlp
 from gan_lab.optim import Adam
+from gan_lab.probe import Probe
 from gan_lab.setup import Setup, TrainerSettings
 from gan_lab.state import Player, TrainState
 from gan_lab.step import train_step
@@ -87,6 +89,8 @@ def small_setup(
         optim=optim or Adam(1e-3),
         trainer=TrainerSettings(**trainer),
         estimator=RulerSettings(),
+        measures={"wasserstein": Wasserstein()},
+        probe=Probe(),
         execution=Execution(threads=1),
         device="cpu",
         seeds=seeds,

@@ -516,7 +516,9 @@ def test_gradients_of_the_step_equal_finite_differences_of_its_loss(loss):
     state, draws = run.state, draws_like(run)
     part = draws.discriminator
     fake = run.gradients.fakes(state, part.z)[0]
-    ours, _, _ = run.gradients.discriminator(state, part.real[0], fake, part.mix[0], {})
+    ours, _, _ = run.gradients.discriminator(
+        state.discriminator, part.real[0], fake, part.mix[0], {}
+    )
     direction = {n: normal(*p.shape, seed=i) for i, (n, p) in enumerate(ours.items())}
     expected = sum((ours[n] * direction[n]).sum() for n in ours).item()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan_lab.data.base import Data, Source, TensorSource
 from gan_lab.data.checks import check_whole, split
+from gan_lab.data.labelled import class_modes, stacked_modes
 
 
 def load_digits(n_held_out: int, split_seed: int, device: torch.device) -> TensorSource:
@@ -26,13 +27,15 @@ def load_digits(n_held_out: int, split_seed: int, device: torch.device) -> Tenso
     images = torch.as_tensor(bunch.images, dtype=torch.float32).div(8.0).sub(1.0)[:, None]
     labels = torch.as_tensor(bunch.target, dtype=torch.int64)
     train, held_out = split(len(images), n_held_out, split_seed, "digits")
-    return TensorSource(
+    source = TensorSource(
         images[train],
         images[held_out],
         device,
         train_labels=labels[train],
         held_out_labels=labels[held_out],
     )
+    source.modes = class_modes(source)
+    return source
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class StackedSource(Source):
         self.single = single
         self.shape = (3, *single.shape[1:])
         self.device = single.device
+        self.modes = None if single.modes is None else stacked_modes(single.modes, 3)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """n triples of indices, uniform with replacement: [n, 3], int64."""

@@ -61,6 +61,10 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
     repeats = len(values)
     if repeats == 0:
         raise ValueError("no repeats to average; take at least 1, and 2 for an interval")
+    if not all(map(math.isfinite, values)):
+        # One repeat that is infinite makes the expectation infinite, one undefined undefined.
+        whole = math.nan if any(map(math.isnan, values)) else math.fsum(values)
+        return Estimate(whole, unit, n, whole, whole)
     mean = math.fsum(values) / repeats
     if repeats == 1:
         return Estimate(mean, unit, n, -math.inf, math.inf)

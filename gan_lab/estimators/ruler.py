@@ -1,20 +1,16 @@
-"""One ruler for all runs: the same estimators, held-out data and sample sizes whatever the loss."""
+"""One ruler for all runs: the same measures, held-out data and sample sizes whatever the loss."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from gan_lab.checks import check_count
+from gan_lab.checks import check_count, check_interval
 from gan_lab.data.base import Source
 from gan_lab.estimators.base import Estimate, from_repeats
-from gan_lab.estimators.neighbours import mean_nearest_distance, mean_pairwise_distance
-from gan_lab.estimators.transport import exact_wasserstein
+from gan_lab.estimators.measures import Measure, Reading
 from gan_lab.streams import stream
-
-WASSERSTEIN = "divergence/wasserstein"
 
 
 @dataclass(frozen=True)
@@ -22,58 +18,70 @@ class RulerSettings:
     """How often and how finely a run is measured; the keys of `estimator` in the config.
 
     Attributes:
-        every: Steps between two measurements; the first and the last step are always measured.
-        n: Samples on each side of one repeat; no more than there are held-out samples.
+        every: Steps between two measurements; 0 = chosen once, after a short calibration, so that
+            measuring and drawing stay within `budget`. The start and the end are always measured.
+        budget: Share of the loop's time that logging, measuring and drawing may take.
+        n: Samples on each side of one repeat during training.
         n_repeats: Independent draws of the generator's samples for one estimate and its interval.
-        final_n_repeats: The same at the end of the run.
+        final_n: Samples on each side at the end of the run.
+        final_n_repeats: Draws at the end of the run.
         floor_n_repeats: Draws of real against held-out samples for the floor.
     """
 
-    every: int = 200
-    n: int = 500
+    every: int = 0
+    budget: float = 0.03
+    n: int = 256
     n_repeats: int = 4
+    final_n: int = 500
     final_n_repeats: int = 10
     floor_n_repeats: int = 20
 
     def __post_init__(self) -> None:
-        check_count(self, "every")
-        check_count(self, "n", at_least=2)
-        for name in ("n_repeats", "final_n_repeats", "floor_n_repeats"):
+        check_count(self, "every", at_least=0)
+        check_interval(self, "budget", self.budget, high=1.0)
+        for name in ("n", "n_repeats", "final_n", "final_n_repeats", "floor_n_repeats"):
             check_count(self, name, at_least=2)
 
 
 class Ruler:
-    """Measures one seed's samples against the held-out data of one source."""
+    """Measures generators against the held-out data of one source."""
 
-    def __init__(self, settings: RulerSettings, source: Source, seed: int, latent_dim: int) -> None:
-        self.settings, self.source = settings, source
-        self.seed, self.latent_dim = seed, latent_dim
-        self.n = min(settings.n, source.n_held_out or settings.n, source.n_train or settings.n)
-        self._floors: dict[str, float] | None = None
+    def __init__(
+        self,
+        settings: RulerSettings,
+        measures: Mapping[str, Measure],
+        source: Source,
+        latent_dim: int,
+    ) -> None:
+        self.settings, self.source, self.latent_dim = settings, source, latent_dim
+        self.units = {t: unit for m in measures.values() for t, unit in m.units.items()}
+        prepared = [measure.prepare(source) for measure in measures.values()]
+        self._readings: list[Reading] = [reading for reading in prepared if reading is not None]
+        self._floors: dict[int, dict[str, float]] = {}
 
-    def floors(self) -> dict[str, float]:
-        """Each measured quantity for real samples: W1's is real against held out, its mean."""
-        if self._floors is None:
-            generator = self._stream("floor")
-            n, repeats = self.n, self.settings.floor_n_repeats
-            distances, pairwise, nearest = [], [], []
-            for _ in range(repeats):
-                real = self.source.real(n, generator)
-                held_out = self.source.held_out(n, generator)
-                distances.append(exact_wasserstein(real, held_out))
-                pairwise.append(mean_pairwise_distance(held_out))
-            if self._training is not None:
-                nearest.append(mean_nearest_distance(held_out, self._training))
-            self._floors = {
-                WASSERSTEIN: from_repeats(distances, "data units", n).value,
-                "samples/pairwise_distance": from_repeats(pairwise, "data units", n).value,
-            }
-            if nearest:
-                self._floors["samples/nearest_train_distance"] = nearest[0]
-        return self._floors
+    def n(self, final: bool = False) -> int:
+        """Samples on each side: what was asked for, or as many as are held out if that is less."""
+        asked = self.settings.final_n if final else self.settings.n
+        return min(asked, self.source.n_held_out or asked, self.source.n_train or asked)
+
+    def floors(self, final: bool = False) -> dict[str, float]:
+        """Each number for real samples in the place of generated ones: what a perfect generator
+        would get. The same for every seed and every run on these data.
+        """
+        n = self.n(final)
+        if n not in self._floors:
+            generator = stream(0, f"ruler/floor {n}", self.source.device)
+            rows = []
+            for _ in range(self.settings.floor_n_repeats):
+                # Held-out samples stand for a perfect generator's, so that distances to the
+                # training data are those of samples that were never trained on.
+                perfect = self.source.held_out(n, generator)
+                rows.append(self._read(perfect, self.source.real(n, generator)))
+            self._floors[n] = {tag: e.value for tag, e in self._estimates(rows, n).items()}
+        return self._floors[n]
 
     def measure(
-        self, make: Callable[[Tensor], Tensor], step: int, final: bool = False
+        self, make: Callable[[Tensor], Tensor], seed: int, step: int, final: bool = False
     ) -> dict[str, Estimate]:
         """Measures what a generator makes at a step.
 
@@ -82,39 +90,31 @@ class Ruler:
 
         Args:
             make: z [N, latent_dim] -> samples [N, *shape].
-            step: Names the randomness: the same z for every loss at the same step and seed.
-            final: Whether to take the repeats of the end of a run.
+            seed: Names the randomness, together with the step: every loss gets the same z.
+            step: See seed.
+            final: Whether to measure as finely as at the end of a run.
 
         Returns:
             Tag -> estimate, each beside its floor.
         """
-        settings, source = self.settings, self.source
-        generator = self._stream(f"step {step}")
-        repeats = settings.final_n_repeats if final else settings.n_repeats
-        values: dict[str, list[float]] = {}
-        for _ in range(repeats):
-            shape = (self.n, self.latent_dim)
-            z = torch.randn(shape, generator=generator, device=source.device)
-            samples = make(z)
-            held_out = source.held_out(self.n, generator)
-            values.setdefault(WASSERSTEIN, []).append(exact_wasserstein(samples, held_out))
-            pairwise = mean_pairwise_distance(samples)
-            values.setdefault("samples/pairwise_distance", []).append(pairwise)
-            if self._training is not None:
-                nearest = mean_nearest_distance(samples, self._training)
-                values.setdefault("samples/nearest_train_distance", []).append(nearest)
-        floors = self.floors()
+        n = self.n(final)
+        generator = stream(seed, f"ruler/step {step}", self.source.device)
+        rows = []
+        for _ in range(self.settings.final_n_repeats if final else self.settings.n_repeats):
+            shape = (n, self.latent_dim)
+            samples = make(torch.randn(shape, generator=generator, device=self.source.device))
+            rows.append(self._read(samples, self.source.held_out(n, generator)))
+        floors = self.floors(final)
+        return {tag: e.with_floor(floors[tag]) for tag, e in self._estimates(rows, n).items()}
+
+    def _read(self, samples: Tensor, held_out: Tensor) -> dict[str, float]:
         return {
-            tag: from_repeats(each, "data units", self.n).with_floor(floors[tag])
-            for tag, each in values.items()
+            tag: value
+            for reading in self._readings
+            for tag, value in reading(samples, held_out).items()
         }
 
-    @cached_property
-    def _training(self) -> Tensor | None:
-        """All training samples where they are finite and few enough to compare with."""
-        if self.source.n_train is None or self.source.n_train > 20_000:
-            return None
-        return self.source.real(self.source.n_train, self._stream("training"))
-
-    def _stream(self, purpose: str) -> torch.Generator:
-        return stream(self.seed, f"ruler/{purpose}", self.source.device)
+    def _estimates(self, rows: list[dict[str, float]], n: int) -> dict[str, Estimate]:
+        return {
+            tag: from_repeats([row[tag] for row in rows], self.units[tag], n) for tag in rows[0]
+        }

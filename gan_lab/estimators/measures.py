@@ -1,0 +1,203 @@
+"""What the ruler can read off samples: each measure is a class here and a file in conf/measure.
+
+A measure sees samples, held-out samples and what the data set knows of itself; never a loss.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gan_lab.checks import check_count
+from gan_lab.data.base import Source
+from gan_lab.estimators.histogram import histogram_js
+from gan_lab.estimators.kernel import energy_distance, median_distance, mmd_squared
+from gan_lab.estimators.modes import mode_statistics
+from gan_lab.estimators.nearest_neighbours import knn_entropy, knn_js, knn_kl
+from gan_lab.estimators.neighbours import mean_nearest_distance, mean_pairwise_distance
+from gan_lab.estimators.transport import exact_wasserstein, sliced_wasserstein
+from gan_lab.streams import stream
+
+Reading = Callable[[Tensor, Tensor], Mapping[str, float]]
+
+
+class Measure(ABC):
+    """One family of numbers: a frozen dataclass whose fields are its config keys.
+
+    Attributes:
+        units: Tag -> unit of each number it gives.
+    """
+
+    units: ClassVar[Mapping[str, str]]
+
+    @abstractmethod
+    def prepare(self, source: Source) -> Reading | None:
+        """How to read samples of this data set, or None where the measure does not apply.
+
+        The reading takes samples [n, *shape] and held-out samples [n, *shape], and gives a number
+        for each tag: inf where it is infinite, nan where it is undefined.
+        """
+
+
+@dataclass(frozen=True)
+class Wasserstein(Measure):
+    """W1 between samples and held-out samples by the best one-to-one matching."""
+
+    units: ClassVar[Mapping[str, str]] = {"divergence/wasserstein": "data units"}
+
+    def prepare(self, source: Source) -> Reading:
+        """Applies to all data."""
+        return lambda samples, held_out: {
+            "divergence/wasserstein": exact_wasserstein(samples, held_out)
+        }
+
+
+@dataclass(frozen=True)
+class SlicedWasserstein(Measure):
+    """W1 of one-dimensional projections, averaged over directions that never change."""
+
+    n_directions: int = 128
+    units: ClassVar[Mapping[str, str]] = {"divergence/sliced_wasserstein": "data units"}
+
+    def __post_init__(self) -> None:
+        check_count(self, "n_directions")
+
+    def prepare(self, source: Source) -> Reading:
+        """Applies to all data."""
+        return lambda samples, held_out: {
+            "divergence/sliced_wasserstein": sliced_wasserstein(
+                samples, held_out, self.n_directions
+            )
+        }
+
+
+@dataclass(frozen=True)
+class KullbackLeibler(Measure):
+    """KL both ways by nearest neighbours; fake to real by the exact density where there is one.
+
+    Images are points of a low-dimensional surface in pixels: neither side has a density there, and
+    both numbers are undefined.
+    """
+
+    k: int = 4
+    units: ClassVar[Mapping[str, str]] = {
+        "divergence/kl_real_fake": "nats",
+        "divergence/kl_fake_real": "nats",
+    }
+
+    def __post_init__(self) -> None:
+        check_count(self, "k")
+
+    def prepare(self, source: Source) -> Reading:
+        """Applies to all data; gives nan for images."""
+        if len(source.shape) == 3:
+            return lambda samples, held_out: dict.fromkeys(self.units, math.nan)
+        log_density = source.log_density
+
+        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+            if log_density is None:
+                fake_real = knn_kl(samples, held_out, self.k)
+            else:
+                # KL(p_g || p) = -H(p_g) - E_g log p: only one of the two terms is estimated.
+                cross = -float(log_density(samples.double()).mean())
+                fake_real = cross - knn_entropy(samples, self.k)
+            return {
+                "divergence/kl_real_fake": knn_kl(held_out, samples, self.k),
+                "divergence/kl_fake_real": fake_real,
+            }
+
+        return read
+
+
+@dataclass(frozen=True)
+class JensenShannon(Measure):
+    """A lower bound of JS by a nearest-neighbour classifier; by counting too where d <= 2."""
+
+    k: int = 0
+    units: ClassVar[Mapping[str, str]] = {
+        "divergence/js": "nats",
+        "divergence/js_histogram": "nats",
+    }
+
+    def __post_init__(self) -> None:
+        check_count(self, "k", at_least=0)
+
+    def prepare(self, source: Source) -> Reading:
+        """Applies to all data; the histogram to points in one and two dimensions."""
+        low = source.shape in ((1,), (2,))
+
+        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+            values = {"divergence/js": knn_js(held_out, samples, self.k or None)}
+            if low:
+                values["divergence/js_histogram"] = histogram_js(held_out, samples)
+            return values
+
+        return read
+
+
+@dataclass(frozen=True)
+class Kernel(Measure):
+    """Energy distance and MMD^2, unbiased; the bandwidth is the held-out data's median distance."""
+
+    units: ClassVar[Mapping[str, str]] = {
+        "divergence/energy": "data units",
+        "divergence/mmd_squared": "1",
+    }
+
+    def prepare(self, source: Source) -> Reading:
+        """Applies to all data."""
+        n = min(512, source.n_held_out or 512)
+        bandwidth = median_distance(source.held_out(n, stream(0, "bandwidth", source.device)))
+
+        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+            return {
+                "divergence/energy": energy_distance(samples, held_out),
+                "divergence/mmd_squared": mmd_squared(samples, held_out, bandwidth),
+            }
+
+        return read
+
+
+@dataclass(frozen=True)
+class ModeCount(Measure):
+    """Modes covered, share of high quality, KL of the modes' shares; where the modes are known."""
+
+    units: ClassVar[Mapping[str, str]] = {
+        "modes/covered": "modes",
+        "modes/high_quality": "1",
+        "modes/kl": "nats",
+    }
+
+    def prepare(self, source: Source) -> Reading | None:
+        """Applies where the data set knows its modes."""
+        modes = source.modes
+        if modes is None:
+            return None
+        return lambda samples, held_out: mode_statistics(samples, modes)
+
+
+@dataclass(frozen=True)
+class Neighbours(Measure):
+    """Distances among samples and to the training data: collapse and copying."""
+
+    units: ClassVar[Mapping[str, str]] = {
+        "samples/pairwise_distance": "data units",
+        "samples/nearest_train_distance": "data units",
+    }
+
+    def prepare(self, source: Source) -> Reading:
+        """Applies to all data; the training distance to finite sets of up to 20,000 samples."""
+        training = None
+        if source.n_train is not None and source.n_train <= 20_000:
+            training = source.real(source.n_train, stream(0, "training", source.device))
+
+        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+            values = {"samples/pairwise_distance": mean_pairwise_distance(samples)}
+            if training is not None:
+                values["samples/nearest_train_distance"] = mean_nearest_distance(samples, training)
+            return values
+
+        return read

@@ -1,0 +1,147 @@
+"""Kullback-Leibler and Jensen-Shannon divergences from distances to nearest neighbours."""
+
+import math
+
+import numpy as np
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+from scipy.special import gammaln
+from torch import Tensor
+
+from gan_lab.estimators.transport import as_points
+
+_TREE_DIMENSIONS = 16  # a tree beats all pairs in few dimensions only
+
+
+def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
+    """KL(p || q) in nats from k-th nearest neighbour distances.
+
+    (d/n) sum_i log(nu_i / rho_i) + log(m / (n - 1)), rho_i the distance from the i-th sample of p
+    to its k-th neighbour among the other samples of p, nu_i to its k-th neighbour among those of q.
+    Consistent for densities on R^d; it cannot exceed about log m by much (McAllester and Stratos
+    2020: no estimate of a lower bound can), and its bias grows with d.
+
+    Args:
+        p_samples: Shape [n, *shape].
+        q_samples: Shape [m, *shape].
+        k: Which neighbour; larger means less variance and more bias.
+
+    Returns:
+        The estimate in nats; may be slightly negative. inf where samples of p coincide, so that p
+        has no density there, and nan where samples of p coincide with samples of q (a copy: the
+        formula says -inf).
+
+    Raises:
+        ValueError: A sample is not finite, shapes differ, or there are too few samples for k.
+
+    Reference: Wang, Kulkarni and Verdu 2009, IEEE Trans. Inf. Theory 55(5), eq. 14.
+    """
+    p, q = _paired(p_samples, q_samples)
+    _check_k(k, min(len(p) - 1, len(q)))
+    rho = _kth_distance(p, p, k, exclude_self=True)
+    nu = _kth_distance(p, q, k)
+    if (nu == 0).any():
+        return math.nan
+    if (rho == 0).any():
+        return math.inf
+    n, d = p.shape
+    return float(d * np.log(nu / rho).mean() + math.log(len(q) / (n - 1)))
+
+
+def knn_entropy(samples: Tensor, k: int = 4) -> float:
+    """Differential entropy in nats: psi(n) - psi(k) + log V_d + (d/n) sum log rho_i.
+
+    Args:
+        samples: Shape [n, *shape].
+        k: Which neighbour.
+
+    Returns:
+        The estimate in nats, unbounded; -inf where samples coincide.
+
+    Raises:
+        ValueError: A sample is not finite, or there are too few for k.
+
+    Reference: Kozachenko and Leonenko 1987; Kraskov et al. 2004, Phys. Rev. E 69, eq. 20.
+    """
+    points = as_points(samples)
+    n, d = points.shape
+    _check_k(k, n - 1)
+    rho = _kth_distance(points, points, k, exclude_self=True)
+    if (rho == 0).any():
+        return -math.inf
+    log_ball = d / 2 * math.log(math.pi) - float(gammaln(d / 2 + 1))
+    harmonic = sum(1 / i for i in range(k, n))  # psi(n) - psi(k)
+    return float(harmonic + log_ball + d * np.log(rho).mean())
+
+
+def knn_js(real: Tensor, fake: Tensor, k: int | None = None) -> float:
+    """A lower bound of JS in nats: log 2 minus half the loss of a nearest-neighbour classifier.
+
+    Each sample is classified by its k nearest neighbours among all others, with the share of real
+    ones as the probability (c + 1/2) / (k + 1). Since a sample's own label is left out, the mean
+    log loss is that of a classifier on samples it was not fitted on, so log 2 - loss/2 is at most
+    JS on average, for any k and any dimension; it is below 0 where the classifier does worse than
+    guessing.
+
+    Args:
+        real: Shape [n, *shape].
+        fake: Shape [n, *shape].
+        k: Neighbours; by default about sqrt(2 n).
+
+    Returns:
+        The bound in nats, at most log 2 - .5/(k + 1).
+
+    Raises:
+        ValueError: A sample is not finite, shapes differ, or there are too few samples for k.
+    """
+    a, b = _paired(real, fake)
+    n = len(a)
+    if len(b) != n:
+        raise ValueError(f"got {n} real and {len(b)} fake samples; take as many of each")
+    k = k or round(math.sqrt(2 * n))
+    _check_k(k, 2 * n - 1)
+    pooled = np.concatenate([a, b])
+    is_real = np.arange(2 * n) < n
+    # Left out, a sample's own class is one short among the others: the prior is off by 1/(4 n),
+    # against the true class, so that the bound stays one.
+    neighbours = _neighbours(pooled, k)
+    n_real = is_real[neighbours].sum(axis=1)
+    probability = (n_real + 0.5) / (k + 1)
+    loss = -np.log(np.where(is_real, probability, 1 - probability))
+    return float(math.log(2) - loss.mean())
+
+
+def _paired(p_samples: Tensor, q_samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    p, q = as_points(p_samples, "p_samples"), as_points(q_samples, "q_samples")
+    if p.shape[1] != q.shape[1]:
+        raise ValueError(f"samples have {p.shape[1]} and {q.shape[1]} dimensions; they must agree")
+    return p, q
+
+
+def _check_k(k: int, most: int) -> None:
+    if not 1 <= k <= most:
+        raise ValueError(f"k={k} neighbours of too few samples: at most {most} are there")
+
+
+def _kth_distance(
+    points: np.ndarray, others: np.ndarray, k: int, exclude_self: bool = False
+) -> np.ndarray:
+    k = k + 1 if exclude_self else k  # the nearest point of a set to its own member is itself
+    if points.shape[1] <= _TREE_DIMENSIONS:
+        distances, _ = cKDTree(others).query(points, k=[k])
+        return np.asarray(distances[:, 0])
+    return np.partition(cdist(points, others), k - 1, axis=1)[:, k - 1]
+
+
+def _neighbours(points: np.ndarray, k: int) -> np.ndarray:
+    """Indices [n, k] of the k nearest other points."""
+    if points.shape[1] <= _TREE_DIMENSIONS:
+        _, found = cKDTree(points).query(points, k=k + 1)
+        found = np.asarray(found)
+        # Where points coincide, a point's own index need not come first.
+        own = found == np.arange(len(points))[:, None]
+        own[~own.any(axis=1), -1] = True
+        return found[~own].reshape(len(points), k)
+    distances = cdist(points, points)
+    np.fill_diagonal(distances, np.inf)
+    return np.argpartition(distances, k - 1, axis=1)[:, :k]

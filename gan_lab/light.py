@@ -1,0 +1,67 @@
+"""The optimality light: is the training discriminator near its optimum, so that its curve counts?
+
+A copy of it is trained some more updates against the generator as it is. What the copy gains on
+batches that neither has seen is what the discriminator was short of.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gan_lab.regularizers.base import Tensors
+from gan_lab.schedule import Schedule
+from gan_lab.setup import Run, Setup
+from gan_lab.state import Player
+from gan_lab.step import update_discriminator_
+from gan_lab.streams import Draws, Streams
+
+UPDATES = 8  # of the copy
+_JUDGES = 4  # batches on which both are judged
+_READABLE = 0.1  # an estimate that moves by less than this share may be read
+
+
+def optimality(setup: Setup, run: Run) -> Tensors:
+    """Trains a copy of every seed's discriminator a little more and compares.
+
+    Returns:
+        discriminator_estimate/gap: by how much the copy's objective (loss and penalty) is lower, in
+        the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
+        discriminator_estimate/readable, where the loss has an estimate: 1 where that estimate moved
+        by at most a tenth of its size, else 0.
+    """
+    spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _JUDGES), most_steps=1)
+    streams = Streams(run.seeds, run.stacked, spec, run.source, f"light {run.state.step}/")
+    draws = streams.draws(0).discriminator
+    fakes = run.gradients.fakes(run.state, draws.z)
+    d = run.state.discriminator
+    copy = Player(
+        {name: leaf.detach().clone() for name, leaf in d.params.items()},
+        {name: buffer.clone() for name, buffer in d.buffers.items()},
+    )
+    copy.optimizer = setup.optim.build_discriminator(copy.params.values())
+    copy.load_optimizer_(d.optimizer.state_dict())
+    before = _judged(run, d, draws, fakes)
+    for i in range(UPDATES):
+        update_discriminator_(copy, run.gradients, draws, i, fakes[i])
+    after = _judged(run, copy, draws, fakes)
+    values = {"discriminator_estimate/gap": _objective(before) - _objective(after)}
+    for tag in ("discriminator_estimate/js", "discriminator_estimate/wasserstein"):
+        if tag in after:
+            moved = (after[tag] - before[tag]).abs() <= _READABLE * after[tag].abs()
+            values["discriminator_estimate/readable"] = moved.to(after[tag].dtype)
+    return values
+
+
+def _objective(values: Tensors) -> Tensor:
+    return values["loss/discriminator"] + values["loss/penalty"]
+
+
+def _judged(run: Run, player: Player, draws: Draws, fakes: Tensor) -> Tensors:
+    rows = [
+        run.gradients.discriminator(
+            player, draws.real[i], fakes[i], draws.mix[i], draws.noise_of(i)
+        )[1]
+        for i in range(UPDATES, UPDATES + _JUDGES)
+    ]
+    return {tag: torch.stack([row[tag] for row in rows]).mean(0) for tag in rows[0]}

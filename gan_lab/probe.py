@@ -1,0 +1,159 @@
+"""The probe: fresh networks of one fixed design, trained on held-out data for every run alike.
+
+A training discriminator's own numbers cannot be compared between losses. The probe's can: whatever
+made the samples, the same two networks start from the same weights, see as much data, take as many
+steps, and are judged on samples that neither they nor the generator have seen.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gan_lab.checks import check_count
+from gan_lab.data.base import Source
+from gan_lab.estimators.base import Estimate
+from gan_lab.game import Game
+from gan_lab.losses import AdversarialLoss, NonSaturating, Wasserstein
+from gan_lab.networks.mlp import Mlp
+from gan_lab.optim import Adam
+from gan_lab.regularizers import GradientPenalty, Regularizer
+from gan_lab.state import leaves_of
+from gan_lab.step import Gradients
+from gan_lab.streams import stream
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The fixed design and budget; the keys of `probe` in the config.
+
+    Attributes:
+        steps: Updates of each network at the most; 0 = no probe.
+        check_every: Updates between two looks at the validation share; the best one is kept.
+        n: Held-out samples used where there are that many; as many generated ones.
+        width: Hidden units of each of the two hidden layers.
+        batch_size: Samples of one update.
+        lr: Of Adam.
+        penalty_weight: Of the critic's gradient penalty.
+    """
+
+    steps: int = 400
+    check_every: int = 20
+    n: int = 4096
+    width: int = 64
+    batch_size: int = 128
+    lr: float = 1e-3
+    penalty_weight: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_count(self, "steps", at_least=0)
+        check_count(self, "check_every")
+        check_count(self, "width")
+        check_count(self, "n", at_least=20)
+        check_count(self, "batch_size", at_least=2)
+        _ = Adam(self.lr), GradientPenalty(self.penalty_weight)
+
+    def measure(
+        self, make: Callable[[int, torch.Generator], Tensor], source: Source
+    ) -> dict[str, Estimate]:
+        """Trains both networks against one generator.
+
+        Real and generated samples are cut into shares of 50 % to train, 20 % to choose the step and
+        30 % to report.
+
+        Args:
+            make: (n, generator) -> n generated samples, [n, *shape].
+            source: Where the held-out samples come from.
+
+        Returns:
+            probe/js: log 2 - loss/2 on the reported share, a lower bound of JS in nats.
+            probe/wasserstein: the critic's difference on the reported share over its largest slope
+            there, a lower bound of W1 in data units where that slope is the critic's largest.
+            probe/slope: that slope.
+            Intervals are over the reported samples, for the network as it came out.
+        """
+        if self.steps == 0:
+            return {}
+        n = min(self.n, source.n_held_out or self.n)
+        generator = stream(0, "probe/samples", source.device)
+        real = source.held_out(n, generator)
+        fake = make(n, generator)
+        cuts = [n // 2, n // 2 + n // 5]
+        reals, fakes = torch.tensor_split(real, cuts), torch.tensor_split(fake, cuts)
+
+        score = self._fitted(NonSaturating(), (), reals, fakes, source)
+        losses = NonSaturating().discriminator(score(reals[2]), score(fakes[2]))
+        js = _mean(math.log(2) - losses / 2, "nats")
+
+        penalty = GradientPenalty(self.penalty_weight)
+        critic = self._fitted(Wasserstein(), (penalty,), reals, fakes, source)
+        mix = torch.rand(len(reals[2]), generator=generator, device=source.device)
+        slopes = critic.game.slopes(critic.leaves, {}, reals[2], fakes[2], mix)
+        slope = float(slopes["discriminator_estimate/slope_max"])
+        gaps = (critic(reals[2]) - critic(fakes[2])) / max(slope, 1e-12)
+        size = len(reals[2])
+        return {
+            "probe/js": js,
+            "probe/wasserstein": _mean(gaps, "data units"),
+            "probe/slope": Estimate(slope, "logits per data unit", size, slope, slope),
+        }
+
+    def _fitted(
+        self,
+        loss: AdversarialLoss,
+        regularizers: tuple[Regularizer, ...],
+        reals: tuple[Tensor, ...],
+        fakes: tuple[Tensor, ...],
+        source: Source,
+    ) -> "_Fitted":
+        pair = Mlp(latent_dim=1, width=self.width, depth=2, activation="leaky_relu")
+        module = pair.discriminator(source.shape)
+        pair.initialise_(module, stream(0, "probe/init"))
+        player = leaves_of([module], stacked=False, device=source.device)
+        player.optimizer = Adam(self.lr).build(player.params.values(), self.lr)
+        template = module.to("meta")
+        game = Game(template, template, loss, regularizers)
+        gradients = Gradients(game)
+        draws = stream(0, "probe/batches", source.device)
+        size = min(self.batch_size, len(reals[0]))
+
+        def batch(samples: Tensor) -> Tensor:
+            at = torch.randint(len(samples), (size,), generator=draws, device=source.device)
+            return samples[at]
+
+        best, kept = math.inf, {n: p.detach().clone() for n, p in player.params.items()}
+        for step in range(1, self.steps + 1):
+            mix = torch.rand(size, generator=draws, device=source.device)
+            moved = gradients.discriminator(player, batch(reals[0]), batch(fakes[0]), mix, {})
+            player.update_(moved[0], {})
+            if step % self.check_every == 0:
+                value = float(_validation(game, player.params, reals[1], fakes[1]))
+                if value < best:
+                    best = value
+                    kept = {n: p.detach().clone() for n, p in player.params.items()}
+        return _Fitted(game, kept)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    game: Game
+    leaves: dict[str, Tensor]
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.game.score(self.leaves, {})(x)
+
+
+def _validation(game: Game, params: dict[str, Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    mix = torch.linspace(0, 1, len(real), device=real.device)
+    leaves = {name: leaf.detach() for name, leaf in params.items()}
+    return game.discriminator_loss(leaves, {}, real, fake, mix, {})[0].detach()
+
+
+def _mean(values: Tensor, unit: str) -> Estimate:
+    values = values.double()
+    n, mean = len(values), float(values.mean())
+    half = 1.96 * float(values.std()) / math.sqrt(n)
+    return Estimate(mean, unit, n, mean - half, mean + half)
