@@ -14,13 +14,27 @@ from gan_lab.errors import ConfigError
 
 # Name -> the module that holds the function of that name, what it does, an example.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
-    "train": ("commands", "trains one game and writes a run directory", "train data=ring seed=1"),
+    "train": (
+        "commands",
+        "trains one game and writes a run directory",
+        "train data=ring loss=minimax",
+    ),
     "resume": ("commands", "continues a run as if it had not stopped, or extends it", "resume DIR"),
     "sample": ("commands", "writes images or arrays from a checkpoint", "sample DIR n=100"),
+    "evaluate": (
+        "evaluate_command",
+        "the ruler and the probe on checkpoints",
+        "evaluate DIR step=all",
+    ),
     "divergence": (
         "divergence_command",
         "entropy, KL, JS, TV and W1 of two discrete distributions",
         "divergence p=[0.5,0.5] q=[0.9,0.1]",
+    ),
+    "selfcheck": (
+        "selfcheck_command",
+        "every estimator and the probe against closed forms",
+        "selfcheck quick=true",
     ),
 }
 

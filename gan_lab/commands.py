@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,16 +10,15 @@ import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
-from gan_lab import checkpoint, config, session
+from gan_lab import config, session, stored
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import resolve_device
 from gan_lab.reports import figures
+from gan_lab.reports.tables import show
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted
@@ -64,9 +63,9 @@ def train(arguments: list[str]) -> int:
 
 def resume(arguments: list[str]) -> int:
     """Continues a run from its last checkpoint."""
-    path, given = _directory(arguments, "resume")
+    (path,), given = stored.arguments(arguments, "resume", at_most=1)
     _refuse_child(path)
-    saved = _saved_config(path)
+    saved = stored.saved_config(path)
     for key in given:
         if key not in _RESUMABLE:
             raise ConfigError(
@@ -80,26 +79,20 @@ def resume(arguments: list[str]) -> int:
 
 def sample(arguments: list[str]) -> int:
     """Writes what a checkpoint's generator makes: a PNG grid and an array for images or points."""
-    path, given = _directory(arguments, "sample")
-    options = _options(given, {"n": 64, "seed": 0, "step": None, "average": True, "output": None})
+    (path,), given = stored.arguments(arguments, "sample", at_most=1)
+    defaults = {"n": 64, "seed": 0, "step": None, "average": True, "output": None}
+    options = stored.options(given, defaults)
     n, seed, step = options["n"], options["seed"], options["step"]
     for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
         if value is not None and (type(value) is not int or value < least):
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
-    home = path.resolve().parent if _is_child(path) else path
-    setup = config.setup_of(_saved_config(home))
-    wanted_seed = config.setup_of(_saved_config(path)).seeds[0]
-    loaded = checkpoint.load_latest(home / "checkpoints", step)
-    run = setup.open()
-    run.state.load_state_dict_(loaded.content["state"])
-    index = run.seeds.index(wanted_seed)
+    setup, run, index, at = stored.opened(path, step)
     generator = stream(seed, "sample", run.source.device)
     latent = (n, setup.network.latent_dim)
     z = torch.randn(latent, generator=generator, device=run.source.device)
     samples = run.samples(index, z) if options["average"] else run.now(index, z)
-    at = int(loaded.content["step"])
     stem = Path(options["output"] or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
     _write_samples(samples, stem, run.source)
     return 0
@@ -162,23 +155,9 @@ def _through_hydra(arguments: list[str]) -> int:
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
     """Says what came out: where the run is, a picture, and the ruler's numbers."""
-    n = next(iter(estimates[0].values())).n
-    title = f"After {setup.trainer.steps} steps, n = {n} samples a side"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("seed", justify="right")
-    table.add_column("quantity", no_wrap=True)
-    for column in ("value", "95 % interval", "floor"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("unit")
-    for seed, each in zip(setup.seeds, estimates, strict=True):
-        for tag, e in each.items():
-            interval = f"[{e.low:.3f}, {e.high:.3f}]"
-            floor = "" if e.floor is None else f"{e.floor:.3f}"
-            table.add_row(str(seed), tag, f"{e.value:.3f}", interval, floor, e.unit)
+    title = f"After {setup.trainer.steps} steps"
+    show(title, {str(seed): each for seed, each in zip(setup.seeds, estimates, strict=True)})
     console = Console()
-    if not console.is_terminal:
-        console.width = 100  # a log file or a pipe has no width to keep to
-    console.print(table)
     children = RunDir(path).children()
     samples = (children[0] if children else RunDir(path)).samples
     pictures = sorted(samples.glob("step_*.png"))
@@ -205,53 +184,8 @@ def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
         print(path)
 
 
-def _directory(arguments: Sequence[str], command: str) -> tuple[Path, dict[str, Any]]:
-    """The one directory a command takes, and its key=value arguments."""
-    for flag in arguments:
-        if flag.startswith("-"):
-            raise ConfigError(f"{command} takes no '{flag}'; see {command} --help")
-    words = [a for a in arguments if "=" not in a or Path(a).exists()]
-    if len(words) != 1:
-        raise ConfigError(
-            f"{command} takes one run directory, got {len(words)}: say "
-            f"`python -m gan_lab {command} outputs/train/.../...`"
-        )
-    path = Path(words[0])
-    if not path.is_dir():
-        raise ConfigError(f"{path} is no directory; give the directory of a run")
-    try:
-        given = OmegaConf.from_dotlist([a for a in arguments if a not in words])
-    except Exception as error:  # YAML errors have many types
-        raise ConfigError(f"cannot read the values of {command}: {error}") from error
-    return path, config.flat_keys(given)
-
-
-def _options(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    for key in given:
-        if key not in defaults:
-            raise ConfigError(f"unknown key '{key}'{config.suggestion(key, list(defaults))}")
-    return {**defaults, **given}
-
-
-def _saved_config(path: Path) -> DictConfig:
-    file = RunDir(path).config
-    try:
-        saved = OmegaConf.load(file)
-    except FileNotFoundError:
-        raise ConfigError(f"{path} holds no run: there is no {file.name} in it") from None
-    except Exception as error:  # YAML errors have many types
-        raise ConfigError(f"{file} cannot be read: {error}") from error
-    if not isinstance(saved, DictConfig):
-        raise ConfigError(f"{file} is not a configuration")
-    return saved
-
-
-def _is_child(path: Path) -> bool:
-    return path.resolve().name.startswith("seed_") and RunDir(path.resolve().parent).config.exists()
-
-
 def _refuse_child(path: Path) -> None:
-    if _is_child(path):
+    if stored.is_child(path):
         raise ConfigError(
             f"{path} is one of several seeds that train together; resume {path.resolve().parent}"
         )

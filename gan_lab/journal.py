@@ -1,7 +1,6 @@
 """What is written down while a run trains: for each seed one row a boundary, and pictures."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.estimators.base import Estimate
+from gan_lab.evaluation import evaluated, measured
 from gan_lab.light import optimality
 from gan_lab.recording import Recorder
 from gan_lab.reports import figures
@@ -27,13 +27,7 @@ _TABLE = (
     "time/train_seconds",
 )
 
-
-class SamplesNotFinite(Exception):
-    """A generator whose weights are finite makes samples that are not."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(f"a sample of seed {seed} is not finite")
-        self.seed = seed
+_OWN = "discriminator_estimate/"
 
 
 class Journal:
@@ -92,10 +86,14 @@ class Journal:
         """
         light = {tag: value.cpu() for tag, value in optimality(self.setup, self.run).items()}
         for index, row in enumerate(self._rows):
-            for tag, estimate in self._measured(index, final=False).items():
+            for tag, estimate in measured(self.run, index, self.run.state.step).items():
                 row.update(estimate.scalars(tag))
             row.update(_of_seed(light, index))
             row.update(self._slopes(index))
+            fresh = row.get(f"{_OWN}wasserstein_fresh")
+            if fresh is not None and row.get(f"{_OWN}slope_max", 0.0) > 0:
+                # Over its largest slope a critic's value is a lower bound of W1 whatever held it.
+                row[f"{_OWN}wasserstein_per_slope"] = fresh / row[f"{_OWN}slope_max"]
 
     def finish(self) -> None:
         """Adds the final evaluation: the ruler in full and the probe, as final/*.
@@ -103,10 +101,8 @@ class Journal:
         Raises:
             SamplesNotFinite: A generator's samples overflow.
         """
-        for index, row in enumerate(self._rows):
-            found = self._measured(index, final=True)
-            found |= self.setup.probe.measure(partial(self._made, index), self.run.source)
-            self.estimates[index] = found
+        self.estimates = evaluated(self.setup, self.run, self.run.state.step)
+        for row, found in zip(self._rows, self.estimates, strict=True):
             for tag, estimate in found.items():
                 row.update(estimate.scalars(f"final/{tag}"))
 
@@ -168,21 +164,6 @@ class Journal:
             "trainer.steps": setup.trainer.steps,
             "seed": setup.seeds[index],
         }
-
-    def _measured(self, index: int, final: bool) -> dict[str, Estimate]:
-        make = partial(self._finite_samples, index)
-        return self.run.ruler.measure(make, self.run.seeds[index], self.run.state.step, final)
-
-    def _made(self, index: int, n: int, generator: torch.Generator) -> Tensor:
-        latent = (n, self.setup.network.latent_dim)
-        z = torch.randn(latent, generator=generator, device=self.run.source.device)
-        return self._finite_samples(index, z)
-
-    def _finite_samples(self, index: int, z: Tensor) -> Tensor:
-        samples = self.run.samples(index, z)
-        if not bool(samples.isfinite().all()):
-            raise SamplesNotFinite(self.run.seeds[index])
-        return samples
 
     def _points(self, index: int) -> np.ndarray:
         source, step = self.run.source, self.run.state.step

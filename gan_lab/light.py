@@ -9,6 +9,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gan_lab.losses import Wasserstein
+from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
 from gan_lab.schedule import Schedule
 from gan_lab.setup import Run, Setup
@@ -29,6 +31,11 @@ def optimality(setup: Setup, run: Run) -> Tensors:
         the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
         discriminator_estimate/readable, where the loss has an estimate: 1 where that estimate moved
         by at most a tenth of its size, else 0.
+        discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on batches that the
+        discriminator was not trained on.
+        discriminator_estimate/penalty_bias, for a two-sided gradient penalty with target 1 on
+        one-dimensional data: 2 penalty, which at the optimum is exactly what the critic's value has
+        too much, (1/(2 weight)) int A^2/rho.
     """
     spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _JUDGES), most_steps=1)
     streams = Streams(run.seeds, run.stacked, spec, run.source, f"light {run.state.step}/")
@@ -50,7 +57,22 @@ def optimality(setup: Setup, run: Run) -> Tensors:
         if tag in after:
             moved = (after[tag] - before[tag]).abs() <= _READABLE * after[tag].abs()
             values["discriminator_estimate/readable"] = moved.to(after[tag].dtype)
+            values[f"{tag}_fresh"] = before[tag]
+    if _has_known_bias(setup, run):
+        values["discriminator_estimate/penalty_bias"] = 2 * before["loss/penalty"]
     return values
+
+
+def _has_known_bias(setup: Setup, run: Run) -> bool:
+    kinds = list(setup.regularizers.values())
+    return (
+        isinstance(setup.loss, Wasserstein)
+        and run.source.shape == (1,)
+        and len(kinds) == 1
+        and isinstance(kinds[0], GradientPenalty)
+        and not kinds[0].one_sided
+        and kinds[0].target == 1
+    )
 
 
 def _objective(values: Tensors) -> Tensor:

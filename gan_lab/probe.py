@@ -87,7 +87,10 @@ class Probe:
         losses = NonSaturating().discriminator(score(reals[2]), score(fakes[2]))
         js = _mean(math.log(2) - losses / 2, "nats")
 
-        penalty = GradientPenalty(self.penalty_weight)
+        # One-sided: a slope of 1 in the wrong direction is a minimum of the two-sided penalty, from
+        # which no step leads out on a line (the reported W1 was negative for unlucky batches). The
+        # one-sided problem is convex in the critic and has the same optimum.
+        penalty = GradientPenalty(self.penalty_weight, one_sided=True)
         critic = self._fitted(Wasserstein(), (penalty,), reals, fakes, source)
         mix = torch.rand(len(reals[2]), generator=generator, device=source.device)
         slopes = critic.game.slopes(critic.leaves, {}, reals[2], fakes[2], mix)

@@ -136,6 +136,11 @@ class Run:
         """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
         return self.game.samples(*self.generator_leaves(index), z)
 
+    def generated(self, index: int, n: int, generator: torch.Generator) -> Tensor:
+        """n samples of one seed's averaged generator, from a generator's randomness."""
+        shape = (n, self.streams.spec.latent_dim)
+        return self.samples(index, torch.randn(shape, generator=generator, device=generator.device))
+
     @torch.no_grad()
     def now(self, index: int, z: Tensor) -> Tensor:
         """The same of the generator as it is, without averaging."""

@@ -13,8 +13,9 @@ from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
+from gan_lab.evaluation import SamplesNotFinite
 from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
-from gan_lab.journal import Journal, SamplesNotFinite
+from gan_lab.journal import Journal
 from gan_lab.progress import ProgressLine
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
@@ -182,8 +183,9 @@ class Trainer:
             self._timed_from = now
             return
         seconds = (now - self._timed_from) / (CALIBRATION[1] - CALIBRATION[0])
-        ruler, image_every = self.setup.estimator, self.settings.image_every
-        self.pace = chosen(ruler.budget, ruler.every, image_every, self._costs, seconds)
+        ruler, settings = self.setup.estimator, self.settings
+        asked = (ruler.every, settings.image_every)
+        self.pace = chosen(ruler.budget, asked, self._costs, seconds, settings.steps)
         self.directory.write_status(pace=self.pace.as_dict())
 
     def _settle(self) -> None:

@@ -22,7 +22,7 @@ from gan_lab.run_dir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "outputs" / "readme"
-W1 = "divergence/wasserstein"
+W1 = "final/divergence/wasserstein"
 # name -> (words for the table, overrides)
 GAMES = {
     "digits_wasserstein": ("digits, WGAN-GP", ["data=digits", "seed={seed}"]),
@@ -68,10 +68,10 @@ def measured(name: str, seeds: range) -> dict[str, float | int | str]:
     result: dict[str, float | int | str] = {"game": GAMES[name][0], "seeds": len(last)}
     result |= {"w1": median(W1), "floor": median(f"{W1}_floor")}
     result |= {"w1_least": min(r[W1] for r in last), "w1_most": max(r[W1] for r in last)}
-    result["spread"] = median("samples/pairwise_distance") / median(
-        "samples/pairwise_distance_floor"
+    result["spread"] = median("final/samples/pairwise_distance") / median(
+        "final/samples/pairwise_distance_floor"
     )
-    near = "samples/nearest_train_distance"
+    near = "final/samples/nearest_train_distance"
     if near in last[0]:
         result["nearest"] = median(near) / median(f"{near}_floor")
     result |= {"steps": last[0]["step"], "seconds": median("time/train_seconds")}
@@ -112,11 +112,11 @@ def picture(path: Path) -> None:
         ("ring_non_saturating", ""),
         ("ring_minimax", ""),
     )
-    figure = Figure(figsize=(12.8, 11.6), dpi=80, layout="constrained")
+    figure = Figure(figsize=(12.8, 11.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, title) in zip(figure.subplots(2, 2).flat, shown, strict=True):
         file = sorted(run(name, 0).samples.glob("step_*.png"))[-1]
-        axes.imshow(np.asarray(Image.open(file)), interpolation="nearest")
+        axes.imshow(np.asarray(Image.open(file)), interpolation="antialiased")
         axes.set_title(title)
         axes.set_axis_off()
     path.parent.mkdir(parents=True, exist_ok=True)

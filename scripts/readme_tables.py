@@ -61,7 +61,9 @@ def group_table(group: str) -> str:
 def main() -> int:
     readme = ROOT / "README.md"
     text = before = readme.read_text()
-    tables = {name: group_table(name) for name in ("regularizer", "data", "network", "preset")}
+    tables = {
+        name: group_table(name) for name in ("regularizer", "data", "network", "measure", "preset")
+    }
     for name, content in {"loss": loss_table(), **tables}.items():
         pattern = rf"(<!-- table {name} -->\n).*?(<!-- end -->)"
         text, n = re.subn(pattern, lambda m, c=content: m[1] + c + "\n" + m[2], text, flags=re.S)

@@ -21,7 +21,11 @@ ONE = {**os.environ, "OMP_NUM_THREADS": "1"}  # the environment of a process of 
 CHEAP = (
     "trainer.batch_size=16",
     "trainer.image_every=0",
+    "measure=[wasserstein,neighbours]",
+    "probe.steps=0",
+    "estimator.every=5",
     "estimator.n=16",
+    "estimator.final_n=16",
     "estimator.n_repeats=2",
     "estimator.final_n_repeats=2",
     "estimator.floor_n_repeats=2",
@@ -83,7 +87,9 @@ def saved(path, step=None):
 def trained(path, step=None):
     """A digest of all that decides how the run goes on; clocks and the configuration apart."""
     content = saved(path, step)
-    assert set(content) == {"config", "step", "state", "streams", "accumulator", "seconds"}
+    assert set(content) == {
+        *("config", "step", "state", "streams", "accumulator", "seconds", "pace"),
+    }
     return checkpoint.digest({k: v for k, v in content.items() if k not in ("config", "seconds")})
 
 

@@ -71,3 +71,42 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
     variance = math.fsum((value - mean) ** 2 for value in values) / (repeats - 1)
     half = float(stats.t.ppf(0.975, repeats - 1)) * math.sqrt(variance / repeats)
     return Estimate(mean, unit, n, mean - half, mean + half)
+
+
+def from_counts(values: Sequence[float], unit: str, n: int, most: float = math.inf) -> Estimate:
+    """The mean of independent counts with an interval that does not collapse where all agree.
+
+    Four repeats that all find 8 modes do not prove that none is ever missed: the t interval then
+    has no width and misses the expectation. Where all agree, a neighbouring number may have escaped
+    with probability 1 - .025^(1/repeats) on either side; where two neighbouring numbers came up,
+    their mean is a share of successes with the binomial interval of Clopper and Pearson. Joined
+    with the t interval, for more than two numbers may be possible. It covers at least 95 % of the
+    time where the count varies by one, and always where it never varies.
+
+    Args:
+        values: Whole numbers, one for each independent draw of n samples.
+        unit: Of the values.
+        n: Samples on each side of one repeat.
+        most: The largest count there can be.
+
+    Returns:
+        An estimate without a floor.
+
+    Raises:
+        ValueError: No values.
+
+    Reference: Clopper and Pearson 1934, Biometrika 26(4).
+    """
+    plain = from_repeats(values, unit, n)
+    repeats, low, high = len(values), plain.low, plain.high
+    if repeats == 1 or not math.isfinite(plain.value):
+        return plain
+    least, greatest = min(values), max(values)
+    if greatest == least:
+        escaped = 1 - 0.025 ** (1 / repeats)
+        low, high = least - escaped, greatest + escaped
+    elif greatest - least <= 1:
+        above = sum(value > least for value in values)
+        low = min(low, least + float(stats.beta.ppf(0.025, above, repeats - above + 1)))
+        high = max(high, least + float(stats.beta.ppf(0.975, above + 1, repeats - above)))
+    return replace(plain, low=max(low, 0.0), high=min(high, most))

@@ -14,7 +14,8 @@ def histogram_js(real: Tensor, fake: Tensor, bins: int | None = None) -> float:
     The grid is fixed by the real samples: it spans the middle 99.8 % of them along each axis, with
     one more bin at either end that takes everything outside, so no mass is lost. Coarse bins hide
     differences (JS of a discretisation is at most JS), few samples a bin invent them (the plug-in
-    bias is about bins^d / (8 n) where both samples fill all bins): compare it with its floor.
+    bias is about (cells - 1)/(4 n) where both samples of n fill all (bins + 2)^d cells): compare it
+    with its floor.
 
     Args:
         real: Shape [n, d], d = 1 or 2.

@@ -1,5 +1,6 @@
 """One ruler for all runs: the same measures, held-out data and sample sizes whatever the loss."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from gan_lab.checks import check_count, check_interval
 from gan_lab.data.base import Source
-from gan_lab.estimators.base import Estimate, from_repeats
+from gan_lab.estimators.base import Estimate, from_counts, from_repeats
 from gan_lab.estimators.measures import Measure, Reading
 from gan_lab.streams import stream
 
@@ -115,6 +116,13 @@ class Ruler:
         }
 
     def _estimates(self, rows: list[dict[str, float]], n: int) -> dict[str, Estimate]:
-        return {
-            tag: from_repeats([row[tag] for row in rows], self.units[tag], n) for tag in rows[0]
-        }
+        modes = self.source.modes
+        most = math.inf if modes is None else float(len(modes.weights))
+
+        def average(tag: str) -> Estimate:
+            values, unit = [row[tag] for row in rows], self.units[tag]
+            if unit == "modes":  # a count: repeats that agree are no proof
+                return from_counts(values, unit, n, most)
+            return from_repeats(values, unit, n)
+
+        return {tag: average(tag) for tag in rows[0]}

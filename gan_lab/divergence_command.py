@@ -1,0 +1,176 @@
+"""The command `divergence`: every distance of two discrete distributions that were typed in."""
+
+import difflib
+import json
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import torch
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from gan_lab import information
+from gan_lab.errors import ConfigError
+from gan_lab.information.checks import check_distribution
+
+_KEYS = ("p", "q", "x", "format")
+_FORMATS = ("table", "json")
+_EXAMPLE = "python -m gan_lab divergence p=[0.5,0.5] q=[0.9,0.1]"
+_HELP = f"""Entropy, cross entropy, KL, JS, total variation and W1 of two discrete distributions.
+
+  {_EXAMPLE}
+  {_EXAMPLE} x=[0,10]
+  {_EXAMPLE} format=json
+
+  p, q    probabilities, each summing to 1: decimals or fractions such as 1/3
+  x       positions of the entries for W1; 0, 1, ..., n-1 unless given
+  format  table or json; in JSON an infinity is the string "inf"
+"""
+
+_Quantity = Callable[[Tensor, Tensor], Tensor]
+_IN_NATS: dict[str, tuple[str, _Quantity]] = {
+    "entropy_p": ("entropy H(p)", lambda p, q: information.entropy(p)),
+    "entropy_q": ("entropy H(q)", lambda p, q: information.entropy(q)),
+    "cross_entropy_p_q": ("cross entropy H(p, q)", information.cross_entropy),
+    "cross_entropy_q_p": ("cross entropy H(q, p)", lambda p, q: information.cross_entropy(q, p)),
+    "kl_p_q": ("KL(p||q)", information.kl_divergence),
+    "kl_q_p": ("KL(q||p)", lambda p, q: information.kl_divergence(q, p)),
+    "js": ("JS(p, q)", information.js_divergence),
+}
+
+
+def divergence(arguments: list[str]) -> int:
+    """Prints every divergence of p and q as a table or as JSON.
+
+    Args:
+        arguments: p=[...], q=[...] and, if wanted, x=[...] and format=json|table.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        ConfigError: Anything that cannot be read or is no distribution, in one line.
+    """
+    if any(word in ("-h", "--help") for word in arguments):
+        print(_HELP, end="")
+        return 0
+    given = _parsed(arguments)
+    layout = given.get("format", "table")
+    if layout not in _FORMATS:
+        raise ConfigError(f"format={layout} is unknown; say format=table or format=json")
+    for key in ("p", "q"):
+        if key not in given:
+            raise ConfigError(f"{key} is missing; say `{_EXAMPLE}`")
+    p, q = (_numbers(key, given[key]) for key in ("p", "q"))
+    if len(p) != len(q):
+        raise ConfigError(
+            f"p and q have {len(p)} and {len(q)} entries; give both the same number, with 0 for an "
+            "outcome that cannot occur"
+        )
+    x = _numbers("x", given["x"]) if "x" in given else torch.arange(len(p)).double()
+    if len(x) != len(p):
+        raise ConfigError(f"x has {len(x)} positions for {len(p)} probabilities; give one for each")
+    try:
+        for key, values in (("p", p), ("q", q)):
+            check_distribution(values, key)
+        # Rounding may leave -1e-17 or -0 where the truth is 0; none of these can be negative.
+        nats = {key: max(0.0, float(f(p, q))) for key, (_, f) in _IN_NATS.items()}
+        plain = {
+            "total_variation": float(information.total_variation(p, q)),
+            "wasserstein_1": float(information.wasserstein_1(p, q, x)),
+        }
+    except ValueError as error:  # what is no distribution says so itself
+        raise ConfigError(str(error)) from error
+    notes = [*_infinities("p", p, "q", q), *_infinities("q", q, "p", p)]
+    show = _print_json if layout == "json" else _print_table
+    show({"p": p, "q": q, "x": x}, nats, plain, notes)
+    return 0
+
+
+def _parsed(arguments: list[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals:
+            raise ConfigError(f"divergence takes key=value, got '{argument}'; say `{_EXAMPLE}`")
+        if key not in _KEYS:
+            close = difflib.get_close_matches(key.lower(), _KEYS, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
+            raise ConfigError(f"unknown key '{key}'; {hint}")
+        if key in given:
+            raise ConfigError(f"{key} is given twice; give it once")
+        given[key] = value.strip()
+    return given
+
+
+def _numbers(key: str, text: str) -> Tensor:
+    inside = text[1:-1].strip()
+    if not (text.startswith("[") and text.endswith("]") and inside):
+        raise ConfigError(f"{key}={text} is no list of numbers; say {key}=[0.5,0.5]")
+    values = [_number(word.strip(), f"{key}[{i}]") for i, word in enumerate(inside.split(","))]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _number(word: str, place: str) -> float:
+    try:
+        value = float(Fraction(word)) if "/" in word else float(word)
+    except (ValueError, ArithmeticError):
+        raise ConfigError(f"{place}={word} is no number; write it as 0.25 or 1/4") from None
+    if not math.isfinite(value):
+        raise ConfigError(f"{place}={word} is not finite; give a number")
+    return value
+
+
+def _infinities(name: str, p: Tensor, other: str, q: Tensor) -> list[str]:
+    outside = ((p > 0) & (q == 0)).nonzero().flatten().tolist()
+    if not outside:
+        return []
+    i = outside[0]
+    return [
+        f"KL({name}||{other}) is infinite: {other} has no mass at index {i}, where {name} has "
+        f"{p[i]:g}"
+    ]
+
+
+def _print_json(
+    given: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
+) -> None:
+    def number(value: float) -> float | str:
+        return value if math.isfinite(value) else str(value)
+
+    report: dict[str, Any] = {key: values.tolist() for key, values in given.items()}
+    for key, value in nats.items():
+        report[key] = {"nats": number(value), "bits": number(value / math.log(2))}
+    report |= {key: number(value) for key, value in plain.items()}
+    print(json.dumps({**report, "notes": notes}, indent=2, allow_nan=False))
+
+
+def _print_table(
+    given: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
+) -> None:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("quantity", no_wrap=True)
+    for column in ("nats", "bits"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for key, value in nats.items():
+        table.add_row(_IN_NATS[key][0], f"{value:.6f}", f"{value / math.log(2):.6f}")
+    console = Console()
+    if not console.is_terminal:
+        console.width = 100  # a log file or a pipe has no width to keep to
+    console.print(table)
+    lines = [
+        f"total variation  {plain['total_variation']:.6f} (a probability)",
+        f"W1               {plain['wasserstein_1']:.6g} (in the unit of x = {_listed(given['x'])})",
+        *notes,
+    ]
+    for line in lines:
+        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _listed(x: Tensor) -> str:
+    shown = [f"{value:g}" for value in x[:8].tolist()]
+    return f"[{', '.join(shown)}{', ...' if len(x) > 8 else ''}]"

@@ -1,0 +1,57 @@
+"""`evaluate DIR...`: the whole ruler and the probe on checkpoints."""
+
+from pathlib import Path
+
+from gan_lab import checkpoint, stored
+from gan_lab.errors import ConfigError
+from gan_lab.estimators.base import Estimate
+from gan_lab.evaluation import evaluated
+from gan_lab.recording import Recorder
+from gan_lab.reports.tables import show
+from gan_lab.run_dir import RunDir, atomic_write, to_json
+
+
+def evaluate(arguments: list[str]) -> int:
+    """Measures one checkpoint of each directory, or all of them with step=all.
+
+    Prints a table, writes DIR/evaluation/step_*.json and DIR/evaluation/tensorboard.
+    """
+    paths, given = stored.arguments(arguments, "evaluate")
+    step = stored.options(given, {"step": None})["step"]
+    if step not in (None, "all") and (type(step) is not int or step < 0):
+        raise ConfigError(f"step={step} is neither a whole number >= 0 nor all")
+    for path in paths:
+        for one in _steps(path, step):
+            at, estimates = _evaluated(path, one)
+            show(f"{path}, step {at}", {path.name: estimates})
+            _record(path, at, estimates)
+    return 0
+
+
+def _steps(path: Path, step: int | str | None) -> list[int | None]:
+    if step == "all":
+        home = path.resolve().parent if stored.is_child(path) else path
+        found = checkpoint.available(home / "checkpoints")
+        if not found:
+            raise ConfigError(f"{path} holds no checkpoint; train it first")
+        return list(found)
+    return [step if isinstance(step, int) else None]
+
+
+def _evaluated(path: Path, step: int | None) -> tuple[int, dict[str, Estimate]]:
+    setup, run, which, at = stored.opened(path, step)
+    return at, evaluated(setup, run, at)[which]
+
+
+def _record(path: Path, step: int, estimates: dict[str, Estimate]) -> None:
+    home = RunDir(path / "evaluation")
+    found = {tag: vars(estimate) for tag, estimate in estimates.items()}
+    file = home.path / f"step_{step:08d}.json"
+    atomic_write(file, to_json({"step": step, "estimates": found}, indent=2))
+    recorder = Recorder(home, seed=0, resume_step=step - 1)
+    row: dict[str, float] = {}
+    for tag, estimate in estimates.items():
+        row |= estimate.scalars(f"evaluation/{tag}")
+    recorder.scalars(step, row)
+    recorder.close()
+    print(f"written: {file}")

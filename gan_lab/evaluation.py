@@ -1,0 +1,55 @@
+"""The evaluation in full: the whole ruler and the probe, each number beside its floor."""
+
+from functools import partial
+
+from torch import Tensor
+
+from gan_lab.estimators.base import Estimate
+from gan_lab.setup import Run, Setup
+
+
+class SamplesNotFinite(Exception):
+    """A generator whose weights are finite makes samples that are not."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(f"a sample of seed {seed} is not finite")
+        self.seed = seed
+
+
+def finite_samples(run: Run, index: int, z: Tensor) -> Tensor:
+    """What one seed's averaged generator makes of z.
+
+    Raises:
+        SamplesNotFinite: Something in it overflows.
+    """
+    samples = run.samples(index, z)
+    if not bool(samples.isfinite().all()):
+        raise SamplesNotFinite(run.seeds[index])
+    return samples
+
+
+def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, Estimate]:
+    """The ruler on one seed.
+
+    Raises:
+        SamplesNotFinite: Something in its samples overflows.
+    """
+    make = partial(finite_samples, run, index)
+    return run.ruler.measure(make, run.seeds[index], step, final)
+
+
+def evaluated(setup: Setup, run: Run, step: int) -> list[dict[str, Estimate]]:
+    """The ruler in full and the probe on every seed.
+
+    Raises:
+        SamplesNotFinite: Something in a seed's samples overflows.
+    """
+    probe, source = setup.probe, run.source
+    floors = probe.measure(source.real, source)
+    everything = []
+    for index in range(len(run.seeds)):
+        found = measured(run, index, step, final=True)
+        for tag, estimate in probe.measure(partial(run.generated, index), source).items():
+            found[tag] = estimate.with_floor(floors[tag].value)
+        everything.append(found)
+    return everything

@@ -1,0 +1,71 @@
+"""Information theory with known answers: entropies, divergences, transport, cross-entropy losses.
+
+Functions of tensors, batched over leading dimensions, differentiable, in nats unless base=2 is
+asked. Every function checks what it is given and names the first bad entry; that reads flags from
+the device, so none of them runs under torch.vmap.
+
+Two names are both a module here and a function: `gan_lab.information.cross_entropy` and
+`gan_lab.information.entropy` are the functions of distributions; the cross-entropy losses of logits
+and labels are exported beside them. The imports below must keep that order.
+"""
+
+from gan_lab.information.closed_forms import (
+    Gaussians,
+    GradientPenaltyValue,
+    Segments,
+    SmoothedSegments,
+    clipping_slope_bound,
+    gaussian_shift,
+    gaussians,
+    gradient_penalty_value,
+    js_gradient_peak,
+    segments,
+    segments_sample_wasserstein,
+    smoothed_segments,
+)
+from gan_lab.information.cross_entropy import (
+    binary_cross_entropy,
+    categorical_cross_entropy,
+    sigmoid_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits,
+    sparse_categorical_cross_entropy,
+    sparse_softmax_cross_entropy_with_logits,
+    squared_error,
+    weighted_cross_entropy_with_logits,
+)
+from gan_lab.information.divergences import js_divergence, kl_divergence, total_variation
+from gan_lab.information.entropy import binary_entropy, cross_entropy, entropy, self_information
+from gan_lab.information.transport import optimal_transport, wasserstein_1, wasserstein_1_samples
+
+__all__ = [
+    "Gaussians",
+    "GradientPenaltyValue",
+    "Segments",
+    "SmoothedSegments",
+    "binary_cross_entropy",
+    "binary_entropy",
+    "categorical_cross_entropy",
+    "clipping_slope_bound",
+    "cross_entropy",
+    "entropy",
+    "gaussian_shift",
+    "gaussians",
+    "gradient_penalty_value",
+    "js_divergence",
+    "js_gradient_peak",
+    "kl_divergence",
+    "optimal_transport",
+    "segments",
+    "segments_sample_wasserstein",
+    "self_information",
+    "sigmoid_cross_entropy_with_logits",
+    "smoothed_segments",
+    "softmax_cross_entropy_with_logits",
+    "sparse_categorical_cross_entropy",
+    "sparse_softmax_cross_entropy_with_logits",
+    "squared_error",
+    "total_variation",
+    "wasserstein_1",
+    "wasserstein_1_samples",
+    "weighted_cross_entropy_with_logits",
+]

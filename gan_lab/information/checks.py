@@ -1,0 +1,114 @@
+"""What the functions of this package refuse, and how they say which entry it was."""
+
+import torch
+from torch import Tensor
+
+# How far a sum of probabilities, taken in float64, may be from 1: rounding the entries to a dtype
+# moves it by up to half an epsilon, normalising them in that dtype by a few.
+_SUM_TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+_FLOAT64_TOLERANCE = 1e-9
+
+
+def refuse(bad: Tensor, values: Tensor, name: str, problem: str, digits: int = 6) -> None:
+    """Raises if any entry is bad, naming the first: `labels[3, 1] = 1.5 is above 1 ...`.
+
+    Args:
+        bad: Booleans of the shape of values.
+        values: What was given.
+        name: What the caller calls it.
+        problem: What is wrong and what to do, after the value.
+        digits: How many of the value's are shown.
+
+    Raises:
+        ValueError: An entry is bad.
+    """
+    if not bool(bad.any()):
+        return
+    where = bad.nonzero()
+    index = tuple(where[0].tolist())
+    value = values.detach()[index].item()
+    shown = f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+    place = f"{name}[{', '.join(map(str, index))}]" if index else name
+    others = f" ({len(where)} such entries)" if len(where) > 1 else ""
+    raise ValueError(f"{place} = {shown} {problem}{others}")
+
+
+def check_same_shape(a: Tensor, b: Tensor, names: str) -> None:
+    """Refuses to broadcast: [N] against [N, 1] would be [N, N] in silence.
+
+    Raises:
+        ValueError: The shapes differ.
+    """
+    if a.shape != b.shape:
+        raise ValueError(
+            f"{names} must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}; "
+            "expand or reshape one of them"
+        )
+
+
+def check_finite(values: Tensor, name: str) -> None:
+    """Refuses nan, infinity and complex numbers.
+
+    Raises:
+        ValueError: An entry is not finite, or the dtype is complex.
+    """
+    if values.is_complex():
+        raise ValueError(f"{name} must be real numbers, got {values.dtype}")
+    refuse(~torch.isfinite(values), values, name, "is not finite")
+
+
+def check_unit_interval(values: Tensor, name: str) -> None:
+    """Refuses what is not a number in [0, 1].
+
+    Raises:
+        ValueError: An entry is not finite, negative or above 1.
+    """
+    check_finite(values, name)
+    refuse(values < 0, values, name, "is negative; it must lie in [0, 1]")
+    refuse(values > 1, values, name, "is above 1; it must lie in [0, 1]")
+
+
+def check_distribution(p: Tensor, name: str) -> None:
+    """Refuses what is not a probability vector along the last axis.
+
+    The sum may be off by 1e-9 in float64, 1e-5 in float32, 4e-3 in float16 and 3e-2 in bfloat16.
+
+    Raises:
+        ValueError: No last axis or an empty one, an entry that is not finite or negative, or a sum
+            that is not 1.
+    """
+    if p.ndim == 0 or p.shape[-1] == 0:
+        raise ValueError(
+            f"{name} has shape {tuple(p.shape)}; a distribution needs a last axis with an entry"
+        )
+    check_finite(p, name)
+    refuse(p < 0, p, name, "is negative; a probability is >= 0")
+    total = p.detach().sum(-1, dtype=torch.float64)
+    tolerance = _SUM_TOLERANCE.get(p.dtype, _FLOAT64_TOLERANCE)
+    off = (total - 1).abs() > tolerance
+    problem = f"is not 1 within {tolerance:g}; divide {name} by its sum"
+    refuse(off, total, f"sum of {name}", problem, digits=12)
+
+
+def check_pair(p: Tensor, q: Tensor) -> None:
+    """Refuses anything but two probability vectors, or batches of them, of one shape.
+
+    Raises:
+        ValueError: The shapes differ, or one is not a distribution along the last axis.
+    """
+    check_same_shape(p, q, "p and q")
+    check_distribution(p, "p")
+    check_distribution(q, "q")
+
+
+def float_dtype(*tensors: Tensor) -> torch.dtype:
+    """The dtype of a result: the widest that was given; whole numbers count as the default one."""
+    result = tensors[0].dtype
+    for tensor in tensors[1:]:
+        result = torch.promote_types(result, tensor.dtype)
+    return result if result.is_floating_point else torch.get_default_dtype()
+
+
+def wide(dtype: torch.dtype) -> torch.dtype:
+    """Where the arithmetic is done: half precision is too coarse for 1 - 1e-7 or a long sum."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype

@@ -1,0 +1,44 @@
+"""Numbers or tensors in, the same kind out."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from gan_lab.information.checks import check_finite, refuse
+
+Real = float | Tensor
+Number = TypeVar("Number", float, Tensor)
+
+
+def prepared(positive: tuple[str, ...] = (), **values: Real) -> list[Tensor]:
+    """Every value as a float64 tensor, checked by its name, all of one shape.
+
+    Raises:
+        ValueError: A value is not finite, one of `positive` is not above 0, or the shapes do not
+            broadcast.
+    """
+    tensors = {}
+    device = next((v.device for v in values.values() if isinstance(v, Tensor)), None)
+    for name, value in values.items():
+        tensor = torch.as_tensor(value, dtype=torch.float64, device=device)
+        check_finite(tensor, name)
+        if name in positive:
+            refuse(tensor <= 0, tensor, name, "is not above 0")
+        tensors[name] = tensor
+    try:
+        return list(torch.broadcast_tensors(*tensors.values()))
+    except RuntimeError:
+        shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())
+        raise ValueError(f"the shapes do not broadcast: {shapes}") from None
+
+
+def answer(result: Any, *given: Real) -> Any:
+    """The result as it is if a tensor was given, else with every tensor as a plain number."""
+    if any(isinstance(value, Tensor) for value in given):
+        return result
+    if isinstance(result, Tensor):
+        return result.item()
+    fields = {f.name: getattr(result, f.name).item() for f in dataclasses.fields(result)}
+    return type(result)(**fields)

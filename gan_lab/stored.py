@@ -1,0 +1,98 @@
+"""Runs that are on disk, as the commands take them: directories, options, an opened checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_lab import checkpoint, config
+from gan_lab.errors import ConfigError
+from gan_lab.run_dir import RunDir
+from gan_lab.setup import Run, Setup
+
+
+class Opened(NamedTuple):
+    """A checkpoint with its networks filled in: which seed of them is meant, and its step."""
+
+    setup: Setup
+    run: Run
+    which: int
+    step: int
+
+
+def opened(path: Path, step: int | None) -> Opened:
+    """A run directory's checkpoint, the newest or that of a step; a child's is in its parent.
+
+    Raises:
+        ConfigError: No such checkpoint, or none that is intact.
+    """
+    home = path.resolve().parent if is_child(path) else path
+    setup = config.setup_of(saved_config(home))
+    seed = config.setup_of(saved_config(path)).seeds[0]
+    loaded = checkpoint.load_latest(home / "checkpoints", step)
+    run = setup.open()
+    run.state.load_state_dict_(loaded.content["state"])
+    return Opened(setup, run, run.seeds.index(seed), int(loaded.content["step"]))
+
+
+def arguments(
+    given: Sequence[str], command: str, at_most: int | None = None
+) -> tuple[list[Path], dict[str, Any]]:
+    """The run directories a command takes, and its key=value arguments.
+
+    Raises:
+        ConfigError: None or too many, one that is no directory, or values that cannot be read.
+    """
+    for flag in given:
+        if flag.startswith("-"):
+            raise ConfigError(f"{command} takes no '{flag}'; see {command} --help")
+    words = [a for a in given if "=" not in a or Path(a).exists()]
+    if not words or len(words) > (at_most or len(words)):
+        raise ConfigError(
+            f"{command} takes {'one run directory' if at_most == 1 else 'run directories'}, got "
+            f"{len(words)}: say `python -m gan_lab {command} outputs/train/.../...`"
+        )
+    for path in map(Path, words):
+        if not path.is_dir():
+            raise ConfigError(f"{path} is no directory; give the directory of a run")
+    try:
+        keys = OmegaConf.from_dotlist([a for a in given if a not in words])
+    except Exception as error:  # YAML errors have many types
+        raise ConfigError(f"cannot read the values of {command}: {error}") from error
+    return [Path(word) for word in words], config.flat_keys(keys)
+
+
+def options(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The defaults with what was given.
+
+    Raises:
+        ConfigError: A key that is not among the defaults.
+    """
+    for key in given:
+        if key not in defaults:
+            raise ConfigError(f"unknown key '{key}'{config.suggestion(key, list(defaults))}")
+    return {**defaults, **given}
+
+
+def saved_config(path: Path) -> DictConfig:
+    """The configuration a run directory was made with.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read.
+    """
+    file = RunDir(path).config
+    try:
+        saved = OmegaConf.load(file)
+    except FileNotFoundError:
+        raise ConfigError(f"{path} holds no run: there is no {file.name} in it") from None
+    except Exception as error:  # YAML errors have many types
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    if not isinstance(saved, DictConfig):
+        raise ConfigError(f"{file} is not a configuration")
+    return saved
+
+
+def is_child(path: Path) -> bool:
+    """Whether a run directory is one of several seeds that were trained together."""
+    return path.resolve().name.startswith("seed_") and RunDir(path.resolve().parent).config.exists()

@@ -1,0 +1,407 @@
+import importlib
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gan_lab.information import (
+    binary_cross_entropy,
+    categorical_cross_entropy,
+    sigmoid_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits,
+    sparse_categorical_cross_entropy,
+    sparse_softmax_cross_entropy_with_logits,
+    squared_error,
+    weighted_cross_entropy_with_logits,
+)
+from tests.information import oracles
+from tests.information.oracles import f64, some_distributions
+
+quick = settings(max_examples=60, deadline=None, derandomize=True)
+BATCH = [
+    [-1.0606, 1.5613, 1.2007, -0.2481],
+    [-1.9652, -0.4367, -0.0645, -0.5104],
+    [0.1011, -0.5904, 0.0243, 0.1002],
+]
+CLASSES = torch.tensor([0, 2, 1])
+ELEMENTWISE = [
+    sigmoid_cross_entropy_with_logits,
+    lambda x, y, **k: weighted_cross_entropy_with_logits(x, y, 2.0, **k),
+    binary_cross_entropy,
+    squared_error,
+]
+SOFT = [softmax_cross_entropy_with_logits, categorical_cross_entropy]
+SPARSE = [sparse_softmax_cross_entropy_with_logits, sparse_categorical_cross_entropy]
+
+
+def normal(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def close(a, b, tolerance=1e-12):
+    b = torch.from_numpy(np.asarray(b, dtype=np.float64))
+    torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (lambda t: sigmoid_cross_entropy_with_logits(t([1.0]), t([1.0])), [0.3132617]),
+        (lambda t: binary_cross_entropy(t([0.5, 0.5]), t([0.0, 1.0])), [0.6931472, 0.6931472]),
+        (
+            lambda t: softmax_cross_entropy_with_logits(
+                t([1.0, 2.0]), t([1.0, 2.0]), normalized=False
+            ),
+            1.939785,
+        ),
+        (
+            lambda t: categorical_cross_entropy(t([1.0, 2.0]), t([1.0, 2.0]), normalized=False),
+            1.9095424,
+        ),
+        (
+            lambda t: sparse_softmax_cross_entropy_with_logits(t([1.0, 2.0]), torch.tensor(1)),
+            0.31326166,
+        ),
+        (
+            lambda t: sparse_categorical_cross_entropy(t([0.2, 0.2, 0.6]), torch.tensor(1)),
+            1.609438,
+        ),
+        (
+            lambda t: sparse_softmax_cross_entropy_with_logits(t(BATCH), CLASSES, reduction="mean"),
+            2.0373473,
+        ),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_known_values(loss, expected, dtype):
+    result = loss(lambda values: torch.tensor(values, dtype=dtype))
+    expected = torch.tensor(expected, dtype=dtype)
+    torch.testing.assert_close(result, expected, rtol=3e-7, atol=0)
+
+
+def test_known_values_of_the_clip_in_float32():
+    # 1 - 1e-7 rounds to 1 - 2^-23, so a sure right answer costs 2^-23 and not 1e-7.
+    right = binary_cross_entropy(torch.ones(1), torch.ones(1))
+    torch.testing.assert_close(right, torch.tensor([1.1920933e-7]), rtol=1e-7, atol=0)
+    half = torch.tensor([0.5, 0.5])
+    unsure = binary_cross_entropy(torch.tensor([0.0, 1.0]), half, reduction="mean")
+    torch.testing.assert_close(unsure, torch.tensor(8.01512), rtol=1e-6, atol=0)
+    close(binary_cross_entropy(f64([1.0]), f64([1.0])), [-math.log1p(-1e-7)], 1e-9)
+    close(binary_cross_entropy(f64([1.0]), f64([0.0]), 1e-3), [-math.log(1e-3)])
+
+
+def test_the_batch_equals_log_softmax_and_nll():
+    logits = f64(BATCH)
+    by_hand = F.nll_loss(logits.log_softmax(1), CLASSES, reduction="none")
+    each = sparse_softmax_cross_entropy_with_logits(logits, CLASSES)
+    close(each, by_hand)
+    close(each, oracles.softmax_cross_entropy(BATCH, np.eye(4)[CLASSES]))
+    assert each.mean() == sparse_softmax_cross_entropy_with_logits(
+        logits, CLASSES, reduction="mean"
+    )
+
+
+@quick
+@given(st.lists(st.tuples(st.floats(-40, 40), st.floats(0, 1)), min_size=1, max_size=5))
+def test_sigmoid_family_is_the_oracle(rows):
+    x, y = f64(rows).T
+    close(sigmoid_cross_entropy_with_logits(x, y), oracles.sigmoid_cross_entropy(x, y), 1e-11)
+    close(
+        weighted_cross_entropy_with_logits(x, y, 3.0),
+        oracles.sigmoid_cross_entropy(x, y, 3.0),
+        1e-11,
+    )
+    p = x.sigmoid()
+    pairs = torch.stack([p, 1 - p], -1).numpy(), torch.stack([y, 1 - y], -1).numpy()
+    close(binary_cross_entropy(p, y), oracles.categorical(*pairs), 1e-9)
+
+
+@quick
+@given(st.integers(0, 10**6), st.integers(1, 6))
+def test_softmax_family_is_the_oracle(seed, classes):
+    x, y = normal(3, classes, seed=seed) * 5, some_distributions(3, classes, seed=seed)
+    numbers = torch.randint(classes, (3,), generator=torch.Generator().manual_seed(seed))
+    hot = F.one_hot(numbers, classes)
+    close(softmax_cross_entropy_with_logits(x, y), oracles.softmax_cross_entropy(x, y))
+    close(
+        softmax_cross_entropy_with_logits(x, 3 * y, normalized=False),
+        3 * oracles.softmax_cross_entropy(x, y),
+    )
+    p = x.softmax(-1)
+    close(categorical_cross_entropy(p, y), oracles.categorical(p, y))
+    close(categorical_cross_entropy(p / 2, y), oracles.categorical(p, y))
+    # One-hot labels, as integers, are the sparse ones.
+    close(
+        sparse_softmax_cross_entropy_with_logits(x, numbers),
+        softmax_cross_entropy_with_logits(x, hot),
+    )
+    close(sparse_categorical_cross_entropy(p, numbers), categorical_cross_entropy(p, hot))
+    close(squared_error(x, y), (x.numpy() - y.numpy()) ** 2)
+
+
+def test_softmax_of_two_classes_is_a_sigmoid():
+    x, y = normal(7) * 4, some_distributions(7, 2)
+    logits = torch.stack([x, torch.zeros_like(x)], -1)
+    close(
+        softmax_cross_entropy_with_logits(logits, y),
+        sigmoid_cross_entropy_with_logits(x, y[:, 0]),
+    )
+
+
+def test_class_weights_and_ignored_rows():
+    x, y = normal(5, 3), torch.tensor([0, 2, -100, 1, 2])
+    weight = f64([1.0, 3.0, 0.5])
+    loss = sparse_softmax_cross_entropy_with_logits
+    kept = torch.tensor([0, 1, 3, 4])
+    each = oracles.softmax_cross_entropy(x[kept], np.eye(3)[y[kept]]) * weight[y[kept]].numpy()
+    close(loss(x, y, weight)[kept], each)
+    assert loss(x, y, weight)[2] == 0
+    close(loss(x, y, weight, reduction="sum"), each.sum())
+    close(loss(x, y, weight, reduction="mean"), each.sum() / 5.0)
+    close(loss(x, y, reduction="mean"), loss(x[kept], y[kept]).mean())
+    for w in (None, weight):
+        close(loss(x, y, w, reduction="mean"), F.cross_entropy(x, y, w))
+    y = y.clamp_min(0)
+    close(loss(x, y, ignore_index=2, reduction="sum"), loss(x, y)[[0, 2, 3]].sum())
+
+
+def test_a_weight_for_each_column():
+    x, y, w = normal(4, 3), some_distributions(4, 3), f64([1.0, 2.0, 0.0])
+    loss = weighted_cross_entropy_with_logits(x, y, w)
+    close(loss, oracles.sigmoid_cross_entropy(x, y, w.numpy()))
+    close(weighted_cross_entropy_with_logits(x, y, 1), sigmoid_cross_entropy_with_logits(x, y))
+
+
+@pytest.mark.parametrize("loss", ELEMENTWISE)
+def test_elementwise_shapes_reductions_and_empty_batches(loss):
+    x, y = some_distributions(2, 3, 4), some_distributions(2, 3, 4, seed=1)
+    each = loss(x, y)
+    assert each.shape == (2, 3, 4)
+    assert loss(x[0, 0, 0], y[0, 0, 0]) == each[0, 0, 0]
+    close(loss(x, y, reduction="sum"), each.sum())
+    close(loss(x, y, reduction="mean"), each.sum() / 24)
+    check_empty(loss, x[:0], y[:0], (0, 3, 4))
+
+
+@pytest.mark.parametrize("loss", SOFT)
+def test_soft_shapes_reductions_and_empty_batches(loss):
+    x, y = some_distributions(2, 3, 4), some_distributions(2, 3, 4, seed=1)
+    each = loss(x, y)
+    assert each.shape == (2, 3)
+    assert loss(x[1, 2], y[1, 2]) == each[1, 2]
+    close(loss(x, y, reduction="sum"), each.sum())
+    close(loss(x, y, reduction="mean"), each.sum() / 6)
+    check_empty(loss, x[:0], y[:0], (0, 3))
+
+
+@pytest.mark.parametrize("loss", SPARSE)
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
+def test_sparse_shapes_reductions_and_empty_batches(loss, kind):
+    x, y = some_distributions(2, 3, 4), torch.tensor([[0, 1, 2], [3, 0, 1]], dtype=kind)
+    each = loss(x, y)
+    assert each.shape == (2, 3)
+    assert loss(x[1, 2], y[1, 2]) == each[1, 2]
+    close(loss(x, y, reduction="sum"), each.sum())
+    close(loss(x, y, reduction="mean"), each.sum() / 6)
+    check_empty(loss, x[:0], y[:0], (0, 3))
+
+
+def check_empty(loss, x, y, shape):
+    assert loss(x, y).shape == shape
+    assert loss(x, y, reduction="sum") == 0
+    with pytest.raises(ValueError, match="the mean has nothing to average"):
+        loss(x, y, reduction="mean")
+    with pytest.raises(ValueError, match="reduction='none' is unknown; use None, 'mean' or 'sum'"):
+        loss(x, y, reduction="none")
+
+
+def test_gradients_agree_with_differences():
+    x, soft = normal(2, 3).requires_grad_(), some_distributions(2, 3)
+    y = normal(2, 3, seed=2).requires_grad_()
+    numbers = torch.tensor([2, 1])
+
+    def check(function, *inputs):
+        assert torch.autograd.gradcheck(function, inputs)
+        assert torch.autograd.gradgradcheck(function, inputs)
+
+    check(lambda a, b: sigmoid_cross_entropy_with_logits(a, b.sigmoid()), x, y)
+    check(lambda a, b: weighted_cross_entropy_with_logits(a, b.sigmoid(), 2.5), x, y)
+    check(lambda a, b: softmax_cross_entropy_with_logits(a, b.softmax(-1)), x, y)
+    check(lambda a: sparse_softmax_cross_entropy_with_logits(a, numbers), x)
+    check(lambda a, b: binary_cross_entropy(a.sigmoid(), b.sigmoid()), x, y)
+    check(lambda a, b: categorical_cross_entropy(a.exp(), b.exp(), normalized=False), x, y)
+    check(lambda a: sparse_categorical_cross_entropy(a.softmax(-1), numbers), x)
+    check(squared_error, x, y)
+    (gradient,) = torch.autograd.grad(sigmoid_cross_entropy_with_logits(x, soft).sum(), x)
+    close(gradient, (x.sigmoid() - soft).detach())
+    weight = f64([1.0, 2.0, 3.0])
+    mean = {"reduction": "mean"}
+    check(lambda a: sparse_softmax_cross_entropy_with_logits(a, numbers, weight, **mean), x)
+
+
+def test_extreme_inputs_give_finite_losses_and_gradients():
+    x = f64([-1e4, 1e4]).requires_grad_()
+    loss = sigmoid_cross_entropy_with_logits(x, f64([1.0, 0.0]))
+    close(loss, [1e4, 1e4])
+    close(torch.autograd.grad(loss.sum(), x)[0], [-1.0, 1.0])
+    masked = f64([[0.0, -1e300]]).requires_grad_()
+    loss = softmax_cross_entropy_with_logits(masked, f64([[1.0, 0.0]]))
+    close(loss, [0.0])
+    close(torch.autograd.grad(loss.sum(), masked)[0], [[0.0, 0.0]])
+    for p in (f64([0.0, 1.0]), torch.tensor([0.0, 1.0])):
+        p.requires_grad_()
+        loss = binary_cross_entropy(p, torch.tensor([1, 0]))
+        assert bool((loss > 15.9).all())
+        assert torch.equal(torch.autograd.grad(loss.sum(), p)[0], torch.zeros_like(p))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(dtype):
+    x, y = normal(3, 4).to(dtype), some_distributions(3, 4).to(dtype)
+    numbers, eps = torch.tensor([0, 3, 1]), torch.finfo(dtype).eps
+    p = x.float().softmax(-1).to(dtype)
+    for loss in (*ELEMENTWISE, *SOFT, *SPARSE):
+        first = x if "logits" in getattr(loss, "__name__", "") else p
+        labels = numbers if loss in SPARSE else y
+        wide = labels if loss in SPARSE else labels.float()
+        result = loss(first, labels)
+        assert result.dtype == dtype
+        if loss in SOFT:
+            wide = wide / wide.sum(-1, True)
+        torch.testing.assert_close(
+            result.float(), loss(first.float(), wide), rtol=4 * eps, atol=4 * eps
+        )
+    # 1 - 1e-7 is 1 in half precision: computed there, the clip would do nothing and give inf.
+    ones = torch.ones(2, dtype=dtype)
+    costs = binary_cross_entropy(ones, torch.tensor([1, 0]))
+    torch.testing.assert_close(costs.float(), torch.tensor([1.192e-7, 15.94]), rtol=0.01, atol=1e-8)
+
+
+def test_labels_may_be_booleans_or_integers():
+    x = normal(4)
+    hard = torch.tensor([True, False, True, True])
+    expected = oracles.sigmoid_cross_entropy(x, hard.double())
+    for labels in (hard, hard.int(), hard.float()):
+        close(sigmoid_cross_entropy_with_logits(x, labels), expected)
+
+
+X, Y = [[0.1, 0.2], [0.3, 0.4]], [[1.0, 0.0], [0.5, 0.5]]
+NAN, BELOW, ABOVE = [[0.1, 0.2], [math.nan, 0.4]], [[1.0, 0.0], [-0.5, 1.5]], [[1.0, 0.0], [1.5, 0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: f(f64(X), f64(Y)[:, :1]), r"one shape, got \(2, 2\) and \(2, 1\)"),
+        (lambda f: f(f64(NAN), f64(Y)), r"(logits|probabilities|predictions)\[1, 0\] = nan"),
+        (lambda f: f(f64(X), f64(NAN)), r"(labels|targets)\[1, 0\] = nan is not finite"),
+        (lambda f: f(f64(X).long(), f64(Y)), r"must be floating point"),
+    ],
+)
+@pytest.mark.parametrize("loss", [*ELEMENTWISE, *SOFT])
+def test_what_all_refuse(loss, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(loss)
+
+
+@pytest.mark.parametrize("loss", [*ELEMENTWISE[:3], *SOFT])
+def test_labels_outside_the_unit_interval_are_refused(loss):
+    with pytest.raises(ValueError, match=r"labels\[1, 0\] = -0.5 is negative"):
+        loss(f64(X), f64(BELOW))
+    with pytest.raises(ValueError, match=r"labels\[1, 0\] = 1.5 is above 1"):
+        loss(f64(X), f64(ABOVE))
+    with pytest.raises(ValueError, match=r"labels\[0, 1\] = 2 is above 1"):
+        loss(f64(X), torch.tensor([[1, 2], [0, 1]]))
+
+
+@pytest.mark.parametrize("loss", SOFT)
+def test_class_labels_sum_to_1_unless_they_are_weights(loss):
+    labels = f64([[1.0, 0.0], [0.5, 0.25]])
+    with pytest.raises(ValueError, match=r"sum of labels\[1\] = 0.75.*normalized=False"):
+        loss(f64(X), labels)
+    assert loss(f64(X), labels, normalized=False).shape == (2,)
+    with pytest.raises(ValueError, match=r"labels\[1, 0\] = -0.5 is negative"):
+        loss(f64(X), f64(BELOW), normalized=False)
+    with pytest.raises(ValueError, match=r"need a last axis"):
+        loss(f64(1.0), f64(1.0))
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, *SOFT[1:], *SPARSE[1:]])
+def test_probabilities_outside_the_unit_interval_are_refused(loss):
+    labels = torch.tensor([0, 1]) if loss in SPARSE else f64(Y)
+    with pytest.raises(ValueError, match=r"probabilities\[1, 0\] = -0.5 is negative"):
+        loss(f64(BELOW), labels)
+    with pytest.raises(ValueError, match=r"probabilities\[1, 0\] = 1.5 is above 1"):
+        loss(f64(ABOVE), labels)
+    for epsilon in (0, -1e-3, 0.5, math.nan, 1e-17):
+        with pytest.raises(ValueError, match=f"epsilon={epsilon} cannot clip"):
+            loss(f64(X), labels, epsilon)
+    with pytest.raises(ValueError, match=r"epsilon=1e-08 cannot clip torch\.float32"):
+        loss(f64(X).float(), labels, 1e-8)
+    if loss is not binary_cross_entropy:
+        with pytest.raises(ValueError, match=r"sum of probabilities\[1\] = 0 cannot be normalised"):
+            loss(f64([[0.5, 0.5], [0.0, 0.0]]), labels)
+
+
+def test_weights_of_probabilities():
+    with pytest.raises(ValueError, match=r"probabilities\[0, 1\] = -1 is negative; a weight"):
+        categorical_cross_entropy(f64([[2.0, -1.0]]), f64([[1.0, 0.0]]), normalized=False)
+
+
+@pytest.mark.parametrize("loss", SPARSE)
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 2], r"labels\[1\] = 2 is no class; classes are 0..1"),
+        ([-1, 1], r"labels\[0\] = -1 is no class"),
+        ([0.0, 1.0], r"labels are torch.float32; class numbers are integers"),
+        ([False, True], r"labels are torch.bool"),
+        ([[0], [1]], r"labels have shape \(2, 1\) and (logits|probabilities) \(2, 2\)"),
+        (0, r"labels have shape \(\)"),
+    ],
+)
+def test_labels_that_are_no_class_are_refused(loss, labels, message):
+    with pytest.raises(ValueError, match=message):
+        loss(f64(X), torch.tensor(labels))
+
+
+def test_ignored_labels_belong_to_the_logits_version_only():
+    with pytest.raises(ValueError, match=r"labels\[0\] = -100 is no class"):
+        sparse_categorical_cross_entropy(f64(X), torch.tensor([-100, 1]))
+    with pytest.raises(ValueError, match=r"labels\[0\] = -100 is no class"):
+        sparse_softmax_cross_entropy_with_logits(f64(X), torch.tensor([-100, 1]), ignore_index=-1)
+    with pytest.raises(ValueError, match=r"logits\[1, 0\] = nan"):
+        sparse_softmax_cross_entropy_with_logits(f64(NAN), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match=r"logits are torch.int64"):
+        sparse_softmax_cross_entropy_with_logits(f64(X).long(), torch.tensor([0, 1]))
+
+
+def test_wrong_weights_are_refused():
+    numbers, loss = torch.tensor([0, 1]), sparse_softmax_cross_entropy_with_logits
+    with pytest.raises(ValueError, match=r"weight has shape \(3,\).*2 classes"):
+        loss(f64(X), numbers, f64([1.0, 1.0, 1.0]))
+    with pytest.raises(ValueError, match=r"weight\[1\] = -1 is negative"):
+        loss(f64(X), numbers, f64([1.0, -1.0]))
+    with pytest.raises(ValueError, match=r"weight\[0\] = nan is not finite"):
+        loss(f64(X), numbers, f64([math.nan, 1.0]))
+    for labels, weight in ((torch.tensor([-100, -100]), None), (numbers * 0, f64([0.0, 1.0]))):
+        with pytest.raises(ValueError, match="no label counts"):
+            loss(f64(X), labels, weight, reduction="mean")
+        assert loss(f64(X), labels, weight, reduction="sum") == 0
+    weighted = weighted_cross_entropy_with_logits
+    with pytest.raises(ValueError, match=r"pos_weight = -1 is negative"):
+        weighted(f64(X), f64(Y), -1)
+    with pytest.raises(ValueError, match=r"pos_weight\[1\] = inf is not finite"):
+        weighted(f64(X), f64(Y), f64([1.0, math.inf]))
+    for shape in ((3,), (2, 2, 2)):
+        with pytest.raises(ValueError, match="does not broadcast"):
+            weighted(f64(X), f64(Y), torch.ones(shape))
+
+
+def test_the_module_is_importable_beside_the_function_of_its_name():
+    module = importlib.import_module("gan_lab.information.cross_entropy")
+    assert module.squared_error is squared_error

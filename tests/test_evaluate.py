@@ -1,0 +1,81 @@
+"""evaluate measures a checkpoint as the end of its own run did."""
+
+import json
+
+import pytest
+
+from gan_lab.run_dir import RunDir
+from tests.run_helpers import RING, main, train
+
+EVERY_LOSS = ["minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic"]
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_finished_run_is_measured_as_at_its_end(workdir):
+    run = train("run", *RING, "trainer.steps=6", "probe.steps=20", "probe.n=64")
+    assert main("evaluate", run) == 0
+    found = json.loads((run / "evaluation" / "step_00000006.json").read_text())
+    assert found["step"] == 6
+    assert found["estimates"] == json.loads((run / "status.json").read_text())["final"]
+
+
+def test_all_checkpoints_and_several_runs_are_measured(workdir, capsys):
+    runs = [
+        train(f"run_{seed}", *RING, "trainer.steps=6", "trainer.checkpoint_every=3", f"seed={seed}")
+        for seed in range(2)
+    ]
+    assert main("evaluate", *runs, "step=all") == 0
+    for run in runs:
+        names = sorted(p.name for p in (run / "evaluation").glob("*.json"))
+        assert names == ["step_00000003.json", "step_00000006.json"]
+    out = capsys.readouterr().out
+    assert "run_0, step 3" in out
+    assert "run_1, step 6" in out
+
+
+def test_a_child_seed_is_measured_from_its_parents_checkpoint(workdir):
+    run = train("run", *RING, "trainer.steps=4", "n_seeds=2")
+    assert main("evaluate", run / "seed_1") == 0
+    found = json.loads((run / "seed_1" / "evaluation" / "step_00000004.json").read_text())
+    assert found["estimates"] == RunDir(run / "seed_1").read_status()["final"]
+
+
+@pytest.mark.parametrize("bad", ["step=x", "step=-1", "stp=1", "step=99"])
+def test_what_cannot_be_measured_is_refused_in_one_line(workdir, capsys, bad):
+    run = train("run", *RING, "trainer.steps=4")
+    capsys.readouterr()
+    assert main("evaluate", run, bad) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert not (run / "evaluation").exists()
+
+
+@pytest.mark.parametrize("data", ["ring", "digits"])
+def test_runs_of_all_losses_log_the_same_comparable_tags(workdir, data):
+    from gan_lab.recording import read_metrics
+
+    cheap = [key for key in RING if not key.startswith(("data=", "measure="))]
+    found = []
+    for loss in EVERY_LOSS:
+        keys = (f"data={data}", f"loss={loss}", *cheap, "probe.steps=20", "probe.n=60")
+        run = train(f"{loss}", *keys, "trainer.steps=2")
+        last = read_metrics(run / "metrics.jsonl")[-1]
+        ruler = ("divergence/", "modes/", "samples/", "final/")
+        found.append({tag for tag in last if tag.startswith(ruler)})
+    assert all(tags == found[0] for tags in found)
+    for tag in (
+        "divergence/wasserstein",
+        "divergence/js",
+        "divergence/kl_real_fake",
+        "modes/covered",
+    ):
+        for end in ("", "_low", "_high", "_floor"):
+            assert f"{tag}{end}" in found[0]
+            assert f"final/{tag}{end}" in found[0]
+    for tag in ("probe/js", "probe/wasserstein"):
+        assert {f"final/{tag}{end}" for end in ("", "_low", "_high", "_floor")} <= found[0]

@@ -1,0 +1,62 @@
+"""Looking at a run stays within its budget, at intervals that nest."""
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_lab.governor import Costs, Pace, chosen, interval
+from gan_lab.recording import read_metrics
+from gan_lab.run_dir import RunDir
+from tests.run_helpers import RING, main, saved, train
+
+SECONDS = st.floats(1e-5, 10.0)
+
+
+@given(cost=SECONDS, step=SECONDS, share=st.floats(1e-3, 0.5))
+def test_the_interval_is_the_smallest_power_of_two_within_the_share(cost, step, share):
+    steps = interval(cost, step, share)
+    assert steps & (steps - 1) == 0
+    assert 16 <= steps <= 2**20
+    if steps < 2**20:
+        assert cost <= share * steps * step
+    if steps > 16:
+        assert cost > share * (steps // 2) * step
+
+
+@given(costs=st.tuples(SECONDS, SECONDS), step=SECONDS)
+def test_measuring_and_drawing_take_five_sixths_of_the_budget_at_most(costs, step):
+    pace = chosen(0.03, (0, None), Costs(*costs), step, n_steps=1000)
+    if max(pace.measure, pace.draw) < 2**20:
+        share = (costs[0] / pace.measure + costs[1] / pace.draw) / step
+        assert share <= 0.025 * (1 + 1e-9)
+
+
+def test_what_was_asked_for_stays():
+    assert chosen(0.03, (100, 7), Costs(1, 1), 1e-3, 1000) == Pace(100, 7)
+    assert chosen(0.03, (100, 0), Costs(1, 1), 1e-3, 1000).draw == 0
+
+
+def test_a_long_run_has_some_64_pictures_at_most():
+    assert chosen(0.03, (0, None), Costs(1e-9, 1e-9), 1.0, 50_000).draw == 1024
+
+
+def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
+    path = tmp_path / "run"
+    open_pace = ("estimator.every=0", "trainer.image_every=null", "trainer.checkpoint_every=40")
+    train(path, *RING, *open_pace, "trainer.steps=40")
+    pace = RunDir(path).read_status()["pace"]
+    assert saved(path)["pace"] == pace
+    assert pace["measure"] & (pace["measure"] - 1) == 0
+    # A pace that no calibration would choose shows that none is made again.
+    planted = {"measure": 41, "draw": 43}
+    from gan_lab import checkpoint
+
+    file = path / "checkpoints" / "step_00000040.pt"
+    checkpoint.save(file, {**checkpoint.load(file), "pace": planted})
+    assert main("resume", path, "trainer.steps=85") == 0
+    measured = [r["step"] for r in read_metrics(path / "metrics.jsonl") if W1 in r]
+    assert [step for step in measured if step > 40] == [41, 82, 85]
+    assert yaml.safe_load((path / "config.yaml").read_text())["estimator"]["every"] == 0
+
+
+W1 = "divergence/wasserstein"

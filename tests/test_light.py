@@ -1,0 +1,85 @@
+"""The optimality light: a gap for a discriminator that is short of its optimum, none at it."""
+
+import pytest
+import torch
+
+from gan_lab.light import optimality
+from gan_lab.step import train_step, update_discriminator_
+from gan_lab.streams import Streams
+from tests.run_helpers import RING, setup
+
+GAP = "discriminator_estimate/gap"
+
+
+def opened(*overrides):
+    chosen = setup(*RING, *overrides)
+    return chosen, chosen.open()
+
+
+def mean_gap(chosen, run):
+    """Over steps that only name the randomness, so that noise averages out."""
+    gaps = []
+    for step in range(20):
+        run.state.step = step
+        gaps.append(float(optimality(chosen, run)[GAP].mean()))
+    run.state.step = 0
+    return sum(gaps) / len(gaps)
+
+
+def train_discriminator(chosen, run, updates):
+    streams = Streams(run.seeds, run.stacked, run.streams.spec, run.source, "more ")
+    for step in range(updates):
+        draws = streams.draws(step).discriminator
+        fakes = run.gradients.fakes(run.state, draws.z)
+        update_discriminator_(run.state.discriminator, run.gradients, draws, 0, fakes[0])
+
+
+@pytest.mark.parametrize("loss", ["minimax", "wasserstein"])
+def test_the_gap_closes_as_the_discriminator_nears_its_optimum(loss):
+    # The data are far from the generator and separable: a good discriminator is learnt quickly.
+    choice = (f"loss={loss}", "optim.lr=1e-2", "trainer.batch_size=64", "network.width=32")
+    chosen, run = opened(*choice)
+    fresh = mean_gap(chosen, run)
+    train_discriminator(chosen, run, 400)
+    assert fresh > 0.1
+    assert abs(mean_gap(chosen, run)) < 0.2 * fresh
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2])
+@pytest.mark.parametrize("loss", ["hinge", "wasserstein", "non_saturating"])
+def test_looking_changes_nothing_and_repeats_itself(loss, n_seeds):
+    chosen, run = opened(f"loss={loss}", f"n_seeds={n_seeds}")
+    _, untouched = opened(f"loss={loss}", f"n_seeds={n_seeds}")
+    for each in (run, untouched):
+        train_step(each.state, each.streams.draws(0), each.gradients, 0.9)
+    first, second = optimality(chosen, run), optimality(chosen, run)
+    for tag in first:
+        torch.testing.assert_close(first[tag], second[tag], rtol=0, atol=0)
+    for each in (run, untouched):
+        train_step(each.state, each.streams.draws(1), each.gradients, 0.9)
+    for name, leaf in run.state.discriminator.params.items():
+        torch.testing.assert_close(leaf, untouched.state.discriminator.params[name], rtol=0, atol=0)
+
+
+def test_stacked_seeds_are_judged_as_the_same_seeds_alone():
+    chosen, run = opened("n_seeds=3")
+    together = optimality(chosen, run)
+    for seed in range(3):
+        alone = optimality(*opened(f"seed={seed}"))
+        for tag, value in alone.items():
+            torch.testing.assert_close(together[tag][seed], value, rtol=1e-3, atol=1e-4)
+
+
+def test_only_losses_with_an_estimate_are_called_readable():
+    assert "discriminator_estimate/readable" not in optimality(*opened("loss=hinge"))
+    values = optimality(*opened("loss=minimax"))
+    assert float(values["discriminator_estimate/readable"]) in (0.0, 1.0)
+    assert "discriminator_estimate/js_fresh" in values
+
+
+def test_the_known_bias_of_the_penalty_is_told_in_one_dimension_only():
+    tag = "discriminator_estimate/penalty_bias"
+    cheap = [key for key in RING if not key.startswith("data=")]
+    line = setup(*cheap, "data=gaussian_1d")
+    assert tag in optimality(line, line.open())
+    assert tag not in optimality(*opened())
