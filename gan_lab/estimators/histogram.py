@@ -36,7 +36,9 @@ def histogram_js(real: Tensor, fake: Tensor, bins: int | None = None) -> float:
     dimensions = a.shape[1]
     bins = bins or max(2, round(min(len(a), len(b)) ** (1 / (2 + dimensions))))
     spans = [np.quantile(axis, [0.001, 0.999]) for axis in a.T]
-    edges = [np.linspace(low, high, bins + 1) for low, high in spans]
+    # Cells are open below and closed above: without the step down, real samples on their own lowest
+    # edge (all of them, where an axis is constant) would share a cell with everything below.
+    edges = [np.linspace(np.nextafter(low, -np.inf), high, bins + 1) for low, high in spans]
     p, q = _shares(a, edges), _shares(b, edges)
     middle = (p + q) / 2
     return max(0.0, float((_kl(p, middle) + _kl(q, middle)) / 2))

@@ -1,0 +1,136 @@
+"""How often the 95 % interval of a few repeats holds the estimator's expectation."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from gan_lab.data.toy import Ring
+from gan_lab.estimators import histogram, kernel, modes, nearest_neighbours, transport
+from gan_lab.estimators.base import Estimate, from_counts, from_repeats
+from gan_lab.selfcheck.divergences import by_density
+from gan_lab.selfcheck.samples import CPU, Normal, Once, between, normal
+from gan_lab.streams import stream
+
+N = 64
+REPEATS = (4, 10)  # the ruler's in training and at the end
+RANGE = (0.90, 0.99)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of simulated intervals that hold the expectation, itself the mean of all draws.
+
+    Attributes:
+        error: Binomial standard error of the share.
+        label: What is said where the share cannot be within RANGE, else "".
+    """
+
+    estimator: str
+    n: int
+    repeats: int
+    simulations: int
+    expectation: float
+    share: float
+    error: float
+    label: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the share is in RANGE, within 3 errors, or labelled and not below RANGE."""
+        low, high = RANGE[0] - 3 * self.error, RANGE[1] + 3 * self.error
+        return low <= self.share and (self.share <= high or self.label != "")
+
+
+# Where no mode is ever missed the count is a constant, which any interval with it inside covers.
+_AT_LEAST = "a count: covers some 95 to 100 %"
+
+
+def situations() -> dict[str, tuple[Once, str]]:
+    """Estimator -> one draw at n = 64, and its label."""
+    a, b = normal(2), normal(2, 1.0)
+    width = 2.0
+    source = Ring().open(CPU)
+    known = source.modes
+    assert known is not None
+    nearest = nearest_neighbours
+
+    def ring(tag: str, rare: float) -> Once:
+        # Modes 1 and 2 are reached with probability `rare` each.
+        centres = Ring().components().centres.float()
+        shares = torch.tensor([1.0, rare, rare, *[1.0] * 5])
+        shares[[0, 3, 4, 5, 6, 7]] = (1 - 2 * rare) / 6
+
+        def once(generator: Generator) -> float:
+            where = torch.multinomial(shares, N, replacement=True, generator=generator)
+            noise = torch.randn(N, 2, generator=generator) * (0.02 / 1.414)
+            return modes.mode_statistics(centres[where] + noise, known)[tag]
+
+        return once
+
+    def pair(f: Callable[[Tensor, Tensor], float]) -> Once:
+        return between(f, a, b, N)
+
+    return {
+        "W1 exact, 2-D": (pair(lambda x, y: transport.exact_wasserstein(x, y)), ""),
+        "W1 exact, 1-D": (
+            between(lambda x, y: transport.exact_wasserstein(x, y), normal(1), normal(1, 0.5), N),
+            "",
+        ),
+        "sliced W1, 2-D": (pair(lambda x, y: transport.sliced_wasserstein(x, y)), ""),
+        "KL nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_kl(x, y)), ""),
+        "KL exact density, 2-D": (by_density(Normal(2), b, N), ""),
+        "JS nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_js(x, y)), ""),
+        "JS histogram, 2-D": (pair(lambda x, y: histogram.histogram_js(x, y)), ""),
+        "energy distance, 2-D": (pair(lambda x, y: kernel.energy_distance(x, y)), ""),
+        "MMD^2, 2-D": (pair(lambda x, y: kernel.mmd_squared(x, y, width)), ""),
+        "MMD^2, 2-D, equal": (
+            between(lambda x, y: kernel.mmd_squared(x, y, width), a, a, N),
+            "",
+        ),
+        "energy distance, 2-D, equal": (
+            between(lambda x, y: kernel.energy_distance(x, y), a, a, N),
+            "",
+        ),
+        "modes covered, two rare": (ring("modes/covered", 0.012), _AT_LEAST),
+        "modes covered, all reached": (ring("modes/covered", 0.125), _AT_LEAST),
+        "high quality": (ring("modes/high_quality", 0.125), ""),
+        "KL of modes": (ring("modes/kl", 0.05), ""),
+    }
+
+
+def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[Coverage]:
+    """Simulates `simulations` final estimates of every estimator, and 2.5 times as many others.
+
+    Args:
+        simulations: Intervals from 10 repeats; the same draws are also cut into groups of 4.
+        seed: Of the draws.
+        only: Estimators to look at; all by default.
+    """
+    rows = []
+    for estimator, (once, label) in situations().items():
+        if only and estimator not in only:
+            continue
+        generator = stream(seed, f"coverage/{estimator}")
+        values = [once(generator) for _ in range(simulations * max(REPEATS))]
+        expectation = math.fsum(values) / len(values)
+        for repeats in REPEATS:
+            groups = [values[i : i + repeats] for i in range(0, len(values), repeats)]
+            made = [_interval(estimator, group) for group in groups]
+            slack = 1e-9 * max(1.0, abs(expectation))
+            hits = sum(e.low - slack <= expectation <= e.high + slack for e in made)
+            share = hits / len(made)
+            # Not of the observed share, which would call 100 % certain.
+            error = math.sqrt(0.95 * 0.05 / len(made))
+            rows.append(
+                Coverage(estimator, N, repeats, len(made), expectation, share, error, label)
+            )
+    return rows
+
+
+def _interval(estimator: str, values: list[float]) -> Estimate:
+    if estimator.startswith("modes covered"):
+        return from_counts(values, "modes", N, most=8)
+    return from_repeats(values, "", N)

@@ -1,0 +1,56 @@
+"""Nominal 95 % intervals hold the estimator's expectation at that n in 90 to 99 of 100 cases."""
+
+import math
+
+import pytest
+
+from gan_lab.selfcheck import coverage as simulated
+from gan_lab.selfcheck.coverage import RANGE, coverage, situations
+
+ESTIMATORS = sorted(situations())
+COUNTS = [name for name in ESTIMATORS if name.startswith("modes covered")]
+
+
+def check(rows):
+    for row in rows:
+        # What the simulation cannot tell is not held against the interval; it is small beside the
+        # distance between 95 % and either end.
+        noise = 2 * math.sqrt(row.share * (1 - row.share) / row.simulations)
+        assert noise < 0.035
+        assert row.share + noise >= RANGE[0], row
+        if not row.label:
+            assert row.share - noise <= RANGE[1], row
+
+
+def test_one_estimator_only_carries_a_label():
+    labelled = {name.split(",")[0] for name, (_, label) in situations().items() if label}
+    assert labelled == {"modes covered"}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_intervals_cover(estimator):
+    check(coverage(300, only=[estimator]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_intervals_cover_within_a_percent(estimator):
+    rows = coverage(4000, seed=1, only=[estimator])
+    check(rows)
+    for row in rows:
+        assert row.share >= RANGE[0]
+        assert row.label or row.share <= RANGE[1]
+
+
+def test_a_count_that_misses_modes_at_times_is_covered_as_its_label_says():
+    for row in coverage(1000, only=["modes covered, two rare"]):
+        assert row.share > 0.93
+
+
+def test_a_t_interval_of_a_count_that_never_varies_would_not_cover(monkeypatch):
+    # The expectation is 7.9985: one sample in 700 misses a mode, and no repeat shows it.
+    t = simulated.from_repeats
+    monkeypatch.setattr(simulated, "from_counts", lambda values, unit, n, most: t(values, unit, n))
+    assert max(row.share for row in coverage(200, only=["modes covered, all reached"])) < 0.05
+    monkeypatch.undo()
+    assert all(row.share == 1 for row in coverage(200, only=["modes covered, all reached"]))

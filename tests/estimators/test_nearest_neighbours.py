@@ -1,0 +1,158 @@
+"""KL, entropy and JS from neighbours: closed forms, invariances, and what has no density."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import special
+
+from gan_lab.estimators.nearest_neighbours import knn_entropy, knn_js, knn_kl
+from gan_lab.information import closed_forms
+from gan_lab.selfcheck import expectations
+from tests.helpers import normal, seeded
+
+
+def mean_and_error(values):
+    return float(np.mean(values)), 5 * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+
+
+def rotation(d, seed):
+    return torch.linalg.qr(normal(d, d, seed=seed))[0]
+
+
+@pytest.mark.parametrize("d", [1, 2, 16, 20])
+def test_kl_is_invariant_under_common_similarities(d):
+    p, q = normal(60, d, seed=1), 1 + normal(70, d, seed=2)
+    expected = knn_kl(p, q)
+    turn = 3.7 * rotation(d, seed=3)
+    assert knn_kl(p @ turn - 5, q @ turn - 5) == pytest.approx(expected, abs=1e-9)
+
+
+def test_kl_on_the_line_is_invariant_under_common_affine_maps():
+    p, q = normal(60, 1, seed=1), 1 + normal(60, 1, seed=2)
+    assert knn_kl(-4 * p + 3, -4 * q + 3) == pytest.approx(knn_kl(p, q), abs=1e-10)
+
+
+def test_kl_follows_the_formula_by_hand():
+    p, q = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.5], [5.0]])
+    # rho 1, 1, 2; nu .5, .5, 2; m = 2, n = 3.
+    expected = math.log(0.5 * 0.5 * 2 / (1 * 1 * 2)) / 3 + math.log(2 / 2)
+    assert knn_kl(p, q, k=1) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 2, 16])
+@pytest.mark.parametrize(("shift", "std"), [(2.0, 1.0), (0.5, 2.0)])
+def test_kl_of_gaussians_has_the_expectation_that_quadrature_says(d, shift, std):
+    values = []
+    for seed in range(60):
+        fake = std * normal(100, d, seed=seed + 5000)
+        fake[:, 0] += shift
+        values.append(knn_kl(normal(100, d, seed=seed), fake))
+    mean, error = mean_and_error(values)
+    assert mean == pytest.approx(expectations.knn_kl(100, 4, d, shift, std), abs=error)
+
+
+def test_kl_converges_to_the_closed_form_on_the_line():
+    value = expectations.knn_kl(200_000, 4, 1, 1.0, 2.0)
+    assert value == pytest.approx(closed_forms.gaussians(0.0, 1.0, 1.0, 2.0).kl, abs=0.002)
+
+
+def test_kl_of_equals_is_zero_within_noise():
+    values = [knn_kl(normal(100, 2, seed=s), normal(100, 2, seed=s + 999)) for s in range(60)]
+    mean, error = mean_and_error(values)
+    assert abs(mean) < error
+    assert error < 0.12
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_coincidence_is_infinite_or_undefined_and_never_a_number(d):
+    p, q = normal(30, d, seed=1), normal(30, d, seed=2)
+    assert knn_kl(p[:1].expand(30, d), q) == math.inf  # a point has no density
+    assert math.isnan(knn_kl(p, p, k=1))  # a copy
+    assert math.isnan(knn_kl(p[:1].expand(30, d), p[:1].expand(30, d)))
+    assert knn_entropy(p[:1].expand(30, d)) == -math.inf
+
+
+@pytest.mark.parametrize(("d", "std"), [(1, 1.0), (1, 0.01), (2, 3.0)])
+def test_entropy_of_a_gaussian(d, std):
+    values = [knn_entropy(std * normal(400, d, seed=s)) for s in range(40)]
+    mean, error = mean_and_error(values)
+    assert mean == pytest.approx(expectations.knn_entropy(400, 4, d, std), abs=error)
+    assert mean == pytest.approx(expectations.entropy(d, std), abs=0.05)
+
+
+def test_entropy_of_the_uniform_distribution_is_the_log_of_its_length():
+    values = [
+        knn_entropy(5 * torch.rand(500, 1, generator=seeded(s), dtype=torch.float64))
+        for s in range(40)
+    ]
+    assert np.mean(values) == pytest.approx(math.log(5), abs=0.03)
+
+
+def test_entropy_follows_scale_and_ignores_turns():
+    x = normal(80, 3, seed=1)
+    h = knn_entropy(x)
+    assert knn_entropy(2 * x) == pytest.approx(h + 3 * math.log(2), abs=1e-10)
+    assert knn_entropy(x @ rotation(3, 2) + 1) == pytest.approx(h, abs=1e-10)
+
+
+def test_entropy_follows_the_formula_by_hand():
+    x = torch.tensor([[0.0], [1.0], [3.0]])
+    expected = special.digamma(3) - special.digamma(1) + math.log(2) + math.log(2) / 3
+    assert knn_entropy(x, k=1) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [1, 2, 20])
+def test_js_is_symmetric_and_at_most_log_2(d):
+    for seed in range(5):
+        a, b = normal(60, d, seed=seed), seed + normal(60, d, seed=seed + 9)
+        value = knn_js(a, b)
+        assert value <= math.log(2)
+        assert knn_js(b, a) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [2, 20])
+def test_js_of_disjoint_samples_is_log_2_but_for_the_votes(d):
+    a, b = normal(50, d, seed=1), 1000 + normal(50, d, seed=2)
+    assert knn_js(a, b, k=9) == pytest.approx(math.log(2) - math.log(10 / 9.5), abs=1e-12)
+    assert knn_js(a, b) == pytest.approx(math.log(2) - math.log(11 / 10.5), abs=1e-12)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("d", [1, 3])
+def test_js_is_a_lower_bound_in_expectation(shift, d):
+    values = []
+    for seed in range(30):
+        fake = normal(150, d, seed=seed + 777)
+        fake[:, 0] += shift
+        values.append(knn_js(normal(150, d, seed=seed), fake))
+    mean, error = mean_and_error(values)
+    truth = closed_forms.smoothed_segments(shift, 1.0).js
+    assert truth - 0.1 < mean < truth + error
+
+
+def test_js_finds_a_points_own_index_among_its_copies():
+    a = torch.zeros(20, 2)
+    # All neighbours are equally far: whatever votes, the loss is that of some guess, and finite.
+    assert math.isfinite(knn_js(a, a.clone(), k=3))
+
+
+def test_wrong_k_sizes_dimensions_and_nan_are_refused():
+    a = normal(10, 2, seed=1)
+    for k in (0, 10):
+        with pytest.raises(ValueError, match=f"k={k} neighbours"):
+            knn_kl(a, a + 1, k=k)
+    with pytest.raises(ValueError, match="k=20 neighbours"):
+        knn_js(a, a + 1, k=20)
+    with pytest.raises(ValueError, match="k=10 neighbours"):
+        knn_entropy(a, k=10)
+    with pytest.raises(ValueError, match="2 and 3 dimensions"):
+        knn_kl(a, normal(10, 3, seed=1))
+    with pytest.raises(ValueError, match="10 real and 9 fake"):
+        knn_js(a, a[:9])
+    bad = a.clone()
+    bad[3, 0] = math.nan
+    for f in (lambda: knn_kl(a, bad), lambda: knn_entropy(bad), lambda: knn_js(bad, a)):
+        with pytest.raises(ValueError, match="non-finite"):
+            f()
