@@ -128,6 +128,12 @@ class Journal:
             figures.save_png(picture, file)
             recorder.image("samples", step, picture)
 
+    def rehearse_drawing(self) -> None:
+        """Does one seed's share of `draw` without writing anything, to see what it costs."""
+        picture = self.picture(0)
+        for _ in range(2):  # for the file and for TensorBoard
+            figures.encoded(picture)
+
     def picture(self, index: int) -> np.ndarray:
         """What one seed's generator makes, uint8 [H, W, 3]."""
         if len(self.run.source.shape) == 3:

@@ -80,10 +80,10 @@ def _objective(values: Tensors) -> Tensor:
 
 
 def _judged(run: Run, player: Player, draws: Draws, fakes: Tensor) -> Tensors:
+    weights = {name: leaf.detach() for name, leaf in player.params.items()}
+    loss = run.gradients.per_seed(run.gradients.game.discriminator_loss)
     rows = [
-        run.gradients.discriminator(
-            player, draws.real[i], fakes[i], draws.mix[i], draws.noise_of(i)
-        )[1]
+        loss(weights, player.buffers, draws.real[i], fakes[i], draws.mix[i], draws.noise_of(i))[1]
         for i in range(UPDATES, UPDATES + _JUDGES)
     ]
     return {tag: torch.stack([row[tag] for row in rows]).mean(0) for tag in rows[0]}

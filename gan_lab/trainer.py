@@ -122,7 +122,7 @@ class Trainer:
             start = time.perf_counter()
             journal.measure()
             middle = time.perf_counter()
-            journal.picture(0)
+            journal.rehearse_drawing()
             end = time.perf_counter()
             journal.forget()
             self._costs = Costs(middle - start, (end - middle) * len(self.run.seeds))

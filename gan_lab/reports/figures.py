@@ -87,9 +87,14 @@ def rendered(figure: Figure) -> np.ndarray:
 def save_png(picture: np.ndarray, path: Path) -> None:
     """Writes pixels, uint8 [H, W, 3], making the directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    encoded = io.BytesIO()
-    Image.fromarray(picture).save(encoded, format="PNG")
-    path.write_bytes(encoded.getvalue())
+    path.write_bytes(encoded(picture))
+
+
+def encoded(picture: np.ndarray) -> bytes:
+    """Pixels, uint8 [H, W, 3], as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
