@@ -38,6 +38,8 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_OWN_HELP = ("train", "divergence")
+
 _HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
 
   python -m gan_lab COMMAND [DIR ...] [key=value ...]
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
         print(__version__)
         return 0
     name, *rest = arguments
-    if name in _COMMANDS and name != "train" and {"-h", "--help"} & set(rest):
+    if name in _COMMANDS and name not in _OWN_HELP and {"-h", "--help"} & set(rest):
         _, what, example = _COMMANDS[name]
         print(f"python -m gan_lab {example}\n{what}")
         return 0
@@ -76,6 +78,9 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # `... | head` closed the pipe: not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # a full disk, most often
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
 
 
 def entry() -> None:

@@ -80,7 +80,7 @@ def resume(arguments: list[str]) -> int:
 def sample(arguments: list[str]) -> int:
     """Writes what a checkpoint's generator makes: a PNG grid and an array for images or points."""
     (path,), given = stored.arguments(arguments, "sample", at_most=1)
-    defaults = {"n": 64, "seed": 0, "step": None, "average": True, "output": None}
+    defaults = {"n": 64, "seed": 0, "step": None, "average": True, "output": None, "device": None}
     options = stored.options(given, defaults)
     n, seed, step = options["n"], options["seed"], options["step"]
     for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
@@ -88,7 +88,7 @@ def sample(arguments: list[str]) -> int:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
-    setup, run, index, at = stored.opened(path, step)
+    setup, run, index, at = stored.opened(path, step, options["device"])
     generator = stream(seed, "sample", run.source.device)
     latent = (n, setup.network.latent_dim)
     z = torch.randn(latent, generator=generator, device=run.source.device)
@@ -174,11 +174,11 @@ def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
     import numpy as np
 
     stem.parent.mkdir(parents=True, exist_ok=True)
-    array = stem.with_suffix(".npy")
+    array = stem.with_name(f"{stem.name}.npy")
     np.save(array, samples.cpu().numpy())
     written = [array]
     if len(source.shape) == 3:
-        written.append(stem.with_suffix(".png"))
+        written.append(stem.with_name(f"{stem.name}.png"))
         figures.save_png(figures.image_grid(samples), written[-1])
     for path in written:
         print(path)

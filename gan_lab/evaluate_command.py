@@ -1,5 +1,6 @@
 """`evaluate DIR...`: the whole ruler and the probe on checkpoints."""
 
+import shutil
 from pathlib import Path
 
 from gan_lab import checkpoint, stored
@@ -17,14 +18,20 @@ def evaluate(arguments: list[str]) -> int:
     Prints a table, writes DIR/evaluation/step_*.json and DIR/evaluation/tensorboard.
     """
     paths, given = stored.arguments(arguments, "evaluate")
-    step = stored.options(given, {"step": None})["step"]
+    options = stored.options(given, {"step": None, "device": None})
+    step, device = options["step"], options["device"]
     if step not in (None, "all") and (type(step) is not int or step < 0):
         raise ConfigError(f"step={step} is neither a whole number >= 0 nor all")
     for path in paths:
         for one in _steps(path, step):
-            at, estimates = _evaluated(path, one)
-            show(f"{path}, step {at}", {path.name: estimates})
-            _record(path, at, estimates)
+            opened = stored.opened(path, one, device)
+            homes = RunDir(path).children() or [RunDir(path)]
+            indices = range(len(homes)) if len(homes) > 1 else [opened.which]
+            found = evaluated(opened.setup, opened.run, opened.step, indices)
+            title = f"{path}, step {opened.step}"
+            show(title, {h.path.name: e for h, e in zip(homes, found, strict=True)})
+            for home, index, estimates in zip(homes, indices, found, strict=True):
+                _record(home.path, opened.run.seeds[index], opened.step, estimates)
     return 0
 
 
@@ -38,20 +45,18 @@ def _steps(path: Path, step: int | str | None) -> list[int | None]:
     return [step if isinstance(step, int) else None]
 
 
-def _evaluated(path: Path, step: int | None) -> tuple[int, dict[str, Estimate]]:
-    setup, run, which, at = stored.opened(path, step)
-    return at, evaluated(setup, run, at)[which]
-
-
-def _record(path: Path, step: int, estimates: dict[str, Estimate]) -> None:
+def _record(path: Path, seed: int, step: int, estimates: dict[str, Estimate]) -> None:
     home = RunDir(path / "evaluation")
     found = {tag: vars(estimate) for tag, estimate in estimates.items()}
     file = home.path / f"step_{step:08d}.json"
-    atomic_write(file, to_json({"step": step, "estimates": found}, indent=2))
-    recorder = Recorder(home, seed=0, resume_step=step - 1)
+    atomic_write(file, to_json({"seed": seed, "step": step, "estimates": found}, indent=2))
     row: dict[str, float] = {}
     for tag, estimate in estimates.items():
         row |= estimate.scalars(f"evaluation/{tag}")
+    # A file of its own for each step: a second look replaces it and leaves the others.
+    board = RunDir(home.path / "tensorboard" / f"step_{step:08d}")
+    shutil.rmtree(board.path, ignore_errors=True)
+    recorder = Recorder(board, seed)
     recorder.scalars(step, row)
     recorder.close()
     print(f"written: {file}")

@@ -1,5 +1,6 @@
 """The evaluation in full: the whole ruler and the probe, each number beside its floor."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from torch import Tensor
@@ -38,8 +39,10 @@ def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, 
     return run.ruler.measure(make, run.seeds[index], step, final)
 
 
-def evaluated(setup: Setup, run: Run, step: int) -> list[dict[str, Estimate]]:
-    """The ruler in full and the probe on every seed.
+def evaluated(
+    setup: Setup, run: Run, step: int, indices: Iterable[int]
+) -> list[dict[str, Estimate]]:
+    """The ruler in full and the probe on some of the seeds, by index.
 
     Raises:
         SamplesNotFinite: Something in a seed's samples overflows.
@@ -47,7 +50,7 @@ def evaluated(setup: Setup, run: Run, step: int) -> list[dict[str, Estimate]]:
     probe, source = setup.probe, run.source
     floors = probe.measure(source.real, source)
     everything = []
-    for index in range(len(run.seeds)):
+    for index in indices:
         found = measured(run, index, step, final=True)
         for tag, estimate in probe.measure(partial(run.generated, index), source).items():
             found[tag] = estimate.with_floor(floors[tag].value)

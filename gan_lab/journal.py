@@ -92,7 +92,8 @@ class Journal:
             row.update(self._slopes(index))
             fresh = row.get(f"{_OWN}wasserstein_fresh")
             if fresh is not None and row.get(f"{_OWN}slope_max", 0.0) > 0:
-                # Over its largest slope a critic's value is a lower bound of W1 whatever held it.
+                # A lower bound of W1 whatever held the critic, if the largest slope that was found
+                # is the largest there is.
                 row[f"{_OWN}wasserstein_per_slope"] = fresh / row[f"{_OWN}slope_max"]
 
     def finish(self) -> None:
@@ -101,7 +102,8 @@ class Journal:
         Raises:
             SamplesNotFinite: A generator's samples overflow.
         """
-        self.estimates = evaluated(self.setup, self.run, self.run.state.step)
+        seeds = range(len(self.run.seeds))
+        self.estimates = evaluated(self.setup, self.run, self.run.state.step, seeds)
         for row, found in zip(self._rows, self.estimates, strict=True):
             for tag, estimate in found.items():
                 row.update(estimate.scalars(f"final/{tag}"))

@@ -1,7 +1,8 @@
 """The optimality light: is the training discriminator near its optimum, so that its curve counts?
 
 A copy of it is trained some more updates against the generator as it is. What the copy gains on
-batches that neither has seen is what the discriminator was short of.
+batches drawn afresh is what the discriminator was short of. (On a finite set the real half of such
+a batch is training samples all the same; the fakes are new.)
 """
 
 from dataclasses import replace
@@ -31,8 +32,8 @@ def optimality(setup: Setup, run: Run) -> Tensors:
         the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
         discriminator_estimate/readable, where the loss has an estimate: 1 where that estimate moved
         by at most a tenth of its size, else 0.
-        discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on batches that the
-        discriminator was not trained on.
+        discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on batches drawn
+        afresh.
         discriminator_estimate/penalty_bias, for a two-sided gradient penalty with target 1 on
         one-dimensional data: 2 penalty, which at the optimum is exactly what the critic's value has
         too much, (1/(2 weight)) int A^2/rho.

@@ -76,7 +76,7 @@ class Probe:
         """
         if self.steps == 0:
             return {}
-        n = min(self.n, source.n_held_out or self.n)
+        n = min(self.n, source.n_held_out or self.n, source.n_train or self.n)
         generator = stream(0, "probe/samples", source.device)
         real = source.held_out(n, generator)
         fake = make(n, generator)

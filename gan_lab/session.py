@@ -1,5 +1,7 @@
 """What happens around a training: directory, lock, status, and the checkpoint it goes on from."""
 
+import contextlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ def start(setup: Setup, source: Source, path: Path) -> Estimates:
         RunDiverged, Interrupted: See `Trainer.train`.
     """
     parent = RunDir(path)
-    if parent.config.exists():
+    if parent.config.exists() and checkpoint.available(parent.checkpoints):
         raise ConfigError(
             f"{path} holds a run already. Continue it with `python -m gan_lab resume {path}`, or "
             f"choose another hydra.run.dir."
@@ -39,6 +41,7 @@ def start(setup: Setup, source: Source, path: Path) -> Estimates:
         run = setup.open_with(source)
         for directory, config in _configs(setup, parent):
             directory.create()
+            _clear(directory)
             directory.config.write_text(OmegaConf.to_yaml(config))
         return _train(setup, run, parent, None)
 
@@ -61,6 +64,7 @@ def resume(setup: Setup, path: Path) -> Estimates:
                 f"{path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
             )
         run = setup.open()
+        _check_device(run, loaded.content)
         for directory, config in _configs(setup, parent):
             directory.config.write_text(OmegaConf.to_yaml(config))
         print(f"resuming {path} at step {step} of {setup.trainer.steps}")
@@ -83,19 +87,40 @@ def _train(setup: Setup, run: Run, parent: RunDir, content: Mapping[str, Any] | 
     try:
         estimates = Trainer(setup, run, parent, content).train()
     except RunDiverged as error:
-        note("diverged", error=str(error))
+        with contextlib.suppress(OSError):  # a full disk must not hide what happened
+            note("diverged", error=str(error))
         raise
     except Interrupted as stop:
-        note("interrupted", signal=stop.args[0])
+        with contextlib.suppress(OSError):
+            note("interrupted", signal=stop.args[0])
         raise
     except BaseException as error:
-        note("failed", error=f"{type(error).__name__}: {error}")
+        with contextlib.suppress(OSError):
+            note("failed", error=f"{type(error).__name__}: {error}")
         raise
     finals = [_record(each) for each in estimates]
     note("done")
     for directory, final in zip(children, finals, strict=True):
         directory.write_status(final=final)
     return estimates
+
+
+def _clear(directory: RunDir) -> None:
+    """Removes the records of a run that was stopped before its first checkpoint."""
+    for file in (directory.metrics, directory.events):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(directory.tensorboard, ignore_errors=True)
+
+
+def _check_device(run: Run, content: Mapping[str, Any]) -> None:
+    """Refuses to go on where the randomness was not drawn: CPU and GPU draw different numbers."""
+    saved = content["streams"]["states"][0]
+    for purpose, state in run.streams.state_dict()["states"][0].items():  # type: ignore[index]
+        if state.shape != saved[purpose].shape:
+            raise ConfigError(
+                f"the run was made on another kind of device than {run.source.device}; its random "
+                f"numbers cannot be continued here. Resume it on the kind of device it was made on"
+            )
 
 
 def _configs(setup: Setup, parent: RunDir) -> list[tuple[RunDir, dict[str, Any]]]:

@@ -26,6 +26,7 @@ from gan_lab.networks.base import NetworkPair, batch_coupling
 from gan_lab.optim import Optimizer
 from gan_lab.probe import Probe
 from gan_lab.regularizers.base import Regularizer
+from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
 from gan_lab.schedule import Schedule
@@ -33,10 +34,12 @@ from gan_lab.state import TrainState, leaves_of
 from gan_lab.step import Gradients
 from gan_lab.streams import DrawSpec, Streams, stream
 
+LEAST = 20  # samples to train on and to hold out that a run can be measured with
+
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The keys of `trainer` in the config; every interval is in steps, 0 = never.
+    """The keys of `trainer` in the config; intervals are in steps.
 
     Attributes:
         steps: Rounds of the game.
@@ -48,8 +51,9 @@ class TrainerSettings:
         warmup_n_critic: See `Schedule`.
         ema: Decay of the generator's moving average, whose samples are measured and shown.
         log_every: Steps between two lines of metrics.
-        image_every: Steps between two pictures; None = chosen once, to keep estimator.budget.
-        checkpoint_every: Steps between two checkpoints.
+        image_every: Steps between two pictures; 0 = never, None = chosen once, to keep
+            estimator.budget.
+        checkpoint_every: Steps between two checkpoints; 0 = at the end only.
         keep_checkpoints: Newest checkpoints that stay.
         n_preview: Samples in a picture, from noise that stays fixed.
     """
@@ -205,12 +209,20 @@ class Setup:
                     f"regularizer=none."
                 )
 
+        least = min(source.n_held_out or LEAST, source.n_train or LEAST)
+        if least < LEAST:
+            raise ConfigError(
+                f"{source.n_train} samples are left to train on and {source.n_held_out} to hold "
+                f"out, but the ruler and the probe need {LEAST} of each: change data.n_held_out or "
+                f"data.held_out_share, or bring more samples"
+            )
+
     def warnings(self) -> list[str]:
         """What is allowed but known to go wrong, in one sentence each."""
         found = []
         kinds = [type(regularizer) for regularizer in self.regularizers.values()]
         critic = isinstance(self.loss, Wasserstein)
-        if critic and not kinds:
+        if critic and not set(kinds) - {InstanceNoise}:
             found.append(
                 "loss=wasserstein without a regularizer: the critic's slope is unbounded and its "
                 "value means nothing; add regularizer=[gradient_penalty]"

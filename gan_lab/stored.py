@@ -21,15 +21,22 @@ class Opened(NamedTuple):
     step: int
 
 
-def opened(path: Path, step: int | None) -> Opened:
+def opened(path: Path, step: int | None, device: str | None = None) -> Opened:
     """A run directory's checkpoint, the newest or that of a step; a child's is in its parent.
+
+    Args:
+        path: The run directory.
+        step: Of the checkpoint; None = the newest.
+        device: Where to open it; None = what the run was made with.
 
     Raises:
         ConfigError: No such checkpoint, or none that is intact.
     """
     home = path.resolve().parent if is_child(path) else path
-    setup = config.setup_of(saved_config(home))
-    seed = config.setup_of(saved_config(path)).seeds[0]
+    saved, own = saved_config(home), saved_config(path)
+    if device is not None:
+        saved["device"] = own["device"] = device
+    setup, seed = config.setup_of(saved), config.setup_of(own).seeds[0]
     loaded = checkpoint.load_latest(home / "checkpoints", step)
     run = setup.open()
     run.state.load_state_dict_(loaded.content["state"])

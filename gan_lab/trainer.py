@@ -72,8 +72,8 @@ class Trainer:
         try:
             with StopSignals() as signals, ProgressLine(n_steps, state.step) as progress:
                 journal.begin()
-                self._look_around(journal, progress)
                 self._before = copy.deepcopy(self.content())
+                self._look_around(journal, progress)
                 self._clock = time.perf_counter()
                 while state.step < n_steps:
                     finite = self._step()
@@ -120,7 +120,7 @@ class Trainer:
             journal.draw()
         if self.pace is None:
             start = time.perf_counter()
-            journal.measure()
+            self._measure(journal)
             middle = time.perf_counter()
             journal.rehearse_drawing()
             end = time.perf_counter()
@@ -160,7 +160,14 @@ class Trainer:
             journal.training(self.accumulator.means(), self._rates())
             self.accumulator.reset_()
         if measure:
-            self._measure(journal, final=last)
+            try:
+                self._measure(journal, final=last)
+            except RunDiverged:
+                raise
+            except BaseException:
+                if last:  # the training is whole, whatever happened to its evaluation
+                    self._save()
+                raise
         progress.tell(journal.write())
         if draw:
             journal.draw()
@@ -215,7 +222,7 @@ class Trainer:
         """Goes through the last interval again, step by step, to the step that failed."""
         end = self.run.state.step
         self.load(self._before)
-        healthy = [True] * len(self.run.seeds)
+        before, healthy = self._before, [True] * len(self.run.seeds)
         while self.run.state.step < end and all(healthy):
             before = copy.deepcopy(self.content())
             healthy = self._healthy(self._step()).tolist()
@@ -239,8 +246,10 @@ class Trainer:
         self._logged_at = (step, now)
         looking = self.seconds["time/estimate_seconds"]
         rate = (step - before_step) / max(now - before, 1e-9)
-        updates = self.settings.n_critic + self.settings.n_generator
-        images = rate * updates * self.settings.batch_size * len(self.run.seeds)
+        schedule, steps = self.settings.schedule, range(before_step, step)
+        updates = sum(schedule.discriminator_updates(s) + schedule.n_generator for s in steps)
+        seen = updates * self.settings.batch_size * len(self.run.seeds)
+        images = seen / max(now - before, 1e-9)
         return {
             "time/steps_per_second": rate,
             "time/images_per_second": images,

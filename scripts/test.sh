@@ -4,6 +4,7 @@
 #   ./scripts/test.sh -m slow tests/test_resume.py
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" dev
+cd "$root"
 .venv/bin/ruff check gan_lab tests scripts
 .venv/bin/ruff format --check gan_lab tests scripts
 .venv/bin/mypy

@@ -4,4 +4,4 @@
 #   ./scripts/train.sh data=ring loss=non_saturating
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" sweep
-exec .venv/bin/python -m gan_lab train "$@"
+exec "$root/.venv/bin/python" -m gan_lab train "$@"

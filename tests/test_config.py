@@ -42,7 +42,7 @@ def test_every_loss_takes_two_finite_steps_with_every_regularizer(loss, regulari
 def images(tmp_path_factory):
     """16 x 16 images: on 8 x 8 ones a DCGAN discriminator has no layer that would get a norm."""
     path = tmp_path_factory.mktemp("images") / "images.npy"
-    np.save(path, np.random.default_rng(0).uniform(-1, 1, (64, 1, 16, 16)).astype(np.float32))
+    np.save(path, np.random.default_rng(0).uniform(-1, 1, (240, 1, 16, 16)).astype(np.float32))
     return (*DIGITS, "data=array", f"data.path={path}")
 
 

@@ -45,6 +45,30 @@ def test_a_child_seed_is_measured_from_its_parents_checkpoint(workdir):
     assert found["estimates"] == RunDir(run / "seed_1").read_status()["final"]
 
 
+def test_a_parent_is_measured_seed_by_seed_and_steps_stay_apart(workdir):
+    run = train("run", *RING, "trainer.steps=6", "trainer.checkpoint_every=3", "n_seeds=2")
+    assert main("evaluate", run, "step=all") == 0
+    assert main("evaluate", run, "step=3") == 0
+    for seed in (0, 1):
+        home = run / f"seed_{seed}" / "evaluation"
+        assert sorted(p.name for p in home.glob("*.json")) == [
+            "step_00000003.json",
+            "step_00000006.json",
+        ]
+        found = json.loads((home / "step_00000006.json").read_text())
+        assert (found["seed"], found["step"]) == (seed, 6)
+        assert found["estimates"] == RunDir(run / f"seed_{seed}").read_status()["final"]
+
+
+def test_a_checkpoint_may_be_opened_on_another_device(workdir):
+    run = train("run", *RING, "trainer.steps=4")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("device: cpu", "device: cuda"))
+    assert main("evaluate", run, "device=cpu") == 0
+    assert main("sample", run, "device=cpu", "n=4", "output=out_0.5") == 0
+    assert (workdir / "out_0.5.npy").exists()
+
+
 @pytest.mark.parametrize("bad", ["step=x", "step=-1", "stp=1", "step=99"])
 def test_what_cannot_be_measured_is_refused_in_one_line(workdir, capsys, bad):
     run = train("run", *RING, "trainer.steps=4")

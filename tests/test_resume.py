@@ -299,3 +299,57 @@ def test_a_run_without_a_whole_checkpoint_is_refused(workdir, capsys):
     (workdir / "run" / "checkpoints" / "step_00000004.pt").write_bytes(b"torn")
     assert main("resume", "run", "trainer.steps=8") == 2
     assert capsys.readouterr().err.startswith("ConfigError: ")
+
+
+def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(workdir):
+    whole = train("whole", *RING, *CLOCK, "trainer.steps=12")
+    train("run", *RING, *CLOCK, "trainer.steps=12")
+    for file in (workdir / "run" / "checkpoints").iterdir():
+        file.unlink()  # what a kill -9 before the first checkpoint leaves: records and no state
+    train("run", *RING, *CLOCK, "trainer.steps=12")
+    assert_same_run("run", whole)
+
+
+def test_a_run_is_not_continued_on_another_kind_of_device(workdir, capsys):
+    train("run", *RING, *CLOCK, "trainer.steps=12")
+    file = workdir / "run" / "checkpoints" / "step_00000012.pt"
+    content = checkpoint.load(file)
+    for states in content["streams"]["states"]:
+        for purpose in states:
+            states[purpose] = torch.zeros(16, dtype=torch.uint8)  # the size of a CUDA state
+    checkpoint.save(file, content)
+    capsys.readouterr()
+    before = (workdir / "run" / "config.yaml").read_text()
+    assert main("resume", "run", "trainer.steps=20") == 2
+    assert "another kind of device" in capsys.readouterr().err
+    assert (workdir / "run" / "config.yaml").read_text() == before
+
+
+def test_a_failed_evaluation_loses_no_training(workdir, monkeypatch):
+    def broken(*arguments):
+        raise ValueError("planted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "finish", broken)
+        with pytest.raises(ValueError, match="planted"):
+            main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run")
+    assert saved("run")["step"] == 12
+    assert main("evaluate", "run") == 0
+
+
+def test_a_full_disk_is_one_line_and_exit_code_1(workdir, monkeypatch, capsys):
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    begin = Journal.begin
+
+    def begin_and_fill(self):
+        begin(self)
+        monkeypatch.setattr("gan_lab.checkpoint.atomic_write", full)
+        monkeypatch.setattr("gan_lab.run_dir.atomic_write", full)
+
+    monkeypatch.setattr(Journal, "begin", begin_and_fill)
+    assert main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run") == 1
+    err = capsys.readouterr().err
+    assert "CheckpointNotSaved" in err
+    assert "Traceback" not in err

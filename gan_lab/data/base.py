@@ -45,6 +45,7 @@ class Source(ABC):
         n_held_out: How many held-out samples exist; None likewise.
         log_density: x [N, *shape] -> exact log density [N] in nats, or None where none is known.
         modes: The modes of the data, or None where none are known.
+        singular: True where the data fill no volume, so that no density and no KL exist.
     """
 
     shape: tuple[int, ...]
@@ -53,6 +54,7 @@ class Source(ABC):
     n_held_out: int | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    singular: bool = False
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
@@ -136,6 +138,7 @@ class DistributionSource(Source):
         self.distribution = distribution
         self.shape = distribution.shape
         self.device = device
+        self.singular = distribution.singular
         self.log_density = None if distribution.singular else distribution.log_density
         self.modes = distribution.modes(device)
 

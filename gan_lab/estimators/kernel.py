@@ -54,5 +54,10 @@ def mmd_squared(samples: Tensor, reference: Tensor, bandwidth: float) -> float:
 
 
 def median_distance(reference: Tensor) -> float:
-    """The median distance between two samples [n, *shape]: the bandwidth the data suggest."""
-    return float(np.median(pdist(as_points(reference, "reference"))))
+    """The median distance between two different samples [n, *shape]: the bandwidth data suggest.
+
+    Samples that coincide are left out; 1 where all do.
+    """
+    distances = pdist(as_points(reference, "reference"))
+    positive = distances[distances > 0]
+    return float(np.median(positive)) if len(positive) else 1.0

@@ -92,8 +92,8 @@ class KullbackLeibler(Measure):
         check_count(self, "k")
 
     def prepare(self, source: Source) -> Reading:
-        """Applies to all data; gives nan for images."""
-        if len(source.shape) == 3:
+        """Applies to all data; gives nan for images and for data that fill no volume."""
+        if len(source.shape) == 3 or source.singular:
             return lambda samples, held_out: dict.fromkeys(self.units, math.nan)
         log_density = source.log_density
 
@@ -168,6 +168,7 @@ class ModeCount(Measure):
     units: ClassVar[Mapping[str, str]] = {
         "modes/covered": "modes",
         "modes/high_quality": "1",
+        "modes/classifier_accuracy": "1",
         "modes/kl": "nats",
     }
 

@@ -22,6 +22,8 @@ def mode_statistics(samples: Tensor, modes: Modes) -> dict[str, float]:
         modes.
         modes/kl: KL in nats of the modes' shares among all samples from their true weights; its
         floor is about (K - 1)/(2 n) for K modes.
+        modes/classifier_accuracy, where modes are told apart by a fitted classifier: its share of
+        held-out samples put into their true mode.
 
     Raises:
         ValueError: A sample is not finite.
@@ -42,4 +44,5 @@ def mode_statistics(samples: Tensor, modes: Modes) -> dict[str, float]:
         "modes/covered": float((good > 0).sum()),
         "modes/high_quality": float(is_good.double().mean()),
         "modes/kl": kl if math.isfinite(kl) else math.inf,
+        **({} if modes.accuracy is None else {"modes/classifier_accuracy": modes.accuracy}),
     }

@@ -109,11 +109,15 @@ class Ruler:
         return {tag: e.with_floor(floors[tag]) for tag, e in self._estimates(rows, n).items()}
 
     def _read(self, samples: Tensor, held_out: Tensor) -> dict[str, float]:
-        return {
+        values = {
             tag: value
             for reading in self._readings
             for tag, value in reading(samples, held_out).items()
         }
+        if self.latent_dim < math.prod(self.source.shape):
+            # A surface of fewer dimensions has no density: an estimate would be a finite lie.
+            values |= {tag: math.nan for tag in values if tag.startswith("divergence/kl_")}
+        return values
 
     def _estimates(self, rows: list[dict[str, float]], n: int) -> dict[str, Estimate]:
         modes = self.source.modes

@@ -18,7 +18,7 @@ def _power_iteration(weight: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class SpectralNorm(Regularizer):
-    """Each weight matrix is divided by its largest singular value, so each layer is 1-Lipschitz.
+    """Each weight matrix is divided by its largest singular value, so linear layers have slope 1.
 
     A convolution's weight is flattened to [out, in x height x width], as in the paper; that bounds
     its slope only up to a constant. The value is u' W v with u, v by power iteration, 15 rounds at

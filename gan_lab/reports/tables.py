@@ -28,9 +28,9 @@ def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
         for tag, e in each.items():
             if len(rows) > 1 and tag not in _HEADLINES:
                 continue
-            interval = f"[{e.low:.3f}, {e.high:.3f}]"
-            floor = "" if e.floor is None else f"{e.floor:.3f}"
-            value = "undefined" if e.value != e.value else f"{e.value:.3f}"
+            interval = f"[{_short(e.low)}, {_short(e.high)}]"
+            floor = "" if e.floor is None else _short(e.floor)
+            value = "undefined" if e.value != e.value else _short(e.value)
             if value == "undefined":
                 interval = floor = ""
             table.add_row(name, tag, value, interval, floor, str(e.n), e.unit)
@@ -38,3 +38,7 @@ def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
     if not console.is_terminal:
         console.width = 110  # a log file or a pipe has no width to keep to
     console.print(table)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"

@@ -8,7 +8,7 @@ import torch
 
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
-from gan_lab.estimators.measures import Neighbours, Wasserstein
+from gan_lab.estimators.measures import KullbackLeibler, Neighbours, Wasserstein
 from gan_lab.estimators.ruler import Ruler, RulerSettings
 from tests.helpers import CPU
 
@@ -109,6 +109,14 @@ def test_n_is_limited_by_what_is_held_out(asked, held_out, got):
     measured = ruler.measure(lambda z: z.tanh().reshape(-1, 1, 8, 8), seed=0, step=0)
     assert ruler.n() == got
     assert {estimate.n for estimate in measured.values()} == {got}
+
+
+@pytest.mark.parametrize(("latent_dim", "defined"), [(1, False), (2, True)])
+def test_kl_of_a_generator_of_too_few_dimensions_is_undefined(latent_dim, defined):
+    ruler = Ruler(SETTINGS, {"kl": KullbackLeibler()}, Ring().open(CPU), latent_dim)
+    for estimate in ruler.measure(lambda z: z[:, [0, -1]] + 0.1, seed=0, step=0).values():
+        assert math.isfinite(estimate.value) == defined
+        assert math.isfinite(estimate.floor) == defined
 
 
 def test_finite_data_are_measured_for_copying_too():

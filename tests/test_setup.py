@@ -1,0 +1,59 @@
+"""What cannot be measured is refused before it is trained, and what goes wrong is warned of."""
+
+import numpy as np
+import pytest
+
+from gan_lab.errors import ConfigError
+from tests.run_helpers import main, setup
+
+CHEAP = ("trainer.steps=3", "network.width=8", "estimator.floor_n_repeats=2", "probe.steps=5")
+
+
+@pytest.mark.parametrize("choice", ["data.n_held_out=19", "data.n_held_out=1780"])
+def test_too_few_samples_on_either_side_are_refused(choice):
+    with pytest.raises(ConfigError, match="need 20 of each"):
+        setup("data=digits", choice).open()
+
+
+@pytest.mark.parametrize("held_out", [20, 1500, 1777])
+def test_a_lopsided_split_trains_to_its_end(tmp_path, held_out):
+    keys = ("data=digits", f"data.n_held_out={held_out}", *CHEAP)
+    assert main("train", *keys, f"hydra.run.dir={tmp_path / 'run'}") == 0
+
+
+def test_data_that_mostly_coincide_are_measured(tmp_path):
+    rows = np.zeros((400, 1))
+    rows[::7, 0] = 1.0
+    np.save(tmp_path / "x.npy", rows)
+    keys = ("data=array", f"data.path={tmp_path / 'x.npy'}", *CHEAP)
+    assert main("train", *keys, f"hydra.run.dir={tmp_path / 'run'}") == 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ("regularizer=none", "without a regularizer"),
+        ("regularizer=[instance_noise]", "without a regularizer"),
+        ("regularizer=[spectral_norm]", "barely moves"),
+        ("regularizer=[weight_clipping]", "momentum"),
+    ],
+)
+def test_a_critic_that_will_go_wrong_is_warned_of(choice, said):
+    warnings = setup("loss=wasserstein", choice).warnings()
+    assert any(said in warning for warning in warnings)
+    assert setup("loss=wasserstein").warnings() == []
+    assert (
+        setup("loss=wasserstein", "regularizer=[weight_clipping]", "optim=rmsprop").warnings() == []
+    )
+
+
+def test_images_per_second_count_the_warm_up(tmp_path):
+    from gan_lab.recording import read_metrics
+
+    keys = ("trainer.warmup_steps=10", "trainer.warmup_n_critic=20", "trainer.log_every=5")
+    cheap = ("data=ring", "trainer.steps=10", "network.width=8", "probe.steps=0", *keys)
+    assert main("train", *cheap, f"hydra.run.dir={tmp_path / 'run'}") == 0
+    rows = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["step"] > 0]
+    for row in rows:
+        per_step = row["time/images_per_second"] / row["time/steps_per_second"]
+        assert per_step == pytest.approx(256 * 21, rel=1e-9)
