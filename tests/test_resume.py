@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from gan_lab import checkpoint
 from gan_lab.journal import Journal
