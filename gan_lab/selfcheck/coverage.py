@@ -25,7 +25,7 @@ class Coverage:
 
     Attributes:
         error: Binomial standard error of the share.
-        label: What is said where the share cannot be within RANGE, else "".
+        within: Where the share has to be: RANGE, or what a label says instead.
     """
 
     estimator: str
@@ -35,21 +35,30 @@ class Coverage:
     expectation: float
     share: float
     error: float
-    label: str
+    within: tuple[float, float]
+
+    @property
+    def label(self) -> str:
+        """What is said of an estimator whose intervals cannot cover as RANGE asks, else ""."""
+        low, high = self.within
+        return "" if self.within == RANGE else f"covers {low:.0%} to {high:.0%}"
 
     @property
     def passed(self) -> bool:
-        """Whether the share is in RANGE, within 3 errors, or labelled and not below RANGE."""
-        low, high = RANGE[0] - 3 * self.error, RANGE[1] + 3 * self.error
-        return low <= self.share and (self.share <= high or self.label != "")
+        """Whether the share is where it has to be, within 3 errors of the simulation."""
+        low, high = self.within
+        return low - 3 * self.error <= self.share <= high + 3 * self.error
 
 
 # Where no mode is ever missed the count is a constant, which any interval with it inside covers.
-_AT_LEAST = "a count: covers some 95 to 100 %"
+_COUNT = (0.94, 1.0)
+# Where both sides agree MMD^2 is a degenerate U-statistic, skewed as a chi-squared variable is, and
+# a t interval of four such values falls short: 89.7 % in 10,000 simulations, 91 % of ten values.
+_DEGENERATE = (0.88, 0.93)
 
 
-def situations() -> dict[str, tuple[Once, str]]:
-    """Estimator -> one draw at n = 64, and its label."""
+def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
+    """Estimator -> one draw at n = 64, and where its coverage has to be."""
     a, b = normal(2), normal(2, 1.0)
     width = 2.0
     source = Ring().open(CPU)
@@ -74,30 +83,30 @@ def situations() -> dict[str, tuple[Once, str]]:
         return between(f, a, b, N)
 
     return {
-        "W1 exact, 2-D": (pair(lambda x, y: transport.exact_wasserstein(x, y)), ""),
+        "W1 exact, 2-D": (pair(lambda x, y: transport.exact_wasserstein(x, y)), RANGE),
         "W1 exact, 1-D": (
             between(lambda x, y: transport.exact_wasserstein(x, y), normal(1), normal(1, 0.5), N),
-            "",
+            RANGE,
         ),
-        "sliced W1, 2-D": (pair(lambda x, y: transport.sliced_wasserstein(x, y)), ""),
-        "KL nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_kl(x, y)), ""),
-        "KL exact density, 2-D": (by_density(Normal(2), b, N), ""),
-        "JS nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_js(x, y)), ""),
-        "JS histogram, 2-D": (pair(lambda x, y: histogram.histogram_js(x, y)), ""),
-        "energy distance, 2-D": (pair(lambda x, y: kernel.energy_distance(x, y)), ""),
-        "MMD^2, 2-D": (pair(lambda x, y: kernel.mmd_squared(x, y, width)), ""),
+        "sliced W1, 2-D": (pair(lambda x, y: transport.sliced_wasserstein(x, y)), RANGE),
+        "KL nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_kl(x, y)), RANGE),
+        "KL exact density, 2-D": (by_density(Normal(2), b, N), RANGE),
+        "JS nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_js(x, y)), RANGE),
+        "JS histogram, 2-D": (pair(lambda x, y: histogram.histogram_js(x, y)), RANGE),
+        "energy distance, 2-D": (pair(lambda x, y: kernel.energy_distance(x, y)), RANGE),
+        "MMD^2, 2-D": (pair(lambda x, y: kernel.mmd_squared(x, y, width)), RANGE),
         "MMD^2, 2-D, equal": (
             between(lambda x, y: kernel.mmd_squared(x, y, width), a, a, N),
-            "",
+            _DEGENERATE,
         ),
         "energy distance, 2-D, equal": (
             between(lambda x, y: kernel.energy_distance(x, y), a, a, N),
-            "",
+            RANGE,
         ),
-        "modes covered, two rare": (ring("modes/covered", 0.012), _AT_LEAST),
-        "modes covered, all reached": (ring("modes/covered", 0.125), _AT_LEAST),
-        "high quality": (ring("modes/high_quality", 0.125), ""),
-        "KL of modes": (ring("modes/kl", 0.05), ""),
+        "modes covered, two rare": (ring("modes/covered", 0.012), _COUNT),
+        "modes covered, all reached": (ring("modes/covered", 0.125), _COUNT),
+        "high quality": (ring("modes/high_quality", 0.125), RANGE),
+        "KL of modes": (ring("modes/kl", 0.05), RANGE),
     }
 
 
@@ -110,7 +119,7 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
         only: Estimators to look at; all by default.
     """
     rows = []
-    for estimator, (once, label) in situations().items():
+    for estimator, (once, within) in situations().items():
         if only and estimator not in only:
             continue
         generator = stream(seed, f"coverage/{estimator}")
@@ -125,7 +134,7 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
             # Not of the observed share, which would call 100 % certain.
             error = math.sqrt(0.95 * 0.05 / len(made))
             rows.append(
-                Coverage(estimator, N, repeats, len(made), expectation, share, error, label)
+                Coverage(estimator, N, repeats, len(made), expectation, share, error, within)
             )
     return rows
 
