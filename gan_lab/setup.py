@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.checks import check_count
+from gan_lab.checks import check_count, check_interval
 from gan_lab.data.base import Data, Source
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.measures import Measure
@@ -79,9 +79,7 @@ class TrainerSettings:
         check_count(self, "checkpoint_every", at_least=0)
         if self.image_every is not None:
             check_count(self, "image_every", at_least=0)
-        number = isinstance(self.ema, int | float) and not isinstance(self.ema, bool)
-        if not (number and 0 <= self.ema < 1):
-            raise ValueError(f"TrainerSettings.ema={self.ema!r} is not a number in [0, 1)")
+        check_interval(self, "ema", self.ema, low_open=False, high=1.0)
         _ = self.schedule
 
     @cached_property
@@ -148,16 +146,17 @@ class Run:
     @torch.no_grad()
     def now(self, index: int, z: Tensor) -> Tensor:
         """The same of the generator as it is, without averaging."""
-        g = self.state.generator
-        params, buffers = (_select(part, index, self.stacked) for part in (g.params, g.buffers))
-        return self.game.samples(params, buffers, z)
+        return self.game.samples(*self._generator_now(index), z)
 
     @torch.no_grad()
     def fakes(self, index: int, z: Tensor) -> Tensor:
         """What the discriminator of one seed is shown of z: the generator as it is, no average."""
+        return self.game.fakes(*self._generator_now(index), z)
+
+    def _generator_now(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         g = self.state.generator
-        params, buffers = (_select(part, index, self.stacked) for part in (g.params, g.buffers))
-        return self.game.fakes(params, buffers, z)
+        params = _select(g.params, index, self.stacked)
+        return params, _select(g.buffers, index, self.stacked)
 
 
 def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str, Tensor]:

@@ -39,20 +39,23 @@ def load_digits(n_held_out: int, split_seed: int, device: torch.device) -> Tenso
 
 
 @dataclass(frozen=True)
-class Digits(Data):
-    """Handwritten digits, shape (1, 8, 8): 1297 to train on and 500 held out by default.
-
-    Attributes:
-        n_held_out: How many of the 1797 digits are held out.
-        split_seed: Seed of the split alone; training seeds do not touch it.
-    """
-
+class _DigitSplit(Data):
     n_held_out: int = 500
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         check_whole("n_held_out", self.n_held_out, 500, at_least=1)
         check_whole("split_seed", self.split_seed, 0, at_least=0)
+
+
+@dataclass(frozen=True)
+class Digits(_DigitSplit):
+    """Handwritten digits, shape (1, 8, 8): 1297 to train on and 500 held out by default.
+
+    Attributes:
+        n_held_out: How many of the 1797 digits are held out.
+        split_seed: Seed of the split alone; training seeds do not touch it.
+    """
 
     def open(self, device: torch.device) -> TensorSource:
         """The digits with `train_labels` and `held_out_labels`, 0 to 9."""
@@ -96,20 +99,13 @@ class StackedSource(Source):
 
 
 @dataclass(frozen=True)
-class StackedDigits(Data):
+class StackedDigits(_DigitSplit):
     """Three random digits as channels, shape (3, 8, 8): 1000 modes, a small Stacked MNIST.
 
     Attributes:
         n_held_out: How many single digits are held out to build held-out samples from.
         split_seed: Seed of the split alone; training seeds do not touch it.
     """
-
-    n_held_out: int = 500
-    split_seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_whole("n_held_out", self.n_held_out, 500, at_least=1)
-        check_whole("split_seed", self.split_seed, 0, at_least=0)
 
     def open(self, device: torch.device) -> StackedSource:
         """The combinations; `source.single` has the digits and their labels."""

@@ -58,11 +58,10 @@ class GradientPenalty(Regularizer):
 
 
 @dataclass(frozen=True)
-class R1(Regularizer):
-    """weight/2 |grad f(x)|^2 at real samples: Mescheder et al. 2018, arXiv:1801.04406, eq. 9."""
-
+class _SquaredSlope(Regularizer):
     weight: float = 1.0
     needs_independent_samples: ClassVar[bool] = True
+    at_real: ClassVar[bool]
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
@@ -71,24 +70,21 @@ class R1(Regularizer):
         self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
     ) -> Tensor:
         """See the class; [N], >= 0, in the unit of the loss."""
-        return _slope_penalty(score, real, self.weight / 2, target=0.0)
+        return _slope_penalty(score, real if self.at_real else fake, self.weight / 2, target=0.0)
 
 
 @dataclass(frozen=True)
-class R2(Regularizer):
+class R1(_SquaredSlope):
+    """weight/2 |grad f(x)|^2 at real samples: Mescheder et al. 2018, arXiv:1801.04406, eq. 9."""
+
+    at_real: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class R2(_SquaredSlope):
     """weight/2 |grad f(x)|^2 at generated samples: Mescheder et al. 2018, arXiv:1801.04406."""
 
-    weight: float = 1.0
-    needs_independent_samples: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_number(self, "weight", self.weight)
-
-    def penalty(
-        self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
-    ) -> Tensor:
-        """See the class; [N], >= 0, in the unit of the loss."""
-        return _slope_penalty(score, fake, self.weight / 2, target=0.0)
+    at_real: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
