@@ -26,6 +26,11 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "the ruler and the probe on checkpoints",
         "evaluate DIR step=all",
     ),
+    "experiment": (
+        "experiment_command",
+        "one study: its claims checked, its figures drawn; experiment --help lists them",
+        "experiment parallel_segments quick=true",
+    ),
     "divergence": (
         "divergence_command",
         "entropy, KL, JS, TV and W1 of two discrete distributions",
@@ -38,7 +43,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
-_OWN_HELP = ("train", "divergence")
+_OWN_HELP = ("train", "experiment", "divergence")
 
 _HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
 

@@ -1,12 +1,10 @@
 """The commands: each takes its arguments as a list and returns an exit code."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -17,6 +15,7 @@ from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import resolve_device
+from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
 from gan_lab.reports import figures
 from gan_lab.reports.tables import show
 from gan_lab.run_dir import RunDir
@@ -27,38 +26,18 @@ from gan_lab.streams import stream
 _RESUMABLE = ("trainer.steps", "device", "execution.threads")
 
 
-class _TrainParser(argparse.ArgumentParser):
-    """Hydra's flags that make sense here; a mistake is the user's input like any other."""
-
-    def __init__(self) -> None:
-        super().__init__(prog="gan_lab train", add_help=False, allow_abbrev=False)
-        self.add_argument("-m", "--multirun", action="store_true")
-        self.add_argument("-h", "--help", action="store_true")
-        self.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
-        self.add_argument("--resolve", action="store_true")
-        self.add_argument("-p", "--package")
-        self.add_argument("overrides", nargs="*")
-
-    def error(self, message: str) -> NoReturn:
-        """Raises instead of printing the usage and leaving."""
-        raise ConfigError(f"{message}; see train --help")
-
-
 def train(arguments: list[str]) -> int:
     """Trains: one run, or with -m a sweep. Everything is checked before anything is written."""
-    asked = _TrainParser().parse_intermixed_args(arguments)
-    for word in asked.overrides:
-        if "=" not in word and not word.startswith("~"):
-            raise ConfigError(f"train takes key=value, got '{word}'; see train --help")
+    asked = HydraArguments("train").read(arguments)
     if not (asked.multirun or asked.help or asked.cfg):
         return _train_one(asked.overrides)
-    for job in config.combinations(asked.overrides) if asked.multirun else [asked.overrides]:
+    for job in combinations(asked.overrides) if asked.multirun else [asked.overrides]:
         cfg = config.composed("train", job)
         if not (asked.help or asked.cfg):
             setup = config.setup_of(cfg)
             setup.check(setup.data.open(torch.device("cpu")))
     flags = [a for a in arguments if a not in asked.overrides]
-    return _through_hydra([*flags, *asked.overrides])
+    return through_hydra("train", [*flags, *asked.overrides], _sweep_job)
 
 
 def resume(arguments: list[str]) -> int:
@@ -138,19 +117,6 @@ def _guarded(program: Any) -> int:
     except Interrupted as stop:
         print(f"stopped by {stop}; the state is saved, resume continues it", file=sys.stderr)
         return 128 + stop.signum
-
-
-def _through_hydra(arguments: list[str]) -> int:
-    """Lets Hydra run a sweep or show a configuration; it leaves by SystemExit when it fails."""
-    sys.argv = ["gan_lab train", *arguments]
-    decorated = hydra.main(
-        config_path=str(config.config_dir()), config_name="train", version_base="1.3"
-    )
-    try:
-        decorated(_sweep_job)()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:

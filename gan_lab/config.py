@@ -3,7 +3,6 @@
 import difflib
 import importlib
 import inspect
-import itertools
 import math
 import re
 import types
@@ -16,8 +15,6 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -57,7 +54,14 @@ _KINDS = {
     tuple: "list",
     type(None): "null",
 }
-_MOST_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
+
+
+def _full_or_quick(full: Any, quick: Any, *, _root_: Any) -> Any:
+    return quick if _root_.get("quick") is True else full
+
+
+# `${full_or_quick:1000,100}` in a study's file: the second where quick=true. A typed key replaces it.
+OmegaConf.register_new_resolver("full_or_quick", _full_or_quick, replace=True)
 
 
 def config_dir() -> Path:
@@ -85,33 +89,11 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
         raise ConfigError(_explained(name, overrides, error)) from error
 
 
-def combinations(overrides: Sequence[str]) -> list[list[str]]:
-    """The jobs of a sweep, each as plain overrides; at most 64, since checking them takes time.
+def resolved(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as plain containers, every interpolation filled in.
 
     Raises:
-        ConfigError: An override cannot be parsed.
-    """
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            loader = GlobalHydra.instance().config_loader()  # which knows what glob(*) means
-            parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
-    except HydraException as error:
-        raise ConfigError(_one_line(error)) from error
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override() and o.is_discrete_sweep()
-        else [_plain(o)]
-        for o in parsed
-    ]
-    return [list(job) for job in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS)]
-
-
-def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
-    """Builds and checks every part that a configuration names; reads no data, allocates nothing.
-
-    Raises:
-        ConfigError: The first thing that is wrong, by its key.
+        ConfigError: An interpolation leads nowhere, or a key has no value.
     """
     try:
         config = OmegaConf.to_container(
@@ -122,7 +104,16 @@ def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
     except OmegaConfBaseException as error:
         raise ConfigError(_unset(error)) from error
     assert isinstance(config, dict)
-    plain = {str(key): value for key, value in config.items()}
+    return {str(key): value for key, value in config.items()}
+
+
+def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
+    """Builds and checks every part that a configuration names; reads no data, allocates nothing.
+
+    Raises:
+        ConfigError: The first thing that is wrong, by its key.
+    """
+    plain = resolved(cfg)
     _check_known(plain, [*_NODES, *_OTHER_KEYS])
     _check_known(plain.get("hints") or {}, _HINTS, "hints")
     built = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
@@ -162,7 +153,7 @@ def construct(node: Any, path: str, base: type) -> Any:
     given = {key: value for key, value in node.items() if key != "_target_"}
     _check_known(given, list(parameters), path)
     arguments = {
-        key: _typed(value, hints.get(key, Any), f"{path}.{key}") for key, value in given.items()
+        key: _typed(value, hints.get(key, Any), _under(path, key)) for key, value in given.items()
     }
     missing = [
         name
@@ -170,12 +161,13 @@ def construct(node: Any, path: str, base: type) -> Any:
         if parameter.default is inspect.Parameter.empty and name not in arguments
     ]
     if missing:
-        raise ConfigError(f"{path}.{missing[0]} is not set; say {path}.{missing[0]}=...")
+        name = _under(path, missing[0])
+        raise ConfigError(f"{name} is not set; say {name}=...")
     try:
         return cls(**arguments)
     except (ValueError, TypeError) as error:
         # The class says `Adam.lr=-1 ...`; the user typed `optim.lr=-1`.
-        raise ConfigError(re.sub(r"\b[A-Z]\w*\.(?=\w+=)", f"{path}.", str(error))) from error
+        raise ConfigError(re.sub(r"\b[A-Z]\w*\.(?=\w+=)", _under(path, ""), str(error))) from error
 
 
 def _class(target: str, path: str, base: type) -> type:
@@ -237,26 +229,30 @@ def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str
 def _check_known(given: Mapping[str, Any], known: Sequence[str], path: str = "") -> None:
     for key in given:
         if key not in known:
-            name = f"{path}.{key}" if path else key
-            raise ConfigError(f"unknown key '{name}'{suggestion(key, known, path)}")
+            raise ConfigError(f"unknown key '{_under(path, key)}'{suggestion(key, known, path)}")
 
 
 def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
     """How a refusal of an unknown key ends: the nearest known key, or all of them."""
     close = difflib.get_close_matches(key, known, n=1)
-    prefix = f"{path}." if path else ""
+    prefix = _under(path, "")
     if close:
         return f"; did you mean '{prefix}{close[0]}'?"
     return f"; known are {', '.join(prefix + name for name in sorted(known))}"
 
 
+def _under(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
 def _unset(error: Exception) -> str:
     if isinstance(error, MissingMandatoryValue):
         return f"{error.full_key} is not set; say {error.full_key}=..."
-    return _one_line(error)
+    return one_line(error)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What Hydra or OmegaConf refuses, without the paths it was looking in."""
     if isinstance(error, OverrideParseException):
         return f"cannot read '{error.override}' as key=value; quote what is special: key='a,b'"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
@@ -277,7 +273,7 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
         parent, _, last = key.rpartition(".")
         siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
         if last in siblings:
-            return _one_line(error)
+            return one_line(error)
         if siblings:
             return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
         near = difflib.get_close_matches(key, known, n=1)
@@ -294,7 +290,3 @@ def _keys(cfg: Any, prefix: str = "") -> list[str]:
             if isinstance(node, DictConfig):
                 found += _keys(node, f"{prefix}{key}.")
     return found
-
-
-def _plain(override: Override) -> str:
-    return override.input_line or f"{override.get_key_element()}={override.value()}"

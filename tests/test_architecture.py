@@ -48,7 +48,7 @@ LAYERS = {
     },
     4: {
         *("config", "stored", "commands", "divergence_command", "evaluate_command"),
-        *("selfcheck_command", "cli", "__main__"),
+        *("selfcheck_command", "experiment_command", "hydra_shell", "cli", "__main__"),
     },
 }
 LEVEL = {unit: level for level, units in LAYERS.items() for unit in units}
@@ -71,10 +71,15 @@ ARROWS = {
     "reproduce": {"experiments", "reports", "session", "setup", "trainer"},
     "selfcheck": {"probe", "reports"},
     "__main__": {"cli"},
-    "cli": {"commands", "divergence_command", "evaluate_command", "selfcheck_command"},
+    "cli": {
+        *("commands", "divergence_command", "evaluate_command", "experiment_command"),
+        "selfcheck_command",
+    },
     "evaluate_command": {"stored"},
     "stored": {"config"},
-    "commands": {"config", "stored"},
+    "commands": {"config", "hydra_shell", "stored"},
+    "experiment_command": {"config", "hydra_shell"},
+    "hydra_shell": {"config"},
 }
 FREE = {"__init__", "errors", "checks"}  # the version, errors and argument checks: open to all
 MAX_LINES = 300

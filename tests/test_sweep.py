@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_lab.config import combinations
+from gan_lab.hydra_shell import combinations
 from gan_lab.errors import ConfigError
 from tests.run_helpers import RING, files, main, options, rows, train
 

@@ -1,0 +1,183 @@
+"""The command `experiment`: one study by its name, or a study's pictures again from disk."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gan_lab import config
+from gan_lab.errors import ConfigError
+from gan_lab.execution import resolve_device
+from gan_lab.experiments import program
+from gan_lab.experiments.base import Experiment, Lab, Result
+from gan_lab.experiments.claims import FAIL
+from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
+from gan_lab.reports.plots import short
+from gan_lab.setup import Setup
+
+_SHARED = ("quick", "seed", "n_seeds", "device", "workers")
+_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+
+
+def experiment(arguments: list[str]) -> int:
+    """Performs a study: `experiment NAME [key=value ...]`; `experiment DIR` draws one again.
+
+    Returns:
+        0, also with inconclusive claims; 1 where a claim failed.
+
+    Raises:
+        ConfigError: No such study, or a key or a value that it does not take.
+    """
+    asked = HydraArguments("experiment").read(arguments, words=True)
+    names = asked.names
+    if len(names) == 1 and len(arguments) == 1 and (Path(names[0]) / program.RESULT).exists():
+        return _redraw(Path(names[0]))
+    if asked.help and not names:
+        print(_help(), end="")
+        return 0
+    if len(names) != 1:
+        raise ConfigError(f"experiment takes one name, got {len(names)}: {', '.join(known())}")
+    overrides = [f"experiment={names[0]}", *asked.overrides]
+    if not (asked.multirun or asked.help or asked.cfg):
+        cfg = config.composed("experiment", overrides)
+        return _perform(names[0], cfg, _run_dir())
+    for job in combinations(overrides) if asked.multirun else [overrides]:
+        _study(config.composed("experiment", job))
+    flags = [word for word in arguments if word not in (*asked.overrides, *names)]
+    return through_hydra("experiment", [*flags, *overrides], _sweep_job)
+
+
+def known() -> list[str]:
+    """The names of all studies."""
+    return sorted(path.stem for path in (config.config_dir() / "experiment").glob("*.yaml"))
+
+
+def study_of(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
+    """The study that a composed configuration describes, and the configuration, resolved.
+
+    Raises:
+        ConfigError: A key or a value that it does not take.
+    """
+    return _study(cfg)
+
+
+def _study(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
+    plain = config.resolved(cfg)
+    for key, least in (("seed", 0), ("n_seeds", 1), ("workers", 0)):
+        value = plain.get(key)
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{key}={value!r} is not a whole number >= {least}")
+    if type(plain.get("quick")) is not bool:
+        raise ConfigError(f"quick={plain.get('quick')!r} is neither true nor false")
+    resolve_device(str(plain.get("device")))
+    node = {key: value for key, value in plain.items() if key not in _SHARED}
+    return config.construct(node, "", Experiment), plain
+
+
+def _perform(name: str, cfg: DictConfig, directory: Path) -> int:
+    study, plain = _study(cfg)
+    console = Console(stderr=True)
+    began = time.perf_counter()
+
+    def tell(line: str) -> None:
+        seconds = time.perf_counter() - began
+        console.print(f"[{seconds:5.0f} s] {line}", highlight=False, markup=False, soft_wrap=True)
+
+    def setup(overrides: Sequence[str]) -> Setup:
+        return config.setup_of(config.composed("train", list(overrides)))
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    lab = Lab(
+        seeds=tuple(range(plain["seed"], plain["seed"] + plain["n_seeds"])),
+        device=resolve_device(plain["device"]),
+        directory=directory,
+        workers=plain["workers"] or cores or 1,
+        quick=plain["quick"],
+        setup=setup,
+        tell=tell,
+    )
+    torch.set_num_threads(1)  # small networks; studies that have more to do say so themselves
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
+    result = program.perform(name, study, plain, lab)
+    show(study.title, result)
+    for label, path in (("result", program.RESULT), ("figures", "figures")):
+        Console().print(f"{label + ':':8} {directory / path}", highlight=False, soft_wrap=True)
+    return int(any(claim.verdict == FAIL for claim in result.claims))
+
+
+def show(title: str, result: Result) -> None:
+    """Prints the claims and the notes."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("claim")
+    for column in ("measured", "interval", "expected"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    words = {"equals": "", "at_least": ">= ", "at_most": "<= "}
+    for claim in result.claims:
+        value, low, high = claim.measured
+        slack = f" +- {short(claim.tolerance)}" if claim.tolerance else ""
+        table.add_row(
+            claim.statement,
+            f"{short(value)} {claim.unit}".strip(),
+            "exact" if low == high == value else f"{short(low)} to {short(high)}",
+            f"{words[claim.relation]}{short(claim.expected)}{slack}",
+            f"[{_COLOURS[claim.verdict]}]{claim.verdict}[/]",
+        )
+    console = Console()
+    if not console.is_terminal:
+        console.width = 140  # a log file or a pipe has no width to keep to
+    console.print(table)
+    for note in result.notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+
+
+def _redraw(path: Path) -> int:
+    record = program.load_record(path)
+    saved = OmegaConf.create(record["config"])
+    study, _ = _study(saved)
+    for written in program.redraw(study, path):
+        print(written)
+    return 0
+
+
+def _sweep_job(cfg: DictConfig) -> None:
+    OmegaConf.set_struct(cfg, False)
+    path = Path(HydraConfig.get().runtime.output_dir)
+    name = HydraConfig.get().runtime.choices.experiment
+    if _perform(name, cfg, path):
+        raise RuntimeError(f"a claim of {name} failed, see {path / program.RESULT}")
+
+
+def _run_dir() -> Path:
+    directory = HydraConfig.get().run.dir
+    if not directory:
+        raise ConfigError("hydra.run.dir is empty; name a directory for the study")
+    return Path(directory).absolute()
+
+
+def _help() -> str:
+    lines = ["python -m gan_lab experiment NAME [key=value ...]", ""]
+    for name in known():
+        text = (config.config_dir() / "experiment" / f"{name}.yaml").read_text()
+        first = next(line for line in text.splitlines() if " -- " in line)
+        lines.append(f"  {name:<28} {first.partition(' -- ')[2]}")
+    lines += [
+        "",
+        "  quick=true                   a small scale, under half a minute",
+        "  seed=0 n_seeds=5 device=auto workers=0 (0 = one process a core) hydra.run.dir=...",
+        "  python -m gan_lab experiment NAME --cfg job      shows every key",
+        "  python -m gan_lab experiment DIR                 draws a saved study again",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,94 @@
+"""What a study promises: measure into arrays; claims, pictures and curves are functions of those."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from gan_lab.experiments.claims import Claim
+from gan_lab.reports.film import Film
+from gan_lab.setup import Setup
+
+Arrays = dict[str, np.ndarray]
+Curve = tuple[np.ndarray, np.ndarray]  # steps (whole numbers), values
+
+
+@dataclass(frozen=True)
+class Lab:
+    """What a study is given to work with.
+
+    Attributes:
+        seeds: One integer a repetition; everything random derives from one of them.
+        device: Where to compute.
+        directory: The study's run directory; trainings of its own go below `runs`.
+        workers: Processes for independent work, one thread each.
+        quick: Whether the small scale was asked for.
+        setup: The overrides of `train` -> a checked setup, for studies that train whole games.
+        tell: Shows one line of progress.
+    """
+
+    seeds: tuple[int, ...]
+    device: torch.device
+    directory: Path
+    workers: int
+    quick: bool
+    setup: Callable[[Sequence[str]], Setup]
+    tell: Callable[[str], None]
+
+
+class Experiment(ABC):
+    """A study: a frozen dataclass whose fields are the keys of its config file.
+
+    Attributes:
+        title: For pictures and tables.
+        question: What it answers, one sentence.
+        reference: Where the question comes from.
+    """
+
+    title: ClassVar[str]
+    question: ClassVar[str]
+    reference: ClassVar[str]
+
+    @abstractmethod
+    def measure(self, lab: Lab) -> Arrays:
+        """Does all the work.
+
+        Returns:
+            Named arrays of numbers, bools or fixed-width text: all that claims and pictures need.
+        """
+
+    @abstractmethod
+    def claims(self, arrays: Arrays) -> list[Claim]:
+        """Judges what was measured. Pure."""
+
+    @abstractmethod
+    def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
+        """File name without ending -> picture. Pure."""
+
+    def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
+        """Tag -> what TensorBoard shows as a curve. Pure."""
+        return {}
+
+    def films(self, arrays: Arrays) -> Mapping[str, Film]:
+        """File name without ending -> film. Pure."""
+        return {}
+
+    def notes(self, arrays: Arrays) -> list[str]:
+        """Sentences, made from the numbers, that a reader needs beside the claims. Pure."""
+        return []
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study leaves behind; see `program` for the files."""
+
+    experiment: str
+    config: dict[str, Any]
+    arrays: Arrays
+    claims: list[Claim]
+    notes: list[str]

@@ -1,0 +1,127 @@
+"""Many discriminators at once: S networks, stacked, each against its own samples.
+
+The same game, gradients and update as in training; only the generator is missing, since a study
+moves it by hand or holds it still.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gan_lab.game import Game
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.networks.base import NetworkPair
+from gan_lab.optim import Optimizer
+from gan_lab.regularizers.base import Regularizer, Tensors
+from gan_lab.state import Player, leaves_of
+from gan_lab.step import Gradients, Update, update_discriminator_
+from gan_lab.streams import Draws, stream
+
+
+class Discriminators:
+    """S discriminators of one design, stacked [S, ...], with their optimiser.
+
+    Args:
+        pair: The design.
+        shape: Of one sample.
+        loss: What they minimise.
+        regularizers: What holds them.
+        optim: Its discriminator's part is used.
+        seeds: One for each network; equal seeds start from equal weights.
+        device: Where they are.
+    """
+
+    def __init__(
+        self,
+        pair: NetworkPair,
+        shape: tuple[int, ...],
+        loss: AdversarialLoss,
+        regularizers: Sequence[Regularizer],
+        optim: Optimizer,
+        seeds: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        modules = {}
+        for seed in dict.fromkeys(seeds):
+            modules[seed] = pair.discriminator(shape)
+            pair.initialise_(modules[seed], stream(seed, "init/discriminator"))
+            for regularizer in regularizers:
+                regularizer.prepare(modules[seed])
+        self.player = leaves_of([modules[seed] for seed in seeds], stacked=True, device=device)
+        self.player.optimizer = optim.build_discriminator(self.player.params.values())
+        template = modules[seeds[0]].to("meta")
+        self.game = Game(template, template, loss, tuple(regularizers), transformed=True)
+        self.gradients = Gradients(self.game, stacked=True)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.player.params.values())))
+
+    def update_(
+        self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
+    ) -> Update:
+        """One update of every network.
+
+        Args:
+            real: [S, N, *shape].
+            fake: [S, N, *shape], without a graph.
+            mix: Interpolation weights, [S, N].
+            noise: What the regularizers asked for, each [S, N, *shape].
+
+        Returns:
+            Values to log, each [S], and whether all was finite, [S].
+        """
+        noise = {name: tensor[None] for name, tensor in (noise or {}).items()}
+        draws = Draws(real[None], mix[None], mix[None], noise)  # z is not looked at
+        return update_discriminator_(self.player, self.gradients, draws, 0, fake)
+
+    @torch.no_grad()
+    def logits(self, x: Tensor) -> Tensor:
+        """[S, N, *shape] -> [S, N]."""
+        return torch.func.vmap(self._score)(self._leaves(), self.player.buffers, x)
+
+    def input_gradient(self, x: Tensor) -> Tensor:
+        """Gradient of every logit by its sample, [S, N, *shape] -> the same shape."""
+
+        def of_sum(leaves: Tensors, buffers: Tensors, points: Tensor) -> Tensor:
+            return self._score(leaves, buffers, points).sum()
+
+        gradient = torch.func.grad(of_sum, argnums=2)
+        return torch.func.vmap(gradient)(self._leaves(), self.player.buffers, x).detach()
+
+    def generator_gradient(
+        self, fake: Tensor, real: Tensor, loss: AdversarialLoss | None = None
+    ) -> Tensor:
+        """What the generator's mean loss pulls each fake by, times N.
+
+        The mean over N of the result is the gradient by a shift of all fakes.
+
+        Args:
+            fake: [S, N, *shape].
+            real: The same shape, for losses that compare.
+            loss: The generator's, where it is not the discriminator's.
+
+        Returns:
+            N d(mean loss)/d(fake), the shape of fake.
+        """
+        game = replace(self.game, loss=loss or self.game.loss)
+
+        def total(leaves: Tensors, buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
+            score = game.score(leaves, buffers)
+            return game.loss.generator(score(y), score(x)).sum()
+
+        gradient = torch.func.grad(total, argnums=2)
+        pulled = torch.func.vmap(gradient)(self._leaves(), self.player.buffers, fake, real)
+        return pulled.detach()
+
+    def _score(self, leaves: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
+        return self.game.score(leaves, buffers)(x)
+
+    def _leaves(self) -> Tensors:
+        return {name: leaf.detach() for name, leaf in self.player.params.items()}
+
+
+def copied(player: Player) -> Tensors:
+    """A copy of a player's parameters."""
+    return {name: leaf.detach().clone() for name, leaf in player.params.items()}

@@ -1,0 +1,101 @@
+"""Independent work in several processes, one thread each, and whole games in run directories."""
+
+import contextlib
+import multiprocessing
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from gan_lab import session
+from gan_lab.experiments.base import Lab
+from gan_lab.setup import Setup
+
+T = TypeVar("T")
+
+
+def in_processes(
+    lab: Lab, function: Callable[..., T], jobs: Mapping[str, tuple[Any, ...]]
+) -> dict[str, T]:
+    """function(*arguments) for every named job; the longest first, if given in that order.
+
+    Args:
+        lab: Says how many processes; with one, or with one job, all runs here.
+        function: Of a module (it is sent by its name).
+        jobs: Name -> arguments.
+
+    Returns:
+        Name -> result, in the order of the jobs.
+    """
+    done: dict[str, T] = {}
+    threads = torch.get_num_threads()
+    if lab.workers <= 1 or len(jobs) <= 1:
+        try:
+            for name, arguments in jobs.items():
+                torch.set_num_threads(1)  # the same bits as in a worker
+                done[name] = function(*arguments)
+                lab.tell(f"{len(done)} of {len(jobs)}: {name}")
+        finally:
+            torch.set_num_threads(threads)
+        return done
+    # Not fork: torch's threads do not survive it.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        min(lab.workers, len(jobs)), mp_context=context, initializer=_worker
+    ) as pool:
+        waiting = {pool.submit(function, *arguments): name for name, arguments in jobs.items()}
+        try:
+            for future in as_completed(waiting):
+                done[waiting[future]] = future.result()
+                lab.tell(f"{len(done)} of {len(jobs)}: {waiting[future]}")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return {name: done[name] for name in jobs}
+
+
+def train_all(lab: Lab, games: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+    """Trains whole games through the trainer, each into `runs/<name>` of the study's directory.
+
+    Args:
+        lab: The study's.
+        games: Name -> overrides of `train`; n_seeds is set to the study's seeds unless given.
+
+    Returns:
+        Name -> run directory. Its seeds are children, `RunDir(path).children()`, if there are more
+        than one. A game that diverged has status "diverged" and no final numbers.
+
+    Raises:
+        ConfigError: An override is wrong.
+    """
+    jobs = {}
+    for name, overrides in games.items():
+        seeds = (f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}")
+        setup = lab.setup([*seeds, f"device={lab.device}", "execution.threads=1", *overrides])
+        jobs[name] = (setup, lab.directory / "runs" / name)
+    return in_processes(lab, train_one, jobs)
+
+
+def train_one(setup: Setup, path: Path) -> Path:
+    """Trains one setup; what it prints goes to `log.txt` beside it."""
+    from gan_lab.errors import RunDiverged
+
+    path.mkdir(parents=True, exist_ok=True)
+    source = setup.data.open(torch.device(setup.device))
+    setup.check(source)
+    with (
+        open(path / "log.txt", "w") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+        contextlib.suppress(RunDiverged),
+    ):
+        session.start(setup, source, path)
+    return path
+
+
+def _worker() -> None:
+    torch.set_num_threads(1)
+    sys.stdin = open("/dev/null")  # noqa: SIM115 - a worker never reads

@@ -1,0 +1,167 @@
+"""How a study is performed: measured, judged, saved, drawn and shown; and drawn again from disk.
+
+A study's directory: `result.json` (experiment, config, claims, notes), `arrays.npz`, `figures/*.png`
+(and films as .gif and .html), `tensorboard/`, and the usual `config.yaml`, `status.json`,
+`metrics.jsonl`. `runs/` holds the run directories of trainings of its own.
+"""
+
+import io
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from gan_lab.errors import ConfigError
+from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
+from gan_lab.experiments.claims import FAIL
+from gan_lab.recording import Recorder
+from gan_lab.reports.figures import rendered, save_png
+from gan_lab.reports.film import save_gif, save_page
+from gan_lab.run_dir import RunDir, atomic_write, environment, to_json
+
+RESULT, ARRAYS = "result.json", "arrays.npz"
+
+
+def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -> Result:
+    """Measures, judges, saves, then draws; what was measured survives a failure to draw.
+
+    Raises:
+        ConfigError: The directory holds a study already, or another process uses it.
+    """
+    home = RunDir(lab.directory)
+    if (home.path / RESULT).exists():
+        raise ConfigError(f"{home.path} holds a study already; choose another hydra.run.dir")
+    with home.create().lock():
+        home.config.write_text(OmegaConf.to_yaml(dict(config)))
+        home.write_status(state="running", seeds=list(lab.seeds), **environment())
+        began = time.perf_counter()
+        try:
+            arrays = study.measure(lab)
+            seconds = time.perf_counter() - began
+            result = Result(
+                name, dict(config), arrays, study.claims(arrays), study.notes(arrays)
+            )
+            save(result, home, study, seconds)
+            draw(study, result, home)
+        except BaseException as error:
+            home.write_status(state="failed", error=f"{type(error).__name__}: {error}")
+            raise
+        home.write_status(state="done", seconds=seconds)
+    return result
+
+
+def save(result: Result, home: RunDir, study: Experiment, seconds: float) -> None:
+    """Writes result.json and arrays.npz."""
+    for name, array in result.arrays.items():
+        if array.dtype.kind not in "fiubU":
+            raise TypeError(f"array '{name}' is of {array.dtype}; keep numbers, bools or text")
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **result.arrays)  # type: ignore[arg-type]
+    atomic_write(home.path / ARRAYS, buffer.getvalue())
+    record = {
+        "experiment": result.experiment,
+        "question": study.question,
+        "reference": study.reference,
+        "config": result.config,
+        "seconds": seconds,
+        "claims": [claim.record() for claim in result.claims],
+        "notes": result.notes,
+    }
+    atomic_write(home.path / RESULT, to_json(record, indent=2))
+
+
+def load_record(path: Path) -> dict[str, Any]:
+    """The content of a study's result.json.
+
+    Raises:
+        ConfigError: There is none, or it is no result.
+    """
+    try:
+        record = json.loads((path / RESULT).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path} holds no study: {RESULT}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path / RESULT} is not JSON: {error}") from error
+    if not isinstance(record, dict) or "experiment" not in record or "claims" not in record:
+        raise ConfigError(f"{path / RESULT} is not the result of a study")
+    return record
+
+
+def load_arrays(path: Path) -> Arrays:
+    """The arrays of a study.
+
+    Raises:
+        ConfigError: They are missing or damaged.
+    """
+    try:
+        with np.load(path / ARRAYS, allow_pickle=False) as saved:
+            return {name: saved[name] for name in saved.files}
+    except Exception as error:  # zipfile, zlib, OSError, ValueError
+        raise ConfigError(f"{path / ARRAYS} cannot be read: {error}") from error
+
+
+def redraw(study: Experiment, path: Path) -> list[Path]:
+    """Draws a study's pictures and films again from its arrays; nothing else changes."""
+    return _pictures(study, load_arrays(path), RunDir(path))[0]
+
+
+def draw(study: Experiment, result: Result, home: RunDir) -> None:
+    """Writes pictures and films, and all of it into TensorBoard."""
+    _, pictures = _pictures(study, result.arrays, home)
+    rows: dict[int, dict[str, float]] = {}
+    for tag, (steps, values) in study.curves(result.arrays).items():
+        for step, value in zip(steps.tolist(), values.tolist(), strict=True):
+            rows.setdefault(int(step), {})[tag] = float(value)
+    recorder = Recorder(home, int(result.config.get("seed", 0)))
+    try:
+        recorder.text("question", f"**{study.title}.** {study.question} ({study.reference})")
+        recorder.text("claims", claims_markdown(result))
+        if result.notes:
+            recorder.text("notes", "\n".join(f"- {note}" for note in result.notes))
+        for step in sorted(rows):
+            recorder.scalars(step, rows[step])
+        last = max(rows, default=0)
+        for name, picture in pictures.items():
+            recorder.image(f"figures/{name}", 0, picture)
+        measured = {f"claims/{c.id}": c.measured.value for c in result.claims}
+        recorder.scalars(last, {tag: v for tag, v in measured.items() if np.isfinite(v)})
+    finally:
+        recorder.close()
+
+
+def claims_markdown(result: Result) -> str:
+    """The claims as a Markdown table."""
+    lines = ["| claim | measured | interval | expected | verdict |", "|---|---|---|---|---|"]
+    for claim in result.claims:
+        value, low, high = claim.measured
+        unit = f" {claim.unit}" if claim.unit else ""
+        words = claim.relation.replace("_", " ")
+        lines.append(
+            f"| {claim.statement} | {value:.4g}{unit} | [{low:.4g}, {high:.4g}] | {words} "
+            f"{claim.expected:.4g} (+- {claim.tolerance:.2g}) | **{claim.verdict}** |"
+        )
+    return "\n".join(lines)
+
+
+def failed(record: Mapping[str, Any]) -> list[str]:
+    """The ids of the claims that failed in a result.json."""
+    return [claim["id"] for claim in record["claims"] if claim["verdict"] == FAIL]
+
+
+def _pictures(
+    study: Experiment, arrays: Arrays, home: RunDir
+) -> tuple[list[Path], dict[str, np.ndarray]]:
+    written, pictures = [], {}
+    for name, figure in study.figures(arrays).items():
+        pictures[name] = rendered(figure)
+        written.append(home.figures / f"{name}.png")
+        save_png(pictures[name], written[-1])
+    for name, film in study.films(arrays).items():
+        save_gif(film, home.figures / f"{name}.gif")
+        save_page(film, home.figures / f"{name}.html")
+        written += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
+    return written, pictures

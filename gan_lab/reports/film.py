@@ -1,0 +1,145 @@
+"""Films: frames as a GIF and as one HTML page that plays, pauses and scrubs without a network."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gan_lab.reports.figures import encoded
+from gan_lab.run_dir import atomic_write
+
+
+@dataclass(frozen=True)
+class Film:
+    """Frames on one clock.
+
+    Attributes:
+        title: Above the player.
+        frames: Pictures of one size, uint8 [H, W, 3].
+        captions: What each frame shows, as long as `frames`.
+        milliseconds: How long a frame stays.
+        text: A paragraph below the player.
+    """
+
+    title: str
+    frames: Sequence[np.ndarray]
+    captions: Sequence[str]
+    milliseconds: int = 120
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.frames or len(self.frames) != len(self.captions):
+            raise ValueError(
+                f"a film needs one caption a frame and at least one frame, got {len(self.frames)} "
+                f"frames and {len(self.captions)} captions"
+            )
+
+
+def save_gif(film: Film, path: Path, hold: int = 8) -> None:
+    """Writes an endless GIF; the last frame stays `hold` times as long."""
+    palette = [Image.fromarray(f).quantize(128, dither=Image.Dither.NONE) for f in film.frames]
+    times = [film.milliseconds] * (len(palette) - 1) + [film.milliseconds * hold]
+    buffer = io.BytesIO()
+    palette[0].save(
+        buffer, "GIF", save_all=True, append_images=palette[1:], duration=times, loop=0, disposal=1
+    )
+    atomic_write(path, buffer.getvalue())
+
+
+def save_page(film: Film, path: Path) -> None:
+    """Writes one HTML file that holds everything: no request leaves it."""
+    data = [base64.b64encode(_small(frame)).decode() for frame in film.frames]
+    page = _PAGE
+    for key, value in {
+        "@TITLE@": html.escape(film.title),
+        "@TEXT@": html.escape(film.text),
+        "@LAST@": str(len(data) - 1),
+        "@MS@": str(film.milliseconds),
+        "@FRAMES@": _script(data),
+        "@CAPTIONS@": _script(list(film.captions)),
+    }.items():
+        page = page.replace(key, value)
+    atomic_write(path, page.encode())
+
+
+def _script(value: list[str]) -> str:
+    # "</script>" inside a caption would end the script element.
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _small(frame: np.ndarray) -> bytes:
+    """The smaller of a palette PNG and a full one."""
+    buffer = io.BytesIO()
+    Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE).save(
+        buffer, "PNG", optimize=True
+    )
+    return min(buffer.getvalue(), encoded(frame), key=len)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>@TITLE@</title>
+<style>
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem;
+  background: #fff; color: #1a1a1a; }
+h1 { font-size: 1.4rem; }
+img { width: 100%; height: auto; border: 1px solid #ccc; background: #fff; }
+.controls { display: flex; gap: .75rem; align-items: center; flex-wrap: wrap; margin: .75rem 0; }
+button { font: inherit; padding: .4rem 1rem; min-height: 2.75rem; }
+input[type=range] { flex: 1 1 12rem; min-height: 2.75rem; }
+output { min-width: 12rem; font-variant-numeric: tabular-nums; }
+@media (prefers-color-scheme: dark) { body { background: #16181b; color: #e8e8e8; } }
+@media print { .controls { display: none; } }
+</style>
+</head>
+<body>
+<h1>@TITLE@</h1>
+<img id="frame" alt="@TITLE@">
+<div class="controls">
+<button id="play" type="button" aria-label="play or pause (space)">play</button>
+<input id="scrub" type="range" min="0" max="@LAST@" value="0" step="1" aria-label="frame">
+<output id="caption" for="scrub" aria-live="off"></output>
+</div>
+<p>@TEXT@</p>
+<script>
+"use strict";
+const frames = @FRAMES@, captions = @CAPTIONS@;
+const image = document.getElementById("frame"), scrub = document.getElementById("scrub");
+const button = document.getElementById("play"), caption = document.getElementById("caption");
+let timer = null;
+function show(i) {
+  image.src = "data:image/png;base64," + frames[i];
+  image.alt = captions[i];
+  caption.textContent = captions[i];
+  scrub.value = i;
+}
+function stop() { clearInterval(timer); timer = null; button.textContent = "play"; }
+function play() {
+  if (Number(scrub.value) >= frames.length - 1) { show(0); }
+  button.textContent = "pause";
+  timer = setInterval(() => {
+    const next = Number(scrub.value) + 1;
+    if (next >= frames.length) { stop(); } else { show(next); }
+  }, @MS@);
+}
+function toggle() { if (timer === null) { play(); } else { stop(); } }
+button.addEventListener("click", toggle);
+scrub.addEventListener("input", () => { if (timer !== null) { stop(); } show(Number(scrub.value)); });
+document.addEventListener("keydown", (event) => {
+  if (event.key === " " && event.target !== button) { event.preventDefault(); toggle(); }
+});
+show(0);
+</script>
+</body>
+</html>
+"""

@@ -1,0 +1,211 @@
+"""One look for all figures: colours, line styles and markers that say which loss, and helpers.
+
+Okabe and Ito's colours, which the colour-blind can tell apart; every loss has a line style and a
+marker of its own besides, so that figures survive a greyscale printer. Maps use cividis, whose
+lightness is monotone.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+MAP = "cividis"
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE, GREY = (
+    *("#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442"),
+    *("#0072B2", "#D55E00", "#CC79A7", "#6B6B6B"),
+)
+REAL, FAKE = BLACK, VERMILLION
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one thing is drawn in every figure."""
+
+    label: str
+    colour: str
+    line: Any
+    marker: str
+
+    def line_arguments(self, **more: Any) -> dict[str, Any]:
+        """Arguments for `plot`."""
+        return {"color": self.colour, "linestyle": self.line, "label": self.label, **more}
+
+
+# Name of a method -> how it looks, the same in every figure of the project.
+STYLES: dict[str, Style] = {
+    "minimax": Style("minimax", VERMILLION, "-", "o"),
+    "non_saturating": Style("non-saturating", ORANGE, "--", "s"),
+    "wasserstein": Style("Wasserstein, gradient penalty", BLUE, "-", "^"),
+    "wasserstein_clip": Style("Wasserstein, clipping", SKY, "-.", "v"),
+    "least_squares": Style("least squares", GREEN, ":", "D"),
+    "hinge": Style("hinge", PURPLE, (0, (5, 1)), "P"),
+    "relativistic": Style("relativistic", GREY, (0, (3, 1, 1, 1)), "X"),
+}
+# For series that are no losses, in this order.
+SERIES = tuple(
+    Style("", colour, line, marker)
+    for colour, line, marker in (
+        (BLUE, "-", "o"),
+        (VERMILLION, "--", "s"),
+        (GREEN, ":", "^"),
+        (PURPLE, "-.", "D"),
+        (ORANGE, (0, (5, 1)), "v"),
+        (SKY, (0, (3, 1, 1, 1)), "P"),
+        (BLACK, (0, (1, 1)), "X"),
+        (GREY, (0, (7, 2)), "*"),
+    )
+)
+
+
+def canvas(
+    title: str,
+    rows: int = 1,
+    columns: int = 1,
+    size: tuple[float, float] = (5.0, 3.8),
+    **subplots: Any,
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, [rows, columns], ready to be rendered without a display.
+
+    Args:
+        title: Above all panels: what the figure shows, one sentence.
+        rows: Of panels.
+        columns: Of panels.
+        size: Width and height of one panel in inches.
+        subplots: Passed on to matplotlib (sharex, sharey, ...).
+    """
+    figure = Figure(
+        figsize=(size[0] * columns, size[1] * rows + 0.5), dpi=110, layout="constrained"
+    )
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize="x-large" if columns > 1 else "large")
+    axes = np.atleast_2d(figure.subplots(rows, columns, squeeze=False, **subplots))
+    for each in axes.flat:
+        each.grid(alpha=0.25)
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def label(axes: Axes, title: str, x: str, y: str) -> None:
+    """Title and axis labels of one panel; units belong into the labels, in brackets."""
+    axes.set_title(title, fontsize="medium")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
+def over_seeds(
+    axes: Axes,
+    x: np.ndarray,
+    values: np.ndarray,
+    style: Style,
+    *,
+    logarithmic: bool = False,
+    **more: Any,
+) -> None:
+    """The median over seeds as a line, least to greatest as a band.
+
+    Args:
+        axes: Where.
+        x: [T].
+        values: [S, T]; nan where nothing was measured.
+        style: How.
+        logarithmic: Leave out what a logarithmic axis cannot show.
+        more: For the line.
+    """
+    values = np.where(values > 0, values, np.nan) if logarithmic else values
+    seen = np.isfinite(values).any(0)
+    x, values = np.asarray(x)[seen], values[:, seen]
+    if not len(x):
+        return
+    axes.fill_between(
+        x,
+        np.nanmin(values, 0),
+        np.nanmax(values, 0),
+        color=style.colour,
+        alpha=0.18,
+        linewidth=0,
+    )
+    few = len(x) <= 16
+    axes.plot(
+        x,
+        np.nanmedian(values, 0),
+        **style.line_arguments(**({"marker": style.marker, "markersize": 4} if few else {}), **more),
+    )
+
+
+def reference(axes: Axes, y: float, text: str, *, at: float = 0.99) -> None:
+    """A horizontal line at a known value (log 2, -log 4, a floor) with its name."""
+    axes.axhline(y, color=GREY, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
+    axes.annotate(
+        text,
+        (at, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="right" if at > 0.5 else "left",
+        va="bottom",
+        fontsize="small",
+        color=GREY,
+    )
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """One legend for all panels, below them."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
+    )
+
+
+def heat(
+    figure: Figure,
+    axes: Axes,
+    values: np.ndarray,
+    x: Sequence[Any],
+    y: Sequence[Any],
+    bar: str | None,
+    low: float,
+    high: float,
+) -> None:
+    """A map of [len(y), len(x)] values with cell borders between the x and y that were measured.
+
+    Args:
+        figure: Of the axes.
+        axes: Where.
+        values: nan is drawn as a hole.
+        x: Columns, numbers in increasing order.
+        y: Rows, shown as equally spaced labels.
+        bar: Label of a colour bar, or None for no bar.
+        low: Value of the darkest colour.
+        high: Value of the lightest.
+    """
+    edges = _edges(np.asarray(x, dtype=float))
+    mesh = axes.pcolormesh(
+        edges, np.arange(len(y) + 1), values, cmap=MAP, vmin=low, vmax=high, rasterized=True
+    )
+    axes.set_facecolor("#BBBBBB")
+    axes.grid(False)
+    axes.set_yticks(np.arange(len(y)) + 0.5, [str(each) for each in y])
+    if bar is not None:
+        figure.colorbar(mesh, ax=axes, label=bar)
+
+
+def _edges(x: np.ndarray) -> np.ndarray:
+    if len(x) == 1:
+        return np.array([x[0] - 0.5, x[0] + 0.5])
+    middle = (x[1:] + x[:-1]) / 2
+    return np.concatenate([[2 * x[0] - middle[0]], middle, [2 * x[-1] - middle[-1]]])
+
+
+def short(value: float) -> str:
+    """A number as a figure or a table shows it."""
+    if math.isnan(value):
+        return "undefined"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return f"{value:.3g}"
