@@ -31,6 +31,11 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "one study: its claims checked, its figures drawn; experiment --help lists them",
         "experiment parallel_segments quick=true",
     ),
+    "reproduce": (
+        "reproduce_command",
+        "published and derived claims, measured again: pass, fail or inconclusive",
+        "reproduce list=true",
+    ),
     "divergence": (
         "divergence_command",
         "entropy, KL, JS, TV and W1 of two discrete distributions",

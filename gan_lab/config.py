@@ -60,7 +60,7 @@ def _full_or_quick(full: Any, quick: Any, *, _root_: Any) -> Any:
     return quick if _root_.get("quick") is True else full
 
 
-# `${full_or_quick:1000,100}` in a study's file: the second where quick=true. A typed key replaces it.
+# `${full_or_quick:1000,100}` in a study's file: the second where quick=true; a typed key wins.
 OmegaConf.register_new_resolver("full_or_quick", _full_or_quick, replace=True)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from gan_lab.reports.plots import short
 from gan_lab.setup import Setup
 
 _SHARED = ("quick", "seed", "n_seeds", "device", "workers")
-_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
 def experiment(arguments: list[str]) -> int:
@@ -48,11 +48,29 @@ def experiment(arguments: list[str]) -> int:
     overrides = [f"experiment={names[0]}", *asked.overrides]
     if not (asked.multirun or asked.help or asked.cfg):
         cfg = config.composed("experiment", overrides)
-        return _perform(names[0], cfg, _run_dir())
+        return _conclude(*_perform(names[0], cfg, _run_dir(), _told()))
     for job in combinations(overrides) if asked.multirun else [overrides]:
-        _study(config.composed("experiment", job))
+        study_of(config.composed("experiment", job))
     flags = [word for word in arguments if word not in (*asked.overrides, *names)]
     return through_hydra("experiment", [*flags, *overrides], _sweep_job)
+
+
+def perform(
+    name: str, overrides: Sequence[str], directory: Path, tell: Callable[[str], None]
+) -> Result:
+    """Performs a study into a directory.
+
+    Args:
+        name: Of the study.
+        overrides: key=value.
+        directory: Of its own.
+        tell: Shows one line of progress.
+
+    Raises:
+        ConfigError: No such study, or a key or a value that it does not take.
+    """
+    cfg = config.composed("experiment", [f"experiment={name}", *overrides])
+    return _perform(name, cfg, directory, tell)[1]
 
 
 def known() -> list[str]:
@@ -66,10 +84,6 @@ def study_of(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
     Raises:
         ConfigError: A key or a value that it does not take.
     """
-    return _study(cfg)
-
-
-def _study(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
     plain = config.resolved(cfg)
     for key, least in (("seed", 0), ("n_seeds", 1), ("workers", 0)):
         value = plain.get(key)
@@ -82,14 +96,21 @@ def _study(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
     return config.construct(node, "", Experiment), plain
 
 
-def _perform(name: str, cfg: DictConfig, directory: Path) -> int:
-    study, plain = _study(cfg)
+def _told() -> Callable[[str], None]:
     console = Console(stderr=True)
     began = time.perf_counter()
 
     def tell(line: str) -> None:
         seconds = time.perf_counter() - began
         console.print(f"[{seconds:5.0f} s] {line}", highlight=False, markup=False, soft_wrap=True)
+
+    return tell
+
+
+def _perform(
+    name: str, cfg: DictConfig, directory: Path, tell: Callable[[str], None]
+) -> tuple[Experiment, Result, Path]:
+    study, plain = study_of(cfg)
 
     def setup(overrides: Sequence[str]) -> Setup:
         return config.setup_of(config.composed("train", list(overrides)))
@@ -109,7 +130,10 @@ def _perform(name: str, cfg: DictConfig, directory: Path) -> int:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
-    result = program.perform(name, study, plain, lab)
+    return study, program.perform(name, study, plain, lab), directory
+
+
+def _conclude(study: Experiment, result: Result, directory: Path) -> int:
     show(study.title, result)
     for label, path in (("result", program.RESULT), ("figures", "figures")):
         Console().print(f"{label + ':':8} {directory / path}", highlight=False, soft_wrap=True)
@@ -132,7 +156,7 @@ def show(title: str, result: Result) -> None:
             f"{short(value)} {claim.unit}".strip(),
             "exact" if low == high == value else f"{short(low)} to {short(high)}",
             f"{words[claim.relation]}{short(claim.expected)}{slack}",
-            f"[{_COLOURS[claim.verdict]}]{claim.verdict}[/]",
+            f"[{COLOURS[claim.verdict]}]{claim.verdict}[/]",
         )
     console = Console()
     if not console.is_terminal:
@@ -145,7 +169,7 @@ def show(title: str, result: Result) -> None:
 def _redraw(path: Path) -> int:
     record = program.load_record(path)
     saved = OmegaConf.create(record["config"])
-    study, _ = _study(saved)
+    study, _ = study_of(saved)
     for written in program.redraw(study, path):
         print(written)
     return 0
@@ -154,8 +178,8 @@ def _redraw(path: Path) -> int:
 def _sweep_job(cfg: DictConfig) -> None:
     OmegaConf.set_struct(cfg, False)
     path = Path(HydraConfig.get().runtime.output_dir)
-    name = HydraConfig.get().runtime.choices.experiment
-    if _perform(name, cfg, path):
+    name = str(HydraConfig.get().runtime.choices["experiment"])
+    if _conclude(*_perform(name, cfg, path, _told())):
         raise RuntimeError(f"a claim of {name} failed, see {path / program.RESULT}")
 
 

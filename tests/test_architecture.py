@@ -48,7 +48,8 @@ LAYERS = {
     },
     4: {
         *("config", "stored", "commands", "divergence_command", "evaluate_command"),
-        *("selfcheck_command", "experiment_command", "hydra_shell", "cli", "__main__"),
+        *("selfcheck_command", "experiment_command", "reproduce_command", "hydra_shell", "cli"),
+        "__main__",
     },
 }
 LEVEL = {unit: level for level, units in LAYERS.items() for unit in units}
@@ -73,13 +74,14 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {
         *("commands", "divergence_command", "evaluate_command", "experiment_command"),
-        "selfcheck_command",
+        *("reproduce_command", "selfcheck_command"),
     },
     "evaluate_command": {"stored"},
     "stored": {"config"},
     "commands": {"config", "hydra_shell", "stored"},
     "experiment_command": {"config", "hydra_shell"},
     "hydra_shell": {"config"},
+    "reproduce_command": {"config", "experiment_command"},
 }
 FREE = {"__init__", "errors", "checks"}  # the version, errors and argument checks: open to all
 MAX_LINES = 300

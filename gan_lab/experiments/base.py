@@ -1,4 +1,4 @@
-"""What a study promises: measure into arrays; claims, pictures and curves are functions of those."""
+"""What a study promises: measure into arrays; claims and pictures are functions of those."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence

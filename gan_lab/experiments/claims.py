@@ -1,4 +1,4 @@
-"""A claim: what is said, what was measured with its interval, what was expected, and the verdict."""
+"""A claim: what is said, what was measured, with its interval, what was expected, the verdict."""
 
 import math
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """How a study is performed: measured, judged, saved, drawn and shown; and drawn again from disk.
 
-A study's directory: `result.json` (experiment, config, claims, notes), `arrays.npz`, `figures/*.png`
-(and films as .gif and .html), `tensorboard/`, and the usual `config.yaml`, `status.json`,
-`metrics.jsonl`. `runs/` holds the run directories of trainings of its own.
+A study's directory: `result.json` (experiment, config, claims, notes), `arrays.npz`,
+`figures/*.png` (and films as .gif and .html), `tensorboard/`, and the usual `config.yaml`,
+`status.json`, `metrics.jsonl`. `runs/` holds the run directories of trainings of its own.
 """
 
 import io
@@ -42,9 +42,7 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
         try:
             arrays = study.measure(lab)
             seconds = time.perf_counter() - began
-            result = Result(
-                name, dict(config), arrays, study.claims(arrays), study.notes(arrays)
-            )
+            result = Result(name, dict(config), arrays, study.claims(arrays), study.notes(arrays))
             save(result, home, study, seconds)
             draw(study, result, home)
         except BaseException as error:

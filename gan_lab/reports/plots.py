@@ -134,7 +134,9 @@ def over_seeds(
     axes.plot(
         x,
         np.nanmedian(values, 0),
-        **style.line_arguments(**({"marker": style.marker, "markersize": 4} if few else {}), **more),
+        **style.line_arguments(
+            **({"marker": style.marker, "markersize": 4} if few else {}), **more
+        ),
     )
 
 
@@ -166,8 +168,8 @@ def heat(
     figure: Figure,
     axes: Axes,
     values: np.ndarray,
-    x: Sequence[Any],
-    y: Sequence[Any],
+    x: Sequence[Any] | np.ndarray,
+    y: Sequence[Any] | np.ndarray,
     bar: str | None,
     low: float,
     high: float,

@@ -1,0 +1,232 @@
+"""Published and derived claims as a registry: each row names the study that measures it.
+
+A row's own expected number judges what the study measured; the study's verdict is not looked at.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gan_lab.checks import check_choice
+from gan_lab.errors import ConfigError
+from gan_lab.experiments.claims import RELATIONS, Measured, judged
+from gan_lab.experiments.program import load_record
+from gan_lab.run_dir import atomic_write, environment, to_json
+
+PROVENANCES = {
+    "V": "read in the paper, its code or its tables",
+    "V2": "read second-hand",
+    "R": "recalled, not read",
+    "D": "derived and checked numerically",
+}
+PROTOCOLS = ("exact", "scaled", "analogue")
+SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim of the registry.
+
+    Attributes:
+        id: Unique over the registry.
+        statement: What is claimed, one sentence.
+        citation: Where it comes from.
+        provenance: V, V2, R or D, see PROVENANCES.
+        protocol: exact, scaled or analogue: how near ours is to theirs.
+        command: `experiment NAME key=value ...`, or None where nothing here can measure it.
+        claim: Id of the study's claim.
+        statistic: What is measured, in words.
+        relation: equals, at_least or at_most.
+        expected: The number.
+        tolerance: How far beyond it the interval may reach.
+        unit: Of expected and tolerance.
+        trains: Whether networks are trained.
+        seeds: Over how many.
+        bound: A floor or ceiling worth knowing, in words, or None.
+        cost: Seconds on two cores.
+        needs: What is missing ("data: CIFAR-10", "gpu"), "long", or None.
+    """
+
+    id: str
+    statement: str
+    citation: str
+    provenance: str
+    protocol: str
+    command: str | None
+    claim: str | None
+    statistic: str
+    relation: str
+    expected: float
+    tolerance: float
+    unit: str
+    trains: bool
+    seeds: int
+    bound: str | None
+    cost: float
+    needs: str | None
+
+    def __post_init__(self) -> None:
+        check_choice(self, "provenance", list(PROVENANCES))
+        check_choice(self, "protocol", list(PROTOCOLS))
+        check_choice(self, "relation", list(RELATIONS))
+        if (self.command is None) != (self.claim is None):
+            raise ValueError(f"row {self.id}: give both command and claim, or neither")
+        if self.command is None and self.needs in (None, "long"):
+            raise ValueError(f"row {self.id} has no command and does not say what it needs")
+        if self.command is not None and not self.command.startswith("experiment "):
+            raise ValueError(f"row {self.id}: command has to be `experiment NAME ...`")
+
+    @property
+    def study(self) -> str | None:
+        """The name of the study that measures it."""
+        return None if self.command is None else self.command.split()[1]
+
+    def runs(self, everything: bool) -> bool:
+        """Whether it is measured: what is quick and offline, or with `everything` also the long."""
+        return self.command is not None and (
+            self.needs is None or (everything and self.needs == "long")
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A row and what came out."""
+
+    row: Row
+    measured: Measured | None
+    verdict: str
+
+    def record(self) -> dict[str, Any]:
+        """As result.json keeps it."""
+        found = self.measured
+        return {
+            **vars(self.row),
+            "measured": None if found is None else found.value,
+            "low": None if found is None else found.low,
+            "high": None if found is None else found.high,
+            "verdict": self.verdict,
+        }
+
+
+def registry(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The rows of the registry's files.
+
+    Raises:
+        ConfigError: A row lacks a key, has one too many, or repeats another's id.
+    """
+    names = [field.name for field in fields(Row)]
+    rows: dict[str, Row] = {}
+    for entry in entries:
+        missing = [name for name in names if name not in entry]
+        extra = [name for name in entry if name not in names]
+        if missing or extra:
+            raise ConfigError(
+                f"row {entry.get('id', '?')} of the registry: missing {missing}, unknown {extra}"
+            )
+        try:
+            row = Row(**{**entry, "expected": float(entry["expected"])})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"row {entry['id']} of the registry: {error}") from error
+        if row.id in rows:
+            raise ConfigError(f"two rows of the registry are called {row.id}")
+        rows[row.id] = row
+    return list(rows.values())
+
+
+def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """The rows that are called by id or by study; all where nothing is named.
+
+    Raises:
+        ConfigError: A name is neither.
+    """
+    for name in names:
+        if all(name not in (row.id, row.study) for row in rows):
+            raise ConfigError(f"no row or study of the registry is called '{name}'; see list=true")
+    return [row for row in rows if not names or row.id in names or row.study in names]
+
+
+def outcome(row: Row, study: Path | None, why: str = "") -> Outcome:
+    """Judges a row by the study that was performed into a directory.
+
+    Raises:
+        ConfigError: The study makes no claim of that id.
+    """
+    if study is None:
+        return Outcome(row, None, f"{SKIPPED}: {why}")
+    record = load_record(study)
+    for claim in record["claims"]:
+        if claim["id"] == row.claim:
+            found = Measured(*(float(claim[key]) for key in ("measured", "low", "high")))
+            return Outcome(row, found, judged(found, row.relation, row.expected, row.tolerance))
+    raise ConfigError(f"row {row.id}: {row.study} makes no claim '{row.claim}'")
+
+
+def save(outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path) -> None:
+    """Writes result.json and report.md."""
+    where = environment()
+    result = {
+        "environment": where,
+        "rows": [each.record() for each in outcomes],
+        "studies": {command: str(path.relative_to(home)) for command, path in studies.items()},
+    }
+    atomic_write(home / "result.json", to_json(result, indent=2))
+    atomic_write(home / "report.md", _page(outcomes, studies, home, where).encode())
+
+
+def expectation(row: Mapping[str, Any]) -> str:
+    """What a row expects, as a table shows it."""
+    sign = {"equals": "", "at_least": ">= ", "at_most": "<= "}[row["relation"]]
+    slack = f" +- {row['tolerance']:.3g}" if row["tolerance"] else ""
+    return f"{sign}{row['expected']:.4g}{slack} {row['unit']}".strip()
+
+
+def finding(row: Mapping[str, Any]) -> str:
+    """What a row measured, as a table shows it."""
+    if row["measured"] is None:
+        return ""
+    value, low, high = (float(row[key]) for key in ("measured", "low", "high"))
+    interval = "" if low == high else f" [{low:.3g}, {high:.3g}]"
+    return f"{value:.4g}{interval} {row['unit']}".strip()
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of a result.json as a Markdown table."""
+    lines = [
+        "| claim | from | protocol | expected | measured [interval] | verdict |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in records:
+        # What nobody here has read is not shown as published.
+        mark = row["provenance"]
+        source = "recalled, not read" if mark == "R" else f"{row['citation']} ({mark})"
+        cells = (row["statement"], source, row["protocol"], expectation(row), finding(row))
+        said = [cell.replace("|", "\\|") for cell in cells]
+        lines.append("| " + " | ".join([*said, row["verdict"]]) + " |")
+    return "\n".join(lines)
+
+
+def _page(
+    outcomes: Sequence[Outcome],
+    studies: Mapping[str, Path],
+    home: Path,
+    where: Mapping[str, Any],
+) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    hardware = where["hardware"]
+    marks = "; ".join(f"{mark} = {text}" for mark, text in PROVENANCES.items())
+    lines = [
+        "# Claims, reproduced",
+        "",
+        f"{where['started']}, {hardware['cpu']}, {hardware['cores']} cores, {versions}.",
+        f"Provenance: {marks}. `inconclusive` is no pass: the interval straddles the line.",
+        "",
+        table([each.record() for each in outcomes]),
+    ]
+    for command, path in studies.items():
+        record = load_record(path)
+        lines += ["", f"## `{command}`", "", str(record.get("question", "")), ""]
+        lines += [f"- {note}" for note in record.get("notes", [])]
+        for picture in sorted((path / "figures").glob("*.png")):
+            lines += ["", f"![{picture.stem}]({picture.relative_to(home)})"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,191 @@
+"""Parallel segments: the claims hold, and they fail when what they speak of is broken."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan_lab.experiments import fitting
+from gan_lab.experiments import parallel_segments_claims as judge
+from gan_lab.experiments import parallel_segments_trained as trained
+from gan_lab.experiments.parallel_segments import ParallelSegments, _exact
+from gan_lab.losses import Minimax, NonSaturating
+from gan_lab.regularizers import WeightClipping, gradient_penalty
+from gan_lab.step import update_discriminator_
+from gan_lab.streams import stream
+
+CPU = torch.device("cpu")
+STEPS = (1, 5, 25, 100, 1000)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def fit(name, thetas, steps=STEPS, seeds=range(5), design=None, dim=2, rotated=False):
+    """The arrays that the claims about one method need."""
+    where = (dim, rotated, CPU)
+    design = design or trained.Design()
+    found = trained.fitted(design, name, thetas, list(seeds), steps, *where)
+    arrays = {"theta": np.array(thetas), "steps": np.array(steps), "asked": np.array(thetas)}
+    arrays |= {"weight": np.array(design.weight), "bound": np.array(design.bound)}
+    arrays |= {"width": np.array(design.width)}
+    for key, value in found.items():
+        own = key in ("estimate", "largest_weight")
+        arrays[f"fit/{name}/{key}" if own else f"fit/{key}"] = value
+    return arrays
+
+
+def verdicts(claims):
+    return {claim.id: claim.verdict for claim in claims}
+
+
+def test_minimax_vanishes_and_non_saturating_grows_from_one_discriminator():
+    claims = judge.vanishing(fit("cross_entropy", [1.0]))
+    assert verdicts(claims) == {"minimax_vanishes": "pass", "non_saturating_grows": "pass"}
+
+
+def test_with_the_two_generator_losses_swapped_both_claims_fail(monkeypatch):
+    minimax, other = Minimax.generator, NonSaturating.generator
+    monkeypatch.setattr(Minimax, "generator", other)
+    monkeypatch.setattr(NonSaturating, "generator", minimax)
+    claims = judge.vanishing(fit("cross_entropy", [1.0]))
+    assert verdicts(claims) == {"minimax_vanishes": "fail", "non_saturating_grows": "fail"}
+
+
+def test_the_penalised_critics_slope_is_one_plus_its_bias():
+    claims = judge.penalty(fit("wasserstein", [0.3, 1.0, 2.0]))
+    assert set(verdicts(claims).values()) == {"pass"}
+    assert [claim.expected for claim in claims] == pytest.approx([1.015, 1.05, 1.1])
+
+
+def test_with_the_penaltys_norm_over_the_batch_the_slope_claims_fail(monkeypatch):
+    def over_the_batch(gradient):
+        return torch.linalg.vector_norm(gradient).expand(len(gradient))
+
+    monkeypatch.setattr(gradient_penalty, "norms", over_the_batch)
+    claims = judge.penalty(fit("wasserstein", [0.3, 1.0, 2.0], steps=(1, 400)))
+    assert set(verdicts(claims).values()) == {"fail"}
+
+
+def test_clipped_weights_are_in_the_box_and_the_gradient_below_its_bound():
+    claims = judge.clipping(fit("wasserstein_clip", [1.0], steps=(1, 100)))
+    assert set(verdicts(claims).values()) == {"pass"}
+
+
+def test_with_the_clip_before_the_step_weights_leave_the_box(monkeypatch):
+    clip = WeightClipping(trained.Design().bound)
+
+    def before(player, gradients, draws, i, fake):
+        with torch.no_grad():
+            for leaf in player.params.values():
+                leaf.clamp_(-clip.bound, clip.bound)
+        return update_discriminator_(player, gradients, draws, i, fake)
+
+    monkeypatch.setattr(fitting, "update_discriminator_", before)
+    monkeypatch.setattr(
+        WeightClipping, "after_step", lambda self, params, buffers: (params, buffers)
+    )
+    claims = judge.clipping(fit("wasserstein_clip", [1.0], steps=(1, 100)))
+    assert verdicts(claims)["weights_in_the_box"] == "fail"
+
+
+def test_a_network_does_not_depend_on_which_others_are_stacked_with_it():
+    alone = fit("wasserstein", [1.0], steps=(20,), seeds=[3])
+    among = fit("wasserstein", [-1.0, 1.0, 2.0], steps=(20,), seeds=[2, 3])
+    a, b = alone["fit/wasserstein/along"][0, 0, 0], among["fit/wasserstein/along"][0, 1, 1]
+    assert b == pytest.approx(a, rel=1e-3)
+    assert among["fit/wasserstein/along"][0, 1, 0] != pytest.approx(a, rel=1e-3)
+
+
+def test_the_gradient_by_the_shift_is_that_of_the_mean_loss():
+    # Finite differences of the mean generator loss over the same samples, in float64.
+    design = trained.Design(width=8)
+    networks = design.discriminators(design.method("cross_entropy"), 2, [0], CPU)
+    for leaf in networks.player.params.values():
+        leaf.data = leaf.data.double()
+    x = torch.rand(1, 7, 2, dtype=torch.float64)
+    pull = networks.generator_gradient(x, x, Minimax()).mean(1)[0]
+    step = 1e-6
+    for axis in range(2):
+        moved = torch.zeros(2, dtype=torch.float64)
+        moved[axis] = step
+        up, down = (
+            Minimax().generator(at, at).mean()
+            for at in (networks.logits(x + moved), networks.logits(x - moved))
+        )
+        assert pull[axis].item() == pytest.approx(((up - down) / (2 * step)).item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("dim", [2, 7])
+def test_a_frame_is_orthonormal_and_turned_for_each_seed(dim):
+    frames = [trained.frame(seed, dim, True, CPU) for seed in (0, 1)]
+    for frame in frames:
+        torch.testing.assert_close(frame @ frame.T, torch.eye(2), atol=1e-6, rtol=0)
+    assert not torch.allclose(frames[0], frames[1])
+    assert torch.equal(trained.frame(0, dim, False, CPU), torch.eye(2, dim))
+
+
+def test_a_shift_that_learns_starts_where_it_is_told_and_all_losses_see_one_start():
+    paths = trained.learned(
+        trained.Design(width=8), "cross_entropy", [0.5, 2.0], [0, 1], 1, 3, 0.05, CPU
+    )
+    assert set(paths) == {"minimax", "non_saturating"}
+    for path in paths.values():
+        assert path.shape == (4, 2, 2, 2)
+        np.testing.assert_array_equal(path[0, :, :, 0], [[0.5, 0.5], [2.0, 2.0]])
+    assert not np.array_equal(paths["minimax"][1], paths["non_saturating"][1])
+
+
+def test_heights_are_the_same_for_every_shift_and_differ_between_seeds():
+    batches = trained.Batches([0, 1], 4, 2, CPU)
+    u = batches.uniforms()
+    assert u.shape == (3, 2, 4)
+    assert not torch.equal(u[:, 0], u[:, 1])
+    again = torch.rand(trained._BLOCK, 3, 4, generator=stream(0, "segments/heights"))
+    assert torch.equal(u[:, 0], again[0])
+
+
+def test_the_exact_act_knows_infinity_and_the_jump_at_zero():
+    class Few:
+        seeds = (0, 1, 2, 3, 4)
+
+    arrays = _exact(Few())
+    zero = np.flatnonzero(arrays["exact/theta"] == 0)
+    js, kl = arrays["exact/0.0"][0], arrays["exact/0.0"][1]
+    assert js[zero] == 0
+    assert kl[zero] == 0
+    assert np.isinf(np.delete(kl, zero)).all()
+    claims = judge._exact(arrays)
+    assert set(verdicts(claims).values()) == {"pass"}
+    arrays["exact/table"] = arrays["exact/table"] * (1 + 1e-6)
+    arrays["exact/sample_floor"] = arrays["exact/sample_floor"] * 1.15
+    broken = verdicts(judge._exact(arrays))
+    assert broken["exact_table"] == "fail"
+    assert broken["sample_floor"] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"n_thetas": 1}, "n_thetas=1"),
+        ({"steps": (5, 1)}, "steps="),
+        ({"steps": ()}, "steps="),
+        ({"dims": (1,)}, "dims="),
+        ({"starts": (0.0,)}, "starts="),
+        ({"sigma": 0.0}, "sigma=0.0"),
+        ({"moves": 3}, "moves=3"),
+    ],
+)
+def test_what_makes_no_study_is_refused_by_its_key(bad, said):
+    with pytest.raises(ValueError, match=said):
+        ParallelSegments(**bad)
+
+
+def test_the_shifts_at_which_claims_are_made_are_always_among_those_measured():
+    for n in (2, 5, 41):
+        assert {0.3, 1.0, 2.0} <= set(ParallelSegments(n_thetas=n).thetas)
+    assert len(ParallelSegments().thetas) == 41
