@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from gan_lab.errors import ConfigError
+from gan_lab.signals import Interrupted
 
 # Name -> the module that holds the function of that name, what it does, an example.
 _COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -83,6 +84,9 @@ def main(arguments: Sequence[str]) -> int:
         return _command(name)(rest)
     except ConfigError as error:
         return _refused(error)
+    except Interrupted as stop:  # a study, which saves nothing on its way
+        print(f"stopped by {stop}", file=sys.stderr)
+        return 128 + stop.signum
     except KeyboardInterrupt:  # before or after the training, which has its own handler
         return 130
     except BrokenPipeError:  # `... | head` closed the pipe: not our failure

@@ -22,6 +22,7 @@ from gan_lab.experiments.claims import FAIL
 from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
 from gan_lab.reports.plots import short
 from gan_lab.setup import Setup
+from gan_lab.signals import raising
 
 _SHARED = ("quick", "seed", "n_seeds", "device", "workers")
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
@@ -130,7 +131,8 @@ def _perform(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
-    return study, program.perform(name, study, plain, lab), directory
+    with raising():
+        return study, program.perform(name, study, plain, lab), directory
 
 
 def _conclude(study: Experiment, result: Result, directory: Path) -> int:

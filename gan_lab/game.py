@@ -6,7 +6,7 @@ may be vmapped over leaves stacked as [S, ...].
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gan_lab.losses.base import AdversarialLoss
-from gan_lab.networks.base import batch_coupling
+from gan_lab.networks.base import Packing, batch_coupling
 from gan_lab.regularizers.base import Regularizer, Tensors, input_gradient, norms
 
 
 @dataclass(frozen=True)
 class Score:
-    """A discriminator with its leaves filled in: samples [N, *shape] -> logits [N].
+    """A discriminator with its leaves filled in: samples [N, *shape] -> logits [N / packing].
 
     Attributes:
         transformed: Whether it is called inside vmap or torch.func, where `input_gradient` has to
@@ -33,7 +33,7 @@ class Score:
     transformed: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits [N] of samples [N, *shape]."""
+        """Logits [N / packing] of samples [N, *shape]."""
         return functional_call(self.module, self.leaves, (x,))
 
 
@@ -43,7 +43,7 @@ class Game:
 
     Attributes:
         generator: Template, z [N, latent_dim] -> samples [N, *shape].
-        discriminator: Template, samples -> logits [N].
+        discriminator: Template, samples -> logits [N / packing].
         loss: What both players minimise.
         regularizers: What holds the discriminator, applied in this order.
         transformed: See `Score`; set for stacked seeds.
@@ -66,6 +66,11 @@ class Game:
         return batch_coupling(self.generator) is None
 
     @cached_property
+    def packing(self) -> int:
+        """How many samples the discriminator judges together."""
+        return next((m.size for m in self.discriminator.modules() if isinstance(m, Packing)), 1)
+
+    @cached_property
     def _sampler(self) -> nn.Module:
         return copy.deepcopy(self.generator).eval()
 
@@ -74,6 +79,15 @@ class Game:
         for regularizer in self.regularizers:
             d = regularizer.reparametrize(d, d_buffers)
         return Score(self.discriminator, {**d, **d_buffers}, self.transformed)
+
+    def landscape(self, d: Tensors, d_buffers: Tensors) -> Callable[[Tensor], Tensor]:
+        """The discriminator as a picture shows it: points [N, *shape] -> logits [N].
+
+        A discriminator of packs has no logit of a single point; it is shown that of a pack of
+        equal copies.
+        """
+        score, copies = self.score(d, d_buffers), self.packing
+        return lambda points: score(points.repeat_interleave(copies, 0))
 
     def fakes(self, g: Tensors, g_buffers: Tensors, z: Tensor) -> Tensor:
         """Samples for the discriminator to learn from: [N, latent_dim] -> [N, *shape].

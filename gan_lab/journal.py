@@ -180,13 +180,15 @@ class Journal:
             stream(self.run.seeds[index], "picture", source.device),
         )
         fake = self.run.samples(index, self._normal(index, "picture z", 512))
-        score = self.run.game.score(*self.run.discriminator_leaves(index))
-        title = f"{type(self.setup.loss).__name__}, step {step}"
+        game = self.run.game
+        score = game.landscape(*self.run.discriminator_leaves(index))
+        copies = f", logit of {game.packing} equal points" if game.packing > 1 else ""
+        title = f"{type(self.setup.loss).__name__}, step {step}{copies}"
         return figures.points_picture(real, fake, score, title)
 
     def _slopes(self, index: int) -> dict[str, float]:
         if not self.run.game.independent:
-            return {}  # with batch norm "the slope at a sample" depends on the batch
+            return {}  # with batch norm or packing "the slope at a sample" depends on others
         source, n = self.run.source, self.setup.trainer.batch_size
         generator = stream(self.run.seeds[index], f"slope {self.run.state.step}", source.device)
         real = source.gather(source.draw(n, generator))

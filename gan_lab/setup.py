@@ -192,22 +192,27 @@ class Setup:
         Raises:
             ConfigError: What, why, and what to do instead.
         """
-        with torch.device("meta"):
-            try:
+        try:
+            with torch.device("meta"):
                 self.network.generator(source.shape)
                 discriminator = self.network.discriminator(source.shape)
-            except ValueError as error:
-                raise ConfigError(str(error)) from error
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        packing, size = self.network.packing, self.trainer.batch_size
+        if size % packing:
+            raise ConfigError(
+                f"trainer.batch_size={size} is no multiple of network.packing={packing}, whose "
+                f"packs it has to fill; set trainer.batch_size={packing * max(1, size // packing)}"
+            )
         coupling = batch_coupling(discriminator)
+        cure = "network.packing=1" if packing > 1 else "network.discriminator_norm=layer"
         for name, regularizer in self.regularizers.items():
             if coupling and regularizer.needs_independent_samples:
                 raise ConfigError(
                     f"regularizer '{name}' needs a discriminator whose samples are independent, "
                     f"but network.discriminator contains {coupling}. "
-                    f"Set network.discriminator_norm=layer, or drop the penalty with "
-                    f"regularizer=none."
+                    f"Set {cure}, or drop the penalty with regularizer=none."
                 )
-
         least = min(source.n_held_out or LEAST, source.n_train or LEAST)
         if least < LEAST:
             raise ConfigError(

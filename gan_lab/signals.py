@@ -1,7 +1,9 @@
 """SIGINT and SIGTERM as a wish to stop: the loop finishes its step, saves, and ends."""
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -16,6 +18,26 @@ class Interrupted(Exception):
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+    """Inside, SIGTERM raises Interrupted as Ctrl-C raises KeyboardInterrupt.
+
+    For work that saves nothing on its way: what it started is told to end.
+    """
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Interrupted(signum)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class StopSignals:

@@ -1,12 +1,13 @@
-"""Writes the README's tables of choices from conf/ and the loss cards; --check only compares."""
+"""Writes the README's tables from conf/, the loss cards and docs/reproduce.json; --check compares."""
 
+import json
 import re
 import sys
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gan_lab import losses
+from gan_lab import losses, reproduce
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,12 +59,32 @@ def group_table(group: str) -> str:
     return table((f"`{group}=`", "what it is"), [(f"`{p.stem}`", described(p)) for p in paths])
 
 
+def experiment_table() -> str:
+    paths = sorted((ROOT / "conf/experiment").glob("*.yaml"))
+    return table(
+        ("`experiment ...`", "what it shows"), [(f"`{p.stem}`", described(p)) for p in paths]
+    )
+
+
+def claims_table() -> str:
+    """The kept result of a whole `reproduce`."""
+    result = json.loads((ROOT / "docs/reproduce.json").read_text())
+    where = result["environment"]
+    versions = where["versions"]
+    made = (
+        f"Made by `python -m gan_lab reproduce` on {where['hardware']['cores']} cores "
+        f"({where['hardware']['cpu']}), torch {versions['torch']}, Python {versions['python']}."
+    )
+    return f"{made}\n\n{reproduce.table(result['rows'])}"
+
+
 def main() -> int:
     readme = ROOT / "README.md"
     text = before = readme.read_text()
     tables = {
         name: group_table(name) for name in ("regularizer", "data", "network", "measure", "preset")
     }
+    tables |= {"experiment": experiment_table(), "claims": claims_table()}
     for name, content in {"loss": loss_table(), **tables}.items():
         pattern = rf"(<!-- table {name} -->\n).*?(<!-- end -->)"
         text, n = re.subn(pattern, lambda m, c=content: m[1] + c + "\n" + m[2], text, flags=re.S)

@@ -126,6 +126,8 @@ class Claim:
 
     def __post_init__(self) -> None:
         check_choice(self, "relation", list(RELATIONS))
+        if math.isnan(self.expected):
+            raise ValueError(f"Claim.expected=nan of {self.id} cannot be compared with")
         if not 0 <= self.tolerance < math.inf:
             raise ValueError(f"Claim.tolerance={self.tolerance} of {self.id} is no finite size")
 

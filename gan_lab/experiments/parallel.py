@@ -2,7 +2,10 @@
 
 import contextlib
 import multiprocessing
-import sys
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -44,7 +47,10 @@ def in_processes(
     # Not fork: torch's threads do not survive it.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
-        min(lab.workers, len(jobs)), mp_context=context, initializer=_worker
+        min(lab.workers, len(jobs)),
+        mp_context=context,
+        initializer=_worker,
+        initargs=(os.getpid(),),
     ) as pool:
         waiting = {pool.submit(function, *arguments): name for name, arguments in jobs.items()}
         try:
@@ -53,6 +59,8 @@ def in_processes(
                 lab.tell(f"{len(done)} of {len(jobs)}: {waiting[future]}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():  # else leaving waits for their jobs
+                worker.terminate()
             raise
     return {name: done[name] for name in jobs}
 
@@ -96,6 +104,15 @@ def train_one(setup: Setup, path: Path) -> Path:
     return path
 
 
-def _worker() -> None:
+def _worker(parent: int) -> None:
     torch.set_num_threads(1)
-    sys.stdin = open("/dev/null")  # noqa: SIM115 - a worker never reads
+    # Ctrl-C reaches the whole group; the parent decides, and its workers go when it is gone, also
+    # when it was killed and could tell nobody.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+
+
+def _leave_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)

@@ -236,7 +236,7 @@ def _embedded(arrays: Arrays) -> list[Claim]:
     def at_one(d: int, loss: str) -> np.ndarray:
         return norm(arrays, f"embedded/{d}/{loss}")[-1, one]
 
-    cured = norm_noise(arrays, plane)[-1, one]
+    cured = norm(arrays, "cure/noise/minimax")[-1, one]
     deep = np.log10(norm_noise(arrays, space)[-1, one] / at_one(space, "minimax"))
     return [
         Claim(

@@ -22,6 +22,7 @@ from gan_lab.recording import Recorder
 from gan_lab.reports.figures import rendered, save_png
 from gan_lab.reports.film import save_gif, save_page
 from gan_lab.run_dir import RunDir, atomic_write, environment, to_json
+from gan_lab.signals import Interrupted
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
 
@@ -46,7 +47,10 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
             save(result, home, study, seconds)
             draw(study, result, home)
         except BaseException as error:
-            home.write_status(state="failed", error=f"{type(error).__name__}: {error}")
+            state = (
+                "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed"
+            )
+            home.write_status(state=state, error=f"{type(error).__name__}: {error}")
             raise
         home.write_status(state="done", seconds=seconds)
     return result

@@ -8,7 +8,7 @@ from torch import nn
 
 from gan_lab.checks import check_choice, check_count
 from gan_lab.networks import init
-from gan_lab.networks.base import NetworkPair
+from gan_lab.networks.base import NetworkPair, packed
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "none": None,
@@ -37,6 +37,8 @@ class Dcgan(NetworkPair):
         generator_norm: none, batch, layer or instance, after each layer but the last.
         discriminator_norm: The same, after each layer but the first and the last; batch excludes
             gradient penalties.
+        packing: Images that the discriminator judges together, joined as channels; above 1 it
+            excludes gradient penalties.
 
     Reference: Radford et al. 2016, arXiv:1511.06434.
     """
@@ -45,10 +47,12 @@ class Dcgan(NetworkPair):
     width: int = 64
     generator_norm: str = "batch"
     discriminator_norm: str = "layer"
+    packing: int = 1
 
     def __post_init__(self) -> None:
         check_count(self, "latent_dim")
         check_count(self, "width")
+        check_count(self, "packing")
         check_choice(self, "generator_norm", list(NORMS))
         check_choice(self, "discriminator_norm", list(NORMS))
 
@@ -66,17 +70,18 @@ class Dcgan(NetworkPair):
         return nn.Sequential(*layers, last, nn.Tanh())
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Images [N, channels, size, size] -> logits [N]."""
+        """Images [N, channels, size, size] -> logits [N / packing]."""
         make_norm = NORMS[self.discriminator_norm]
         channels = self.width
-        layers: list[nn.Module] = [nn.Conv2d(shape[0], channels, 4, 2, 1), nn.LeakyReLU(0.2)]
+        first = nn.Conv2d(self.packing * shape[0], channels, 4, 2, 1)
+        layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
         for _ in range(_doublings(shape) - 1):
             layers.append(nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1))
             channels *= 2
             if make_norm is not None:
                 layers.append(make_norm(channels))
             layers.append(nn.LeakyReLU(0.2))
-        return nn.Sequential(*layers, nn.Conv2d(channels, 1, 4), nn.Flatten(0))
+        return packed([*layers, nn.Conv2d(channels, 1, 4), nn.Flatten(0)], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
         """N(0, 0.02), norm scales N(1, 0.02)."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_lab.checks import check_choice, check_count
 from gan_lab.networks import init
-from gan_lab.networks.base import ACTIVATIONS, NetworkPair
+from gan_lab.networks.base import ACTIVATIONS, NetworkPair, packed
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "none": None,
@@ -38,6 +38,8 @@ class Mlp(NetworkPair):
         activation: Of each hidden layer: relu, leaky_relu, elu, silu, softplus, tanh.
         generator_norm: none, batch or layer, before each activation of the generator.
         discriminator_norm: The same for the discriminator; batch excludes gradient penalties.
+        packing: Samples that the discriminator judges together, joined; above 1 it excludes
+            gradient penalties.
     """
 
     latent_dim: int
@@ -46,9 +48,10 @@ class Mlp(NetworkPair):
     activation: str = "relu"
     generator_norm: str = "none"
     discriminator_norm: str = "none"
+    packing: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("latent_dim", "width", "depth"):
+        for name in ("latent_dim", "width", "depth", "packing"):
             check_count(self, name)
         check_choice(self, "activation", list(ACTIVATIONS))
         check_choice(self, "generator_norm", list(NORMS))
@@ -60,9 +63,9 @@ class Mlp(NetworkPair):
         return nn.Sequential(*body, *([nn.Tanh()] if len(shape) == 3 else []), _Reshape(shape))
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Samples [N, *shape] -> logits [N]."""
-        body = self._body(math.prod(shape), 1, self.discriminator_norm)
-        return nn.Sequential(nn.Flatten(), *body, _Reshape(()))
+        """Samples [N, *shape] -> logits [N / packing]."""
+        body = self._body(self.packing * math.prod(shape), 1, self.discriminator_norm)
+        return packed([nn.Flatten(), *body, _Reshape(())], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
         """Uniform on +-1/sqrt(fan_in)."""

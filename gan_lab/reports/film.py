@@ -4,11 +4,14 @@ import base64
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_lab.reports.figures import encoded
@@ -39,6 +42,34 @@ class Film:
                 f"a film needs one caption a frame and at least one frame, got {len(self.frames)} "
                 f"frames and {len(self.captions)} captions"
             )
+
+
+def animated(
+    figure: Figure, move: Callable[[int], Sequence[Artist]], n_frames: int
+) -> list[np.ndarray]:
+    """The frames of a figure of which only some artists move: the rest is drawn once.
+
+    Args:
+        figure: With all its artists.
+        move: Frame -> the artists that move, updated, in the order in which they are drawn; the
+            same artists for every frame.
+        n_frames: How many.
+
+    Returns:
+        Pictures of one size, uint8 [H, W, 3].
+    """
+    for artist in move(0):
+        artist.set_animated(True)
+    canvas: Any = figure.canvas
+    canvas.draw()
+    still = canvas.copy_from_bbox(figure.bbox)
+    frames = []
+    for i in range(n_frames):
+        canvas.restore_region(still)
+        for artist in move(i):
+            figure.draw_artist(artist)
+        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return frames
 
 
 def save_gif(film: Film, path: Path, hold: int = 8) -> None:
@@ -87,6 +118,7 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>@TITLE@</title>
 <style>
 :root { color-scheme: light dark; }
@@ -95,7 +127,7 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75r
 h1 { font-size: 1.4rem; }
 img { width: 100%; height: auto; border: 1px solid #ccc; background: #fff; }
 .controls { display: flex; gap: .75rem; align-items: center; flex-wrap: wrap; margin: .75rem 0; }
-button { font: inherit; padding: .4rem 1rem; min-height: 2.75rem; }
+button, select { font: inherit; padding: .4rem 1rem; min-height: 2.75rem; }
 input[type=range] { flex: 1 1 12rem; min-height: 2.75rem; }
 output { min-width: 12rem; font-variant-numeric: tabular-nums; }
 @media (prefers-color-scheme: dark) { body { background: #16181b; color: #e8e8e8; } }
@@ -109,13 +141,19 @@ output { min-width: 12rem; font-variant-numeric: tabular-nums; }
 <button id="play" type="button" aria-label="play or pause (space)">play</button>
 <input id="scrub" type="range" min="0" max="@LAST@" value="0" step="1" aria-label="frame">
 <output id="caption" for="scrub" aria-live="off"></output>
+<select id="speed" aria-label="speed">
+<option value="0.25">speed 1/4</option><option value="0.5">speed 1/2</option>
+<option value="1" selected>speed 1</option><option value="2">speed 2</option>
+</select>
 </div>
+<noscript><p>The player needs JavaScript; the .gif beside this page does not.</p></noscript>
 <p>@TEXT@</p>
 <script>
 "use strict";
 const frames = @FRAMES@, captions = @CAPTIONS@;
 const image = document.getElementById("frame"), scrub = document.getElementById("scrub");
 const button = document.getElementById("play"), caption = document.getElementById("caption");
+const speed = document.getElementById("speed");
 let timer = null;
 function show(i) {
   image.src = "data:image/png;base64," + frames[i];
@@ -130,13 +168,23 @@ function play() {
   timer = setInterval(() => {
     const next = Number(scrub.value) + 1;
     if (next >= frames.length) { stop(); } else { show(next); }
-  }, @MS@);
+  }, @MS@ / Number(speed.value));
 }
 function toggle() { if (timer === null) { play(); } else { stop(); } }
 button.addEventListener("click", toggle);
-scrub.addEventListener("input", () => { if (timer !== null) { stop(); } show(Number(scrub.value)); });
+scrub.addEventListener("input", () => {
+  if (timer !== null) { stop(); }
+  show(Number(scrub.value));
+});
+speed.addEventListener("change", () => { if (timer !== null) { stop(); play(); } });
 document.addEventListener("keydown", (event) => {
+  if (event.target === speed) { return; }
   if (event.key === " " && event.target !== button) { event.preventDefault(); toggle(); }
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (by && event.target !== scrub) {
+    stop();
+    show(Math.min(frames.length - 1, Math.max(0, Number(scrub.value) + by)));
+  }
 });
 show(0);
 </script>

@@ -1,0 +1,265 @@
+"""The Dirac-GAN: two numbers that play the whole game, by the project's own losses.
+
+The data are a point at 0, the generator is a point at theta, the discriminator is linear. As in the
+authors' notebook psi x is the log-odds that x is *fake*, so the logit that a loss is given is
+-psi x; a run from (1, 1) then starts with a discriminator that is right about the fake.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_lab.losses import Minimax, NonSaturating, Wasserstein
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.regularizers import R1, GradientPenalty, InstanceNoise, WeightClipping
+from gan_lab.regularizers.base import Regularizer
+
+# Name -> discriminator updates after each update of the generator; 0 = both at once.
+SCHEMES = {"simultaneous": 0, "alternating_1": 1, "alternating_5": 5}
+_NODES = 64  # of the Gauss-Hermite rule; 32 give the same digits
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to train the Dirac-GAN, and what is known of it.
+
+    Attributes:
+        title: For pictures.
+        loss: Of both players.
+        regularizers: Of the discriminator.
+        consensus: Weight of |v|^2 / 2 in both players' losses, v the vector of both gradients.
+        curvature: Share of v's own change that the consensus term's gradient keeps: 1 is the true
+            gradient, 1/2 is the authors' notebook, which halves the terms with f''.
+        published: Final |(theta, psi)| for each scheme, as printed.
+        linear: (coupling, damping of theta, damping of psi) of the gradient field at (0, 0), in
+            closed form; None where it has a kink there.
+    """
+
+    title: str
+    loss: AdversarialLoss
+    regularizers: tuple[Regularizer, ...] = ()
+    consensus: float = 0.0
+    curvature: float = 1.0
+    published: tuple[str, str, str] = ("", "", "")
+    linear: tuple[float, float, float] | None = None
+
+
+# At logit 0 a cross entropy has slope 1/2 and curvature 1/4, hence the couplings 1/2, the damping
+# 2 std^2 / 4 of instance noise and consensus * (1/2)^2.
+METHODS: dict[str, Method] = {
+    "minimax": Method(
+        "minimax", Minimax(), published=("3.097", "1.421", "1.845"), linear=(0.5, 0, 0)
+    ),
+    "non_saturating": Method(
+        "non-saturating",
+        NonSaturating(),
+        published=(".6402", ".2839", ".1389"),
+        linear=(0.5, 0, 0),
+    ),
+    "wasserstein_clip": Method(
+        "Wasserstein, clip 1",
+        Wasserstein(),
+        (WeightClipping(bound=1.0),),
+        published=("1.002", "1.024", ".917"),
+        linear=(1.0, 0, 0),
+    ),
+    # The notebook's penalty has the weight .7 and a factor 1/2 that ours has not.
+    "wasserstein": Method(
+        "WGAN-GP, weight .7",
+        Wasserstein(),
+        (GradientPenalty(weight=0.35),),
+        published=("1.802", "1.221", ".716"),
+    ),
+    "instance_noise": Method(
+        "minimax + instance noise .7",
+        Minimax(),
+        (InstanceNoise(std=0.7),),
+        published=("5.73e-5", "4.00e-6", "4e-17"),
+        linear=(0.5, 0, 0.7**2 / 2),
+    ),
+    "r1": Method(
+        "minimax + R1 .3",
+        Minimax(),
+        (R1(weight=0.3),),
+        published=("2.64e-6", "2.30e-7", "9e-34"),
+        linear=(0.5, 0, 0.3),
+    ),
+    "r1_critical": Method(
+        "minimax + R1 1 (critical)",
+        Minimax(),
+        (R1(weight=1.0),),
+        published=("9.5e-22", "7.5e-17", "5.1e-12"),
+        linear=(0.5, 0, 1.0),
+    ),
+    "non_saturating_r1": Method(
+        "non-saturating + R1 .3",
+        NonSaturating(),
+        (R1(weight=0.3),),
+        published=("2.2e-6", "1.5e-7", "4e-34"),
+        linear=(0.5, 0, 0.3),
+    ),
+    "consensus": Method(
+        "minimax + consensus 1",
+        Minimax(),
+        consensus=1.0,
+        curvature=0.5,
+        published=("2.1e-10", "1.3e-11", "5e-33"),
+        linear=(0.5, 0.25, 0.25),
+    ),
+}
+# The same with the gradient that the definition of consensus optimisation asks for.
+TRUE_CONSENSUS = Method("consensus 1, true gradient", Minimax(), consensus=1.0)
+
+
+def gradient(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
+    """Gradient of one player's loss by its own number, differentiable once more.
+
+    Args:
+        method: Loss and regularizers.
+        player: generator (by theta) or discriminator (by psi).
+        theta: B games at once, shape [B].
+        psi: The same.
+
+    Returns:
+        Shape [B].
+    """
+    graph = theta.requires_grad or psi.requires_grad
+    # Copies, so that a theta that was computed from psi counts as a number of its own.
+    theta, psi = (x.clone() if graph else x.detach().requires_grad_(True) for x in (theta, psi))
+    loss = _loss(method, player, theta, psi)
+    of = theta if player == "generator" else psi
+    (result,) = torch.autograd.grad(loss, of, create_graph=graph)
+    return result
+
+
+def _loss(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
+    """The sum over games of what a player minimises."""
+    nodes, weights = _nodes(method)
+    n_games, n_nodes = len(theta), len(nodes)
+    fake = theta[:, None].expand(-1, n_nodes).reshape(-1, 1)
+    real = torch.zeros_like(fake)
+    slopes = psi[:, None].expand(-1, n_nodes).reshape(-1)
+    noise = nodes.repeat(n_games)[:, None]
+    for regularizer in method.regularizers:
+        real, fake = regularizer.inputs(
+            real, fake, {"instance_real": noise, "instance_fake": noise}
+        )
+
+    def score(x: Tensor) -> Tensor:
+        return -slopes * x[:, 0]
+
+    def total(values: Tensor) -> Tensor:
+        return (values.reshape(n_games, n_nodes) @ weights).sum()
+
+    logits = score(real), score(fake)
+    loss = total(getattr(method.loss, player)(*logits))
+    if player == "discriminator":
+        for regularizer in method.regularizers:
+            mix = torch.zeros_like(slopes)  # any point will do: a line has one slope
+            loss = loss + total(regularizer.penalty(score, real, fake, mix))
+    if method.consensus:
+        loss = loss + method.consensus * _agreement(method, theta, psi, *logits)
+    return loss
+
+
+def _agreement(method: Method, theta: Tensor, psi: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+    """|v|^2 / 2 with v = (psi, theta) times the losses' slopes by the fake's logit."""
+    half = torch.zeros((), dtype=theta.dtype)
+    for own, player in ((psi, "generator"), (theta, "discriminator")):
+        loss = getattr(method.loss, player)(real, fake).sum()
+        slope = torch.autograd.grad(loss, fake, create_graph=True)[0].square()
+        kept = method.curvature * slope + (1 - method.curvature) * slope.detach()
+        half = half + (own.square() * kept).sum() / 2
+    return half
+
+
+def update(
+    method: Method, rate: float, counts: Tensor, theta: Tensor, psi: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One step of B games: the generator, then `counts` updates of the discriminator.
+
+    Args:
+        method: Loss and regularizers.
+        rate: Of both players.
+        counts: Discriminator updates, [B]; 0 = one, from the old theta: both move at once.
+        theta: [B].
+        psi: [B].
+    """
+    moved = theta - rate * gradient(method, "generator", theta, psi)
+    seen = torch.where(counts == 0, theta, moved)
+    for i in range(max(1, int(counts.max()))):
+        new = psi - rate * gradient(method, "discriminator", seen, psi)
+        for regularizer in method.regularizers:
+            new = regularizer.after_step({"psi": new}, {})[0]["psi"]
+        psi = torch.where(i < counts.clamp(min=1), new, psi)
+    return moved, psi
+
+
+def trajectories(
+    method: Method, rate: float, counts: Sequence[int], start: tuple[float, float], steps: int
+) -> np.ndarray:
+    """(theta, psi) from the start through all steps, [len(counts), steps + 1, 2], in float64."""
+    theta, psi = (torch.full((len(counts),), x, dtype=torch.float64) for x in start)
+    updates = torch.tensor(counts)
+    path = [torch.stack([theta, psi], 1)]
+    for _ in range(steps):
+        theta, psi = update(method, rate, updates, theta, psi)
+        path.append(torch.stack([theta, psi], 1))
+    return torch.stack(path, 1).numpy()
+
+
+def field(method: Method, theta: np.ndarray, psi: np.ndarray) -> np.ndarray:
+    """Where gradient descent pulls (theta, psi): minus both gradients, [2, *shape]."""
+    at = [torch.from_numpy(x.reshape(-1)) for x in (theta, psi)]
+    pulls = [gradient(method, player, *at) for player in ("generator", "discriminator")]
+    return np.stack([-pull.numpy().reshape(theta.shape) for pull in pulls])
+
+
+def jacobian(method: Method, rate: float, n: int) -> np.ndarray:
+    """Derivative of one step at (0, 0), [2, 2], by autograd through the update.
+
+    Taken at psi = 1e-12: the norm inside a penalty has no derivative at 0 itself.
+    """
+
+    def step(at: Tensor) -> Tensor:
+        return torch.cat(update(method, rate, torch.tensor([n]), at[:1], at[1:]))
+
+    origin = torch.tensor([0.0, 1e-12], dtype=torch.float64)
+    columns = torch.autograd.functional.jacobian(step, origin)
+    return np.asarray(columns)
+
+
+def linear_step(method: Method, rate: float, n: int) -> np.ndarray:
+    """The same in closed form.
+
+    With coupling c and dampings a, b the generator's update is [[1 - h a, -h c], [0, 1]], the
+    discriminator's [[1, 0], [h c, 1 - h b]]. Both at once: I + h [[-a, -c], [c, -b]].
+
+    Raises:
+        ValueError: The field has a kink at (0, 0).
+    """
+    if method.linear is None:
+        raise ValueError(f"{method.title} has no derivative at (0, 0)")
+    coupling, theta_damping, psi_damping = method.linear
+    both = np.eye(2) + rate * np.array([[-theta_damping, -coupling], [coupling, -psi_damping]])
+    if n == 0:
+        return both
+    generator, discriminator = np.eye(2), np.eye(2)
+    generator[0], discriminator[1] = both[0], both[1]
+    return np.linalg.matrix_power(discriminator, n) @ generator
+
+
+def _nodes(method: Method) -> tuple[Tensor, Tensor]:
+    noisy = any(isinstance(each, InstanceNoise) for each in method.regularizers)
+    return _hermite(_NODES if noisy else 1)
+
+
+@lru_cache
+def _hermite(n: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights of the mean over N(0, 1); one node is the point 0."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(n)
+    return torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())

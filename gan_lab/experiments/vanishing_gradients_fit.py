@@ -1,0 +1,275 @@
+"""Frozen generators, fresh discriminators, and the gradient the generators would get from them.
+
+The gradient is taken by the generator's own parameters, in float64: a discriminator that is sure of
+a fake leaves factors sigmoid(logit) of 1e-9 and less, whose squares float32 cannot hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call, grad, jvp, vmap
+
+from gan_lab.data.base import Source
+from gan_lab.experiments.fitting import Discriminators, copied
+from gan_lab.game import Game
+from gan_lab.losses import Minimax, NonSaturating
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.regularizers.base import Tensors
+from gan_lab.setup import Setup
+from gan_lab.step import train_step
+from gan_lab.streams import stream
+
+Numbers = dict[str, np.ndarray]
+BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over
+TAIL = np.geomspace(0.3, 300.0, 31)  # where the survival function is read, in MADs
+_BLOCK = 50  # updates whose randomness is drawn at once
+_DIRECTIONS = 2
+_PROJECTED = 2048  # samples whose projected gradients give the tails
+_JUDGED = 500  # samples on each side for accuracy and loss
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How fresh discriminators are trained and where they are looked at.
+
+    Attributes:
+        setup: Data, design, loss, regularizers and optimiser of the fresh discriminators.
+        steps: Updates after which they are looked at, in increasing order.
+        n_batches: Batches of the setup's size that a gradient's mean and variance are taken over.
+        device: Where to compute.
+    """
+
+    setup: Setup
+    steps: Sequence[int]
+    n_batches: int
+    device: str
+
+
+def generators(setup: Setup, stages: Sequence[int], device: str) -> dict[str, Numbers]:
+    """Trains a game for every seed at once and keeps its generator at some steps.
+
+    Returns:
+        "leaves": the generators' parameters [K S, ...], the first stage's seeds first; "samples":
+        what they make of one z a seed, [K S, 256, *shape].
+    """
+    source = setup.data.open(torch.device(device))
+    run = setup.open_with(source)
+    kept: list[Tensors] = []
+    for stage in stages:
+        while run.state.step < stage:
+            draws = run.streams.draws(run.state.step)
+            train_step(run.state, draws, run.gradients, setup.trainer.ema)
+        leaves = copied(run.state.generator)
+        kept.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
+    together = {name: torch.cat([leaves[name] for leaves in kept]) for name in kept[0]}
+    template = setup.network.generator(source.shape).to("meta")
+    z = _each(setup.seeds, "vanishing/picture", (256, setup.network.latent_dim), device)
+    samples = _made(template, together, z.repeat(len(stages), 1, 1))
+    return {
+        "leaves": {name: leaf.cpu().numpy() for name, leaf in together.items()},
+        "samples": {"samples": samples.cpu().numpy()},
+    }
+
+
+def fitted(job: Fit, leaves: Numbers) -> Numbers:
+    """Trains a fresh discriminator against every frozen generator and looks at both.
+
+    Args:
+        job: What and how long.
+        leaves: The generators' parameters, [K S, ...]; equal seeds share batches, z and the
+            discriminator's first weights.
+
+    Returns:
+        Arrays [K, S, T] over stages, seeds and looks; see `_Looks`.
+    """
+    setup, device = job.setup, torch.device(job.device)
+    source = setup.data.open(device)
+    g = {name: torch.as_tensor(leaf, device=device) for name, leaf in leaves.items()}
+    n_stages = len(next(iter(g.values()))) // len(setup.seeds)
+    regularizers = tuple(setup.regularizers.values())
+    fresh = Discriminators(
+        *(setup.network, source.shape, setup.loss, regularizers, setup.optim),
+        list(setup.seeds) * n_stages,
+        device,
+    )
+    template = setup.network.generator(source.shape).to("meta")
+    looks = _Looks(job, source, fresh, template, g, n_stages)
+    streams = [stream(seed, "vanishing/batches", device) for seed in setup.seeds]
+    last, n = job.steps[-1], setup.trainer.batch_size
+    for step in range(last + 1):
+        if step in job.steps:
+            looks.take()
+        if step == last:
+            break
+        if step % _BLOCK == 0:
+            block = [_drawn(source, setup, generator) for generator in streams]
+            real, z, mix = (torch.stack(each, 1) for each in zip(*block, strict=True))
+        i = step % _BLOCK
+        fake = _made(template, g, z[i].repeat(n_stages, 1, 1))
+        images = source.gather(real[i]).reshape(len(setup.seeds), n, *source.shape)
+        again = [1] * (images.ndim - 1)
+        fresh.update_(images.repeat(n_stages, *again), fake, mix[i].repeat(n_stages, 1))
+    return looks.arrays()
+
+
+class _Looks:
+    """What is read off the discriminators: every array is [K, S, T] in the end.
+
+    loss, accuracy: on training samples and fresh fakes; `_held_out` on held-out samples. A critic
+    has no probability: its loss is minus its estimate of W1, its accuracy that of its sign.
+    NAME/norm: of the mean gradient by the generator's parameters; NAME/deviation: root of the
+    summed variances of one batch's gradient. NAME = minimax, non_saturating or the loss at hand.
+    tail, spread: see `_tails`; of the last look, non-saturating.
+    """
+
+    def __init__(
+        self,
+        job: Fit,
+        source: Source,
+        fresh: Discriminators,
+        template: torch.nn.Module,
+        g: Tensors,
+        n_stages: int,
+    ) -> None:
+        setup, self.fresh, self.n_stages = job.setup, fresh, n_stages
+        self.cross_entropy = isinstance(setup.loss, Minimax | NonSaturating)
+        losses: dict[str, AdversarialLoss] = (
+            {"minimax": Minimax(), "non_saturating": NonSaturating()}
+            if self.cross_entropy
+            else {"wasserstein": setup.loss}
+        )
+        regularizers = tuple(setup.regularizers.values())
+        self.games = {
+            name: Game(template, fresh.game.discriminator, loss, regularizers, transformed=True)
+            for name, loss in losses.items()
+        }
+        self.g = {name: leaf.double() for name, leaf in g.items()}
+        self.setup, device = setup, torch.device(job.device)
+        latent = setup.network.latent_dim
+
+        def normal(purpose: str, *shape: int) -> Tensor:
+            z = _each(setup.seeds, f"vanishing/{purpose}", (*shape, latent), device)
+            return z.repeat(n_stages, *[1] * len(shape), 1).double()
+
+        self.z = normal("gradient", job.n_batches, setup.trainer.batch_size).transpose(0, 1)
+        self.z_projected = normal("projected", _PROJECTED)
+        n = min(_JUDGED, source.n_held_out or _JUDGED)
+        fake = _made(template, self.g, normal("judged", n)).float()
+        self.judged = {}
+        for name, of in (("", source.real), ("_held_out", source.held_out)):
+            each = [of(n, stream(s, f"vanishing/judged{name}", device)) for s in setup.seeds]
+            again = [1] * (each[0].ndim)
+            self.judged[name] = (torch.stack(each).repeat(n_stages, *again), fake)
+        self.rows: dict[str, list[Tensor]] = {}
+
+    def take(self) -> None:
+        """Looks once."""
+        for name, (real, fake) in self.judged.items():
+            real_logits, fake_logits = self.fresh.logits(real), self.fresh.logits(fake)
+            loss = self.fresh.game.loss.discriminator(real_logits, fake_logits).mean(-1)
+            middle = 0.0 if self.cross_entropy else _middle(real_logits, fake_logits)
+            right = ((real_logits > middle).double() + (fake_logits < middle).double()) / 2
+            self._note(f"loss{name}", loss)
+            self._note(f"accuracy{name}", right.mean(-1))
+        self.d = {n: leaf.detach().double() for n, leaf in self.fresh.player.params.items()}
+        for name, game in self.games.items():
+            mean, deviation = self._gradient(game)
+            self._note(f"{name}/norm", mean)
+            self._note(f"{name}/deviation", deviation)
+
+    def arrays(self) -> Numbers:
+        """All looks, and the tails of the last."""
+        found = {name: self._split(torch.stack(rows, -1)) for name, rows in self.rows.items()}
+        if self.cross_entropy:
+            survival, spread = self._tails(self.games["non_saturating"])
+            found |= {"tail": self._split(survival), "spread": self._split(spread)}
+        return found
+
+    def _note(self, name: str, values: Tensor) -> None:
+        self.rows.setdefault(name, []).append(values.detach().double().cpu())
+
+    def _split(self, values: Tensor) -> np.ndarray:
+        return values.reshape(self.n_stages, -1, *values.shape[1:]).numpy()
+
+    def _gradient(self, game: Game) -> tuple[Tensor, Tensor]:
+        """Norm of the mean gradient, and the root of one batch's summed variances, each [K S]."""
+
+        def loss(g: Tensors, d: Tensors, z: Tensor) -> Tensor:
+            return game.generator_loss(g, {}, d, {}, z, z, {})[0]  # no loss here looks at real
+
+        take = vmap(grad(loss))
+        each = [take(self.g, self.d, z) for z in self.z]  # a list of [K S, ...] leaves
+        flat = torch.stack([torch.cat([x.flatten(1) for x in g.values()], 1) for g in each])
+        return flat.mean(0).norm(dim=-1), flat.var(0).sum(-1).sqrt()
+
+    def _tails(self, game: Game) -> tuple[Tensor, Tensor]:
+        """How heavy the tails of single samples' gradients are, along random directions.
+
+        Returns:
+            Share of samples beyond TAIL median absolute deviations, [K S, len(TAIL)], and the
+            median absolute deviation of means over BATCHES samples relative to a single sample's,
+            [K S, len(BATCHES)]: n^-1/2 for a finite variance, constant for a Cauchy distribution.
+        """
+
+        def losses(g: Tensors, d: Tensors, z: Tensor) -> Tensor:
+            logits = game.score(d, {})(game.fakes(g, {}, z))
+            return game.loss.generator(torch.zeros_like(logits), logits)
+
+        def along(g: Tensors, direction: Tensors, d: Tensors, z: Tensor) -> Tensor:
+            return jvp(lambda leaves: losses(leaves, d, z), (g,), (direction,))[1]
+
+        survival, spread = [], []
+        for i in range(_DIRECTIONS):
+            source = stream(i, "vanishing/direction")
+            direction = {
+                name: torch.randn(leaf.shape[1:], generator=source, dtype=torch.float64)
+                .to(leaf.device)
+                .expand_as(leaf)
+                for name, leaf in self.g.items()
+            }
+            values = vmap(along)(self.g, direction, self.d, self.z_projected).cpu()
+            values = values - values.median(-1, keepdim=True).values
+            one = _mad(values)
+            beyond = values.abs()[..., None] > one[:, None, None] * torch.as_tensor(TAIL)
+            survival.append(beyond.double().mean(1))
+            means = [values.unflatten(-1, (-1, n)).mean(-1) for n in BATCHES]
+            spread.append(torch.stack([_mad(m) / one for m in means], -1).log())
+        return torch.stack(survival).mean(0), torch.stack(spread).mean(0).exp()
+
+
+def _mad(values: Tensor) -> Tensor:
+    centred = values - values.median(-1, keepdim=True).values
+    return centred.abs().median(-1).values
+
+
+def _middle(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """A critic has a free constant: it is cut halfway between its two means."""
+    return (real_logits.mean(-1, keepdim=True) + fake_logits.mean(-1, keepdim=True)) / 2
+
+
+def _made(template: torch.nn.Module, g: Tensors, z: Tensor) -> Tensor:
+    with torch.no_grad():
+        return vmap(lambda leaves, each: functional_call(template, leaves, (each,)))(g, z)
+
+
+def _each(
+    seeds: Sequence[int], purpose: str, shape: tuple[int, ...], device: torch.device | str
+) -> Tensor:
+    return torch.stack(
+        [torch.randn(shape, generator=stream(s, purpose, device), device=device) for s in seeds]
+    )
+
+
+def _drawn(
+    source: Source, setup: Setup, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tickets, z and mix of one seed for a block of updates."""
+    n = setup.trainer.batch_size
+    real = source.draw(_BLOCK * n, generator)
+    shape = (_BLOCK, n, setup.network.latent_dim)
+    z = torch.randn(shape, generator=generator, device=source.device)
+    mix = torch.rand(_BLOCK, n, generator=generator, device=source.device)
+    return real.reshape(_BLOCK, n, *real.shape[1:]), z, mix

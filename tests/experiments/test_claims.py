@@ -1,0 +1,169 @@
+"""Verdicts follow from intervals, and the intervals hold what they say."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gan_lab.experiments.claims import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Claim,
+    Measured,
+    exact,
+    judged,
+    mean,
+    median,
+    share,
+)
+
+INF, NAN = math.inf, math.nan
+
+
+@pytest.mark.parametrize(
+    ("measured", "relation", "expected", "tolerance", "verdict"),
+    [
+        ((1.0, 0.9, 1.1), "equals", 1.0, 0.2, PASS),
+        ((1.0, 0.8, 1.2), "equals", 1.0, 0.2, PASS),  # the ends belong to what is allowed
+        ((1.0, 0.7, 1.1), "equals", 1.0, 0.2, INCONCLUSIVE),
+        ((1.5, 1.3, 1.7), "equals", 1.0, 0.2, FAIL),
+        ((0.5, 0.3, 0.7), "equals", 1.0, 0.2, FAIL),
+        ((1.0, -INF, INF), "equals", 1.0, 0.2, INCONCLUSIVE),  # one seed has no interval
+        ((3.0, 2.0, 4.0), "at_least", 2.0, 0.0, PASS),
+        ((3.0, 1.9, 4.0), "at_least", 2.0, 0.0, INCONCLUSIVE),
+        ((3.0, 1.9, 4.0), "at_least", 2.0, 0.1, PASS),
+        ((1.0, 0.0, 1.9), "at_least", 2.0, 0.0, FAIL),
+        ((1.0, 0.0, 2.0), "at_most", 2.0, 0.0, PASS),
+        ((1.0, 0.0, 2.1), "at_most", 2.0, 0.0, INCONCLUSIVE),
+        ((3.0, 2.2, 4.0), "at_most", 2.0, 0.1, FAIL),
+        ((INF, INF, INF), "at_least", 2.0, 0.0, PASS),
+        ((INF, INF, INF), "at_most", 2.0, 0.0, FAIL),
+        ((INF, INF, INF), "equals", INF, 0.0, PASS),
+        ((1e300, 1e300, 1e300), "equals", INF, 0.0, FAIL),
+        ((INF, 5.0, INF), "equals", INF, 0.0, FAIL),
+        ((-INF, -INF, -INF), "equals", INF, 0.0, FAIL),
+        ((NAN, NAN, NAN), "at_least", -INF, 0.0, FAIL),
+        ((1.0, NAN, 2.0), "at_least", 0.0, 0.0, FAIL),
+        ((NAN, -INF, INF), "equals", 1.0, 0.2, FAIL),
+    ],
+)
+def test_verdict_is_where_the_interval_lies(measured, relation, expected, tolerance, verdict):
+    assert judged(Measured(*measured), relation, expected, tolerance) == verdict
+
+
+@pytest.mark.parametrize("n", [5, 6, 8, 11, 20])
+@pytest.mark.parametrize("draw", ["normal", "exponential", "cauchy"])
+def test_median_interval_covers_whatever_the_distribution(n, draw):
+    law = {"normal": stats.norm, "exponential": stats.expon, "cauchy": stats.cauchy}[draw]
+    x = law.rvs(size=(4000, n), random_state=np.random.default_rng(n))
+    intervals = np.array([median(row)[1:] for row in x])
+    truth = law.median()
+    covered = ((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])).mean()
+    # The coverage of order statistics k and n + 1 - k is exact; 4 standard errors are .016.
+    k = max(k for k in range(1, n) if 1 - 2 * stats.binom.cdf(k - 1, n, 0.5) >= 0.9375)
+    promised = 1 - 2 * stats.binom.cdf(k - 1, n, 0.5)
+    assert covered == pytest.approx(promised, abs=0.016)
+
+
+def test_median_of_five_spans_them_all_and_of_four_is_open():
+    assert median([5, 1, 4, 2, 3]) == (3.0, 1.0, 5.0)
+    assert median([1, 2, 3, 4]) == (2.5, -INF, INF)
+    assert median([7]) == (7.0, -INF, INF)
+
+
+def test_median_keeps_one_infinite_run_from_deciding():
+    assert median([1, 2, 3, 4, 5, 6, 7, 8, INF]) == (5.0, 2.0, 8.0)
+    assert median([1, 2, 3, 4, INF]) == (3.0, 1.0, INF)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20])
+def test_mean_interval_covers_95_percent_of_normal_samples(n):
+    x = np.random.default_rng(n).normal(3.0, 2.0, size=(4000, n))
+    intervals = np.array([mean(row)[1:] for row in x])
+    covered = ((intervals[:, 0] <= 3) & (intervals[:, 1] >= 3)).mean()
+    assert covered == pytest.approx(0.95, abs=0.014)  # 4 standard errors
+
+
+def test_mean_is_the_t_interval():
+    x = [1.0, 2.0, 4.0, 4.0]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(x), scale=stats.sem(x))
+    assert mean(x) == pytest.approx((2.75, low, high), rel=1e-12)
+
+
+def test_mean_of_one_seed_claims_nothing():
+    assert mean([2.0]) == (2.0, -INF, INF)
+    assert Claim("a", "a", mean([2.0]), "equals", 2.0, 0.1).verdict == INCONCLUSIVE
+
+
+@pytest.mark.parametrize("measure", [mean, median])
+def test_a_run_without_a_number_fails_the_claim(measure):
+    for n in (1, 4, 6):
+        got = measure([NAN, *range(n)])
+        assert Claim("a", "a", got, "at_least", -1e9).verdict == FAIL
+
+
+def test_mean_of_an_infinite_run_is_infinite():
+    assert mean([1.0, INF, 2.0]) == (INF, INF, INF)
+
+
+@pytest.mark.parametrize("measure", [mean, median])
+def test_nothing_measured_is_refused(measure):
+    with pytest.raises(ValueError, match="at least one seed"):
+        measure([])
+
+
+@pytest.mark.parametrize("p", [0.02, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("n", [5, 12, 40])
+def test_share_covers_at_least_95_percent(p, n):
+    covered = sum(
+        stats.binom.pmf(k, n, p) for k in range(n + 1) if share(k, n).low <= p <= share(k, n).high
+    )
+    assert 0.95 <= covered <= 1
+
+
+def test_share_at_its_ends():
+    assert share(0, 10)[:2] == (0.0, 0.0)
+    assert share(10, 10)[::2] == (1.0, 1.0)
+    assert share(0, 10).high == pytest.approx(1 - 0.025**0.1, rel=1e-9)
+    for wrong in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match="no share"):
+            share(*wrong)
+
+
+def test_exact_has_no_width():
+    assert exact(np.float32(0.5)) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, INF, NAN])
+def test_a_tolerance_that_allows_anything_is_refused(tolerance):
+    with pytest.raises(ValueError, match="no finite size"):
+        Claim("a", "a", exact(1), "equals", 1.0, tolerance)
+
+
+def test_an_unknown_relation_is_refused():
+    with pytest.raises(ValueError, match="equals, at_least, at_most"):
+        Claim("a", "a", exact(1), "above", 1.0)
+
+
+def test_a_claim_without_an_expected_number_is_refused():
+    with pytest.raises(ValueError, match="expected=nan"):
+        Claim("a", "a", exact(1), "at_least", NAN)
+
+
+def test_record_holds_the_claim():
+    claim = Claim("id", "said", Measured(1, 0, 2), "at_most", 3.0, 0.5, "nats", "derived")
+    assert claim.record() == {
+        "id": "id",
+        "statement": "said",
+        "measured": 1,
+        "low": 0,
+        "high": 2,
+        "relation": "at_most",
+        "expected": 3.0,
+        "tolerance": 0.5,
+        "unit": "nats",
+        "source": "derived",
+        "verdict": PASS,
+    }

@@ -1,0 +1,186 @@
+"""Reading curves, ranking them, and claims that fail when an estimate points the wrong way."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from gan_lab import config
+from gan_lab.experiments.base import Lab
+from gan_lab.experiments.curves_that_mean_something import CurvesThatMeanSomething
+from gan_lab.experiments.curves_that_mean_something_read import (
+    ENERGY,
+    GAMES,
+    JS,
+    RULER,
+    ceiling,
+    curves,
+    filtered,
+    rank_correlations,
+)
+
+STEPS = np.arange(1, 41) * 20
+
+
+def study(**keys):
+    small = {"datasets": ("digits",), "steps": (800,), "widths": (8,)}
+    return CurvesThatMeanSomething(**{**small, **keys})
+
+
+def falling(n_seeds=5):
+    """W1 of five seeds that all get better, each at its own speed."""
+    speeds = np.linspace(100, 300, n_seeds)
+    return 3 + 4 * np.exp(-STEPS / speeds[:, None])
+
+
+def arrays(estimate_of, js=0.69):
+    ruler = falling()
+    found = {"data": np.array(["digits", "ring"]), "games": np.array(list(GAMES))}
+    for data, (game, played) in itertools.product(("digits", "ring"), GAMES.items()):
+        estimate = np.full_like(ruler, js) if played.estimate == JS else estimate_of(ruler)
+        found |= {
+            f"{data}/{game}/{key}": value
+            for key, value in {
+                "steps": STEPS,
+                "estimate": estimate,
+                "generator": -estimate_of(ruler),
+                "ruler": ruler,
+                "energy": ruler - 3,
+                "ruler_deviation": np.full_like(ruler, 0.01),
+                "floor": np.array(3.0),
+            }.items()
+        }
+    return found
+
+
+def verdicts(found):
+    return {claim.id: claim.verdict for claim in study().claims(found)}
+
+
+def test_estimates_that_rank_as_the_ruler_pass_whatever_their_scale():
+    found = verdicts(arrays(lambda ruler: 0.01 * (ruler - 3) ** 3))
+    assert found == dict.fromkeys(found, "pass")
+    assert set(found) == {
+        *("digits_wasserstein_follows", "digits_wasserstein_clip_follows"),
+        *("ring_wasserstein_follows", "ring_wasserstein_clip_follows"),
+        "ring_wasserstein_follows_closely",
+        *("digits_non_saturating_sticks", "digits_minimax_sticks"),
+    }
+
+
+def test_a_wrong_sign_and_a_weak_discriminator_fail():
+    found = verdicts(arrays(lambda ruler: -ruler, js=0.3))
+    assert found == dict.fromkeys(found, "fail")
+
+
+def test_a_curve_that_is_chance_passes_nothing():
+    noise = np.random.default_rng(0).normal(size=falling().shape)
+    found = verdicts(arrays(lambda ruler: noise))
+    assert found["ring_wasserstein_follows_closely"] == "fail"
+    assert "pass" not in {verdict for name, verdict in found.items() if "_follows" in name}
+
+
+def test_a_seed_that_diverged_is_no_success():
+    found = arrays(lambda ruler: ruler)
+    found["digits/wasserstein/ruler"][2, 30:] = np.nan
+    assert np.isnan(study().correlations(found, "digits", "wasserstein")[2])
+    assert verdicts(found)["digits_wasserstein_follows"] == "fail"
+
+
+def test_rank_correlation_is_scipys_and_undefined_for_a_constant():
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(2, 3, 25))
+    expected = [stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
+    np.testing.assert_allclose(rank_correlations(x, y), expected, rtol=0, atol=1e-12)
+    assert np.isnan(rank_correlations(np.ones((1, 9)), np.arange(9.0)[None]))
+
+
+def test_the_running_median_removes_one_outlier_and_keeps_a_line():
+    line = np.arange(12.0)[None].repeat(2, 0)
+    np.testing.assert_array_equal(filtered(line, 5)[:, 2:-2], line[:, 2:-2])
+    spoiled = line.copy()
+    spoiled[0, 6] = 1e6
+    assert np.abs(filtered(spoiled, 5) - filtered(line, 5)).max() <= 1.0
+
+
+def test_the_ceiling_is_one_without_noise_and_near_zero_where_all_is_noise():
+    ruler = falling()
+    np.testing.assert_allclose(ceiling(ruler, np.zeros_like(ruler)), 1.0, rtol=0, atol=1e-12)
+    assert np.abs(ceiling(ruler, np.full_like(ruler, 1e3)).mean()) < 0.2
+
+
+def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation(tmp_path):
+    half = float(stats.t.ppf(0.975, 3)) * 0.25
+    rows = [{"step": 0, "seed": 0, RULER: 6.0, f"{RULER}_floor": 3.0}]  # nothing trained yet
+    for step in (10, 20):
+        rows.append(
+            {
+                **{
+                    "step": step,
+                    "seed": 0,
+                    JS: 0.5,
+                    "loss/generator": 1.0,
+                    RULER: 4.0,
+                    ENERGY: 1.0,
+                },
+                **{f"{RULER}_low": 4 - half, f"{RULER}_high": 4 + half, f"{RULER}_floor": 3.0},
+            }
+        )
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = curves(tmp_path, JS, n_repeats=4)
+    assert found["steps"].tolist() == [10, 20]
+    np.testing.assert_allclose(found["ruler_deviation"], [[0.25, 0.25]], rtol=1e-9)
+    assert float(found["floor"]) == 3.0
+
+
+def test_measured_end_to_end(tmp_path):
+    small = study(
+        games=("wasserstein", "non_saturating"),
+        steps=(6,),
+        n_points=3,
+        n_critic=1,
+        js_n_critic=1,
+        warmup_steps=1,
+        n=16,
+        n_repeats=2,
+    )
+    lab = Lab(
+        seeds=(0, 1),
+        device=torch.device("cpu"),
+        directory=tmp_path,
+        workers=1,
+        quick=True,
+        setup=lambda o: config.setup_of(config.composed("train", list(o))),
+        tell=lambda line: None,
+    )
+    found = small.measure(lab)
+    for game in small.games:
+        assert found[f"digits/{game}/steps"].tolist() == [2, 4, 6]
+        assert found[f"digits/{game}/estimate"].shape == (2, 3)
+        assert np.isfinite(found[f"digits/{game}/ruler"]).all()
+    assert (found["digits/non_saturating/estimate"] < math.log(2)).all()
+    assert {claim.verdict for claim in small.claims(found)} == {"inconclusive"}  # two seeds
+    assert set(small.figures(found)) == {"rank_correlations", "curves_digits", "scatter_digits"}
+    assert small.notes(found)
+    assert small.curves(found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"datasets": ()},
+        {"steps": (10, 10)},
+        {"steps": (10,)},
+        {"games": ("hinge",)},
+        {"filter_width": 4},
+        {"clip_lr": 0.0},
+    ],
+    ids=str,
+)
+def test_wrong_keys_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"CurvesThatMeanSomething.{next(iter(wrong))}="):
+        study(**wrong)

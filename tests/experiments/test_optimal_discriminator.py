@@ -1,0 +1,198 @@
+"""What a perfect discriminator says: identities that hold, and that break when the code does."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gan_lab.experiments import optimal_discriminator_exact as exact_side
+from gan_lab.experiments import optimal_discriminator_fit as fit
+from gan_lab.experiments.base import Lab
+from gan_lab.experiments.optimal_discriminator import OptimalDiscriminator
+from gan_lab.experiments.optimal_discriminator_claims import _identities, all_claims, branch
+from gan_lab.losses import Minimax, NonSaturating
+
+TABLE = {  # t: minimax, non-saturating; derived and checked with mpmath and scipy
+    0.1: (0.04987531121, 0.0501246888),
+    1.0: (0.3979728672, 0.6020271328),
+    3.0: (0.2958637533, 2.7041362467),
+    10.0: (4.464100214e-6, 9.9999955359),
+}
+IDENTITIES = {
+    "value_at_optimum",
+    "minimax_loss_at_optimum",
+    "minimax_gradient",
+    "non_saturating_gradient",
+    "wasserstein_gradient",
+    "shift_gradients",
+    "own_loss_is_not_its_gradient",
+}
+
+
+def test_gradients_between_gaussians_are_those_of_the_table():
+    found = exact_side.shift_gradients(list(TABLE))
+    for i, (minimax, non_saturating) in enumerate(TABLE.values()):
+        assert found["minimax"][i].item() == pytest.approx(minimax, rel=1e-9)
+        assert found["non_saturating"][i].item() == pytest.approx(non_saturating, rel=1e-9)
+        assert found["wasserstein"][i].item() == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["1d", "2d"])
+def test_js_gradient_agrees_with_differences(name):
+    pair = exact_side.PAIRS[name]
+    found = exact_side.identities(pair)["minimax_gradient"]
+    for i in range(pair.dim + 1):
+        step = torch.zeros(pair.dim + 1, dtype=torch.float64)
+        step[i] = 1e-4
+        up, down = (exact_side.divergences(pair, pair.theta() + s * step)["js"] for s in (1, -1))
+        assert found[i].item() == pytest.approx(float((up - down) / 1e-4), abs=1e-7)
+
+
+def test_the_value_of_a_coin_is_minus_log_4():
+    for pair in exact_side.PAIRS.values():
+        coin = torch.zeros(len(exact_side.grid(pair.dim).points), dtype=torch.float64)
+        assert float(exact_side.value_of(pair, coin)) == pytest.approx(-math.log(4), abs=1e-10)
+
+
+def test_the_shortfall_is_what_a_wrong_discriminator_loses():
+    pair = exact_side.PAIRS["1d"]
+    at = exact_side.grid(1).points
+    best = exact_side.optimal_logits(pair, at, pair.theta())
+    for wrong in (best + 1, 0.5 * best):
+        lost = exact_side.value_of(pair, best) - exact_side.value_of(pair, wrong)
+        assert float(lost) > 0.01
+        assert float(exact_side.shortfall(pair, wrong)) == pytest.approx(float(lost), abs=1e-10)
+
+
+def quadrature_arrays():
+    """What the identities are judged by."""
+    arrays = {}
+    for name, pair in exact_side.PAIRS.items():
+        arrays |= {f"{name}/{k}": v.numpy() for k, v in exact_side.identities(pair).items()}
+    found = exact_side.critic_identity(exact_side.PAIRS["1d"])
+    arrays |= {f"1d/{k}": v.numpy() for k, v in found.items()}
+    apart = list(TABLE)
+    arrays |= {f"shift/{k}": v.numpy() for k, v in exact_side.shift_gradients(apart).items()}
+    return {**arrays, "shift/t": np.array(apart)}
+
+
+def verdicts(arrays):
+    return {claim.id: claim.verdict for claim in _identities(arrays)}
+
+
+def test_every_identity_holds():
+    assert verdicts(quadrature_arrays()) == dict.fromkeys(IDENTITIES, "pass")
+
+
+def test_identities_fail_with_the_generators_losses_swapped(monkeypatch):
+    minimax, non_saturating = Minimax.generator, NonSaturating.generator
+    monkeypatch.setattr(Minimax, "generator", non_saturating)
+    monkeypatch.setattr(NonSaturating, "generator", minimax)
+    failed = {name for name, verdict in verdicts(quadrature_arrays()).items() if verdict == "fail"}
+    assert failed == {
+        "minimax_loss_at_optimum",
+        "minimax_gradient",
+        "non_saturating_gradient",
+        "shift_gradients",
+        "own_loss_is_not_its_gradient",
+    }
+
+
+def test_identities_fail_if_the_discriminator_follows_the_generator(monkeypatch):
+    follows = exact_side.generator_loss
+    monkeypatch.setattr(
+        exact_side,
+        "generator_loss",
+        lambda loss, pair, theta, held=None: follows(loss, pair, theta),
+    )
+    found = verdicts(quadrature_arrays())
+    assert found["minimax_gradient"] == found["shift_gradients"] == "fail"
+    assert found["minimax_loss_at_optimum"] == "pass"  # its value is the same
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A whole study, small."""
+    lab = Lab(
+        seeds=(0, 1, 2, 3, 4),
+        device=torch.device("cpu"),
+        directory=tmp_path_factory.mktemp("study"),
+        workers=1,
+        quick=True,
+        setup=lambda overrides: None,
+        tell=lambda line: None,
+    )
+    study = OptimalDiscriminator((0.0, 1.0, 10.0), steps=60, batch_size=64, width=16)
+    return study, study.measure(lab)
+
+
+def test_a_small_study_has_every_claim_picture_and_note(small):
+    study, arrays = small
+    claims = {claim.id: claim for claim in study.claims(arrays)}
+    assert len(claims) == len(study.claims(arrays)) == 20
+    for name in ("equilibrium_value", "minimax_vanishes", "shortfall_identity"):
+        assert claims[name].verdict == "pass", claims[name]
+    assert set(study.figures(arrays)) == {
+        *("densities", "identities", "gradients", "slopes", "critic_branches"),
+    }
+    assert len(study.notes(arrays)) == 6
+    assert {array.dtype.kind for array in arrays.values()} <= set("fiubU")
+
+
+def test_a_trained_discriminator_never_beats_the_best_one(small):
+    _, arrays = small
+    for name in ("1d", "2d"):
+        assert (arrays[f"pair_{name}/value"] <= arrays[f"{name}/value"] + 1e-9).all()
+        assert (arrays[f"pair_{name}/value"] > -math.log(4)).all()
+
+
+def test_claims_about_training_fail_on_what_contradicts_them(small):
+    _, arrays = small
+    swapped = {
+        **arrays,
+        "discriminator/minimax": arrays["discriminator/non_saturating"],
+        "discriminator/value": arrays["discriminator/value"] + 0.1,
+        "penalty/slope": -arrays["penalty/slope"],
+        "penalty/value": -arrays["penalty/value"],
+        "two_sided/value": 0 * arrays["two_sided/value"],
+    }
+    found = {claim.id: claim.verdict for claim in all_claims(swapped)}
+    for name in (
+        *("minimax_vanishes", "trained_minimax_gradient", "equilibrium_value", "penalty_value"),
+        *("penalty_critic_pushes_everywhere", "two_sided_penalty_has_two_maxima"),
+    ):
+        assert found[name] == "fail", name
+
+
+def test_a_branch_is_told_from_the_other_and_from_neither():
+    arrays = {
+        "two_sided/shifts": np.array([2.0]),
+        "two_sided/value_formula": np.array([2.2103]),
+        "two_sided/value": np.array([[2.2, -1.79, 0.0]]),
+    }
+    assert branch(arrays).tolist() == [[1, -1, 0]]
+
+
+def test_a_seeds_critic_does_not_depend_on_its_neighbours_in_the_stack():
+    budget = fit.Budget(steps=20, batch_size=32, width=8, lr=0.01)
+    cpu = torch.device("cpu")
+    alone = fit.critics_of_shifts("penalty", [1.0], [1], budget, cpu)["value"]
+    stacked = fit.critics_of_shifts("penalty", [2.0, 1.0], [0, 1], budget, cpu)["value"]
+    np.testing.assert_allclose(stacked[1, 1], alone[0, 0], rtol=1e-3)
+    assert abs(stacked[1, 0] - alone[0, 0]) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"steps": 0}, r"OptimalDiscriminator.steps=0"),
+        ({"lr": -1.0}, r"OptimalDiscriminator.lr=-1.0"),
+        ({"far": 0.0}, r"OptimalDiscriminator.far=0.0"),
+        ({"shifts": (0.0, 1.0)}, r"OptimalDiscriminator.shifts=\[0.0, 1.0\] lacks 10"),
+        ({"shifts": (0.0, -1.0, 10.0)}, r"OptimalDiscriminator.shifts=-1.0"),
+    ],
+)
+def test_wrong_keys_are_named(keys, message):
+    with pytest.raises(ValueError, match=message):
+        OptimalDiscriminator(**keys)

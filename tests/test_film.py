@@ -1,0 +1,87 @@
+"""Films: a page that needs no network, a GIF, and frames that are drawn only where they move."""
+
+import base64
+import json
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gan_lab.reports.figures import rendered
+from gan_lab.reports.film import Film, animated, save_gif, save_page
+
+
+def frames(n=3, height=8, width=12):
+    shades = np.linspace(0, 255, n).astype(np.uint8)
+    return [np.full((height, width, 3), shade, np.uint8) for shade in shades]
+
+
+def test_a_film_needs_a_caption_for_every_frame():
+    with pytest.raises(ValueError, match="3 frames and 2 captions"):
+        Film("f", frames(3), ["a", "b"])
+    with pytest.raises(ValueError, match="at least one frame"):
+        Film("f", [], [])
+
+
+def test_a_gif_has_all_frames_and_holds_the_last(tmp_path):
+    save_gif(Film("f", frames(3), ["a", "b", "c"], milliseconds=100), tmp_path / "f.gif", hold=5)
+    with Image.open(tmp_path / "f.gif") as gif:
+        assert gif.n_frames == 3
+        durations, shades = [], []
+        for i in range(3):
+            gif.seek(i)
+            durations.append(gif.info["duration"])
+            shades.append(np.asarray(gif.convert("RGB"))[0, 0, 0])
+    assert durations == [100, 100, 500]
+    assert shades == [0, 127, 255]
+
+
+def page_of(tmp_path, film):
+    save_page(film, tmp_path / "f.html")
+    return (tmp_path / "f.html").read_text()
+
+
+def test_a_page_holds_every_frame_and_asks_for_nothing(tmp_path):
+    film = Film("f", frames(3), ["a", "b", "c"])
+    page = page_of(tmp_path, film)
+    stored = json.loads(re.search(r"const frames = (\[.*?\]), captions", page).group(1))
+    for data, frame in zip(stored, film.frames, strict=True):
+        with Image.open(BytesIO(base64.b64decode(data))) as image:
+            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), frame)
+    assert "http" not in page
+    assert not re.search(r"@[A-Z]+@", page)
+
+
+def test_captions_and_titles_cannot_break_out_of_the_page(tmp_path):
+    page = page_of(tmp_path, Film("<b>", frames(1), ["</script><b>"], text="a < b"))
+    assert page.count("</script>") == 1
+    assert "<b>" not in page
+    assert "a &lt; b" in page
+
+
+def test_blitted_frames_are_the_frames_drawn_whole():
+    def figure(i, blit):
+        figure = Figure(figsize=(2, 1.5), dpi=60, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 3], "--")
+        (line,) = axes.plot([0, 1], [0, i], zorder=5)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 3)
+        if not blit:
+            return rendered(figure)
+
+        def move(frame):
+            line.set_ydata([0, frame])
+            return [line]
+
+        return animated(figure, move, 3)
+
+    got = figure(0, blit=True)
+    assert len(got) == 3
+    for i, frame in enumerate(got):
+        np.testing.assert_array_equal(frame, figure(i, blit=False))
