@@ -38,7 +38,7 @@ class Gan1d(Experiment):
         weights: Their shares, sum 1.
     """
 
-    steps: int = 800
+    steps: int = 1200
     n_critic: int = 3
     frames: int = 40
     means: Sequence[float] = (0.7, 2.9)

@@ -51,8 +51,8 @@ class View:
     x: np.ndarray
     z: np.ndarray
     n_pieces: int = 2048
-    n_bins: int = 8192
-    n_nodes: int = 2048
+    n_bins: int = 4096
+    n_nodes: int = 1024
 
 
 def play(name: str, setup: Setup, view: View) -> dict[str, np.ndarray]:
@@ -110,7 +110,7 @@ def _numbers(
     real_logits, fake_logits = _logits(run, index, real), _logits(run, index, fake[order])
     loss = run.game.loss
     low, high = min(real.min(), fake.min()), max(real.max(), fake.max())
-    between = np.linspace(low, high, 4001)
+    between = np.linspace(low, high, 2001)
     slopes = np.abs(np.diff(_logits(run, index, between).numpy())) / np.diff(between)
     slope, both = float(slopes.max()), torch.cat([real_logits, fake_logits])
     if name in CRITICS:

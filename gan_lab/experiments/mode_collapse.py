@@ -36,7 +36,7 @@ class ModeCollapse(Experiment):
     """Every loss on data whose modes are known.
 
     Attributes:
-        data: Data sets: ring, grid, stacked_digits.
+        datasets: Data sets: ring, grid, stacked_digits.
         toy_steps: Rounds of the game on the ring and the grid.
         digit_steps: Rounds on the stacked digits.
         toy_width: Hidden units of the networks on the ring and the grid.
@@ -50,7 +50,7 @@ class ModeCollapse(Experiment):
         floor_repeats: Counts of the data themselves.
     """
 
-    data: Sequence[str] = DATA
+    datasets: Sequence[str] = DATA
     toy_steps: int = 1500
     digit_steps: int = 250
     toy_width: int = 64
@@ -73,12 +73,12 @@ class ModeCollapse(Experiment):
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "data", tuple(self.data))
-        if not self.data or len(set(self.data)) < len(self.data):
-            raise ValueError(f"ModeCollapse.data={list(self.data)} names none, or one twice")
-        for name in self.data:
+        object.__setattr__(self, "datasets", tuple(self.datasets))
+        if not self.datasets or len(set(self.datasets)) < len(self.datasets):
+            raise ValueError(f"ModeCollapse.datasets={list(self.datasets)} names none, or one twice")
+        for name in self.datasets:
             if name not in DATA:
-                raise ValueError(f"ModeCollapse.data={name} is unknown; take of {', '.join(DATA)}")
+                raise ValueError(f"ModeCollapse.datasets={name} is unknown; take of {', '.join(DATA)}")
         for name in ("toy_steps", "digit_steps", "toy_width", "digit_width", "n", "n_stacked"):
             check_count(self, name)
         for name in ("batch_size", "toy_looks", "digit_looks", "floor_repeats"):
@@ -90,17 +90,17 @@ class ModeCollapse(Experiment):
         """Plays every game and counts the data themselves."""
         jobs = {}
         # The critics make 3 to 5 updates a step and take longest; the stacked digits before all.
-        for data in sorted(self.data, key=DATA.index, reverse=True):
+        for data in sorted(self.datasets, key=DATA.index, reverse=True):
             watch = self._watch(data)
             for method in sorted(METHODS, key=lambda name: "wasserstein" not in name):
                 jobs[f"{data} {method}"] = (self._setup(lab, data, METHODS[method]), watch)
         played = parallel.in_processes(lab, play, jobs)
         arrays: Arrays = {
-            "data": np.array(self.data),
+            "data": np.array(self.datasets),
             "methods": np.array(list(METHODS)),
             "seeds": np.array(lab.seeds),
         }
-        for data in self.data:
+        for data in self.datasets:
             watch = self._watch(data)
             games = [played[f"{data} {method}"] for method in METHODS]
             for name in games[0]:

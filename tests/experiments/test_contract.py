@@ -18,7 +18,7 @@ from tests.run_helpers import CONF, files, main
 
 STUDIES = known()
 # Performed with quick=true by default: under 20 s on two cores. The others are `slow`.
-CHEAP = {"cross_entropy_gradients", "divergence_zoo"}
+CHEAP = {"cross_entropy_gradients", "dirac_gan", "divergence_zoo"}
 LONGEST_QUICK = 120  # seconds of processor: a minute on two cores, however busy they are
 
 RECORD = {"experiment", "question", "reference", "config", "seconds", "claims", "notes"}
@@ -73,6 +73,14 @@ def test_its_file_says_what_it_is_and_explains_itself(name):
     assert text.isascii()
     # quick=true has to mean something.
     assert "${full_or_quick:" in text
+
+
+@each_study
+def test_its_keys_can_be_typed(name):
+    # Hydra takes data=... for the group conf/data and refuses it where no such choice is made.
+    study, _ = study_of(composed("experiment", [f"experiment={name}"]))
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert {field.name for field in dataclasses.fields(study)} & groups == set()
 
 
 def processor_seconds():

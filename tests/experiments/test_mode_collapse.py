@@ -260,9 +260,9 @@ def test_every_picture_is_drawn_also_without_finite_samples(perfect):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": ["moons"]}, r"ModeCollapse\.data=moons.*ring, grid"),
-        ({"data": []}, r"names none"),
-        ({"data": ["ring", "ring"]}, r"one twice"),
+        ({"datasets": ["moons"]}, r"ModeCollapse\.datasets=moons.*ring, grid"),
+        ({"datasets": []}, r"names none"),
+        ({"datasets": ["ring", "ring"]}, r"one twice"),
         ({"batch_size": 15}, r"ModeCollapse\.batch_size=15"),
         ({"toy_steps": 0}, r"ModeCollapse\.toy_steps=0"),
         ({"toy_looks": 1}, r"ModeCollapse\.toy_looks=1"),

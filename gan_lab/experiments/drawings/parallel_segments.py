@@ -67,7 +67,7 @@ def _theory(panel: Axes, arrays: Arrays) -> None:
     panel.plot([0], [math.log(2)], marker="o", markerfacecolor="white", color=VERMILLION)
     panel.plot(theta, wasserstein, color=BLUE, linestyle="--", label="W1")
     small: dict[str, Any] = {"fontsize": "small"}
-    panel.annotate("JS = log 2\nbut at 0", (1.05, 0.6), va="top", color=VERMILLION, **small)
+    panel.annotate("JS = log 2\nexcept at 0", (1.05, 0.6), va="top", color=VERMILLION, **small)
     panel.annotate("W1 = |theta|", (1.25, 1.5), ha="right", color=BLUE, **small)
     panel.annotate("JS = 0", (0.08, 0.0), va="bottom", **small)
     label(panel, "1. what the distances see", THETA, "nats; data units")
