@@ -1,4 +1,4 @@
-"""Writes the README's tables from conf/, the loss cards and docs/reproduce.json; --check compares."""
+"""Writes the README's tables from conf/, loss cards and docs/reproduce.json; --check compares."""
 
 import json
 import re

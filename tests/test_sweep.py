@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gan_lab.hydra_shell import combinations
 from gan_lab.errors import ConfigError
+from gan_lab.hydra_shell import combinations
 from tests.run_helpers import RING, files, main, options, rows, train
 
 SHORT = (*RING, "trainer.steps=3")

@@ -1,5 +1,5 @@
 """Studies: each measures, checks its claims, saves both, and draws what was saved.
 
 `claims` says what a claim is, `base` what a study promises, `program` how one is performed. A study
-is one module here, its pictures are the module of the same name in `drawings`.
+is a package: `study` measures, `figures` draws from arrays; other modules hold what is left.
 """

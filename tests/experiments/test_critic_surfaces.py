@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from gan_lab.estimators.transport import exact_wasserstein
-from gan_lab.experiments import critic_surfaces_exact as exact_side
-from gan_lab.experiments import critic_surfaces_fit as fit
 from gan_lab.experiments.base import Lab
-from gan_lab.experiments.critic_surfaces import CriticSurfaces
-from gan_lab.experiments.critic_surfaces_claims import all_claims, log_slopes
+from gan_lab.experiments.critic_surfaces import exact as exact_side
+from gan_lab.experiments.critic_surfaces import fit
+from gan_lab.experiments.critic_surfaces.claims import all_claims, log_slopes
+from gan_lab.experiments.critic_surfaces.study import CriticSurfaces
 from gan_lab.regularizers import GradientPenalty, WeightClipping
 
 CPU = torch.device("cpu")

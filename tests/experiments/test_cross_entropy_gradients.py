@@ -9,16 +9,15 @@ from scipy import integrate
 from torch.nn import functional as F
 
 from gan_lab import information
-from gan_lab.experiments import cross_entropy_gradients_formulas as formulas
-from gan_lab.experiments import cross_entropy_gradients_learning as learning
 from gan_lab.experiments.claims import FAIL, PASS
-from gan_lab.experiments.cross_entropy_gradients import CrossEntropyGradients
-from gan_lab.experiments.cross_entropy_gradients_claims import gradient_claims, label_claims
-from gan_lab.experiments.cross_entropy_gradients_learning_claims import (
+from gan_lab.experiments.cross_entropy_gradients import formulas, learning
+from gan_lab.experiments.cross_entropy_gradients.claims import gradient_claims, label_claims
+from gan_lab.experiments.cross_entropy_gradients.learning_claims import (
     neuron_claims,
     overfitting_claims,
     precision_claims,
 )
+from gan_lab.experiments.cross_entropy_gradients.study import CrossEntropyGradients
 from tests.helpers import CPU
 
 

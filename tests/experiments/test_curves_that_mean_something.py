@@ -11,8 +11,7 @@ from scipy import stats
 
 from gan_lab import config
 from gan_lab.experiments.base import Lab
-from gan_lab.experiments.curves_that_mean_something import CurvesThatMeanSomething
-from gan_lab.experiments.curves_that_mean_something_read import (
+from gan_lab.experiments.curves_that_mean_something.read import (
     ENERGY,
     GAMES,
     JS,
@@ -22,6 +21,7 @@ from gan_lab.experiments.curves_that_mean_something_read import (
     filtered,
     rank_correlations,
 )
+from gan_lab.experiments.curves_that_mean_something.study import CurvesThatMeanSomething
 
 STEPS = np.arange(1, 41) * 20
 

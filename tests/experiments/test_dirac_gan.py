@@ -9,8 +9,7 @@ import torch
 
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL, PASS
-from gan_lab.experiments.dirac_gan import DiracGan, half_digit
-from gan_lab.experiments.dirac_gan_game import (
+from gan_lab.experiments.dirac_gan.game import (
     METHODS,
     SCHEMES,
     TRUE_CONSENSUS,
@@ -20,6 +19,7 @@ from gan_lab.experiments.dirac_gan_game import (
     linear_step,
     trajectories,
 )
+from gan_lab.experiments.dirac_gan.study import DiracGan, half_digit
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.regularizers import R1, R2
 

@@ -10,12 +10,11 @@ import torch
 from scipy import integrate, stats
 
 from gan_lab import information
-from gan_lab.experiments import divergence_zoo_fits as fits
-from gan_lab.experiments import divergence_zoo_pairs as pairs
 from gan_lab.experiments.claims import FAIL, PASS
-from gan_lab.experiments.divergence_zoo import DivergenceZoo
-from gan_lab.experiments.divergence_zoo_claims import distance_claims, fit_claims, pair_claims
-from gan_lab.experiments.divergence_zoo_pairs import DISTANCES, PAIRS, QUANTITIES, Line, Mixture
+from gan_lab.experiments.divergence_zoo import fits, pairs
+from gan_lab.experiments.divergence_zoo.claims import distance_claims, fit_claims, pair_claims
+from gan_lab.experiments.divergence_zoo.pairs import DISTANCES, PAIRS, QUANTITIES, Line, Mixture
+from gan_lab.experiments.divergence_zoo.study import DivergenceZoo
 
 TARGET = Mixture.of((-2.5, 2.5), (0.6, 0.6), (0.6, 0.4))
 

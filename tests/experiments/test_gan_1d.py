@@ -8,11 +8,12 @@ import torch
 
 from gan_lab import config
 from gan_lab.data.toy import Gaussian1d, Mixture1d
-from gan_lab.experiments import gan_1d, gan_1d_games
-from gan_lab.experiments import gan_1d_exact as line
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
-from gan_lab.experiments.gan_1d import Gan1d
+from gan_lab.experiments.gan_1d import exact as line
+from gan_lab.experiments.gan_1d import games as gan_1d_games
+from gan_lab.experiments.gan_1d import study as gan_1d
+from gan_lab.experiments.gan_1d.study import Gan1d
 from gan_lab.information import gaussians
 
 NORMAL = Gaussian1d().components()

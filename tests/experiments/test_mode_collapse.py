@@ -11,12 +11,11 @@ from gan_lab.data import toy
 from gan_lab.data.digits import StackedDigits
 from gan_lab.data.toy import Grid, Ring
 from gan_lab.estimators.modes import mode_statistics
-from gan_lab.experiments import mode_collapse_games as games
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
-from gan_lab.experiments.mode_collapse import ModeCollapse
-from gan_lab.experiments.mode_collapse_claims import of_counts
-from gan_lab.experiments.mode_collapse_games import METHODS, Watch, count, play
-from gan_lab.experiments.mode_collapse_numbers import (
+from gan_lab.experiments.mode_collapse import games
+from gan_lab.experiments.mode_collapse.claims import of_counts
+from gan_lab.experiments.mode_collapse.games import METHODS, Watch, count, play
+from gan_lab.experiments.mode_collapse.numbers import (
     QUALITY_CEILING,
     expected_modes,
     kl_floor,
@@ -24,6 +23,7 @@ from gan_lab.experiments.mode_collapse_numbers import (
     mode_kl,
     of_the_data,
 )
+from gan_lab.experiments.mode_collapse.study import ModeCollapse
 from tests.helpers import CPU, seeded
 from tests.run_helpers import main, saved, setup
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.experiments import optimal_discriminator_exact as exact_side
-from gan_lab.experiments import optimal_discriminator_fit as fit
 from gan_lab.experiments.base import Lab
-from gan_lab.experiments.optimal_discriminator import OptimalDiscriminator
-from gan_lab.experiments.optimal_discriminator_claims import _identities, all_claims, branch
+from gan_lab.experiments.optimal_discriminator import exact as exact_side
+from gan_lab.experiments.optimal_discriminator import fit
+from gan_lab.experiments.optimal_discriminator.claims import _identities, all_claims, branch
+from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
 from gan_lab.losses import Minimax, NonSaturating
 
 TABLE = {  # t: minimax, non-saturating; derived and checked with mpmath and scipy

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from gan_lab.experiments import fitting
-from gan_lab.experiments import parallel_segments_claims as judge
-from gan_lab.experiments import parallel_segments_trained as trained
-from gan_lab.experiments.parallel_segments import ParallelSegments, _exact
+from gan_lab.experiments.parallel_segments import claims as judge
+from gan_lab.experiments.parallel_segments import trained
+from gan_lab.experiments.parallel_segments.study import ParallelSegments, _exact
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.regularizers import WeightClipping, gradient_penalty
 from gan_lab.step import update_discriminator_

@@ -8,9 +8,9 @@ import torch
 from torch.func import functional_call
 
 from gan_lab import config
-from gan_lab.experiments import vanishing_gradients_fit as fit
 from gan_lab.experiments.base import Lab
-from gan_lab.experiments.vanishing_gradients import (
+from gan_lab.experiments.vanishing_gradients import fit
+from gan_lab.experiments.vanishing_gradients.study import (
     GRADIENTS,
     VanishingGradients,
     decades_lost,

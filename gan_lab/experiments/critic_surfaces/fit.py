@@ -1,0 +1,208 @@
+"""Critics against a generator that is held at the data plus unit noise.
+
+The architecture, the start and the data are those of the authors' gan_toy.py
+(github.com/igul222/improved_wgan_training), at a smaller width and with fewer updates.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.critic_surfaces.exact import DATA, plane, probes
+from gan_lab.experiments.fitting import Discriminators
+from gan_lab.losses import Wasserstein
+from gan_lab.networks.mlp import Mlp
+from gan_lab.optim import Adam, Optimizer, RmsProp
+from gan_lab.regularizers import Regularizer, WeightClipping
+from gan_lab.streams import stream
+
+_JUDGED = 4096  # samples of either side for a critic's value
+_BINS = 61
+
+
+@dataclass(frozen=True)
+class HeMlp(Mlp):
+    """An MLP that starts as the authors' does: He et al. 2015, uniform; biases 0.
+
+    Attributes:
+        reach: Weights start uniform on +-reach instead, if it is above 0.
+    """
+
+    reach: float = 0.0
+
+    def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
+        """Weights uniform on +-sqrt(6/fan_in), or on +-reach."""
+        with torch.no_grad():
+            for layer in module.modules():
+                if isinstance(layer, nn.Linear):
+                    reach = self.reach or math.sqrt(6 / layer.in_features)
+                    layer.weight.uniform_(-reach, reach, generator=generator)
+                    layer.bias.zero_()
+
+
+@dataclass(frozen=True)
+class Design:
+    """One kind of critic and how it is trained.
+
+    Attributes:
+        regularizer: Clipping or a penalty.
+        layers: Hidden layers.
+        width: Of each.
+        steps: Updates.
+        batch_size: Samples of either side in each.
+        lr: Of RMSprop for clipping, of Adam else.
+        falls: Whether the learning rate falls to 0.
+        reach: See HeMlp.
+    """
+
+    regularizer: Regularizer
+    layers: int
+    width: int
+    steps: int
+    batch_size: int
+    lr: float
+    falls: bool = True
+    reach: float = 0.0
+
+    def critics(self, seeds: Sequence[int], device: torch.device) -> Discriminators:
+        """One critic a seed, untrained."""
+        clipped = isinstance(self.regularizer, WeightClipping)
+        optim: Optimizer = RmsProp(self.lr) if clipped else Adam(self.lr)
+        pair = HeMlp(latent_dim=1, width=self.width, depth=self.layers, reach=self.reach)
+        return Discriminators(pair, (2,), Wasserstein(), (self.regularizer,), optim, seeds, device)
+
+
+def shallow(design: Design, seeds: Sequence[int], device: torch.device) -> Arrays:
+    """Critics on all of DATA, K sets, for every seed at once.
+
+    Returns:
+        value: E_real f - E_fake f on fresh samples, [K, S]. contrast: see `probes`, [K, S].
+        surface: f on `plane()` less its mean there, [K, S, P]. weights: see `_trained`.
+    """
+    d = design.critics([*seeds] * len(DATA), device)
+    streams = _streams(seeds, "batches", device)
+
+    def batch(n: int) -> tuple[Tensor, Tensor, Tensor]:
+        # As in the authors' code the fake is the real sample plus noise, pair by pair.
+        real = torch.stack([data.sample(n, g) for data in DATA.values() for g in streams])
+        noise = torch.stack([torch.randn(n, 2, generator=g, device=device) for g in streams])
+        mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])
+        return real, real + noise.repeat(len(DATA), 1, 1), mix.repeat(len(DATA), 1)
+
+    weights = _trained(d, design, batch)
+    real, fake, _ = batch(_JUDGED)
+    shape = (len(DATA), len(seeds))
+    value = d.logits(real).mean(1) - d.logits(fake).mean(1)
+    contrast = []
+    for k, (on, off) in enumerate(probes().values()):
+        each = slice(k * len(seeds), (k + 1) * len(seeds))
+        logits = [_spread(d, points, device)[each].mean(1) for points in (on, off)]
+        contrast.append((logits[0] - logits[1]) / value[each].double().cpu())
+    surface = _spread(d, plane(), device).reshape(*shape, -1)
+    return {
+        "value": value.double().cpu().reshape(shape).numpy(),
+        "contrast": torch.stack(contrast).numpy(),
+        "surface": (surface - surface.mean(-1, keepdim=True)).float().numpy(),
+        **weights,
+    }
+
+
+def deep(design: Design, seeds: Sequence[int], device: torch.device) -> Arrays:
+    """Critics on the swiss roll, one a seed, looked at layer by layer.
+
+    Returns:
+        norms: |d loss / d activations| of every hidden layer, the first one first, [S, L].
+        value: E_real f - E_fake f on fresh samples, [S]. weights: see `_trained`.
+    """
+    d = design.critics(seeds, device)
+    streams = _streams(seeds, "deep", device)
+    data = DATA["swiss_roll"]
+
+    def batch(n: int) -> tuple[Tensor, Tensor, Tensor]:
+        real = torch.stack([data.sample(n, g) for g in streams])
+        noise = torch.stack([torch.randn(n, 2, generator=g, device=device) for g in streams])
+        mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])
+        return real, real + noise, mix
+
+    weights = _trained(d, design, batch)
+    real, fake, _ = batch(1024)
+    value = d.logits(real).mean(1) - d.logits(fake).mean(1)
+    norms = activation_gradients(d, real, fake)
+    return {"norms": norms.numpy(), "value": value.double().cpu().numpy(), **weights}
+
+
+def activation_gradients(d: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
+    """Norm of the gradient of the critic's mean loss by each hidden layer's activations, [S, L].
+
+    In float64: a norm of 1e-28 is a number there, and its square is one too.
+
+    Args:
+        d: ReLU perceptrons, S of them.
+        real: [S, N, 2].
+        fake: [S, N, 2].
+    """
+    params = {name: leaf.detach().double().cpu() for name, leaf in d.player.params.items()}
+    layers = [name.removesuffix(".weight") for name in params if name.endswith(".weight")]
+    h = torch.cat([real, fake], 1).double().cpu()
+    activations = []
+    for name in layers[:-1]:
+        pre = torch.baddbmm(params[f"{name}.bias"][:, None], h, params[f"{name}.weight"].mT)
+        h = pre.relu().requires_grad_(True)
+        activations.append(h)
+    name = layers[-1]
+    logits = torch.baddbmm(params[f"{name}.bias"][:, None], h, params[f"{name}.weight"].mT)[..., 0]
+    on_real, on_fake = logits.split(real.shape[1], 1)
+    loss = Wasserstein().discriminator(on_real.flatten(), on_fake.flatten()).sum() / real.shape[1]
+    gradients = torch.autograd.grad(loss, activations)
+    return torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients], 1)
+
+
+def _trained(
+    d: Discriminators, design: Design, batch: Callable[[int], tuple[Tensor, Tensor, Tensor]]
+) -> Arrays:
+    """Trains in place, [real, fake, mix] a batch; what became of the weights.
+
+    Returns:
+        at_bounds, at_bounds_first: share of weights on a bound after the last and the first
+            update, [S]. histogram, edges: of all weights, as shares, [B] and [B + 1].
+    """
+    first = torch.zeros(len(d))
+    for step in range(design.steps):
+        if design.falls:
+            d.player.set_lr_factor_(0.5 * (1 + math.cos(math.pi * step / design.steps)))
+        real, fake, mix = batch(design.batch_size)
+        d.update_(real, fake, mix)
+        if step == 0:
+            first = _at_bounds(d, design)
+    leaves = torch.cat([leaf.detach().flatten(1) for leaf in d.player.params.values()], 1)
+    bound = getattr(design.regularizer, "bound", 0.5)
+    edges = torch.linspace(-1.0001, 1.0001, _BINS + 1) * bound
+    counts = torch.histogram(leaves.float().cpu().clamp(-bound, bound).flatten(), edges).hist
+    return {
+        "at_bounds": _at_bounds(d, design).numpy(),
+        "at_bounds_first": first.numpy(),
+        "histogram": (counts / counts.sum()).numpy(),
+        "edges": edges.numpy(),
+    }
+
+
+def _at_bounds(d: Discriminators, design: Design) -> Tensor:
+    """Share of weights that sit on a bound, [S]; nan where nothing is clipped."""
+    regularizer = design.regularizer
+    if not isinstance(regularizer, WeightClipping):
+        return torch.full((len(d),), math.nan)
+    share = torch.func.vmap(lambda leaves: regularizer.measure(leaves)["weights/clipped_share"])
+    return share({name: leaf.detach() for name, leaf in d.player.params.items()}).cpu()
+
+
+def _streams(seeds: Sequence[int], of: str, device: torch.device) -> list[torch.Generator]:
+    return [stream(seed, f"critic_surfaces/{of}", device) for seed in seeds]
+
+
+def _spread(d: Discriminators, points: Tensor, device: torch.device) -> Tensor:
+    """Every critic's logits at the same points, [S, P] in float64."""
+    return d.logits(points.to(device).expand(len(d), *points.shape)).double().cpu()

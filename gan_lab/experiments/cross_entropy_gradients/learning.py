@@ -1,0 +1,193 @@
+"""One neuron that learns under either loss, and small networks that overfit a few digits."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_lab import information
+from gan_lab.data.digits import load_digits
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.cross_entropy_gradients.formulas import (
+    by_autograd,
+    squared_error_of_logits,
+)
+from gan_lab.streams import stream
+
+# Weight and bias of the two starts in chapter 3 of Nielsen's book; the input is 1, the target 0.
+STARTS = ((0.6, 0.9), (2.0, 2.0))
+LOSSES = {
+    "cross_entropy": information.sigmoid_cross_entropy_with_logits,
+    "squared": squared_error_of_logits,
+}
+_CLASSES, _PIXELS, _N_HELD_OUT = 10, 64, 500
+
+
+def flow_time(start: np.ndarray, learned: float) -> dict[str, np.ndarray]:
+    """Time that gradient flow takes from a logit to the output `learned`, by loss.
+
+    With input 1 and target 0, weight and bias move alike, so the logit falls at twice the loss's
+    slope: dz/dt = -2 a for cross entropy, -4 a^2 (1 - a) for squared error; and da = a (1 - a) dz.
+    Steps of gradient descent are this time over the learning rate, but for about one step.
+
+    Args:
+        start: Logits to start from.
+        learned: Output that counts as learned, in (0, 1).
+
+    Returns:
+        Loss -> times, the shape of start.
+    """
+    a = 1 / (1 + np.exp(-start))
+
+    def cross_entropy(a: np.ndarray) -> np.ndarray:  # of 1/(2 a^2 (1 - a))
+        return (np.log(a / (1 - a)) - 1 / a) / 2
+
+    def squared(a: np.ndarray) -> np.ndarray:  # of 1/(4 a^3 (1 - a)^2)
+        return (3 * np.log(a / (1 - a)) - 2 / a - 1 / (2 * a**2) + 1 / (1 - a)) / 4
+
+    end = np.array(learned)
+    return {
+        "cross_entropy": cross_entropy(a) - cross_entropy(end),
+        "squared": squared(a) - squared(end),
+    }
+
+
+def neuron_part(
+    seeds: Sequence[int], learning_rate: float, learned: float, n_starts: int, most_steps: int
+) -> Arrays:
+    """Steps of gradient descent until one neuron answers `learned` instead of 0.
+
+    Args:
+        seeds: Each draws starts of its own.
+        learning_rate: Of plain gradient descent, the same for both losses.
+        learned: Output that counts as learned.
+        n_starts: Random starts a seed, weight and bias uniform on [-3, 3].
+        most_steps: Where to give up; a start that is not learned then has -1 steps.
+    """
+    grid = torch.linspace(-1, 7, 33, dtype=torch.float64)
+    random = [
+        6 * torch.rand(n_starts, 2, generator=_stream(seed, "starts"), dtype=torch.float64) - 3
+        for seed in seeds
+    ]
+    starts = torch.cat(
+        [
+            torch.tensor(STARTS, dtype=torch.float64),
+            torch.stack([grid / 2, grid / 2], -1),
+            *random,
+        ]
+    )
+    arrays = {"neuron/start": grid.numpy(), "neuron/learned": np.array(learned)}
+    for name, loss in LOSSES.items():
+        weight, bias = starts.T.clone()
+        target = torch.zeros_like(weight)
+        steps = torch.full(weight.shape, -1)
+        paths = []
+        for step in range(most_steps + 1):
+            logits = weight + bias
+            output = torch.sigmoid(logits)
+            paths.append(output[: len(STARTS)])
+            steps = torch.where((steps < 0) & (output <= learned), step, steps)
+            if bool((steps >= 0).all()) and step >= 600:
+                break
+            _, slope = by_autograd(loss, logits, target)
+            weight, bias = weight - learning_rate * slope, bias - learning_rate * slope
+        head = len(STARTS)
+        arrays[f"neuron/{name}_output"] = torch.stack(paths, -1).numpy()
+        arrays[f"neuron/{name}_start_steps"] = steps[:head].numpy()
+        arrays[f"neuron/{name}_steps"] = steps[head : head + len(grid)].numpy()
+        arrays[f"neuron/{name}_random_steps"] = (
+            steps[head + len(grid) :].view(len(seeds), -1).numpy()
+        )
+    arrays["neuron/random_logit"] = torch.stack(random).sum(-1).numpy()
+    return arrays
+
+
+def overfitting_part(
+    seeds: Sequence[int],
+    n_train: int,
+    width: int,
+    steps: int,
+    learning_rate: float,
+    device: torch.device,
+) -> Arrays:
+    """Cross entropy of stacked networks on the digits they see and on digits held out.
+
+    The held-out digits are two halves: one says where to stop, the other is looked at there, so
+    that the choice does not flatter the number.
+
+    Args:
+        seeds: One network each, with digits of its own to train on.
+        n_train: Digits to train on, all in every step.
+        width: Of the one hidden layer.
+        steps: Of Adam.
+        learning_rate: Of Adam.
+        device: Where to train.
+    """
+    source = load_digits(_N_HELD_OUT, 0, device)
+    assert source.train_labels is not None
+    assert source.held_out_labels is not None
+    everyone, order = (
+        torch.stack([torch.randperm(n, generator=_stream(seed, what)) for seed in seeds]).to(device)
+        for n, what in ((len(source.train_labels), "digits"), (_N_HELD_OUT, "halves"))
+    )
+    rows = everyone[:, :n_train]
+    half = _N_HELD_OUT // 2
+    held, answers = source.gather_held_out(order).flatten(2), source.held_out_labels[order]
+    parts = {
+        "train": (source.gather(rows).flatten(2), source.train_labels[rows]),
+        "choose": (held[:, :half], answers[:, :half]),
+        "judge": (held[:, half:], answers[:, half:]),
+    }
+    leaves = _initial(seeds, width, device)
+    optimizer = torch.optim.Adam(leaves, lr=learning_rate)
+    looked = sorted({0, *np.unique(np.geomspace(1, steps, 60).round().astype(int)).tolist()})
+    seen: dict[str, list[Tensor]] = {f"{part}_{what}": [] for part in parts for what in _SHOWN}
+    for step in range(steps + 1):
+        if step in looked:
+            for part, (x, y) in parts.items():
+                with torch.no_grad():
+                    logits = _network(leaves, x)
+                seen[f"{part}_loss"].append(_loss(logits, y).mean(-1))
+                seen[f"{part}_accuracy"].append((logits.argmax(-1) == y).float().mean(-1))
+        # The sum over seeds: each network's gradient is that of its own mean.
+        total = _loss(_network(leaves, parts["train"][0]), parts["train"][1]).mean(-1).sum()
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+    arrays = {f"fit/{name}": torch.stack(values, -1).cpu().numpy() for name, values in seen.items()}
+    return arrays | {"fit/step": np.array(looked)}
+
+
+_SHOWN = ("loss", "accuracy")
+
+
+def _network(leaves: Sequence[Tensor], x: Tensor) -> Tensor:
+    """[S, N, 64] -> logits [S, N, 10]; one hidden layer, weights [S, in, out]."""
+    weight, bias, out_weight, out_bias = leaves
+    return torch.baddbmm(out_bias, torch.relu(torch.baddbmm(bias, x, weight)), out_weight)
+
+
+def _loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return information.sparse_softmax_cross_entropy_with_logits(logits, labels)
+
+
+def _initial(seeds: Sequence[int], width: int, device: torch.device) -> list[Tensor]:
+    """Uniform on +-1/sqrt(fan_in), as torch's Linear; stacked over seeds."""
+    shapes = ((_PIXELS, width), (1, width), (width, _CLASSES), (1, _CLASSES))
+    fans = (_PIXELS, _PIXELS, width, width)
+    networks = []
+    for seed in seeds:
+        generator = _stream(seed, "init")
+        networks.append(
+            [
+                (2 * torch.rand(*shape, generator=generator) - 1) / math.sqrt(fan)
+                for shape, fan in zip(shapes, fans, strict=True)
+            ]
+        )
+    return [torch.stack(leaf).to(device).requires_grad_() for leaf in zip(*networks, strict=True)]
+
+
+def _stream(seed: int, purpose: str) -> torch.Generator:
+    return stream(seed, f"cross_entropy_gradients/{purpose}")

@@ -1,0 +1,291 @@
+"""What the zoo of divergences claims."""
+
+import math
+
+import numpy as np
+
+from gan_lab import information
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.claims import Claim, exact
+from gan_lab.experiments.divergence_zoo.fits import FITTED, best
+from gan_lab.experiments.divergence_zoo.pairs import QUANTITIES
+
+_FAR = 6  # standard deviations between modes from which one mode does not feel the other
+
+
+def pair_claims(arrays: Arrays) -> list[Claim]:
+    """Identities and bounds on the shown pairs and on random ones."""
+    at = {name: i for i, name in enumerate(QUANTITIES)}
+    values, slopes = arrays["pairs/values"], arrays["pairs/slopes"]
+    kl, cross, entropy = (values[:, at[name]] for name in ("kl", "cross_entropy", "entropy_p"))
+    finite = np.isfinite(kl)
+    gap = np.abs(cross[finite] - entropy[finite] - kl[finite]).max(initial=0)
+    source = "Cover and Thomas 2006, chapter 2; derived"
+    claims = [
+        Claim(
+            "cross_entropy_identity",
+            "H(p, q) = H(p) + KL(p||q): largest difference over the shown pairs with finite KL",
+            exact(gap),
+            "equals",
+            0.0,
+            1e-9,
+            "nats",
+            source,
+        ),
+        Claim(
+            "js_bound",
+            "JS is at most log 2: the most over shown and random pairs, minus log 2",
+            exact(
+                max(values[:, at["js"]].max() - math.log(2), arrays["random/js_over_log_2"].max())
+            ),
+            "at_most",
+            0.0,
+            1e-12,
+            "nats",
+            "Lin 1991",
+        ),
+        Claim(
+            "pinsker",
+            "Pinsker: TV is at most sqrt(KL/2): the most of their difference over random pairs",
+            exact(arrays["random/pinsker"].max()),
+            "at_most",
+            0.0,
+            1e-12,
+            "",
+            source,
+        ),
+        Claim(
+            "root_js_is_a_metric",
+            "sqrt(JS) obeys the triangle inequality: the most by which random triples break it",
+            exact(arrays["random/triangle"].max()),
+            "at_most",
+            0.0,
+            1e-12,
+            "sqrt(nat)",
+            "Endres and Schindelin 2003",
+        ),
+        Claim(
+            "w1_slope_at_most_1",
+            "Moving q by one unit changes W1 by at most one unit: the largest slope of all pairs",
+            exact(np.abs(slopes[:, -1]).max()),
+            "at_most",
+            1.0,
+            1e-9,
+            "",
+            "derived: triangle inequality",
+        ),
+    ]
+    names = arrays["pairs/name"].tolist()
+    known = {"shifted": (0, 1, 1, 1), "wider": (0, 1, 0.5, 2), "far_apart": (0, 0.1, 2, 0.1)}
+    errors = []
+    for name, (mean_p, std_p, mean_q, std_q) in known.items():
+        if name in names:
+            truth = information.gaussians(mean_p, std_p, mean_q, std_q)
+            wanted = np.array([truth.kl, truth.reverse_kl, truth.js, truth.tv, truth.wasserstein])
+            errors.append(np.abs(values[names.index(name), 3:] / wanted - 1).max())
+    if errors:
+        claims.append(
+            Claim(
+                "quadrature",
+                "KL both ways, JS, TV and W1 of two Gaussians by quadrature against closed forms: "
+                "largest relative difference",
+                exact(max(errors)),
+                "equals",
+                0.0,
+                1e-9,
+                "",
+                "derived: closed forms of Gaussians",
+            )
+        )
+    return claims
+
+
+def distance_claims(arrays: Arrays) -> list[Claim]:
+    """Which divergences see how far two blocks, or two Gaussians, are apart."""
+    shift = arrays["blocks/shift"]
+    apart, cell = shift >= 1, shift[1]
+    js, tv, w1 = (arrays[f"blocks/{name}"] for name in ("js", "tv", "w1"))
+    slope = np.abs(np.diff(js[apart]) / cell).max()
+    far = len(arrays["gaussians/shift"]) - 1
+    source = "derived: exact for blocks"
+    return [
+        Claim(
+            "js_of_overlap",
+            "JS of two blocks at distance t <= 1 is t log 2: largest difference",
+            exact(np.abs(js - shift * math.log(2))[~apart].max()),
+            "equals",
+            0.0,
+            1e-12,
+            "nats",
+            source,
+        ),
+        Claim(
+            "js_is_blind",
+            "Without overlap JS is log 2 at every distance: largest difference",
+            exact(np.abs(js - math.log(2))[apart].max()),
+            "equals",
+            0.0,
+            1e-12,
+            "nats",
+            "Arjovsky et al. 2017, example 1; derived",
+        ),
+        Claim(
+            "js_slope_without_overlap",
+            "Without overlap the slope of JS by distance is 0: the largest",
+            exact(slope),
+            "equals",
+            0.0,
+            1e-12,
+            "nats per block length",
+            "Arjovsky et al. 2017, example 1; derived",
+        ),
+        Claim(
+            "tv_is_blind",
+            "TV is min(t, 1): largest difference",
+            exact(np.abs(tv - np.minimum(shift, 1)).max()),
+            "equals",
+            0.0,
+            1e-12,
+            "",
+            source,
+        ),
+        Claim(
+            "kl_is_infinite",
+            "KL is infinite as soon as a block sticks out: the least over t > 0, both ways",
+            exact(min(arrays[f"blocks/{name}"][1:].min() for name in ("kl", "reverse_kl"))),
+            "equals",
+            math.inf,
+            0.0,
+            "nats",
+            source,
+        ),
+        Claim(
+            "w1_is_the_distance",
+            "W1 of the two blocks is their distance, with or without overlap: largest difference",
+            exact(np.abs(w1 - shift).max()),
+            "equals",
+            0.0,
+            1e-12,
+            "block lengths",
+            source,
+        ),
+        Claim(
+            "gaussian_js_slope_dies",
+            "Gaussians 10 standard deviations apart: slope of JS by their distance",
+            exact(arrays["gaussians/js_slope"][far]),
+            "equals",
+            2.232050107e-6,
+            1e-12,
+            "nats per standard deviation",
+            "derived: smoothed segments, checked with mpmath",
+        ),
+        Claim(
+            "gaussian_w1_slope_stays",
+            "The slope of W1 is 1 at every distance: largest difference",
+            exact(np.abs(arrays["gaussians/w1_slope"] - 1).max()),
+            "equals",
+            0.0,
+            1e-12,
+            "",
+            "derived: W1 of a shift",
+        ),
+    ]
+
+
+def fit_claims(arrays: Arrays) -> list[Claim]:
+    """What one Gaussian for a mixture becomes under each divergence."""
+    means, stds, weights = (arrays[f"target/{name}"] for name in ("means", "stds", "weights"))
+    middle = len(arrays["fits/scale"]) // 2
+    mean = float(weights @ means)
+    std = math.sqrt(float(weights @ (stds**2 + means**2)) - mean**2)
+    fitted = {name: [float(part[middle]) for part in best(arrays, name)] for name in FITTED}
+    values = arrays["fits/table"]
+    regret = (np.diag(values) - values.min(0)).max()
+    ends = arrays["fits/w1_loss"][middle]
+    moments = "derived: forward KL to a Gaussian matches moments (Bishop 2006, section 10.7)"
+    claims = [
+        Claim(
+            f"forward_kl_{what}",
+            f"The Gaussian of least KL(p||q) has the mixture's {text}",
+            exact(found),
+            "equals",
+            wanted,
+            1e-6,
+            "data units",
+            moments,
+        )
+        for what, text, found, wanted in (
+            ("mean", "mean", fitted["kl"][0], mean),
+            ("std", "standard deviation", fitted["kl"][1], std),
+        )
+    ]
+    claims += [
+        Claim(
+            "each_fit_is_best_in_its_own",
+            "No other fit is better under a fit's own divergence: the most by which one is",
+            exact(regret),
+            "at_most",
+            0.0,
+            1e-4,
+            "nats, W1 in data units",
+            "derived: each is a minimum",
+        ),
+        Claim(
+            "w1_fit_is_convex",
+            "W1 is convex in mean and std of the fit, so all starts end equally well: spread",
+            exact(ends.max() - ends.min()),
+            "at_most",
+            0.0,
+            1e-3,
+            "data units",
+            "derived: quantile form of W1",
+        ),
+    ]
+    if not is_separated(arrays):
+        return claims
+    heaviest = weights == weights.max()
+    off = (np.abs(fitted["reverse_kl"][0] - means) / stds)[heaviest].min()
+    ends = arrays["fits/reverse_kl_mean"][middle][: len(means)]  # the starts on the modes
+    return [
+        *claims,
+        Claim(
+            "reverse_kl_sits_on_a_mode",
+            "The Gaussian of least KL(q||p) sits on the heaviest mode: distance of the means",
+            exact(off),
+            "at_most",
+            0.0,
+            0.05,
+            "standard deviations of the mode",
+            "derived: modes 6 or more standard deviations apart do not feel each other",
+        ),
+        Claim(
+            "reverse_kl_pays_the_weight",
+            "and KL(q||p) is then -log of that mode's weight",
+            exact(arrays["fits/reverse_kl_loss"][middle].min()),
+            "equals",
+            -math.log(weights.max()),
+            1e-3,
+            "nats",
+            "derived: q = mode, p = weight times mode there",
+        ),
+        Claim(
+            "reverse_kl_keeps_every_mode_as_a_minimum",
+            "Descent of KL(q||p) from a mode stays there: the farthest that one end is from its "
+            "mode",
+            exact((np.abs(ends - means) / stds).max()),
+            "at_most",
+            0.0,
+            0.05,
+            "standard deviations of the mode",
+            "derived: as above",
+        ),
+    ]
+
+
+def is_separated(arrays: Arrays) -> bool:
+    """Whether neighbouring modes are at least 6 standard deviations (of the wider) apart."""
+    order = np.argsort(arrays["target/means"])
+    means, stds = arrays["target/means"][order], arrays["target/stds"][order]
+    if len(means) < 2:
+        return False
+    return bool((np.diff(means) >= _FAR * np.maximum(stds[1:], stds[:-1])).all())

@@ -1,0 +1,258 @@
+"""Pictures of the zoo of divergences."""
+
+import math
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.divergence_zoo.fits import FITTED, best
+from gan_lab.reports.plots import (
+    BLACK,
+    BLUE,
+    FAKE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    REAL,
+    VERMILLION,
+    Style,
+    canvas,
+    label,
+    legend_below,
+    reference,
+    short,
+)
+
+TITLES = {
+    "kl": "KL(p||q)",
+    "reverse_kl": "KL(q||p)",
+    "js": "JS",
+    "tv": "TV",
+    "w1": "W1",
+}
+STYLES = {
+    "kl": Style(TITLES["kl"], VERMILLION, "--", "s"),
+    "reverse_kl": Style(TITLES["reverse_kl"], ORANGE, "-.", "D"),
+    "js": Style(TITLES["js"], GREEN, (0, (5, 1)), "o"),
+    "tv": Style(TITLES["tv"], PURPLE, ":", "v"),
+    "w1": Style(TITLES["w1"], BLUE, "-", "^"),
+}
+# Open and large, since the fits of reverse KL and JS agree where the modes are far apart.
+_MARKS: dict[str, dict[str, Any]] = {"reverse_kl": {"markersize": 9, "fillstyle": "none"}}
+_ROWS = ("H(p)", "H(q)", "H(p, q)", *TITLES.values())
+
+
+def pairs(arrays: Arrays) -> Figure:
+    """Every pair with all its numbers."""
+    names = arrays["pairs/name"].tolist()
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = canvas(
+        "From entropy to Wasserstein: value, and slope as q moves to the right",
+        2 * rows,
+        columns,
+        size=(4.2, 2.35) if columns > 1 else (7, 2.8),
+    )
+    for i in range(rows * columns):
+        panel, below = axes[2 * (i // columns) : 2 * (i // columns) + 2, i % columns]
+        below.set_axis_off()
+        if i >= len(names):
+            panel.set_axis_off()
+            continue
+        x, p, q = (arrays[f"pair/{names[i]}/{part}"] for part in ("x", "p", "q"))
+        discrete = bool(arrays["pairs/discrete"][i])
+        _pair(panel, x, p, q, discrete)
+        panel.set_ylim(0, 1.25 * max(p.max(), q.max()))
+        panel.legend(loc="upper right", fontsize="small", ncols=2, frameon=False)
+        unit = "probability" if discrete else "density (per data unit)"
+        label(panel, names[i].replace("_", " "), "x (data units)", unit)
+        _numbers(below, arrays["pairs/values"][i], arrays["pairs/slopes"][i])
+    return figure
+
+
+def _pair(axes: Axes, x: np.ndarray, p: np.ndarray, q: np.ndarray, discrete: bool) -> None:
+    if not discrete:
+        axes.plot(x, p, color=REAL, linestyle="--", label="p")
+        axes.fill_between(x, q, color=FAKE, alpha=0.25, linewidth=0)
+        axes.plot(x, q, color=FAKE, label="q")
+        return
+    places = np.unique(x)
+    width = 0.36 * (float(np.diff(places).min()) if len(places) > 1 else 1.0)
+    axes.bar(x - width / 2, p, width, color="white", edgecolor=REAL, hatch="///", label="p")
+    axes.bar(x + width / 2, q, width, color=FAKE, label="q")
+    if len(places) <= 12:
+        axes.set_xticks(places)
+
+
+def _numbers(axes: Axes, values: np.ndarray, slopes: np.ndarray) -> None:
+    """Values and slopes as a table."""
+    pad = len(_ROWS) - len(slopes)
+    cells = []
+    for i, (name, value) in enumerate(zip(_ROWS, values, strict=True)):
+        unit = {"TV": "", "W1": " data units"}.get(name, " nats")
+        said = "infinite" if np.isinf(value) else short(value) + unit
+        cells.append([name, said, "" if i < pad else short(slopes[i - pad])])
+    drawn = axes.table(
+        cells,
+        colLabels=["", "value", "slope per unit"],
+        colWidths=[0.24, 0.4, 0.36],
+        loc="center",
+        cellLoc="right",
+        edges="horizontal",
+    )
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(9)
+    drawn.scale(1, 1.05)
+
+
+def distance(arrays: Arrays) -> Figure:
+    """Blocks and Gaussians moved apart: values and slopes."""
+    figure, axes = canvas(
+        "Which divergences see distance without overlap? Only W1", 2, 2, size=(5.8, 3.5)
+    )
+    shift, cell = arrays["blocks/shift"], arrays["blocks/shift"][1]
+    halfway = (shift[1:] + shift[:-1]) / 2
+    for name in ("w1", "kl", "js", "tv"):  # TV last: it lies on W1 where the blocks overlap
+        style, values = STYLES[name], arrays[f"blocks/{name}"]
+        axes[0, 0].plot(
+            shift, np.where(np.isfinite(values), values, np.nan), **style.line_arguments()
+        )
+        if name != "kl":
+            axes[0, 1].plot(halfway, np.diff(values) / cell, **style.line_arguments())
+    infinite = shift[~np.isfinite(arrays["blocks/kl"])][:: len(shift) // 24]
+    axes[0, 0].plot(infinite, np.full(len(infinite), 3.0), "^", color=VERMILLION, markersize=5)
+    axes[0, 0].annotate(
+        "KL, both ways: infinite",
+        (1.5, 3.0),
+        (0, -6),
+        textcoords="offset points",
+        va="top",
+        ha="center",
+        color=VERMILLION,
+        fontsize="small",
+    )
+    axes[0, 0].set_ylim(0, 3.15)
+    axes[0, 1].set_ylim(-0.05, 1.15)
+    for each in axes[0]:
+        each.axvspan(1, shift[-1], color=GREY, alpha=0.1, linewidth=0)
+        each.text(
+            2.97,
+            0.5,
+            "no overlap",
+            ha="right",
+            color=GREY,
+            fontsize="small",
+            transform=each.get_xaxis_transform(),
+        )
+    reference(axes[0, 0], math.log(2), "log 2")
+    unit = "distance (block lengths)"
+    label(axes[0, 0], "two uniform blocks", unit, "nats; TV: no unit; W1: block lengths")
+    label(axes[0, 1], "two uniform blocks: slope", unit, "change per block length")
+    axes[0, 1].text(0.03, 1.05, "KL: no slope, it is infinite", color=VERMILLION, fontsize="small")
+    t = arrays["gaussians/shift"]
+    for name in ("kl", "js", "tv", "w1"):
+        style = STYLES[name]
+        axes[1, 0].plot(t, arrays[f"gaussians/{name}"], **style.line_arguments())
+        axes[1, 1].plot(t, arrays[f"gaussians/{name}_slope"], **style.line_arguments())
+    axes[1, 0].set_yscale("log")
+    axes[1, 1].set_yscale("log")
+    axes[1, 0].set_ylim(1e-3, 100)
+    axes[1, 1].set_ylim(1e-7, 100)
+    axes[1, 0].text(
+        9.9, 0.6, "log 2, the most of JS", ha="right", va="top", color=GREY, fontsize="small"
+    )
+    unit = "distance (standard deviations)"
+    label(axes[1, 0], "two Gaussians", unit, "nats; TV: no unit; W1: std")
+    label(axes[1, 1], "two Gaussians: slope", unit, "change per standard deviation")
+    legend_below(figure, axes[1, 0], 4)
+    return figure
+
+
+def fits(arrays: Arrays) -> Figure:
+    """The best Gaussian under each divergence, and where other starts ended."""
+    figure, axes = canvas(
+        "One Gaussian for a mixture: what is best depends on the divergence",
+        1,
+        4,
+        size=(4.2, 3.6),
+        sharey=True,
+    )
+    x, density = arrays["target/x"], arrays["target/density"]
+    middle = len(arrays["fits/scale"]) // 2
+    tops: list[float] = []
+    for each, name in zip(axes[0], FITTED, strict=True):
+        style = STYLES[name]
+        each.plot(x, density, color=BLACK, linestyle="--", label="mixture p")
+        ends = np.stack([arrays[f"fits/{name}_{what}"][middle] for what in ("mean", "std")], -1)
+        for mean, std in np.unique(ends.round(2), axis=0):
+            each.plot(x, _normal(x, mean, std), color=GREY, linewidth=0.9, alpha=0.8)
+        mean, std = (float(part[middle]) for part in best(arrays, name))
+        each.plot(x, _normal(x, mean, std), color=style.colour, linewidth=2, label="best q")
+        each.fill_between(x, _normal(x, mean, std), color=style.colour, alpha=0.2, linewidth=0)
+        least = arrays[f"fits/{name}_loss"][middle].min()
+        unit = "data units" if name == "w1" else "nats"
+        tops += [_normal(x, mean, std).max(), density.max()]
+        title = f"least {style.label} = {least:.3f} {unit}\nmean {mean:.2f}, std {std:.2f}"
+        label(each, title, "x (data units)", "")
+    axes[0, 0].set_ylim(0, 1.1 * max(tops))
+    axes[0, 0].set_ylabel("density (per data unit)")
+    handles = [
+        axes[0, 0].plot([], [], color=colour, linestyle=line, linewidth=width, label=text)[0]
+        for colour, line, width, text in (
+            (BLACK, "--", 1.5, "mixture p"),
+            (BLUE, "-", 2, "best Gaussian q (coloured)"),
+            (GREY, "-", 0.9, "where other starts end"),
+        )
+    ]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small"
+    )
+    return figure
+
+
+def fits_by_distance(arrays: Arrays) -> Figure:
+    """Mean and standard deviation of the best fit as the modes move apart."""
+    figure, axes = canvas(
+        "As the modes move apart: covering both, or choosing one", 1, 2, size=(5.8, 3.9)
+    )
+    means, stds, weights = (arrays[f"target/{name}"] for name in ("means", "stds", "weights"))
+    scale = arrays["fits/scale"]
+    apart = scale * (means.max() - means.min()) / stds.mean()
+    middle = float(weights @ means)
+    for each, line in zip((means.min(), means.max()), ("lowest", "highest"), strict=True):
+        axes[0, 0].plot(apart, middle + scale * (each - middle), color=GREY, linewidth=0.9)
+        axes[0, 0].annotate(
+            f"{line} mode",
+            (apart[-1], middle + scale[-1] * (each - middle)),
+            (-12, 0),
+            textcoords="offset points",
+            ha="right",
+            va="bottom" if each > middle else "top",
+            fontsize="small",
+            color=GREY,
+        )
+    for name in FITTED:
+        style = STYLES[name]
+        mean, std = best(arrays, name)
+        for panel, values in ((axes[0, 0], mean), (axes[0, 1], std)):
+            panel.plot(
+                apart, values, **style.line_arguments(marker=style.marker, **_MARKS.get(name, {}))
+            )
+    axes[0, 1].axhline(stds.mean(), color=GREY, linewidth=1.0, linestyle=(0, (2, 2)))
+    axes[0, 1].text(
+        apart[-1], stds.mean() / 2, "std of one mode", ha="right", fontsize="small", color=GREY
+    )
+    unit = "distance of the outer modes (standard deviations of one)"
+    label(axes[0, 0], "mean of the best Gaussian", unit, "data units")
+    label(axes[0, 1], "its standard deviation", unit, "data units")
+    axes[0, 1].set_ylim(0, None)
+    legend_below(figure, axes[0, 0], 4)
+    return figure
+
+
+def _normal(x: np.ndarray, mean: float, std: float) -> np.ndarray:
+    return np.exp(-(((x - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))

@@ -1,0 +1,264 @@
+"""Entropy to Wasserstein on pairs of distributions, and what each makes of a fit."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from gan_lab import information
+from gan_lab.checks import check_count
+from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
+from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.divergence_zoo import figures as drawings
+from gan_lab.experiments.divergence_zoo.claims import (
+    distance_claims,
+    fit_claims,
+    is_separated,
+    pair_claims,
+)
+from gan_lab.experiments.divergence_zoo.fits import (
+    FITTED,
+    best,
+    blocks_part,
+    fits_part,
+    gaussians_part,
+    table,
+)
+from gan_lab.experiments.divergence_zoo.pairs import PAIRS, Discrete, Line, Mixture
+from gan_lab.information.checks import check_distribution
+from gan_lab.streams import stream
+
+Numbers = tuple[float, ...] | None
+_MIXTURES = ("p_means", "p_stds", "p_weights", "q_means", "q_stds", "q_weights")
+_POINTS = 401  # of a drawn density
+
+
+@dataclass(frozen=True)
+class DivergenceZoo(Experiment):
+    """Divergences of bundled pairs and of one's own, pairs moved apart, and fits to a mixture.
+
+    Attributes:
+        pairs: Names of bundled pairs to show (see PAIRS); may be empty beside a pair of one's own.
+        p: Masses of one's own discrete pair.
+        q: Masses, as many as p.
+        x: Positions of the masses; 0, 1, ... if null.
+        p_means: Means of the components of one's own p on a line; one component is a Gaussian.
+        p_stds: Their standard deviations.
+        p_weights: Their weights, equal if null.
+        q_means: The same for q.
+        q_stds: The same for q.
+        q_weights: The same for q.
+        target_means: Modes of the mixture that one Gaussian is fitted to.
+        target_stds: Their standard deviations.
+        target_weights: Their weights.
+        n_scales: Distances of the modes at which it is fitted; odd, so that 1 is among them.
+        fit_steps: Of the optimiser.
+        n_random: Random discrete pairs for each seed, on which identities are checked.
+    """
+
+    pairs: tuple[str, ...] = tuple(PAIRS)
+    p: Numbers = None
+    q: Numbers = None
+    x: Numbers = None
+    p_means: Numbers = None
+    p_stds: Numbers = None
+    p_weights: Numbers = None
+    q_means: Numbers = None
+    q_stds: Numbers = None
+    q_weights: Numbers = None
+    target_means: tuple[float, ...] = (-2.5, 2.5)
+    target_stds: tuple[float, ...] = (0.6, 0.6)
+    target_weights: tuple[float, ...] = (0.6, 0.4)
+    n_scales: int = 13
+    fit_steps: int = 400
+    n_random: int = 200
+
+    title: ClassVar[str] = "A zoo of divergences"
+    question: ClassVar[str] = (
+        "What do entropy, KL both ways, JS, TV and W1 say of a pair of distributions, which of "
+        "them see distance without overlap, and what do they make of one Gaussian for two modes?"
+    )
+    reference: ClassVar[str] = (
+        "Cover and Thomas 2006, chapter 2; Peyre and Cuturi 2019, arXiv:1803.00567; Arjovsky et "
+        "al. 2017, arXiv:1701.07875"
+    )
+
+    def __post_init__(self) -> None:
+        owner = type(self).__name__
+        for name in self.pairs:
+            if name not in PAIRS:
+                raise ValueError(
+                    f"{owner}.pairs={list(self.pairs)} has the unknown '{name}'; take some of "
+                    f"{', '.join(PAIRS)}"
+                )
+        for name in ("fit_steps", "n_random"):
+            check_count(self, name)
+        check_count(self, "n_scales", 3)
+        if self.n_scales % 2 == 0:
+            raise ValueError(f"{owner}.n_scales={self.n_scales} is even; the scale 1 is its middle")
+        for name in (*("p", "q", "x", "target_means", "target_stds", "target_weights"), *_MIXTURES):
+            for value in getattr(self, name) or ():
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise ValueError(f"{owner}.{name}={value!r} is not a list of numbers")
+        self._mixture("target_")
+        own = self._own()
+        if own is None and not self.pairs:
+            raise ValueError(f"{owner}.pairs=[] leaves nothing to compare; give p and q")
+
+    def _own(self) -> Discrete | Line | None:
+        """The user's pair, if one was given."""
+        owner = type(self).__name__
+        on_line = [name for name in _MIXTURES if getattr(self, name) is not None]
+        if self.p is None and self.q is None and self.x is None:
+            return Line(self._mixture("p_"), self._mixture("q_")) if on_line else None
+        if on_line:
+            raise ValueError(
+                f"{owner}.{on_line[0]}={list(getattr(self, on_line[0]))} beside p and q: a pair is "
+                "either discrete (p, q, x) or on a line (p_means, p_stds, ...)"
+            )
+        if not self.p or not self.q or len(self.p) != len(self.q):
+            raise ValueError(f"{owner}.p={self.p} and q={self.q} are not two lists of one length")
+        x = range(len(self.p)) if self.x is None else self.x
+        if len(x) != len(self.p):
+            raise ValueError(f"{owner}.x={self.x} has not one position for each of {self.p}")
+        p, q, at = (torch.tensor(list(each), dtype=torch.float64) for each in (self.p, self.q, x))
+        for name, masses in (("p", p), ("q", q)):
+            _checked_masses(masses, f"{owner}.{name}={list(getattr(self, name))}")
+        if not bool(at.isfinite().all()):
+            raise ValueError(f"{owner}.x={self.x} is not finite")
+        return Discrete(p, q, at)
+
+    def _mixture(self, prefix: str) -> Mixture:
+        owner = type(self).__name__
+        means, stds, weights = (
+            getattr(self, prefix + part) for part in ("means", "stds", "weights")
+        )
+        if not means or not stds or len(stds) != len(means):
+            raise ValueError(
+                f"{owner}.{prefix}stds={stds} has not one value > 0 for each of {means}"
+            )
+        if not all(0 < s < math.inf for s in stds) or not all(map(math.isfinite, means)):
+            raise ValueError(f"{owner}.{prefix}stds={list(stds)} must be finite and > 0")
+        if weights is not None:
+            if len(weights) != len(means) or min(weights) <= 0:
+                raise ValueError(
+                    f"{owner}.{prefix}weights={list(weights)} has not one value > 0 for each of "
+                    f"{list(means)}"
+                )
+            _checked_masses(
+                torch.tensor(list(weights), dtype=torch.float64),
+                f"{owner}.{prefix}weights={list(weights)}",
+            )
+        return Mixture.of(means, stds, weights)
+
+    def measure(self, lab: Lab) -> Arrays:
+        """Pairs, pairs moved apart, random pairs, fits."""
+        own = self._own()
+        shown = ({"own": own} if own is not None else {}) | {n: PAIRS[n] for n in self.pairs}
+        arrays = {
+            "pairs/name": np.array(list(shown)),
+            "pairs/discrete": np.array([isinstance(pair, Discrete) for pair in shown.values()]),
+            "pairs/values": np.array([pair.values() for pair in shown.values()]),
+            "pairs/slopes": np.array([pair.shift_gradients() for pair in shown.values()]),
+        }
+        for name, pair in shown.items():
+            arrays |= _drawn(name, pair)
+        arrays |= _random_pairs(lab.seeds, self.n_random) | blocks_part() | gaussians_part()
+        lab.tell(f"{len(shown)} pairs")
+        target = self._mixture("target_")
+        scales = np.linspace(0, 2, self.n_scales)
+        scales[self.n_scales // 2] = 1.0
+        arrays |= fits_part(target, scales.tolist(), self.fit_steps)
+        middle = self.n_scales // 2
+        fits = [tuple(float(part[middle]) for part in best(arrays, name)) for name in FITTED]
+        arrays["fits/table"] = table(target, [(mean, std) for mean, std in fits])
+        for name in ("means", "stds", "weights"):
+            arrays[f"target/{name}"] = getattr(target, name).numpy()
+        x = torch.linspace(*_span(target, target), _POINTS, dtype=torch.float64)
+        arrays |= {"target/x": x.numpy(), "target/density": target.log_density(x).exp().numpy()}
+        lab.tell("fits")
+        return arrays
+
+    def claims(self, arrays: Arrays) -> list[Claim]:
+        """Identities on all pairs, what sees distance, what the fits do."""
+        return [*pair_claims(arrays), *distance_claims(arrays), *fit_claims(arrays)]
+
+    def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
+        """The pairs, the distance, the fits, the fits against distance."""
+        return {
+            "pairs": drawings.pairs(arrays),
+            "distance": drawings.distance(arrays),
+            "fits": drawings.fits(arrays),
+            "fits_by_distance": drawings.fits_by_distance(arrays),
+        }
+
+    def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
+        """Blocks moved apart; a step is a cell, 1/64 of a block's length."""
+        cells = np.arange(len(arrays["blocks/shift"]))
+        return {f"blocks/{name}": (cells, arrays[f"blocks/{name}"]) for name in ("js", "tv", "w1")}
+
+    def notes(self, arrays: Arrays) -> list[str]:
+        """What the numbers mean where they surprise."""
+        lines = [
+            "The entropy of a density can be negative, and changes with the unit of x; KL, JS and "
+            "TV do not.",
+            "A discrete q that moves however little shares no position with p any more: KL is "
+            "infinite, JS and TV jump to log 2 and 1 and have slope 0 from there on; only W1 has a "
+            "slope.",
+        ]
+        middle = len(arrays["fits/scale"]) // 2
+        for name in FITTED:
+            mean, std = (float(part[middle]) for part in best(arrays, name))
+            off = np.abs(arrays["target/means"] - mean) / arrays["target/stds"]
+            alone = (off < 0.5) & (std < 1.5 * arrays["target/stds"])
+            does = "sits on one mode" if alone.any() else "covers more than one mode"
+            lines.append(f"{drawings.TITLES[name]}: N({mean:.3f}, {std:.3f}^2), {does}.")
+        if not is_separated(arrays):
+            lines.append(
+                "The target's modes are closer than 6 standard deviations, so nothing is claimed "
+                "of where reverse KL sits."
+            )
+        return lines
+
+
+def _checked_masses(masses: torch.Tensor, place: str) -> None:
+    try:
+        check_distribution(masses, "it")
+    except ValueError as error:
+        raise ValueError(f"{place} is no distribution: {error}") from None
+
+
+def _span(p: Mixture, q: Mixture) -> tuple[float, float]:
+    """Where a density is worth drawing: four standard deviations around every component."""
+    means, stds = torch.cat([p.means, q.means]), torch.cat([p.stds, q.stds])
+    return float((means - 4 * stds).min()), float((means + 4 * stds).max())
+
+
+def _drawn(name: str, pair: Discrete | Line) -> Arrays:
+    if isinstance(pair, Discrete):
+        parts = (pair.x, pair.p, pair.q)
+    else:
+        x = torch.linspace(*_span(pair.p, pair.q), _POINTS, dtype=torch.float64)
+        parts = (x, pair.p.log_density(x).exp(), pair.q.log_density(x).exp())
+    names = ("x", "p", "q")
+    return {f"pair/{name}/{n}": part.numpy() for n, part in zip(names, parts, strict=True)}
+
+
+def _random_pairs(seeds: tuple[int, ...], n: int) -> Arrays:
+    """Excess over what inequalities allow, on random pairs and triples; <= 0 where they hold."""
+    found: dict[str, list[np.ndarray]] = {"js_over_log_2": [], "pinsker": [], "triangle": []}
+    for seed in seeds:
+        generator = stream(seed, "divergence_zoo/random")
+        draws = torch.randn(3, n, 5, generator=generator, dtype=torch.float64).mul(2)
+        p, q, r = draws.softmax(-1)
+        js = information.js_divergence(p, q)
+        tv, kl = information.total_variation(p, q), information.kl_divergence(p, q)
+        legs = [information.js_divergence(a, b).sqrt() for a, b in ((p, r), (p, q), (q, r))]
+        found["js_over_log_2"].append((js - math.log(2)).numpy())
+        found["pinsker"].append((tv - (kl / 2).sqrt()).numpy())
+        found["triangle"].append((legs[0] - legs[1] - legs[2]).numpy())
+    return {f"random/{name}": np.stack(rows) for name, rows in found.items()}

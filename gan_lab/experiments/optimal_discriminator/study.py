@@ -1,0 +1,177 @@
+"""The optimal discriminator: what theory says of it, what autograd says, what training reaches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from gan_lab.checks import check_count, check_interval, check_number
+from gan_lab.experiments.base import Arrays, Experiment, Lab
+from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.optimal_discriminator import exact as exact_side
+from gan_lab.experiments.optimal_discriminator import figures as drawings
+from gan_lab.experiments.optimal_discriminator import figures_slopes as drawings_slopes
+from gan_lab.experiments.optimal_discriminator import fit
+from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch
+from gan_lab.experiments.parallel import in_processes
+from gan_lab.information import gradient_penalty_value
+
+_CURVE = 61  # shifts of the curves in the picture of gradients
+
+
+@dataclass(frozen=True)
+class OptimalDiscriminator(Experiment):
+    """See the question; fields are the keys of conf/experiment/optimal_discriminator.yaml.
+
+    Attributes:
+        shifts: Distances t of N(0, 1) and N(t, 1) in data units; 0 is the equilibrium.
+        far: The distance in the picture of slopes.
+        steps: Updates of every network.
+        batch_size: Samples of either side in each update.
+        width: Units of both hidden layers.
+        lr: Of Adam.
+    """
+
+    shifts: Sequence[float] = (0.0, 0.1, 0.3, 1.0, 2.0, 3.0, 10.0)
+    far: float = 6.0
+    steps: int = 1000
+    batch_size: int = 256
+    width: int = 32
+    lr: float = 0.01
+
+    title: ClassVar[str] = "The optimal discriminator"
+    question: ClassVar[str] = (
+        "What do D = p/(p+q) and the best critic say of two densities, what gradient do they give "
+        "to each generator, and how much of it does a trained network reach?"
+    )
+    reference: ClassVar[str] = (
+        "Goodfellow et al. 2014, arXiv:1406.2661, section 4; Arjovsky and Bottou 2017, "
+        "arXiv:1701.04862; Arjovsky et al. 2017, arXiv:1701.07875, fig. 2"
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "width"):
+            check_count(self, name)
+        check_interval(self, "lr", self.lr)
+        check_interval(self, "far", self.far)
+        for t in self.shifts:
+            check_number(self, "shifts", t)
+        for needed in (0.0, 10.0):
+            if needed not in self.shifts:
+                raise ValueError(
+                    f"OptimalDiscriminator.shifts={list(self.shifts)} lacks {needed:g}, of which "
+                    "a claim speaks; add it"
+                )
+
+    def measure(self, lab: Lab) -> Arrays:
+        """Quadrature first, then every network, in two processes where there are two."""
+        shifts = [float(t) for t in self.shifts] + [float(self.far)]
+        apart = [t for t in shifts if t > 0]
+        arrays: Arrays = {"shifts": np.array(shifts), "far": np.array(self.far)}
+        for name, pair in exact_side.PAIRS.items():
+            arrays |= _named(f"{name}/", exact_side.identities(pair))
+        arrays |= _named("1d/", exact_side.critic_identity(exact_side.PAIRS["1d"]))
+        arrays |= _named("shift/", exact_side.shift_gradients(apart))
+        arrays["shift/t"] = np.array(apart)
+        curve = np.geomspace(0.05, 12.0, _CURVE)
+        arrays |= _named("curve/", exact_side.shift_gradients(curve.tolist()))
+        arrays["curve/t"] = curve
+        lab.tell("formulas and quadrature")
+
+        budget = fit.Budget(self.steps, self.batch_size, self.width, self.lr)
+        shared = (list(lab.seeds), budget, lab.device)
+        wide = sorted(t for t in shifts if t >= 1)  # nearer, the two maxima cannot be told apart
+        jobs = {
+            "two_sided": (fit.critics_of_shifts, "two_sided", wide, *shared),
+            "penalty": (fit.critics_of_shifts, "penalty", shifts, *shared),
+            "discriminator": (fit.discriminators_of_shifts, shifts, *shared),
+            "clip": (fit.critics_of_shifts, "clip", shifts, *shared),
+            "pair_2d": (fit.discriminators_of_pair, "2d", *shared),
+            "pair_1d": (fit.discriminators_of_pair, "1d", *shared),
+        }
+        for name, found in in_processes(lab, _call, jobs).items():
+            arrays |= {f"{name}/{key}": value for key, value in found.items()}
+        arrays["two_sided/shifts"], arrays["penalty/shifts"] = np.array(wide), np.array(shifts)
+        for kind in ("two_sided", "penalty"):
+            t = torch.from_numpy(arrays[f"{kind}/shifts"])
+            best = gradient_penalty_value(t, fit.PENALTY_WEIGHT, 1.0)
+            arrays[f"{kind}/value_formula"] = best.value.numpy()
+        x = fit.line_points(float(self.far))
+        arrays["line"] = x.numpy()
+        # log p - log q of N(0, 1) and N(t, 1).
+        arrays["line_best"] = (self.far * (self.far / 2 - x)).numpy()
+        for name in exact_side.PAIRS:
+            dim = exact_side.PAIRS[name].dim
+            points = fit.shown_points(dim)
+            arrays[f"pair_{name}/points"] = points.numpy()
+            theta = exact_side.PAIRS[name].theta()
+            real = exact_side.PAIRS[name].real.log_density(points).exp()
+            arrays[f"pair_{name}/real"] = real.numpy()
+            arrays[f"pair_{name}/fake"] = exact_side.log_fake(points, theta).exp().numpy()
+        return arrays
+
+    def claims(self, arrays: Arrays) -> list[Claim]:
+        """See optimal_discriminator_claims."""
+        return all_claims(arrays)
+
+    def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
+        """Densities and D; both sides of every identity; gradients over t; slopes; branches."""
+        return {
+            "densities": drawings.densities(arrays),
+            "identities": drawings.identities(arrays),
+            "gradients": drawings.gradients(arrays),
+            "slopes": drawings_slopes.slopes(arrays),
+            "critic_branches": drawings_slopes.branches(arrays),
+        }
+
+    def notes(self, arrays: Arrays) -> list[str]:
+        """What a reader needs beside the claims."""
+        shifts = arrays["shifts"]
+        wrong = branch(arrays) == -1
+        ten = int(np.flatnonzero(shifts == 10)[0])
+        pull = np.median(arrays["discriminator/non_saturating"][ten])
+        own = arrays["2d/minimax_curve_gradient"][-1]
+        held = arrays["2d/minimax_gradient"][-1]
+        clip = np.median(np.abs(arrays["clip/slope"]))
+        off = [
+            float(np.median(_off(arrays, pair, loss)))
+            for loss in ("non_saturating", "minimax")
+            for pair in ("1d", "2d")
+        ]
+        return [
+            "Formulas and quadrature are in float64, networks in float32, their integrals again "
+            "by quadrature in float64; real is N(0, 1) and fake N(t, 1) unless a pair is named.",
+            f"On a line {int(wrong.sum())} of {wrong.size} critics with the two-sided penalty "
+            "(t >= 1) ended with the wrong sign: slope -1 satisfies (|f'| - 1)^2 as well as slope "
+            "1, so f' = -1 + A/(2 weight rho) is a second maximum, and training is caught in it. "
+            "The one-sided penalty has the same optimum and no second one; the claims use it.",
+            f"A trained D is not D*: at t = 10 its non-saturating gradient is {pull:.3g} and not "
+            "10, because hardly a sample tells it how steep to be; the minimax gradient of the "
+            "same network is only known to be small.",
+            f"On the pairs its non-saturating gradient is off by {off[0]:.0%} (1-D) and "
+            f"{off[1]:.0%} (2-D) in the norm, its minimax gradient by {off[2]:.1%} and "
+            f"{off[3]:.1%}: -log D weighs most the fakes where real samples are rarest.",
+            f"The slope of the generator's own minimax loss at D* is not its gradient: by the "
+            f"scale of the 2-D generator the former is {own:.4f}, the latter {held:+.4f} nats per "
+            "data unit. A falling loss curve says little.",
+            f"A clipped critic's slope is {clip:.2g} here, not 1: it grows with the bound "
+            f"({fit.CLIP_BOUND:g}) to the power of the layers. Its value is W1 times an unknown "
+            "constant.",
+        ]
+
+
+def _off(arrays: Arrays, pair: str, loss: str) -> np.ndarray:
+    """Relative error of a generator's gradient at each trained D, [S]."""
+    best = arrays[f"{pair}/{loss}_gradient_formula"]
+    return np.linalg.norm(arrays[f"pair_{pair}/{loss}"] - best, axis=1) / np.linalg.norm(best)
+
+
+def _call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
+    return function(*arguments)
+
+
+def _named(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Arrays:
+    return {prefix + name: np.asarray(tensor.numpy()) for name, tensor in tensors.items()}

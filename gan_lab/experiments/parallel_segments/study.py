@@ -1,0 +1,271 @@
+"""Parallel segments: when the JS gradient vanishes and the Wasserstein gradient does not.
+
+Four acts: what is exact, what a trained discriminator hands the generator, what a shift that learns
+does with it, and the same in more dimensions and with noise as the cure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from gan_lab.checks import check_count, check_interval
+from gan_lab.estimators.transport import exact_wasserstein
+from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
+from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.parallel import in_processes
+from gan_lab.experiments.parallel_segments import claims as judge
+from gan_lab.experiments.parallel_segments import figures as draw
+from gan_lab.experiments.parallel_segments import figures_acts as acts
+from gan_lab.experiments.parallel_segments.trained import Design, fitted, learned
+from gan_lab.information import js_gradient_peak, segments, smoothed_segments
+from gan_lab.streams import stream
+
+METHODS = (
+    *("wasserstein", "wasserstein_clip", "cross_entropy"),
+    *("least_squares", "hinge", "relativistic"),
+)
+LOSSES = (
+    *("minimax", "non_saturating", "wasserstein", "wasserstein_clip"),
+    *("least_squares", "hinge", "relativistic"),
+)
+ASKED = (0.3, 1.0, 2.0)  # shifts at which claims are made
+SIGMAS = (0.0, 0.25, 0.5, 1.0)  # blurs of the exact curves
+_EMBEDDED = ("wasserstein", "wasserstein_clip", "cross_entropy", "cross_entropy_noise")
+_TABLE_T = (0.1, 1.0, 3.0, 10.0)
+_MORE, _APART = 3, 1_000_003  # networks a seed for the claim about noise; what keeps them apart
+_SAMPLES, _DRAWS = 256, 1000  # of the exact W1 between two samples of one segment
+
+
+@dataclass(frozen=True)
+class ParallelSegments(Experiment):
+    """Two parallel segments at distance theta, seen by divergences and by discriminators.
+
+    Attributes:
+        n_thetas: Shifts on [-2, 2]; .3, 1 and 2 are added where they are missing.
+        steps: Discriminator updates after which gradients are read, increasing.
+        starts: Where shifts that learn start.
+        n_critic: Discriminator updates before each of their moves.
+        moves: How many moves.
+        move_lr: Learning rate of a shift's plain gradient descent.
+        dims: Dimensions of the embedded runs.
+        width, lr, batch_size, weight, bound, sigma: See `Design`.
+    """
+
+    n_thetas: int = 41
+    steps: tuple[int, ...] = (1, 5, 10, 25, 50, 100, 250, 1000)
+    starts: tuple[float, ...] = (0.5, 1.0, 2.0)
+    n_critic: tuple[int, ...] = (1, 5, 50)
+    moves: int = 100
+    move_lr: float = 0.05
+    dims: tuple[int, ...] = (2, 8, 64, 512)
+    width: int = 64
+    lr: float = 1e-3
+    batch_size: int = 64
+    weight: float = 10.0
+    bound: float = 0.1
+    sigma: float = 0.5
+
+    title: ClassVar[str] = "Parallel segments"
+    question: ClassVar[str] = (
+        "When does the gradient of the Jensen-Shannon game vanish, and does the Wasserstein "
+        "gradient not?"
+    )
+    reference: ClassVar[str] = "Arjovsky et al. 2017, arXiv:1701.07875, example 1"
+
+    def __post_init__(self) -> None:
+        for name, least in (("n_thetas", 2), ("moves", 10), ("width", 1), ("batch_size", 2)):
+            check_count(self, name, at_least=least)
+        for name in ("move_lr", "lr", "weight", "bound", "sigma"):
+            check_interval(self, name, getattr(self, name))
+        for name, least in (("steps", 1), ("n_critic", 1), ("dims", 2)):
+            values = getattr(self, name)
+            whole = all(type(v) is int and v >= least for v in values)
+            if not values or not whole or sorted(set(values)) != list(values):
+                raise ValueError(
+                    f"ParallelSegments.{name}={list(values)} has to be whole numbers >= {least} in "
+                    f"increasing order"
+                )
+        if not self.starts or not all(type(v) in (int, float) and v != 0 for v in self.starts):
+            raise ValueError(
+                f"ParallelSegments.starts={list(self.starts)} has to be numbers other than 0"
+            )
+
+    @property
+    def thetas(self) -> list[float]:
+        """All shifts, increasing."""
+        line = torch.linspace(-2, 2, self.n_thetas).double().tolist()
+        return sorted({round(theta, 6) for theta in (*line, *ASKED)})
+
+    @property
+    def design(self) -> Design:
+        """What all discriminators share."""
+        return Design(self.width, self.lr, self.batch_size, self.weight, self.bound, self.sigma)
+
+    def measure(self, lab: Lab) -> Arrays:
+        """All four acts; the trained parts are independent jobs."""
+        jobs: dict[str, tuple[Any, ...]] = {}
+        seeds = lab.seeds
+        for name in METHODS:
+            where = (2, False, lab.device)
+            jobs[f"fit/{name}"] = (
+                fitted,
+                self.design,
+                name,
+                self.thetas,
+                seeds,
+                self.steps,
+                *where,
+            )
+        for n_critic in reversed(self.n_critic):
+            for name in METHODS:
+                how = (n_critic, self.moves, self.move_lr, lab.device)
+                jobs[f"learn/{n_critic}/{name}"] = (
+                    *(learned, self.design, name, self.starts, seeds),
+                    *how,
+                )
+        for dim in reversed(self.dims):
+            for name in _EMBEDDED:
+                where = (dim, True, lab.device)
+                jobs[f"embedded/{dim}/{name}"] = (
+                    *(fitted, self.design, name, ASKED, seeds, self.steps[-1:]),
+                    *where,
+                )
+        # The claim about noise averages over more networks: their last updates still jitter.
+        more = [seed + _APART * k for k in range(_MORE) for seed in seeds]
+        what = (self.design, "cross_entropy_noise", ASKED, more, self.steps[-1:])
+        jobs["cure/cross_entropy_noise"] = (fitted, *what, self.dims[0], True, lab.device)
+        arrays: Arrays = {
+            "theta": np.array(self.thetas),
+            "steps": np.array(self.steps),
+            "asked": np.array(ASKED),
+            "starts": np.array(self.starts),
+            "n_critic": np.array(self.n_critic),
+            "dims": np.array(self.dims),
+            "weight": np.array(self.weight),
+            "bound": np.array(self.bound),
+            "sigma": np.array(self.sigma),
+            "width": np.array(self.width),
+            **_exact(lab),
+        }
+        for job, found in in_processes(lab, _run, jobs).items():
+            # "estimate" and "largest_weight" belong to the discriminator, the rest to a loss.
+            home = job.rsplit("/", 1)[0] + ("/noise" if job.endswith("_noise") else "")
+            for key, array in found.items():
+                own = key in ("estimate", "largest_weight")
+                arrays[f"{job if own else home}/{key}"] = array
+        return arrays
+
+    def claims(self, arrays: Arrays) -> list[Claim]:
+        """See `parallel_segments_claims`."""
+        return judge.claims(arrays)
+
+    def notes(self, arrays: Arrays) -> list[str]:
+        """What theory leaves open."""
+        return _notes(arrays)
+
+    def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
+        """One figure an act, and one for a lecture."""
+        return {
+            "summary": draw.summary(arrays),
+            "a_exact": acts.exact(arrays),
+            "b_maps": acts.maps(arrays, LOSSES),
+            "b_gradients": acts.gradients(arrays, LOSSES),
+            "c_learning": acts.learning(arrays, LOSSES),
+            "d_dimensions": acts.dimensions(arrays),
+        }
+
+    def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
+        """Gradient norms at theta = 1 against discriminator updates; learning shifts."""
+        one = int(np.argmin(np.abs(arrays["theta"] - 1.0)))
+        curves: dict[str, Curve] = {}
+        for loss in LOSSES:
+            norm = judge.norm(arrays, f"fit/{loss}")[:, one]
+            curves[f"gradient_at_theta_1/{loss}"] = (arrays["steps"], np.median(norm, -1))
+            for n_critic in arrays["n_critic"]:
+                path = np.linalg.norm(arrays[f"learn/{n_critic}/{loss}"], axis=-1)[:, -1]
+                tag = f"distance_n_critic_{n_critic}/{loss}"
+                curves[tag] = (np.arange(len(path)), np.median(path, -1))
+        return curves
+
+
+def _run(function: Any, *arguments: Any) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = function(*arguments)
+    return found
+
+
+def _exact(lab: Lab) -> Arrays:
+    """Act one: closed forms on a fine line, the published table, and W1 of finite samples."""
+    theta = torch.arange(-200, 201).double() / 100
+    arrays: Arrays = {"exact/theta": theta.numpy(), "exact/sigma": np.array(SIGMAS)}
+    sharp = segments(theta)
+    arrays["exact/0.0"] = np.stack(
+        [
+            *(sharp.js.numpy(), sharp.kl.numpy(), sharp.reverse_kl.numpy(), sharp.tv.numpy()),
+            *(sharp.wasserstein.numpy(), sharp.js_gradient.numpy()),
+            *(sharp.wasserstein_gradient.numpy(), np.full(len(theta), np.nan)),
+        ]
+    )
+    for sigma in SIGMAS[1:]:
+        soft = smoothed_segments(theta, sigma)
+        # Gradients per unit theta: d/dtheta = (1/sigma) d/dt.
+        arrays[f"exact/{sigma}"] = np.stack(
+            [
+                *(soft.js.numpy(), soft.kl.numpy(), soft.kl.numpy(), soft.tv.numpy()),
+                *(soft.wasserstein.numpy(), soft.js_gradient.numpy() / sigma),
+                soft.wasserstein_gradient.numpy(),
+                soft.non_saturating_gradient.numpy() / sigma,
+            ]
+        )
+    table = [smoothed_segments(t, 1.0) for t in _TABLE_T]
+    arrays["exact/table"] = np.array(
+        [[e.js, e.js_gradient, e.minimax_gradient, e.non_saturating_gradient] for e in table]
+    )
+    arrays["exact/peak"] = np.array(js_gradient_peak())
+    floors = []
+    for seed in lab.seeds:
+        generator = stream(seed, "segments/floor")
+        # Two samples of one segment differ in their heights only.
+        drawn = torch.rand(2, _DRAWS, _SAMPLES, 1, generator=generator)
+        floors.append([exact_wasserstein(x, y) for x, y in zip(*drawn, strict=True)])
+    arrays["exact/sample_floor"] = np.array(floors) * np.sqrt(_SAMPLES)
+    return arrays
+
+
+def _notes(arrays: Arrays) -> list[str]:
+    """What theory leaves open, in sentences made from the numbers."""
+    told = []
+    least, most = int(arrays["n_critic"][0]), int(arrays["n_critic"][-1])
+    start, lr_moves = arrays["starts"][-1], len(arrays[f"learn/{least}/minimax"]) - 1
+
+    def end(loss: str, n_critic: int) -> float:
+        return float(np.median(judge.distance(arrays, n_critic, loss)[-1, -1]))
+
+    told.append(
+        f"With n_critic = {least} the minimax loss moves the shift from {start:g} to "
+        f"{end('minimax', least):.2f} in {lr_moves} moves (median), with n_critic = {most} to "
+        f"{end('minimax', most):.2f}: its gradient vanishes only against a discriminator that is "
+        f"near its optimum, as Fedus et al. 2018 point out."
+    )
+    told.append(
+        f"The penalised critic needs its updates: with n_critic = {least} the shift that follows "
+        f"it ends at {end('wasserstein', least):.2f}, with n_critic = {most} at "
+        f"{end('wasserstein', most):.2f}."
+    )
+    told.append(
+        f"The non-saturating gradient does not vanish but has no scale: with n_critic = {most} "
+        f"plain descent ends at {end('non_saturating', most):.2f} because it overshoots."
+    )
+    k, last = len(arrays["steps"]) - 1, int(arrays["steps"][-1])
+    value = np.median(arrays["fit/wasserstein/estimate"][k], -1)
+    size = np.abs(arrays["theta"])
+    excess = value - size - size**2 / (2 * float(arrays["weight"]))
+    told.append(
+        f"After {last} updates the penalised critic's own value lies within "
+        f"{np.abs(excess).max():.3f} data units of |theta| + theta^2/(2 weight), which in two "
+        f"dimensions is a bound and not its optimum."
+    )
+    return told
