@@ -178,7 +178,7 @@ def expectation(row: Mapping[str, Any]) -> str:
     """What a row expects, as a table shows it."""
     sign = {"equals": "", "at_least": ">= ", "at_most": "<= "}[row["relation"]]
     slack = f" +- {row['tolerance']:.3g}" if row["tolerance"] else ""
-    return f"{sign}{row['expected']:.4g}{slack} {row['unit']}".strip()
+    return f"{sign}{float(row['expected']):.4g}{slack} {row['unit']}".strip()
 
 
 def finding(row: Mapping[str, Any]) -> str:
@@ -188,6 +188,13 @@ def finding(row: Mapping[str, Any]) -> str:
     value, low, high = (float(row[key]) for key in ("measured", "low", "high"))
     interval = "" if low == high else f" [{low:.3g}, {high:.3g}]"
     return f"{value:.4g}{interval} {row['unit']}".strip()
+
+
+def counts(records: Sequence[Mapping[str, Any]]) -> str:
+    """How many rows passed, failed, stayed open and were skipped, in words."""
+    kinds = [row["verdict"].partition(":")[0] for row in records]
+    names = ("pass", "fail", "inconclusive", SKIPPED)
+    return ", ".join(f"{kinds.count(name)} {name}" for name in names)
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:

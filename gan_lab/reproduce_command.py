@@ -57,7 +57,7 @@ def reproduce(arguments: list[str]) -> int:
     outcomes = [claims.outcome(row, studies.get(row.command or ""), _why(row)) for row in rows]
     claims.save(outcomes, studies, home)
     _console().print(_outcomes_table(outcomes))
-    _console().print(_summary(outcomes), highlight=False)
+    _console().print(claims.counts([each.record() for each in outcomes]), highlight=False)
     for label, file in (("result", "result.json"), ("page", "report.md")):
         _console().print(f"{label + ':':8} {home / file}", highlight=False, soft_wrap=True)
     return int(any(each.verdict == FAIL for each in outcomes))
@@ -109,12 +109,6 @@ def _why(row: Row) -> str:
     if row.needs == "long":
         return f"takes about {row.cost / 60:.0f} min; all=true, or name it"
     return f"needs {row.needs}"
-
-
-def _summary(outcomes: Sequence[Outcome]) -> str:
-    kinds = [each.verdict.partition(":")[0] for each in outcomes]
-    counts = {kind: kinds.count(kind) for kind in ("pass", "fail", "inconclusive", "skipped")}
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
 def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:

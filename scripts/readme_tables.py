@@ -75,7 +75,9 @@ def claims_table() -> str:
         f"Made by `python -m gan_lab reproduce` on {where['hardware']['cores']} cores "
         f"({where['hardware']['cpu']}), torch {versions['torch']}, Python {versions['python']}."
     )
-    return f"{made}\n\n{reproduce.table(result['rows'])}"
+    rows = result["rows"]
+    told = f"<details><summary><b>{len(rows)} claims: {reproduce.counts(rows)}</b></summary>"
+    return f"{made}\n\n{told}\n\n{reproduce.table(rows)}\n\n</details>"
 
 
 def main() -> int:
