@@ -10,6 +10,7 @@ from gan_lab.config import composed
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import known, study_of
 from gan_lab.reproduce_command import rows_of_the_registry
+from gan_lab.run_dir import plain
 from tests.run_helpers import ROOT, files, main
 
 ROWS = rows_of_the_registry()
@@ -172,7 +173,7 @@ def test_rows_that_can_run_here_say_the_number_of_the_studys_claim():
     assert set(saved) == {row.id for row in ROWS}
     for row in ROWS:
         for key in ("relation", "expected", "tolerance", "command", "claim"):
-            assert saved[row.id][key] == getattr(row, key), (row.id, key)
+            assert saved[row.id][key] == plain(getattr(row, key)), (row.id, key)
 
 
 def test_every_registry_file_is_a_list_of_rows():
