@@ -135,7 +135,7 @@ class ParallelSegments(Experiment):
                     *where,
                 )
         # The claim about noise averages over more networks: their last updates still jitter.
-        more = [seed + _APART * k for k in range(_MORE) for seed in seeds]
+        more = [seed + _APART * k for k in range(1 if lab.quick else _MORE) for seed in seeds]
         what = (self.design, "cross_entropy_noise", ASKED, more, self.steps[-1:])
         jobs["cure/cross_entropy_noise"] = (fitted, *what, self.dims[0], True, lab.device)
         arrays: Arrays = {
