@@ -22,6 +22,7 @@ PROVENANCES = {
 }
 PROTOCOLS = ("exact", "scaled", "analogue")
 SKIPPED = "skipped"
+_SHOWN = ("versions", "git", "hardware", "threads", "started")
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,8 @@ def outcome(row: Row, study: Path | None, why: str = "") -> Outcome:
 
 def save(outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path) -> None:
     """Writes result.json and report.md."""
-    where = environment()
+    # Kept and shown to others: what numbers depend on, not whose machine it was.
+    where = {key: value for key, value in environment().items() if key in _SHOWN}
     result = {
         "environment": where,
         "rows": [each.record() for each in outcomes],
