@@ -95,7 +95,7 @@ def _exact(arrays: Arrays) -> list[Claim]:
 
 def vanishing(arrays: Arrays) -> list[Claim]:
     """Minimax against non-saturating at theta = 1, from one and the same discriminator."""
-    one, last = _at(arrays["theta"], 1.0), int(arrays["steps"][-1])
+    one, last = at(arrays["theta"], 1.0), int(arrays["steps"][-1])
     minimax = norm(arrays, "fit/minimax")[:, one]
     other = norm(arrays, "fit/non_saturating")[:, one]
     peak, seeds = minimax.argmax(0), np.arange(minimax.shape[1])
@@ -127,7 +127,7 @@ def penalty(arrays: Arrays) -> list[Claim]:
     """The penalised critic's gradient at the generator, bias included."""
     found = []
     for value in arrays["asked"]:
-        slope = norm(arrays, "fit/wasserstein")[-1, _at(arrays["theta"], value)]
+        slope = norm(arrays, "fit/wasserstein")[-1, at(arrays["theta"], value)]
         expected = 1 + value / (2 * float(arrays["weight"]))
         found.append(
             Claim(
@@ -229,7 +229,7 @@ def _learning(arrays: Arrays) -> list[Claim]:
 def _embedded(arrays: Arrays) -> list[Claim]:
     dims, asked = arrays["dims"], arrays["asked"]
     all_of = [cosine(arrays, f"embedded/{d}/wasserstein", asked)[-1] for d in dims]
-    sigma, one = float(arrays["sigma"]), _at(asked, 1.0)
+    sigma, one = float(arrays["sigma"]), at(asked, 1.0)
     expected = smoothed_segments(1.0, sigma).minimax_gradient / sigma
     plane, space = int(dims[0]), int(dims[-1])
 
@@ -281,5 +281,6 @@ def distance(arrays: Arrays, n_critic: int, loss: str) -> np.ndarray:
     return np.linalg.norm(arrays[f"learn/{n_critic}/{loss}"], axis=-1)
 
 
-def _at(values: np.ndarray, value: float) -> int:
+def at(values: np.ndarray, value: float) -> int:
+    """Index of the value that is nearest."""
     return int(np.argmin(np.abs(values - value)))

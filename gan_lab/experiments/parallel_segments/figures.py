@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gan_lab.experiments.parallel_segments.claims import norm
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.parallel_segments.claims import distance, norm
 from gan_lab.experiments.parallel_segments.figures_acts import THETA, against_updates
 from gan_lab.reports.plots import (
     BLUE,
@@ -19,7 +20,6 @@ from gan_lab.reports.plots import (
     over_seeds,
 )
 
-Arrays = dict[str, np.ndarray]
 _SHOWN = ("minimax", "non_saturating", "wasserstein")
 
 
@@ -45,7 +45,7 @@ def summary(arrays: Arrays) -> Figure:
     )
     most = arrays["n_critic"][-1]
     for loss in _SHOWN:
-        path = np.linalg.norm(arrays[f"learn/{most}/{loss}"], axis=-1)[:, -1].T
+        path = distance(arrays, most, loss)[:, -1].T
         over_seeds(axes[1, 1], np.arange(path.shape[1]), path, STYLES[loss])
     axes[1, 1].set_ylim(0, 1.6 * float(np.abs(arrays["starts"]).max()))
     label(

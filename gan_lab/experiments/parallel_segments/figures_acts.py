@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gan_lab.experiments.parallel_segments.claims import cosine, norm, norm_noise
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.parallel_segments.claims import at, cosine, distance, norm, norm_noise
 from gan_lab.information import smoothed_segments
 from gan_lab.reports.plots import (
     GREY,
@@ -21,7 +22,6 @@ from gan_lab.reports.plots import (
     reference,
 )
 
-Arrays = dict[str, np.ndarray]
 THETA = "theta (data units)"
 _LEAST = -6.0  # decades at which the maps of gradients end
 _TOP = 9.0  # nats at the upper end of the KL panel
@@ -154,7 +154,7 @@ def gradients(arrays: Arrays, losses: Sequence[str]) -> Figure:
 
 def against_updates(panel: Axes, arrays: Arrays, losses: Sequence[str]) -> None:
     """Gradient norms at theta = 1 against discriminator updates."""
-    one = int(np.argmin(np.abs(arrays["theta"] - 1)))
+    one = at(arrays["theta"], 1.0)
     for loss in losses:
         values = norm(arrays, f"fit/{loss}")[:, one].T
         over_seeds(panel, arrays["steps"], values, STYLES[loss], logarithmic=True)
@@ -181,7 +181,7 @@ def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
     )
     for row, n_critic in zip(axes, counts, strict=True):
         for panel, loss in zip(row, losses, strict=True):
-            path = np.linalg.norm(arrays[f"learn/{n_critic}/{loss}"], axis=-1)
+            path = distance(arrays, n_critic, loss)
             for start in range(path.shape[1]):
                 over_seeds(panel, np.arange(len(path)), path[:, start].T, STYLES[loss])
             end = np.median(path[-1, -1])
@@ -213,7 +213,7 @@ def dimensions(arrays: Arrays) -> Figure:
     """Act four: the plane of the segments in R^d, and noise as the cure."""
     figure, axes = canvas("Act 4. More dimensions, and noise as the cure", 1, 3, (5.0, 4.4))
     dims, asked = arrays["dims"], arrays["asked"]
-    one = int(np.argmin(np.abs(asked - 1)))
+    one = at(asked, 1.0)
 
     def series(function, key: str) -> np.ndarray:  # type: ignore[no-untyped-def]
         return np.stack([function(arrays, f"embedded/{d}/{key}")[-1, one] for d in dims], 1)

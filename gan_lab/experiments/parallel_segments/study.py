@@ -180,13 +180,13 @@ class ParallelSegments(Experiment):
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
         """Gradient norms at theta = 1 against discriminator updates; learning shifts."""
-        one = int(np.argmin(np.abs(arrays["theta"] - 1.0)))
+        one = judge.at(arrays["theta"], 1.0)
         curves: dict[str, Curve] = {}
         for loss in LOSSES:
             norm = judge.norm(arrays, f"fit/{loss}")[:, one]
             curves[f"gradient_at_theta_1/{loss}"] = (arrays["steps"], np.median(norm, -1))
             for n_critic in arrays["n_critic"]:
-                path = np.linalg.norm(arrays[f"learn/{n_critic}/{loss}"], axis=-1)[:, -1]
+                path = judge.distance(arrays, int(n_critic), loss)[:, -1]
                 tag = f"distance_n_critic_{n_critic}/{loss}"
                 curves[tag] = (np.arange(len(path)), np.median(path, -1))
         return curves
