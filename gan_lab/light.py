@@ -44,7 +44,7 @@ def optimality(setup: Setup, run: Run) -> Tensors:
     fakes = run.gradients.fakes(run.state, draws.z)
     d = run.state.discriminator
     copy = Player(
-        {name: leaf.detach().clone() for name, leaf in d.params.items()},
+        d.copied(),
         {name: buffer.clone() for name, buffer in d.buffers.items()},
     )
     copy.optimizer = setup.optim.build_discriminator(copy.params.values())

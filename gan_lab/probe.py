@@ -126,7 +126,7 @@ class Probe:
             at = torch.randint(len(samples), (size,), generator=draws, device=source.device)
             return samples[at]
 
-        best, kept = math.inf, {n: p.detach().clone() for n, p in player.params.items()}
+        best, kept = math.inf, player.copied()
         for step in range(1, self.steps + 1):
             mix = torch.rand(size, generator=draws, device=source.device)
             moved = gradients.discriminator(player, batch(reals[0]), batch(fakes[0]), mix, {})
@@ -135,7 +135,7 @@ class Probe:
                 value = float(_validation(game, player.params, reals[1], fakes[1]))
                 if value < best:
                     best = value
-                    kept = {n: p.detach().clone() for n, p in player.params.items()}
+                    kept = player.copied()
         return _Fitted(game, kept)
 
 

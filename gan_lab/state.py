@@ -36,6 +36,10 @@ class Player:
         for group in self.optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
+    def copied(self) -> Tensors:
+        """A copy of the parameters, without a graph."""
+        return {name: leaf.detach().clone() for name, leaf in self.params.items()}
+
     def state_dict(self) -> dict[str, Any]:
         """Leaves and optimiser, by reference."""
         return {

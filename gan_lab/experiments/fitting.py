@@ -15,7 +15,7 @@ from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import NetworkPair
 from gan_lab.optim import Optimizer
 from gan_lab.regularizers.base import Regularizer, Tensors
-from gan_lab.state import Player, leaves_of
+from gan_lab.state import leaves_of
 from gan_lab.step import Gradients, Update, update_discriminator_
 from gan_lab.streams import Draws, stream
 
@@ -120,8 +120,3 @@ class Discriminators:
 
     def _leaves(self) -> Tensors:
         return {name: leaf.detach() for name, leaf in self.player.params.items()}
-
-
-def copied(player: Player) -> Tensors:
-    """A copy of a player's parameters."""
-    return {name: leaf.detach().clone() for name, leaf in player.params.items()}

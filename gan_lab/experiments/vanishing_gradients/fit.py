@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, jvp, vmap
 
 from gan_lab.data.base import Source
-from gan_lab.experiments.fitting import Discriminators, copied
+from gan_lab.experiments.fitting import Discriminators
 from gan_lab.game import Game
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
@@ -62,7 +62,7 @@ def generators(setup: Setup, stages: Sequence[int], device: str) -> dict[str, Nu
         while run.state.step < stage:
             draws = run.streams.draws(run.state.step)
             train_step(run.state, draws, run.gradients, setup.trainer.ema)
-        leaves = copied(run.state.generator)
+        leaves = run.state.generator.copied()
         kept.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
     together = {name: torch.cat([leaves[name] for leaves in kept]) for name in kept[0]}
     template = setup.network.generator(source.shape).to("meta")
