@@ -11,7 +11,8 @@ from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import evaluated, measured
 from gan_lab.light import optimality
 from gan_lab.recording import Recorder
-from gan_lab.reports import figures
+from gan_lab.regularizers.base import Score
+from gan_lab.reports import figures, frames
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Run, Setup
 from gan_lab.streams import stream
@@ -77,6 +78,11 @@ class Journal:
                 row.update({t: float(v) for t, v in regularizer.measure(weights).items()})
             row.update(rates)
 
+    def clock(self, clocks: Mapping[str, float]) -> None:
+        """Adds where every clock stands, the same for all seeds."""
+        for row in self._rows:
+            row.update(clocks)
+
     def measure(self) -> None:
         """Adds the ruler's estimates, the slope that the discriminators have, and how far they are
         from their optimum.
@@ -130,6 +136,15 @@ class Journal:
             figures.save_png(picture, file)
             recorder.image("samples", step, picture)
 
+    def film(self) -> None:
+        """Keeps a frame of each seed's landscape, where data are points of 1 or 2 dimensions."""
+        source, step = self.run.source, self.run.state.step
+        if source.shape not in ((1,), (2,)):
+            return
+        for index, directory in enumerate(self.directories):
+            real, fake, score = self._scene(index, 256)
+            frames.save(frames.frame(real, fake, score), directory.film / f"step_{step:08d}.npz")
+
     def rehearse_drawing(self) -> None:
         """Does one seed's share of `draw` without writing anything, to see what it costs."""
         picture = self.picture(0)
@@ -174,17 +189,18 @@ class Journal:
         }
 
     def _points(self, index: int) -> np.ndarray:
-        source, step = self.run.source, self.run.state.step
-        real = source.held_out(
-            min(512, source.n_held_out or 512),
-            stream(self.run.seeds[index], "picture", source.device),
-        )
-        fake = self.run.samples(index, self._normal(index, "picture z", 512))
-        game = self.run.game
-        score = game.landscape(*self.run.discriminator_leaves(index))
-        copies = f", logit of {game.packing} equal points" if game.packing > 1 else ""
-        title = f"{type(self.setup.loss).__name__}, step {step}{copies}"
-        return figures.points_picture(real, fake, score, title)
+        packing = self.run.game.packing
+        copies = f", logit of {packing} equal points" if packing > 1 else ""
+        title = f"{type(self.setup.loss).__name__}, step {self.run.state.step}{copies}"
+        return figures.points_picture(*self._scene(index, 512), title)
+
+    def _scene(self, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
+        """Data, samples from noise that stays fixed, and the discriminator that judges them."""
+        source = self.run.source
+        generator = stream(self.run.seeds[index], "picture", source.device)
+        real = source.held_out(min(n, source.n_held_out or n), generator)
+        fake = self.run.samples(index, self._normal(index, "picture z", n))
+        return real, fake, self.run.game.landscape(*self.run.discriminator_leaves(index))
 
     def _slopes(self, index: int) -> dict[str, float]:
         if not self.run.game.independent:

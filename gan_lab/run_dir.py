@@ -142,6 +142,7 @@ class RunDir:
     checkpoints = _Under("checkpoints")  # step_*.pt
     figures = _Under("figures")  # *.png, drawn from the other files
     samples = _Under("samples")
+    film = _Under("film")  # step_*.npz, frames of the landscape
 
     def create(self) -> RunDir:
         """Makes the directory and its parents; one that exists is left as it is."""

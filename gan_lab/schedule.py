@@ -42,6 +42,13 @@ class Schedule:
         warm = step < self.warmup_steps or (self.warmup_every > 0 and step % self.warmup_every == 0)
         return self.warmup_n_critic if warm else self.n_critic
 
+    def discriminator_steps(self, step: int) -> int:
+        """Discriminator updates of all steps before the given one."""
+        warm = min(step, self.warmup_steps)
+        if self.warmup_every > 0:  # multiples of it in [warmup_steps, step)
+            warm += max(0, -(-step // self.warmup_every) - -(-warm // self.warmup_every))
+        return warm * self.warmup_n_critic + (step - warm) * self.n_critic
+
 
 DECAYS: dict[str, Callable[[float], float]] = {
     "constant": lambda progress: 1.0,

@@ -7,13 +7,11 @@ data and makes the networks.
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_lab.checks import check_count, check_interval
 from gan_lab.data.base import Data, Source
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.measures import Measure
@@ -29,69 +27,12 @@ from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
-from gan_lab.schedule import Schedule
+from gan_lab.settings import TrainerSettings
 from gan_lab.state import TrainState, leaves_of
 from gan_lab.step import Gradients
 from gan_lab.streams import DrawSpec, Streams, stream
 
 LEAST = 20  # samples to train on and to hold out that a run can be measured with
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """The keys of `trainer` in the config; intervals are in steps.
-
-    Attributes:
-        steps: Rounds of the game.
-        batch_size: Samples of one update.
-        n_critic: Discriminator updates of a step.
-        n_generator: Generator updates of a step.
-        warmup_steps: First steps with `warmup_n_critic` discriminator updates.
-        warmup_every: Steps divisible by it have as many.
-        warmup_n_critic: See `Schedule`.
-        ema: Decay of the generator's moving average, whose samples are measured and shown.
-        log_every: Steps between two lines of metrics.
-        image_every: Steps between two pictures; 0 = never, None = chosen once, to keep
-            estimator.budget.
-        checkpoint_every: Steps between two checkpoints; 0 = at the end only.
-        keep_checkpoints: Newest checkpoints that stay.
-        n_preview: Samples in a picture, from noise that stays fixed.
-    """
-
-    steps: int
-    batch_size: int
-    n_critic: int = 1
-    n_generator: int = 1
-    warmup_steps: int = 0
-    warmup_every: int = 0
-    warmup_n_critic: int = 100
-    ema: float = 0.99
-    log_every: int = 50
-    image_every: int | None = None
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 2
-    n_preview: int = 64
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "keep_checkpoints", "n_preview"):
-            check_count(self, name)
-        check_count(self, "batch_size", at_least=2)
-        check_count(self, "checkpoint_every", at_least=0)
-        if self.image_every is not None:
-            check_count(self, "image_every", at_least=0)
-        check_interval(self, "ema", self.ema, low_open=False, high=1.0)
-        _ = self.schedule
-
-    @cached_property
-    def schedule(self) -> Schedule:
-        """When each player moves."""
-        return Schedule(
-            self.n_critic,
-            self.n_generator,
-            self.warmup_steps,
-            self.warmup_every,
-            self.warmup_n_critic,
-        )
 
 
 @dataclass

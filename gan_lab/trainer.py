@@ -118,6 +118,8 @@ class Trainer:
             self._measure(journal)
             progress.tell(journal.write())
             journal.draw()
+            if self.settings.film_interval:
+                journal.film()
         if self.pace is None:
             start = time.perf_counter()
             self._measure(journal)
@@ -150,7 +152,8 @@ class Trainer:
 
         log, save = due(settings.log_every), due(settings.checkpoint_every) or last or stop
         measure, draw = last or due(pace.measure), due(pace.draw) or (last and self._draws)
-        if not (log or measure or draw or save or calibrating):
+        film = due(settings.film_interval)
+        if not (log or measure or draw or film or save or calibrating):
             return
         self._settle()
         looked_from = time.perf_counter()
@@ -168,9 +171,13 @@ class Trainer:
                 if last:  # the training is whole, whatever happened to its evaluation
                     self._save()
                 raise
+        if log or measure:
+            journal.clock(self._clocks())
         progress.tell(journal.write())
         if draw:
             journal.draw()
+        if film:
+            journal.film()
         if not last:  # the final evaluation always runs in full, and is no part of the loop
             self.seconds["time/estimate_seconds"] += time.perf_counter() - looked_from
         if save:
@@ -246,15 +253,30 @@ class Trainer:
         self._logged_at = (step, now)
         looking = self.seconds["time/estimate_seconds"]
         rate = (step - before_step) / max(now - before, 1e-9)
-        schedule, steps = self.settings.schedule, range(before_step, step)
-        updates = sum(schedule.discriminator_updates(s) + schedule.n_generator for s in steps)
+        schedule = self.settings.schedule
+        updates = schedule.discriminator_steps(step) - schedule.discriminator_steps(before_step)
+        updates += schedule.n_generator * (step - before_step)
         seen = updates * self.settings.batch_size * len(self.run.seeds)
         images = seen / max(now - before, 1e-9)
         return {
             "time/steps_per_second": rate,
             "time/images_per_second": images,
             "time/estimate_share": looking / max(looking + now, 1e-9),
-            **self.seconds,
+            "time/estimate_seconds": looking,
+        }
+
+    def _clocks(self) -> dict[str, float]:
+        """The clocks that runs of different losses can be compared on, of one seed."""
+        step, schedule = self.run.state.step, self.settings.schedule
+        n_discriminator = schedule.discriminator_steps(step)
+        inner = sum(r.inner_gradients for r in self.setup.regularizers.values())
+        n_generator = schedule.n_generator * step
+        return {
+            "clock/discriminator_steps": n_discriminator,
+            "clock/generator_steps": n_generator,
+            "clock/gradient_evaluations": n_discriminator * (1 + inner) + n_generator,
+            "clock/images": n_discriminator * self.settings.batch_size,
+            "time/train_seconds": self.seconds["time/train_seconds"],
         }
 
     def _save(self) -> Path:

@@ -5,8 +5,8 @@
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
-extra="${1:-sweep}"
-stamp="$root/.venv/.installed-$extra"
+extra="${1:-}"
+stamp="$root/.venv/.installed-${extra:-plain}"
 if [ ! -e "$stamp" ] || [ "$root/pyproject.toml" -nt "$stamp" ]; then
   python="${PYTHON:-python3}"
   if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -16,6 +16,6 @@ if [ ! -e "$stamp" ] || [ "$root/pyproject.toml" -nt "$stamp" ]; then
   echo "making .venv (PyTorch alone is some 5 GB; this takes a few minutes, once)"
   [ -x "$root/.venv/bin/python" ] || "$python" -m venv "$root/.venv"
   "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --editable "$root[$extra]"
+    --editable "$root${extra:+[$extra]}"
   touch "$stamp"
 fi

@@ -3,5 +3,5 @@
 #   ./scripts/train.sh
 #   ./scripts/train.sh data=ring loss=non_saturating
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" sweep
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" ""
 exec "$root/.venv/bin/python" -m gan_lab train "$@"

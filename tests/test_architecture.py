@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "gan_lab"
 # A unit is a module or a sub-package directly under gan_lab.
 LAYERS = {
     0: {"checks", "errors", "information", "losses", "regularizers"},
-    1: {"data", "networks", "estimators", "streams", "schedule", "game", "optim"},
+    1: {"data", "networks", "estimators", "streams", "schedule", "settings", "game", "optim"},
     2: {
         "state",
         "step",
@@ -57,6 +57,7 @@ LEVEL = {unit: level for level, units in LAYERS.items() for unit in units}
 ARROWS = {
     "game": {"networks"},
     "optim": {"schedule"},
+    "settings": {"schedule"},
     "streams": {"data", "schedule"},
     "estimators": {"data", "streams"},
     "step": {"state"},

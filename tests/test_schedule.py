@@ -79,3 +79,19 @@ def test_known_values_of_the_decays():
     expected = (1 + math.cos(math.pi / 4)) / 2
     assert learning_rate_factor("cosine", 25, 100) == pytest.approx(expected, abs=1e-15)
     assert learning_rate_factor("cosine", 100, 100) == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(3),
+        Schedule(3, warmup_steps=5, warmup_n_critic=9),
+        Schedule(2, warmup_every=7, warmup_n_critic=9),
+        Schedule(2, warmup_steps=9, warmup_every=4, warmup_n_critic=7),
+        Schedule(2, warmup_steps=8, warmup_every=4, warmup_n_critic=7),
+    ],
+)
+def test_discriminator_steps_are_the_sum_of_all_updates_before(schedule):
+    updates = [schedule.discriminator_updates(s) for s in range(60)]
+    sums = [0, *itertools.accumulate(updates)]
+    assert [schedule.discriminator_steps(s) for s in range(61)] == sums

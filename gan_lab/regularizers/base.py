@@ -19,9 +19,12 @@ class Regularizer:
     Attributes:
         needs_independent_samples: Whether its term is per sample, so that a discriminator whose
             samples see each other (batch norm) has to be refused.
+        inner_gradients: How many gradients by its inputs one penalty takes, each about as dear as a
+            discriminator update: what an equal budget has to count.
     """
 
     needs_independent_samples: ClassVar[bool] = False
+    inner_gradients: ClassVar[int] = 0
 
     def prepare(self, discriminator: nn.Module) -> None:
         """Registers what buffers it needs on a freshly initialised discriminator."""

@@ -43,6 +43,7 @@ class GradientPenalty(Regularizer):
     target: float = 1.0
     one_sided: bool = False
     needs_independent_samples: ClassVar[bool] = True
+    inner_gradients: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
@@ -61,6 +62,7 @@ class GradientPenalty(Regularizer):
 class _SquaredSlope(Regularizer):
     weight: float = 1.0
     needs_independent_samples: ClassVar[bool] = True
+    inner_gradients: ClassVar[int] = 1
     at_real: ClassVar[bool]
 
     def __post_init__(self) -> None:
@@ -99,6 +101,7 @@ class Dragan(Regularizer):
     weight: float = 10.0
     scale: float = 0.5
     needs_independent_samples: ClassVar[bool] = True
+    inner_gradients: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)

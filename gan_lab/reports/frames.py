@@ -1,0 +1,79 @@
+"""Frames of the landscape film: what a discriminator of points says, as numbers, not as a picture.
+
+A frame is a few kilobytes and costs milliseconds, so that a run can keep many; the page draws them.
+"""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_lab.regularizers.base import Score, input_gradient
+from gan_lab.run_dir import atomic_write
+
+Frame = dict[str, np.ndarray]
+_SIDE = 40  # points of the landscape along each axis; of a line, their square
+_ARROWS = 64
+
+
+def frame(real: Tensor, fake: Tensor, score: Score) -> Frame:
+    """The state of a game on points of one or two dimensions.
+
+    Args:
+        real: Data, [N, d], d = 1 or 2. They set the window.
+        fake: Generated points, [M, d].
+        score: The discriminator, points [K, d] -> logits [K].
+
+    Returns:
+        "x" [W] (and for d = 2 "y" [H]): where the logit was read, in data units; "logit" [W], or
+        [H, W]; "real" [N, d]; "fake" [M, d]; "arrow" [A, d]: the logit's gradient at the first A
+        fakes, logits per data unit. All float32.
+    """
+    axes = [
+        torch.linspace(*_window(real[:, i]), _points(real), device=real.device)
+        for i in range(real.shape[1])
+    ]
+    with torch.no_grad():
+        if len(axes) == 1:
+            logit = score(axes[0][:, None])
+        else:
+            # y outside, so that a row of the result is a row of the picture.
+            grid = torch.cartesian_prod(axes[1], axes[0]).flip(1)
+            logit = score(grid).reshape(len(axes[1]), len(axes[0]))
+    arrow = input_gradient(score, fake[:_ARROWS]).detach()
+    tensors = {"logit": logit, "real": real, "fake": fake, "arrow": arrow}
+    tensors |= dict(zip(("x", "y"), axes, strict=False))
+    return {name: t.detach().float().cpu().numpy() for name, t in tensors.items()}
+
+
+def save(content: Frame, path: Path) -> None:
+    """Writes a frame, atomically, in half precision."""
+    buffer = io.BytesIO()
+    with np.errstate(over="ignore"):  # a diverging discriminator's logit may become infinite
+        half: dict[str, Any] = {name: v.astype(np.float16) for name, v in content.items()}
+    np.savez_compressed(buffer, **half)
+    atomic_write(path, buffer.getvalue())
+
+
+def load(path: Path) -> Frame:
+    """Reads a frame as float32.
+
+    Raises:
+        OSError, ValueError: It cannot be read.
+    """
+    with np.load(path, allow_pickle=False) as saved:
+        return {name: saved[name].astype(np.float32) for name in saved.files}
+
+
+def _points(real: Tensor) -> int:
+    return _SIDE if real.shape[1] == 2 else _SIDE * 4
+
+
+def _window(values: Tensor) -> tuple[float, float]:
+    # As wide for every loss: it follows the data and a quarter more, not the samples.
+    low, high = float(values.min()), float(values.max())
+    margin = 0.25 * max(high - low, 1.0 if high - low < 1e-3 else 1e-3)
+    return low - margin, high + margin

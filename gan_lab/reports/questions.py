@@ -1,0 +1,94 @@
+"""The questions that a comparison answers, and the curves that answer them.
+
+One list for TensorBoard's custom scalars and for the page, so that both have the same chapters.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One tag of metrics.jsonl.
+
+    Attributes:
+        tag: Without _low, _high or _floor.
+        title: A few words.
+        unit: "" for none.
+        better: -1 where lower is better, 1 where higher is, 0 where neither.
+        interval: Whether a run itself has _low, _high and _floor of it.
+    """
+
+    tag: str
+    title: str
+    unit: str = ""
+    better: int = 0
+    interval: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """A chapter.
+
+    Attributes:
+        title: The question.
+        hint: How its curves are read, and whether they compare losses.
+        curves: That answer it, the most telling first.
+    """
+
+    title: str
+    hint: str
+    curves: tuple[Curve, ...]
+
+
+QUESTIONS = (
+    Question(
+        "Are the samples better?",
+        "The ruler: the same estimator, held-out data and n for every loss. Comparable.",
+        (
+            Curve("divergence/wasserstein", "Exact W1 to held-out data", "data units", -1, True),
+            Curve("divergence/js", "Jensen-Shannon divergence", "nats", -1, True),
+            Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True),
+            Curve("divergence/kl_real_fake", "KL(data || samples)", "nats", -1, True),
+            Curve("divergence/kl_fake_real", "KL(samples || data)", "nats", -1, True),
+            Curve("divergence/energy", "Energy distance", "data units", -1, True),
+        ),
+    ),
+    Question(
+        "Are modes lost?",
+        "Comparable. Modes covered and spread fall when samples collapse.",
+        (
+            Curve("modes/covered", "Modes covered", "modes", 1, True),
+            Curve("modes/high_quality", "Share of high quality", "", 1, True),
+            Curve("modes/kl", "KL of the modes' weights", "nats", -1, True),
+            Curve(
+                "samples/pairwise_distance", "Mean distance between samples", "data units", 1, True
+            ),
+        ),
+    ),
+    Question(
+        "Can the curve be believed?",
+        "What a training network says of itself; readable only near its optimum (gap about 0). "
+        "Not comparable across losses.",
+        (
+            Curve("discriminator_estimate/js", "The discriminator's own JS", "nats"),
+            Curve("discriminator_estimate/wasserstein", "The critic's own W", "data units x slope"),
+            Curve("discriminator_estimate/gap", "How far from its optimum", "loss"),
+            Curve("discriminator_estimate/readable", "Readable (1) or not (0)"),
+        ),
+    ),
+    Question(
+        "Do gradients vanish?",
+        "Not comparable across losses in size; a fall by decades is.",
+        (
+            Curve("gradient/generator_norm", "Norm of the generator's gradient"),
+            Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient"),
+            Curve(
+                "discriminator_estimate/slope_mean", "Slope that samples see", "logit / data unit"
+            ),
+            Curve("loss/generator", "The generator's loss"),
+            Curve("loss/discriminator", "The discriminator's loss"),
+        ),
+    ),
+)
+CURVES = {curve.tag: curve for question in QUESTIONS for curve in question.curves}
+HEADLINE = "divergence/wasserstein"

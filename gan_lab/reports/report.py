@@ -1,0 +1,154 @@
+"""What a comparison says, ready to be shown: the page, Markdown, CSV and TensorBoard read this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from gan_lab.reports.plots import Style
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts, already rounded; the first column names the row.
+
+    Attributes:
+        title: A heading of a few words.
+        note: How to read it, one or two sentences.
+        columns: Names, with units in brackets.
+        rows: As many cells as columns.
+    """
+
+    title: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Band:
+    """A curve with its interval over seeds; one seed has no interval, low and high are then nan.
+
+    Attributes:
+        x: Where, increasing, [T].
+        mean: Over the seeds that have a value there, [T].
+        low: Lower end of the 95 % t interval, [T].
+        high: Upper end, [T].
+        n: Seeds that have a value there, [T], whole numbers.
+    """
+
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: np.ndarray
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One quantity of all groups, on several x axes.
+
+    Attributes:
+        tag: As in metrics.jsonl.
+        title: What it is, a few words.
+        unit: Of the values; "" for none.
+        floor: What real samples get, or None.
+        question: Title of the question it answers; see `questions`.
+        bands: Axis (a key of `AXES`) -> label of a group -> curve; a group without any value there
+            is left out.
+    """
+
+    tag: str
+    title: str
+    unit: str
+    floor: float | None
+    question: str
+    bands: Mapping[str, Mapping[str, Band]]
+
+
+# Name of an axis -> what it counts. The first is the clock that every other table uses.
+AXES = {
+    "step": "steps (rounds of the game)",
+    "discriminator_steps": "discriminator updates",
+    "generator_steps": "generator updates",
+    "gradient_evaluations": "gradient evaluations (batches)",
+    "images": "real samples shown to the discriminator",
+    "seconds": "seconds of training",
+}
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A named event of one run.
+
+    Attributes:
+        group: Label of the run's group.
+        seed: Of the run.
+        step: When.
+        kind: collapse, saturation, ...
+        numbers: What triggered it.
+        explanation: What it means, plain.
+        advice: A thing to try.
+    """
+
+    group: str
+    seed: int
+    step: int
+    kind: str
+    numbers: str
+    explanation: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """All groups on one data set, under one ruler: what may be compared with each other.
+
+    Attributes:
+        name: Of the data set.
+        labels: Of the groups, in the order of the tables.
+        styles: Label -> how the group is drawn, everywhere.
+        verdict: Sentences made from the numbers, the answer first.
+        tables: In the order in which they are shown.
+        charts: In the order in which they are shown.
+        pictures: Label -> step -> PNG of the samples of one seed, where pictures were drawn.
+        frames: Label -> step -> landscape of one seed (`frames.load`), for data of 1 or 2
+            dimensions.
+        seed: Whose pictures and frames these are; the same in every group where they share one.
+        events: Named events, by step.
+        cards: Label -> lines about its loss: formulas, what it minimises, how to read it.
+    """
+
+    name: str
+    labels: Sequence[str]
+    styles: Mapping[str, Style]
+    verdict: Sequence[str]
+    tables: Sequence[Table]
+    charts: Sequence[Chart]
+    pictures: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
+    frames: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
+    seed: Mapping[str, int] = field(default_factory=dict)
+    events: Sequence[Happening] = ()
+    cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole comparison.
+
+    Attributes:
+        title: A few words.
+        question: What was asked, one sentence.
+        sections: One for each data set.
+        notes: What a reader must know: runs that diverged, were cut off or left out, and why.
+        method: How the numbers were made, a paragraph each.
+        made: When, with what, from which directories, one line.
+    """
+
+    title: str
+    question: str
+    sections: Sequence[Section]
+    notes: Sequence[str]
+    method: Sequence[str]
+    made: str

@@ -1,0 +1,78 @@
+"""The clock of a run: how long, who moves when, and how often to look, show and save."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from gan_lab.checks import check_count, check_interval
+from gan_lab.schedule import Schedule
+
+_FRAMES = 48
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The keys of `trainer` in the config; intervals are in steps.
+
+    Attributes:
+        steps: Rounds of the game.
+        batch_size: Samples of one update.
+        n_critic: Discriminator updates of a step.
+        n_generator: Generator updates of a step.
+        warmup_steps: First steps with `warmup_n_critic` discriminator updates.
+        warmup_every: Steps divisible by it have as many.
+        warmup_n_critic: See `Schedule`.
+        ema: Decay of the generator's moving average, whose samples are measured and shown.
+        log_every: Steps between two lines of metrics.
+        image_every: Steps between two pictures; 0 = never, None = chosen once, to keep
+            estimator.budget.
+        film_every: Steps between two frames of the landscape film; 0 = never, None = at most 48
+            frames, at powers of two, so that runs of different losses share their steps.
+        checkpoint_every: Steps between two checkpoints; 0 = at the end only.
+        keep_checkpoints: Newest checkpoints that stay.
+        n_preview: Samples in a picture, from noise that stays fixed.
+    """
+
+    steps: int
+    batch_size: int
+    n_critic: int = 1
+    n_generator: int = 1
+    warmup_steps: int = 0
+    warmup_every: int = 0
+    warmup_n_critic: int = 100
+    ema: float = 0.99
+    log_every: int = 50
+    image_every: int | None = None
+    film_every: int | None = None
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    n_preview: int = 64
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "keep_checkpoints", "n_preview"):
+            check_count(self, name)
+        check_count(self, "batch_size", at_least=2)
+        check_count(self, "checkpoint_every", at_least=0)
+        for name in ("image_every", "film_every"):
+            if getattr(self, name) is not None:
+                check_count(self, name, at_least=0)
+        check_interval(self, "ema", self.ema, low_open=False, high=1.0)
+        _ = self.schedule
+
+    @property
+    def film_interval(self) -> int:
+        """Steps between two frames of the film; 0 = never."""
+        if self.film_every is not None:
+            return self.film_every
+        return 1 << max(0, math.ceil(math.log2(self.steps / _FRAMES)))
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """When each player moves."""
+        return Schedule(
+            self.n_critic,
+            self.n_generator,
+            self.warmup_steps,
+            self.warmup_every,
+            self.warmup_n_critic,
+        )
