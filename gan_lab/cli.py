@@ -27,6 +27,21 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "the ruler and the probe on checkpoints",
         "evaluate DIR step=all",
     ),
+    "compare": (
+        "compare_command",
+        "groups runs by what differs: intervals over seeds, paired differences, one page to share",
+        "compare outputs/train/sweep/DIR",
+    ),
+    "dashboard": (
+        "dashboard_command",
+        "TensorBoard on 127.0.0.1 with the comparison's charts",
+        "dashboard outputs/compare/DIR",
+    ),
+    "fork": (
+        "fork_command",
+        "continues a run's networks under another loss or regularizer",
+        "fork DIR loss=wasserstein",
+    ),
     "experiment": (
         "experiment_command",
         "one study: its claims checked, its figures drawn; experiment --help lists them",

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "gan_lab"
 # A unit is a module or a sub-package directly under gan_lab.
 LAYERS = {
     0: {"checks", "errors", "information", "losses", "regularizers"},
-    1: {"data", "networks", "estimators", "streams", "schedule", "settings", "game", "optim"},
+    1: {"data", "networks", "estimators", "streams", "schedule", "settings", "game", "optim", "events"},
     2: {
         "state",
         "step",
@@ -40,6 +40,7 @@ LAYERS = {
         "light",
         "trainer",
         "session",
+        "fork",
         "probe",
         "experiments",
         "reports",
@@ -49,6 +50,7 @@ LAYERS = {
     4: {
         *("config", "stored", "commands", "divergence_command", "evaluate_command"),
         *("selfcheck_command", "experiment_command", "reproduce_command", "hydra_shell", "cli"),
+        *("compare_command", "dashboard_command", "fork_command"),
         "__main__",
     },
 }
@@ -66,9 +68,13 @@ ARROWS = {
     "setup": {"probe"},
     "light": {"setup"},
     "evaluation": {"setup"},
-    "journal": {"evaluation", "light", "reports", "setup"},
+    "journal": {"evaluation", "events", "light", "reports", "setup"},
     "trainer": {"evaluation", "journal", "setup"},
     "session": {"setup", "trainer"},
+    "fork": {"session", "setup", "trainer"},
+    "fork_command": {"commands", "config", "fork", "stored"},
+    "compare_command": {"stored"},
+    "dashboard_command": {"stored"},
     "experiments": {"journal", "probe", "reports", "session", "setup", "trainer"},
     "reproduce": {"experiments", "reports", "session", "setup", "trainer"},
     "selfcheck": {"probe", "reports"},
@@ -76,6 +82,7 @@ ARROWS = {
     "cli": {
         *("commands", "divergence_command", "evaluate_command", "experiment_command"),
         *("reproduce_command", "selfcheck_command"),
+        *("compare_command", "dashboard_command", "fork_command"),
     },
     "evaluate_command": {"stored"},
     "stored": {"config"},

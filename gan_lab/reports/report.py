@@ -118,6 +118,9 @@ class Section:
         seed: Whose pictures and frames these are; the same in every group where they share one.
         events: Named events, by step.
         cards: Label -> lines about its loss: formulas, what it minimises, how to read it.
+        choices: Label -> what tells the group apart, dotted key -> value as text; the same keys in
+            every group.
+        finals: Label -> tag of the final evaluation -> mean over seeds.
     """
 
     name: str
@@ -131,6 +134,8 @@ class Section:
     seed: Mapping[str, int] = field(default_factory=dict)
     events: Sequence[Happening] = ()
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    finals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
