@@ -19,7 +19,10 @@ PACKAGE = Path(__file__).parents[1] / "gan_lab"
 # A unit is a module or a sub-package directly under gan_lab.
 LAYERS = {
     0: {"checks", "errors", "information", "losses", "regularizers"},
-    1: {"data", "networks", "estimators", "streams", "schedule", "settings", "game", "optim", "events"},
+    1: {
+        *("data", "networks", "estimators", "streams", "schedule", "settings", "game", "optim"),
+        "events",
+    },
     2: {
         "state",
         "step",
