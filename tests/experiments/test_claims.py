@@ -6,18 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lab.experiments.claims import (
-    FAIL,
-    INCONCLUSIVE,
-    PASS,
-    Claim,
-    Measured,
-    exact,
-    judged,
-    mean,
-    median,
-    share,
-)
+from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, Claim, judged
+from gan_lab.reports.statistics import Measured, exact, mean, median, share
 
 INF, NAN = math.inf, math.nan
 

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gan_lab.experiments.claims import median
 from gan_lab.experiments.curves_that_mean_something.read import GAMES, JS, filtered
 from gan_lab.reports.plots import (
     BLACK,
@@ -21,6 +20,7 @@ from gan_lab.reports.plots import (
     over_seeds,
     reference,
 )
+from gan_lab.reports.statistics import median
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[tuple[str, str, str], np.ndarray]

@@ -12,13 +12,14 @@ from gan_lab.checks import check_count
 from gan_lab.data.toy import Mixture1d
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim, exact, median
+from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.gan_1d import figures as drawings
 from gan_lab.experiments.gan_1d import figures_film as gan_1d_film
 from gan_lab.experiments.gan_1d.games import CRITICS, GAMES, View, play
 from gan_lab.reports.film import Film
 from gan_lab.reports.plots import STYLES
+from gan_lab.reports.statistics import exact, median
 
 _Z_SHOWN = 3.0
 _ARROWS = 25

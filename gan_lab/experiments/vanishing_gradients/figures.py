@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from gan_lab.experiments.claims import median
 from gan_lab.reports.figures import image_grid
 from gan_lab.reports.plots import (
     BLACK,
@@ -27,6 +26,7 @@ from gan_lab.reports.plots import (
     reference,
     short,
 )
+from gan_lab.reports.statistics import median
 
 Arrays = Mapping[str, np.ndarray]
 GRADIENTS = ("minimax", "non_saturating", "wasserstein")

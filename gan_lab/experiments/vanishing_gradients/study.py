@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from gan_lab.checks import check_count
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim, median
+from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.vanishing_gradients import figures as draw
 from gan_lab.experiments.vanishing_gradients import fit
+from gan_lab.reports.statistics import median
 from gan_lab.streams import stream
 
 GRADIENTS = ("minimax", "non_saturating", "wasserstein")

@@ -1,0 +1,214 @@
+"""Statistics over seeds: intervals, paired differences, wins, and how far a ranking can be trusted.
+
+Intervals of means are t intervals: a percentile bootstrap of 5 seeds covers 84 % only. Under skew a
+t interval covers less than it says: 88 % for 5 values of an exponential distribution, 92 % for 20
+(simulated in the tests).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+
+class Measured(NamedTuple):
+    """A measured number with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def exact(value: float) -> Measured:
+    """A number that chance has no part in: its interval is itself."""
+    return Measured(float(value), float(value), float(value))
+
+
+def mean(values: Sequence[float] | np.ndarray) -> Measured:
+    """The mean over seeds with its 95 % t interval; unbounded for fewer than two seeds.
+
+    Raises:
+        ValueError: No values.
+    """
+    x = _checked(values)
+    value = float(x.mean())
+    if not np.isfinite(x).all():
+        return Measured(value, value, value)
+    if len(x) == 1:
+        return Measured(value, -math.inf, math.inf)
+    half = float(stats.t.ppf(0.975, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    return Measured(value, value - half, value + half)
+
+
+def median(values: Sequence[float] | np.ndarray) -> Measured:
+    """The median over seeds, between the order statistics that hold the true one with >= 93.75 %.
+
+    Free of any assumption about the distribution. Five seeds give [least, greatest] (93.75 %), more
+    give the narrowest pair of order statistics with at least that coverage; fewer than five cannot,
+    so their interval is unbounded.
+
+    Raises:
+        ValueError: No values.
+
+    Reference: the binomial interval for a median, e.g. Conover 1999, section 3.2.
+    """
+    x = np.sort(_checked(values))
+    n = len(x)
+    middle = float(np.median(x))
+    # P(true median < k-th smallest) = P(Bin(n, 1/2) < k); k = 1 covers 1 - 2^(1 - n).
+    wide = [k for k in range(1, n // 2 + 1) if 2 * stats.binom.cdf(k - 1, n, 0.5) <= 0.0625]
+    if not wide:
+        return Measured(middle, -math.inf, math.inf)
+    k = wide[-1]
+    return Measured(middle, float(x[k - 1]), float(x[n - k]))
+
+
+def share(successes: int, trials: int) -> Measured:
+    """A share of trials with the binomial interval of Clopper and Pearson, 95 %."""
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(f"{successes} successes of {trials} trials are no share")
+    low = float(stats.beta.ppf(0.025, successes, trials - successes + 1)) if successes else 0.0
+    failures = trials - successes
+    high = float(stats.beta.ppf(0.975, successes + 1, failures)) if failures else 1.0
+    return Measured(successes / trials, low, high)
+
+
+def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
+    x = np.asarray(values, dtype=float).ravel()
+    if len(x) == 0:
+        raise ValueError("no values to average; measure at least one seed")
+    return x
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What one group has more than another, a - b.
+
+    Attributes:
+        measured: Mean difference with its 95 % t interval.
+        n: Seeds that both have; where the groups share fewer than two, the smaller group's number.
+        paired: Whether differences were taken seed by seed; else the interval is Welch's.
+        p: Two-sided p value of "no difference"; nan where there is no interval.
+        lower: Seeds in which a is the lower one; one that diverged in b only counts as lower for a
+            where lower is better, see `difference`.
+        higher: Seeds in which a is the higher one.
+        ties: Seeds in which both are equal.
+    """
+
+    measured: Measured
+    n: int
+    paired: bool
+    p: float
+    lower: int
+    higher: int
+    ties: int
+
+    @property
+    def supported(self) -> bool:
+        """Whether the interval excludes no difference."""
+        _, low, high = self.measured
+        return low > 0 or high < 0
+
+
+def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
+    """Compares two groups, by seed -> value; values that are not finite are left out.
+
+    Differences of runs with one seed are paired: they began with the same weights and saw the same
+    batches and noise, where shapes agree. Where they did not, pairing costs degrees of freedom and
+    no truth. Groups with fewer than two common seeds get Welch's interval.
+
+    Args:
+        a: Seed -> value.
+        b: Seed -> value.
+
+    Raises:
+        ValueError: One of them has no finite value.
+    """
+    a = {seed: value for seed, value in a.items() if math.isfinite(value)}
+    b = {seed: value for seed, value in b.items() if math.isfinite(value)}
+    if not a or not b:
+        raise ValueError("a difference needs a finite value on both sides")
+    common = sorted(a.keys() & b.keys())
+    x = np.array([a[seed] - b[seed] for seed in common])
+    wins = (int((x < 0).sum()), int((x > 0).sum()), int((x == 0).sum()))
+    if len(common) >= 2:
+        measured = mean(x)
+        if not x.std() > 0:  # identical runs: their difference is known
+            return Difference(measured, len(x), True, 1.0 if x[0] == 0 else 0.0, *wins)
+        return Difference(measured, len(x), True, float(stats.ttest_1samp(x, 0.0).pvalue), *wins)
+    ours, theirs = np.array(list(a.values())), np.array(list(b.values()))
+    gap, n = float(ours.mean() - theirs.mean()), min(len(ours), len(theirs))
+    if n < 2 or not ours.std() + theirs.std() > 0:
+        return Difference(Measured(gap, -math.inf, math.inf), n, False, math.nan, *wins)
+    welch = stats.ttest_ind(ours, theirs, equal_var=False)
+    low, high = welch.confidence_interval(0.95)
+    return Difference(Measured(gap, float(low), float(high)), n, False, float(welch.pvalue), *wins)
+
+
+def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
+    """Which of several differences hold when all are looked at: Holm's step-down correction.
+
+    Keeps the chance of any false one below `level`, however many there are. nan never holds.
+
+    Reference: Holm 1979, Scandinavian Journal of Statistics 6(2).
+    """
+    known = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    holds = [False] * len(p_values)
+    for rank, i in enumerate(sorted(known, key=lambda i: p_values[i])):
+        if p_values[i] > level / (len(known) - rank):
+            break
+        holds[i] = True
+    return holds
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How the order of groups changes from seed to seed.
+
+    Attributes:
+        seeds: That every group has.
+        first: Group -> in how many of them it comes first (ties share).
+        concordance: Kendall's W over these seeds: 1 = one order in all, 0 = none; nan for fewer
+            than two seeds or groups.
+    """
+
+    seeds: int
+    first: dict[str, float]
+    concordance: float
+
+
+def ranking(values: Mapping[str, Mapping[int, float]], better: int) -> Ranking:
+    """Ranks groups within each seed.
+
+    Args:
+        values: Group -> seed -> value. One that is not finite ranks last.
+        better: -1 where lower is better, 1 where higher is.
+
+    Reference: Kendall and Babington Smith 1939 (W, with the correction for ties).
+    """
+    seeds = sorted(set.intersection(*(set(each) for each in values.values()))) if values else []
+    names = list(values)
+    table = np.array([[-better * values[name][seed] for name in names] for seed in seeds])
+    if not len(seeds):
+        return Ranking(0, dict.fromkeys(names, 0.0), math.nan)
+    table = np.where(np.isfinite(table), table, np.inf)
+    ranks = stats.rankdata(table, axis=1)
+    best = table == table.min(1, keepdims=True)
+    first = (best / best.sum(1, keepdims=True)).sum(0)
+    return Ranking(len(seeds), dict(zip(names, first.tolist(), strict=True)), _concordance(ranks))
+
+
+def _concordance(ranks: np.ndarray) -> float:
+    n_seeds, n_groups = ranks.shape
+    if n_seeds < 2 or n_groups < 2:
+        return math.nan
+    spread = float(((ranks.sum(0) - ranks.sum() / n_groups) ** 2).sum())
+    ties = sum(
+        float((counts**3 - counts).sum())
+        for counts in (np.unique(row, return_counts=True)[1] for row in ranks)
+    )
+    most = n_seeds**2 * (n_groups**3 - n_groups) - n_seeds * ties
+    return 12 * spread / most if most > 0 else math.nan
