@@ -4,6 +4,7 @@ import difflib
 import importlib
 import inspect
 import math
+import os
 import re
 import types
 import typing
@@ -62,6 +63,18 @@ def _full_or_quick(full: Any, quick: Any, *, _root_: Any) -> Any:
 
 # `${full_or_quick:1000,100}` in a study's file: the second where quick=true; a typed key wins.
 OmegaConf.register_new_resolver("full_or_quick", _full_or_quick, replace=True)
+
+
+def _sweep_workers(device: str) -> int:
+    """Processes of a sweep: one a core, and one only where they would share a GPU."""
+    try:
+        on_cpu = resolve_device(device).type == "cpu"
+    except ConfigError:
+        return 1  # refused later, with its reason
+    return len(os.sched_getaffinity(0)) if on_cpu and hasattr(os, "sched_getaffinity") else 1
+
+
+OmegaConf.register_new_resolver("sweep_workers", _sweep_workers, replace=True)
 
 
 def config_dir() -> Path:

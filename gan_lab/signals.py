@@ -20,6 +20,19 @@ class Interrupted(Exception):
         self.signum = signum
 
 
+_asked: list[int] = []
+
+
+def ask(signum: int) -> None:
+    """Asks whatever trains in this process to stop as if the signal had come, now or later."""
+    _asked.append(signum)
+
+
+def asked() -> int | None:
+    """The first signal that `ask` was called with, or None."""
+    return _asked[0] if _asked else None
+
+
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
     """Inside, SIGTERM raises Interrupted as Ctrl-C raises KeyboardInterrupt.
@@ -41,18 +54,27 @@ def raising() -> Iterator[None]:
 
 
 class StopSignals:
-    """Remembers the first signal; a second one ends the process at once."""
+    """Remembers the first signal; a second one ends the process at once.
+
+    A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored.
+    """
 
     def __init__(self) -> None:
-        self.received: int | None = None
+        self._received: int | None = None
         self._before: dict[int, Any] = {}
+
+    @property
+    def received(self) -> int | None:
+        """The first signal, or what `ask` was called with; None as long as there was none."""
+        return self._received if self._received is not None else asked()
 
     def __enter__(self) -> Self:
         # Python allows handlers in the main thread only; elsewhere (a sweep's worker) there is
         # nothing to catch.
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
-                self._before[signum] = signal.signal(signum, self._note)
+                if signal.getsignal(signum) != signal.SIG_IGN:
+                    self._before[signum] = signal.signal(signum, self._note)
         return self
 
     def __exit__(
@@ -65,6 +87,6 @@ class StopSignals:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        self.received = signum
+        self._received = signum
         for each in self._before:
             signal.signal(each, signal.SIG_DFL)

@@ -1,0 +1,265 @@
+"""Runs -> groups that differ in what was chosen and repeat over seeds; their curves with bands."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gan_lab.reports.load import CLOCKS, Record, Series
+from gan_lab.reports.plots import SERIES, STYLES, Style
+from gan_lab.reports.report import Band
+from gan_lab.reports.statistics import mean
+
+# What does not change the game that is played: where it runs, what is written, how often it is
+# looked at; and the seed, which is what is averaged over. Hints are already in the other keys.
+_NO_DIFFERENCE = re.compile(
+    r"seed|n_seeds|device|(execution|hints)\..*|estimator\.(every|budget)"
+    r"|trainer\.(_target_|log_every|image_every|film_every|checkpoint_every|keep_checkpoints|n_preview)"
+)
+# Numbers under different data or another ruler must never meet in one table.
+_RULER = re.compile(r"(data|measure|estimator|probe)\..*")
+_MOST_POINTS = 1000
+_SECONDS_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one choice, one for each seed.
+
+    Attributes:
+        label: Its loss and regularizers, and what else is needed to tell it apart.
+        choices: Key that differs between the groups -> its value here, as text.
+        style: How it is drawn, everywhere.
+        runs: By seed.
+    """
+
+    label: str
+    choices: Mapping[str, str]
+    style: Style
+    runs: Sequence[Record]
+
+    @property
+    def done(self) -> list[Record]:
+        """The runs that came to their end."""
+        return [run for run in self.runs if run.done]
+
+    def finals(self, tag: str) -> dict[int, float]:
+        """Seed -> final value of a tag, of the runs that came to their end and have it."""
+        return {r.seed: float(r.finals[tag]["value"]) for r in self.done if tag in r.finals}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Groups on the same data under the same ruler.
+
+    Attributes:
+        name: Of the data set, and what else tells problems apart.
+        groups: In the order of their labels in `STYLES`, then as found.
+        repeated: Runs that were left out, since a later one has the same choice and seed.
+    """
+
+    name: str
+    groups: Sequence[Group]
+    repeated: Sequence[Record]
+
+
+def problems(records: Sequence[Record]) -> list[Problem]:
+    """Groups records by what differs."""
+    essential = [
+        {k: v for k, v in r.config.items() if not _NO_DIFFERENCE.fullmatch(k)} for r in records
+    ]
+    rulers = [{k: v for k, v in e.items() if _RULER.fullmatch(k)} for e in essential]
+    parted: dict[str, list[int]] = {}
+    for i, ruler in enumerate(rulers):
+        parted.setdefault(_key(ruler), []).append(i)
+    members = list(parted.values())
+    names = _names([rulers[m[0]] for m in members], _data_name)
+    made = []
+    for name, indices in zip(names, members, strict=True):
+        games = [{k: v for k, v in essential[i].items() if k not in rulers[i]} for i in indices]
+        groups, repeated = _groups([records[i] for i in indices], games)
+        made.append(Problem(name, groups, repeated))
+    return made
+
+
+def band(group: Group, tag: str, axis: str) -> Band | None:
+    """A curve of a group over its seeds, runs that did not finish included, as far as they came.
+
+    Between two measurements of a seed a straight line is read, outside of them nothing, so that
+    seeds measured at different steps or seconds can be averaged.
+
+    Args:
+        group: Whose.
+        tag: As in metrics.jsonl.
+        axis: A key of `report.AXES`.
+
+    Returns:
+        None where no run has the tag, or none has the axis.
+    """
+    curves = [c for run in group.runs if (c := on_axis(run, tag, axis)) is not None]
+    if not curves:
+        return None
+    grid = _grid([x for x, _ in curves], exact=axis != "seconds")
+    table = np.stack([_read(x, y, grid) for x, y in curves])
+    n = (~np.isnan(table)).sum(0)
+    grid, table, n = grid[n > 0], table[:, n > 0], n[n > 0]
+    if not len(grid):
+        return None
+    spans = [mean(column[~np.isnan(column)]) for column in table.T]
+    value, low, high = (np.array(part) for part in zip(*spans, strict=True))
+    alone = n < 2
+    low[alone] = high[alone] = np.nan
+    return Band(grid, value, low, high, n)
+
+
+def on_axis(run: Record, tag: str, axis: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """One run's curve on an axis: where and what, x increasing; None where it has none."""
+    series = run.curves.get(tag)
+    if series is None:
+        return None
+    if axis == "step":
+        return series.steps.astype(float), series.values
+    clock = run.curves.get(CLOCKS[axis])
+    return None if clock is None else (at_step(clock, series.steps), series.values)
+
+
+def at_step(clock: Series, steps: np.ndarray) -> np.ndarray:
+    """Where a clock stood at some steps; at step 0 every clock stands at 0."""
+    if clock.steps[0] > 0:
+        clock = Series(np.r_[0, clock.steps], np.r_[0.0, clock.values])
+    return np.interp(steps, clock.steps, clock.values)
+
+
+def at(run: Record, tag: str, axis: str, budget: float) -> float:
+    """What a run had at a budget; nan where it did not come so far."""
+    curve = on_axis(run, tag, axis)
+    return np.nan if curve is None else float(_read(*curve, np.array([budget]))[0])
+
+
+def _read(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # a line to infinity has no middle
+        return np.interp(grid, x, y, left=np.nan, right=np.nan)
+
+
+def _grid(places: Sequence[np.ndarray], exact: bool) -> np.ndarray:
+    if exact or all(np.array_equal(places[0], x) for x in places):
+        grid = np.unique(np.concatenate(places))
+        stride = -(-len(grid) // _MOST_POINTS)
+        return np.unique(np.r_[grid[::stride], grid[-1]])
+    return np.linspace(min(x[0] for x in places), max(x[-1] for x in places), _SECONDS_POINTS)
+
+
+def _groups(
+    records: Sequence[Record], games: Sequence[dict[str, Any]]
+) -> tuple[list[Group], list[Record]]:
+    parted: dict[str, list[int]] = {}
+    for i, game in enumerate(games):
+        parted.setdefault(_key(game), []).append(i)
+    members = list(parted.values())
+    labels = _names([games[m[0]] for m in members], _method)
+    differing = _differing([games[m[0]] for m in members])
+    styles = _styles([_style_key(games[m[0]]) for m in members])
+    groups, repeated = [], []
+    for label, indices, style in zip(labels, members, styles, strict=True):
+        by_seed: dict[int, Record] = {}
+        for record in (records[i] for i in indices):
+            old = by_seed.get(record.seed)
+            if old is not None:
+                record, old = sorted((record, old), key=_worth, reverse=True)
+                repeated.append(old)
+            by_seed[record.seed] = record
+        game = games[indices[0]]
+        choices = {key: _text(game.get(key, "none")) for key in differing}
+        groups.append(Group(label, choices, style, [by_seed[seed] for seed in sorted(by_seed)]))
+    order = list(STYLES.values())
+    groups.sort(key=lambda g: order.index(g.style) if g.style in order else len(order))
+    return groups, repeated
+
+
+def _worth(record: Record) -> tuple[bool, int, str]:
+    return record.done, record.step, str(record.path)
+
+
+def _key(config: Mapping[str, Any]) -> str:
+    return repr(sorted(config.items()))
+
+
+def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    keys = {key: None for config in configs for key in config}
+    return [k for k in keys if len({repr(config.get(k)) for config in configs}) > 1]
+
+
+def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
+    """A short name each, with just those differing keys that are needed to keep names apart."""
+    names = [short(config) for config in configs]
+    taken = {name for config in configs for name in _said(config)}
+    while True:
+        again = [name for name, count in Counter(names).items() if count > 1]
+        if not again:
+            return names
+        same = [i for i, name in enumerate(names) if name == again[0]]
+        alike = [configs[i] for i in same]
+        # The key that tells most of them apart; of several the first.
+        free = [key for key in _differing(alike) if key not in taken]
+        if not free:  # cannot be: their keys differ somewhere
+            return [f"{name} ({i})" for i, name in enumerate(names)]
+        key = max(free, key=lambda k: len({repr(c.get(k)) for c in alike}))
+        for i in same:
+            names[i] = f"{names[i]}, {_short_key(key)}={_text(configs[i].get(key, 'none'))}"
+        taken = taken | {key}
+
+
+def _said(config: Mapping[str, Any]) -> set[str]:
+    return {key for key in config if re.fullmatch(r"(data|loss|regularizer\.\w+)\._target_", key)}
+
+
+def _short_key(key: str) -> str:
+    parts = key.removesuffix("._target_").split(".")
+    return ".".join(parts[-2:])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str) and "gan_lab." in value:
+        return value.rpartition(".")[2]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _method(config: Mapping[str, Any]) -> str:
+    return " + ".join([_loss(config), *_regularizers(config)])
+
+
+def _loss(config: Mapping[str, Any]) -> str:
+    name = str(config.get("loss._target_", "unknown")).rpartition(".")[2]
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _regularizers(config: Mapping[str, Any]) -> list[str]:
+    found = (re.fullmatch(r"regularizer\.(\w+)\._target_", key) for key in config)
+    return [match[1] for match in found if match]
+
+
+def _style_key(config: Mapping[str, Any]) -> str:
+    loss, held = _loss(config), _regularizers(config)
+    usual = {"wasserstein": ["gradient_penalty"], "hinge": ["spectral_norm"]}.get(loss, [])
+    if loss == "relativistic_pairing":
+        loss, usual = "relativistic", ["r1", "r2"]
+    if loss == "wasserstein" and held == ["weight_clipping"]:
+        return "wasserstein_clip"
+    return loss if held == usual else ""
+
+
+def _styles(keys: Sequence[str]) -> list[Style]:
+    """The method's own look where a group is the only one of it, else one that is still free."""
+    own = [STYLES[k] if k in STYLES and keys.index(k) == i else None for i, k in enumerate(keys)]
+    used = {style.colour for style in own if style is not None}
+    rest = iter([s for s in SERIES if s.colour not in used] + list(SERIES) * len(keys))
+    return [style if style is not None else next(rest) for style in own]
+
+
+def _data_name(config: Mapping[str, Any]) -> str:
+    return re.sub(
+        r"(?<=[a-z])(?=[A-Z])", "_", str(config.get("data._target_", "data")).rpartition(".")[2]
+    ).lower()

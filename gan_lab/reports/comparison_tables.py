@@ -1,0 +1,252 @@
+"""The tables of a comparison: numbers at the end, paired differences, equal budgets, best steps."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gan_lab.reports.aggregate import Group, at, on_axis
+from gan_lab.reports.plots import short
+from gan_lab.reports.questions import CURVES, HEADLINE, Curve
+from gan_lab.reports.report import AXES, Table
+from gan_lab.reports.statistics import (
+    Difference,
+    Measured,
+    difference,
+    holm,
+    mean,
+    median,
+    ranking,
+)
+
+# What the table at the end shows, where a run has it: the ruler's and the probe's numbers.
+FINAL = (
+    CURVES[HEADLINE],
+    CURVES["divergence/js"],
+    Curve("probe/js", "JS by a fresh probe", "nats", -1, True),
+    CURVES["modes/covered"],
+    CURVES["modes/high_quality"],
+    CURVES["samples/pairwise_distance"],
+)
+COMPARED = (HEADLINE, "divergence/js", "modes/covered")
+MEDIANS_FROM = 8  # seeds
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One difference of a table of them, a - b.
+
+    Attributes:
+        among_all: Whether it is supported with all pairs of the table in mind (Holm).
+    """
+
+    a: str
+    b: str
+    difference: Difference
+    among_all: bool
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        if math.isnan(self.difference.p):
+            return "too few seeds to say"
+        if self.among_all:
+            return "supported"
+        return (
+            "supported alone, not among all pairs"
+            if self.difference.supported
+            else ("not supported")
+        )
+
+
+def pairs(groups: Sequence[Group], tag: str) -> list[Pair]:
+    """Every difference between two groups that both have final values of a tag."""
+    finals = {g.label: v for g in groups if any(map(math.isfinite, (v := g.finals(tag)).values()))}
+    found = [(a, b, difference(finals[a], finals[b])) for a, b in itertools.combinations(finals, 2)]
+    holds = holm([d.p for _, _, d in found])
+    return [Pair(a, b, d, held) for (a, b, d), held in zip(found, holds, strict=True)]
+
+
+def summary(groups: Sequence[Group]) -> Table:
+    """Numbers at the end of training, by group."""
+    shown = [c for c in FINAL if any(g.finals(c.tag) for g in groups)]
+    many = any(len(g.done) >= MEDIANS_FROM for g in groups)
+    columns = ["group", "runs done", *(_titled(c) for c in shown)]
+    columns += [f"median, {CURVES[HEADLINE].title} (data units)"] if many else []
+    columns.append("training (s)")
+    rows = []
+    for group in groups:
+        row = [group.label, _runs(group), *(spread(group.finals(c.tag)) for c in shown)]
+        if many:
+            values = list(group.finals(HEADLINE).values())
+            row.append(as_text(median(values)) if len(values) >= MEDIANS_FROM else "-")
+        rows.append([*row, spread(_seconds(group))])
+    floors = [_floor(groups, c.tag) for c in shown]
+    rows.append(["floor: real samples", "-", *floors, *(["-"] if many else []), "-"])
+    return Table(
+        "At the end of training",
+        "Mean over seeds [95 % t interval], each number from the held-out data; the floor is what "
+        "real samples get from the same estimator. Only runs that came to their end count here.",
+        columns,
+        rows,
+    )
+
+
+def differences(groups: Sequence[Group], tag: str) -> Table | None:
+    """Paired differences of a final number; None where there are no two groups to compare."""
+    found = pairs(groups, tag)
+    if not found:
+        return None
+    rows = []
+    for pair in found:
+        d = pair.difference
+        n = f"{d.n} {'paired' if d.paired else 'not paired'}"
+        wins = f"{d.lower} / {d.higher} / {d.ties}"
+        rows.append([f"{pair.a} - {pair.b}", as_text(d.measured), n, wins, pair.verdict])
+    curve = next(c for c in (*FINAL, *CURVES.values()) if c.tag == tag)
+    of = "is" if len(found) == 1 else f"are all {len(found)}"
+    return Table(
+        f"Differences: {curve.title}",
+        "First minus second, runs of one seed paired; mean [95 % t interval]. Supported: the "
+        "interval excludes 0 also after Holm's correction for the pairs of this table, which "
+        f"{of}.",
+        ["first - second", _titled(curve), "seeds", "lower / higher / equal", "verdict"],
+        rows,
+    )
+
+
+def ranks(groups: Sequence[Group]) -> Table | None:
+    """How often each group comes first; None where no two groups share a seed."""
+    values = {g.label: _ranked(g) for g in groups if g.runs}
+    found = ranking(values, CURVES[HEADLINE].better)
+    if len(values) < 2 or found.seeds < 1:
+        return None
+    rows = [[name, f"{short(count)} of {found.seeds}"] for name, count in found.first.items()]
+    agree = (
+        ""
+        if math.isnan(found.concordance)
+        else f" Kendall's W {short(found.concordance)}: 1 = one order for all seeds, 0 = none."
+    )
+    return Table(
+        "Does the ranking hold from seed to seed?",
+        f"Seeds in which a group has the lowest {CURVES[HEADLINE].title}; a run that did not "
+        f"finish comes last.{agree}",
+        ["group", "comes first"],
+        rows,
+    )
+
+
+def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
+    """A number at the largest budget that all groups reached, on every axis."""
+    rows = []
+    for axis, unit in AXES.items():
+        budget = common_budget(groups, tag, axis)
+        if budget is None:
+            continue
+        cells = [spread({r.seed: at(r, tag, axis, budget) for r in g.runs}) for g in groups]
+        rows.append([f"{budget:,.6g} {unit}", *cells])
+    if not rows or len(groups) < 2:
+        return None
+    curve = CURVES[tag]
+    return Table(
+        "At equal budgets",
+        f"{curve.title} ({curve.unit}) on the validation data of the curves, where every group has "
+        "spent as much; mean over seeds [95 % t interval]. A gradient evaluation is one gradient "
+        "of one batch, a penalty's inner gradient included. Seconds are those of this machine.",
+        ["budget", *(g.label for g in groups)],
+        rows,
+    )
+
+
+def common_budget(groups: Sequence[Group], tag: str, axis: str) -> float | None:
+    """The largest budget on an axis that every group reached; None if one has no such clock."""
+    ends = [end for g in groups if (end := _reached(g, tag, axis)) is not None]
+    return min(ends) if len(ends) == len(groups) and ends and min(ends) > 0 else None
+
+
+def unfinished(groups: Sequence[Group]) -> Table | None:
+    """Runs that did not come to their end."""
+    rows = [
+        [g.label, str(r.seed), r.state, f"{r.step} of {r.steps}", r.error or "-", str(r.path)]
+        for g in groups
+        for r in g.runs
+        if not r.done
+    ]
+    if not rows:
+        return None
+    return Table(
+        "Runs that did not come to their end",
+        "They are in the curves as far as they came, in no number at the end, last in ranks.",
+        ["group", "seed", "state", "step", "why", "directory"],
+        rows,
+    )
+
+
+def choices(groups: Sequence[Group]) -> Table | None:
+    """What was chosen differently."""
+    keys = list(groups[0].choices) if groups else []
+    if not keys:
+        return None
+    return Table(
+        "What differs",
+        "Every key in which the groups differ; all others are the same.",
+        ["key", *(g.label for g in groups)],
+        [[key, *(g.choices[key] for g in groups)] for key in keys],
+    )
+
+
+def spread(values: Mapping[int, float]) -> str:
+    """Mean over seeds with its interval, as text; how many had no finite value is said."""
+    finite = [v for v in values.values() if math.isfinite(v)]
+    if not finite:
+        return short(next(iter(values.values()))) if values else "-"
+    lost = f" ({len(finite)} of {len(values)})" if len(finite) < len(values) else ""
+    return as_text(mean(finite)) + lost
+
+
+def as_text(m: Measured) -> str:
+    """A number with its interval, as every table and sentence shows it."""
+    if math.isinf(m.low) and math.isinf(m.high) and math.isfinite(m.value):
+        return f"{short(m.value)} (one seed)"
+    return f"{short(m.value)} [{short(m.low)}, {short(m.high)}]"
+
+
+def _titled(curve: Curve) -> str:
+    return f"{curve.title} ({curve.unit})" if curve.unit else curve.title
+
+
+def _runs(group: Group) -> str:
+    n, done = len(group.runs), len(group.done)
+    if n == done:
+        return str(n)
+    states = [r.state for r in group.runs if not r.done]
+    said = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+    return f"{done} of {n} ({said})"
+
+
+def _seconds(group: Group) -> dict[int, float]:
+    return {
+        r.seed: float(r.curves["time/train_seconds"].values[-1])
+        for r in group.done
+        if "time/train_seconds" in r.curves
+    }
+
+
+def _ranked(group: Group) -> dict[int, float]:
+    finals = group.finals(HEADLINE)
+    return {run.seed: finals.get(run.seed, math.nan) for run in group.runs}
+
+
+def _floor(groups: Sequence[Group], tag: str) -> str:
+    for group in groups:
+        for run in group.done:
+            floor = run.finals.get(tag, {}).get("floor")
+            if floor is not None:
+                return short(float(floor))
+    return "-"
+
+
+def _reached(group: Group, tag: str, axis: str) -> float | None:
+    """The budget that at least half of a group's runs reached."""
+    ends = sorted(c[0][-1] for r in group.runs if (c := on_axis(r, tag, axis)) is not None)
+    return float(ends[(len(ends) - 1) // 2]) if ends else None

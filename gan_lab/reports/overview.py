@@ -1,0 +1,110 @@
+"""One picture of a comparison: for each data set the curve, the end, and what was made."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import imread
+
+from gan_lab.reports import figures, frames
+from gan_lab.reports.aggregate import Group, Problem
+from gan_lab.reports.plots import FAKE, GREY, REAL, canvas, label, reference
+from gan_lab.reports.questions import CURVES, HEADLINE
+from gan_lab.reports.report import Report, Section
+from gan_lab.reports.statistics import mean
+
+_MOST_SHOWN = 4
+
+
+def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
+    """Draws every section as a row of three panels and writes a PNG."""
+    figure, axes = canvas(report.title, len(report.sections), 3, size=(5.4, 4.2))
+    for row, section, problem in zip(axes, report.sections, problems, strict=True):
+        _curves(row[0], section)
+        _ends(row[1], section, problem.groups)
+        _samples(row[2], section)
+    figures.save_png(figures.rendered(figure), path)
+    return path
+
+
+def _curves(axes: Axes, section: Section) -> None:
+    chart = next((c for c in section.charts if c.tag == HEADLINE), None)
+    label(axes, f"{section.name}: mean and 95 % interval", "step", f"{_name()}")
+    if chart is None:
+        return
+    highest = 0.0
+    for name, band in chart.bands["step"].items():
+        style = section.styles[name]
+        arguments = style.line_arguments(label=name, linewidth=1.8)
+        axes.plot(band.x, band.mean, **arguments)
+        low, high = np.maximum(band.low, 0.0), band.high
+        axes.fill_between(band.x, low, high, color=style.colour, alpha=0.16, linewidth=0)
+        highest = max(highest, float(np.nanmax(band.mean)))
+    axes.set_ylim(0.0, 1.15 * highest if highest > 0 else 1.0)
+    if chart.floor is not None:
+        reference(axes, chart.floor, "floor: real samples")
+    axes.legend(frameon=False, fontsize="small")
+
+
+def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
+    label(axes, "at the end, held-out data: seeds, mean, 95 % interval", _name(), "")
+    names = []
+    for i, group in enumerate(groups):
+        values = [v for v in group.finals(HEADLINE).values() if np.isfinite(v)]
+        lost = len(group.runs) - len(group.done)
+        names.append(f"{group.label}\n{len(values)} seeds{f', {lost} lost' if lost else ''}")
+        if not values:
+            continue
+        style = group.style
+        axes.scatter(values, [i + 0.18] * len(values), s=14, color=style.colour, alpha=0.5)
+        m = mean(values)
+        if len(values) > 1:
+            axes.plot([m.low, m.high], [i, i], color=style.colour, linewidth=2.5)
+        axes.plot([m.value], [i], marker=style.marker, color=style.colour, markersize=8)
+        floors = [r.finals[HEADLINE].get("floor") for r in group.done if HEADLINE in r.finals]
+        if i == 0 and floors and floors[0] is not None:
+            axes.axvline(float(floors[0]), color=GREY, linestyle=(0, (2, 2)), linewidth=1)
+    axes.set_yticks(range(len(names)), names, fontsize="small")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+
+
+def _samples(axes: Axes, section: Section) -> None:
+    names = [n for n in section.labels if section.frames.get(n) or section.pictures.get(n)]
+    names = names[:_MOST_SHOWN]
+    label(axes, "samples of one seed at the end", "", "")
+    axes.axis("off")
+    columns = int(np.ceil(np.sqrt(len(names)))) if names else 1
+    rows = -(-len(names) // columns) if names else 1
+    for i, name in enumerate(names):
+        width, height = 1 / columns, 1 / rows
+        box = ((i % columns) * width, 1 - (i // columns + 1) * height, 0.96 * width, 0.88 * height)
+        inset = axes.inset_axes(box)
+        inset.set_title(name, fontsize="x-small", pad=2)
+        inset.set_xticks([])
+        inset.set_yticks([])
+        if section.frames.get(name):
+            _points(inset, section.frames[name][max(section.frames[name])])
+        else:
+            pictures = section.pictures[name]
+            inset.imshow(imread(pictures[max(pictures)]))
+
+
+def _points(axes: Axes, path: Path) -> None:
+    frame = frames.load(path)
+    real, fake = frame["real"], frame["fake"]
+    if "y" not in frame:
+        bins = np.linspace(frame["x"][0], frame["x"][-1], 40).tolist()
+        axes.hist(real[:, 0], bins=bins, density=True, histtype="step", color=REAL)
+        axes.hist(fake[:, 0], bins=bins, density=True, histtype="step", color=FAKE)
+        return
+    axes.scatter(real[:, 0], real[:, 1], s=5, color=REAL, marker="x", linewidths=0.6)
+    axes.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.7)
+    axes.set_xlim(frame["x"][0], frame["x"][-1])
+    axes.set_ylim(frame["y"][0], frame["y"][-1])
+    axes.set_aspect("equal")
+
+
+def _name() -> str:
+    curve = CURVES[HEADLINE]
+    return f"{curve.title} ({curve.unit})"

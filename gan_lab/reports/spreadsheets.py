@@ -1,0 +1,104 @@
+"""The numbers of a comparison as CSV, for other programs: finals, differences, curves."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_lab.reports.aggregate import Problem
+from gan_lab.reports.comparison_tables import pairs
+from gan_lab.reports.report import Report
+from gan_lab.reports.statistics import mean
+from gan_lab.run_dir import atomic_write
+
+
+def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[Path]:
+    """Writes runs.csv, finals.csv, differences.csv and curves.csv; returns their paths.
+
+    runs.csv has a line a run and final number, finals.csv a line a group and final number. Empty
+    cells are what does not exist: the interval of one seed, the final number of a diverged run.
+    curves.csv has steps and seconds; the other axes are multiples of a group's steps.
+    """
+    files = {
+        "runs": (_RUNS, _runs(problems)),
+        "finals": (_FINALS, _finals(problems)),
+        "differences": (_DIFFERENCES, _differences(problems)),
+        "curves": (_CURVES, _curves(report)),
+    }
+    written = []
+    for name, (header, rows) in files.items():
+        buffer = io.StringIO(newline="")
+        out = csv.writer(buffer, lineterminator="\n")
+        out.writerow(header)
+        out.writerows([[_cell(value) for value in row] for row in rows])
+        written.append(directory / f"{name}.csv")
+        atomic_write(written[-1], buffer.getvalue().encode())
+    return written
+
+
+_RUNS = (
+    *("data", "group", "seed", "state", "step", "tag", "value", "low", "high", "floor", "unit"),
+    *("n", "directory"),
+)
+_FINALS = ("data", "group", "tag", "unit", "seeds", "mean", "low", "high", "floor")
+_DIFFERENCES = (
+    *("data", "tag", "first", "second", "difference", "low", "high", "seeds", "paired", "p"),
+    *("first_lower", "first_higher", "equal", "supported", "supported_among_all"),
+)
+_CURVES = ("data", "group", "tag", "axis", "x", "mean", "low", "high", "seeds")
+
+
+def _runs(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
+    for problem in problems:
+        for group in problem.groups:
+            for run in group.runs:
+                head = (problem.name, group.label, run.seed, run.state, run.step)
+                if not run.finals:
+                    yield (*head, "", "", "", "", "", "", "", run.path)
+                for tag, each in run.finals.items():
+                    numbers = (each[k] for k in ("value", "low", "high", "floor", "unit", "n"))
+                    yield (*head, tag, *numbers, run.path)
+
+
+def _tags(problem: Problem) -> list[str]:
+    return list({t: None for g in problem.groups for r in g.done for t in r.finals})
+
+
+def _finals(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
+    for problem in problems:
+        for group in problem.groups:
+            for tag in _tags(problem):
+                values = group.finals(tag)
+                if values:
+                    one = next(r.finals[tag] for r in group.done if tag in r.finals)
+                    m = mean(list(values.values()))
+                    ends = (m.low, m.high) if len(values) > 1 else (None, None)
+                    head = (problem.name, group.label, tag, one["unit"], len(values))
+                    yield (*head, m.value, *ends, one["floor"])
+
+
+def _differences(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
+    for problem in problems:
+        for tag in _tags(problem):
+            for pair in pairs(problem.groups, tag):
+                d = pair.difference
+                yield (
+                    *(problem.name, tag, pair.a, pair.b, *d.measured, d.n, d.paired, d.p),
+                    *(d.lower, d.higher, d.ties, d.supported, pair.among_all),
+                )
+
+
+def _curves(report: Report) -> Iterable[Sequence[Any]]:
+    for section in report.sections:
+        for chart in section.charts:
+            for axis in ("step", "seconds"):
+                for label, band in chart.bands.get(axis, {}).items():
+                    for row in zip(band.x, band.mean, band.low, band.high, band.n, strict=True):
+                        yield (section.name, label, chart.tag, axis, *row)
+
+
+def _cell(value: Any) -> Any:
+    if value is None or value != value:
+        return ""
+    return float(value) if hasattr(value, "dtype") else value
