@@ -1,15 +1,22 @@
 """train -m: every combination is checked before the first one runs."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from gan_lab import checkpoint
 from gan_lab.errors import ConfigError
 from gan_lab.hydra_shell import combinations
-from tests.run_helpers import RING, files, main, options, rows, train
+from tests.run_helpers import ONE, RING, files, main, options, rows, train
 
 SHORT = (*RING, "trainer.steps=3")
+HERE = "hydra.launcher.n_jobs=1"  # one job after the other, in this process
 
 
 def jobs(path):
@@ -18,11 +25,12 @@ def jobs(path):
 
 
 def states(path):
-    return [json.loads((job / "status.json").read_text())["state"] for job in jobs(path)]
+    files = [job / "status.json" for job in jobs(path)]
+    return [json.loads(f.read_text()).get("state") for f in files if f.exists()]
 
 
 def test_a_sweep_runs_each_combination_in_a_directory_without_an_equals_sign(workdir):
-    assert main("train", "-m", *SHORT, "loss=minimax,hinge,wasserstein") == 0
+    assert main("train", "-m", *SHORT, "loss=minimax,hinge,wasserstein", HERE) == 0
     (sweep,) = (workdir / "outputs" / "train" / "sweep").iterdir()
     assert [job.name for job in jobs(sweep)] == [
         "0_ring_minimax_seed_0",
@@ -36,7 +44,7 @@ def test_a_sweep_runs_each_combination_in_a_directory_without_an_equals_sign(wor
 
 
 def test_a_job_of_a_sweep_is_the_run_alone(workdir):
-    assert main("train", *SHORT, "seed=3,4", "-m", "hydra.sweep.dir=sweep") == 0
+    assert main("train", *SHORT, "seed=3,4", "-m", "hydra.sweep.dir=sweep", HERE) == 0
     alone = [train(f"alone_{seed}", *SHORT, f"seed={seed}") for seed in (3, 4)]
     assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
 
@@ -61,7 +69,7 @@ def test_what_does_not_go_together_stops_a_sweep_too(workdir, capsys):
 
 def test_a_diverging_job_lets_the_others_run_and_the_sweep_fails(workdir, capsys):
     rates = ("optim=sgd", "optim.lr=1e-3,1e10,2e-3")
-    assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep") == 1
+    assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep", HERE) == 1
     assert states("sweep") == ["done", "diverged", "done"]
     assert "RunDiverged" in capsys.readouterr().err
 
@@ -88,10 +96,58 @@ def test_an_override_that_cannot_be_read_is_refused():
 
 
 @pytest.mark.multiprocess
-def test_jobs_run_in_parallel_with_joblib(workdir, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    parallel = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweep.dir=sweep")
-    assert main("train", "-m", *SHORT, "loss=minimax,hinge", *parallel) == 0
+def test_jobs_run_in_parallel_one_thread_each_and_are_the_runs_alone(workdir, capfd):
+    losses = "loss=minimax,wasserstein_clip"
+    assert main("train", "-m", *SHORT, losses, "hydra.sweep.dir=sweep", "execution.threads=0") == 0
     assert states("sweep") == ["done", "done"]
-    alone = [train(f"alone_{loss}", *SHORT, f"loss={loss}") for loss in ("minimax", "hinge")]
+    assert [json.loads((j / "status.json").read_text())["threads"] for j in jobs("sweep")] == [1, 1]
+    assert all((job / "log.txt").read_text().count("After 3 steps") == 1 for job in jobs("sweep"))
+    said = capfd.readouterr().out
+    assert said.count("done at step 3, W1") == 2
+    alone = [
+        train(f"alone_{loss}", *SHORT, f"loss={loss}") for loss in ("minimax", "wasserstein_clip")
+    ]
     assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize(
+    "how",
+    [
+        "the parent alone",
+        pytest.param("the whole group", marks=pytest.mark.slow),
+        pytest.param("kill -9 of the parent", marks=pytest.mark.slow),
+    ],
+)
+def test_a_stopped_sweep_saves_every_run_and_leaves_no_process(how, workdir):
+    command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, "loss=minimax,hinge"]
+    more = ("seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=2")
+    sweep = subprocess.Popen([*command, *more], env=ONE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (Path("sweep").exists() and states("sweep").count("running") == 2):
+        assert time.monotonic() < deadline
+        assert sweep.poll() is None
+        time.sleep(0.1)
+    if how == "the whole group":
+        os.killpg(sweep.pid, signal.SIGINT)
+    else:
+        sweep.send_signal(signal.SIGTERM if how == "the parent alone" else signal.SIGKILL)
+    expected = {"the parent alone": 143, "the whole group": 130, "kill -9 of the parent": -9}
+    assert sweep.wait(30) == expected[how]
+    deadline = time.monotonic() + 20
+    while states("sweep").count("interrupted") < 2 or alive(sweep.pid):
+        assert time.monotonic() < deadline, (states("sweep"), alive(sweep.pid))
+        time.sleep(0.2)
+    begun = [job for job in jobs("sweep") if (job / "status.json").exists()]
+    assert len(begun) == 2, "a job began after the stop"
+    for job in begun:
+        saved = checkpoint.load_latest(job / "checkpoints").content["step"]
+        assert saved == json.loads((job / "status.json").read_text())["step"] > 0
+
+
+def alive(session):
+    """The processes of a session that still run."""
+    listed = subprocess.run(
+        ["ps", "-s", str(session), "-o", "pid=,stat="], capture_output=True, text=True
+    ).stdout.splitlines()
+    return [line for line in listed if " Z" not in line]

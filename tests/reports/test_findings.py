@@ -1,0 +1,285 @@
+"""From run directories to groups, bands, tables and words, on runs whose numbers are known."""
+
+import csv
+import json
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gan_lab.errors import ConfigError
+from gan_lab.reports import findings, load, spreadsheets
+from gan_lab.reports.aggregate import band, problems
+from gan_lab.reports.best_steps import gained_until
+from gan_lab.reports.report import AXES
+from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
+
+
+def found(path):
+    return problems([load.read(each) for each in load.found([path])])
+
+
+def table(report, title, section=0):
+    return next((t for t in report.sections[section].tables if t.title.startswith(title)), None)
+
+
+def test_groups_are_what_differs_and_repeat_over_seeds(tmp_path):
+    two_groups(tmp_path)
+    (problem,) = found(tmp_path)
+    assert problem.name == "ring"
+    assert [g.label for g in problem.groups] == ["minimax", "wasserstein + gradient_penalty"]
+    assert [[r.seed for r in g.runs] for g in problem.groups] == [[0, 1, 2, 3, 4]] * 2
+    assert set(problem.groups[0].choices) == {
+        *("loss._target_", "regularizer.gradient_penalty._target_"),
+        *("regularizer.gradient_penalty.weight", "trainer.n_critic"),
+    }
+
+
+def test_stacked_seeds_and_a_sweep_cannot_be_told_apart(tmp_path):
+    stacked, sweep = tmp_path / "stacked", tmp_path / "sweep"
+    for seed in range(3):
+        run(stacked / f"seed_{seed}", seed, [1.0 + seed] * 11)
+        run(sweep / f"{seed}_ring_minimax_seed_{seed}", seed, [1.0 + seed] * 11)
+    (stacked / "config.yaml").write_text((stacked / "seed_0" / "config.yaml").read_text())
+    one, two = (findings.report([p])[0].sections[0] for p in (stacked, sweep))
+    assert one.verdict == two.verdict
+    assert [t.rows for t in one.tables] == [t.rows for t in two.tables]
+
+
+def test_bands_equal_what_pandas_makes_of_the_files(tmp_path):
+    two_groups(tmp_path)
+    (problem,) = found(tmp_path)
+    for group in problem.groups:
+        frame = pd.concat(pd.read_json(r.path / "metrics.jsonl", lines=True) for r in group.runs)
+        by_step = frame.groupby("step")[TAG]
+        half = stats.t.ppf(0.975, 4) * by_step.sem()
+        ours = band(group, TAG, "step")
+        np.testing.assert_array_equal(ours.x, by_step.mean().index)
+        np.testing.assert_allclose(ours.mean, by_step.mean(), rtol=1e-12)
+        np.testing.assert_allclose(ours.low, by_step.mean() - half, rtol=1e-10)
+        np.testing.assert_allclose(ours.high, by_step.mean() + half, rtol=1e-10)
+        np.testing.assert_array_equal(ours.n, by_step.count())
+
+
+def test_the_spreadsheets_equal_what_pandas_makes_of_the_runs(tmp_path):
+    finals = two_groups(tmp_path / "runs")
+    report, groups = findings.report([tmp_path / "runs"])
+    spreadsheets.write(report, groups, tmp_path / "csv")
+    runs = pd.read_csv(tmp_path / "csv" / "runs.csv")
+    means = pd.read_csv(tmp_path / "csv" / "finals.csv").set_index("group")
+    for label, name in (("minimax", "minimax"), ("wasserstein + gradient_penalty", "wgan")):
+        values = np.array(finals[name])
+        np.testing.assert_allclose(runs[runs.group == label].value, values, rtol=1e-12)
+        low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+        np.testing.assert_allclose(
+            means.loc[label, ["mean", "low", "high"]].to_numpy(float),
+            [values.mean(), low, high],
+            rtol=1e-10,
+        )
+    gap = pd.read_csv(tmp_path / "csv" / "differences.csv").iloc[0]
+    d = np.array(finals["minimax"]) - np.array(finals["wgan"])
+    low, high = stats.t.interval(0.95, 4, d.mean(), stats.sem(d))
+    np.testing.assert_allclose([gap.difference, gap.low, gap.high], [d.mean(), low, high])
+    assert bool(gap.supported)
+    curves = pd.read_csv(tmp_path / "csv" / "curves.csv")
+    assert set(curves.axis) == {"step", "seconds"}
+
+
+def test_equal_budgets_put_every_group_where_all_have_spent_as_much(tmp_path):
+    for seed in range(3):
+        run(tmp_path / f"a{seed}", seed, np.linspace(1.0, 0.0, 11))
+        run(tmp_path / f"b{seed}", seed, np.linspace(2.0, 0.0, 11), **WGAN)
+    report, _ = findings.report([tmp_path])
+    rows = {r[0]: r[1:] for r in table(report, "At equal budgets").rows}
+    assert len(rows) == len(AXES)
+    # 100 discriminator updates are 100 steps of the one and 33.3 of the other.
+    assert rows["100 steps (rounds of the game)"] == ["0 [0, 0]", "0 [0, 0]"]
+    (updates,) = (v for k, v in rows.items() if k.endswith("discriminator updates"))
+    assert updates == ["0 [0, 0]", "1.33 [1.33, 1.33]"]
+
+
+def test_a_difference_that_is_not_there_is_called_not_supported(tmp_path):
+    rng = np.random.default_rng(3)
+    for seed in range(5):
+        run(tmp_path / f"a{seed}", seed, final=1 + 0.2 * float(rng.normal()))
+        run(tmp_path / f"b{seed}", seed, final=1 + 0.2 * float(rng.normal()), **WGAN)
+    report, _ = findings.report([tmp_path])
+    assert table(report, "Differences").rows[0][-1] == "not supported"
+    assert any("Not supported: that it is lower" in s for s in report.sections[0].verdict)
+
+
+def test_a_large_difference_is_supported_in_words_and_in_the_table(tmp_path):
+    two_groups(tmp_path)
+    report, _ = findings.report([tmp_path])
+    section = report.sections[0]
+    assert section.verdict[0].startswith(
+        "On ring, wasserstein + gradient_penalty has the lowest exact W1"
+    )
+    assert "supported against minimax" in section.verdict[1]
+    assert table(report, "Differences").rows[0][-1] == "supported"
+    assert table(report, "Does the ranking hold").rows[1] == [
+        "wasserstein + gradient_penalty",
+        "5 of 5",
+    ]
+
+
+def test_every_number_of_the_verdict_stands_in_a_table(tmp_path):
+    two_groups(tmp_path)
+    report, _ = findings.report([tmp_path])
+    section = report.sections[0]
+    first = section.verdict[0]
+    cell = next(r for r in table(report, "At the end").rows if r[0].startswith("wass"))[2]
+    assert cell in first
+
+
+def test_medians_stand_beside_means_from_eight_seeds_on(tmp_path):
+    two_groups(tmp_path / "five", 5)
+    two_groups(tmp_path / "eight", 8)
+    few = table(findings.report([tmp_path / "five"])[0], "At the end")
+    many = table(findings.report([tmp_path / "eight"])[0], "At the end")
+    assert not any(c.startswith("median") for c in few.columns)
+    assert any(c.startswith("median") for c in many.columns)
+
+
+def test_a_diverged_and_a_killed_run_are_said_and_never_averaged(tmp_path):
+    finals = two_groups(tmp_path)
+    run(tmp_path / "d", 7, [1.0, 2.0], [0, 10], state="diverged")
+    run(tmp_path / "k", 8, [1.0, 2.0, 3.0], [0, 10, 20], state="running")
+    report, _ = findings.report([tmp_path])
+    lost = table(report, "Runs that did not come to their end")
+    assert [(r[0], r[1], r[2]) for r in lost.rows] == [
+        ("minimax", "7", "diverged"),
+        ("minimax", "8", "unfinished"),
+    ]
+    row = table(report, "At the end").rows[0]
+    assert row[1] == "5 of 7 (1 diverged, 1 unfinished)"
+    assert row[2].startswith(f"{np.mean(finals['minimax']):.3g} ")
+    assert any("did not come to their end" in s for s in report.sections[0].verdict)
+    assert any("did not come to their end" in n for n in report.notes)
+
+
+def test_a_single_seed_has_no_interval_and_supports_nothing(tmp_path):
+    run(tmp_path / "a", 0, final=1.0)
+    run(tmp_path / "b", 0, final=9.0, **WGAN)
+    report, _ = findings.report([tmp_path])
+    assert table(report, "At the end").rows[0][2] == "1 (one seed)"
+    assert table(report, "Differences").rows[0][-1] == "too few seeds to say"
+    assert any("one seed" in note for note in report.notes)
+    assert "Not supported" in report.sections[0].verdict[1]
+
+
+def test_different_data_get_sections_of_their_own(tmp_path):
+    two_groups(tmp_path, 2)
+    digits = {"_target_": "gan_lab.data.digits.Digits", "n_held_out": 500}
+    run(tmp_path / "digits", 0, data=digits)
+    report, _ = findings.report([tmp_path])
+    assert sorted(s.name for s in report.sections) == ["digits", "ring"]
+    assert any("different data sets" in note for note in report.notes)
+
+
+def test_another_ruler_is_another_section_and_its_name_says_why(tmp_path):
+    run(tmp_path / "a", 0)
+    run(tmp_path / "b", 0, estimator={**CONFIG["estimator"], "n": 64})
+    run(tmp_path / "c", 1, estimator={**CONFIG["estimator"], "every": 20})  # as often as it likes
+    sections = {p.name: len(p.groups[0].runs) for p in found(tmp_path)}
+    assert sections == {"ring, estimator.n=256": 2, "ring, estimator.n=64": 1}
+
+
+def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
+    for seed in range(3):
+        run(tmp_path / f"a{seed}", seed)
+        longer = {**CONFIG["trainer"], "steps": 200}
+        run(tmp_path / f"b{seed}", seed, trainer=longer)
+    report, _ = findings.report([tmp_path])
+    assert report.sections[0].labels == ["minimax, trainer.steps=100", "minimax, trainer.steps=200"]
+    assert any("different numbers of steps" in note for note in report.notes)
+
+
+def test_the_same_run_twice_counts_once(tmp_path):
+    run(tmp_path / "a", 0, [1.0] * 3, [0, 10, 20], state="running")
+    run(tmp_path / "b", 0)
+    report, groups = findings.report([tmp_path])
+    assert len(groups[0].groups[0].runs) == 1
+    assert groups[0].groups[0].runs[0].done
+    assert any("left out" in note for note in report.notes)
+
+
+def test_infinite_and_undefined_numbers_are_said_as_they_are(tmp_path):
+    run(tmp_path / "a", 0, [math.inf] * 11)
+    run(tmp_path / "b", 1, [1.0] * 11)
+    report, groups = findings.report([tmp_path])
+    assert table(report, "At the end").rows[0][2] == "1 (one seed) (1 of 2)"
+    assert np.isinf(band(groups[0].groups[0], TAG, "step").mean).all()
+
+
+def test_when_training_stopped_helping_is_found(tmp_path):
+    rng = np.random.default_rng(1)
+    for seed in range(5):
+        fall = np.r_[np.linspace(2, 1, 6), [1.0] * 5] + 0.01 * rng.normal(size=11)
+        run(tmp_path / f"a{seed}", seed, fall)
+        run(tmp_path / f"b{seed}", seed, np.linspace(2, 1, 11) + 0.01 * rng.normal(size=11), **WGAN)
+    (problem,) = found(tmp_path)
+    assert [gained_until(g) for g in problem.groups] == [50, 100]
+
+
+def test_a_torn_last_line_and_a_missing_file_are_no_reason_to_give_up(tmp_path):
+    path = run(tmp_path / "a", 0)
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 110, "divergence/wass')
+    assert load.read(path).curves[TAG].steps[-1] == 100
+    (path / "metrics.jsonl").unlink()
+    assert load.read(path).curves == {}
+    assert findings.report([tmp_path])[0].sections[0].charts == []
+
+
+@pytest.mark.parametrize("broken", ["config.yaml", "status.json"])
+def test_a_broken_file_is_named(broken, tmp_path):
+    path = run(tmp_path / "a", 0)
+    (path / broken).write_text("{[")
+    with pytest.raises(ConfigError, match=re.escape(broken)):
+        findings.report([tmp_path])
+
+
+def test_an_empty_directory_and_a_missing_one_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match="holds no run"):
+        findings.report([tmp_path])
+    with pytest.raises(ConfigError, match="no directory"):
+        findings.report([tmp_path / "nothing"])
+
+
+def test_events_reach_the_report(tmp_path):
+    path = run(tmp_path / "a", 3)
+    event = {
+        "step": 40,
+        "seed": 3,
+        "kind": "collapse",
+        "numbers": {"spread": 0.1},
+        "explanation": "why",
+        "advice": "try",
+    }
+    (path / "events.jsonl").write_text(json.dumps(event) + "\n")
+    (happening,) = findings.report([tmp_path])[0].sections[0].events
+    assert (happening.seed, happening.step, happening.kind) == (3, 40, "collapse")
+    assert happening.numbers == "spread 0.1"
+
+
+def test_the_same_seed_is_shown_of_all_groups(tmp_path):
+    for seed in (0, 1):
+        run(tmp_path / f"a{seed}", seed)
+    run(tmp_path / "b0", 0, [1.0], [0], state="diverged", **WGAN)
+    run(tmp_path / "b1", 1, **WGAN)
+    section = findings.report([tmp_path])[0].sections[0]
+    assert set(section.seed.values()) == {1}
+
+
+def test_csv_cells_of_what_does_not_exist_are_empty(tmp_path):
+    run(tmp_path / "runs" / "a", 0, [1.0], [0], state="diverged")
+    run(tmp_path / "runs" / "b", 1)
+    report, groups = findings.report([tmp_path / "runs"])
+    spreadsheets.write(report, groups, tmp_path)
+    with (tmp_path / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [r["value"] == "" for r in rows] == [True, False]
