@@ -12,7 +12,7 @@ import io
 import pickle
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -109,28 +109,51 @@ def checkpoint_path(directory: Path, step: int) -> Path:
     return directory / f"step_{step:08d}.pt"
 
 
+def best_path(directory: Path, step: int) -> Path:
+    """The file of a step that was the best so far: best_00000500.pt."""
+    return directory / f"best_{step:08d}.pt"
+
+
 def available(directory: Path) -> dict[int, Path]:
     """The checkpoints by step, oldest first, damaged ones included; other files are ignored."""
+    return _numbered(directory, "step")
+
+
+def bests(directory: Path) -> dict[int, Path]:
+    """The same of those that were the best of their run at some time; the last one still is."""
+    return _numbered(directory, "best")
+
+
+def _numbered(directory: Path, kind: str) -> dict[int, Path]:
     found = {
         int(match[1]): path
-        for path in directory.glob("step_*.pt")
-        if (match := re.fullmatch(r"step_(\d+)\.pt", path.name))
+        for path in directory.glob(f"{kind}_*.pt")
+        if (match := re.fullmatch(rf"{kind}_(\d+)\.pt", path.name))
     }
     return dict(sorted(found.items()))
 
 
-def load_latest(directory: Path, step: int | None = None) -> Loaded:
+def load_latest(directory: Path, step: int | Literal["best"] | None = None) -> Loaded:
     """Reads the newest checkpoint that is whole, or the one of `step`.
 
     Args:
         directory: A run's checkpoints directory.
-        step: Only this one; no other is taken in its place.
+        step: Only this one, or only the best; no other is taken in its place.
     Raises:
         ConfigError: There is none, none is whole, or none is of this step.
         CheckpointDamaged: The one of `step` is damaged.
     """
-    paths = available(directory)
+    paths, best = available(directory), bests(directory)
+    if step == "best":
+        if not best:
+            raise ConfigError(
+                f"{directory} has no best checkpoint: it comes with the first regular one, where "
+                "the ruler measures divergence/wasserstein. Leave step out for the last one."
+            )
+        step = max(best)
+        return Loaded(best[step], load(best[step]), [])
     if step is not None:
+        paths = best | paths
         if step not in paths:
             steps = ", ".join(map(str, paths)) or "none"
             raise ConfigError(
@@ -155,13 +178,30 @@ def load_latest(directory: Path, step: int | None = None) -> Loaded:
 def rotate(directory: Path, keep: int) -> None:
     """Removes all but the newest `keep` checkpoints, and what killed saves have left behind.
 
+    Of the best ones, those stay that a kept checkpoint names, and newer ones.
     Call it after a save and under the run's lock: another process's save in flight looks like a
     leftover. Raises ValueError when keep < 1 (the run could never be resumed).
     """
     if keep < 1:
         raise ValueError(f"keep must be at least 1, got {keep}")
-    for path in [*list(available(directory).values())[:-keep], *directory.glob(".*.pt.*.tmp")]:
+    paths, best = available(directory), bests(directory)
+    kept = list(paths)[-keep:]
+    named = {max((b for b in best if b <= step), default=None) for step in kept}
+    old = [path for step, path in paths.items() if step not in kept]
+    if kept:
+        old += [p for step, p in best.items() if step not in named and step <= kept[-1]]
+    for path in [*old, *directory.glob(".*.pt.*.tmp")]:
         path.unlink(missing_ok=True)
+
+
+def forget_bests(directory: Path, after: int) -> None:
+    """Removes the best checkpoints of later steps, which a run that goes on from here makes again.
+
+    Call it under the run's lock.
+    """
+    for step, path in bests(directory).items():
+        if step > after:
+            path.unlink(missing_ok=True)
 
 
 def digest(content: Any) -> str:

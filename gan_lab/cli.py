@@ -35,7 +35,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     "dashboard": (
         "dashboard_command",
         "TensorBoard on 127.0.0.1 with the comparison's charts",
-        "dashboard outputs/compare/DIR",
+        "dashboard",
     ),
     "fork": (
         "fork_command",

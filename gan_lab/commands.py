@@ -1,16 +1,17 @@
 """The commands: each takes its arguments as a list and returns an exit code."""
 
+import contextlib
+import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from gan_lab import config, session, stored
+from gan_lab import config, session, stored, sweep
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
@@ -20,7 +21,7 @@ from gan_lab.reports import figures
 from gan_lab.reports.tables import show
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
-from gan_lab.signals import Interrupted
+from gan_lab.signals import Interrupted, asked
 from gan_lab.streams import stream
 
 _RESUMABLE = ("trainer.steps", "device", "execution.threads")
@@ -37,13 +38,22 @@ def train(arguments: list[str]) -> int:
             setup = config.setup_of(cfg)
             setup.check(setup.data.open(torch.device("cpu")))
     flags = [a for a in arguments if a not in asked.overrides]
-    return through_hydra("train", [*flags, *asked.overrides], _sweep_job)
+    with sweep.stoppable() as stopped:
+        code = through_hydra("train", [*flags, *asked.overrides], _sweep_job)
+    if stopped.signum is None:
+        return code
+    print(
+        f"stopped by {Interrupted(stopped.signum)}; every run that had begun is saved, resume "
+        f"continues it",
+        file=sys.stderr,
+    )
+    return 128 + stopped.signum
 
 
 def resume(arguments: list[str]) -> int:
     """Continues a run from its last checkpoint."""
     (path,), given = stored.arguments(arguments, "resume", at_most=1)
-    _refuse_child(path)
+    refuse_child(path, "resume")
     saved = stored.saved_config(path)
     for key in given:
         if key not in _RESUMABLE:
@@ -53,7 +63,11 @@ def resume(arguments: list[str]) -> int:
             )
         OmegaConf.update(saved, key, given[key])
     setup = config.setup_of(saved)
-    return _guarded(lambda: _conclude(setup, path, session.resume(setup, path)))
+    before = RunDir(path).read_status().get("overrides")
+    if before is not None:
+        later = [f"{key}={'null' if value is None else value}" for key, value in given.items()]
+        setup = dataclasses.replace(setup, overrides=(*before, *later))
+    return guarded(lambda: _conclude(setup, path, session.resume(setup, path)))
 
 
 def sample(arguments: list[str]) -> int:
@@ -63,54 +77,88 @@ def sample(arguments: list[str]) -> int:
     options = stored.options(given, defaults)
     n, seed, step = options["n"], options["seed"], options["step"]
     for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
-        if value is not None and (type(value) is not int or value < least):
+        if value is None or (name, value) == ("step", "best"):
+            continue
+        if type(value) is not int or value < least:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
-    setup, run, index, at = stored.opened(path, step, options["device"])
-    generator = stream(seed, "sample", run.source.device)
+    setup, opened, index, at = stored.opened(path, step, options["device"])
+    generator = stream(seed, "sample", opened.source.device)
     latent = (n, setup.network.latent_dim)
-    z = torch.randn(latent, generator=generator, device=run.source.device)
-    samples = run.samples(index, z) if options["average"] else run.now(index, z)
+    z = torch.randn(latent, generator=generator, device=opened.source.device)
+    samples = opened.samples(index, z) if options["average"] else opened.now(index, z)
     stem = Path(options["output"] or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
-    _write_samples(samples, stem, run.source)
+    _write_samples(samples, stem, opened.source)
     return 0
 
 
 def _train_one(overrides: Sequence[str]) -> int:
-    setup = config.setup_of(config.composed("train", overrides))
-    directory = HydraConfig.get().run.dir
-    if not directory:
-        raise ConfigError("hydra.run.dir is empty; name a directory for the run")
-    path = Path(directory).absolute()
+    setup = noted(config.setup_of(config.composed("train", overrides)))
+    path = directory()
     source = setup.data.open(resolve_device(setup.device))
     setup.check(source)
-    return _guarded(lambda: _run(setup, source, path))
+    return guarded(lambda: run(setup, path, lambda: session.start(setup, source, path)))
+
+
+def noted(setup: Setup) -> Setup:
+    """The setup with the keys that were typed for it, as Hydra has just read them."""
+    return dataclasses.replace(setup, overrides=tuple(HydraConfig.get().overrides.task))
+
+
+def directory() -> Path:
+    """Where Hydra has just been told to put a run.
+
+    Raises:
+        ConfigError: Nowhere.
+    """
+    named = HydraConfig.get().run.dir
+    if not named:
+        raise ConfigError("hydra.run.dir is empty; name a directory for the run")
+    return Path(named).absolute()
 
 
 def _sweep_job(cfg: DictConfig) -> None:
     """One job of a sweep. An ordinary error lets the others run; an interrupt ends them all."""
     OmegaConf.set_struct(cfg, False)
-    setup = config.setup_of(cfg)
+    path = Path(HydraConfig.get().runtime.output_dir)
+    worker = sweep.in_worker()
+    if asked() is not None:
+        return
+    if worker and cfg.execution.threads == 0:
+        cfg.execution.threads = 1  # the workers share the cores
+    setup = noted(config.setup_of(cfg))
     source = setup.data.open(resolve_device(setup.device))
     setup.check(source)
-    path = Path(HydraConfig.get().runtime.output_dir)
     try:
-        _run(setup, source, path)
+        with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
+            run(setup, path, lambda: session.start(setup, source, path))
     except Interrupted as stop:
+        if worker:
+            return  # the parent knows, and an exception would make it kill the others
         raise SystemExit(128 + stop.signum) from stop
 
 
-def _run(setup: Setup, source: Source, path: Path) -> int:
+def _told(path: Path) -> str:
+    """What became of a run, in a few words."""
+    status = RunDir(path).read_status()
+    final = status.get("final", {}).get("divergence/wasserstein")
+    w1 = f", W1 {float(final['value']):.3g}" if final else ""
+    return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
+
+
+def run(setup: Setup, path: Path, trained: Callable[[], session.Estimates]) -> int:
+    """Warns, trains, says what came out; the exit code."""
     console = Console(stderr=True)
     for warning in setup.warnings():
         console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
-    return _conclude(setup, path, session.start(setup, source, path))
+    return _conclude(setup, path, trained())
 
 
-def _guarded(program: Any) -> int:
+def guarded(program: Callable[[], int]) -> int:
+    """The exit code of a training, also where it diverged or was stopped."""
     try:
-        return int(program())
+        return program()
     except RunDiverged as error:
         print(f"RunDiverged: {error}", file=sys.stderr)
         return 1
@@ -150,8 +198,13 @@ def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
         print(path)
 
 
-def _refuse_child(path: Path) -> None:
+def refuse_child(path: Path, command: str) -> None:
+    """Refuses the directory of one of several stacked seeds.
+
+    Raises:
+        ConfigError: It is one; the error names its parent.
+    """
     if stored.is_child(path):
         raise ConfigError(
-            f"{path} is one of several seeds that train together; resume {path.resolve().parent}"
+            f"{path} is one of several seeds that train together; {command} {path.resolve().parent}"
         )

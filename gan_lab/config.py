@@ -4,7 +4,6 @@ import difflib
 import importlib
 import inspect
 import math
-import os
 import re
 import types
 import typing
@@ -20,6 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from gan_lab import resolvers
 from gan_lab.data.base import Data
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.measures import Measure
@@ -31,6 +31,8 @@ from gan_lab.optim import Optimizer
 from gan_lab.probe import Probe
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.setup import Setup, TrainerSettings
+
+resolvers.register()
 
 _NODES: dict[str, type] = {
     "data": Data,
@@ -55,26 +57,6 @@ _KINDS = {
     tuple: "list",
     type(None): "null",
 }
-
-
-def _full_or_quick(full: Any, quick: Any, *, _root_: Any) -> Any:
-    return quick if _root_.get("quick") is True else full
-
-
-# `${full_or_quick:1000,100}` in a study's file: the second where quick=true; a typed key wins.
-OmegaConf.register_new_resolver("full_or_quick", _full_or_quick, replace=True)
-
-
-def _sweep_workers(device: str) -> int:
-    """Processes of a sweep: one a core, and one only where they would share a GPU."""
-    try:
-        on_cpu = resolve_device(device).type == "cpu"
-    except ConfigError:
-        return 1  # refused later, with its reason
-    return len(os.sched_getaffinity(0)) if on_cpu and hasattr(os, "sched_getaffinity") else 1
-
-
-OmegaConf.register_new_resolver("sweep_workers", _sweep_workers, replace=True)
 
 
 def config_dir() -> Path:

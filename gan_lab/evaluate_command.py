@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from gan_lab import checkpoint, stored
 from gan_lab.errors import ConfigError
@@ -13,15 +14,15 @@ from gan_lab.run_dir import RunDir, atomic_write, to_json
 
 
 def evaluate(arguments: list[str]) -> int:
-    """Measures one checkpoint of each directory, or all of them with step=all.
+    """Measures one checkpoint of each directory, the best with step=best, or all with step=all.
 
     Prints a table, writes DIR/evaluation/step_*.json and DIR/evaluation/tensorboard.
     """
     paths, given = stored.arguments(arguments, "evaluate")
     options = stored.options(given, {"step": None, "device": None})
     step, device = options["step"], options["device"]
-    if step not in (None, "all") and (type(step) is not int or step < 0):
-        raise ConfigError(f"step={step} is neither a whole number >= 0 nor all")
+    if step not in (None, "all", "best") and (type(step) is not int or step < 0):
+        raise ConfigError(f"step={step} is neither a whole number >= 0 nor all nor best")
     for path in paths:
         for one in _steps(path, step):
             opened = stored.opened(path, one, device)
@@ -35,14 +36,14 @@ def evaluate(arguments: list[str]) -> int:
     return 0
 
 
-def _steps(path: Path, step: int | str | None) -> list[int | None]:
+def _steps(path: Path, step: Any) -> list[stored.Step]:
     if step == "all":
         home = path.resolve().parent if stored.is_child(path) else path
         found = checkpoint.available(home / "checkpoints")
         if not found:
             raise ConfigError(f"{path} holds no checkpoint; train it first")
         return list(found)
-    return [step if isinstance(step, int) else None]
+    return [step]
 
 
 def _record(path: Path, seed: int, step: int, estimates: dict[str, Estimate]) -> None:

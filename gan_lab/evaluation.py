@@ -1,6 +1,6 @@
 """The evaluation in full: the whole ruler and the probe, each number beside its floor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from torch import Tensor
@@ -23,7 +23,10 @@ def finite_samples(run: Run, index: int, z: Tensor) -> Tensor:
     Raises:
         SamplesNotFinite: Something in it overflows.
     """
-    samples = run.samples(index, z)
+    return _checked(run, index, run.samples(index, z))
+
+
+def _checked(run: Run, index: int, samples: Tensor) -> Tensor:
     if not bool(samples.isfinite().all()):
         raise SamplesNotFinite(run.seeds[index])
     return samples
@@ -37,6 +40,27 @@ def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, 
     """
     make = partial(finite_samples, run, index)
     return run.ruler.measure(make, run.seeds[index], step, final)
+
+
+def held_out(run: Run, average: Mapping[str, Tensor], index: int, step: int, tag: str) -> Estimate:
+    """One number of an earlier state, measured as `evaluated` would have; the run is untouched.
+
+    Args:
+        run: The opened run.
+        average: The averaged generators of that state, stacked like the run's, on any device.
+        index: Of the seed.
+        step: Of that state.
+        tag: Of the number.
+
+    Raises:
+        SamplesNotFinite: Something in its samples overflows.
+    """
+    leaves = {name: leaf.to(run.source.device) for name, leaf in average.items()}
+
+    def make(z: Tensor) -> Tensor:
+        return _checked(run, index, run.samples_of(leaves, index, z))
+
+    return run.ruler.measure(make, run.seeds[index], step, final=True, only=tag)[tag]
 
 
 def evaluated(

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import evaluated, measured
+from gan_lab.events import Event, Watch, not_finite
 from gan_lab.light import optimality
-from gan_lab.recording import Recorder
+from gan_lab.progress import announce
+from gan_lab.recording import Recorder, read_metrics
 from gan_lab.regularizers.base import Score
 from gan_lab.reports import figures, frames
 from gan_lab.run_dir import RunDir
@@ -54,6 +56,9 @@ class Journal:
             for directory, seed in zip(directories, run.seeds, strict=True)
         ]
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
+        self._watches = [Watch(setup.loss.card.equilibrium[0]) for _ in run.seeds]
+        if resumed_at is not None:
+            self._catch_up()
         self._preview = [
             self._normal(index, "preview", setup.trainer.n_preview)
             for index in range(len(run.seeds))
@@ -115,13 +120,27 @@ class Journal:
                 row.update(estimate.scalars(f"final/{tag}"))
 
     def write(self) -> dict[str, float]:
-        """Writes the rows and starts new ones; returns the first seed's."""
-        for recorder, row in zip(self.recorders, self._rows, strict=True):
+        """Writes the rows, tells what they show, starts new ones; returns the first seed's."""
+        step = self.run.state.step
+        happened: list[tuple[int, Event]] = []
+        for index, row in enumerate(self._rows):
             if row:
-                recorder.scalars(self.run.state.step, row)
+                self.recorders[index].scalars(step, row)
+                found = self._watches[index].see({"step": step, **row})
+                happened += [(index, event) for event in found]
+        self._tell(happened)
         first = self._rows[0]
         self.forget()
         return first
+
+    def diverged(self, quantity: str, seeds: Sequence[int]) -> None:
+        """Records that a number is not finite, as an event of the seeds that it stopped.
+
+        The error that stops the run tells the person.
+        """
+        event = not_finite(self.run.state.step, quantity)
+        for seed in seeds:
+            self._record(self.run.seeds.index(seed), event)
 
     def forget(self) -> None:
         """Drops the rows that were not written."""
@@ -171,6 +190,31 @@ class Journal:
         """Closes all files."""
         for recorder in self.recorders:
             recorder.close()
+
+    def _catch_up(self) -> None:
+        """Shows the watches what was written before: they say again what comes, not what was."""
+        for watch, directory in zip(self._watches, self.directories, strict=True):
+            for row in read_metrics(directory.metrics):
+                watch.see(row)
+
+    def _record(self, index: int, event: Event) -> None:
+        self.recorders[index].event(
+            event.step,
+            event.kind,
+            numbers=event.numbers,
+            explanation=event.explanation,
+            advice=event.advice,
+        )
+
+    def _tell(self, happened: Sequence[tuple[int, Event]]) -> None:
+        """Records events of seeds by index, and shows a person one line a kind."""
+        said: dict[str, tuple[Event, list[int]]] = {}
+        for index, event in happened:
+            self._record(index, event)
+            said.setdefault(event.kind, (event, []))[1].append(self.run.seeds[index])
+        for kind, (event, seeds) in said.items():
+            who = f", seed {', '.join(map(str, seeds))}" if self.run.stacked else ""
+            announce(f"step {event.step}{who}: {kind}: {event.explanation} {event.advice}")
 
     def _choices(self, index: int) -> dict[str, Any]:
         """What tells runs apart, under the same names in every run."""

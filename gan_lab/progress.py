@@ -1,5 +1,6 @@
 """What a person sees while a run trains: a bar in a terminal, a plain line elsewhere."""
 
+import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -17,6 +18,11 @@ _SHORT = {
     "loss/discriminator": "D loss",
     "loss/generator": "G loss",
 }
+
+
+def announce(text: str) -> None:
+    """Says one line on stderr; a bar that is there stays below it."""
+    print(text, file=sys.stderr, flush=True)
 
 
 class ProgressLine:

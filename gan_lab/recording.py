@@ -10,19 +10,14 @@ import io
 import json
 import math
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
-from tensorboard.util.tensor_util import make_tensor_proto
 
+from gan_lab.board import Board, Layout
 from gan_lab.errors import ConfigError
 from gan_lab.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
 
@@ -62,16 +57,16 @@ class Recorder:
         self.lost = 0
         self._seed = seed
         self._metrics, self._events = AppendFile(run.metrics), AppendFile(run.events)
-        self._board = _TensorBoard(run.tensorboard, resume_step) if tensorboard else None
-        self._files = [self._metrics, self._events]
-        self._files += [self._board.series] if self._board else []
+        self._board = Board(run.tensorboard, resume_step) if tensorboard else None
+        self._files: list[AppendFile | Board] = [self._metrics, self._events]
+        self._files += [self._board] if self._board else []
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one line and one TensorBoard summary (float32 there, full precision here)."""
         numbers = {tag: float(value) for tag, value in values.items()}
         line = to_json({"step": step, "seed": self._seed, **numbers})
         self._try(lambda: self._metrics.write(line))
-        self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in numbers.items()))
+        self._show(lambda board: board.scalars(step, numbers))
 
     def event(self, step: int, kind: str, **fields: Any) -> None:
         """Writes one line to events.jsonl and one text: what happened at this step, and when."""
@@ -83,9 +78,7 @@ class Recorder:
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Shows a text (Markdown) in TensorBoard."""
-        plugin = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
-        tensor = make_tensor_proto([text.encode()])
-        self._show(step, Summary.Value(tag=tag, metadata=plugin, tensor=tensor))
+        self._show(lambda board: board.text(tag, text, step))
 
     def image(self, tag: str, step: int, array: np.ndarray) -> None:
         """Shows an image in TensorBoard: uint8, shape [H, W, 3]. Raises ValueError otherwise."""
@@ -96,9 +89,11 @@ class Recorder:
 
             png = io.BytesIO()
             Image.fromarray(array).save(png, format="png")
-            size = {"height": array.shape[0], "width": array.shape[1], "colorspace": 3}
-            image = Summary.Image(**size, encoded_image_string=png.getvalue())
-            self._show(step, Summary.Value(tag=tag, image=image))
+            self._show(lambda board: board.png(tag, step, png.getvalue()))
+
+    def layout(self, layout: Layout) -> None:
+        """Lays out TensorBoard's page of custom scalars."""
+        self._show(lambda board: board.layout(layout))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
         """Makes the run a row of TensorBoard's HParams table, with status RUNNING.
@@ -108,13 +103,12 @@ class Recorder:
             metrics: Tags of the scalars that become columns.
         """
         if self._board:
-            self._board.describe_session(config, metrics)
+            self._board.hparams(config, metrics)
             self.session_end("running")
 
     def session_end(self, status: Literal["running", "success", "failure"]) -> None:
         """Sets the row's status; a TensorBoard that is open shows it after its next start."""
-        if board := self._board:
-            self._try(lambda: board.write_session(status))
+        self._show(lambda board: board.session_end(status))
 
     def flush(self) -> None:
         """Waits for the disk. Called before each checkpoint, which then knows no lost record."""
@@ -127,9 +121,9 @@ class Recorder:
         while self._files:
             self._try(self._files.pop().close)
 
-    def _show(self, step: int, *values: Any) -> None:
+    def _show(self, write: Callable[[Board], None]) -> None:
         if board := self._board:
-            self._try(lambda: board.series.write(_record(step, summary=Summary(value=values))))
+            self._try(lambda: write(board))
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
@@ -139,66 +133,6 @@ class Recorder:
                 path = self._metrics.path.parent
                 print(f"warning: records of {path} are lost ({error})", file=sys.stderr)
             self.lost += 1
-
-
-class _TensorBoard:
-    """TensorBoard's log without TensorFlow and without a writer thread that a full disk kills.
-
-    TensorBoard reads the files of a directory in the order of their names: the HParams row first,
-    then the series, one file for each time the run was started.
-    """
-
-    def __init__(self, directory: Path, resume_step: int | None) -> None:
-        starts = len(list(directory.glob("*.series")))
-        self.series = AppendFile(directory / f"events.out.tfevents.{starts + 1:010d}.series")
-        self.series.write(_record(file_version="brain.Event:2"))
-        # A START makes TensorBoard drop this step and later ones, except a run's first START, which
-        # drops nothing: a new run says one too, or its first resume would double steps.
-        first = 0 if resume_step is None else resume_step + 1
-        self.series.write(_record(first, session_log=SessionLog(status=SessionLog.START)))
-        self._session_path = directory / f"events.out.tfevents.{0:010d}.hparams"
-        self._session: list[Any] = []
-
-    def describe_session(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        start, infos = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time()), []
-        for name, value in config.items():
-            value = plain(value)  # TensorBoard turns rows into JSON, which has no infinity
-            if isinstance(value, bool):
-                start.hparams[name].bool_value, kind = value, "BOOL"
-            elif isinstance(value, int | float):
-                start.hparams[name].number_value, kind = value, "FLOAT64"
-            else:
-                start.hparams[name].string_value, kind = str(value), "STRING"
-            infos.append(api_pb2.HParamInfo(name=name, type=f"DATA_TYPE_{kind}"))
-        columns = [api_pb2.MetricInfo(name={"tag": tag}) for tag in metrics]
-        experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
-        self._session = [
-            _hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment),
-            _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
-        ]
-
-    def write_session(self, status: str) -> None:
-        # TensorBoard believes the first status it reads of a run, so a later one must replace the
-        # file: a run that failed, was resumed and succeeded has succeeded.
-        end = plugin_data_pb2.SessionEndInfo(
-            status=f"STATUS_{status.upper()}", end_time_secs=time.time()
-        )
-        tag = metadata.SESSION_END_INFO_TAG
-        summary = Summary(value=[*self._session, _hparams_value(tag, session_end_info=end)])
-        version = _record(file_version="brain.Event:2")
-        atomic_write(self._session_path, version + _record(summary=summary))
-
-
-def _hparams_value(tag: str, **data: Any) -> Any:
-    plugin = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**data))
-    return Summary.Value(tag=tag, metadata=plugin, tensor=metadata.NULL_TENSOR)
-
-
-def _record(step: int = 0, **what: Any) -> bytes:
-    buffer = io.BytesIO()
-    event = Event(wall_time=time.time(), step=step, **what)
-    RecordWriter(buffer).write(event.SerializeToString())
-    return buffer.getvalue()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

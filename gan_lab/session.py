@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gan_lab import checkpoint
+from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
@@ -20,8 +21,23 @@ from gan_lab.trainer import Trainer
 Estimates = list[dict[str, Estimate]]
 
 
-def start(setup: Setup, source: Source, path: Path) -> Estimates:
+def start(
+    setup: Setup,
+    source: Source,
+    path: Path,
+    run: Run | None = None,
+    origin: Origin | None = None,
+    **status: Any,
+) -> Estimates:
     """Trains a new run into a directory and returns each seed's final estimates.
+
+    Args:
+        setup: What was chosen.
+        source: Its data, checked.
+        path: The directory.
+        run: The same, opened, if it does not start from fresh networks.
+        origin: Where the networks come from, then.
+        status: More for status.json.
 
     Raises:
         ConfigError: The directory holds a run already, or another process uses it.
@@ -38,12 +54,14 @@ def start(setup: Setup, source: Source, path: Path) -> Estimates:
     except OSError as error:
         raise ConfigError(f"{path} cannot be made ({error.strerror}); set hydra.run.dir") from error
     with parent.lock():
-        run = setup.open_with(source)
+        run = run or setup.open_with(source)
+        checkpoint.forget_bests(parent.checkpoints, after=-1)
         for directory, config in _configs(setup, parent):
             directory.create()
             _clear(directory)
             directory.config.write_text(OmegaConf.to_yaml(config))
-        return _train(setup, run, parent, None)
+            directory.write_status(**status)
+        return _train(setup, parent, Trainer(setup, run, parent, origin=origin))
 
 
 def resume(setup: Setup, path: Path) -> Estimates:
@@ -65,27 +83,31 @@ def resume(setup: Setup, path: Path) -> Estimates:
             )
         run = setup.open()
         _check_device(run, loaded.content)
+        checkpoint.forget_bests(parent.checkpoints, after=step)
         for directory, config in _configs(setup, parent):
             directory.config.write_text(OmegaConf.to_yaml(config))
         print(f"resuming {path} at step {step} of {setup.trainer.steps}")
-        return _train(setup, run, parent, loaded.content)
+        return _train(setup, parent, Trainer(setup, run, parent, loaded.content))
 
 
-def _train(setup: Setup, run: Run, parent: RunDir, content: Mapping[str, Any] | None) -> Estimates:
+def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
     directories = [directory for directory, _ in _configs(setup, parent)]
     children = directories[1:] or directories
 
     def note(state: str, error: str | None = None, signal: str | None = None, **more: Any) -> None:
         for directory in directories:  # what stopped an earlier start is told no longer
             directory.write_status(
-                state=state, step=run.state.step, error=error, signal=signal, **more
+                state=state, step=trainer.run.state.step, error=error, signal=signal, **more
             )
 
     note("running", seeds=list(setup.seeds), steps=setup.trainer.steps, **environment())
     for directory, seed in zip(children, setup.seeds, strict=True):
         directory.write_status(seeds=[seed])
+    if setup.overrides is not None:
+        for directory in directories:
+            directory.write_status(overrides=list(setup.overrides))
     try:
-        estimates = Trainer(setup, run, parent, content).train()
+        estimates = trainer.train()
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             note("diverged", error=str(error))
@@ -100,8 +122,8 @@ def _train(setup: Setup, run: Run, parent: RunDir, content: Mapping[str, Any] | 
         raise
     finals = [_record(each) for each in estimates]
     note("done")
-    for directory, final in zip(children, finals, strict=True):
-        directory.write_status(final=final)
+    for directory, final, best in zip(children, finals, trainer.bests, strict=True):
+        directory.write_status(final=final, best=best)
     return estimates
 
 

@@ -7,7 +7,7 @@ data and makes the networks.
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ from gan_lab.state import TrainState, leaves_of
 from gan_lab.step import Gradients
 from gan_lab.streams import DrawSpec, Streams, stream
 
-LEAST = 20  # samples to train on and to hold out that a run can be measured with
+LEAST = 20  # samples of each part of a finite set that a run can be measured with
 
 
 @dataclass
@@ -61,12 +61,7 @@ class Run:
 
     def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Parameters and buffers of one seed's averaged generator."""
-        generator = self.state.generator
-        average = _select(self.state.average, index, self.stacked)
-        return (
-            {name: average[name] for name in generator.params},
-            {name: average[name] for name in generator.buffers},
-        )
+        return self._averaged(self.state.average, index)
 
     def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Parameters (detached) and buffers of one seed's discriminator."""
@@ -78,6 +73,11 @@ class Run:
     def samples(self, index: int, z: Tensor) -> Tensor:
         """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
         return self.game.samples(*self.generator_leaves(index), z)
+
+    @torch.no_grad()
+    def samples_of(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
+        """The same of averaged generators that were saved at another step."""
+        return self.game.samples(*self._averaged(average, index), z)
 
     def generated(self, index: int, n: int, generator: torch.Generator) -> Tensor:
         """n samples of one seed's averaged generator, from a generator's randomness."""
@@ -94,6 +94,15 @@ class Run:
         """What the discriminator of one seed is shown of z: the generator as it is, no average."""
         return self.game.fakes(*self._generator_now(index), z)
 
+    def _averaged(
+        self, average: Mapping[str, Tensor], index: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        generator, mine = self.state.generator, _select(average, index, self.stacked)
+        return (
+            {name: mine[name] for name in generator.params},
+            {name: mine[name] for name in generator.buffers},
+        )
+
     def _generator_now(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         g = self.state.generator
         params = _select(g.params, index, self.stacked)
@@ -104,12 +113,20 @@ def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str
     return {name: leaf[index] if stacked else leaf for name, leaf in leaves.items()}
 
 
+class Networks(NamedTuple):
+    """Modules, one a seed."""
+
+    generators: list[nn.Module]
+    discriminators: list[nn.Module]
+
+
 @dataclass(frozen=True)
 class Setup:
     """Everything that was chosen for a run.
 
     Attributes:
         config: The resolved configuration it was built from, for the record.
+        overrides: The keys that were typed, for the record, as key=value; None where unknown.
         seeds: One integer a seed; several are trained at once, stacked.
     """
 
@@ -126,6 +143,7 @@ class Setup:
     device: str
     seeds: Sequence[int]
     config: dict[str, Any] = field(default_factory=dict, repr=False)
+    overrides: tuple[str, ...] | None = field(default=None, repr=False)
 
     def check(self, source: Source) -> None:
         """Refuses what would fail or mislead later, before any parameter is allocated.
@@ -154,12 +172,13 @@ class Setup:
                     f"but network.discriminator contains {coupling}. "
                     f"Set {cure}, or drop the penalty with regularizer=none."
                 )
-        least = min(source.n_held_out or LEAST, source.n_train or LEAST)
-        if least < LEAST:
+        parts = (source.n_train, source.n_validation, source.n_held_out)
+        if min(LEAST if n is None else n for n in parts) < LEAST:
             raise ConfigError(
-                f"{source.n_train} samples are left to train on and {source.n_held_out} to hold "
-                f"out, but the ruler and the probe need {LEAST} of each: change data.n_held_out or "
-                f"data.held_out_share, or bring more samples"
+                f"{source.n_train} samples are left to train on, {source.n_validation} for "
+                f"validation and {source.n_held_out} to hold out, but the ruler and the probe need "
+                f"{LEAST} of each: change data.n_held_out, data.held_out_share or "
+                f"data.n_validation, or bring more samples"
             )
 
     def warnings(self) -> list[str]:
@@ -195,11 +214,23 @@ class Setup:
         self.check(source)
         return self.open_with(source)
 
-    def open_with(self, source: Source) -> Run:
-        """The same on data that are open and checked."""
+    def networks(self, source: Source) -> Networks:
+        """Freshly initialised modules for every seed."""
+        return Networks(
+            [self._network(source, seed, "generator") for seed in self.seeds],
+            [self._network(source, seed, "discriminator") for seed in self.seeds],
+        )
+
+    def open_with(self, source: Source, networks: Networks | None = None, purpose: str = "") -> Run:
+        """The same on data that are open and checked.
+
+        Args:
+            source: The data.
+            networks: Modules to start from instead of fresh ones, without regularizers' buffers.
+            purpose: Goes before the name of every stream of training.
+        """
         stacked = len(self.seeds) > 1
-        generators = [self._network(source, seed, "generator") for seed in self.seeds]
-        discriminators = [self._network(source, seed, "discriminator") for seed in self.seeds]
+        generators, discriminators = networks or self.networks(source)
         for discriminator in discriminators:
             for regularizer in self.regularizers.values():
                 regularizer.prepare(discriminator)
@@ -227,7 +258,7 @@ class Setup:
             game,
             Gradients(game, stacked),
             state,
-            Streams(self.seeds, stacked, spec, source),
+            Streams(self.seeds, stacked, spec, source, purpose),
             Ruler(self.estimator, self.measures, source, self.network.latent_dim),
         )
 

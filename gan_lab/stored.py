@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,12 +21,15 @@ class Opened(NamedTuple):
     step: int
 
 
-def opened(path: Path, step: int | None, device: str | None = None) -> Opened:
-    """A run directory's checkpoint, the newest or that of a step; a child's is in its parent.
+Step = int | Literal["best"] | None  # of a checkpoint; None = the newest
+
+
+def opened(path: Path, step: Step, device: str | None = None) -> Opened:
+    """A run directory's checkpoint: the newest, the best, one step's; a child's is in its parent.
 
     Args:
         path: The run directory.
-        step: Of the checkpoint; None = the newest.
+        step: Of the checkpoint.
         device: Where to open it; None = what the run was made with.
 
     Raises:

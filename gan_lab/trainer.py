@@ -11,6 +11,8 @@ from torch import Tensor
 
 from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
+from gan_lab.best import Best
+from gan_lab.clocks import Origin, clocks, rates
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import SamplesNotFinite
@@ -33,15 +35,29 @@ class Trainer:
         run: The same, opened.
         directory: The run directory; several seeds write into its children.
         content: What a checkpoint held, to go on from; None for a new run.
+        origin: Where the networks of a new run come from, if it is a fork.
+
+    Attributes:
+        best: The best measurement so far.
+        bests: What there is to say of it at the end, for each seed.
     """
 
     def __init__(
-        self, setup: Setup, run: Run, directory: RunDir, content: Mapping[str, Any] | None = None
+        self,
+        setup: Setup,
+        run: Run,
+        directory: RunDir,
+        content: Mapping[str, Any] | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.setup, self.run, self.directory = setup, run, directory
         self.settings = setup.trainer
         self.accumulator = Accumulator()
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
+        self.origin, self.best = origin, Best()
+        self.bests: list[dict[str, Any] | None] = [None] * len(run.seeds)
+        if origin is not None:
+            self.seconds |= origin.seconds
         every, draw = setup.estimator.every, setup.trainer.image_every
         self.pace = Pace(every, draw) if every and draw is not None else None
         if content is not None:
@@ -49,7 +65,7 @@ class Trainer:
         self._is_new = content is None
         self._newest: Tensors = {}
         self._finite: Tensor | None = None
-        self._logged_at = (run.state.step, self.seconds["time/train_seconds"])
+        self._logged_at = self._now
         self._began_at = run.state.step
         self._timed_from = 0.0
         self._costs = Costs(0.0, 0.0)
@@ -67,7 +83,8 @@ class Trainer:
         parent, seeds = self.directory, self.run.seeds
         directories = [parent.child(s) for s in seeds] if self.run.stacked else [parent]
         state, n_steps = self.run.state, self.settings.steps
-        journal = Journal(self.setup, self.run, directories, None if self._is_new else state.step)
+        resumed_at = None if self._is_new else state.step
+        journal = self._journal = Journal(self.setup, self.run, directories, resumed_at)
         succeeded = False
         try:
             with StopSignals() as signals, ProgressLine(n_steps, state.step) as progress:
@@ -85,7 +102,11 @@ class Trainer:
                     progress.at(state.step)
                     if signum is not None and state.step < n_steps:
                         raise Interrupted(signum)
+                self.bests = self.best.report(self.run, parent.checkpoints, journal.estimates)
             succeeded = True
+        except RunDiverged:
+            self.best.save(parent.checkpoints)  # it may be newer than the last regular checkpoint
+            raise
         finally:
             journal.end(succeeded)
             journal.close()
@@ -101,6 +122,8 @@ class Trainer:
             "accumulator": self.accumulator.state_dict(),
             "seconds": self.seconds,
             "pace": None if self.pace is None else self.pace.as_dict(),
+            "best": self.best.found,
+            "origin": None if self.origin is None else self.origin.as_dict(),
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
@@ -111,6 +134,9 @@ class Trainer:
         self.seconds = dict(content["seconds"])
         if content["pace"] is not None:
             self.pace = Pace.from_dict(content["pace"])
+        self.best.go_back_to(content.get("best"))  # runs of earlier versions have neither
+        origin = content.get("origin")
+        self.origin = None if origin is None else Origin.from_dict(origin)
 
     def _look_around(self, journal: Journal, progress: ProgressLine) -> None:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
@@ -120,9 +146,13 @@ class Trainer:
             journal.draw()
             if self.settings.film_interval:
                 journal.film()
+            self._before = copy.deepcopy(self.content())
+            if self.origin is not None:  # its networks exist nowhere in this directory yet
+                journal.flush()
+                self._save()
         if self.pace is None:
             start = time.perf_counter()
-            self._measure(journal)
+            self._measure(journal, rehearsal=True)
             middle = time.perf_counter()
             journal.rehearse_drawing()
             end = time.perf_counter()
@@ -151,7 +181,8 @@ class Trainer:
             return every > 0 and (last or step % every == 0)
 
         log, save = due(settings.log_every), due(settings.checkpoint_every) or last or stop
-        measure, draw = last or due(pace.measure), due(pace.draw) or (last and self._draws)
+        measure = last or due(pace.measure)
+        draw = due(pace.draw) or (last and settings.image_every != 0)
         film = due(settings.film_interval)
         if not (log or measure or draw or film or save or calibrating):
             return
@@ -172,7 +203,7 @@ class Trainer:
                     self._save()
                 raise
         if log or measure:
-            journal.clock(self._clocks())
+            journal.clock(clocks(self.setup, *self._now, self.origin))
         progress.tell(journal.write())
         if draw:
             journal.draw()
@@ -185,10 +216,6 @@ class Trainer:
             self._save()
         self._before = copy.deepcopy(self.content())
         self._clock = time.perf_counter()  # what happened since _settle is no training time
-
-    @property
-    def _draws(self) -> bool:
-        return self.settings.image_every != 0
 
     def _calibrate(self, step: int) -> None:
         """Times some steps, then fixes how often to look for the rest of the run."""
@@ -217,9 +244,11 @@ class Trainer:
         rows = [leaf.detach().reshape(n_seeds, -1).isfinite().all(1) for leaf in leaves]
         return finite.reshape(-1) & torch.stack(rows).all(0)
 
-    def _measure(self, journal: Journal, final: bool = False) -> None:
+    def _measure(self, journal: Journal, final: bool = False, rehearsal: bool = False) -> None:
         try:
             journal.measure()
+            if not rehearsal:
+                self.best.consider(self.run, self.content)
             if final:
                 journal.finish()
         except SamplesNotFinite as error:
@@ -240,6 +269,7 @@ class Trainer:
         quantity = next(iter(broken), "a weight")
         if found is not None:
             quantity, seeds = "a sample", [found.seed]
+        self._journal.diverged(quantity, seeds or self.run.seeds)
         raise RunDiverged(
             f"{quantity} is not finite at step {self.run.state.step} for seed "
             f"{', '.join(map(str, seeds or self.run.seeds))}. "
@@ -248,39 +278,22 @@ class Trainer:
         )
 
     def _rates(self) -> dict[str, float]:
-        step, now = self.run.state.step, self.seconds["time/train_seconds"]
-        before_step, before = self._logged_at
-        self._logged_at = (step, now)
-        looking = self.seconds["time/estimate_seconds"]
-        rate = (step - before_step) / max(now - before, 1e-9)
-        schedule = self.settings.schedule
-        updates = schedule.discriminator_steps(step) - schedule.discriminator_steps(before_step)
-        updates += schedule.n_generator * (step - before_step)
-        seen = updates * self.settings.batch_size * len(self.run.seeds)
-        images = seen / max(now - before, 1e-9)
+        before, now = self._logged_at, self._now
+        self._logged_at = now
+        looking, training = self.seconds["time/estimate_seconds"], now[1]
         return {
-            "time/steps_per_second": rate,
-            "time/images_per_second": images,
-            "time/estimate_share": looking / max(looking + now, 1e-9),
+            **rates(self.setup, before, now),
+            "time/estimate_share": looking / max(looking + training, 1e-9),
             "time/estimate_seconds": looking,
         }
 
-    def _clocks(self) -> dict[str, float]:
-        """The clocks that runs of different losses can be compared on, of one seed."""
-        step, schedule = self.run.state.step, self.settings.schedule
-        n_discriminator = schedule.discriminator_steps(step)
-        inner = sum(r.inner_gradients for r in self.setup.regularizers.values())
-        n_generator = schedule.n_generator * step
-        return {
-            "clock/discriminator_steps": n_discriminator,
-            "clock/generator_steps": n_generator,
-            "clock/gradient_evaluations": n_discriminator * (1 + inner) + n_generator,
-            "clock/images": n_discriminator * self.settings.batch_size,
-            "time/train_seconds": self.seconds["time/train_seconds"],
-        }
+    @property
+    def _now(self) -> tuple[int, float]:
+        return self.run.state.step, self.seconds["time/train_seconds"]
 
     def _save(self) -> Path:
         directory = self.directory.checkpoints
+        self.best.save(directory)  # first, so that it is there whenever a checkpoint names it
         path = checkpoint.checkpoint_path(directory, self.run.state.step)
         checkpoint.save(path, self.content())
         checkpoint.rotate(directory, self.settings.keep_checkpoints)

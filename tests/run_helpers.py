@@ -88,7 +88,7 @@ def trained(path, step=None):
     """A digest of all that decides how the run goes on; clocks and the configuration apart."""
     content = saved(path, step)
     assert set(content) == {
-        *("config", "step", "state", "streams", "accumulator", "seconds", "pace"),
+        *("config", "step", "state", "streams", "accumulator", "seconds", "pace", "best", "origin"),
     }
     return checkpoint.digest({k: v for k, v in content.items() if k not in ("config", "seconds")})
 

@@ -16,8 +16,10 @@ from gan_lab.checkpoint import (
     CheckpointDamaged,
     CheckpointNotSaved,
     available,
+    best_path,
     checkpoint_path,
     digest,
+    forget_bests,
     load,
     load_latest,
     rotate,
@@ -325,3 +327,25 @@ def test_parameters_come_back_as_plain_tensors_on_the_cpu(tmp_path):
     content = load(tmp_path / "a.pt")
     assert all(type(t) is torch.Tensor and t.device.type == "cpu" for t in content.values())
     assert not any(t.requires_grad for t in content.values())
+
+
+@pytest.mark.parametrize(
+    ("keep", "stay"),
+    [
+        (1, {"step_30", "best_27", "best_33"}),
+        (2, {"step_20", "step_30", "best_14", "best_27", "best_33"}),
+    ],
+)
+def test_a_rotation_keeps_the_best_that_a_kept_checkpoint_names(tmp_path, keep, stay):
+    for step in (10, 20, 30):
+        save(checkpoint_path(tmp_path, step), {"step": step})
+    for step in (0, 8, 14, 24, 27, 33):  # the last: its checkpoint was not saved any more
+        save(best_path(tmp_path, step), {"step": step})
+    rotate(tmp_path, keep)
+    found = {f"{kind}_{int(n)}" for kind, n in (p.stem.split("_") for p in tmp_path.iterdir())}
+    assert found == stay
+    assert load_latest(tmp_path).content["step"] == 30
+    assert load_latest(tmp_path, "best").content["step"] == 33
+    assert load_latest(tmp_path, 27).content["step"] == 27
+    forget_bests(tmp_path, after=30)
+    assert load_latest(tmp_path, "best").content["step"] == 27

@@ -341,7 +341,9 @@ def test_metrics_are_valid_json_under_the_promised_tags(choice, own, workdir):
         fresh.add("discriminator_estimate/wasserstein_per_slope")
     assert looked == RULER | OPTIMALITY | fresh
     assert tags_of(found[1]) >= ALWAYS | own
-    assert tags_of(found[2]) == tags_of(found[0])
+    clocks = {tag for tag in tags_of(found[1]) if tag.startswith("clock/")}
+    assert len(clocks) == 4
+    assert tags_of(found[2]) - clocks - {"time/train_seconds"} == tags_of(found[0])
     in_full = {tag for tag in tags_of(found[3]) if tag.startswith("final/")}
     assert in_full >= {f"final/{tag}" for tag in RULER}
     assert tags_of(found[3]) - in_full == tags_of(found[0]) | tags_of(found[1])
@@ -372,7 +374,10 @@ def test_a_run_directory_says_what_ran_and_rebuilds_it(workdir):
     assert final["value"] == last["final/divergence/wasserstein"]
     assert (final["unit"], final["n"]) == ("data units", 16)
     assert Image.open(run / "samples" / "step_00000003.png").size[0] > 100
-    assert [p.name for p in (run / "checkpoints").iterdir()] == ["step_00000003.pt"]
+    assert status["overrides"][0] == "loss=hinge"
+    assert "seed=4" in status["overrides"]
+    best = f"best_{status['best']['step']:08d}.pt"
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {best, "step_00000003.pt"}
 
 
 def test_without_a_directory_a_run_goes_under_outputs_by_data_and_loss(workdir):

@@ -9,15 +9,24 @@ from tests.run_helpers import main, setup
 CHEAP = ("trainer.steps=3", "network.width=8", "estimator.floor_n_repeats=2", "probe.steps=5")
 
 
-@pytest.mark.parametrize("choice", ["data.n_held_out=19", "data.n_held_out=1780"])
-def test_too_few_samples_on_either_side_are_refused(choice):
+@pytest.mark.parametrize(
+    "choice", ["data.n_held_out=19", "data.n_held_out=1780", "data.n_validation=19"]
+)
+def test_too_few_samples_of_any_part_are_refused(choice):
     with pytest.raises(ConfigError, match="need 20 of each"):
         setup("data=digits", choice).open()
 
 
-@pytest.mark.parametrize("held_out", [20, 1500, 1777])
-def test_a_lopsided_split_trains_to_its_end(tmp_path, held_out):
-    keys = ("data=digits", f"data.n_held_out={held_out}", *CHEAP)
+@pytest.mark.parametrize(
+    "choice",
+    [
+        ("data.n_held_out=20",),
+        ("data.n_held_out=1697",),
+        ("data.n_held_out=1757", "data.n_validation=20"),
+    ],
+)
+def test_a_lopsided_split_trains_to_its_end(tmp_path, choice):
+    keys = ("data=digits", *choice, *CHEAP)
     assert main("train", *keys, f"hydra.run.dir={tmp_path / 'run'}") == 0
 
 

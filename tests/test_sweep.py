@@ -47,6 +47,9 @@ def test_a_job_of_a_sweep_is_the_run_alone(workdir):
     assert main("train", *SHORT, "seed=3,4", "-m", "hydra.sweep.dir=sweep", HERE) == 0
     alone = [train(f"alone_{seed}", *SHORT, f"seed={seed}") for seed in (3, 4)]
     assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
+    for job, path, seed in zip(jobs("sweep"), alone, (3, 4), strict=True):
+        told = [json.loads((p / "status.json").read_text())["overrides"] for p in (job, path)]
+        assert told == [[*SHORT, f"seed={seed}"]] * 2
 
 
 @pytest.mark.parametrize(

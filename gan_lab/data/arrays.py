@@ -10,7 +10,16 @@ import torch
 from numpy.typing import NDArray
 
 from gan_lab.data.base import Data, TensorSource
-from gan_lab.data.checks import check_one_of, check_share, check_whole, one_line, refuse, split
+from gan_lab.data.checks import (
+    check_n_validation,
+    check_one_of,
+    check_share,
+    check_whole,
+    n_validation_of,
+    one_line,
+    refuse,
+    split,
+)
 from gan_lab.errors import ConfigError
 
 MIN_ROWS = 10
@@ -26,20 +35,23 @@ class Array(Data):
     Attributes:
         path: A .npy, .npz or .csv file (comma separated, with or without one header line).
         held_out_share: Share of the rows that is held out, a fixed random choice.
+        n_validation: How many of the others are for validation; None = a fifth, at most 1000.
         key: Name of the array in a .npz of several.
         standardize: Shift and scale every coordinate of points to mean 0 and std 1 over the
-            training rows; held-out rows are moved by the same numbers.
+            training rows; the other rows are moved by the same numbers.
         split_seed: Seed of the split alone.
     """
 
     path: str
     held_out_share: float = 0.1
+    n_validation: int | None = None
     key: str | None = None
     standardize: bool = False
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         check_share("held_out_share", self.held_out_share)
+        check_n_validation(self.n_validation)
         check_one_of("standardize", self.standardize, (False, True))
         check_whole("split_seed", self.split_seed, 0, at_least=0)
 
@@ -55,23 +67,22 @@ class Array(Data):
             raise refuse("path", "an existing file", self.path, "/path/to/points.npy")
         array = checked(read_array(path, self.key), path)
         what = f"array {path}"
-        train, held_out = split(
-            len(array), round(self.held_out_share * len(array)), self.split_seed, what
-        )
+        n, n_held_out = len(array), round(self.held_out_share * len(array))
+        n_validation = n_validation_of(self.n_validation, n - n_held_out)
         rows = torch.from_numpy(array)
-        train_rows, held_out_rows = rows[train], rows[held_out]
+        parts = [rows[i] for i in split(n, n_held_out, n_validation, self.split_seed, what)]
         if self.standardize:
             if rows.ndim != 2:
                 raise refuse("standardize", "false for images", self.standardize, "false")
-            mean, std = train_rows.double().mean(0), train_rows.double().std(0)
+            mean, std = parts[0].double().mean(0), parts[0].double().std(0)
             if (std == 0).any():
                 raise ConfigError(
                     f"{what}: column {int((std == 0).nonzero()[0])} is constant, which "
                     "data.standardize=true cannot scale; drop the column or the key"
                 )
-            train_rows = ((train_rows - mean) / std).float()
-            held_out_rows = ((held_out_rows - mean) / std).float()
-        return TensorSource(train_rows, held_out_rows, device)
+            parts = [((part - mean) / std).float() for part in parts]
+        train, validation, held_out = parts
+        return TensorSource(train, validation, held_out, device)
 
 
 def read_array(path: Path, key: str | None) -> NDArray[np.generic]:

@@ -42,6 +42,7 @@ class Source(ABC):
         shape: Shape of one sample: (d,) for points, (channels, height, width) for images.
         device: Where the samples are; every generator that is passed in must be on it.
         n_train: How many training samples exist; None where a distribution is sampled afresh.
+        n_validation: How many validation samples exist; None likewise.
         n_held_out: How many held-out samples exist; None likewise.
         log_density: x [N, *shape] -> exact log density [N] in nats, or None where none is known.
         modes: The modes of the data, or None where none are known.
@@ -51,6 +52,7 @@ class Source(ABC):
     shape: tuple[int, ...]
     device: torch.device
     n_train: int | None = None
+    n_validation: int | None = None
     n_held_out: int | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
@@ -76,8 +78,16 @@ class Source(ABC):
         """
 
     @abstractmethod
+    def validation(self, n: int, generator: torch.Generator) -> Tensor:
+        """n samples to choose with: neither trained on nor reported on, likewise.
+
+        Raises:
+            ConfigError: More samples are asked for than exist.
+        """
+
+    @abstractmethod
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """n samples no training step ever sees, without replacement where the set is finite.
+        """n samples no training step and no choice ever sees, to report on, likewise.
 
         Raises:
             ConfigError: More samples are asked for than exist.
@@ -154,59 +164,71 @@ class DistributionSource(Source):
         """n fresh samples."""
         return self.distribution.sample(n, generator)
 
+    def validation(self, n: int, generator: torch.Generator) -> Tensor:
+        """n fresh samples."""
+        return self.distribution.sample(n, generator)
+
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
         """n fresh samples."""
         return self.distribution.sample(n, generator)
 
 
 class TensorSource(Source):
-    """A finite set in two tensors on the device: a ticket is an index of the training tensor.
+    """A finite set in three tensors on the device: a ticket is an index of the training tensor.
 
     A set of images may stay uint8 (a quarter of the memory); it becomes float32 in [-1, 1] when it
     is gathered, 0 to -1 and 255 to 1 exactly.
 
     Attributes:
         n_train: How many training samples exist.
+        n_validation: How many validation samples exist.
+        n_held_out: How many held-out samples exist.
         train_labels: Class of each training sample [n_train], int64, or None where unknown.
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
     """
 
     n_train: int
+    n_validation: int
     n_held_out: int
 
     def __init__(
         self,
         train: Tensor,
+        validation: Tensor,
         held_out: Tensor,
         device: torch.device,
         *,
         train_labels: Tensor | None = None,
         held_out_labels: Tensor | None = None,
     ) -> None:
-        """Puts both tensors on the device.
+        """Puts the tensors on the device.
 
         Args:
             train: [n_train, *shape], float32 or uint8.
+            validation: [n_validation, *shape], the same dtype.
             held_out: [n_held_out, *shape], the same dtype.
             device: Where they go.
             train_labels: [n_train], int64.
             held_out_labels: [n_held_out], int64.
 
         Raises:
-            ValueError: Another dtype, or two tensors of different sample shape or dtype.
+            ValueError: Another dtype, or tensors of different sample shape or dtype.
         """
         if train.dtype not in (torch.float32, torch.uint8):
             raise ValueError(f"a set is kept as float32 or uint8, got {train.dtype}")
-        if train.shape[1:] != held_out.shape[1:] or train.dtype != held_out.dtype:
-            raise ValueError(
-                f"training and held-out samples differ: {tuple(train.shape[1:])} {train.dtype} "
-                f"against {tuple(held_out.shape[1:])} {held_out.dtype}"
-            )
+        for name, part in (("validation", validation), ("held-out", held_out)):
+            if train.shape[1:] != part.shape[1:] or train.dtype != part.dtype:
+                raise ValueError(
+                    f"training and {name} samples differ: {tuple(train.shape[1:])} {train.dtype} "
+                    f"against {tuple(part.shape[1:])} {part.dtype}"
+                )
         self.shape = tuple(train.shape[1:])
         self.device = device
         self.n_train = len(train)
+        self.n_validation = len(validation)
         self.n_held_out = len(held_out)
         self._train = train.to(device)
+        self._validation = validation.to(device)
         self._held_out = held_out.to(device)
         self.train_labels = None if train_labels is None else train_labels.to(device)
         self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
@@ -219,6 +241,10 @@ class TensorSource(Source):
         """Samples for indices of any shape: [*lead] -> [*lead, *shape], float32."""
         return to_float(self._train[tickets])
 
+    def gather_validation(self, tickets: Tensor) -> Tensor:
+        """The same for indices of validation samples."""
+        return to_float(self._validation[tickets])
+
     def gather_held_out(self, tickets: Tensor) -> Tensor:
         """The same for indices of held-out samples."""
         return to_float(self._held_out[tickets])
@@ -226,6 +252,10 @@ class TensorSource(Source):
     def real(self, n: int, generator: torch.Generator) -> Tensor:
         """n different training samples."""
         return self._choose(self._train, n, generator, "training")
+
+    def validation(self, n: int, generator: torch.Generator) -> Tensor:
+        """n different validation samples."""
+        return self._choose(self._validation, n, generator, "validation")
 
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
         """n different held-out samples."""
@@ -235,7 +265,7 @@ class TensorSource(Source):
         if n > len(rows):
             raise ConfigError(
                 f"{n} {which} samples are asked for, but the data set has {len(rows)}; ask for "
-                "fewer (hints.n_estimate), or hold out more or fewer of them"
+                "fewer (hints.n_estimate), or split the set in another way"
             )
         order = torch.randperm(len(rows), generator=generator, device=self.device)
         return to_float(rows[order[:n]])

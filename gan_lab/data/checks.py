@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +37,16 @@ def check_whole(key: str, value: object, example: int, at_least: int) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
         raise refuse(key, f"a whole number of at least {at_least}", value, example)
+
+
+def check_n_validation(value: object) -> None:
+    """Refuses what is neither null nor a whole number above 0.
+
+    Raises:
+        ConfigError: Wrong type or too small.
+    """
+    if value is not None:
+        check_whole("n_validation", value, 256, at_least=1)
 
 
 def check_share(key: str, value: object, example: float = 0.1) -> None:
@@ -76,20 +87,39 @@ def check_numbers(key: str, values: object, example: str) -> tuple[float, ...]:
     return tuple(float(v) for v in items)
 
 
-def split(n: int, n_held_out: int, seed: int, what: str) -> tuple[Tensor, Tensor]:
+class Split(NamedTuple):
+    """Indices of the three parts of a set: to train on, to choose with, to report on."""
+
+    train: Tensor
+    validation: Tensor
+    held_out: Tensor
+
+
+def n_validation_of(asked: int | None, n_left: int, most: int = 1000) -> int:
+    """How large the validation part is: as asked, else a fifth of what is not held out.
+
+    Args:
+        asked: By the user; None = a fifth, at most `most`.
+        n_left: Samples that are not held out.
+        most: Of the default; the ruler needs no more, and every one is lost to training.
+    """
+    return max(1, min(most, n_left // 5)) if asked is None else asked
+
+
+def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> Split:
     """A fixed random split, the same for every training seed.
+
+    The held-out part does not depend on n_validation: what was reported stays comparable.
 
     Args:
         n: How many samples there are.
-        n_held_out: How many of them are held out.
+        n_held_out: How many of them are held out to report on.
+        n_validation: How many of the others are there to choose with; 0 = none.
         seed: Seed of the split alone.
         what: The data set, for the error.
 
-    Returns:
-        Indices of the training samples [n - n_held_out] and of the held-out ones [n_held_out].
-
     Raises:
-        ConfigError: One of the two parts would be empty.
+        ConfigError: A part would be empty.
     """
     if not 0 < n_held_out < n:
         raise ConfigError(
@@ -97,8 +127,19 @@ def split(n: int, n_held_out: int, seed: int, what: str) -> tuple[Tensor, Tensor
             "held out and at least 1 remain to train on: change data.n_held_out or "
             "data.held_out_share, or give more samples"
         )
+    n_left = n - n_held_out
+    if not 0 <= n_validation < n_left:
+        raise ConfigError(
+            f"{what} has {n_left} samples that are not held out, of which {n_validation} would be "
+            f"for validation; at least 1 must remain to train on: set e.g. "
+            f"data.n_validation={max(1, n_left // 5)}"
+        )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    return order[n_held_out:], order[:n_held_out]
+    return Split(
+        order[n_held_out + n_validation :],
+        order[n_held_out : n_held_out + n_validation],
+        order[:n_held_out],
+    )
 
 
 def one_line(error: BaseException) -> str:

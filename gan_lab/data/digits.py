@@ -1,8 +1,8 @@
 """The handwritten digits that come with scikit-learn: real images on a machine without a network.
 
 1797 grey images of 8 x 8 from 43 people, values 0 to 16 (the test part of "Optical Recognition of
-Handwritten Digits", Alpaydin and Kaynak 1998, UCI). The training and the held-out part are a fixed
-random split: the same for every training seed.
+Handwritten Digits", Alpaydin and Kaynak 1998, UCI). Training, validation and held-out part are a
+fixed random split: the same for every training seed.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,16 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Data, Source, TensorSource
-from gan_lab.data.checks import check_whole, split
+from gan_lab.data.checks import check_n_validation, check_whole, n_validation_of, split
 from gan_lab.data.labelled import class_modes, stacked_modes
 
+N_DIGITS = 1797
+_MOST_VALIDATION = 256  # as many as the ruler takes during training
 
-def load_digits(n_held_out: int, split_seed: int, device: torch.device) -> TensorSource:
+
+def load_digits(
+    n_held_out: int, split_seed: int, device: torch.device, n_validation: int = 0
+) -> TensorSource:
     """The digits as images [N, 1, 8, 8] in [-1, 1] with their classes as labels.
 
     Raises:
@@ -26,9 +31,10 @@ def load_digits(n_held_out: int, split_seed: int, device: torch.device) -> Tenso
     bunch = datasets.load_digits()
     images = torch.as_tensor(bunch.images, dtype=torch.float32).div(8.0).sub(1.0)[:, None]
     labels = torch.as_tensor(bunch.target, dtype=torch.int64)
-    train, held_out = split(len(images), n_held_out, split_seed, "digits")
+    train, validation, held_out = split(len(images), n_held_out, n_validation, split_seed, "digits")
     source = TensorSource(
         images[train],
+        images[validation],
         images[held_out],
         device,
         train_labels=labels[train],
@@ -41,32 +47,41 @@ def load_digits(n_held_out: int, split_seed: int, device: torch.device) -> Tenso
 @dataclass(frozen=True)
 class _DigitSplit(Data):
     n_held_out: int = 500
+    n_validation: int | None = None
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         check_whole("n_held_out", self.n_held_out, 500, at_least=1)
+        check_n_validation(self.n_validation)
         check_whole("split_seed", self.split_seed, 0, at_least=0)
+
+    def _load(self, device: torch.device) -> TensorSource:
+        n_validation = n_validation_of(
+            self.n_validation, N_DIGITS - self.n_held_out, _MOST_VALIDATION
+        )
+        return load_digits(self.n_held_out, self.split_seed, device, n_validation)
 
 
 @dataclass(frozen=True)
 class Digits(_DigitSplit):
-    """Handwritten digits, shape (1, 8, 8): 1297 to train on and 500 held out by default.
+    """Handwritten digits, shape (1, 8, 8): 1041 to train on, 256 to choose with, 500 held out.
 
     Attributes:
         n_held_out: How many of the 1797 digits are held out.
+        n_validation: How many of the others are for validation; None = a fifth, at most 256.
         split_seed: Seed of the split alone; training seeds do not touch it.
     """
 
     def open(self, device: torch.device) -> TensorSource:
         """The digits with `train_labels` and `held_out_labels`, 0 to 9."""
-        return load_digits(self.n_held_out, self.split_seed, device)
+        return self._load(device)
 
 
 class StackedSource(Source):
     """Three independent images of a grey set as the three channels of one.
 
-    A ticket is three indices. There are n^3 combinations, so training and held-out samples are
-    drawn afresh and never run out (n_held_out is None); the held-out ones use held-out images only.
+    A ticket is three indices. There are n^3 combinations, so samples of all three parts are drawn
+    afresh and never run out (n_held_out is None); each part uses images of that part only.
 
     Attributes:
         single: The grey set, with the labels from which a mode (one of 1000) follows.
@@ -90,12 +105,18 @@ class StackedSource(Source):
         """n fresh combinations of training images."""
         return self.gather(self.draw(n, generator))
 
+    def validation(self, n: int, generator: torch.Generator) -> Tensor:
+        """n fresh combinations of validation images."""
+        tickets = self._tickets(self.single.n_validation, n, generator)
+        return self.single.gather_validation(tickets).squeeze(-3)
+
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
         """n fresh combinations of held-out images."""
-        tickets = torch.randint(
-            self.single.n_held_out, (n, 3), generator=generator, device=self.device
-        )
+        tickets = self._tickets(self.single.n_held_out, n, generator)
         return self.single.gather_held_out(tickets).squeeze(-3)
+
+    def _tickets(self, size: int, n: int, generator: torch.Generator) -> Tensor:
+        return torch.randint(size, (n, 3), generator=generator, device=self.device)
 
 
 @dataclass(frozen=True)
@@ -104,9 +125,10 @@ class StackedDigits(_DigitSplit):
 
     Attributes:
         n_held_out: How many single digits are held out to build held-out samples from.
+        n_validation: How many of the others build validation samples; None = a fifth, at most 256.
         split_seed: Seed of the split alone; training seeds do not touch it.
     """
 
     def open(self, device: torch.device) -> StackedSource:
         """The combinations; `source.single` has the digits and their labels."""
-        return StackedSource(load_digits(self.n_held_out, self.split_seed, device))
+        return StackedSource(self._load(device))

@@ -16,7 +16,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_lab.data.base import Data, TensorSource
-from gan_lab.data.checks import check_one_of, check_share, check_whole, one_line, refuse, split
+from gan_lab.data.checks import (
+    check_n_validation,
+    check_one_of,
+    check_share,
+    check_whole,
+    n_validation_of,
+    one_line,
+    refuse,
+    split,
+)
 from gan_lab.errors import ConfigError
 
 # Class in torchvision, and the folder under root in which it looks.
@@ -73,7 +82,9 @@ class TorchvisionImages(Data):
         size: Height and width of the samples, pixels.
         n_held_out: How many of the 10,000 test images to keep, a random choice that split_seed
             fixes (the second half of MNIST's test set is harder than the first).
-        split_seed: Seed of that choice alone.
+        n_validation: How many of the training images are for validation, likewise; None = a fifth,
+            at most 1000.
+        split_seed: Seed of these choices alone.
     """
 
     name: str
@@ -81,6 +92,7 @@ class TorchvisionImages(Data):
     download: bool = False
     size: int = 32
     n_held_out: int = 10000
+    n_validation: int | None = None
     split_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,13 +100,14 @@ class TorchvisionImages(Data):
         check_one_of("download", self.download, (False, True))
         check_whole("size", self.size, 32, at_least=_MIN_SIZE)
         check_whole("n_held_out", self.n_held_out, 10000, at_least=1)
+        check_n_validation(self.n_validation)
         check_whole("split_seed", self.split_seed, 0, at_least=0)
 
     def open(self, device: torch.device) -> TensorSource:
-        """The training split, and n_held_out images of the test split, with their labels.
+        """The training split in two, and n_held_out images of the test split.
 
         Raises:
-            ConfigError: The files are missing or damaged, or n_held_out exceeds the test split.
+            ConfigError: The files are missing or damaged, or a part exceeds its split.
         """
         train, train_labels = self._read(train=True)
         test, test_labels = self._read(train=False)
@@ -103,11 +116,18 @@ class TorchvisionImages(Data):
             raise refuse("n_held_out", must_be, self.n_held_out, len(test))
         generator = torch.Generator().manual_seed(self.split_seed)
         chosen = torch.randperm(len(test), generator=generator)[: self.n_held_out]
+        n_validation = n_validation_of(self.n_validation, len(train))
+        if n_validation >= len(train):
+            must_be = f"below {len(train)}, the size of the training split"
+            raise refuse("n_validation", must_be, n_validation, len(train) // 5)
+        order = torch.randperm(len(train), generator=generator)
+        kept = order[n_validation:].sort().values
         return TensorSource(
-            resize(train, self.size),
+            resize(train[kept], self.size),
+            resize(train[order[:n_validation]], self.size),
             resize(test[chosen], self.size),
             device,
-            train_labels=train_labels,
+            train_labels=train_labels[kept],
             held_out_labels=test_labels[chosen],
         )
 
@@ -172,6 +192,7 @@ class ImageFolder(Data):
         size: Height and width of the samples, pixels.
         channels: 3 (RGB) or 1 (grey).
         held_out_share: Share of the images that is held out, a fixed random choice.
+        n_validation: How many of the others are for validation; None = a fifth, at most 1000.
         split_seed: Seed of that choice alone.
     """
 
@@ -179,12 +200,14 @@ class ImageFolder(Data):
     size: int = 64
     channels: int = 3
     held_out_share: float = 0.1
+    n_validation: int | None = None
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         check_whole("size", self.size, 64, at_least=_MIN_SIZE)
         check_one_of("channels", self.channels, (3, 1))
         check_share("held_out_share", self.held_out_share)
+        check_n_validation(self.n_validation)
         check_whole("split_seed", self.split_seed, 0, at_least=0)
 
     def open(self, device: torch.device) -> TensorSource:
@@ -205,13 +228,15 @@ class ImageFolder(Data):
         if not paths:
             suffixes = " ".join(sorted(_SUFFIXES))
             raise refuse("root", f"a folder with images ({suffixes})", self.root, "/path/to/images")
-        train, held_out = split(
-            len(paths), round(self.held_out_share * len(paths)), self.split_seed, f"folder {root}"
+        n, n_held_out = len(paths), round(self.held_out_share * len(paths))
+        n_validation = n_validation_of(self.n_validation, n - n_held_out)
+        train, validation, held_out = split(
+            n, n_held_out, n_validation, self.split_seed, f"folder {root}"
         )
         images = torch.empty(len(paths), self.channels, self.size, self.size, dtype=torch.uint8)
         for i, path in enumerate(paths):
             images[i] = read_image(path, self.size, self.channels)
-        return TensorSource(images[train], images[held_out], device)
+        return TensorSource(images[train], images[validation], images[held_out], device)
 
 
 def read_image(path: Path, size: int, channels: int) -> Tensor:

@@ -1,4 +1,9 @@
-"""One ruler for all runs: the same measures, held-out data and sample sizes whatever the loss."""
+"""One ruler for all runs: the same measures, data and sample sizes whatever the loss.
+
+During training it reads the validation part of the data, so that a checkpoint may be chosen on the
+curve; at the end the held-out part, which nothing was chosen on. (A distribution is sampled afresh
+for both.)
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +15,7 @@ from torch import Tensor
 from gan_lab.checks import check_count, check_interval
 from gan_lab.data.base import Source
 from gan_lab.estimators.base import Estimate, from_counts, from_repeats
-from gan_lab.estimators.measures import Measure, Reading
+from gan_lab.estimators.measures import Measure
 from gan_lab.streams import stream
 
 
@@ -26,7 +31,7 @@ class RulerSettings:
         n_repeats: Independent draws of the generator's samples for one estimate and its interval.
         final_n: Samples on each side at the end of the run.
         final_n_repeats: Draws at the end of the run.
-        floor_n_repeats: Draws of real against held-out samples for the floor.
+        floor_n_repeats: Draws of real against validation or held-out samples for the floor.
     """
 
     every: int = 0
@@ -45,7 +50,11 @@ class RulerSettings:
 
 
 class Ruler:
-    """Measures generators against the held-out data of one source."""
+    """Measures generators against the data of one source that they were not trained on.
+
+    Attributes:
+        newest: What the last measurement during training found, by seed.
+    """
 
     def __init__(
         self,
@@ -56,44 +65,53 @@ class Ruler:
     ) -> None:
         self.settings, self.source, self.latent_dim = settings, source, latent_dim
         self.units = {t: unit for m in measures.values() for t, unit in m.units.items()}
-        prepared = [measure.prepare(source) for measure in measures.values()]
-        self._readings: list[Reading] = [reading for reading in prepared if reading is not None]
-        self._floors: dict[int, dict[str, float]] = {}
+        self.newest: dict[int, dict[str, Estimate]] = {}
+        prepared = [(measure.units, measure.prepare(source)) for measure in measures.values()]
+        self._readings = [(set(units), read) for units, read in prepared if read is not None]
+        self._floors: dict[bool, dict[str, float]] = {}
 
     def n(self, final: bool = False) -> int:
-        """Samples on each side: what was asked for, or as many as are held out if that is less."""
-        asked = self.settings.final_n if final else self.settings.n
-        return min(asked, self.source.n_held_out or asked, self.source.n_train or asked)
+        """Samples on each side: what was asked for, or as many as there are if that is less."""
+        source, settings = self.source, self.settings
+        asked = settings.final_n if final else settings.n
+        part = source.n_held_out if final else source.n_validation
+        return min(asked, part or asked, source.n_train or asked)
 
     def floors(self, final: bool = False) -> dict[str, float]:
         """Each number for real samples in the place of generated ones: what a perfect generator
         would get. The same for every seed and every run on these data.
         """
-        n = self.n(final)
-        if n not in self._floors:
+        if final not in self._floors:
+            n = self.n(final)
             generator = stream(0, f"ruler/floor {n}", self.source.device)
             rows = []
             for _ in range(self.settings.floor_n_repeats):
-                # Held-out samples stand for a perfect generator's, so that distances to the
+                # Unseen samples stand for a perfect generator's, so that distances to the
                 # training data are those of samples that were never trained on.
-                perfect = self.source.held_out(n, generator)
+                perfect = self._unseen(n, generator, final)
                 rows.append(self._read(perfect, self.source.real(n, generator)))
-            self._floors[n] = {tag: e.value for tag, e in self._estimates(rows, n).items()}
-        return self._floors[n]
+            self._floors[final] = {tag: e.value for tag, e in self._estimates(rows, n).items()}
+        return self._floors[final]
 
     def measure(
-        self, make: Callable[[Tensor], Tensor], seed: int, step: int, final: bool = False
+        self,
+        make: Callable[[Tensor], Tensor],
+        seed: int,
+        step: int,
+        final: bool = False,
+        only: str | None = None,
     ) -> dict[str, Estimate]:
         """Measures what a generator makes at a step.
 
         The interval is over the generator's draws and, where the data are a distribution, over
-        fresh held-out draws; a finite held-out set is taken as it is.
+        fresh real draws; a finite set is taken as it is.
 
         Args:
             make: z [N, latent_dim] -> samples [N, *shape].
             seed: Names the randomness, together with the step: every loss gets the same z.
             step: See seed.
-            final: Whether to measure as finely as at the end of a run.
+            final: Whether to measure as finely as at the end of a run, on held-out samples.
+            only: A tag: the measures that do not give it are left out.
 
         Returns:
             Tag -> estimate, each beside its floor.
@@ -104,15 +122,23 @@ class Ruler:
         for _ in range(self.settings.final_n_repeats if final else self.settings.n_repeats):
             shape = (n, self.latent_dim)
             samples = make(torch.randn(shape, generator=generator, device=self.source.device))
-            rows.append(self._read(samples, self.source.held_out(n, generator)))
+            rows.append(self._read(samples, self._unseen(n, generator, final), only))
         floors = self.floors(final)
-        return {tag: e.with_floor(floors[tag]) for tag, e in self._estimates(rows, n).items()}
+        found = {tag: e.with_floor(floors[tag]) for tag, e in self._estimates(rows, n).items()}
+        if not final:
+            self.newest[seed] = found
+        return found
 
-    def _read(self, samples: Tensor, held_out: Tensor) -> dict[str, float]:
+    def _unseen(self, n: int, generator: torch.Generator, final: bool) -> Tensor:
+        part = self.source.held_out if final else self.source.validation
+        return part(n, generator)
+
+    def _read(self, samples: Tensor, unseen: Tensor, only: str | None = None) -> dict[str, float]:
         values = {
             tag: value
-            for reading in self._readings
-            for tag, value in reading(samples, held_out).items()
+            for units, reading in self._readings
+            if only is None or only in units
+            for tag, value in reading(samples, unseen).items()
         }
         if self.latent_dim < math.prod(self.source.shape):
             # A surface of fewer dimensions has no density: an estimate would be a finite lie.

@@ -57,8 +57,14 @@ class Wasserstein(AdversarialLoss):
         return -fake_logits
 
     def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """The critic's difference E f(x) - E f(G(z)), in data units times its slope.
+        """The critic's difference E f(x) - E f(G(z)), and where its logits lie.
 
-        Not W1: the slope is not exactly 1, and the batch is the one it was trained on.
+        The difference, "wasserstein", is in data units times the critic's slope. Not W1: the slope
+        is not exactly 1, and the batch is the one it was trained on. "offset" is the mean logit of
+        both sides, (E f(x) + E f(G(z)))/2: no loss and no penalty sees it, so it may wander.
         """
-        return {"wasserstein": -self.discriminator(real_logits, fake_logits).mean()}
+        # The mean of differences, not the difference of means: a large offset costs no digits.
+        return {
+            "wasserstein": -self.discriminator(real_logits, fake_logits).mean(),
+            "offset": (real_logits + fake_logits).mean() / 2,
+        }

@@ -61,8 +61,13 @@ class Pair:
 
 def pairs(groups: Sequence[Group], tag: str) -> list[Pair]:
     """Every difference between two groups that both have final values of a tag."""
-    finals = {g.label: v for g in groups if any(map(math.isfinite, (v := g.finals(tag)).values()))}
-    found = [(a, b, difference(finals[a], finals[b])) for a, b in itertools.combinations(finals, 2)]
+    return pairs_of({g.label: g.finals(tag) for g in groups})
+
+
+def pairs_of(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
+    """Every difference between two groups, label -> seed -> value, that both have a finite one."""
+    some = {label: v for label, v in values.items() if any(map(math.isfinite, v.values()))}
+    found = [(a, b, difference(some[a], some[b])) for a, b in itertools.combinations(some, 2)]
     holds = holm([d.p for _, _, d in found])
     return [Pair(a, b, d, held) for (a, b, d), held in zip(found, holds, strict=True)]
 

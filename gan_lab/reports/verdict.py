@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gan_lab.reports.aggregate import Group, Problem, at
 from gan_lab.reports.best_steps import gained_until
-from gan_lab.reports.comparison_tables import Pair, as_text, common_budget, pairs
+from gan_lab.reports.comparison_tables import Pair, as_text, common_budget, pairs, pairs_of
 from gan_lab.reports.plots import short
 from gan_lab.reports.questions import CURVES, HEADLINE
 from gan_lab.reports.statistics import mean, ranking
@@ -37,10 +37,11 @@ def _answer(name: str, groups: Sequence[Group]) -> str:
     steps = {run.step for run in best.done}
     end = f"after {steps.pop()} steps" if len(steps) == 1 else "at their ends"
     seeds = f"{len(values)} seed{'s' if len(values) > 1 else ''}"
-    subject = f"On {name}, {best.label} "
-    has = "has the lowest" if len(groups) > 1 else "has an"
-    what = f"{curve.title[0].lower() if len(groups) > 1 else curve.title[0]}{curve.title[1:]}"
-    return f"{subject}{has} {what} {end}: {as_text(mean(values))} {curve.unit} over {seeds}{floor}."
+    what = f"{curve.title[0].lower()}{curve.title[1:]}"
+    number = f"{as_text(mean(values))} {curve.unit} over {seeds}{floor}"
+    if len(groups) > 1:
+        return f"On {name}, {best.label} has the lowest {what} {end}: {number}."
+    return f"On {name}, {best.label} {end} has an {what} of {number}."
 
 
 def _against_the_rest(groups: Sequence[Group]) -> str:
@@ -76,28 +77,27 @@ def _listed(found: Sequence[Pair], best: str) -> str:
 
 
 def _elsewhere(groups: Sequence[Group]) -> list[str]:
-    """Who leads where all have spent the same, if that is another one."""
-    best, said = best_first(groups)[0].label, []
+    """Who leads on the curves where all have spent the same, and whether that is supported."""
+    said = []
     for axis, unit in _BUDGETS.items():
         budget = common_budget(groups, HEADLINE, axis)
         if budget is None:
             continue
-        means = {}
-        for group in groups:
-            values = [v for r in group.runs if math.isfinite(v := at(r, HEADLINE, axis, budget))]
-            if values:
-                means[group.label] = mean(values).value
-        if len(means) < len(groups):
+        values = {
+            g.label: {
+                r.seed: v for r in g.runs if math.isfinite(v := at(r, HEADLINE, axis, budget))
+            }
+            for g in groups
+        }
+        if not all(values.values()):
             continue
-        leader = min(means, key=lambda label: means[label])
-        what = f"After equally many {unit} ({budget:,.4g})"
-        if leader == best:
-            said.append(f"{what} it still has the lowest mean.")
-        else:
-            said.append(
-                f"{what} {leader} has a lower mean ({short(means[leader])} against "
-                f"{short(means[best])})."
-            )
+        means = {label: mean(list(v.values())).value for label, v in values.items()}
+        leader, second = sorted(means, key=lambda label: means[label])[:2]
+        (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, second})
+        said.append(
+            f"After equally many {unit} ({budget:,.4g}) {leader} has the lowest mean, "
+            f"{short(means[leader])} ({_margin(pair, leader)}: {pair.verdict})."
+        )
     return said
 
 

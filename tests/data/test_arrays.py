@@ -13,8 +13,9 @@ POINTS = np.random.default_rng(0).normal(3.0, 2.0, (40, 2))
 
 def everything(source):
     train = source.gather(torch.arange(source.n_train))
+    validation = source.gather_validation(torch.arange(source.n_validation))
     held_out = source.gather_held_out(torch.arange(source.n_held_out))
-    return torch.cat([train, held_out])
+    return torch.cat([train, validation, held_out])
 
 
 def save(path, array):
@@ -32,7 +33,8 @@ def save(path, array):
 def test_points_survive_every_format(tmp_path, file):
     key = "points" if file.endswith("npz") else None
     source = Array(save(tmp_path / file, POINTS), key=key).open(CPU)
-    assert (source.shape, source.n_train, source.n_held_out) == ((2,), 36, 4)
+    assert source.shape == (2,)
+    assert (source.n_train, source.n_validation, source.n_held_out) == (29, 7, 4)
     rows = everything(source)
     assert rows.dtype == torch.float32
     order = rows[:, 0].argsort().numpy()
@@ -67,12 +69,14 @@ def test_standardize_uses_the_training_rows_alone(tmp_path):
     path = save(tmp_path / "p.npy", POINTS)
     plain = Array(path).open(CPU)
     scaled = Array(path, standardize=True).open(CPU)
-    train = scaled.gather(torch.arange(36))
+    train = scaled.gather(torch.arange(29))
     torch.testing.assert_close(train.mean(0), torch.zeros(2), rtol=0, atol=1e-5)
     torch.testing.assert_close(train.std(0), torch.ones(2), rtol=0, atol=1e-5)
-    raw = plain.gather(torch.arange(36))
+    raw = plain.gather(torch.arange(29))
     moved = (plain.gather_held_out(torch.arange(4)) - raw.mean(0)) / raw.std(0)
     torch.testing.assert_close(scaled.gather_held_out(torch.arange(4)), moved)
+    moved = (plain.gather_validation(torch.arange(7)) - raw.mean(0)) / raw.std(0)
+    torch.testing.assert_close(scaled.gather_validation(torch.arange(7)), moved)
 
 
 def test_the_split_depends_on_its_own_seed_only(tmp_path):
@@ -161,7 +165,7 @@ def test_the_key_must_fit_the_file(tmp_path):
     refused(Array(archive, key="other"), "at least 10 rows")
     refused(Array(save(tmp_path / "p.npy", POINTS), key="points"), "data.key must be null")
     np.savez(tmp_path / "one.npz", POINTS)
-    assert Array(str(tmp_path / "one.npz")).open(CPU).n_train == 36
+    assert Array(str(tmp_path / "one.npz")).open(CPU).n_train == 29
 
 
 def test_standardize_refuses_images_and_constant_columns(tmp_path):
@@ -169,6 +173,15 @@ def test_standardize_refuses_images_and_constant_columns(tmp_path):
     refused(Array(images, standardize=True), "data.standardize must be false for images")
     constant = save(tmp_path / "c.npy", np.stack([np.arange(20), np.ones(20)], axis=1))
     refused(Array(constant, standardize=True), "column 1 is constant")
+
+
+def test_the_validation_part_is_as_large_as_typed_or_refused(tmp_path):
+    path = save(tmp_path / "p.npy", POINTS)
+    source = Array(path, n_validation=3).open(CPU)
+    assert (source.n_train, source.n_validation, source.n_held_out) == (33, 3, 4)
+    refused(Array(path, n_validation=36), "36 would be for validation")
+    with pytest.raises(ConfigError, match=r"data.n_validation must be .* got 2.5"):
+        Array(path, n_validation=2.5)
 
 
 @pytest.mark.parametrize("share", [0.001, 0.999])

@@ -5,6 +5,7 @@ import torch
 from scipy import stats
 
 from gan_lab.data.base import TensorSource
+from gan_lab.data.checks import n_validation_of, split
 from gan_lab.data.toy import Ring
 from gan_lab.errors import ConfigError
 
@@ -15,9 +16,10 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def numbered(n_train=50, n_held_out=20):
-    rows = torch.arange(n_train + n_held_out, dtype=torch.float32)[:, None]
-    return TensorSource(rows[:n_train], rows[n_train:], CPU)
+def numbered():
+    """0 to 49 to train on, 50 to 69 held out, 70 to 84 for validation."""
+    rows = torch.arange(85, dtype=torch.float32)[:, None]
+    return TensorSource(rows[:50], rows[70:], rows[50:70], CPU)
 
 
 def test_draw_is_uniform_with_replacement():
@@ -30,19 +32,21 @@ def test_draw_is_uniform_with_replacement():
     assert len(numbered().draw(50, generator()).unique()) < 50
 
 
-def test_real_and_held_out_are_permutations_when_all_is_asked_for():
+def test_each_part_is_a_permutation_when_all_of_it_is_asked_for():
     source = numbered()
     assert sorted(source.real(50, generator())[:, 0].tolist()) == list(range(50))
     assert sorted(source.held_out(20, generator())[:, 0].tolist()) == list(range(50, 70))
+    assert sorted(source.validation(15, generator())[:, 0].tolist()) == list(range(70, 85))
+    assert torch.equal(source.gather_validation(torch.arange(15))[:, 0], torch.arange(70.0, 85.0))
     assert len(source.real(30, generator()).unique()) == 30
     assert not torch.equal(source.real(50, generator(1)), source.real(50, generator(2)))
     assert torch.equal(source.real(50, generator(1)), source.real(50, generator(1)))
 
 
-@pytest.mark.parametrize("which", ["real", "held_out"])
+@pytest.mark.parametrize("which", ["real", "validation", "held_out"])
 def test_more_samples_than_exist_are_refused_with_both_numbers(which):
     source = numbered()
-    n = (source.n_train if which == "real" else source.n_held_out) + 1
+    n = {"real": 50, "validation": 15, "held_out": 20}[which] + 1
     with pytest.raises(ConfigError, match=rf"{n} .* has {n - 1}"):
         getattr(source, which)(n, generator())
 
@@ -50,7 +54,7 @@ def test_more_samples_than_exist_are_refused_with_both_numbers(which):
 @pytest.mark.parametrize("lead", [(), (64,), (5, 64), (2, 5, 64)])
 def test_gather_keeps_every_leading_shape(lead):
     train = torch.randint(0, 256, (30, 3, 4, 4), dtype=torch.uint8, generator=generator())
-    source = TensorSource(train, train[:5], CPU)
+    source = TensorSource(train, train[:5], train[:5], CPU)
     tickets = torch.randint(30, lead, generator=generator(1))
     samples = source.gather(tickets)
     assert samples.shape == (*lead, 3, 4, 4)
@@ -62,7 +66,7 @@ def test_gather_keeps_every_leading_shape(lead):
 
 def test_bytes_become_minus_one_and_one_exactly_and_come_back():
     train = torch.arange(256, dtype=torch.uint8).reshape(256, 1, 1, 1)
-    source = TensorSource(train, train, CPU)
+    source = TensorSource(train, train, train, CPU)
     values = source.gather(torch.arange(256)).flatten()
     assert values[0].item() == -1.0
     assert values[255].item() == 1.0
@@ -72,9 +76,12 @@ def test_bytes_become_minus_one_and_one_exactly_and_come_back():
 
 def test_a_set_is_float32_or_uint8_of_one_shape():
     with pytest.raises(ValueError, match="float64"):
-        TensorSource(torch.zeros(3, 1).double(), torch.zeros(3, 1).double(), CPU)
-    with pytest.raises(ValueError, match="differ"):
-        TensorSource(torch.zeros(3, 1), torch.zeros(3, 2), CPU)
+        TensorSource(*[torch.zeros(3, 1).double()] * 3, CPU)
+    one, other = torch.zeros(3, 1), torch.zeros(3, 2)
+    with pytest.raises(ValueError, match="training and held-out samples differ"):
+        TensorSource(one, one, other, CPU)
+    with pytest.raises(ValueError, match="training and validation samples differ"):
+        TensorSource(one, other, one, CPU)
 
 
 def test_a_ticket_of_a_distribution_is_the_sample():
@@ -82,5 +89,31 @@ def test_a_ticket_of_a_distribution_is_the_sample():
     tickets = source.draw(64, generator())
     assert torch.equal(source.gather(tickets), tickets)
     assert torch.equal(tickets, source.real(64, generator()))
-    assert source.n_held_out is None
+    assert source.n_held_out is source.n_validation is None
     assert source.held_out(10_000, generator()).shape == (10_000, 2)
+    # The same numbers of the same stream: a curve on a distribution does not know the parts.
+    assert torch.equal(source.validation(64, generator()), source.held_out(64, generator()))
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_left", "most", "got"),
+    [(None, 1297, 256, 256), (None, 297, 256, 59), (None, 60_000, 1000, 1000), (None, 3, 9, 1)],
+)
+def test_a_fifth_at_most_is_for_validation_unless_a_number_is_typed(asked, n_left, most, got):
+    assert n_validation_of(asked, n_left, most) == got
+    assert n_validation_of(700, n_left, most) == 700
+
+
+@pytest.mark.parametrize(("n", "n_held_out", "n_validation"), [(100, 30, 14), (10, 3, 0)])
+def test_a_split_is_disjoint_and_complete_and_its_held_out_part_fixed(n, n_held_out, n_validation):
+    parts = split(n, n_held_out, n_validation, 5, "a set")
+    assert [len(p) for p in parts] == [n - n_held_out - n_validation, n_validation, n_held_out]
+    assert sorted(torch.cat(parts).tolist()) == list(range(n))
+    assert torch.equal(parts.held_out, split(n, n_held_out, 1, 5, "a set").held_out)
+    assert not torch.equal(parts.held_out, split(n, n_held_out, 1, 6, "a set").held_out)
+
+
+@pytest.mark.parametrize("n_validation", [7, 8])
+def test_a_validation_part_that_leaves_nothing_to_train_on_is_refused(n_validation):
+    with pytest.raises(ConfigError, match=rf"7 samples .*of which {n_validation} .*validation=1"):
+        split(10, 3, n_validation, 0, "a set")

@@ -21,13 +21,17 @@ def test_the_split_is_disjoint_complete_and_as_large_as_said():
     from sklearn.datasets import load_digits
 
     source = Digits().open(CPU)
-    assert (source.n_train, source.n_held_out, source.shape) == (1297, 500, (1, 8, 8))
-    train, held_out = source.real(1297, generator()), source.held_out(500, generator())
-    assert train.dtype == torch.float32
-    assert rows(train).isdisjoint(rows(held_out))
-    # The 1797 digits are all different, so sets count them.
+    assert (source.n_train, source.n_validation, source.n_held_out) == (1041, 256, 500)
+    assert source.shape == (1, 8, 8)
+    train, validation = source.real(1041, generator()), source.validation(256, generator())
+    held_out = source.held_out(500, generator())
+    assert train.dtype == validation.dtype == torch.float32
+    # The 1797 digits are all different, so sets count them: three parts that sum to all of them
+    # are disjoint.
+    parts = [rows(train), rows(validation), rows(held_out)]
+    assert [len(part) for part in parts] == [1041, 256, 500]
     every = torch.tensor(load_digits().images).float() / 8 - 1
-    assert rows(train) | rows(held_out) == rows(every)
+    assert set.union(*parts) == rows(every)
     assert (train.min().item(), train.max().item()) == (-1.0, 1.0)
     assert set(((train + 1) * 8).unique().tolist()) == set(range(17))
 
@@ -55,9 +59,20 @@ def test_the_split_depends_on_its_own_seed_only():
     torch.manual_seed(2)
     again = Digits().open(CPU)
     other = Digits(split_seed=1).open(CPU)
-    every = torch.arange(1297)
+    every, chosen = torch.arange(1041), torch.arange(256)
     assert torch.equal(first.gather(every), again.gather(every))
+    assert torch.equal(first.gather_validation(chosen), again.gather_validation(chosen))
     assert not torch.equal(first.gather(every), other.gather(every))
+    assert not torch.equal(first.gather_validation(chosen), other.gather_validation(chosen))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sizes"),
+    [({"n_held_out": 1500}, (238, 59, 1500)), ({"n_validation": 20}, (1277, 20, 500))],
+)
+def test_a_fifth_of_what_is_left_is_for_validation_or_what_was_typed(changed, sizes):
+    source = Digits(**changed).open(CPU)
+    assert (source.n_train, source.n_validation, source.n_held_out) == sizes
 
 
 def test_three_channels_are_three_independent_digits_of_the_single_source():
@@ -69,19 +84,20 @@ def test_three_channels_are_three_independent_digits_of_the_single_source():
     assert samples.shape == (5, 64, 3, 8, 8)
     channels = source.single.gather(tickets).view(5, 64, 3, 8, 8)
     assert torch.equal(samples, channels)
-    # Independent: two channels agree as often as chance has it, 320 / 1297 times on average.
+    # Independent: two channels agree as often as chance has it, 320 / 1041 times on average.
     assert (tickets[:, 0] == tickets[:, 1]).sum().item() <= 5
 
 
 def test_held_out_combinations_use_held_out_digits_only_and_never_run_out():
     source = StackedDigits().open(CPU)
-    assert source.n_held_out is None
-    held_out = source.held_out(2000, generator())
-    assert held_out.shape == (2000, 3, 8, 8)
-    train = rows(source.single.gather(torch.arange(1297)))
-    singles = rows(held_out.reshape(-1, 1, 8, 8))
-    assert singles.isdisjoint(train)
-    assert len(singles) == 500
+    assert source.n_held_out is source.n_validation is None
+    held_out, validation = source.held_out(2000, generator()), source.validation(2000, generator())
+    assert held_out.shape == validation.shape == (2000, 3, 8, 8)
+    train = rows(source.single.gather(torch.arange(1041)))
+    singles, choosing = (rows(x.reshape(-1, 1, 8, 8)) for x in (held_out, validation))
+    assert singles.isdisjoint(train | choosing)
+    assert choosing.isdisjoint(train)
+    assert (len(singles), len(choosing)) == (500, 256)
     real = source.real(2000, generator())
     assert rows(real.reshape(-1, 1, 8, 8)) <= train
     assert torch.equal(held_out, source.held_out(2000, generator()))
@@ -93,4 +109,8 @@ def test_a_split_that_leaves_nothing_is_refused(data):
         data(n_held_out=1797).open(CPU)
     with pytest.raises(ConfigError, match=r"data.n_held_out must be a whole number of at least 1"):
         data(n_held_out=0)
-    assert data(n_held_out=1796).open(CPU).shape[-2:] == (8, 8)
+    with pytest.raises(ConfigError, match="1 samples that are not held out, of which 1 would be"):
+        data(n_held_out=1796).open(CPU)
+    with pytest.raises(ConfigError, match=r"data.n_validation must be a whole number"):
+        data(n_validation=0)
+    assert data(n_held_out=1795).open(CPU).shape[-2:] == (8, 8)

@@ -70,10 +70,16 @@ def test_idx_files_are_read_pixel_by_pixel(tmp_path, name, folder):
     arrays = write_mnist(tmp_path, folder)
     data = TorchvisionImages(name, str(tmp_path), size=28, n_held_out=12)
     source = data.open(CPU)
-    assert (source.shape, source.n_train, source.n_held_out) == ((1, 28, 28), 30, 12)
-    images = source.gather(torch.arange(30))
-    assert np.array_equal(as_bytes(images)[:, 0], arrays["train"])
-    assert source.train_labels.tolist() == [i % 10 for i in range(30)]
+    assert (source.shape, source.n_held_out) == ((1, 28, 28), 12)
+    assert (source.n_train, source.n_validation) == (24, 6)
+    everyone = [source.gather(torch.arange(24)), source.gather_validation(torch.arange(6))]
+    found = [
+        [int((arrays["train"] == image).all(axis=(1, 2)).argmax()) for image in as_bytes(x)[:, 0]]
+        for x in everyone
+    ]
+    assert sorted(found[0] + found[1]) == list(range(30))
+    assert found[0] == sorted(found[0])
+    assert source.train_labels.tolist() == [i % 10 for i in found[0]]
     held_out = as_bytes(source.gather_held_out(torch.arange(12)))[:, 0]
     order = [int((arrays["t10k"] == image).all(axis=(1, 2)).argmax()) for image in held_out]
     assert sorted(order) == list(range(12))
@@ -82,10 +88,12 @@ def test_idx_files_are_read_pixel_by_pixel(tmp_path, name, folder):
 
 def test_mnist_of_size_32_is_the_native_image_in_a_frame_of_background(tmp_path):
     arrays = write_mnist(tmp_path)
-    source = TorchvisionImages("mnist", str(tmp_path), n_held_out=5).open(CPU)
-    images = source.gather(torch.arange(30))
-    assert images.shape == (30, 1, 32, 32)
-    assert np.array_equal(as_bytes(images)[:, 0, 2:-2, 2:-2], arrays["train"])
+    source = TorchvisionImages("mnist", str(tmp_path), n_held_out=5, n_validation=1).open(CPU)
+    images = source.gather(torch.arange(29))
+    assert images.shape == (29, 1, 32, 32)
+    missing = source.gather_validation(torch.arange(1))
+    every = {x.tobytes() for x in as_bytes(torch.cat([images, missing]))[:, 0, 2:-2, 2:-2]}
+    assert every == {x.tobytes() for x in arrays["train"]}
     frame = torch.ones(32, 32, dtype=torch.bool)
     frame[2:-2, 2:-2] = False
     assert torch.all(images[:, 0, frame] == -1)
@@ -108,17 +116,22 @@ def test_the_held_out_choice_is_random_but_fixed(tmp_path):
 
     def chosen(seed):
         data = TorchvisionImages("mnist", str(tmp_path), n_held_out=20, split_seed=seed)
-        return data.open(CPU).gather_held_out(torch.arange(20))
+        source = data.open(CPU)
+        return source.gather_held_out(torch.arange(20)), source.gather_validation(torch.arange(6))
 
-    assert torch.equal(chosen(0), chosen(0))
-    assert not torch.equal(chosen(0), chosen(1))
+    for first, again, other in zip(chosen(0), chosen(0), chosen(1), strict=True):
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
 
 
 def test_cifar_batches_are_read_pixel_by_pixel(tmp_path, monkeypatch):
     train, test = write_cifar(tmp_path, monkeypatch)
     source = TorchvisionImages("cifar10", str(tmp_path), n_held_out=4).open(CPU)
-    assert (source.shape, source.n_train, source.n_held_out) == ((3, 32, 32), 20, 4)
-    assert np.array_equal(as_bytes(source.gather(torch.arange(20))), train)
+    assert (source.shape, source.n_train, source.n_held_out) == ((3, 32, 32), 16, 4)
+    kept, chosen = source.gather(torch.arange(16)), source.gather_validation(torch.arange(4))
+    every = {x.tobytes() for x in as_bytes(torch.cat([kept, chosen]))}
+    assert every == {x.tobytes() for x in train}
+    assert len(every) == 20
     held_out = as_bytes(source.gather_held_out(torch.arange(4)))
     assert np.array_equal(held_out[source.held_out_labels.argsort().numpy()], test)
 
@@ -160,6 +173,8 @@ def test_more_held_out_images_than_the_test_split_has_are_refused(tmp_path):
     write_mnist(tmp_path)
     data = TorchvisionImages("mnist", str(tmp_path), n_held_out=13)
     refused(data, "data.n_held_out must be at most 12, .* got 13")
+    data = TorchvisionImages("mnist", str(tmp_path), n_held_out=12, n_validation=30)
+    refused(data, "data.n_validation must be below 30, .* got 30")
 
 
 @pytest.mark.parametrize(
@@ -216,15 +231,21 @@ def test_a_folder_of_mixed_images_is_read_cropped_and_split(tmp_path, channels):
     (root / "._00.png").write_bytes(b"what macOS leaves behind")
     data = ImageFolder(str(root), size=32, channels=channels, held_out_share=0.25)
     source = data.open(CPU)
-    assert (source.shape, source.n_train, source.n_held_out) == ((channels, 32, 32), 15, 5)
-    samples = torch.cat([source.gather(torch.arange(15)), source.gather_held_out(torch.arange(5))])
+    assert (source.shape, source.n_train, source.n_held_out) == ((channels, 32, 32), 12, 5)
+    samples = torch.cat(
+        [
+            source.gather(torch.arange(12)),
+            source.gather_validation(torch.arange(3)),
+            source.gather_held_out(torch.arange(5)),
+        ]
+    )
     # Each image is one colour up to JPEG's rounding, and all 20 are there.
     assert samples.amax((2, 3)).sub(samples.amin((2, 3))).max().item() < 0.1
     if channels == 3:
         reds = np.sort(as_bytes(samples)[:, 0, 0, 0].astype(int))
         assert np.abs(reds - 10 * np.arange(20)).max() <= 5
     again = data.open(CPU)
-    assert torch.equal(again.real(15, generator()), source.real(15, generator()))
+    assert torch.equal(again.real(12, generator()), source.real(12, generator()))
 
 
 def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
@@ -232,7 +253,7 @@ def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
     pixels[:, 20:40] = [255, 0, 0]
     for i in range(10):
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
-    images = ImageFolder(str(tmp_path), size=8).open(CPU).gather(torch.arange(9))
+    images = ImageFolder(str(tmp_path), size=8).open(CPU).gather(torch.arange(8))
     red = torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand_as(images)
     torch.testing.assert_close(images, red)
 

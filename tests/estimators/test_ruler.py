@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from gan_lab.data.base import TensorSource
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
 from gan_lab.estimators.measures import KullbackLeibler, Neighbours, Wasserstein
@@ -103,12 +104,50 @@ def test_a_shifted_generator_is_measured_at_its_shift():
     assert estimate.low <= 5.0 <= estimate.high
 
 
-@pytest.mark.parametrize(("asked", "held_out", "got"), [(500, 40, 40), (30, 40, 30)])
-def test_n_is_limited_by_what_is_held_out(asked, held_out, got):
-    ruler = ruler_on(Digits(n_held_out=held_out), 64, n=asked, floor_n_repeats=2)
-    measured = ruler.measure(lambda z: z.tanh().reshape(-1, 1, 8, 8), seed=0, step=0)
-    assert ruler.n() == got
+@pytest.mark.parametrize("final", [False, True])
+@pytest.mark.parametrize(("asked", "there", "got"), [(500, 40, 40), (30, 40, 30)])
+def test_n_is_limited_by_the_part_that_is_read(asked, there, got, final):
+    sizes = {"n_held_out": there} if final else {"n_validation": there}
+    ruler = ruler_on(Digits(**sizes), 64, n=asked, final_n=asked, floor_n_repeats=2)
+    measured = ruler.measure(lambda z: z.tanh().reshape(-1, 1, 8, 8), seed=0, step=0, final=final)
+    assert ruler.n(final) == got
     assert {estimate.n for estimate in measured.values()} == {got}
+
+
+def test_the_curve_reads_the_validation_part_and_the_end_the_held_out_one():
+    """A generator that has copied a part is perfect where that part is read, and there alone."""
+    source = Digits(n_held_out=30, n_validation=30).open(CPU)
+    settings = dataclasses.replace(SETTINGS, n=30, final_n=30)
+    for part, is_final in (("validation", False), ("held_out", True)):
+        copied = getattr(source, part)(30, torch.Generator().manual_seed(0))
+        for final in (False, True):
+            ruler = Ruler(settings, MEASURES, source, 64)
+            found = ruler.measure(lambda z, x=copied: x, seed=0, step=0, final=final)[WASSERSTEIN]
+            assert (found.value < 1e-6) == (final == is_final)
+            assert found.floor > 1
+
+
+def test_the_floor_of_the_curve_is_that_of_the_validation_part():
+    """Validation samples far from the training data have a high floor; held-out ones do not."""
+    near, far = torch.zeros(60, 1), torch.full((60, 1), 7.0)
+    ruler = Ruler(SETTINGS, MEASURES, TensorSource(near, far, near, CPU), 1)
+    assert ruler.floors()[WASSERSTEIN] == pytest.approx(7.0, abs=1e-6)
+    assert ruler.floors(final=True)[WASSERSTEIN] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_one_number_alone_is_the_number_among_all():
+    ruler = ring_ruler()
+    everything = ruler.measure(torch.tanh, seed=0, step=7, final=True)
+    alone = ring_ruler().measure(torch.tanh, seed=0, step=7, final=True, only=WASSERSTEIN)
+    assert set(alone) == {WASSERSTEIN}
+    assert same(alone, {WASSERSTEIN: everything[WASSERSTEIN]})
+
+
+def test_the_ruler_remembers_the_curve_and_not_the_end():
+    ruler = ring_ruler()
+    curve = ruler.measure(torch.tanh, seed=3, step=7)
+    ruler.measure(torch.tanh, seed=3, step=7, final=True)
+    assert same(ruler.newest[3], curve)
 
 
 @pytest.mark.parametrize(("latent_dim", "defined"), [(1, False), (2, True)])

@@ -1,0 +1,136 @@
+"""TensorBoard's log without TensorFlow and without a writer thread that a full disk kills."""
+
+from __future__ import annotations
+
+import io
+import struct
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.plugins.custom_scalar import metadata as custom_scalars
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+from tensorboard.util.tensor_util import make_tensor_proto
+
+from gan_lab.run_dir import AppendFile, atomic_write, plain
+
+
+class Board:
+    """One run as TensorBoard sees it: a directory with an HParams row and series.
+
+    TensorBoard reads the files of a directory in the order of their names: the HParams row first,
+    then the series, one file for each time the run was started. A record is with the kernel when a
+    call returns. Every method may raise OSError; what was written before stays readable.
+
+    Args:
+        directory: Made when missing.
+        resume_step: Step that the run continues from; TensorBoard drops what comes after it. None
+            for a new run.
+    """
+
+    def __init__(self, directory: Path, resume_step: int | None = None) -> None:
+        starts = len(list(directory.glob("*.series")))
+        self._series = AppendFile(directory / f"events.out.tfevents.{starts + 1:010d}.series")
+        self._series.write(_record(file_version="brain.Event:2"))
+        # A START makes TensorBoard drop this step and later ones, except a run's first START, which
+        # drops nothing: a new run says one too, or its first resume would double steps.
+        first = 0 if resume_step is None else resume_step + 1
+        self._series.write(_record(first, session_log=SessionLog(status=SessionLog.START)))
+        self._session_path = directory / f"events.out.tfevents.{0:010d}.hparams"
+        self._session: list[Any] = []
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes all values of a step in one record, as float32."""
+        self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in values.items()))
+
+    def text(self, tag: str, text: str, step: int = 0) -> None:
+        """Shows a text (Markdown)."""
+        plugin = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
+        tensor = make_tensor_proto([text.encode()])
+        self._show(step, Summary.Value(tag=tag, metadata=plugin, tensor=tensor))
+
+    def png(self, tag: str, step: int, png: bytes) -> None:
+        """Shows a picture, given as the content of a PNG file."""
+        width, height = struct.unpack(">II", png[16:24])  # of the header, which every PNG has first
+        image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
+        self._show(step, Summary.Value(tag=tag, image=image))
+
+    def layout(self, layout: Layout) -> None:
+        """Lays out the page of custom scalars. TensorBoard merges the layouts of all runs it shows:
+        charts that are equal in all of them appear once.
+        """
+        self._show(
+            0,
+            Summary.Value(
+                tag=custom_scalars.CONFIG_SUMMARY_TAG,
+                metadata=custom_scalars.create_summary_metadata(),
+                tensor=make_tensor_proto(layout.SerializeToString()),
+            ),
+        )
+
+    def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
+        """Describes the run's row of the HParams table; `session_end` writes it.
+
+        Args:
+            config: Flat, the same keys in every run. A bool, a number or a string a key; anything
+                else is shown as text.
+            metrics: Tags of the scalars that become columns, the same in every run.
+        """
+        start, infos = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time()), []
+        for name, value in config.items():
+            value = plain(value)  # TensorBoard turns rows into JSON, which has no infinity
+            if isinstance(value, bool):
+                start.hparams[name].bool_value, kind = value, "BOOL"
+            elif isinstance(value, int | float):
+                start.hparams[name].number_value, kind = value, "FLOAT64"
+            else:
+                start.hparams[name].string_value, kind = str(value), "STRING"
+            infos.append(api_pb2.HParamInfo(name=name, type=f"DATA_TYPE_{kind}"))
+        columns = [api_pb2.MetricInfo(name={"tag": tag}) for tag in metrics]
+        experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
+        self._session = [
+            _hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment),
+            _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
+        ]
+
+    def session_end(self, status: Literal["running", "success", "failure"]) -> None:
+        """Writes the row with a status; a TensorBoard that is open shows it after its next start.
+
+        TensorBoard believes the first status it reads of a run, so a later one replaces the file: a
+        run that failed, was resumed and succeeded has succeeded.
+        """
+        end = plugin_data_pb2.SessionEndInfo(
+            status=f"STATUS_{status.upper()}", end_time_secs=time.time()
+        )
+        tag = metadata.SESSION_END_INFO_TAG
+        summary = Summary(value=[*self._session, _hparams_value(tag, session_end_info=end)])
+        version = _record(file_version="brain.Event:2")
+        atomic_write(self._session_path, version + _record(summary=summary))
+
+    def sync(self) -> None:
+        """Waits until the series are on the disk."""
+        self._series.sync()
+
+    def close(self) -> None:
+        """Closes the series; a second call does nothing."""
+        self._series.close()
+
+    def _show(self, step: int, *values: Any) -> None:
+        self._series.write(_record(step, summary=Summary(value=values)))
+
+
+def _hparams_value(tag: str, **data: Any) -> Any:
+    plugin = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**data))
+    return Summary.Value(tag=tag, metadata=plugin, tensor=metadata.NULL_TENSOR)
+
+
+def _record(step: int = 0, **what: Any) -> bytes:
+    buffer = io.BytesIO()
+    event = Event(wall_time=time.time(), step=step, **what)
+    RecordWriter(buffer).write(event.SerializeToString())
+    return buffer.getvalue()

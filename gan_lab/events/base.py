@@ -1,0 +1,108 @@
+"""What an event is, and how it is said once and not again until it was clearly over."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+Row = Mapping[str, Any]  # one object of metrics.jsonl: tag -> number
+
+_HUGE = 1e100  # whose square still is a number
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something with a name that happened to one seed.
+
+    Attributes:
+        kind: saturation, collapse, critic_drift, sign_flip, oscillation, divergence or plateau.
+        step: Of the row that settled it.
+        numbers: What triggered it; each name says the unit in brackets, none is a plain ratio.
+        explanation: What it means.
+        advice: What to try, as keys to type.
+    """
+
+    kind: str
+    step: int
+    numbers: Mapping[str, float]
+    explanation: str
+    advice: str
+
+
+class Verdict(NamedTuple):
+    """What a detector makes of one row: whether it is on, whether it is clearly over, and why.
+
+    Between the two thresholds it is neither: that is what keeps an event from being said twice.
+    """
+
+    on: bool
+    over: bool
+    numbers: Mapping[str, float]
+
+
+class Detector(ABC):
+    """Follows one seed's rows for one kind of event.
+
+    Attributes:
+        kind: Name of the event.
+        patience: Verdicts in a row that settle it, and that end it.
+        explanation, advice: See `Event`.
+    """
+
+    kind: ClassVar[str]
+    patience: ClassVar[int] = 2
+    explanation: ClassVar[str]
+    advice: ClassVar[str]
+
+    def __init__(self) -> None:
+        self._is_on = False
+        self._agreeing = 0
+
+    @abstractmethod
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Takes a row into account; None where it says nothing about this kind."""
+
+    def see(self, step: int, row: Row) -> Event | None:
+        """The event, if this row is the one that settles it."""
+        verdict = self.look(step, row)
+        if verdict is None:
+            return None
+        self._agreeing = self._agreeing + 1 if (verdict.over, verdict.on)[not self._is_on] else 0
+        if self._agreeing < self.patience:
+            return None
+        self._is_on, self._agreeing = not self._is_on, 0
+        if not self._is_on:
+            return None
+        return Event(self.kind, step, dict(verdict.numbers), self.explanation, self.advice)
+
+
+def number(row: Row, tag: str) -> float:
+    """A value of the row; nan where it is missing or no number, infinity beyond any use."""
+    value = row.get(tag)
+    if not isinstance(value, int | float):
+        return math.nan
+    return float(value) if not abs(value) > _HUGE else math.copysign(math.inf, value)
+
+
+class Reading(NamedTuple):
+    """One reading of the ruler with its interval and what real samples get; nan where unknown."""
+
+    step: int
+    value: float
+    low: float
+    high: float
+    floor: float
+
+    @property
+    def supported(self) -> bool:
+        """Whether it has an interval at all: one repeat has none."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+def reading(step: int, row: Row, tag: str) -> Reading | None:
+    """The ruler's estimate of a tag with its interval; None where the row has none."""
+    if tag not in row:
+        return None
+    ends = (number(row, f"{tag}_{end}") for end in ("low", "high", "floor"))
+    return Reading(step, number(row, tag), *ends)

@@ -1,0 +1,222 @@
+"""What the two players' own numbers show; these come with every row of the log."""
+
+import math
+from collections import deque
+from typing import ClassVar
+
+import numpy as np
+
+from gan_lab.events.base import Detector, Row, Verdict, number
+from gan_lab.events.periods import Period, period
+
+
+class Saturation(Detector):
+    """The discriminator is right nearly everywhere while the generator's gradient is gone.
+
+    Args:
+        equilibrium: The discriminator's loss where it cannot tell real from fake, > 0. 1 % of it
+            is, for a cross entropy, a bound within 1 % of log 2.
+    """
+
+    kind = "saturation"
+    explanation = (
+        "The discriminator tells real from fake almost without error and the gradient that the "
+        "generator gets has fallen by decades: it has nothing left to learn from."
+    )
+    advice = (
+        "Try loss=non_saturating or loss=wasserstein, a weaker discriminator (trainer.n_critic=1), "
+        "or blur both sides with regularizer=[instance_noise]."
+    )
+    share: ClassVar[float] = 0.01  # of the equilibrium loss
+    fall: ClassVar[float] = 100.0  # of the gradient's norm from its peak, a factor
+    share_over: ClassVar[float] = 0.05
+    fall_over: ClassVar[float] = 10.0
+
+    def __init__(self, equilibrium: float) -> None:
+        super().__init__()
+        self._equilibrium, self._peak = equilibrium, 0.0
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads loss/discriminator and gradient/generator_norm."""
+        loss, norm = number(row, "loss/discriminator"), number(row, "gradient/generator_norm")
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            return None
+        self._peak = max(self._peak, norm)
+        share = loss / self._equilibrium
+        fell = self._peak / norm if norm > 0 else math.inf
+        if self._peak == 0:
+            return None
+        return Verdict(
+            share <= self.share and fell >= self.fall,
+            share > self.share_over or fell < self.fall_over,
+            {
+                "discriminator loss / its value at equilibrium": share,
+                "peak / generator's gradient norm": fell,
+            },
+        )
+
+
+class CriticDrift(Detector):
+    """The critic's logits have wandered off, far beyond any difference it ever saw between sides."""
+
+    kind = "critic_drift"
+    explanation = (
+        "The critic's mean logit is far from zero, many times the largest difference it has seen "
+        "between real and fake. Its loss is blind to a constant, so nothing pulls it back: digits "
+        "are lost, and the generator's logged loss means nothing."
+    )
+    advice = (
+        "Try a slower critic (optim.discriminator_lr=1e-4), optim.decay=linear, or "
+        "loss=hinge, which fixes the constant."
+    )
+    ratio: ClassVar[float] = 30.0  # of |offset| to the largest |W| so far
+    ratio_over: ClassVar[float] = 10.0
+    least_rows: ClassVar[int] = 10  # an untrained critic makes no difference to compare with
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._largest, self._n_rows = 0.0, 0
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads discriminator_estimate/offset and /wasserstein."""
+        offset = number(row, "discriminator_estimate/offset")
+        difference = number(row, "discriminator_estimate/wasserstein")
+        if not (math.isfinite(offset) and math.isfinite(difference)):
+            return None
+        self._largest = max(self._largest, abs(difference))
+        self._n_rows += 1
+        if self._largest == 0 or self._n_rows < self.least_rows:
+            return None
+        ratio = abs(offset) / self._largest
+        return Verdict(
+            ratio >= self.ratio,
+            ratio < self.ratio_over,
+            {
+                "mean logit [data units x slope]": offset,
+                "critic's W [data units x slope]": difference,
+                "|mean logit| / largest |W| so far": ratio,
+            },
+        )
+
+
+class SignFlip(Detector):
+    """The critic ranks fakes above real samples: its difference is negative beyond its noise."""
+
+    kind = "sign_flip"
+    explanation = (
+        "The critic's W is negative beyond its noise: it ranks samples above data and sends the "
+        "generator the wrong way. A distance cannot be negative; the critic is behind."
+    )
+    advice = (
+        "Give the critic more updates (trainer.n_critic=10) or speed "
+        "(optim.discriminator_lr=1e-3), or slow the generator (optim.lr=1e-4)."
+    )
+    noises: ClassVar[float] = 4.0  # standard deviations between neighbouring rows
+    share: ClassVar[float] = 0.05  # of the largest |W| so far
+    window: ClassVar[int] = 32  # rows the noise is read from
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._values: deque[float] = deque(maxlen=self.window)
+        self._largest = 0.0
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads discriminator_estimate/wasserstein."""
+        value = number(row, "discriminator_estimate/wasserstein")
+        if not math.isfinite(value):
+            return None
+        self._values.append(value)
+        self._largest = max(self._largest, abs(value))
+        if len(self._values) < 4:
+            return None
+        # Differences of neighbours: a trend is no noise. The median: a jump is none either.
+        jumps = np.abs(np.diff(np.array(self._values)))
+        noise = float(np.median(jumps)) * 1.4826 / math.sqrt(2)
+        return Verdict(
+            value < -max(self.noises * noise, self.share * self._largest),
+            value > 0,
+            {
+                "critic's W [data units x slope]": value,
+                "its noise, one standard deviation [data units x slope]": noise,
+                "largest |W| so far [data units x slope]": self._largest,
+            },
+        )
+
+
+class Oscillation(Detector):
+    """The players circle: their numbers swing with one period, three times or more."""
+
+    kind = "oscillation"
+    patience = 2
+    explanation = (
+        "Losses and gradients swing with one period: the players chase each other around the "
+        "equilibrium instead of approaching it."
+    )
+    advice = (
+        "Try regularizer=[gradient_penalty] or regularizer=[r1], a smaller step (optim.lr=1e-4), "
+        "or optim.decay=linear; trainer.ema=0.999 averages the circle out of the samples."
+    )
+    tags: ClassVar[tuple[str, ...]] = (
+        "loss/discriminator",
+        "loss/generator",
+        "gradient/discriminator_norm",
+        "gradient/generator_norm",
+    )
+    window: ClassVar[int] = 32  # rows
+    every: ClassVar[int] = 8  # rows between two looks
+    strength: ClassVar[float] = 0.5  # of the autocorrelation, see `period`
+    strength_over: ClassVar[float] = 0.25
+    agreement: ClassVar[float] = 0.15  # of the two periods
+    alone: ClassVar[float] = 0.7  # what one series counts for that no other confirms
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: deque[tuple[float, ...]] = deque(maxlen=self.window)
+        self._steps: deque[int] = deque(maxlen=self.window)
+        self._until_look = self.window
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads both losses and both gradient norms."""
+        values = tuple(number(row, tag) for tag in self.tags)
+        if not any(map(math.isfinite, values)):
+            return None
+        self._rows.append(values)
+        self._steps.append(step)
+        self._until_look -= 1
+        if self._until_look > 0:
+            return None
+        self._until_look = self.every
+        gaps = np.diff(np.array(self._steps))
+        if (gaps[:-1] != gaps[0]).any():  # the last row of a run that was extended
+            return None
+        periods = (period(column) for column in np.array(self._rows).T)
+        found = [p for p in periods if p is not None] or [Period(0.0, 0.0)]
+        alone = max(found, key=lambda p: p.strength)
+        first, second = self._agreeing_pair(found)
+        strength = min(first.strength, second.strength)
+        if self.alone * alone.strength > strength:
+            first, second, strength = alone, alone, self.alone * alone.strength
+        return Verdict(
+            strength >= self.strength,
+            strength < self.strength_over,
+            {
+                "period [steps]": max(first.lag, second.lag) * float(gaps[0]),
+                "strength of the period, 1 for a pure tone": min(first.strength, second.strength),
+            },
+        )
+
+    def _agreeing_pair(self, found: list[Period]) -> tuple[Period, Period]:
+        """The two strongest that share a period; without strength where there are none.
+
+        Twice the period counts as shared: what depends on the distance from the equilibrium swings
+        twice while the players go around once.
+        """
+        pairs = [
+            (a, b)
+            for i, a in enumerate(found)
+            for b in found[i + 1 :]
+            for ratio in (0.5, 1.0, 2.0)
+            if abs(a.lag - ratio * b.lag) <= max(1.0, self.agreement * a.lag)
+        ]
+        none = Period(0.0, 0.0)
+        return max(pairs, key=lambda p: min(p[0].strength, p[1].strength), default=(none, none))

@@ -1,0 +1,211 @@
+"""What the ruler shows: its readings are rare, come with intervals, and are the same for any loss."""
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from gan_lab.events.base import Detector, Reading, Row, Verdict, number, reading
+
+_SPREAD, _W1 = "samples/pairwise_distance", "divergence/wasserstein"
+_MODES, _QUALITY = "modes/covered", "modes/high_quality"
+
+
+class Collapse(Detector):
+    """The samples are much more alike than the data are, or modes that were covered are gone.
+
+    An untrained generator makes samples that are all alike, too. So a small spread counts only
+    after it was large, or when it has grown, twofold at least, and stopped: when it is no larger
+    than it was at half the steps. Modes count as gone after they were covered, or where the
+    samples are good and yet miss some.
+    """
+
+    kind = "collapse"
+    patience = 3
+    explanation = (
+        "The generator makes fewer different samples than the data have: its spread, or the number "
+        "of modes it covers, is clearly below that of real samples."
+    )
+    advice = (
+        "Try loss=wasserstein with its penalty, network.packing=2, more discriminator updates "
+        "(trainer.n_critic=5), or a slower generator (optim.lr=1e-4 optim.discriminator_lr=1e-3)."
+    )
+    spread: ClassVar[float] = 0.5  # of the data's own
+    spread_over: ClassVar[float] = 0.7
+    growth: ClassVar[float] = 0.03  # of the data's own since half the steps: still growing
+    started: ClassVar[float] = 2.0  # times the first reading: it has been trained
+    lost: ClassVar[float] = 0.25  # of the data's modes, and at least two of them
+    good: ClassVar[float] = 0.5  # of the data's own share of high quality
+    least_steps: ClassVar[int] = 200
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._readings: list[Reading] = []
+        self._widest = 0.0  # lower end of the best interval so far
+        self._most_modes = 0.0  # lower end of the best interval so far
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads samples/pairwise_distance and modes/covered with their intervals and floors."""
+        spread, modes, quality = (reading(step, row, tag) for tag in (_SPREAD, _MODES, _QUALITY))
+        verdicts = [self._of_spread(spread), self._of_modes(modes, quality)]
+        given = [verdict for verdict in verdicts if verdict is not None]
+        if not given:
+            return None
+        numbers = {name: value for verdict in given for name, value in verdict.numbers.items()}
+        return Verdict(any(v.on for v in given), all(v.over for v in given), numbers)
+
+    def _of_spread(self, now: Reading | None) -> Verdict | None:
+        if now is None or not (now.supported and now.floor > 0):
+            return None
+        self._readings.append(now)
+        self._widest = max(self._widest, now.low)
+        was_wide = self._widest >= 0.8 * now.floor
+        before = _latest(self._readings, now.step / 2)
+        stopped = (
+            before is not None
+            and now.step >= self.least_steps
+            and self._widest >= self.started * self._readings[0].high
+            and now.value <= before.value + self.growth * now.floor
+        )
+        return Verdict(
+            now.high < self.spread * now.floor and (was_wide or stopped),
+            now.low > self.spread_over * now.floor,
+            {
+                "mean distance between samples [data units]": now.value,
+                "the same of real samples [data units]": now.floor,
+            },
+        )
+
+    def _of_modes(self, now: Reading | None, quality: Reading | None) -> Verdict | None:
+        if now is None or not (now.supported and now.floor > 0):
+            return None
+        self._most_modes = max(self._most_modes, now.low)
+        least = max(2.0, self.lost * now.floor)
+        missing = quality is not None and quality.low >= self.good * quality.floor
+        most = max(self._most_modes, now.floor if missing else 0.0)
+        return Verdict(
+            most - now.high >= least,
+            most - now.value < 1.0,
+            {
+                "modes covered [modes]": now.value,
+                "modes covered at its best, at least [modes]": self._most_modes,
+                "modes covered by real samples [modes]": now.floor,
+            },
+        )
+
+
+class Divergence(Detector):
+    """The ruler's W1 lies well above the best it has been: what was learned is being lost.
+
+    A number that is not finite stops the run and is told by `not_finite`.
+    """
+
+    kind = "divergence"
+    explanation = (
+        "The distance between samples and data is, with its interval, well above the best of this "
+        "run: what was learned is being lost."
+    )
+    advice = (
+        "Try a smaller step (optim.lr=1e-4), a stronger hold on the discriminator "
+        "(regularizer=[gradient_penalty]) or optim.decay=linear, and keep an earlier checkpoint."
+    )
+    factor: ClassVar[float] = 1.5  # of the best reading's upper end
+    lost: ClassVar[float] = 0.25  # of all that was gained since the first reading
+    factor_over: ClassVar[float] = 1.2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first: float | None = None
+        self._best: Reading | None = None
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads divergence/wasserstein with its interval."""
+        now = reading(step, row, _W1)
+        if now is None or math.isnan(now.value) or math.isnan(now.low):
+            return None
+        if self._first is None:
+            self._first = now.value
+        best = self._best
+        if best is None or now.high < best.high:
+            self._best = now
+            return Verdict(False, True, {})
+        gained = max(self._first - best.high, 0.0)
+        above = now.low - best.high
+        return Verdict(
+            now.low > self.factor * best.high and above > self.lost * gained,
+            now.value <= self.factor_over * best.high,
+            {
+                "W1 now, lower end [data units]": now.low,
+                "W1 at its best, upper end [data units]": best.high,
+                "best at step": float(best.step),
+            },
+        )
+
+
+class Plateau(Detector):
+    """The ruler's W1 has stopped improving, above what real samples get.
+
+    That nothing was gained has to be shown, too: the readings of the last half of the run are
+    parted in two, and the 95 % interval of the gain between the parts has to lie within a small
+    range around 0. A run that swings has a wide interval and is no plateau.
+    """
+
+    kind = "plateau"
+    patience = 2
+    explanation = (
+        "Over the last half of the run so far the distance to the data has not improved, although "
+        "real samples get a clearly smaller one: more steps of the same will not help."
+    )
+    advice = (
+        "Change something: loss=wasserstein, a larger network (network.width=512), optim.lr=1e-3, "
+        "or a smaller step at the end (optim.decay=linear)."
+    )
+    gain: ClassVar[float] = 0.1  # of the distance above the floor: the end further from 0
+    excess: ClassVar[float] = 0.5  # of the floor, that has to be left
+    gain_over: ClassVar[float] = 0.2
+    least_readings: ClassVar[int] = 8
+    least_steps: ClassVar[int] = 200
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._readings: list[Reading] = []
+
+    def look(self, step: int, row: Row) -> Verdict | None:
+        """Reads divergence/wasserstein with its interval and floor."""
+        now = reading(step, row, _W1)
+        if now is None or not (math.isfinite(now.value) and now.floor > 0):
+            return None
+        self._readings.append(now)
+        half = [each for each in self._readings if each.step > step / 2]
+        if len(half) < self.least_readings or step < self.least_steps:
+            return None
+        older, newer = half[: len(half) // 2], half[len(half) // 2 :]
+        gain, error = _gain([r.value for r in older], [r.value for r in newer])
+        left = float(np.mean([r.value for r in older])) - now.floor
+        lows = float(np.mean([r.low for r in newer]))
+        return Verdict(
+            abs(gain) + error < self.gain * left and lows > (1 + self.excess) * now.floor,
+            abs(gain) - error > self.gain_over * left or now.low <= now.floor,
+            {
+                "W1 gained, upper end [data units]": gain + error,
+                "W1 above that of real samples [data units]": left,
+                "since step": float(half[0].step),
+            },
+        )
+
+
+def _latest(readings: list[Reading], step: float) -> Reading | None:
+    """The last reading at or before a step."""
+    return next((each for each in reversed(readings) if each.step <= step), None)
+
+
+def _gain(older: list[float], newer: list[float]) -> tuple[float, float]:
+    """By how much the mean fell, and half its 95 % interval (Welch)."""
+    from scipy import stats  # half a second, and only long runs come here
+
+    a, b = np.array(older), np.array(newer)
+    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if va + vb == 0:
+        return float(a.mean() - b.mean()), 0.0
+    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+    return float(a.mean() - b.mean()), float(stats.t.ppf(0.975, freedom) * np.sqrt(va + vb))

@@ -1,0 +1,54 @@
+"""One seed under watch: all detectors together."""
+
+import math
+from typing import Any
+
+from gan_lab.events.base import Detector, Event, Row
+from gan_lab.events.players import CriticDrift, Oscillation, Saturation, SignFlip
+from gan_lab.events.ruler import Collapse, Divergence, Plateau
+
+
+class Watch:
+    """Follows the rows of one seed.
+
+    Args:
+        equilibrium: The discriminator's loss where it cannot tell real from fake, as on the loss
+            card; 0 for a loss that is linear in the logits and so cannot saturate.
+    """
+
+    def __init__(self, equilibrium: float) -> None:
+        self._detectors: list[Detector] = [
+            *([Saturation(equilibrium)] if equilibrium > 0 else []),
+            Collapse(),
+            CriticDrift(),
+            SignFlip(),
+            Oscillation(),
+            Divergence(),
+            Plateau(),
+        ]
+
+    def see(self, row: Row) -> list[Event]:
+        """The events that a row of metrics.jsonl settles; rows come in the order of their steps."""
+        step = _step(row.get("step"))
+        found = (detector.see(step, row) for detector in self._detectors)
+        return [event for event in found if event is not None]
+
+
+def not_finite(step: int, quantity: str) -> Event:
+    """The event of a run that stopped because a number was not finite.
+
+    Args:
+        step: That failed.
+        quantity: The tag, or a few words for what is no logged number.
+    """
+    return Event(
+        "divergence",
+        step,
+        {"failed at step": float(step)},
+        f"{quantity} is not finite: the run stopped here, with the state before this update saved.",
+        "Try a smaller optim.lr=1e-4, or a stronger regularizer: regularizer=[gradient_penalty].",
+    )
+
+
+def _step(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0

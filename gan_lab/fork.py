@@ -1,0 +1,150 @@
+"""Forks: the networks of one run, from a chosen step on, under another loss or regularizer.
+
+A fork is a new run whose steps and clocks go on from those of its origin. Its optimisers are fresh,
+and so is its randomness, which is that of every fork of the same step: forks of one run are paired.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from gan_lab import session
+from gan_lab.clocks import Origin, clocks
+from gan_lab.data.base import Source
+from gan_lab.errors import ConfigError
+from gan_lab.setup import Run, Setup
+from gan_lab.state import copy_into_
+
+_WHERE = ("root", "path", "download")  # keys of data that do not say what the data are
+
+
+@dataclasses.dataclass(frozen=True)
+class Parent:
+    """A run and the checkpoint of it that is forked.
+
+    Attributes:
+        path: Its directory.
+        setup: What was chosen for it.
+        content: What the checkpoint holds.
+    """
+
+    path: Path
+    setup: Setup
+    content: Mapping[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Of the checkpoint."""
+        return int(self.content["step"])
+
+    @property
+    def trained_steps(self) -> int:
+        """Steps that the run was asked for, without those of an origin of its own."""
+        return self.setup.trainer.steps - (self._origin.step if self._origin else 0)
+
+    @property
+    def origin(self) -> Origin:
+        """Where the clocks of a fork go on from."""
+        seconds = self.content["seconds"]
+        spent = clocks(self.setup, self.step, seconds["time/train_seconds"], self._origin)
+        return Origin(self.step, spent, seconds)
+
+    @property
+    def _origin(self) -> Origin | None:
+        saved = self.content.get("origin")
+        return None if saved is None else Origin.from_dict(saved)
+
+
+def start(setup: Setup, source: Source, path: Path, parent: Parent) -> session.Estimates:
+    """Trains a fork into a new directory; see session.start."""
+    run = opened(setup, source, parent)
+    forked_from = {"path": str(parent.path.absolute()), "step": parent.step}
+    return session.start(setup, source, path, run, parent.origin, forked_from=forked_from)
+
+
+def check(setup: Setup, source: Source, parent: Parent) -> None:
+    """Refuses what no fork can change.
+
+    Raises:
+        ConfigError: Other data (samples that were trained on could be held out now), other
+            networks, other seeds, or no step left to train.
+    """
+    old = parent.setup
+    if tuple(setup.seeds) != tuple(old.seeds):
+        raise ConfigError(
+            f"fork keeps the seeds of {parent.path}, {_listed(old.seeds)}, got "
+            f"{_listed(setup.seeds)}; leave out seed= and n_seeds="
+        )
+    for name in ("data", "network"):
+        changed = _changed(getattr(old, name), getattr(setup, name))
+        if changed:
+            shapes = _difference(setup, source, parent)
+            raise ConfigError(
+                f"fork keeps the {name} of {parent.path}, but {name}{changed}{shapes}; leave the "
+                f"keys of {name} out, or train anew"
+            )
+    if shapes := _difference(setup, source, parent):
+        raise ConfigError(f"the networks of {parent.path} do not fit here{shapes}; train anew")
+    if setup.trainer.steps <= parent.step:
+        raise ConfigError(
+            f"trainer.steps={setup.trainer.steps} counts from the start of {parent.path}, and the "
+            f"fork begins at step {parent.step}; say e.g. "
+            f"trainer.steps={parent.step + parent.trained_steps}"
+        )
+
+
+def opened(setup: Setup, source: Source, parent: Parent) -> Run:
+    """The run of a fork before its first step.
+
+    A regularizer's buffers go on where both games have them; new ones start from the weights as
+    they are.
+    """
+    state, stacked = parent.content["state"], len(setup.seeds) > 1
+    networks = setup.networks(source)
+    for player, modules in zip(("generator", "discriminator"), networks, strict=True):
+        for index, module in enumerate(modules):
+            saved = _leaves(state[player])
+            mine = {n: leaf[index] if stacked else leaf for n, leaf in saved.items()}
+            # Before regularizers add buffers: what else was saved belongs to the old regularizers.
+            module.load_state_dict({name: mine[name] for name in module.state_dict()})
+    run = setup.open_with(source, networks, f"fork/{parent.step}/")
+    buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
+    copy_into_({name: leaf for name, leaf in buffers.items() if name in old}, old)
+    copy_into_(run.state.average, state["average"])
+    run.state.step = parent.step
+    return run
+
+
+def _leaves(player: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {**player["params"], **player["buffers"]}
+
+
+def _changed(old: Any, new: Any) -> str:
+    """The first thing that differs between two descriptions, in words; empty if none does."""
+    if type(old) is not type(new):
+        return f" is {type(old).__name__} there and {type(new).__name__} here"
+    for field in dataclasses.fields(old):
+        before, now = getattr(old, field.name), getattr(new, field.name)
+        if before != now and field.name not in _WHERE:
+            return f".{field.name} is {before} there and {now} here"
+    return ""
+
+
+def _difference(setup: Setup, source: Source, parent: Parent) -> str:
+    """The first leaf of another shape, in brackets; empty if all fit."""
+    for player in ("generator", "discriminator"):
+        module: nn.Module = getattr(setup.network, player)(source.shape)
+        saved = _leaves(parent.content["state"][player])
+        for name, leaf in module.state_dict().items():
+            now = list(leaf.shape)
+            before = list(saved[name].shape)[len(parent.setup.seeds) > 1 :] if name in saved else []
+            if before != now or name not in saved:
+                return f" ({player} {name}: shape {before or 'none'} there, {now} here)"
+    return ""
+
+
+def _listed(seeds: Any) -> str:
+    return ", ".join(map(str, seeds))

@@ -1,0 +1,123 @@
+"""`fork DIR key=value ...`: a new run from the networks of an old one.
+
+The fork is what the old run's typed keys and the new ones make together, where a new key replaces
+an old one. A new choice of a group (optim=sgd) takes the typed values of the old choice (optim.lr)
+with it. A new loss brings its regularizer and n_critic, so what was typed for the old loss
+(regularizer=, trainer.n_critic=, loss.*) goes with that; and so does a preset's.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+from gan_lab import checkpoint, commands, config, stored
+from gan_lab import fork as forks
+from gan_lab.errors import ConfigError
+from gan_lab.execution import resolve_device
+from gan_lab.run_dir import RunDir
+
+_OUTPUT = (
+    "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"
+    "${now:%Y-%m-%d_%H-%M-%S-%f}'"
+)
+
+
+def fork(arguments: list[str]) -> int:
+    """Trains on from a checkpoint of another run, into a new directory."""
+    path, step, typed = _read(arguments)
+    commands.refuse_child(path, "fork")
+    setup = config.setup_of(stored.saved_config(path))
+    old = RunDir(path).read_status().get("overrides")
+    if old is None:
+        raise ConfigError(
+            f"{path} does not say which keys were typed for it (no 'overrides' in status.json: "
+            f"another program or an earlier version made it), so that a fork cannot tell choices "
+            f"from defaults; train it again with train"
+        )
+    loaded = checkpoint.load_latest(path / "checkpoints", step)
+    parent = forks.Parent(path, setup, loaded.content)
+    overrides, dropped = merged(old, typed)
+    keys = {key_of(override) for override in overrides}
+    if "loss" in map(key_of, typed):
+        overrides += _belonging_to_the_loss(overrides, keys)
+    if "trainer.steps" not in keys:
+        overrides.append(f"trainer.steps={parent.step + parent.trained_steps}")
+    output = [] if any(key_of(o) == "hydra.run.dir" for o in typed) else [_OUTPUT]
+    forked = commands.noted(config.setup_of(config.composed("train", [*overrides, *output])))
+    directory = commands.directory()
+    # Anything but the device is checked against the old run before a big set is read.
+    source = forked.data.open(resolve_device(forked.device))
+    forks.check(forked, source, parent)
+    forked.check(source)
+    for skipped, reason in loaded.skipped:
+        print(f"warning: passed over {skipped}: {reason}")
+    left_out = f", without {' '.join(dropped)}" if dropped else ""
+    print(f"forking {path} at step {parent.step}{left_out}")
+    return commands.guarded(
+        lambda: commands.run(
+            forked, directory, lambda: forks.start(forked, source, directory, parent)
+        )
+    )
+
+
+def key_of(override: str) -> str:
+    """The key of an override, without Hydra's signs for adding and deleting."""
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+def merged(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The overrides of a fork, and those of the old run that had to go (see the module).
+
+    The number of steps is never inherited.
+    """
+    typed = {key_of(override): override.partition("=")[2] for override in new}
+    kept: list[str] = []
+    dropped: list[str] = []
+    for override in old:
+        key = key_of(override)
+        head, _, rest = key.partition(".")
+        if key in typed or key == "trainer.steps":
+            continue
+        named = re.findall(r"\w+", typed.get(head, ""))
+        if head in typed and _is_group(head):
+            goes = rest.split(".")[0] not in named  # regularizer=[r1] keeps regularizer.r1.weight
+        else:
+            goes = "loss" in typed and (head == "regularizer" or key == "trainer.n_critic")
+        (dropped if goes else kept).append(override)
+    return [*kept, *new], dropped
+
+
+def _is_group(name: str) -> bool:
+    return (config.config_dir() / name).is_dir()
+
+
+def _belonging_to_the_loss(overrides: Sequence[str], keys: set[str]) -> list[str]:
+    """A loss's own regularizer and n_critic, typed where a preset would win over its file."""
+    if "preset" not in keys:
+        return []
+    config.composed("train", overrides)
+    data = HydraConfig.get().runtime.choices["data"]
+    loss = next(o for o in reversed(overrides) if key_of(o) == "loss")
+    plain = config.composed("train", [f"data={data}", loss])
+    names = ",".join(map(str, plain.get("regularizer") or {}))
+    own = {
+        "regularizer": f"[{names}]" if names else "none",
+        "trainer.n_critic": plain.trainer.n_critic,
+    }
+    return [f"{key}={value}" for key, value in own.items() if key not in keys]
+
+
+def _read(arguments: Sequence[str]) -> tuple[Path, stored.Step, list[str]]:
+    """The directory, the step, and the other keys."""
+    paths = [a for a in arguments if "=" not in a or Path(a).exists()]
+    (path,), _ = stored.arguments(paths, "fork", at_most=1)
+    typed = [a for a in arguments if a not in paths]
+    chosen = [a.partition("=")[2] for a in typed if key_of(a) == "step"]
+    step: stored.Step = None
+    if chosen:
+        if not re.fullmatch(r"best|\d+", chosen[-1]):
+            raise ConfigError(f"step={chosen[-1]} is neither a whole number >= 0 nor best")
+        step = "best" if chosen[-1] == "best" else int(chosen[-1])
+    return path, step, [a for a in typed if key_of(a) != "step"]

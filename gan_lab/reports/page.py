@@ -1,0 +1,181 @@
+"""A comparison as one HTML file that holds everything: it opens offline, no request leaves it."""
+
+import base64
+import hashlib
+import html
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gan_lab.reports import embed
+from gan_lab.reports.page_parts import cards as loss_cards
+from gan_lab.reports.page_parts import chapters, film, prose, tables
+from gan_lab.reports.page_parts import events as named_events
+from gan_lab.reports.questions import QUESTIONS
+from gan_lab.reports.report import AXES, Report, Section
+from gan_lab.run_dir import atomic_write
+
+_DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
+_WIDTH = 2  # of a line in pixels; matplotlib's dashes are in line widths
+_SCRIPTS = ("charts.js", "curves.js", "landscape.js", "film.js", "page.js")
+
+
+def write(report: Report, path: Path) -> None:
+    """Writes the page, atomically.
+
+    Raises:
+        OSError: It could not be written, or a picture could not be read.
+    """
+    atomic_write(path, render(report).encode())
+
+
+def render(report: Report) -> str:
+    """The page as text; the same report gives the same text."""
+    from plotly.offline import get_plotlyjs  # 5 MB, and a second of import
+
+    data, limits = _data(report)
+    scripts = (get_plotlyjs(), "\n".join(map(_asset, _SCRIPTS)))
+    parts = {
+        "TITLE": html.escape(report.title),
+        "POLICY": _policy(scripts),
+        "STYLE": _asset("page.css"),
+        "BODY": _body(report, data, limits),
+        "DATA": script_json(data),
+        "PLOTLY": scripts[0],
+        "SCRIPT": scripts[1],
+    }
+    # One pass, so that nothing inside a part is taken for a mark.
+    return re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], _asset("page.html"))
+
+
+def script_json(value: Any) -> str:
+    """JSON that no text inside can end the script element of; what is not finite becomes null."""
+    text = json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
+
+
+def _asset(name: str) -> str:
+    # One line end everywhere: a browser reads \r\n as \n before it checks a script's hash.
+    text = (resources.files("gan_lab.reports") / "assets" / name).read_text(encoding="utf-8")
+    return text.replace("\r\n", "\n")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """What the page may do: run its own scripts and show pictures that it holds; nothing else."""
+    hashes = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
+    """What the scripts read, and sentences about what had to be left out."""
+    charts, arrays, most = embed.curves(report.sections)
+    n_media = sum(bool(s.frames or s.pictures) for s in report.sections)
+    budget = embed.MEDIA_BYTES // max(1, n_media)
+    sections, limits = [], []
+    if most:
+        limits.append(f"Curves on this page show at most {most} points, evenly taken from theirs.")
+    for section, drawn in zip(report.sections, charts, strict=True):
+        landscapes = embed.film(section, budget)
+        grids = None if landscapes else embed.pictures(section, budget)
+        media = landscapes or grids or {}
+        if media.get("dropped"):
+            limits.append(
+                f"The film of {section.name} shows {len(media['steps'])} steps; {media['dropped']} "
+                "more are in the run directories."
+            )
+        if media.get("scale", 1) < 1:
+            limits.append(
+                f"Pictures of {section.name} are at {media['scale']:.0%} of their size; the full "
+                "ones are in the run directories."
+            )
+        looks = {label: _look(section, label) for label in section.labels}
+        sections.append({"looks": looks, "charts": drawn, "film": landscapes, "pictures": grids})
+    questions = [{"title": q.title, "hint": q.hint} for q in QUESTIONS]
+    axes = dict(AXES)
+    return {"sections": sections, "arrays": arrays, "axes": axes, "questions": questions}, limits
+
+
+def _look(section: Section, label: str) -> dict[str, str]:
+    style = section.styles[label]
+    if isinstance(style.line, str):
+        dash = _DASHES.get(style.line, "solid")
+    else:  # matplotlib's (offset, (on, off, ...))
+        dash = ",".join(f"{_WIDTH * length:g}px" for length in style.line[1])
+    return {"colour": style.colour, "dash": dash}
+
+
+def _body(report: Report, data: dict[str, Any], limits: Sequence[str]) -> str:
+    several = len(report.sections) > 1
+    parts = [
+        f'<header><h1>{html.escape(report.title)}</h1>\n<p class="question">'
+        f"{html.escape(report.question)}</p></header>",
+        _answer(report.sections, several),
+    ]
+    if report.notes:
+        items = "".join(f"<li>{html.escape(note)}</li>" for note in report.notes)
+        parts.append(
+            '<aside class="notes" aria-labelledby="notes"><h2 id="notes">To know before reading'
+            f"</h2><ul>{items}</ul></aside>"
+        )
+    parts.append(
+        '<noscript><p class="notes">Curves and films need JavaScript, which this page may run '
+        "without a network. The words and tables below do not.</p></noscript>"
+    )
+    for i, section in enumerate(report.sections):
+        parts.append(_section(i, section, data["sections"][i], several))
+    method = prose([*report.method, *limits])
+    parts.append(
+        f'<section class="method"><h2 id="method">How the numbers were made</h2>{method}</section>'
+    )
+    parts.append(f"<footer><p>{html.escape(report.made)}</p></footer>")
+    return "\n".join(parts)
+
+
+def _answer(sections: Sequence[Section], several: bool) -> str:
+    """The verdict, before anything else; with several sections, the first sentence of each."""
+    if not several:
+        return "".join(_verdict(section) for section in sections)
+    items = "".join(
+        f'<li><a href="#section-{i}">{html.escape(section.name)}</a>'
+        f'<p class="lead">{html.escape(next(iter(section.verdict), ""))}</p></li>'
+        for i, section in enumerate(sections)
+    )
+    return f'<nav class="contents" aria-label="Sections"><ul>{items}</ul></nav>'
+
+
+def _verdict(section: Section) -> str:
+    first, *others = section.verdict or [""]
+    items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in others)
+    rest = f"<ul>{items}</ul>" if items else ""
+    return f'<div class="verdict"><p class="lead">{html.escape(first)}</p>{rest}</div>'
+
+
+def _section(i: int, section: Section, data: dict[str, Any], several: bool) -> str:
+    name = html.escape(section.name)
+    inside = [_verdict(section) if several else "", film(i, section, data)]
+    inside += [tables(section.tables, data["looks"]), chapters(i, data)]
+    inside += [named_events(section.events, data["looks"]), loss_cards(section, data["looks"])]
+    heading = f'<h2 id="section-{i}">{name}</h2>'
+    return (
+        f'<section class="problem" data-section="{i}" aria-labelledby="section-{i}">\n{heading}\n'
+        + "\n".join(part for part in inside if part)
+        + "\n</section>"
+    )

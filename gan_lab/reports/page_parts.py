@@ -1,0 +1,275 @@
+"""Pieces of the page that are plain HTML: readable, findable and printable without a script."""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gan_lab.reports.questions import QUESTIONS
+from gan_lab.reports.report import AXES, Happening, Section, Table
+
+_OPEN_TABLES = 2  # the others wait behind their titles
+_OPEN_EVENTS = 8
+_LONG = 32  # characters of a cell
+_PATTERNS = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
+_MAP_HINT = (
+    "What each discriminator says of every point of the data's window, from low to high logit; the "
+    "colours span"
+)
+_LINE_HINT = (
+    "Above, how data and samples are spread over the data's window; below, what each discriminator "
+    "says of every point. The height of the logit spans"
+)
+_FILM_HINT = (
+    " each frame's own range, which is printed below it, since the levels of different losses "
+    "cannot be compared. Arrows are the gradient of the logit at samples: where a sample would go "
+    "to look more real."
+)
+_RAMP = '<span class="ramp"></span>logit, low to high'
+Looks = Mapping[str, Mapping[str, str]]
+
+
+def prose(paragraphs: Sequence[str]) -> str:
+    """A paragraph each."""
+    return "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
+
+
+def swatch(look: Mapping[str, str]) -> str:
+    """The line of a group, as beside its name everywhere."""
+    dash = _PATTERNS.get(look["dash"], look["dash"].replace("px", "").replace(",", " "))
+    return (
+        '<svg class="swatch" viewBox="0 0 28 8" width="28" height="8" aria-hidden="true">'
+        f'<line x1="1" x2="27" y1="4" y2="4" stroke-dasharray="{html.escape(dash)}" '
+        f'style="stroke:{ink(look["colour"])}"/></svg>'
+    )
+
+
+def ink(colour: str) -> str:
+    """A colour that the style sheet may replace by one readable in the dark."""
+    name = re.sub(r"[^0-9A-Fa-f]", "", colour).upper()
+    return f"var(--ink-{name}, #{name})"
+
+
+def tables(found: Sequence[Table], looks: Looks) -> str:
+    """The first tables at once, the others behind their titles."""
+    if not found:
+        return ""
+    parts = ['<section class="numbers"><h3>The numbers</h3>']
+    for i, table in enumerate(found):
+        content = rich_table(table, looks)
+        if i < _OPEN_TABLES:
+            parts.append(f"<h4>{html.escape(table.title)}</h4>{content}")
+        else:
+            parts.append(
+                f"<details><summary>{html.escape(table.title)}</summary>{content}</details>"
+            )
+    return "".join(parts) + "</section>"
+
+
+def rich_table(table: Table, looks: Looks) -> str:
+    """A table in a box that scrolls by itself; the first column heads the rows."""
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
+    kinds = ["", *map(_kind, columns[1:])]
+    head = "".join(
+        f'<th scope="col"{kind}>{_named(name, looks)}</th>'
+        for name, kind in zip(table.columns, kinds, strict=True)
+    )
+    rows = "".join(
+        f'<tr><th scope="row">{_named(row[0], looks)}</th>'
+        + "".join(
+            f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    title, note = html.escape(table.title), html.escape(table.note)
+    # Focusable, so that arrow keys scroll it.
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>'
+        f'<caption class="hidden">{title}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<p class="table-note">{note}</p>'
+    )
+
+
+def _kind(column: Sequence[str]) -> str:
+    """The class of a column's cells: numbers stay on one line, long texts get room."""
+    if any(map(_is_number, column)) and all(_is_number(cell) or cell in "-" for cell in column):
+        return ' class="n"'
+    return ' class="long"' if any(len(cell) > _LONG for cell in column) else ""
+
+
+def _is_number(cell: str) -> bool:
+    return re.match(r"[-+]?(\d|inf\b|nan\b)", cell) is not None
+
+
+def _named(text: str, looks: Looks) -> str:
+    mark = swatch(looks[text]) + " " if text in looks else ""
+    return f"{mark}{html.escape(text)}"
+
+
+def _cell(text: str) -> str:
+    # The interval is quieter than its number.
+    found = re.fullmatch(r"([^\[(]+) (\[.*\]|\(.*\))", text)
+    if not found:
+        return html.escape(text)
+    return f'{html.escape(found[1])} <span class="interval">{html.escape(found[2])}</span>'
+
+
+def chapters(i: int, data: Mapping[str, Any]) -> str:
+    """Curves: one x axis and one legend for all, a chapter a question, a chooser in each."""
+    charts = data["charts"]
+    if not charts:
+        return ""
+    axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
+    options = "".join(f'<option value="{axis}">{html.escape(AXES[axis])}</option>' for axis in axes)
+    names = [
+        name
+        for name in data["looks"]
+        if any(name in bands for chart in charts for bands in chart["bands"].values())
+    ]
+    legend = "".join(
+        f'<button type="button" class="key" aria-pressed="true" data-label="{html.escape(name)}">'
+        f"{_named(name, data['looks'])}</button>"
+        for name in names
+    )
+    hints = {q.title: q.hint for q in QUESTIONS}
+    asked = list(dict.fromkeys(chart["question"] for chart in charts))
+    asked.sort(key=lambda title: list(hints).index(title) if title in hints else len(hints))
+    return (
+        '<section class="curves"><h3>The curves</h3>'
+        '<p class="hint">Lines are means over seeds, bands their 95 % t intervals; the dotted line '
+        'is the floor, what real samples get. <span class="on-screen">Drag over a chart to '
+        "enlarge, double-click to go back.</span></p>"
+        '<div class="toolbar">'
+        f'<label>Along <select class="axis">{options}</select></label>'
+        '<label>Scale <select class="scale"><option value="linear">linear</option>'
+        '<option value="log">logarithmic</option></select></label>'
+        f'<div class="legend" role="group" aria-label="Groups shown">{legend}</div></div>'
+        + "".join(_chapter(f"{i}-{k}", title, hints, charts) for k, title in enumerate(asked))
+        + "</section>"
+    )
+
+
+def _chapter(
+    name: str, title: str, hints: Mapping[str, str], charts: Sequence[Mapping[str, Any]]
+) -> str:
+    options = "".join(
+        f'<option value="{i}">{html.escape(chart["title"])}</option>'
+        for i, chart in enumerate(charts)
+        if chart["question"] == title
+    )
+    return (
+        f'<section class="chapter" aria-labelledby="chapter-{name}"><div class="chapter-head">'
+        f'<h4 id="chapter-{name}">{html.escape(title)}</h4>'
+        f'<label><span class="hidden">Curve: </span><select class="curve">{options}</select>'
+        f'</label></div><p class="hint">{html.escape(hints.get(title, ""))}</p>'
+        '<div class="chart" role="img"></div><p class="chart-note" aria-live="polite"></p>'
+        '<div class="printed"></div></section>'
+    )
+
+
+def film(i: int, section: Section, data: Mapping[str, Any]) -> str:
+    """The players of a section side by side, with one set of controls; nothing without frames."""
+    media = data["film"] or data["pictures"]
+    if not media:
+        return ""
+    drawn, last = data["film"] is not None, len(media["steps"]) - 1
+    players = "".join(_player(k, each, data["looks"]) for k, each in enumerate(media["groups"]))
+    missing = [name for name in section.labels if name not in {g["label"] for g in media["groups"]}]
+    lost = f"<p class='hint'>No frames: {html.escape(', '.join(missing))}.</p>" if missing else ""
+    title = "The landscape film" if drawn else "The samples, step by step"
+    hint, key = "Samples from the same noise at every step.", ""
+    if drawn:
+        flat = len(media["groups"][0]["frames"][0]["window"]) == 1
+        hint = (_LINE_HINT if flat else _MAP_HINT) + _FILM_HINT
+        scale = '<span class="dot line"></span>logit' if flat else _RAMP
+        key = (
+            '<ul class="film-key"><li><span class="dot real"></span>data</li>'
+            f'<li><span class="dot fake"></span>samples</li><li>{scale}</li></ul>'
+        )
+    return (
+        f'<section class="film" data-kind="{"landscape" if drawn else "pictures"}" tabindex="0" '
+        f'aria-labelledby="film-{i}"><h3 id="film-{i}">{title}</h3><p class="hint">{hint}</p>{key}'
+        f'<div class="players">{players}</div>{lost}<div class="controls">'
+        '<button type="button" class="play" aria-label="Play">'
+        '<span aria-hidden="true">&#9654;</span> <span class="word">Play</span></button>'
+        f'<input type="range" class="scrub" min="0" max="{last}" value="{last}" step="1" '
+        'aria-label="Step of the film">'
+        f'<output class="clock" aria-live="off">step {media["steps"][last]}</output>'
+        '<label>Speed <select class="speed"><option value="0.25">1/4</option>'
+        '<option value="0.5">1/2</option><option value="1" selected>1</option>'
+        '<option value="2">2</option><option value="4">4</option></select></label></div>'
+        '<p class="hint keys">Keys, with the film in focus: space plays and pauses, left and right '
+        "go a frame, Home and End to its ends.</p></section>"
+    )
+
+
+def _player(k: int, group: dict[str, Any], looks: Looks) -> str:
+    label, last = group["label"], group["frames"][-1]
+    seed = "" if group["seed"] is None else f'<span class="seed">seed {group["seed"]}</span>'
+    name = html.escape(label)
+    if "image" in last:
+        # Here, and only here: it is readable without a script, and the page stays small.
+        screen = f'<img src="{last["image"]}" alt="Samples of {name}, step {last["step"]}">'
+        last["image"] = None
+    else:
+        screen = f'<canvas role="img" aria-label="Landscape of {name}"></canvas>'
+    return (
+        f'<figure class="player" data-player="{k}"><figcaption>{_named(label, looks)} {seed}'
+        f'</figcaption>{screen}<p class="reading">step {last["step"]}</p></figure>'
+    )
+
+
+def events(found: Sequence[Happening], looks: Looks) -> str:
+    """What was noticed during training, and below it what each kind means."""
+    if not found:
+        return ""
+    rows = [[e.group, str(e.seed), str(e.step), e.kind, e.numbers] for e in found]
+    table = Table(
+        "Events",
+        "Noticed during training from the numbers in the last column.",
+        ("group", "seed", "step", "what", "numbers"),
+        rows,
+    )
+    content = rich_table(table, looks)
+    if len(rows) > _OPEN_EVENTS:
+        content = f"<details><summary>All {len(rows)} events</summary>{content}</details>"
+    kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in found)
+    meanings = "".join(
+        f"<div><dt>{html.escape(kind)}</dt><dd>{html.escape(explanation)}"
+        f'<p class="advice"><b>Try:</b> {html.escape(advice)}</p></dd></div>'
+        for kind, explanation, advice in kinds
+    )
+    return (
+        f'<section class="events"><h3>What happened</h3>{content}<dl class="meanings">{meanings}'
+        "</dl></section>"
+    )
+
+
+def cards(section: Section, looks: Looks) -> str:
+    """What is known of each loss, from its mathematics."""
+    shown = [label for label in section.labels if section.cards.get(label)]
+    if not shown:
+        return ""
+    items = "".join(
+        f'<article class="card"><h4>{_named(label, looks)}</h4>{_lines(section.cards[label])}'
+        "</article>"
+        for label in shown
+    )
+    return f'<section><h3>The losses</h3><div class="cards">{items}</div></section>'
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """Lines "name: text" as a list of definitions, others as paragraphs."""
+    parts = []
+    for line in lines:
+        name, colon, text = line.partition(": ")
+        if colon and re.fullmatch(r"[\w ]{1,24}", name):
+            formula = ' class="formula"' if name in ("discriminator", "generator") else ""
+            parts.append(
+                f"<div><dt>{html.escape(name)}</dt><dd{formula}>{html.escape(text)}</dd></div>"
+            )
+        else:
+            parts.append(f"<div><dd>{html.escape(line)}</dd></div>")
+    return f"<dl>{''.join(parts)}</dl>"

@@ -1,0 +1,259 @@
+"""A comparison for TensorBoard: a run for each group that holds its mean and band over seeds.
+
+On the page of custom scalars every question is a category and every curve a margin chart. A run of
+one seed has a layout as well, with its own intervals where the ruler gives some.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_lab.board import Board, Layout
+from gan_lab.reports.questions import CURVES, HEADLINE, QUESTIONS, Curve
+from gan_lab.reports.report import Band, Chart, Happening, Report, Section, Table
+
+# Runs beside the groups: what real samples get, as a line in every chart; and what is said in
+# words, which would be repeated in the run of every group.
+FLOOR = "floor (real samples)"
+WORDS = "verdict and tables"
+_LONGEST_NAME = 100
+_FIRST = (*(HEADLINE, "divergence/js", "probe/js", "modes/covered", "samples/pairwise_distance"),)
+
+_HOW_TO_READ = """\
+Every run is a group of seeds: its line is the mean, its band the 95 % t interval over the seeds. \
+Where only one seed was measured there is no interval, and the band has no width. \
+The run '{floor}' is what real samples get. Steps are rounds of the game."""
+_SEVERAL = """\
+Numbers on different data cannot be compared: type '{name}/' into the filter of the runs to see \
+this data set alone."""
+
+
+def layout() -> Layout:
+    """The page of a single run, the same for all: bands where a run has intervals of its own."""
+    page = Layout()
+    for question in QUESTIONS:
+        lines = [curve for curve in question.curves if not curve.interval]
+        _add(page, question.title, lines, banded=False)
+        _add(page, question.title, [c for c in question.curves if c.interval], banded=True)
+    return page
+
+
+def write(report: Report, directory: Path) -> None:
+    """Writes the runs of a comparison; event files that are there are replaced.
+
+    A run is `directory/<group>`, or `directory/<section>/<group>` where there are several sections.
+    Scalars are at the steps of `Chart.bands["step"]`: `<tag>`, `<tag>_low`, `<tag>_high` and, where
+    there is one, `<tag>_floor`; `final/<tag>` at the last step. A band without an interval gets low
+    and high equal to the mean: a margin chart shows nothing without them.
+
+    Args:
+        report: What to show.
+        directory: For these runs alone.
+
+    Raises:
+        OSError: A file cannot be written, or a picture cannot be read.
+    """
+    for old in directory.rglob("events.out.tfevents.*"):
+        old.unlink()
+    page = _layout_over_seeds(report)
+    rows = _hparams(report)
+    metrics = _metrics(report)
+    names = _names([section.name for section in report.sections])
+    for section, name in zip(report.sections, names, strict=True):
+        home = directory / name if len(report.sections) > 1 else directory
+        _write_words(report, section, home / WORDS, page)
+        _write_floor(section, home / FLOOR, page)
+        runs = _names(section.labels, taken=(WORDS, FLOOR))
+        for label, run in zip(section.labels, runs, strict=True):
+            _write_group(section, label, home / run, page, rows[section.name, label], metrics)
+
+
+def _write_group(
+    section: Section,
+    label: str,
+    directory: Path,
+    page: Layout,
+    choices: Mapping[str, Any],
+    metrics: Sequence[str],
+) -> None:
+    board = Board(directory)
+    board.layout(page)
+    board.hparams(choices, metrics)
+    if card := section.cards.get(label):
+        board.text("loss_card", _list(card))
+    if events := [event for event in section.events if event.group == label]:
+        board.text("events", _events(events))
+    rows: dict[int, dict[str, float]] = {}
+    for chart in section.charts:
+        band = chart.bands.get("step", {}).get(label)
+        if band is not None:
+            for step, values in _points(chart, band):
+                rows.setdefault(step, {}).update(values)
+    last = max(rows, default=0)
+    finals = {_final(tag): value for tag, value in section.finals.get(label, {}).items()}
+    rows.setdefault(last, {}).update(finals)
+    for step in sorted(rows):
+        board.scalars(step, rows[step])
+    for step, path in sorted(section.pictures.get(label, {}).items()):
+        board.png("samples", step, path.read_bytes())
+    board.session_end("success")
+    board.sync()
+    board.close()
+
+
+def _points(chart: Chart, band: Band) -> Iterable[tuple[int, dict[str, float]]]:
+    tag, floor = chart.tag, {} if chart.floor is None else {f"{chart.tag}_floor": chart.floor}
+    columns = (each.tolist() for each in (band.x, band.mean, band.low, band.high))
+    for x, mean, low, high in zip(*columns, strict=True):
+        if not math.isnan(mean):
+            # A margin chart draws a run only if value, low and high have the same steps.
+            low, high = (mean if math.isnan(end) else end for end in (low, high))
+            yield round(x), {tag: mean, f"{tag}_low": low, f"{tag}_high": high, **floor}
+
+
+def _write_floor(section: Section, directory: Path, page: Layout) -> None:
+    ends: dict[int, dict[str, float]] = {}
+    for chart in section.charts:
+        bands = chart.bands.get("step", {}).values()
+        if chart.floor is not None and bands:
+            values = dict.fromkeys(
+                (chart.tag, f"{chart.tag}_low", f"{chart.tag}_high"), chart.floor
+            )
+            first = round(min(band.x[0] for band in bands))
+            for step in {first, round(max(band.x[-1] for band in bands))}:
+                ends.setdefault(step, {}).update(values)
+    if ends:
+        board = Board(directory)
+        board.layout(page)
+        for step in sorted(ends):
+            board.scalars(step, ends[step])
+        board.sync()
+        board.close()
+
+
+def _write_words(report: Report, section: Section, directory: Path, page: Layout) -> None:
+    verdict = [f"**{_plain(report.question)}**" if report.question else ""]
+    verdict += map(_plain, section.verdict)
+    verdict.append(_HOW_TO_READ.format(floor=FLOOR))
+    if len(report.sections) > 1:
+        verdict.append(_SEVERAL.format(name=directory.parent.name))
+    board = Board(directory)
+    board.layout(page)
+    texts = [("verdict", "\n\n".join(filter(None, verdict)))]
+    texts += [(table.title, _markdown(table)) for table in section.tables]
+    texts += [("notes", _list(report.notes))]
+    texts += [("method", "\n\n".join(map(_plain, [*report.method, report.made])))]
+    for number, (title, text) in enumerate(texts, 1):  # TensorBoard sorts them by their tags
+        if text:
+            board.text(f"comparison/{number:02d} {title}", text)
+    board.sync()
+    board.close()
+
+
+def _events(events: Sequence[Happening]) -> str:
+    columns = ("step", "seed", "what", "numbers", "what it means", "to try")
+    rows = [(str(e.step), str(e.seed), e.kind, e.numbers, e.explanation, e.advice) for e in events]
+    return _markdown(Table("", "", columns, rows))
+
+
+def _markdown(table: Table) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(map(_plain, cells)) + " |"
+
+    body = [line(table.columns), "|" + " --- |" * len(table.columns), *map(line, table.rows)]
+    return "\n\n".join(filter(None, [_plain(table.note), "\n".join(body)]))
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {_plain(line)}" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: formulas and keys are full of its signs."""
+    signs = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split()))
+    return signs.replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _layout_over_seeds(report: Report) -> Layout:
+    charts = {chart.tag: chart for section in report.sections for chart in section.charts}
+    titles = [question.title for question in QUESTIONS]
+    titles += [c.question for c in charts.values() if c.question not in titles]
+    page = Layout()
+    for title in dict.fromkeys(titles):
+        _add(page, title, [c for c in charts.values() if c.question == title], banded=True)
+    return page
+
+
+def _add(page: Layout, question: str, shown: Sequence[Curve | Chart], *, banded: bool) -> None:
+    if not shown:
+        return
+    if not page.category or page.category[-1].title != question:
+        page.category.add(title=question)
+    # Margin charts come out in reverse: TensorBoard puts each new card before a child that it
+    # counts wrongly, since a card has two children, an empty one for the other kind of chart.
+    for each in reversed(shown) if banded else shown:
+        chart = page.category[-1].chart.add(title=_title(each))
+        if banded:
+            ends = {"lower": f"{each.tag}_low", "upper": f"{each.tag}_high"}
+            chart.margin.series.add(value=each.tag, **ends)
+        else:
+            chart.multiline.tag.append(f"^{re.escape(each.tag)}$")  # a regular expression
+
+
+def _title(shown: Curve | Chart) -> str:
+    better = CURVES[shown.tag].better if shown.tag in CURVES else 0
+    wish = {-1: "lower is better", 1: "higher is better"}.get(better, "")
+    inside = ", ".join(filter(None, (shown.unit, wish)))
+    return f"{shown.title} ({inside})" if inside else shown.title
+
+
+def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
+    """(section, label) -> what tells it apart, the same keys in all; numbers where all are."""
+    groups = {
+        (s.name, label): s.choices.get(label, {}) for s in report.sections for label in s.labels
+    }
+    keys = dict.fromkeys(key for choices in groups.values() for key in choices)
+    table: dict[tuple[str, str], dict[str, Any]] = {group: {} for group in groups}
+    if len(report.sections) > 1 and "data" not in keys:
+        for group in groups:
+            table[group]["data"] = group[0]
+    for key in keys:
+        texts = [choices.get(key, "") for choices in groups.values()]
+        numbers = [_number(text) for text in texts]
+        values = texts if None in numbers else numbers
+        for group, value in zip(groups, values, strict=True):
+            table[group][key.removesuffix("._target_")] = value
+    return table
+
+
+def _metrics(report: Report) -> list[str]:
+    """Tags of the final numbers; TensorBoard's table begins with the first five only."""
+    found = [tag for s in report.sections for f in s.finals.values() for tag in f]
+    return [_final(tag) for tag in dict.fromkeys([t for t in _FIRST if t in found] + found)]
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _final(tag: str) -> str:
+    return f"final/{tag}"
+
+
+def _names(labels: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
+    """Names of directories that say the labels and differ from each other."""
+    used, names = {name.lower() for name in taken}, []
+    for label in labels:
+        name = re.sub(r"[^\w .,+=()-]+", "_", label, flags=re.ASCII).strip(" .")[:_LONGEST_NAME]
+        name, number = name or "group", 1
+        while (unique := name if number == 1 else f"{name} {number}").lower() in used:
+            number += 1
+        used.add(unique.lower())
+        names.append(unique)
+    return names

@@ -1,0 +1,74 @@
+"""A comparison as Markdown: what the page says, without its pictures."""
+
+import re
+from collections.abc import Sequence
+
+from gan_lab.reports.report import Happening, Report, Section, Table
+
+
+def markdown(report: Report) -> str:
+    """The report as GitHub shows it; the same report gives the same text."""
+    several = len(report.sections) > 1
+    parts = [f"# {_text(report.title)}", f"*{_text(report.question)}*"]
+    if not several:
+        parts += [_verdict(section) for section in report.sections]
+    if report.notes:
+        parts += ["**To know before reading**", _list(report.notes)]
+    for section in report.sections:
+        parts += _section(section, several)
+    parts += ["## How the numbers were made", *map(_text, report.method), f"*{_text(report.made)}*"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _section(section: Section, several: bool) -> list[str]:
+    parts = [f"## {_text(section.name)}", _verdict(section) if several else ""]
+    for table in section.tables:
+        parts += [f"### {_text(table.title)}", _table(table), _text(table.note)]
+    if section.events:
+        parts += ["### What happened", *_events(section.events)]
+    cards = {label: lines for label in section.labels if (lines := section.cards.get(label))}
+    if cards:
+        parts.append("### The losses")
+        for label, lines in cards.items():
+            parts += [f"**{_text(label)}**", _list(lines)]
+    return parts
+
+
+def _verdict(section: Section) -> str:
+    first, *others = section.verdict or [""]
+    lead = f"**{_text(first)}**" if first else ""
+    return "\n\n".join(part for part in (lead, _list(others)) if part)
+
+
+def _events(events: Sequence[Happening]) -> list[str]:
+    rows = [[e.group, str(e.seed), str(e.step), e.kind, e.numbers] for e in events]
+    table = Table("", "", ("group", "seed", "step", "what", "numbers"), rows)
+    kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in events)
+    meanings = [
+        f"- **{_text(kind)}**: {_text(explanation)} Try: {_text(advice)}"
+        for kind, explanation, advice in kinds
+    ]
+    return [_table(table), "\n".join(meanings)]
+
+
+def _table(table: Table) -> str:
+    lines = [_row(table.columns), _row(["---"] * len(table.columns), escape=False)]
+    lines += [
+        _row([f"**{_text(row[0])}**", *map(_text, row[1:])], escape=False) for row in table.rows
+    ]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str], escape: bool = True) -> str:
+    return f"| {' | '.join(map(_text, cells) if escape else cells)} |"
+
+
+def _list(items: Sequence[str]) -> str:
+    return "\n".join(f"- {_text(item)}" for item in items)
+
+
+def _text(text: str) -> str:
+    """Text that Markdown shows as it is: no emphasis, links, HTML or table borders by accident."""
+    escaped = re.sub(r"([\\`*_\[\]<>|~#$])", r"\\\1", " ".join(text.split()))
+    # A line that begins like a list or a number of one.
+    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", escaped)

@@ -1,0 +1,29 @@
+"""What `${name:...}` means in the YAML files beyond OmegaConf's own."""
+
+import os
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from gan_lab.errors import ConfigError
+from gan_lab.execution import resolve_device
+
+
+def register() -> None:
+    """Makes the names known to OmegaConf."""
+    OmegaConf.register_new_resolver("full_or_quick", _full_or_quick, replace=True)
+    OmegaConf.register_new_resolver("sweep_workers", _sweep_workers, replace=True)
+
+
+def _full_or_quick(full: Any, quick: Any, *, _root_: Any) -> Any:
+    """`${full_or_quick:1000,100}` in a study: the second where quick=true; a typed key wins."""
+    return quick if _root_.get("quick") is True else full
+
+
+def _sweep_workers(device: str) -> int:
+    """Processes of a sweep: one a core, and one only where they would share a GPU."""
+    try:
+        on_cpu = resolve_device(device).type == "cpu"
+    except ConfigError:
+        return 1  # refused later, with its reason
+    return len(os.sched_getaffinity(0)) if on_cpu and hasattr(os, "sched_getaffinity") else 1

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Sets everything up, trains minimax, non-saturating, WGAN with clipping and WGAN-GP on the ring and
+# on handwritten digits over five seeds, compares them and shows the page. Arguments go to `train`.
+#   ./scripts/compare_losses.sh
+#   SEEDS=8 ./scripts/compare_losses.sh trainer.steps=800
+# SEEDS: runs of each loss (5). OUT: where everything goes (outputs/compare_losses/<time>).
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" ""
+seeds="${SEEDS:-5}"
+out="${OUT:-$root/outputs/compare_losses/$(date +%Y-%m-%d_%H-%M-%S)}"
+lab=("$root/.venv/bin/python" -m gan_lab)
+losses="loss=minimax,non_saturating,wasserstein_clip,wasserstein"
+
+sweep() { # a run that diverges is a result: only an interrupt or a wrong argument ends the script
+  local code=0
+  "${lab[@]}" train -m "$losses" estimator.every=100 "$@" || code=$?
+  [ "$code" -le 1 ] || exit "$code"
+}
+
+echo "ring: 4 losses, $seeds seeds stacked in each run"
+sweep data=ring "n_seeds=$seeds" hydra.sweep.dir="$out/ring" "$@"
+echo "digits: 4 losses x $seeds seeds, one process a core"
+sweep data=digits "seed=range($seeds)" trainer.image_every=100 hydra.sweep.dir="$out/digits" "$@"
+"${lab[@]}" compare "$out/ring" "$out/digits" output="$out/comparison" \
+  title="Four losses, $seeds seeds each"
+
+page="$out/comparison/index.html"
+if [ -t 1 ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open > /dev/null; then
+  xdg-open "$page" > /dev/null 2>&1 &
+elif [ -t 1 ] && [ "$(uname)" = Darwin ]; then
+  open "$page"
+else
+  echo "open $page in a browser"
+fi

@@ -1,0 +1,232 @@
+"""The page works where people open it: from a file, by mouse, by keys, on a phone, on paper."""
+
+import base64
+import json
+import re
+import time
+
+import pytest
+
+from gan_lab.reports import page
+from tests.page_helpers import NASTY, report
+
+FILM, CHART = ".film", ".chart"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("page")
+    page.write(report(directory), directory / "page.html")
+    return (directory / "page.html").as_uri()
+
+
+def find(driver, selector):
+    return driver.find_element("css selector", selector)
+
+
+def until(driver, script, *arguments, seconds=10):
+    """Waits until a script returns something true, and returns it."""
+    end = time.monotonic() + seconds
+    while not (found := driver.execute_script(script, *arguments)):
+        assert time.monotonic() < end, f"never true: {script}"
+        time.sleep(0.05)
+    return found
+
+
+def opened(browser, address, *size, **more):
+    driver = browser(*size, **more)
+    driver.get(address)
+    return driver
+
+
+def complaints(driver):
+    return [entry["message"] for entry in driver.get_log("browser")]
+
+
+def overflow(driver):
+    return driver.execute_script(
+        "return document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
+    )
+
+
+def to_chart(driver):
+    """The first chart, drawn and in sight."""
+    chart = find(driver, CHART)
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", chart)
+    until(driver, "return arguments[0].querySelector('.xtitle')", chart)
+    return chart
+
+
+def choose(driver, selector, value):
+    from selenium.webdriver.support.ui import Select
+
+    Select(find(driver, selector)).select_by_value(value)
+
+
+def test_charts_answer_to_pointer_and_choosers_and_no_request_leaves_the_page(browser, address):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    driver = opened(browser, address, 1280, 900)
+    chart = to_chart(driver)
+    title = "return arguments[0].querySelector('.xtitle').textContent"
+    assert driver.execute_script(title, chart) == "steps (rounds of the game)"
+
+    hover = "return arguments[0].querySelector('.hoverlayer').textContent"
+    # Both groups were measured at the same steps, not at the same seconds.
+    for axis, found in (
+        ("step", r"minimax: 1\.\d+ \[[\d.]+, 1\.\d+\] data units, 3 seeds"),
+        ("seconds", r"minimax: 1\.\d+ \[[\d.]+, 1\.\d+\] data units, 3 seeds, at \d+"),
+    ):
+        choose(driver, ".axis", axis)
+        ActionChains(driver).move_to_element_with_offset(chart, -430, -60).perform()
+        ActionChains(driver).move_to_element_with_offset(chart, -435, 0).perform()
+        said = until(driver, hover, chart)
+        assert re.search(found, said), said
+        assert NASTY in said
+    assert driver.execute_script(title, chart) == "seconds of training"
+
+    choose(driver, ".scale", "log")
+    assert driver.execute_script("return arguments[0].layout.yaxis.type", chart) == "log"
+    names = "return arguments[0].data.map((trace) => trace.name)"
+    assert "minimax" in driver.execute_script(names, chart)
+    key = find(driver, ".key")
+    key.click()
+    assert key.get_attribute("aria-pressed") == "false"
+    assert "minimax" not in driver.execute_script(names, chart)
+
+    for each in driver.find_elements("css selector", CHART):
+        driver.execute_script("arguments[0].scrollIntoView()", each)
+    asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    assert all(name.startswith("data:") for name in driver.execute_script(asked))
+    assert complaints(driver) == []
+    assert overflow(driver) <= 0
+
+    # The control: a request would be stopped, and would have been seen above.
+    driver.execute_script("new Image().src = 'http://127.0.0.1:9/x.png'")
+    until(driver, "return true")
+    time.sleep(0.2)
+    assert any("Content Security Policy" in message for message in complaints(driver))
+
+
+def test_the_film_plays_scrubs_and_obeys_keys(browser, address):
+    from selenium.webdriver.common.keys import Keys
+
+    driver = opened(browser, address, 1280, 900)
+    film = find(driver, FILM)
+    canvas = "return document.querySelector('.film canvas').toDataURL()"
+    clock = "return arguments[0].querySelector('.clock').textContent"
+    readings = "return [...arguments[0].querySelectorAll('.reading')].map((e) => e.textContent)"
+
+    # It begins on its result; a group without that step shows its last and says so.
+    assert driver.execute_script(clock, film) == "step 20"
+    first, second = driver.execute_script(readings, film)
+    assert first.startswith("step 20; logit ")
+    assert second.startswith("step 10 its last before 20; logit ")
+
+    last = driver.execute_script(canvas)
+    assert len(last) > 5000
+    film.send_keys(Keys.HOME)
+    assert driver.execute_script(clock, film) == "step 0"
+    assert driver.execute_script(canvas) != last
+    film.send_keys(Keys.ARROW_RIGHT)
+    assert driver.execute_script(clock, film) == "step 10"
+    film.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    assert driver.execute_script(clock, film) == "step 0"
+    film.send_keys(Keys.END)
+    assert driver.execute_script(canvas) == last
+
+    # Space plays, from the start where it stood at the end, and pauses.
+    choose(driver, f"{FILM} .speed", "0.25")
+    film.send_keys(" ")
+    word = "return arguments[0].querySelector('.play .word').textContent"
+    assert driver.execute_script(word, film) == "Pause"
+    assert driver.execute_script(clock, film) == "step 0"
+    film.send_keys(" ")
+    assert driver.execute_script(word, film) == "Play"
+
+    # The button plays to the end and stops there.
+    choose(driver, f"{FILM} .speed", "4")
+    find(driver, f"{FILM} .play").click()
+    assert driver.execute_script(word, film) == "Pause"
+    until(driver, clock + " === 'step 10'", film)
+    until(driver, word + " === 'Play'", film)
+    assert driver.execute_script(clock, film) == "step 20"
+
+    scrub = find(driver, f"{FILM} .scrub")
+    scrub.send_keys(Keys.ARROW_LEFT)
+    assert driver.execute_script(clock, film) == "step 10"
+    assert scrub.get_attribute("aria-valuetext") == "step 10"
+
+    # Pictures are films as well.
+    pictures = find(driver, ".film[data-kind=pictures]")
+    source = "return arguments[0].querySelector('img').src"
+    last = driver.execute_script(source, pictures)
+    pictures.send_keys(Keys.HOME)
+    assert driver.execute_script(source, pictures) != last
+    pictures.send_keys(Keys.END)
+    assert driver.execute_script(source, pictures) == last
+    assert complaints(driver) == []
+
+
+def test_a_phone_in_the_dark_reads_it_without_scrolling_sideways(browser, address):
+    driver = opened(browser, address, 360, 740, dark=True, mobile=True)
+    for each in driver.find_elements("css selector", f"{CHART}, details"):
+        driver.execute_script("arguments[0].open = true; arguments[0].scrollIntoView()", each)
+    to_chart(driver)
+    assert driver.execute_script("return innerWidth") == 360
+    assert overflow(driver) <= 0
+    paper, text, real = driver.execute_script(
+        "return [variable('--paper'), variable('--text'), ink('#000000')].map((c) => rgb(c))"
+    )
+    assert max(paper) < 60
+    assert min(text) > 200
+    assert min(real) > 200  # black data would vanish
+    line = "return document.querySelector('.chart').data.at(-1).line.color"
+    dark = driver.execute_script(line)
+    light = [{"name": "prefers-color-scheme", "value": "light"}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": light})
+    until(driver, f"{line} !== arguments[0]", dark)
+    assert complaints(driver) == []
+
+
+@pytest.mark.slow
+def test_on_paper_everything_is_open_and_light_and_all_curves_are_there(browser, address):
+    driver = opened(browser, address, 1280, 900, dark=True)
+    driver.execute_script(
+        "window.seen = null; addEventListener('beforeprint', () => { window.seen = {"
+        "closed: document.querySelectorAll('details:not([open])').length,"
+        "charts: document.querySelectorAll('.printed .main-svg').length > 0 &&"
+        " [...document.querySelectorAll('.printed')].every((each) => each.children.length),"
+        "paper: variable('--paper')}; })"
+    )
+    pdf = driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]
+    assert base64.b64decode(pdf).startswith(b"%PDF")
+    seen = driver.execute_script("return window.seen")
+    assert seen["closed"] == 0
+    assert seen["charts"]
+    assert sum(page_colour(seen["paper"])) > 3 * 240
+    after = driver.execute_script(
+        "return [document.querySelectorAll('.printed > *').length, variable('--paper')]"
+    )
+    assert after[0] == 0
+    assert sum(page_colour(after[1])) < 3 * 60
+    assert complaints(driver) == []
+
+
+def page_colour(colour):
+    digits = colour.lstrip("#")
+    digits = "".join(2 * c for c in digits) if len(digits) == 3 else digits
+    return [int(digits[i : i + 2], 16) for i in (0, 2, 4)]
+
+
+def test_without_a_script_the_words_tables_and_last_pictures_are_there(browser, address):
+    driver = browser(1280, 900)
+    driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    driver.get(address)
+    body = find(driver, "main").text
+    assert "Curves and films need JavaScript" in body
+    assert "On plane the first is better." in body
+    assert "0.5 [0.4, 0.6]" in " ".join(body.split())
+    assert find(driver, ".film img").is_displayed()
+    assert not find(driver, ".controls").is_displayed()
+    assert json.dumps(NASTY)[1:5] in json.dumps(body)

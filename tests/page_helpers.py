@@ -1,0 +1,107 @@
+"""A small comparison made by hand: two landscapes, a line, pictures, and labels that bite."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gan_lab.reports import frames
+from gan_lab.reports.plots import SERIES
+from gan_lab.reports.questions import QUESTIONS
+from gan_lab.reports.report import AXES, Band, Chart, Happening, Report, Section, Table
+
+NASTY = 'a "quoted" </script><b>@DATA@ & co'
+
+
+def band(x, level, n=3):
+    x = np.asarray(x, dtype=float)
+    mean = level + 1 / (1 + x / x.max())
+    return Band(x, mean, mean - 0.2, mean + 0.2, np.full(len(x), n))
+
+
+def chart(labels, tag="divergence/wasserstein", points=30, question=0, **more):
+    curve = next(c for c in QUESTIONS[question].curves if c.tag == tag)
+    bands = {
+        axis: {
+            label: band(np.linspace(1, 100 * (1 + i * k), points), 0.5 + i)
+            for i, label in enumerate(labels)
+        }
+        for k, axis in enumerate(AXES)
+    }
+    floor = more.pop("floor", 0.25)
+    return Chart(
+        tag, curve.title, curve.unit, floor, QUESTIONS[question].title, more.pop("bands", bands)
+    )
+
+
+def film(directory, dims, steps=(0, 10, 20), shift=0.0):
+    """Frames whose landscape is -|x - step / 10|^2 / 2: its gradient is known."""
+    real = torch.linspace(-1, 1, 8 * dims).reshape(8, dims)
+    found = {}
+    for step in steps:
+        centre = shift + step / 10
+        fake = real * 0.5
+        content = frames.frame(
+            real, fake, lambda x, c=centre: -0.5 * ((x - c) ** 2).flatten(1).sum(1)
+        )
+        found[step] = directory / f"film_{dims}_{shift}_{step}.npz"
+        frames.save(content, found[step])
+    return found
+
+
+def pictures(directory, steps=(0, 10, 20), side=24):
+    noise = np.random.default_rng(0)
+    found = {}
+    for step in steps:
+        found[step] = directory / f"picture_{side}_{step}.png"
+        pixels = noise.integers(0, 255, (side, side, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(found[step])
+    return found
+
+
+def section(name, labels, **more):
+    return Section(
+        name,
+        labels,
+        dict(zip(labels, SERIES, strict=False)),
+        more.pop("verdict", (f"On {name} the first is better.", "By little.")),
+        [
+            Table(
+                "At the end",
+                "Mean [95 % interval].",
+                ("group", "W1 (data units)"),
+                [(label, "0.5 [0.4, 0.6]") for label in labels],
+            )
+        ],
+        more.pop("charts", [chart(labels), chart(labels, "modes/covered", question=1)]),
+        seed=dict.fromkeys(labels, 0),
+        cards={labels[0]: ("generator: log(1 - D(G(z)))", "A remark.")},
+        **more,
+    )
+
+
+def report(directory, labels=("minimax", NASTY)):
+    """Three sections: points of a plane, of a line, and images; the second group ends early."""
+    plane = {
+        labels[0]: film(directory, 2),
+        labels[1]: film(directory, 2, (0, 10), shift=1.0),
+    }
+    sections = [
+        section(
+            "plane",
+            labels,
+            frames=plane,
+            events=[
+                Happening(labels[1], 0, 10, "collapse", "1 of 8", "Few modes.", "Fewer steps.")
+            ],
+        ),
+        section("line", labels, frames={label: film(directory, 1) for label in labels}),
+        section("images", labels, pictures={labels[0]: pictures(directory)}),
+    ]
+    return Report(
+        "A comparison",
+        "Which is better?",
+        sections,
+        ["minimax, seed 3: diverged at step 7 (loss is nan)."],
+        ["Means over seeds."],
+        "Made by hand.",
+    )

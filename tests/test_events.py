@@ -1,0 +1,337 @@
+"""Named events: each fires on what it names, stays silent on noise, and survives a resume."""
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gan_lab.events import Watch, not_finite
+from gan_lab.events.base import Detector, Verdict
+from gan_lab.events.periods import period
+from gan_lab.events.players import CriticDrift, Oscillation, Saturation, SignFlip
+from gan_lab.events.ruler import Collapse, Divergence, Plateau
+from gan_lab.recording import read_metrics
+from tests.run_helpers import RING, main, setup, signal_at, train
+
+EQUILIBRIUM = 2 * math.log(2)
+
+
+def seen(detector, rows):
+    """Steps at which a detector speaks."""
+    events = [detector.see(row["step"], row) for row in rows]
+    return [event.step for event in events if event is not None]
+
+
+def logged(columns, every=50):
+    """Rows from columns of equal length, the first at `every`."""
+    n = len(next(iter(columns.values())))
+    return [
+        {"step": every * (i + 1), **{t: float(v[i]) for t, v in columns.items()}} for i in range(n)
+    ]
+
+
+def ruled(tag, values, width=0.02, floor=0.2, every=64):
+    """Readings of the ruler, the first before the first step."""
+    return [
+        {
+            "step": every * i,
+            tag: float(v),
+            f"{tag}_low": v - width,
+            f"{tag}_high": v + width,
+            f"{tag}_floor": floor,
+        }
+        for i, v in enumerate(values)
+    ]
+
+
+W1, SPREAD, COVERED = "divergence/wasserstein", "samples/pairwise_distance", "modes/covered"
+
+
+class Scripted(Detector):
+    kind = explanation = advice = "scripted"
+
+    def look(self, step, row):
+        return Verdict(row["on"], row["over"], {})
+
+
+def test_an_event_is_said_once_and_again_only_after_it_was_over_for_as_long():
+    on, between, over = (True, False), (False, False), (False, True)
+    story = [on, between, on, on, on, over, on, on, between, over, over, on, over, on, on]
+    rows = [{"step": i, "on": a, "over": b} for i, (a, b) in enumerate(story)]
+    # Settled at 3; 5 alone ends nothing; over at 9 and 10; 11 alone settles nothing; again at 14.
+    assert seen(Scripted(), rows) == [3, 14]
+
+
+def saturating(loss, norm):
+    return logged({"loss/discriminator": loss, "gradient/generator_norm": norm})
+
+
+def test_saturation_needs_both_a_sure_discriminator_and_a_gradient_that_fell():
+    sure, unsure = np.full(10, 0.005 * EQUILIBRIUM), np.full(10, 0.5 * EQUILIBRIUM)
+    fell, stayed = np.array([1.0] * 4 + [1e-3] * 6), np.ones(10)
+    assert seen(Saturation(EQUILIBRIUM), saturating(sure, fell)) == [300]
+    assert seen(Saturation(EQUILIBRIUM), saturating(sure, stayed)) == []
+    assert seen(Saturation(EQUILIBRIUM), saturating(unsure, fell)) == []
+    gone = np.array([1.0] * 4 + [0.0] * 6)
+    assert seen(Saturation(EQUILIBRIUM), saturating(sure, gone)) == [300]
+
+
+@pytest.mark.parametrize(("share", "fall", "says"), [(0.0099, 101, 1), (0.0101, 101, 0), (0.0099, 99, 0)])
+def test_saturation_is_at_one_percent_and_two_decades(share, fall, says):
+    rows = saturating(np.full(6, share * EQUILIBRIUM), np.array([fall] * 2 + [1.0] * 4))
+    assert len(seen(Saturation(EQUILIBRIUM), rows)) == says
+
+
+def test_a_loss_that_cannot_saturate_is_not_watched_for_it():
+    rows = saturating(np.full(10, -5.0), np.array([1.0] * 4 + [1e-9] * 6))
+    assert [e.kind for row in rows for e in Watch(0.0).see(row)] == []
+
+
+def test_a_spread_that_was_there_and_went_is_a_collapse():
+    values = [0.05, 0.5, 1.7, 1.8, 1.8, 0.5, 0.3, 0.3, 0.3]
+    assert seen(Collapse(), ruled(SPREAD, values, floor=1.8)) == [7 * 64]
+
+
+def test_a_spread_that_grew_and_stopped_is_a_collapse_and_one_that_grows_is_none():
+    stopped = [0.05, 0.15, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
+    slow = [0.05 + 0.08 * i for i in range(10)]
+    assert seen(Collapse(), ruled(SPREAD, stopped, floor=1.8)) == [6 * 64]
+    assert seen(Collapse(), ruled(SPREAD, slow, floor=1.8)) == []
+
+
+def test_an_untrained_generator_has_not_collapsed():
+    assert seen(Collapse(), ruled(SPREAD, [0.05] * 40, floor=1.8)) == []
+
+
+def test_a_spread_whose_interval_reaches_up_is_not_called_collapsed():
+    values = [0.05, 0.5, 1.7, 1.8, 1.8, 0.5, 0.5, 0.5, 0.5]
+    wide = [{**row, f"{SPREAD}_high": row[SPREAD] + 0.5} for row in ruled(SPREAD, values, floor=1.8)]
+    assert seen(Collapse(), wide) == []
+
+
+def test_modes_that_are_lost_are_a_collapse_and_one_of_eight_is_none():
+    for left, steps in ((5, [7 * 64]), (7, [])):
+        values = [0, 2, 8, 8, 8, *[left] * 6]
+        assert seen(Collapse(), ruled(COVERED, values, width=0.4, floor=8)) == steps
+
+
+def test_good_samples_that_never_cover_the_modes_are_a_collapse():
+    for quality, steps in ((0.9, [2 * 64]), (0.1, [])):
+        modes = ruled(COVERED, [3] * 8, width=0.4, floor=8)
+        good = ruled("modes/high_quality", [quality] * 8, floor=0.99)
+        rows = [{**a, **b} for a, b in zip(modes, good, strict=True)]
+        assert seen(Collapse(), rows) == steps
+
+
+def critic(w, offset):
+    return logged(
+        {"discriminator_estimate/wasserstein": w, "discriminator_estimate/offset": offset}
+    )
+
+
+def test_a_critic_drifts_when_its_offset_leaves_every_difference_far_behind():
+    w = np.linspace(2, 0.5, 60)
+    # 31 times the largest difference is reached at row 31; two rows settle it.
+    assert seen(CriticDrift(), critic(w, -2.0 * np.arange(60))) == [50 * 32]
+    assert seen(CriticDrift(), critic(w, np.full(60, 50.0))) == []
+    assert seen(CriticDrift(), critic(np.full(60, 1e-4), np.full(60, -1.0))) == [50 * 11]
+
+
+def test_a_sign_flip_is_beyond_the_noise_and_lasts():
+    noise = np.random.default_rng(0).normal(0, 0.05, 60)
+    trend = np.concatenate([np.linspace(1, 0.1, 30), np.linspace(0.1, -1, 30)])
+    (step,) = seen(SignFlip(), critic(trend + noise, np.zeros(60)))
+    assert 33 * 50 <= step <= 45 * 50
+    settled = np.concatenate([np.linspace(1, 0, 20), np.zeros(40)]) + noise
+    assert seen(SignFlip(), critic(settled, np.zeros(60))) == []
+
+
+def circle(n, length, amplitude=1.0, noise=0.1, seed=0):
+    rng = np.random.default_rng(seed)
+    angle = 2 * math.pi * np.arange(n) / length
+    phases = {tag: i for i, tag in enumerate(Oscillation.tags)}
+    return logged(
+        {
+            tag: amplitude * np.sin(angle + phase) + noise * rng.normal(size=n) + 3
+            for tag, phase in phases.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("length", [4, 5.5, 6, 8, 10])
+def test_a_circle_is_found_with_its_period(length):
+    events = [e for row in circle(60, length) for e in Watch(EQUILIBRIUM).see(row)]
+    assert [(e.kind, e.step) for e in events] == [("oscillation", 40 * 50)]
+    assert events[0].numbers["period [steps]"] == pytest.approx(50 * length, abs=30)
+
+
+def test_a_loss_that_swings_twice_while_the_other_goes_around_once_agrees():
+    rng, angle = np.random.default_rng(0), 2 * math.pi * np.arange(60) / 10
+    columns = {tag: rng.normal(size=60) for tag in Oscillation.tags}
+    columns["loss/generator"] = np.sin(angle) + 0.3 * rng.normal(size=60)
+    columns["loss/discriminator"] = np.cos(2 * angle) + 0.3 * rng.normal(size=60)
+    assert len(seen(Oscillation(), logged(columns))) == 1
+
+
+def test_rows_at_unequal_steps_have_no_period():
+    rows = circle(60, 8)
+    for row in rows[20:]:
+        row["step"] += 7
+    # The window that holds the gap is passed over; the event comes once the gap has left it.
+    assert seen(Oscillation(), rows) == [rows[59]["step"]] or not seen(Oscillation(), rows)
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros(32), np.arange(32.0), np.full(32, np.nan), np.ones(5)], ids=str
+)
+def test_a_series_without_a_swing_has_no_period(values):
+    assert period(values) is None
+
+
+def test_w1_that_climbs_away_from_its_best_is_a_divergence():
+    down_and_up = [1.4, 1.0, 0.5, 0.3, 0.3, 0.4, 0.9, 1.2, 1.3, 1.3]
+    assert seen(Divergence(), ruled(W1, down_and_up)) == [7 * 64]
+    assert seen(Divergence(), ruled(W1, down_and_up, width=1.0)) == []
+    assert seen(Divergence(), ruled(W1, [1.4, 1.0, 0.5, 0.3, 0.35, 0.4, 0.4, 0.35])) == []
+
+
+def test_infinite_w1_is_far_above_any_best():
+    rows = ruled(W1, [1.4, 0.5, math.inf, math.inf])
+    assert seen(Divergence(), rows) == [3 * 64]
+
+
+def test_a_plateau_is_flat_above_the_floor():
+    rng = np.random.default_rng(0)
+    n = np.arange(60)
+    flat = 0.6 + 0.8 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)
+    falling = 0.2 + 1.2 * np.exp(-n / 30) + 0.005 * rng.normal(size=60)
+    converged = 0.22 + 1.2 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)
+    swinging = 0.8 + 0.3 * np.sin(n)
+    (step,) = seen(Plateau(), ruled(W1, flat))
+    assert 16 * 64 <= step <= 40 * 64
+    for values in (falling, converged, swinging):
+        assert seen(Plateau(), ruled(W1, values)) == []
+
+
+def healthy(rng, n=200):
+    """A noisy run that learns: correlated noise on everything, a ruler at every fourth row."""
+    t = np.arange(n)
+    noise = np.zeros((8, n))
+    for i in range(1, n):
+        noise[:, i] = 0.7 * noise[:, i - 1] + rng.normal(size=8)
+    fall = np.exp(-t / rng.uniform(10, 40))
+    rows = logged(
+        {
+            "loss/discriminator": EQUILIBRIUM * (1 - 0.4 * fall) + 0.03 * noise[0],
+            "loss/generator": 0.7 + 0.5 * fall + 0.03 * noise[1],
+            "gradient/generator_norm": (0.2 + fall) * np.exp(0.3 * noise[2]),
+            "gradient/discriminator_norm": (0.2 + fall) * np.exp(0.3 * noise[3]),
+            "discriminator_estimate/wasserstein": fall + 0.02 + 0.01 * noise[4],
+            "discriminator_estimate/offset": 0.3 * np.cumsum(rng.normal(size=n)),
+        }
+    )
+    values = {
+        W1: (0.2 + 1.2 * fall + 0.01 * noise[5], 0.2),
+        SPREAD: (1.8 - 1.7 * fall + 0.02 * noise[6], 1.8),
+        COVERED: (np.clip(np.round(8 - 8 * fall + 0.2 * noise[7]), 0, 8), 8),
+    }
+    for i in range(0, n, 4):
+        for tag, (value, floor) in values.items():
+            rows[i] |= ruled(tag, [value[i]], width=0.04, floor=floor)[0] | {
+                "step": rows[i]["step"]
+            }
+    return rows
+
+
+def test_noise_raises_few_alarms():
+    """Two-sided: a watch that is deaf would pass a bound from above alone (see the circles)."""
+    counts = {}
+    for seed in range(200):
+        watch = Watch(EQUILIBRIUM)
+        for row in healthy(np.random.default_rng(seed)):
+            for event in watch.see(row):
+                counts[event.kind] = counts.get(event.kind, 0) + 1
+    assert sum(counts.values()) <= 6, counts
+    heard = sum(
+        "oscillation" in {e.kind for row in rows for e in watch.see(row)}
+        for watch, rows in ((Watch(0.0), circle(80, 7, noise=0.5, seed=s)) for s in range(40))
+    )
+    assert 30 <= heard <= 40
+
+
+BAD = [math.nan, math.inf, -math.inf, None, "nan", True, 1e308, -1e308, 0.0]
+
+
+def test_nothing_that_a_row_may_hold_raises():
+    rng = np.random.default_rng(0)
+    tags = [*healthy(rng, 8)[0], "modes/high_quality", "modes/high_quality_floor"]
+    watch = Watch(EQUILIBRIUM)
+    for step in range(0, 6000, 10):
+        row = {tag: BAD[rng.integers(len(BAD))] for tag in tags if rng.random() < 0.8}
+        watch.see({**row, "step": step})
+    watch.see({})
+    watch.see({"step": math.nan})
+
+
+def every_detector():
+    return (Saturation, Collapse, CriticDrift, SignFlip, Oscillation, Divergence, Plateau)
+
+
+@pytest.mark.parametrize("kind", [*every_detector(), None], ids=str)
+def test_advice_can_be_typed(kind):
+    advice = not_finite(3, "loss").advice if kind is None else kind.advice
+    keys = re.findall(r"[\w.]+=(?:\[[\w,]+\]|[\w.-]*\w)", advice)
+    assert keys
+    for key in keys:
+        setup("data=ring", key)
+
+
+# In a run
+
+
+def events(path):
+    """events.jsonl without the clock."""
+    return [
+        {k: v for k, v in record.items() if k != "time"}
+        for record in read_metrics(Path(path) / "events.jsonl")
+    ]
+
+
+def test_a_number_that_is_not_finite_leaves_an_event_of_its_seed(workdir):
+    choice = (*RING, "loss=wasserstein", "optim=sgd", "optim.lr=1e5", "trainer.steps=40")
+    assert main("train", *choice, "hydra.run.dir=run") == 1
+    (event,) = events("run")
+    status = json.loads(Path("run/status.json").read_text())
+    assert event["kind"] == "divergence"
+    assert "is not finite" in event["explanation"]
+    assert f"at step {event['step']} " in status["error"]
+    assert event["numbers"]["failed at step"] == event["step"]
+    assert set(event) == {"step", "seed", "kind", "numbers", "explanation", "advice"}
+
+
+# A critic that stands still while the generator runs: W flips its sign, W1 grows.
+SLOW = (
+    *RING,
+    *("loss=wasserstein", "optim.lr=1e-2", "optim.discriminator_lr=1e-6", "trainer.n_critic=1"),
+    *("trainer.log_every=3", "trainer.checkpoint_every=10", "trainer.steps=90", "n_seeds=2"),
+)
+
+
+def test_a_resumed_run_has_the_events_of_one_that_was_not_stopped(workdir, monkeypatch, capsys):
+    train("whole", *SLOW)
+    told = capsys.readouterr().err
+    whole = [events(f"whole/seed_{seed}") for seed in (0, 1)]
+    kinds = {event["kind"] for each in whole for event in each}
+    assert {"sign_flip", "divergence"} <= kinds
+    assert "sign_flip: The critic's W is negative" in told
+    steps = sorted(event["step"] for each in whole for event in each)
+    for number, stop in enumerate((steps[0] - 1, steps[0] + 1, steps[-1] - 1)):
+        path = f"run_{number}"
+        with monkeypatch.context() as patch:
+            signal_at(patch, stop)
+            assert main("train", *SLOW, f"hydra.run.dir={path}") == 143
+        assert main("resume", path) == 0
+        assert [events(f"{path}/seed_{seed}") for seed in (0, 1)] == whole
