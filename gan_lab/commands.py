@@ -178,9 +178,7 @@ def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) ->
     console.print(f"run:     {path}", highlight=False, soft_wrap=True)
     if pictures:
         console.print(f"picture: {pictures[-1]}", highlight=False, soft_wrap=True)
-    console.print(
-        f"curves:  tensorboard --logdir {path} --host 127.0.0.1", highlight=False, soft_wrap=True
-    )
+    console.print(f"curves:  python -m gan_lab dashboard {path}", highlight=False, soft_wrap=True)
     return 0
 
 

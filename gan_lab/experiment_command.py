@@ -1,5 +1,6 @@
 """The command `experiment`: one study by its name, or a study's pictures again from disk."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -114,7 +115,8 @@ def _perform(
     study, plain = study_of(cfg)
 
     def setup(overrides: Sequence[str]) -> Setup:
-        return config.setup_of(config.composed("train", list(overrides)))
+        made = config.setup_of(config.composed("train", list(overrides)))
+        return dataclasses.replace(made, overrides=tuple(overrides))
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lab = Lab(

@@ -14,7 +14,7 @@ from gan_lab.light import optimality
 from gan_lab.progress import announce
 from gan_lab.recording import Recorder, read_metrics
 from gan_lab.regularizers.base import Score
-from gan_lab.reports import figures, frames
+from gan_lab.reports import figures, frames, tensorboard
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Run, Setup
 from gan_lab.streams import stream
@@ -73,6 +73,7 @@ class Journal:
             recorder.text("config", f"```yaml\n{directory.config.read_text()}```")
             recorder.text("loss_card", told)
             recorder.hparams(self._choices(index), _TABLE)
+            recorder.layout(tensorboard.layout())
 
     def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         """Adds what the optimisers saw since the last row, and what the discriminators are now."""

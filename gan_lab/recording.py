@@ -73,8 +73,8 @@ class Recorder:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         line = to_json({"step": step, "seed": self._seed, "kind": kind, "time": now, **fields})
         self._try(lambda: self._events.write(line))
-        said = ", ".join(f"{name}: {plain(value)}" for name, value in fields.items())
-        self.text(f"events/{kind}", said or kind, step)
+        lines = [f"- **{name}**: {_told(value)}" for name, value in fields.items()]
+        self.text(f"events/{kind}", "\n".join(lines) or kind, step)
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Shows a text (Markdown) in TensorBoard."""
@@ -163,6 +163,12 @@ def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
         except ValueError:  # torn, or the zeros that a power cut leaves
             record = None
         yield line, record if isinstance(record, dict) else None
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_told(each)}" for name, each in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(plain(value))
 
 
 def _numbers(record: dict[str, Any]) -> dict[str, Any]:

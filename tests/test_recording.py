@@ -149,7 +149,7 @@ def test_images_texts_and_events_can_be_read_back(run):
     assert image.encoded_image_string.startswith(b"\x89PNG")
     assert log.Tensors("about")[0].tensor_proto.string_val == [b"a *ring*"]
     [shown] = log.Tensors("events/skipped")
-    assert shown.tensor_proto.string_val == [b"reason: it is empty, low: -inf"]
+    assert shown.tensor_proto.string_val == [b"- **reason**: it is empty\n- **low**: -inf"]
     [event] = read_metrics(run.events)
     assert event.pop("time").endswith("+00:00")
     assert event == {"step": 10, "seed": 5, "kind": "skipped"} | {

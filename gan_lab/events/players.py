@@ -57,7 +57,7 @@ class Saturation(Detector):
 
 
 class CriticDrift(Detector):
-    """The critic's logits have wandered off, far beyond any difference it ever saw between sides."""
+    """The critic's logits have wandered off, far beyond any difference it ever made."""
 
     kind = "critic_drift"
     explanation = (

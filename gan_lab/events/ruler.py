@@ -1,11 +1,12 @@
-"""What the ruler shows: its readings are rare, come with intervals, and are the same for any loss."""
+"""What the ruler shows: readings are rare, have intervals, and mean the same for any loss."""
 
+import bisect
 import math
 from typing import ClassVar
 
 import numpy as np
 
-from gan_lab.events.base import Detector, Reading, Row, Verdict, number, reading
+from gan_lab.events.base import Detector, Reading, Row, Verdict, reading
 
 _SPREAD, _W1 = "samples/pairwise_distance", "divergence/wasserstein"
 _MODES, _QUALITY = "modes/covered", "modes/high_quality"
@@ -173,10 +174,10 @@ class Plateau(Detector):
     def look(self, step: int, row: Row) -> Verdict | None:
         """Reads divergence/wasserstein with its interval and floor."""
         now = reading(step, row, _W1)
-        if now is None or not (math.isfinite(now.value) and now.floor > 0):
+        if now is None or not (now.supported and math.isfinite(now.value) and now.floor > 0):
             return None
         self._readings.append(now)
-        half = [each for each in self._readings if each.step > step / 2]
+        self._readings = half = [each for each in self._readings if each.step > step / 2]
         if len(half) < self.least_readings or step < self.least_steps:
             return None
         older, newer = half[: len(half) // 2], half[len(half) // 2 :]
@@ -196,7 +197,8 @@ class Plateau(Detector):
 
 def _latest(readings: list[Reading], step: float) -> Reading | None:
     """The last reading at or before a step."""
-    return next((each for each in reversed(readings) if each.step <= step), None)
+    index = bisect.bisect_right(readings, step, key=lambda each: each.step)
+    return readings[index - 1] if index else None
 
 
 def _gain(older: list[float], newer: list[float]) -> tuple[float, float]:

@@ -56,7 +56,8 @@ class AdversarialLoss(Protocol):
     def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """What the training network itself says of a divergence: name -> scalar, {} if nothing.
 
-        Known names: "js" (nats) and "wasserstein" (data units times the critic's slope).
+        Known names: "js" (nats), "wasserstein" (data units times the critic's slope) and "offset"
+        (mean logit of a critic, to which its loss is blind, in the same unit).
         """
         return {}
 

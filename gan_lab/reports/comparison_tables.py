@@ -109,12 +109,11 @@ def differences(groups: Sequence[Group], tag: str) -> Table | None:
         wins = f"{d.lower} / {d.higher} / {d.ties}"
         rows.append([f"{pair.a} - {pair.b}", as_text(d.measured), n, wins, pair.verdict])
     curve = next(c for c in (*FINAL, *CURVES.values()) if c.tag == tag)
-    of = "is" if len(found) == 1 else f"are all {len(found)}"
+    of = "the one pair" if len(found) == 1 else f"the {len(found)} pairs"
     return Table(
         f"Differences: {curve.title}",
         "First minus second, runs of one seed paired; mean [95 % t interval]. Supported: the "
-        "interval excludes 0 also after Holm's correction for the pairs of this table, which "
-        f"{of}.",
+        f"interval excludes 0 also after Holm's correction for {of} of this table.",
         ["first - second", _titled(curve), "seeds", "lower / higher / equal", "verdict"],
         rows,
     )

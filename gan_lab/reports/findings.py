@@ -181,7 +181,7 @@ def _notes(records: Sequence[Record], found: Sequence[Problem]) -> list[str]:
         single = [g.label for g in problem.groups if len(g.runs) == 1]
         if single:
             notes.append(
-                f"{problem.name}: {', '.join(single)} has one seed, which allows no interval and "
-                f"supports no difference."
+                f"{problem.name}: one seed only of {', '.join(single)}, which allows no interval "
+                f"and supports no difference."
             )
     return notes

@@ -17,6 +17,7 @@ import yaml
 
 from gan_lab.errors import ConfigError
 from gan_lab.recording import read_metrics
+from gan_lab.reports.plots import short
 from gan_lab.reports.questions import CURVES
 from gan_lab.run_dir import RunDir
 
@@ -133,7 +134,11 @@ def card_lines(config: Mapping[str, Any]) -> list[str]:
         card = getattr(importlib.import_module(module), name).card
     except (ImportError, AttributeError, ValueError):
         return []
-    return [f"{key}: {value}" for key, value in vars(card).items()]
+    return [f"{key}: {_said(value)}" for key, value in vars(card).items()]
+
+
+def _said(value: Any) -> str:
+    return ", ".join(map(short, value)) if isinstance(value, tuple) else str(value)
 
 
 def _below(path: Path) -> Iterable[Path]:

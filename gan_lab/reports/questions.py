@@ -73,6 +73,9 @@ QUESTIONS = (
             Curve("discriminator_estimate/js", "The discriminator's own JS", "nats"),
             Curve("discriminator_estimate/wasserstein", "The critic's own W", "data units x slope"),
             Curve("discriminator_estimate/gap", "How far from its optimum", "loss"),
+            Curve(
+                "discriminator_estimate/offset", "Mean logit of the critic", "data units x slope"
+            ),
             Curve("discriminator_estimate/readable", "Readable (1) or not (0)"),
         ),
     ),

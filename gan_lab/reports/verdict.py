@@ -36,9 +36,10 @@ def _answer(name: str, groups: Sequence[Group]) -> str:
     floor = f", where real samples get {short(float(floors[0]))}" if floors and floors[0] else ""
     steps = {run.step for run in best.done}
     end = f"after {steps.pop()} steps" if len(steps) == 1 else "at their ends"
-    seeds = f"{len(values)} seed{'s' if len(values) > 1 else ''}"
+    value = as_text(mean(values)) if len(values) > 1 else short(values[0])
+    seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
     what = f"{curve.title[0].lower()}{curve.title[1:]}"
-    number = f"{as_text(mean(values))} {curve.unit} over {seeds}{floor}"
+    number = f"{value} {curve.unit} over {seeds}{floor}"
     if len(groups) > 1:
         return f"On {name}, {best.label} has the lowest {what} {end}: {number}."
     return f"On {name}, {best.label} {end} has an {what} of {number}."

@@ -147,7 +147,7 @@ def test_compares_real_says_whether_the_generator_looks_at_real_logits(loss):
 
 def test_estimates_are_scalars_of_known_names(loss):
     estimate = loss.estimate(*logits(5))
-    assert set(estimate) <= {"js", "wasserstein"}
+    assert set(estimate) <= {"js", "wasserstein", "offset"}
     assert all(value.shape == () for value in estimate.values())
 
 
