@@ -1,10 +1,8 @@
 """When more training stopped to help, and what the best checkpoint is worth."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
 
 from gan_lab.reports.aggregate import Group, on_axis
 from gan_lab.reports.comparison_tables import as_text, spread
@@ -12,10 +10,9 @@ from gan_lab.reports.load import Record
 from gan_lab.reports.plots import short
 from gan_lab.reports.questions import HEADLINE
 from gan_lab.reports.report import Table
-from gan_lab.reports.statistics import difference
+from gan_lab.reports.statistics import difference, mean
 
 _GAIN_FROM = 3  # seeds
-_MOST_STEPS = 60
 
 
 def gains(groups: Sequence[Group]) -> Table | None:
@@ -37,8 +34,8 @@ def gains(groups: Sequence[Group]) -> Table | None:
         return None
     return Table(
         "When did more training stop helping?",
-        "The first step after which no later measurement is lower by a supported margin (paired "
-        "over seeds, Bonferroni over the later measurements). The best checkpoint is chosen on "
+        "The first step that the best later measurement does not undercut by a supported margin "
+        "(paired over seeds, 95 % t interval). The best checkpoint is chosen on "
         "validation data and read here on held-out data, so choosing does not flatter it.",
         [
             "group",
@@ -53,24 +50,23 @@ def gains(groups: Sequence[Group]) -> Table | None:
 
 
 def gained_until(group: Group, tag: str = HEADLINE) -> int | None:
-    """The first measured step after which none is lower by a supported margin; None if unknown."""
+    """The first measured step that no later one betters by a supported margin; None if unknown.
+
+    It is held against the later step with the lowest mean, which was picked from many and so looks
+    better than it is: the step that is found is too late rather than too early.
+    """
     curves = [c for run in group.done if (c := on_axis(run, tag, "step")) is not None]
     if len(curves) < _GAIN_FROM:
         return None
     steps = curves[0][0]
     for x, _ in curves[1:]:
         steps = np.intersect1d(steps, x)
-    steps = steps[:: -(-len(steps) // _MOST_STEPS)] if len(steps) else steps
     if len(steps) < 3:
         return None
     table = np.stack([y[np.searchsorted(x, steps)] for x, y in curves])
-    n = len(table)
     for i in range(len(steps) - 1):
-        later = table[:, i + 1 :] - table[:, i : i + 1]
-        error = later.std(0, ddof=1) / math.sqrt(n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2 * stats.t.sf(-later.mean(0) / error, n - 1)  # of a fall
-        if not (p * later.shape[1] < 0.05).any():
+        best = i + 1 + int(table[:, i + 1 :].mean(0).argmin())
+        if not mean(table[:, best] - table[:, i]).high < 0:
             return int(steps[i])
     return int(steps[-1])
 

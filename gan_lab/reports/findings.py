@@ -141,7 +141,7 @@ def _events(groups: Sequence[Group]) -> list[Happening]:
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _means(group: Group) -> dict[str, float]:

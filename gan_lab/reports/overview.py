@@ -43,7 +43,7 @@ def _curves(axes: Axes, section: Section) -> None:
         highest = max(highest, float(np.nanmax(band.mean)))
     axes.set_ylim(0.0, 1.15 * highest if highest > 0 else 1.0)
     if chart.floor is not None:
-        reference(axes, chart.floor, "floor: real samples")
+        reference(axes, chart.floor, "floor: real samples", at=0.01)
     axes.legend(frameon=False, fontsize="small")
 
 
@@ -65,6 +65,16 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
         floors = [r.finals[HEADLINE].get("floor") for r in group.done if HEADLINE in r.finals]
         if i == 0 and floors and floors[0] is not None:
             axes.axvline(float(floors[0]), color=GREY, linestyle=(0, (2, 2)), linewidth=1)
+            axes.annotate(
+                "floor",
+                (float(floors[0]), 0.99),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="top",
+                fontsize="small",
+                color=GREY,
+            )
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.set_ylim(len(names) - 0.5, -0.5)
 

@@ -238,7 +238,7 @@ def events(found: Sequence[Happening], looks: Looks) -> str:
     kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in found)
     meanings = "".join(
         f"<div><dt>{html.escape(kind)}</dt><dd>{html.escape(explanation)}"
-        f'<p class="advice"><b>Try:</b> {html.escape(advice)}</p></dd></div>'
+        f'<p class="advice">{html.escape(advice)}</p></dd></div>'
         for kind, explanation, advice in kinds
     )
     return (

@@ -43,9 +43,9 @@ class Question:
 QUESTIONS = (
     Question(
         "Are the samples better?",
-        "The ruler: the same estimator, held-out data and n for every loss. Comparable.",
+        "The ruler: the same estimator, unseen data and n for every loss. Comparable.",
         (
-            Curve("divergence/wasserstein", "Exact W1 to held-out data", "data units", -1, True),
+            Curve("divergence/wasserstein", "Exact W1 to unseen data", "data units", -1, True),
             Curve("divergence/js", "Jensen-Shannon divergence", "nats", -1, True),
             Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True),
             Curve("divergence/kl_real_fake", "KL(data || samples)", "nats", -1, True),

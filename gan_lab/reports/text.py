@@ -45,7 +45,7 @@ def _events(events: Sequence[Happening]) -> list[str]:
     table = Table("", "", ("group", "seed", "step", "what", "numbers"), rows)
     kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in events)
     meanings = [
-        f"- **{_text(kind)}**: {_text(explanation)} Try: {_text(advice)}"
+        f"- **{_text(kind)}**: {_text(explanation)} {_text(advice)}"
         for kind, explanation, advice in kinds
     ]
     return [_table(table), "\n".join(meanings)]
