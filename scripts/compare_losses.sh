@@ -20,7 +20,7 @@ sweep() { # a run that diverges is a result: only an interrupt or a wrong argume
 echo "ring: 4 losses, $seeds seeds stacked in each run"
 sweep data=ring "n_seeds=$seeds" hydra.sweep.dir="$out/ring" "$@"
 echo "digits: 4 losses x $seeds seeds, one process a core"
-sweep data=digits "seed=range($seeds)" trainer.image_every=100 hydra.sweep.dir="$out/digits" "$@"
+sweep data=digits "seed=range($seeds)" trainer.steps=1000 trainer.image_every=100 hydra.sweep.dir="$out/digits" "$@"
 "${lab[@]}" compare "$out/ring" "$out/digits" output="$out/comparison" \
   title="Four losses, $seeds seeds each"
 

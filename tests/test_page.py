@@ -353,7 +353,7 @@ def test_markdown_says_what_the_page_says_with_tables_that_hold(made):
     assert found.startswith("# A comparison\n\n*Which is better?*\n")
     assert "- minimax, seed 3: diverged at step 7 (loss is nan)." in found
     assert "**On plane the first is better.**\n\n- By little." in found
-    assert "- **collapse**: Few modes. Try: Fewer steps." in found
+    assert "- **collapse**: Few modes. Fewer steps." in found
     assert "- generator: log(1 - D(G(z)))" in found
     assert (
         "| group | W1 (data units) |\n| --- | --- |\n| **minimax** | 0.5 \\[0.4, 0.6\\] |" in found
