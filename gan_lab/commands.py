@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gan_lab import config, session, stored, sweep
+from gan_lab import config, resolvers, session, stored, sweep
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
@@ -32,15 +34,23 @@ def train(arguments: list[str]) -> int:
     asked = HydraArguments("train").read(arguments)
     if not (asked.multirun or asked.help or asked.cfg):
         return _train_one(asked.overrides)
-    for job in combinations(asked.overrides) if asked.multirun else [asked.overrides]:
+    jobs = combinations(asked.overrides) if asked.multirun else [asked.overrides]
+    resolvers.n_jobs = len(jobs)
+    for job in jobs:
         cfg = config.composed("train", job)
         if not (asked.help or asked.cfg):
             setup = config.setup_of(cfg)
             setup.check(setup.data.open(torch.device("cpu")))
     flags = [a for a in arguments if a not in asked.overrides]
+    # What a stop makes Hydra and the launcher say is no news: workers that were still starting up
+    # come back as tracebacks.
+    said = io.StringIO()
     with sweep.stoppable() as stopped:
-        code = through_hydra("train", [*flags, *asked.overrides], _sweep_job)
+        with contextlib.redirect_stderr(said) if asked.multirun else contextlib.nullcontext():
+            code = through_hydra("train", [*flags, *asked.overrides], _sweep_job)
+        code = max(code, int(stopped.failed))
     if stopped.signum is None:
+        sys.stderr.write(said.getvalue())
         return code
     print(
         f"stopped by {Interrupted(stopped.signum)}; every run that had begun is saved, resume "
@@ -81,6 +91,9 @@ def sample(arguments: list[str]) -> int:
             continue
         if type(value) is not int or value < least:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
+    output = options["output"]
+    if output is not None and not (isinstance(output, str) and Path(output).name):
+        raise ConfigError(f"output={output} is no name for a file")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
     setup, opened, index, at = stored.opened(path, step, options["device"])
@@ -88,7 +101,7 @@ def sample(arguments: list[str]) -> int:
     latent = (n, setup.network.latent_dim)
     z = torch.randn(latent, generator=generator, device=opened.source.device)
     samples = opened.samples(index, z) if options["average"] else opened.now(index, z)
-    stem = Path(options["output"] or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
+    stem = Path(output or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
     _write_samples(samples, stem, opened.source)
     return 0
 
@@ -112,7 +125,10 @@ def directory() -> Path:
     Raises:
         ConfigError: Nowhere.
     """
-    named = HydraConfig.get().run.dir
+    try:
+        named = HydraConfig.get().run.dir
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"hydra.run.dir: {config.one_line(error)}") from error
     if not named:
         raise ConfigError("hydra.run.dir is empty; name a directory for the run")
     return Path(named).absolute()
@@ -133,6 +149,9 @@ def _sweep_job(cfg: DictConfig) -> None:
     try:
         with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
             run(setup, path, lambda: session.start(setup, source, path))
+    except RunDiverged as error:
+        print(f"RunDiverged: {error}", file=sys.stderr)
+        sweep.failed()
     except Interrupted as stop:
         if worker:
             return  # the parent knows, and an exception would make it kill the others

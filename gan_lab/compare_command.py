@@ -1,6 +1,7 @@
 """`compare DIR...`: runs -> groups, intervals, differences; a page, TensorBoard, CSV, Markdown."""
 
 import glob
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,19 +12,25 @@ from rich.table import Table as Screen
 
 from gan_lab import stored
 from gan_lab.errors import ConfigError
-from gan_lab.reports import findings, overview, page, spreadsheets, tensorboard, text
+from gan_lab.reports import findings, load, overview, page, spreadsheets, tensorboard, text
 from gan_lab.reports.report import Report, Table
-from gan_lab.run_dir import atomic_write
+from gan_lab.run_dir import RunDir, atomic_write
 
 _ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")
 
 
 def compare(arguments: list[str]) -> int:
     """Compares all runs in or below some directories; a pattern in quotes is expanded."""
-    paths, given = stored.arguments(_expanded(arguments), "compare")
-    options = stored.options(given, {"output": None, "title": "Comparison"})
-    home = _home(options["output"])
-    report, problems = findings.report(paths, str(options["title"]))
+    texts = {key: value for key, value in map(_text, arguments) if key in ("title", "output")}
+    rest = [word for word in arguments if _text(word)[0] not in texts]
+    paths, given = stored.arguments(_expanded(rest), "compare")
+    stored.options(given, {"output": None, "title": None})
+    home = _home(texts.get("output"))
+    report, problems = findings.report(paths, texts.get("title") or "Comparison")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output={home} cannot be made ({error.strerror})") from error
     page.write(report, home / "index.html")
     atomic_write(home / "report.md", text.markdown(report).encode())
     files = spreadsheets.write(report, problems, home / "csv")
@@ -34,34 +41,49 @@ def compare(arguments: list[str]) -> int:
     console.print(f"page:      {home / 'index.html'}")
     console.print(f"picture:   {picture}")
     console.print(f"numbers:   {files[0].parent}, {home / 'report.md'}")
-    console.print(f"dashboard: python -m gan_lab dashboard {home}")
+    console.print(f"dashboard: python -m gan_lab dashboard {shlex.quote(str(home))}")
     return 0
+
+
+def _text(word: str) -> tuple[str, str]:
+    """key=value taken as it is typed: a title may hold what YAML and paths may not."""
+    key, sign, value = word.partition("=")
+    return (key, value) if sign else ("", "")
 
 
 def _expanded(arguments: Sequence[str]) -> list[str]:
     found: list[str] = []
     for word in arguments:
-        if "=" in word or Path(word).exists() or not glob.has_magic(word):
+        if "=" in word or stored.exists(word) or not glob.has_magic(word):
             found.append(word)
             continue
-        matches = [m for m in sorted(glob.glob(word, recursive=True)) if Path(m).is_dir()]
-        if not matches:
-            raise ConfigError(f"no directory matches '{word}'")
-        found += matches
+        matches = [Path(m) for m in sorted(glob.glob(word, recursive=True))]
+        # Of a pattern only what holds runs is meant, not a checkpoints folder that it met.
+        some = [str(m) for m in matches if m.is_dir() and load.holds_runs(m)]
+        if not some:
+            raise ConfigError(f"no directory with runs matches '{word}'")
+        found += some
     return found
 
 
-def _home(output: object) -> Path:
+def _home(output: str | None) -> Path:
     if output is None:
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-        home = Path("outputs/compare") / now
-    elif isinstance(output, str) and output:
-        home = Path(output)
-    else:
-        raise ConfigError(f"output={output!r} is no directory name")
-    if home.exists() and not home.is_dir():
-        raise ConfigError(f"output={home} is a file; name a directory")
-    return home.absolute()
+        return (Path("outputs/compare") / now).absolute()
+    home = Path(output).absolute()
+    run = RunDir(home)
+    if not output:
+        raise ConfigError("output= names no directory")
+    if (
+        run.config.exists()
+        or run.metrics.exists()
+        or any(run.tensorboard.glob("*tfevents*.series"))
+    ):
+        raise ConfigError(
+            f"output={output} is a run, whose TensorBoard log a comparison would replace; name "
+            f"another directory"
+        )
+    return home
 
 
 def _say(report: Report) -> None:

@@ -8,6 +8,8 @@ from omegaconf import OmegaConf
 from gan_lab.errors import ConfigError
 from gan_lab.execution import resolve_device
 
+n_jobs = 1_000_000  # of the sweep at hand; a worker without a job would heed no signal
+
 
 def register() -> None:
     """Makes the names known to OmegaConf."""
@@ -21,9 +23,10 @@ def _full_or_quick(full: Any, quick: Any, *, _root_: Any) -> Any:
 
 
 def _sweep_workers(device: str) -> int:
-    """Processes of a sweep: one a core, and one only where they would share a GPU."""
+    """Processes of a sweep: one a core, no more than jobs, one where they would share a GPU."""
     try:
         on_cpu = resolve_device(device).type == "cpu"
     except ConfigError:
         return 1  # refused later, with its reason
-    return len(os.sched_getaffinity(0)) if on_cpu and hasattr(os, "sched_getaffinity") else 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return max(1, min(cores, n_jobs)) if on_cpu else 1

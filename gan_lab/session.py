@@ -131,7 +131,8 @@ def _clear(directory: RunDir) -> None:
     """Removes the records of a run that was stopped before its first checkpoint."""
     for file in (directory.metrics, directory.events):
         file.unlink(missing_ok=True)
-    shutil.rmtree(directory.tensorboard, ignore_errors=True)
+    for folder in (directory.tensorboard, directory.film, directory.samples):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_device(run: Run, content: Mapping[str, Any]) -> None:

@@ -57,20 +57,28 @@ def arguments(
     for flag in given:
         if flag.startswith("-"):
             raise ConfigError(f"{command} takes no '{flag}'; see {command} --help")
-    words = [a for a in given if "=" not in a or Path(a).exists()]
+    words = [a for a in given if "=" not in a or exists(a)]
     if not words or len(words) > (at_most or len(words)):
         raise ConfigError(
             f"{command} takes {'one run directory' if at_most == 1 else 'run directories'}, got "
             f"{len(words)}: say `python -m gan_lab {command} outputs/train/.../...`"
         )
     for path in map(Path, words):
-        if not path.is_dir():
+        if not exists(str(path)) or not path.is_dir():
             raise ConfigError(f"{path} is no directory; give the directory of a run")
     try:
         keys = OmegaConf.from_dotlist([a for a in given if a not in words])
-    except Exception as error:  # YAML errors have many types
+        return [Path(word) for word in words], config.flat_keys(keys)
+    except Exception as error:  # YAML and interpolation errors have many types
         raise ConfigError(f"cannot read the values of {command}: {error}") from error
-    return [Path(word) for word in words], config.flat_keys(keys)
+
+
+def exists(word: str) -> bool:
+    """Whether a word of the command line names something on disk; one too long names nothing."""
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def options(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

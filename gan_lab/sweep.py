@@ -30,16 +30,22 @@ class Stopped:
         signum: The first signal that came, or None.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failures: Path) -> None:
         self.signum: int | None = None
+        self._failures = failures
+
+    @property
+    def failed(self) -> bool:
+        """Whether a job said `failed`."""
+        return self._failures.exists()
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stopped]:
     """Inside, the first SIGINT or SIGTERM asks all workers to save and stop; a second one kills."""
-    stopped = Stopped()
     with tempfile.TemporaryDirectory(prefix="gan_lab_") as folder:
         note = Path(folder) / "stop"
+        stopped = Stopped(_failures(note))
 
         def stop(signum: int, frame: FrameType | None) -> None:
             stopped.signum = signum
@@ -60,6 +66,13 @@ def stoppable() -> Iterator[Stopped]:
                 signal.signal(signum, handler)
 
 
+def failed() -> None:
+    """Says that a job failed, whose exception would make Hydra print a traceback."""
+    note = os.environ.get(_NOTE, "").partition(":")[2]
+    if note:
+        _failures(Path(note)).touch()
+
+
 def in_worker() -> bool:
     """Whether this process is a worker of a sweep; then it begins to heed the parent's note."""
     global _watching
@@ -68,9 +81,11 @@ def in_worker() -> bool:
         return False
     if not _watching:
         _watching = True
-        # Ctrl-C reaches the whole group; the parent decides, so that nobody is told twice.
+        # Ctrl-C, and often SIGTERM, reach the whole group; the parent decides, so that nobody is
+        # told twice and no idle worker dies, for which the launcher would kill the others.
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signum, signal.SIG_IGN)
         threading.Thread(target=_heed, args=(Path(note), os.getppid()), daemon=True).start()
     return True
 
@@ -88,12 +103,15 @@ def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
             print(f"{path.name}: {tell()}, {time.perf_counter() - start:.0f} s", flush=True)
 
 
+def _failures(note: Path) -> Path:
+    return note.with_name("failed")
+
+
 def _heed(note: Path, parent: int) -> None:
     while True:
-        if note.exists():
+        if signals.asked() is None and note.exists():
             with contextlib.suppress(ValueError, OSError):
                 signals.ask(int(note.read_text() or signal.SIGTERM))
-                return
         if os.getppid() != parent:  # it was killed and could tell nobody
             signals.ask(signal.SIGTERM)
             with _training:  # until it is saved

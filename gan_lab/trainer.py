@@ -95,8 +95,7 @@ class Trainer:
                 while state.step < n_steps:
                     finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
-                    # Read once: a signal that comes while the boundary is written is obeyed, and
-                    # saved, one step later.
+                    # Read once: one that comes while the boundary is written waits for a step.
                     signum = signals.received
                     self._boundary(journal, progress, stop=signum is not None)
                     progress.at(state.step)
@@ -142,6 +141,7 @@ class Trainer:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
         if self._is_new:
             self._measure(journal)
+            journal.clock(clocks(self.setup, *self._now, self.origin))
             progress.tell(journal.write())
             journal.draw()
             if self.settings.film_interval:

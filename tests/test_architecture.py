@@ -94,7 +94,7 @@ ARROWS = {
     "evaluate_command": {"stored"},
     "config": {"resolvers"},
     "stored": {"config"},
-    "commands": {"config", "hydra_shell", "stored", "sweep"},
+    "commands": {"config", "hydra_shell", "resolvers", "stored", "sweep"},
     "experiment_command": {"config", "hydra_shell"},
     "hydra_shell": {"config"},
     "reproduce_command": {"config", "experiment_command"},

@@ -1,6 +1,7 @@
 """One seed under watch: all detectors together."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gan_lab.events.base import Detector, Event, Row
@@ -27,11 +28,16 @@ class Watch:
             Plateau(),
         ]
 
+        self._first: int | None = None
+
     def see(self, row: Row) -> list[Event]:
         """The events that a row of metrics.jsonl settles; rows come in the order of their steps."""
         step = _step(row.get("step"))
-        found = (detector.see(step, row) for detector in self._detectors)
-        return [event for event in found if event is not None]
+        if self._first is None:
+            self._first = step
+        # Detectors count from the first row: a fork's clock begins late, its history does not.
+        found = (detector.see(step - self._first, row) for detector in self._detectors)
+        return [_later(event, self._first) for event in found if event is not None]
 
 
 def not_finite(step: int, quantity: str) -> Event:
@@ -48,6 +54,11 @@ def not_finite(step: int, quantity: str) -> Event:
         f"{quantity} is not finite: the run stopped here, with the state before this update saved.",
         "Try a smaller optim.lr=1e-4, or a stronger regularizer: regularizer=[gradient_penalty].",
     )
+
+
+def _later(event: Event, by: int) -> Event:
+    numbers = {k: v + by if "step" in k else v for k, v in event.numbers.items()}
+    return replace(event, step=event.step + by, numbers=numbers)
 
 
 def _step(value: Any) -> int:

@@ -1,5 +1,6 @@
 """Runs -> groups that differ in what was chosen and repeat over seeds; their curves with bands."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_lab.reports.configuration import loss, method, regularizers
 from gan_lab.reports.load import CLOCKS, Record, Series
 from gan_lab.reports.plots import SERIES, STYLES, Style
 from gan_lab.reports.report import Band
@@ -50,6 +52,16 @@ class Group:
         """Seed -> final value of a tag, of the runs that came to their end and have it."""
         return {r.seed: float(r.finals[tag]["value"]) for r in self.done if tag in r.finals}
 
+    def ranked(self, tag: str) -> dict[int, float]:
+        """The same for all its runs: nan for one that did not come to its end."""
+        finals = self.finals(tag)
+        return {run.seed: finals.get(run.seed, math.nan) for run in self.runs}
+
+    def read_at(self, tag: str, axis: str, budget: float) -> dict[int, float]:
+        """Seed -> value of its curve at a budget, of the runs that came so far."""
+        values = {run.seed: at(run, tag, axis, budget) for run in self.runs}
+        return {seed: value for seed, value in values.items() if math.isfinite(value)}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -58,7 +70,7 @@ class Problem:
     Attributes:
         name: Of the data set, and what else tells problems apart.
         groups: In the order of their labels in `STYLES`, then as found.
-        repeated: Runs that were left out, since a later one has the same choice and seed.
+        repeated: Runs that were left out, since one that came farther has the same choice and seed.
     """
 
     name: str
@@ -69,7 +81,7 @@ class Problem:
 def problems(records: Sequence[Record]) -> list[Problem]:
     """Groups records by what differs."""
     essential = [
-        {k: v for k, v in r.config.items() if not _NO_DIFFERENCE.fullmatch(k)} for r in records
+        {k: _plain(v) for k, v in r.config.items() if not _irrelevant(k, r.config)} for r in records
     ]
     rulers = [{k: v for k, v in e.items() if _RULER.fullmatch(k)} for e in essential]
     parted: dict[str, list[int]] = {}
@@ -159,7 +171,7 @@ def _groups(
     for i, game in enumerate(games):
         parted.setdefault(_key(game), []).append(i)
     members = list(parted.values())
-    labels = _names([games[m[0]] for m in members], _method)
+    labels = _names([games[m[0]] for m in members], _named)
     differing = _differing([games[m[0]] for m in members])
     styles = _styles([_style_key(games[m[0]]) for m in members])
     groups, repeated = [], []
@@ -181,6 +193,16 @@ def _groups(
 
 def _worth(record: Record) -> tuple[bool, int, str]:
     return record.done, record.step, str(record.path)
+
+
+def _irrelevant(key: str, config: Mapping[str, Any]) -> bool:
+    if key in ("data.root", "data.download"):  # where the files are, unless they are the data
+        return not str(config.get("data._target_", "")).endswith("ImageFolder")
+    return _NO_DIFFERENCE.fullmatch(key) is not None
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _key(config: Mapping[str, Any]) -> str:
@@ -213,7 +235,8 @@ def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
 
 
 def _said(config: Mapping[str, Any]) -> set[str]:
-    return {key for key in config if re.fullmatch(r"(data|loss|regularizer\.\w+)\._target_", key)}
+    said = r"(data|loss|regularizer\.\w+)\._target_|fork\..*"
+    return {key for key in config if re.fullmatch(said, key)}
 
 
 def _short_key(key: str) -> str:
@@ -227,28 +250,22 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _method(config: Mapping[str, Any]) -> str:
-    return " + ".join([_loss(config), *_regularizers(config)])
-
-
-def _loss(config: Mapping[str, Any]) -> str:
-    name = str(config.get("loss._target_", "unknown")).rpartition(".")[2]
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def _regularizers(config: Mapping[str, Any]) -> list[str]:
-    found = (re.fullmatch(r"regularizer\.(\w+)\._target_", key) for key in config)
-    return [match[1] for match in found if match]
+def _named(config: Mapping[str, Any]) -> str:
+    if "fork.step" not in config:
+        return method(config)
+    return f"{method(config)}, from {config['fork.of']} at step {config['fork.step']:g}"
 
 
 def _style_key(config: Mapping[str, Any]) -> str:
-    loss, held = _loss(config), _regularizers(config)
-    usual = {"wasserstein": ["gradient_penalty"], "hinge": ["spectral_norm"]}.get(loss, [])
-    if loss == "relativistic_pairing":
-        loss, usual = "relativistic", ["r1", "r2"]
-    if loss == "wasserstein" and held == ["weight_clipping"]:
+    if "fork.step" in config:
+        return ""
+    name, held = loss(config), regularizers(config)
+    usual = {"wasserstein": ["gradient_penalty"], "hinge": ["spectral_norm"]}.get(name, [])
+    if name == "relativistic_pairing":
+        name, usual = "relativistic", ["r1", "r2"]
+    if name == "wasserstein" and held == ["weight_clipping"]:
         return "wasserstein_clip"
-    return loss if held == usual else ""
+    return name if held == usual else ""
 
 
 def _styles(keys: Sequence[str]) -> list[Style]:

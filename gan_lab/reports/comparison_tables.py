@@ -23,13 +23,14 @@ from gan_lab.reports.statistics import (
 FINAL = (
     CURVES[HEADLINE],
     CURVES["divergence/js"],
-    Curve("probe/js", "JS by a fresh probe", "nats", -1, True),
+    Curve("probe/js", "JS by a fresh probe", "nats", -1, True, most=math.log(2)),
     CURVES["modes/covered"],
     CURVES["modes/high_quality"],
     CURVES["samples/pairwise_distance"],
 )
 COMPARED = (HEADLINE, "divergence/js", "modes/covered")
 MEDIANS_FROM = 8  # seeds
+_KNOWN = {curve.tag: curve for curve in (*FINAL, *CURVES.values())}
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def summary(groups: Sequence[Group]) -> Table:
     columns.append("training (s)")
     rows = []
     for group in groups:
-        row = [group.label, _runs(group), *(spread(group.finals(c.tag)) for c in shown)]
+        row = [group.label, _runs(group), *(spread(group.finals(c.tag), c.tag) for c in shown)]
         if many:
             values = list(group.finals(HEADLINE).values())
             row.append(as_text(median(values)) if len(values) >= MEDIANS_FROM else "-")
@@ -91,7 +92,8 @@ def summary(groups: Sequence[Group]) -> Table:
     return Table(
         "At the end of training",
         "Mean over seeds [95 % t interval], each number from the held-out data; the floor is what "
-        "real samples get from the same estimator. Only runs that came to their end count here.",
+        "real samples get from the same estimator. Only runs that came to their end count here. "
+        "Intervals end where the quantity does; a number without one is the same for all seeds.",
         columns,
         rows,
     )
@@ -108,7 +110,7 @@ def differences(groups: Sequence[Group], tag: str) -> Table | None:
         n = f"{d.n} {'paired' if d.paired else 'not paired'}"
         wins = f"{d.lower} / {d.higher} / {d.ties}"
         rows.append([f"{pair.a} - {pair.b}", as_text(d.measured), n, wins, pair.verdict])
-    curve = next(c for c in (*FINAL, *CURVES.values()) if c.tag == tag)
+    curve = _KNOWN[tag]
     of = "the one pair" if len(found) == 1 else f"the {len(found)} pairs"
     return Table(
         f"Differences: {curve.title}",
@@ -121,7 +123,7 @@ def differences(groups: Sequence[Group], tag: str) -> Table | None:
 
 def ranks(groups: Sequence[Group]) -> Table | None:
     """How often each group comes first; None where no two groups share a seed."""
-    values = {g.label: _ranked(g) for g in groups if g.runs}
+    values = {g.label: g.ranked(HEADLINE) for g in groups if g.runs}
     found = ranking(values, CURVES[HEADLINE].better)
     if len(values) < 2 or found.seeds < 1:
         return None
@@ -147,25 +149,46 @@ def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
         budget = common_budget(groups, tag, axis)
         if budget is None:
             continue
-        cells = [spread({r.seed: at(r, tag, axis, budget) for r in g.runs}) for g in groups]
-        rows.append([f"{budget:,.6g} {unit}", *cells])
+        cells = [spread({r.seed: at(r, tag, axis, budget) for r in g.runs}, tag) for g in groups]
+        rows.append([f"{budget:,.{3 if axis == 'seconds' else 8}g} {unit}", *cells])
     if not rows or len(groups) < 2:
         return None
-    curve = CURVES[tag]
+    curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)
     return Table(
         "At equal budgets",
-        f"{curve.title} ({curve.unit}) on the validation data of the curves, where every group has "
-        "spent as much; mean over seeds [95 % t interval]. A gradient evaluation is one gradient "
-        "of one batch, a penalty's inner gradient included. Seconds are those of this machine.",
+        f"{curve.title} ({curve.unit}) on the curves, where every group has spent as much; mean "
+        "over seeds [95 % t interval]. Curves use fewer samples than the end and so read higher: "
+        f"real samples get {on_curves} here, {at_end} there; do not compare the two. A gradient "
+        "evaluation is one gradient of one batch, a penalty's inner gradient included. Seconds are "
+        "those of this machine, and left out where runs were not timed alike.",
         ["budget", *(g.label for g in groups)],
         rows,
     )
 
 
 def common_budget(groups: Sequence[Group], tag: str, axis: str) -> float | None:
-    """The largest budget on an axis that every group reached; None if one has no such clock."""
+    """The largest budget on an axis that every group reached; None if one has no such clock.
+
+    Seconds count only where all runs were timed alike.
+    """
+    if axis == "seconds" and len({run.timing for g in groups for run in g.runs}) > 1:
+        return None
     ends = [end for g in groups if (end := _reached(g, tag, axis)) is not None]
     return min(ends) if len(ends) == len(groups) and ends and min(ends) > 0 else None
+
+
+def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
+    """What real samples get on the curves and at the end, each with its n, as text."""
+    for run in (r for g in groups for r in g.runs):
+        series = run.curves.get(f"{tag}_floor")
+        final = run.finals.get(tag)
+        if series is not None and final is not None and final.get("floor") is not None:
+            n = run.config.get("estimator.n", "?")
+            return (
+                f"{short(float(series.values[-1]))} with {n} samples",
+                f"{short(float(final['floor']))} with {final.get('n', '?')}",
+            )
+    return "unknown", "unknown"
 
 
 def unfinished(groups: Sequence[Group]) -> Table | None:
@@ -199,19 +222,29 @@ def choices(groups: Sequence[Group]) -> Table | None:
     )
 
 
-def spread(values: Mapping[int, float]) -> str:
+def spread(values: Mapping[int, float], tag: str = "") -> str:
     """Mean over seeds with its interval, as text; how many had no finite value is said."""
     finite = [v for v in values.values() if math.isfinite(v)]
     if not finite:
         return short(next(iter(values.values()))) if values else "-"
     lost = f" ({len(finite)} of {len(values)})" if len(finite) < len(values) else ""
-    return as_text(mean(finite)) + lost
+    return as_text(inside(mean(finite), tag)) + lost
+
+
+def inside(m: Measured, tag: str) -> Measured:
+    """The interval without what the quantity can never be: a t interval knows no bounds."""
+    curve = _KNOWN.get(tag)
+    if curve is None or math.isinf(m.low):
+        return m
+    return Measured(m.value, max(m.low, curve.least), min(m.high, curve.most))
 
 
 def as_text(m: Measured) -> str:
     """A number with its interval, as every table and sentence shows it."""
     if math.isinf(m.low) and math.isinf(m.high) and math.isfinite(m.value):
-        return f"{short(m.value)} (one seed)"
+        return f"{short(m.value)} (no interval)"
+    if m.low == m.high:
+        return short(m.value)
     return f"{short(m.value)} [{short(m.low)}, {short(m.high)}]"
 
 
@@ -236,11 +269,6 @@ def _seconds(group: Group) -> dict[int, float]:
     }
 
 
-def _ranked(group: Group) -> dict[int, float]:
-    finals = group.finals(HEADLINE)
-    return {run.seed: finals.get(run.seed, math.nan) for run in group.runs}
-
-
 def _floor(groups: Sequence[Group], tag: str) -> str:
     for group in groups:
         for run in group.done:
@@ -251,6 +279,9 @@ def _floor(groups: Sequence[Group], tag: str) -> str:
 
 
 def _reached(group: Group, tag: str, axis: str) -> float | None:
-    """The budget that at least half of a group's runs reached."""
-    ends = sorted(c[0][-1] for r in group.runs if (c := on_axis(r, tag, axis)) is not None)
-    return float(ends[(len(ends) - 1) // 2]) if ends else None
+    """The budget that every finished run of a group reached; of unfinished ones, half."""
+    runs = group.done or group.runs
+    ends = sorted(c[0][-1] for r in runs if (c := on_axis(r, tag, axis)) is not None)
+    if not ends:
+        return None
+    return float(ends[0] if group.done else ends[(len(ends) - 1) // 2])

@@ -7,6 +7,7 @@ infinity need no spelling of their own. Everything is thinned to a budget, and s
 import base64
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ CURVE_BYTES = 3_500_000  # of a page, as text
 MEDIA_BYTES = 5_500_000  # films and pictures of a page, as text
 _FULL = 65534  # largest number of a 16-bit point; the one above says "outside the window"
 _LEVELS = 254  # largest of an 8-bit landscape; the one above says "not a number"
+_NEEDED = {"x", "logit", "real", "fake", "arrow"}
 Json = dict[str, Any]
 
 
@@ -154,13 +156,13 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
     real: dict[str, int] = {}
     groups = []
     for label, steps in paths.items():
-        loaded = {step: read for step, path in steps.items() if (read := _loaded(path))}
-        if not loaded:
+        films = {step: read for step, path in steps.items() if (read := loaded(path))}
+        if not films:
             continue
-        length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in loaded.items()}
+        length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in films.items()}
         finite = np.concatenate([n[np.isfinite(n)] for n in length.values()])
         slope = float(np.quantile(finite, 0.95)) if len(finite) else 0.0
-        packed = [_frame(step, each, slope, length[step], real) for step, each in loaded.items()]
+        packed = [_frame(step, each, slope, length[step], real) for step, each in films.items()]
         groups.append(
             {
                 "label": label,
@@ -172,12 +174,13 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
     return {"real": list(real), "groups": groups}
 
 
-def _loaded(path: Path) -> frames.Frame | None:
-    # One torn file must not cost the page.
+def loaded(path: Path) -> frames.Frame | None:
+    """A frame, or None where it cannot be read: one torn file must not cost the page."""
     try:
-        return frames.load(path)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        frame = frames.load(path)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
+    return frame if frame.keys() >= _NEEDED else None
 
 
 def _frame(

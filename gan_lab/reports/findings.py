@@ -1,16 +1,19 @@
 """From run directories to a report: what is found, grouped, compared and put into words."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from gan_lab import __version__
-from gan_lab.reports import best_steps, comparison_tables, load, verdict
+from gan_lab.reports import best_steps, comparison_tables, configuration, load, verdict
 from gan_lab.reports.aggregate import Group, Problem, band, problems
 from gan_lab.reports.load import Record
 from gan_lab.reports.questions import QUESTIONS, Curve
-from gan_lab.reports.report import AXES, Chart, Happening, Report, Section, Table
+from gan_lab.reports.report import AXES, Band, Chart, Happening, Report, Section, Table
 
 _METHOD = (
     "Groups are runs that differ in nothing but their seed; everything in which the groups differ "
@@ -68,7 +71,7 @@ def section(problem: Problem) -> Section:
         frames={label: f for label, run in runs.items() if (f := run.frames())},
         seed=seeds,
         events=_events(groups),
-        cards={g.label: load.card_lines(g.runs[0].config) for g in groups},
+        cards={g.label: configuration.card_lines(g.runs[0].config) for g in groups},
         choices={g.label: g.choices for g in groups},
         finals={g.label: _means(g) for g in groups},
     )
@@ -78,13 +81,22 @@ def chart(groups: Sequence[Group], curve: Curve, question: str) -> Chart | None:
     """One quantity on all axes; None where no group has it."""
     bands = {}
     for axis in AXES:
-        found = {g.label: b for g in groups if (b := band(g, curve.tag, axis)) is not None}
+        found = {
+            g.label: _inside(b, curve)
+            for g in groups
+            if (b := band(g, curve.tag, axis)) is not None
+        }
         if found:
             bands[axis] = found
     if "step" not in bands:
         return None
     floor = next((f for g in groups for r in g.runs if (f := _floor(r, curve.tag))), None)
     return Chart(curve.tag, curve.title, curve.unit, floor, question, bands)
+
+
+def _inside(shown: Band, curve: Curve) -> Band:
+    low, high = np.maximum(shown.low, curve.least), np.minimum(shown.high, curve.most)
+    return dataclasses.replace(shown, low=low, high=high)
 
 
 def _floor(run: Record, tag: str) -> float | None:
@@ -140,6 +152,41 @@ def _events(groups: Sequence[Group]) -> list[Happening]:
     return sorted(found, key=lambda e: (e.step, e.group, e.seed))
 
 
+def _cautions(problem: Problem) -> list[str]:
+    """What makes groups less comparable than a table looks."""
+    groups, notes = problem.groups, []
+    differing = groups[0].choices
+    unequal = [
+        f"{key.removesuffix('._target_')} {', '.join(g.choices[key] for g in groups)}"
+        for key in ("trainer.n_critic", "trainer.batch_size", "optim._target_")
+        if key in differing
+    ]
+    if unequal:
+        notes.append(
+            f"{problem.name}: whole recipes are compared, not losses alone, and a step is not the "
+            f"same work ({'; '.join(unequal)}); equal budgets have a table of their own."
+        )
+    timings = {run.timing for g in groups for run in g.runs}
+    together = {stacked for stacked, _, _ in timings}
+    if len(timings) > 1:
+        notes.append(
+            f"{problem.name}: the runs were not timed alike (seeds stacked in one process, threads "
+            "or machines differ), so seconds are compared nowhere."
+        )
+    if together != {1}:
+        notes.append(
+            f"{problem.name}: seeds were stacked ({max(together)} in one process): they share one "
+            "clock, so seconds are those of all of them together, and one best step."
+        )
+    forks = [g.label for g in groups if "fork.step" in g.runs[0].config]
+    if forks:
+        notes.append(
+            f"{problem.name}: {'; '.join(forks)}: a fork, whose steps and budgets include those of "
+            "the run it continues."
+        )
+    return notes
+
+
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
@@ -178,6 +225,7 @@ def _notes(records: Sequence[Record], found: Sequence[Problem]) -> list[str]:
                 f"{problem.name}: the groups were trained for different numbers of steps ({said}); "
                 f"read the table 'At equal budgets'."
             )
+        notes += _cautions(problem)
         single = [g.label for g in problem.groups if len(g.runs) == 1]
         if single:
             notes.append(

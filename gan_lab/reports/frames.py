@@ -50,10 +50,13 @@ def frame(real: Tensor, fake: Tensor, score: Score) -> Frame:
 
 
 def save(content: Frame, path: Path) -> None:
-    """Writes a frame, atomically, in half precision."""
+    """Writes a frame, atomically; logits and arrows in half precision."""
     buffer = io.BytesIO()
     with np.errstate(over="ignore"):  # a diverging discriminator's logit may become infinite
-        half: dict[str, Any] = {name: v.astype(np.float16) for name, v in content.items()}
+        half: dict[str, Any] = {
+            name: v.astype(np.float16) if name in ("logit", "arrow") else v
+            for name, v in content.items()
+        }
     np.savez_compressed(buffer, **half)
     atomic_write(path, buffer.getvalue())
 

@@ -4,7 +4,6 @@ A run of several stacked seeds and a sweep over seeds leave the same kind of dir
 seed; nothing here, or after it, can tell them apart.
 """
 
-import importlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
 
 from gan_lab.errors import ConfigError
 from gan_lab.recording import read_metrics
-from gan_lab.reports.plots import short
+from gan_lab.reports import configuration
 from gan_lab.reports.questions import CURVES
 from gan_lab.run_dir import RunDir
 
@@ -54,6 +52,8 @@ class Record:
         curves: Tag -> series: those of `questions`, their floors, and the clocks.
         events: What happened, as in events.jsonl.
         best: The best checkpoint by the ruler, as in status.json, or None.
+        timing: What its seconds depend on: seeds stacked in one process, threads, hardware. Only
+            seconds of equal timing may be compared.
     """
 
     path: Path
@@ -67,6 +67,7 @@ class Record:
     curves: Mapping[str, Series]
     events: Sequence[Mapping[str, Any]]
     best: Mapping[str, Any] | None
+    timing: tuple[int, int | None, str]
 
     @property
     def done(self) -> bool:
@@ -102,109 +103,145 @@ def found(paths: Iterable[Path]) -> list[Path]:
     return list(runs)
 
 
+def holds_runs(path: Path) -> bool:
+    """Whether a directory is a run or has one below it."""
+    return next(iter(_below(path)), None) is not None
+
+
 def read(path: Path) -> Record:
     """Reads one run directory.
 
     Raises:
-        ConfigError: Its config, status or metrics cannot be read.
+        ConfigError: Its config, status or events cannot be read.
     """
     run = RunDir(path)
-    config, status = _config(path), run.read_status()
+    config, status = configuration.of_run(path), run.read_status()
+    try:
+        return _record(path, config, status, _curves(run.metrics), _events(run.events))
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f"{path} holds no sound run: {type(error).__name__}: {error}. Look at its config.yaml, "
+            f"status.json and events.jsonl; remove or repair the run."
+        ) from error
+
+
+def _record(
+    path: Path,
+    config: dict[str, Any],
+    status: Mapping[str, Any],
+    curves: dict[str, Series],
+    events: list[dict[str, Any]],
+) -> Record:
     state = str(status.get("state", "unfinished"))
     seeds = status.get("seeds") or [config.get("seed", 0)]
+    if fork := status.get("forked_from"):  # its past is part of what was chosen
+        config |= {"fork.of": _method_of(Path(fork["path"])), "fork.step": int(fork["step"])}
+    ends = [int(series.steps[-1]) for series in curves.values()]
+    error = status.get("error")
     return Record(
         path=path,
         seed=int(seeds[0]),
         config=config,
         state="unfinished" if state == "running" else state,
-        step=int(status.get("step", 0)),
-        steps=int(config.get("trainer.steps", 0)),
-        error=status.get("error"),
-        finals=_numbers(status.get("final") or {}),
-        curves=_curves(run.metrics),
-        events=read_metrics(run.events) if run.events.exists() else [],
-        best=_numbers(status["best"]) if status.get("best") else None,
+        # A killed run's status is as old as its start.
+        step=max(int(status.get("step", 0)), *ends, 0),
+        steps=int(config["trainer.steps"]),
+        error=None if error is None else str(error),
+        finals=_estimates(status.get("final") or {}),
+        curves=curves,
+        events=events,
+        best=_best(status.get("best")),
+        timing=(_stacked(path), status.get("threads"), repr(status.get("hardware"))),
     )
 
 
-def card_lines(config: Mapping[str, Any]) -> list[str]:
-    """What the loss card of a configuration says, a line an entry; none if the loss is unknown."""
-    module, _, name = str(config.get("loss._target_", "")).rpartition(".")
-    try:
-        card = getattr(importlib.import_module(module), name).card
-    except (ImportError, AttributeError, ValueError):
-        return []
-    return [f"{key}: {_said(value)}" for key, value in vars(card).items()]
+def _estimates(final: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {tag: _estimate(each) for tag, each in final.items()}
 
 
-def _said(value: Any) -> str:
-    return ", ".join(map(short, value)) if isinstance(value, tuple) else str(value)
+def _estimate(each: Mapping[str, Any]) -> dict[str, Any]:
+    """An Estimate as it was written, its numbers as numbers: "inf" is one."""
+    floor = each.get("floor")
+    numbers = {name: float(each[name]) for name in ("value", "low", "high")}
+    return {**each, **numbers, "floor": None if floor is None else float(floor)}
+
+
+def _best(best: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if not best:
+        return None
+    read = {name: _estimate(best[name]) for name in ("validation", "held_out") if name in best}
+    return {**best, "step": int(best["step"]), **read}
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    found = read_metrics(path) if path.exists() else []
+    for event in found:
+        event["step"], event["kind"] = int(event["step"]), str(event["kind"])
+        if not isinstance(event.setdefault("numbers", {}), Mapping):
+            event["numbers"] = {"": event["numbers"]}
+    return found
 
 
 def _below(path: Path) -> Iterable[Path]:
-    children = RunDir(path).children()
-    if RunDir(path).config.exists() and not children:
-        if _is_training(path):
+    run = RunDir(path)
+    if (run.metrics.exists() or run.config.exists()) and not run.children():
+        # A damaged run is an error, never left out in silence; a study's directory is no run.
+        if run.metrics.exists() and "trainer.steps" not in configuration.of_run(path):
+            if (path / "result.json").exists():
+                return
+            raise ConfigError(
+                f"{run.config} is cut off or no training's. Remove or repair the run."
+            )
+        if run.metrics.exists() or "trainer.steps" in configuration.of_run(path):
             yield path
-        return
+            return
+    is_run = run.config.exists()
     for entry in sorted(path.iterdir()):
-        if entry.is_dir() and entry.name not in _INSIDE and not entry.is_symlink():
+        known = is_run and entry.name in _INSIDE
+        if entry.is_dir() and not known and not entry.is_symlink():
             yield from _below(entry)
 
 
-def _is_training(path: Path) -> bool:
-    return "trainer.steps" in _config(path)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    file = RunDir(path).config
+def _method_of(path: Path) -> str:
     try:
-        loaded = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}. Remove or repair the run.") from error
-    if not isinstance(loaded, dict):
-        raise ConfigError(f"{file} is not a configuration. Remove or repair the run.")
-    return _flat(loaded)
+        return configuration.method(configuration.of_run(path))
+    except ConfigError:  # moved or removed since
+        return "a run that is gone"
 
 
-def _flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        leaves |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return leaves
+def _stacked(path: Path) -> int:
+    """How many seeds were trained together with this one, itself included."""
+    if not path.name.startswith("seed_") or not RunDir(path.parent).config.exists():
+        return 1
+    return int(configuration.of_run(path.parent).get("n_seeds", 1))
 
 
 def _curves(path: Path) -> dict[str, Series]:
     """The wanted tags of a metrics.jsonl, read line by line: a long run has gigabytes of others."""
     wanted = {*CURVES, *(f"{tag}_floor" for tag in CURVES), *CLOCKS.values()}
-    steps: dict[str, list[int]] = {}
-    values: dict[str, list[float]] = {}
-    if not path.exists():
+    found: dict[str, dict[int, float]] = {}
+    if not path.is_file():
         return {}
-    with path.open() as lines:
+    with path.open("rb") as lines:
         for line in lines:
             try:
                 row = json.loads(line)
                 step = row["step"]
-            except (ValueError, TypeError, KeyError):
+                if type(step) is not int or not 0 <= step < 2**53:
+                    continue
+                values = {tag: float(row[tag]) for tag in wanted & row.keys()}  # "inf", too
+            except (ValueError, TypeError, KeyError, RecursionError):
                 continue  # a kill may tear the last line; what is no row is no number either
-            for tag in wanted & row.keys():
-                steps.setdefault(tag, []).append(step)
-                values.setdefault(tag, []).append(float(row[tag]))  # "inf", too
-    return {
-        tag: Series(np.array(steps[tag], np.int64), np.array(values[tag], np.float64))
-        for tag in steps
-    }
+            for tag, value in values.items():
+                found.setdefault(tag, {})[step] = value
+    return {tag: _series(values) for tag, values in found.items()}
 
 
-def _numbers(node: Any) -> Any:
-    """The same nest with "inf", "-inf" and "nan" as numbers again."""
-    if isinstance(node, Mapping):
-        return {key: _numbers(value) for key, value in node.items()}
-    return float(node) if node in ("inf", "-inf", "nan") else node
+def _series(values: Mapping[int, float]) -> Series:
+    steps = sorted(values)
+    return Series(np.array(steps, np.int64), np.array([values[s] for s in steps], np.float64))
 
 
 def _by_step(directory: Path, ending: str) -> dict[int, Path]:
-    matches = ((re.fullmatch(r"step_(\d+)", p.stem), p) for p in directory.glob(f"*.{ending}"))
+    matches = ((re.fullmatch(r"step_(\d{1,12})", p.stem), p) for p in directory.glob(f"*.{ending}"))
     return dict(sorted((int(match[1]), path) for match, path in matches if match))

@@ -1,5 +1,6 @@
 """One picture of a comparison: for each data set the curve, the end, and what was made."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
-from gan_lab.reports import figures, frames
+from gan_lab.reports import figures
 from gan_lab.reports.aggregate import Group, Problem
+from gan_lab.reports.embed import loaded
 from gan_lab.reports.plots import FAKE, GREY, REAL, canvas, label, reference
 from gan_lab.reports.questions import CURVES, HEADLINE
 from gan_lab.reports.report import Report, Section
@@ -40,7 +42,7 @@ def _curves(axes: Axes, section: Section) -> None:
         axes.plot(band.x, band.mean, **arguments)
         low, high = np.maximum(band.low, 0.0), band.high
         axes.fill_between(band.x, low, high, color=style.colour, alpha=0.16, linewidth=0)
-        highest = max(highest, float(np.nanmax(band.mean)))
+        highest = max(highest, *band.mean[np.isfinite(band.mean)].tolist(), 0.0)
     axes.set_ylim(0.0, 1.15 * highest if highest > 0 else 1.0)
     if chart.floor is not None:
         reference(axes, chart.floor, "floor: real samples", at=0.01)
@@ -53,7 +55,8 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
     for i, group in enumerate(groups):
         values = [v for v in group.finals(HEADLINE).values() if np.isfinite(v)]
         lost = len(group.runs) - len(group.done)
-        names.append(f"{group.label}\n{len(values)} seeds{f', {lost} lost' if lost else ''}")
+        seeds = f"{len(values)} seed{'' if len(values) == 1 else 's'}"
+        names.append(f"{group.label}\n{seeds}{f', {lost} lost' if lost else ''}")
         if not values:
             continue
         style = group.style
@@ -97,11 +100,14 @@ def _samples(axes: Axes, section: Section) -> None:
             _points(inset, section.frames[name][max(section.frames[name])])
         else:
             pictures = section.pictures[name]
-            inset.imshow(imread(pictures[max(pictures)]))
+            with contextlib.suppress(OSError, SyntaxError, ValueError):  # a torn file costs itself
+                inset.imshow(imread(pictures[max(pictures)]))
 
 
 def _points(axes: Axes, path: Path) -> None:
-    frame = frames.load(path)
+    frame = loaded(path)
+    if frame is None or not all(np.isfinite(frame[axis]).all() for axis in ("x", "real")):
+        return
     real, fake = frame["real"], frame["fake"]
     if "y" not in frame:
         bins = np.linspace(frame["x"][0], frame["x"][-1], 40).tolist()

@@ -3,6 +3,7 @@
 One list for TensorBoard's custom scalars and for the page, so that both have the same chapters.
 """
 
+import math
 from dataclasses import dataclass
 
 
@@ -16,6 +17,8 @@ class Curve:
         unit: "" for none.
         better: -1 where lower is better, 1 where higher is, 0 where neither.
         interval: Whether a run itself has _low, _high and _floor of it.
+        least: What it can never be below; shown intervals end there.
+        most: What it can never be above.
     """
 
     tag: str
@@ -23,6 +26,8 @@ class Curve:
     unit: str = ""
     better: int = 0
     interval: bool = False
+    least: float = -math.inf
+    most: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,16 @@ QUESTIONS = (
         "Are the samples better?",
         "The ruler: the same estimator, unseen data and n for every loss. Comparable.",
         (
-            Curve("divergence/wasserstein", "Exact W1 to unseen data", "data units", -1, True),
+            Curve(
+                "divergence/wasserstein",
+                "Exact W1 to unseen data",
+                "data units",
+                -1,
+                True,
+                least=0.0,
+            ),
             Curve("divergence/js", "Jensen-Shannon divergence", "nats", -1, True),
-            Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True),
+            Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True, least=0.0),
             Curve("divergence/kl_real_fake", "KL(data || samples)", "nats", -1, True),
             Curve("divergence/kl_fake_real", "KL(samples || data)", "nats", -1, True),
             Curve("divergence/energy", "Energy distance", "data units", -1, True),
@@ -57,11 +69,16 @@ QUESTIONS = (
         "Are modes lost?",
         "Comparable. Modes covered and spread fall when samples collapse.",
         (
-            Curve("modes/covered", "Modes covered", "modes", 1, True),
-            Curve("modes/high_quality", "Share of high quality", "", 1, True),
-            Curve("modes/kl", "KL of the modes' weights", "nats", -1, True),
+            Curve("modes/covered", "Modes covered", "modes", 1, True, least=0.0),
+            Curve("modes/high_quality", "Share of high quality", "", 1, True, least=0.0, most=1.0),
+            Curve("modes/kl", "KL of the modes' weights", "nats", -1, True, least=0.0),
             Curve(
-                "samples/pairwise_distance", "Mean distance between samples", "data units", 1, True
+                "samples/pairwise_distance",
+                "Mean distance between samples",
+                "data units",
+                1,
+                True,
+                least=0.0,
             ),
         ),
     ),
@@ -70,23 +87,30 @@ QUESTIONS = (
         "What a training network says of itself; readable only near its optimum (gap about 0). "
         "Not comparable across losses.",
         (
-            Curve("discriminator_estimate/js", "The discriminator's own JS", "nats"),
+            Curve(
+                "discriminator_estimate/js", "The discriminator's own JS", "nats", most=math.log(2)
+            ),
             Curve("discriminator_estimate/wasserstein", "The critic's own W", "data units x slope"),
             Curve("discriminator_estimate/gap", "How far from its optimum", "loss"),
             Curve(
                 "discriminator_estimate/offset", "Mean logit of the critic", "data units x slope"
             ),
-            Curve("discriminator_estimate/readable", "Readable (1) or not (0)"),
+            Curve(
+                "discriminator_estimate/readable", "Readable (1) or not (0)", least=0.0, most=1.0
+            ),
         ),
     ),
     Question(
         "Do gradients vanish?",
         "Not comparable across losses in size; a fall by decades is.",
         (
-            Curve("gradient/generator_norm", "Norm of the generator's gradient"),
-            Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient"),
+            Curve("gradient/generator_norm", "Norm of the generator's gradient", least=0.0),
+            Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient", least=0.0),
             Curve(
-                "discriminator_estimate/slope_mean", "Slope that samples see", "logit / data unit"
+                "discriminator_estimate/slope_mean",
+                "Slope that samples see",
+                "logit / data unit",
+                least=0.0,
             ),
             Curve("loss/generator", "The generator's loss"),
             Curve("loss/discriminator", "The discriminator's loss"),

@@ -92,10 +92,9 @@ class Difference:
         n: Seeds that both have; where the groups share fewer than two, the smaller group's number.
         paired: Whether differences were taken seed by seed; else the interval is Welch's.
         p: Two-sided p value of "no difference"; nan where there is no interval.
-        lower: Seeds in which a is the lower one; one that diverged in b only counts as lower for a
-            where lower is better, see `difference`.
-        higher: Seeds in which a is the higher one.
-        ties: Seeds in which both are equal.
+        lower: Common seeds in which a is the lower one.
+        higher: Common seeds in which a is the higher one.
+        ties: Common seeds in which both are equal.
     """
 
     measured: Measured
@@ -136,8 +135,11 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     wins = (int((x < 0).sum()), int((x > 0).sum()), int((x == 0).sum()))
     if len(common) >= 2:
         measured = mean(x)
-        if not x.std() > 0:  # identical runs: their difference is known
-            return Difference(measured, len(x), True, 1.0 if x[0] == 0 else 0.0, *wins)
+        if not np.ptp(x) > 0:  # counts, most often: a t interval would have no width; a sign test
+            p = 1.0 if x[0] == 0 else 2.0 ** (1 - len(x))
+            if x[0] != 0 and p >= 0.05:
+                measured = Measured(measured.value, -math.inf, math.inf)
+            return Difference(measured, len(x), True, p, *wins)
         return Difference(measured, len(x), True, float(stats.ttest_1samp(x, 0.0).pvalue), *wins)
     ours, theirs = np.array(list(a.values())), np.array(list(b.values()))
     gap, n = float(ours.mean() - theirs.mean()), min(len(ours), len(theirs))

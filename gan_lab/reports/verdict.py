@@ -3,9 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from gan_lab.reports.aggregate import Group, Problem, at
-from gan_lab.reports.best_steps import gained_until
-from gan_lab.reports.comparison_tables import Pair, as_text, common_budget, pairs, pairs_of
+from gan_lab.reports.aggregate import Group, Problem
+from gan_lab.reports.best_steps import gained_until, since_the_best
+from gan_lab.reports.comparison_tables import (
+    Pair,
+    as_text,
+    common_budget,
+    inside,
+    pairs,
+    pairs_of,
+    two_floors,
+)
 from gan_lab.reports.plots import short
 from gan_lab.reports.questions import CURVES, HEADLINE
 from gan_lab.reports.statistics import mean, ranking
@@ -19,6 +27,7 @@ def sentences(problem: Problem) -> list[str]:
     said = [_answer(problem.name, groups)] if groups else [_nothing(problem)]
     if len(groups) > 1:
         said += [_against_the_rest(groups), *_elsewhere(groups), *_one_seed(groups)]
+    said += _noticed(problem.groups)
     said += _longer(problem.groups)
     said += _lost(problem.groups)
     return [sentence for sentence in said if sentence]
@@ -34,30 +43,48 @@ def _answer(name: str, groups: Sequence[Group]) -> str:
     curve, values = CURVES[HEADLINE], _finite(best)
     floors = [r.finals[HEADLINE].get("floor") for r in best.done if HEADLINE in r.finals]
     floor = f", where real samples get {short(float(floors[0]))}" if floors and floors[0] else ""
-    steps = {run.step for run in best.done}
-    end = f"after {steps.pop()} steps" if len(steps) == 1 else "at their ends"
-    value = as_text(mean(values)) if len(values) > 1 else short(values[0])
+    steps = {run.step for group in groups for run in group.done}
+    end = f"after {steps.pop()} steps" if len(steps) == 1 else "at the end of its training"
+    value = as_text(inside(mean(values), HEADLINE)) if len(values) > 1 else short(values[0])
     seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
     what = f"{curve.title[0].lower()}{curve.title[1:]}"
     number = f"{value} {curve.unit} over {seeds}{floor}"
-    if len(groups) > 1:
-        return f"On {name}, {best.label} has the lowest {what} {end}: {number}."
-    return f"On {name}, {best.label} {end} has an {what} of {number}."
+    if len(groups) == 1:
+        return f"On {name}, {best.label} {end} has an {what} of {number}."
+    held, _, _ = _sides(pairs(groups, HEADLINE), best.label)
+    n = len(groups) - 1
+    others = "the other group" if n == 1 else f"{len(held)} of the {n} others"
+    support = f"supported against {others}" if held else "not supported against any other group"
+    lengths = "" if not steps else " The groups were not trained for equally many steps."
+    return f"On {name}, {best.label} has the lowest {what} {end}, {support}: {number}.{lengths}"
+
+
+def _sides(found: Sequence[Pair], best: str) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """Pairs with the best: where it is lower, where higher, both supported; and the rest."""
+    mine = [p for p in found if best in (p.a, p.b)]
+    sign = {id(p): p.difference.measured.value * (1 if p.a == best else -1) for p in mine}
+    lower = [p for p in mine if p.among_all and sign[id(p)] < 0]
+    higher = [p for p in mine if p.among_all and sign[id(p)] > 0]
+    return lower, higher, [p for p in mine if p not in lower and p not in higher]
 
 
 def _against_the_rest(groups: Sequence[Group]) -> str:
     best = best_first(groups)[0].label
-    mine = [p for p in pairs(groups, HEADLINE) if best in (p.a, p.b)]
-    held = [p for p in mine if p.among_all]
-    open_ = [p for p in mine if not p.among_all]
+    held, worse, open_ = _sides(pairs(groups, HEADLINE), best)
     parts = []
     if held:
-        every = "every other group" if not open_ and len(held) > 1 else _listed(held, best)
+        every = "every other group" if not open_ + worse and len(held) > 1 else _listed(held, best)
         wins = ", ".join(_margin(p, best) for p in held)
         parts.append(f"The difference is supported against {every} ({wins}).")
     if open_:
         gaps = ", ".join(_margin(p, best) for p in open_)
         parts.append(f"Not supported: that it is lower than {_listed(open_, best)} ({gaps}).")
+    if worse:
+        gaps = ", ".join(_margin(p, best) for p in worse)
+        parts.append(
+            f"But on the seeds that both finished it is higher than {_listed(worse, best)} "
+            f"({gaps})."
+        )
     return " ".join(parts)
 
 
@@ -84,44 +111,72 @@ def _elsewhere(groups: Sequence[Group]) -> list[str]:
         budget = common_budget(groups, HEADLINE, axis)
         if budget is None:
             continue
-        values = {
-            g.label: {
-                r.seed: v for r in g.runs if math.isfinite(v := at(r, HEADLINE, axis, budget))
-            }
-            for g in groups
-        }
+        values = {g.label: g.read_at(HEADLINE, axis, budget) for g in groups}
         if not all(values.values()):
             continue
         means = {label: mean(list(v.values())).value for label, v in values.items()}
         leader, second = sorted(means, key=lambda label: means[label])[:2]
         (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, second})
+        fewest = min(len(v) for v in values.values())
+        most = max(len(g.runs) for g in groups)
+        seeds = f", over {fewest} of {most} seeds" if fewest < most else ""
         said.append(
-            f"After equally many {unit} ({budget:,.4g}) {leader} has the lowest mean, "
-            f"{short(means[leader])} ({_margin(pair, leader)}: {pair.verdict})."
+            f"After equally many {unit} ({budget:,.3g}{seeds}) {leader} has the lowest mean on the "
+            f"curves, {short(means[leader])} ({_margin(pair, leader)}: {pair.verdict}; real "
+            f"samples get {two_floors(groups)[0]})."
         )
     return said
 
 
 def _one_seed(groups: Sequence[Group]) -> list[str]:
-    found = ranking({g.label: _padded(g) for g in groups}, CURVES[HEADLINE].better)
+    found = ranking({g.label: g.ranked(HEADLINE) for g in groups}, CURVES[HEADLINE].better)
     if found.seeds < 2:
         return []
     best = best_first(groups)[0].label
-    return [
-        f"With one seed alone, {best} would have come first in {short(found.first[best])} of "
-        f"{found.seeds} cases."
+    _, _, open_ = _sides(pairs(groups, HEADLINE), best)
+    first = found.first[best]
+    said = f"With one seed alone, {best} would have come first in {short(first)} of {found.seeds}"
+    if open_ and first == found.seeds:
+        return [f"{said}: the seeds agree on the order, the size of the margin varies too much."]
+    return [f"{said}."]
+
+
+def _noticed(groups: Sequence[Group]) -> list[str]:
+    """Named events, by kind: in how many runs of which group."""
+    counts: dict[str, dict[str, int]] = {}
+    for group in groups:
+        for run in group.runs:
+            for kind in {str(event.get("kind")) for event in run.events}:
+                at_kind = counts.setdefault(kind, {})
+                at_kind[group.label] = at_kind.get(group.label, 0) + 1
+    sizes = {g.label: len(g.runs) for g in groups}
+    parts = [
+        f"{kind.replace('_', ' ')} ({', '.join(f'{n} of {sizes[g]} {g}' for g, n in each.items())})"
+        for kind, each in sorted(counts.items())
     ]
+    return [f"Noticed while training, in how many runs: {'; '.join(parts)}."] if parts else []
 
 
 def _longer(groups: Sequence[Group]) -> list[str]:
-    stopped = []
+    """What training on brought: a loss, where the best checkpoint beats the end, or no gain."""
+    worse, stopped = [], []
     for group in groups:
+        gap = since_the_best(group)
         until, last = gained_until(group), max((r.step for r in group.runs), default=0)
-        if until is not None and until < 0.75 * last:
+        if gap is not None and gap.measured.high < 0:
+            value, low, high = gap.measured
+            worse.append(f"{group.label} by {short(-value)} [{short(-high)}, {short(-low)}]")
+        elif until is not None and until < 0.75 * last and not (gap and gap.measured.low > 0):
             stopped.append(f"{group.label} after step {until} of {last}")
-    if not stopped:
-        return []
-    return [f"More training brought no supported gain to {'; '.join(stopped)}."]
+    said = []
+    if worse:
+        said.append(
+            f"Training on made it worse, from the best checkpoint (chosen on validation data) to "
+            f"the end, on held-out data: {'; '.join(worse)}."
+        )
+    if stopped:
+        said.append(f"No gain of more training could be shown for {'; '.join(stopped)}.")
+    return said
 
 
 def _lost(groups: Sequence[Group]) -> list[str]:
@@ -139,8 +194,3 @@ def _nothing(problem: Problem) -> str:
 
 def _finite(group: Group) -> list[float]:
     return [value for value in group.finals(HEADLINE).values() if math.isfinite(value)]
-
-
-def _padded(group: Group) -> dict[int, float]:
-    finals = group.finals(HEADLINE)
-    return {run.seed: finals.get(run.seed, math.nan) for run in group.runs}

@@ -82,7 +82,16 @@ def test_pairs_are_matched_by_seed_and_not_by_order():
     a, b = {3: 1.0, 1: 5.0, 2: 9.0}, {1: 4.0, 2: 8.0, 3: 0.0, 7: 99.0}
     d = difference(a, b)
     assert d.n == 3
-    assert d.measured == Measured(1.0, 1.0, 1.0)
+    assert d.measured == Measured(1.0, -math.inf, math.inf)  # equal thrice: p = 1/4 by signs
+
+
+def test_equal_differences_are_judged_by_their_signs_and_never_without_an_interval():
+    """Counts such as modes covered; a t interval would have no width."""
+    for n in (2, 5, 6, 8):
+        d = difference(by_seed([8.0] * n), by_seed([7.0] * n))
+        assert d.p == pytest.approx(stats.binomtest(n, n).pvalue)
+        assert d.supported == (n >= 6)
+    assert difference(by_seed([8.0] * 9), by_seed([8.0] * 9)).p == 1.0
 
 
 def test_groups_without_common_seeds_get_welchs_interval():
