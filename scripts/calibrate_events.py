@@ -17,13 +17,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
-
 from gan_lab.config import composed, setup_of
 from gan_lab.errors import RunDiverged
 from gan_lab.events import Event, Watch
 from gan_lab.recording import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
+from gan_lab.reports.statistics import share
 from gan_lab.run_dir import RunDir
 from gan_lab.trainer import Trainer
 
@@ -128,6 +127,7 @@ SCENARIOS = {
     "line_clipped": Scenario(
         f"{LINE} loss=wasserstein {CLIP} optim=rmsprop optim.lr=5e-3 data.mean=2 trainer.n_critic=1"
     ),
+    "ring_clipped": Scenario(f"{RING} loss=wasserstein_clip"),
     "line_wasserstein": Scenario(f"{LINE} loss=wasserstein"),
     "ring_wasserstein": Scenario(f"{RING} loss=wasserstein"),
     "ring_least_squares": Scenario(f"{WIDE} loss=least_squares"),
@@ -282,8 +282,7 @@ def rate(hits: int, n: int) -> str:
     """hits / n with the 95 % interval of Clopper and Pearson."""
     if n == 0:
         return "no such run"
-    low = float(stats.beta.ppf(0.025, hits, n - hits + 1)) if hits else 0.0
-    high = float(stats.beta.ppf(0.975, hits + 1, n - hits)) if hits < n else 1.0
+    _, low, high = share(hits, n)
     return f"{hits} / {n} [{100 * low:.0f}, {100 * high:.0f}] %"
 
 

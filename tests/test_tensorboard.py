@@ -72,18 +72,19 @@ def test_scalars_are_the_bands_at_their_steps(written):
             log = read(home / section.name / name)
             expected_tags = {f"final/{tag}" for tag in section.finals[label]}
             for chart in section.charts:
+                tag = f"{section.name}/{chart.tag}"  # two data sets never share a chart
                 band = chart.bands["step"][label]
                 alone = math.isnan(band.low[0])  # one seed: a band without width
                 ends = (band.mean, band.mean) if alone else (band.low, band.high)
                 assert alone == (label == LABELS[-1])
-                assert scalars(log, chart.tag) == as_float32(band.x, band.mean)
-                assert scalars(log, f"{chart.tag}_low") == as_float32(band.x, ends[0])
-                assert scalars(log, f"{chart.tag}_high") == as_float32(band.x, ends[1])
-                expected_tags |= {chart.tag, f"{chart.tag}_low", f"{chart.tag}_high"}
+                assert scalars(log, tag) == as_float32(band.x, band.mean)
+                assert scalars(log, f"{tag}_low") == as_float32(band.x, ends[0])
+                assert scalars(log, f"{tag}_high") == as_float32(band.x, ends[1])
+                expected_tags |= {tag, f"{tag}_low", f"{tag}_high"}
                 if chart.floor is not None:
                     floors = as_float32(band.x, np.full(len(band.x), chart.floor))
-                    assert scalars(log, f"{chart.tag}_floor") == floors
-                    expected_tags.add(f"{chart.tag}_floor")
+                    assert scalars(log, f"{tag}_floor") == floors
+                    expected_tags.add(f"{tag}_floor")
             assert set(log.Tags()["scalars"]) == expected_tags
 
 
@@ -108,7 +109,7 @@ def test_the_floor_is_a_line_from_the_first_step_to_the_last(written):
     floors = as_float32([0, 49 * 50], [0.15, 0.15])
     for chart in charts:
         for end in ("", "_low", "_high"):
-            assert scalars(log, chart.tag + end) == floors
+            assert scalars(log, f"ring/{chart.tag}{end}") == floors
     assert len(log.Tags()["scalars"]) == 3 * len(charts)
 
 
@@ -117,19 +118,22 @@ def test_all_runs_have_one_layout_and_it_names_what_they_have(written):
     runs = [read(path) for section in ("ring", "digits") for path in (home / section).iterdir()]
     page = layout_of(runs[0])
     assert all(layout_of(run) == page for run in runs)
-    assert [category.title for category in page.category] == [q.title for q in QUESTIONS]
-    groups = [read(home / "ring" / name) for name in NAMES]
+    assert [category.title for category in page.category] == [
+        f"{section}: {q.title}" for section in ("ring", "digits") for q in QUESTIONS
+    ]
     shown = []
     for category in page.category:
+        section = category.title.partition(":")[0]
+        groups = [read(home / section / name) for name in NAMES]
         for chart in reversed(category.chart):  # TensorBoard shows margin charts in reverse
             assert not chart.multiline.tag
             [series] = chart.margin.series
             assert (series.lower, series.upper) == (f"{series.value}_low", f"{series.value}_high")
             for log in groups:
                 assert {series.value, series.lower, series.upper} <= set(log.Tags()["scalars"])
-            assert CURVES[series.value].title in chart.title
+            assert CURVES[series.value.removeprefix(f"{section}/")].title in chart.title
             shown.append(series.value)
-    assert shown == [chart.tag for chart in report.sections[0].charts]
+    assert shown == [f"{s.name}/{c.tag}" for s in report.sections for c in s.charts]
 
 
 def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_path):

@@ -71,11 +71,12 @@ class CriticDrift(Detector):
     )
     ratio: ClassVar[float] = 30.0  # of |offset| to the largest |W| so far
     ratio_over: ClassVar[float] = 10.0
+    growth: ClassVar[float] = 1.5  # of |offset| since half the rows: a clipped bias stands
     least_rows: ClassVar[int] = 10  # an untrained critic makes no difference to compare with
 
     def __init__(self) -> None:
         super().__init__()
-        self._largest, self._n_rows = 0.0, 0
+        self._largest, self._offsets = 0.0, list[float]()
 
     def look(self, step: int, row: Row) -> Verdict | None:
         """Reads discriminator_estimate/offset and /wasserstein."""
@@ -84,12 +85,13 @@ class CriticDrift(Detector):
         if not (math.isfinite(offset) and math.isfinite(difference)):
             return None
         self._largest = max(self._largest, abs(difference))
-        self._n_rows += 1
-        if self._largest == 0 or self._n_rows < self.least_rows:
+        self._offsets.append(abs(offset))
+        if self._largest == 0 or len(self._offsets) < self.least_rows:
             return None
         ratio = abs(offset) / self._largest
+        before = self._offsets[len(self._offsets) // 2]
         return Verdict(
-            ratio >= self.ratio,
+            ratio >= self.ratio and abs(offset) >= self.growth * before,
             ratio < self.ratio_over,
             {
                 "mean logit [data units x slope]": offset,

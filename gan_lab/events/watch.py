@@ -57,7 +57,7 @@ def not_finite(step: int, quantity: str) -> Event:
 
 
 def _later(event: Event, by: int) -> Event:
-    numbers = {k: v + by if "step" in k else v for k, v in event.numbers.items()}
+    numbers = {k: v + by if k.endswith(" step") else v for k, v in event.numbers.items()}
     return replace(event, step=event.step + by, numbers=numbers)
 
 

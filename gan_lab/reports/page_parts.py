@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.reports.questions import QUESTIONS
-from gan_lab.reports.report import AXES, Happening, Section, Table
+from gan_lab.reports.report import AXES, Happening, Section, Table, events_table
 
 _OPEN_TABLES = 2  # the others wait behind their titles
 _OPEN_EVENTS = 8
@@ -225,16 +225,10 @@ def events(found: Sequence[Happening], looks: Looks) -> str:
     """What was noticed during training, and below it what each kind means."""
     if not found:
         return ""
-    rows = [[e.group, str(e.seed), str(e.step), e.kind, e.numbers] for e in found]
-    table = Table(
-        "Events",
-        "Noticed during training from the numbers in the last column.",
-        ("group", "seed", "step", "what", "numbers"),
-        rows,
-    )
+    table = events_table(found)
     content = rich_table(table, looks)
-    if len(rows) > _OPEN_EVENTS:
-        content = f"<details><summary>All {len(rows)} events</summary>{content}</details>"
+    if len(table.rows) > _OPEN_EVENTS:
+        content = f"<details><summary>All {len(found)} events</summary>{content}</details>"
     kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in found)
     meanings = "".join(
         f"<div><dt>{html.escape(kind)}</dt><dd>{html.escape(explanation)}"

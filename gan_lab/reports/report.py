@@ -157,3 +157,22 @@ class Report:
     notes: Sequence[str]
     method: Sequence[str]
     made: str
+
+
+def events_table(events: Sequence[Happening]) -> Table:
+    """Named events, a row for each kind of each group, with the numbers of the first."""
+    kinds: dict[tuple[str, str], list[Happening]] = {}
+    for event in events:
+        kinds.setdefault((event.group, event.kind), []).append(event)
+    rows = []
+    for (group, kind), found in kinds.items():
+        seeds = ", ".join(map(str, sorted({e.seed for e in found})))
+        first, last = found[0].step, found[-1].step
+        steps = f"{first} - {last}" if last > first else f"{first}"
+        rows.append([group, kind, seeds, steps, found[0].numbers])
+    return Table(
+        "Events",
+        "Noticed during training; the numbers are those that triggered the first of each row.",
+        ("group", "what", "seeds", "steps", "numbers"),
+        rows,
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from gan_lab.run_dir import atomic_write
 def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[Path]:
     """Writes runs.csv, finals.csv, differences.csv and curves.csv; returns their paths.
 
-    runs.csv has a line a run and final number, finals.csv a line a group and final number. Empty
-    cells are what does not exist: the interval of one seed, the final number of a diverged run.
-    curves.csv has steps and seconds; the other axes are multiples of a group's steps.
+    runs.csv has a line a run and final number, finals.csv a line a group and final number: the mean
+    of the finite ones and how many were not. Empty cells are what does not exist: the interval of
+    one seed, the final number of a diverged run. curves.csv has steps and seconds.
     """
     files = {
         "runs": (_RUNS, _runs(problems)),
@@ -41,7 +42,7 @@ _RUNS = (
     *("data", "group", "seed", "state", "step", "tag", "value", "low", "high", "floor", "unit"),
     *("n", "directory"),
 )
-_FINALS = ("data", "group", "tag", "unit", "seeds", "mean", "low", "high", "floor")
+_FINALS = ("data", "group", "tag", "unit", "seeds", "not_finite", "mean", "low", "high", "floor")
 _DIFFERENCES = (
     *("data", "tag", "first", "second", "difference", "low", "high", "seeds", "paired", "p"),
     *("first_lower", "first_higher", "equal", "supported", "supported_among_all"),
@@ -69,13 +70,14 @@ def _finals(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
     for problem in problems:
         for group in problem.groups:
             for tag in _tags(problem):
-                values = group.finals(tag)
+                values = group.finals(tag).values()
                 if values:
                     one = next(r.finals[tag] for r in group.done if tag in r.finals)
-                    m = mean(list(values.values()))
-                    ends = (m.low, m.high) if len(values) > 1 else (None, None)
-                    head = (problem.name, group.label, tag, one["unit"], len(values))
-                    yield (*head, m.value, *ends, one["floor"])
+                    finite = [value for value in values if math.isfinite(value)]
+                    head = (problem.name, group.label, tag, one["unit"], len(finite))
+                    value, low, high = mean(finite) if finite else (None, None, None)
+                    ends = (low, high) if len(finite) > 1 else (None, None)
+                    yield (*head, len(values) - len(finite), value, *ends, one["floor"])
 
 
 def _differences(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
@@ -83,8 +85,10 @@ def _differences(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
         for tag in _tags(problem):
             for pair in pairs(problem.groups, tag):
                 d = pair.difference
+                value, low, high = d.measured
+                ends = (low, high) if math.isfinite(high - low) else (None, None)
                 yield (
-                    *(problem.name, tag, pair.a, pair.b, *d.measured, d.n, d.paired, d.p),
+                    *(problem.name, tag, pair.a, pair.b, value, *ends, d.n, d.paired, d.p),
                     *(d.lower, d.higher, d.ties, d.supported, pair.among_all),
                 )
 

@@ -9,6 +9,7 @@ import math
 import re
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,6 @@ _HOW_TO_READ = """\
 Every run is a group of seeds: its line is the mean, its band the 95 % t interval over the seeds. \
 Where only one seed was measured there is no interval, and the band has no width. \
 The run '{floor}' is what real samples get. Steps are rounds of the game."""
-_SEVERAL = """\
-Numbers on different data cannot be compared: type '{name}/' into the filter of the runs to see \
-this data set alone."""
 
 
 def layout() -> Layout:
@@ -46,7 +44,8 @@ def write(report: Report, directory: Path) -> None:
     """Writes the runs of a comparison; event files that are there are replaced.
 
     A run is `directory/<group>`, or `directory/<section>/<group>` where there are several sections.
-    Scalars are at the steps of `Chart.bands["step"]`: `<tag>`, `<tag>_low`, `<tag>_high` and, where
+    Of several sections each tag begins with the section, `ring/divergence/wasserstein`, so that two
+    data sets share no chart. Scalars are at the steps of `Chart.bands["step"]`: `<tag>`, `<tag>_low`, `<tag>_high` and, where
     there is one, `<tag>_floor`; `final/<tag>` at the last step. A band without an interval gets low
     and high equal to the mean: a margin chart shows nothing without them.
 
@@ -59,6 +58,7 @@ def write(report: Report, directory: Path) -> None:
     """
     for old in directory.rglob("events.out.tfevents.*"):
         old.unlink()
+    report = _apart(report)
     page = _layout_over_seeds(report)
     rows = _hparams(report)
     metrics = _metrics(report)
@@ -70,6 +70,20 @@ def write(report: Report, directory: Path) -> None:
         runs = _names(section.labels, taken=(WORDS, FLOOR))
         for label, run in zip(section.labels, runs, strict=True):
             _write_group(section, label, home / run, page, rows[section.name, label], metrics)
+
+
+def _apart(report: Report) -> Report:
+    """Charts of their own for each of several sections: TensorBoard joins what has one tag."""
+    if len(report.sections) == 1:
+        return report
+    apart = []
+    for section in report.sections:
+        charts = [
+            replace(c, tag=f"{section.name}/{c.tag}", question=f"{section.name}: {c.question}")
+            for c in section.charts
+        ]
+        apart.append(replace(section, charts=charts))
+    return replace(report, sections=apart)
 
 
 def _write_group(
@@ -140,8 +154,6 @@ def _write_words(report: Report, section: Section, directory: Path, page: Layout
     verdict = [f"**{_plain(report.question)}**" if report.question else ""]
     verdict += map(_plain, section.verdict)
     verdict.append(_HOW_TO_READ.format(floor=FLOOR))
-    if len(report.sections) > 1:
-        verdict.append(_SEVERAL.format(name=directory.parent.name))
     board = Board(directory)
     board.layout(page)
     texts = [("verdict", "\n\n".join(filter(None, verdict)))]
@@ -206,7 +218,8 @@ def _add(page: Layout, question: str, shown: Sequence[Curve | Chart], *, banded:
 
 
 def _title(shown: Curve | Chart) -> str:
-    better = CURVES[shown.tag].better if shown.tag in CURVES else 0
+    known = (curve for tag, curve in CURVES.items() if shown.tag.endswith(tag))  # "ring/..." too
+    better = next((curve.better for curve in known), 0)
     wish = {-1: "lower is better", 1: "higher is better"}.get(better, "")
     inside = ", ".join(filter(None, (shown.unit, wish)))
     return f"{shown.title} ({inside})" if inside else shown.title

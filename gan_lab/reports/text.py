@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from gan_lab.reports.report import Happening, Report, Section, Table
+from gan_lab.reports.report import Happening, Report, Section, Table, events_table
 
 
 def markdown(report: Report) -> str:
@@ -41,8 +41,7 @@ def _verdict(section: Section) -> str:
 
 
 def _events(events: Sequence[Happening]) -> list[str]:
-    rows = [[e.group, str(e.seed), str(e.step), e.kind, e.numbers] for e in events]
-    table = Table("", "", ("group", "seed", "step", "what", "numbers"), rows)
+    table = events_table(events)
     kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in events)
     meanings = [
         f"- **{_text(kind)}**: {_text(explanation)} {_text(advice)}"
