@@ -1,0 +1,225 @@
+"""compare from the command line: what it leaves, and what it does with odd and broken runs."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+
+from gan_lab.reports import findings
+from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
+from tests.run_helpers import files, main
+
+
+@pytest.fixture
+def runs(workdir):
+    two_groups(workdir / "runs", 3)
+    return workdir / "runs"
+
+
+def refused(capsys, *arguments):
+    assert main("compare", *arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("ConfigError: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_compare_leaves_a_page_a_picture_numbers_and_tensorboard(runs, workdir, capsys):
+    assert main("compare", runs, "output=out", "title=Four: losses [/bold] ${x}") == 0
+    out = workdir / "out"
+    assert {path.name for path in out.iterdir()} == {
+        *("index.html", "report.md", "overview.png", "csv", "tensorboard")
+    }
+    page = (out / "index.html").read_text()
+    assert "Four: losses [/bold] ${x}" in page
+    said = " ".join(capsys.readouterr().out.split())
+    assert "has the lowest exact W1 to unseen data" in said
+    assert len((out / "index.html").read_bytes()) < 15e6
+
+
+def test_comparing_twice_below_one_directory_takes_no_comparison_for_a_run(runs, workdir):
+    for _ in range(2):
+        assert main("compare", runs, "output=runs/out") == 0
+    rows = (workdir / "runs/out/csv/runs.csv").read_text().splitlines()
+    assert len(rows) == 1 + 6
+
+
+def test_a_pattern_in_quotes_means_what_holds_runs(runs, workdir):
+    (workdir / "runs" / "empty").mkdir()
+    assert main("compare", "runs/*", "output=out") == 0
+    assert "runs/empty" not in (workdir / "out" / "report.md").read_text()
+
+
+def test_what_is_no_place_for_a_comparison_is_refused_and_stays_as_it_is(runs, workdir, capsys):
+    def everything():
+        return {p: p.read_bytes() for p in workdir.rglob("*") if p.is_file()}
+
+    before = everything()
+    assert "is a run" in refused(capsys, runs, f"output={runs}/wgan_seed_0")
+    assert "cannot be made" in refused(capsys, runs, f"output={runs}/wgan_seed_0/config.yaml")
+    assert "no directory" in refused(capsys, "nowhere", "output=out")
+    assert "matches" in refused(capsys, "nowhere*", "output=out")
+    assert "unknown key 'metric'" in refused(capsys, runs, "metric=1")
+    refused(capsys, "x" * 5000)
+    assert everything() == before
+
+
+def test_an_empty_directory_is_refused(workdir, capsys):
+    (workdir / "empty").mkdir()
+    assert "holds no run" in refused(capsys, "empty", "output=out")
+    assert [path.name for path in files(workdir)] == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", b""),
+        ("config.yaml", b"\xff\xfe"),
+        ("config.yaml", b"data: {_target_: x}\n"),  # cut off before trainer.steps
+        ("config.yaml", b"trainer: {steps: abc}\n"),
+        ("config.yaml", b"a: 2020-13-45\n"),
+        ("config.yaml", None),
+        ("status.json", b"[1]"),
+        ("status.json", b'{"state": "done", "step": "abc"}'),
+        ("status.json", b'{"state": "done", "seeds": 5}'),
+        ("status.json", b'{"state": "done", "final": [1]}'),
+        ("status.json", b'{"state": "done", "final": {"a": {"value": null}}}'),
+        ("events.jsonl", b'{"step": 5}\n{"step": 6, "kind": "x"}\n'),
+        ("events.jsonl", b'{"step": null, "kind": "x"}\n{"step": 6, "kind": "x"}\n'),
+    ],
+)
+def test_a_damaged_run_is_named_and_never_left_out_in_silence(file, content, runs, capsys):
+    path = runs / "wgan_seed_1" / file
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    assert "wgan_seed_1" in refused(capsys, runs, "output=out")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe garbage",
+        b'{"step": "abc"}',
+        b'{"step": null}',
+        b'{"step": -4}',
+        b'{"step": 1e400}',
+        b'{"step": 50, "divergence/wasserstein": [1]}',
+        b'{"step": 50, "divergence/wasserstein": null}',
+        b"[" * 100_000,
+        b"[1, 2]",
+    ],
+)
+def test_a_damaged_line_of_metrics_costs_that_line(line, runs):
+    before = findings.report([runs])[0].sections[0].charts[0].bands
+    path = runs / "wgan_seed_1" / "metrics.jsonl"
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:3], line, *lines[3:]]))
+    after = findings.report([runs])[0].sections[0].charts[0].bands
+    for label, band in before["step"].items():
+        np.testing.assert_array_equal(after["step"][label].mean, band.mean)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of this kind", b"\x89PNG\r\n\x1a\n"])
+def test_a_damaged_picture_or_frame_costs_itself(content, runs, workdir):
+    for folder, name in (("samples", "step_00000010.png"), ("film", "step_00000010.npz")):
+        path = runs / "wgan_seed_0" / folder
+        path.mkdir()
+        (path / name).write_bytes(content)
+    film = runs / "minimax_seed_0" / "film"
+    film.mkdir()
+    np.savez_compressed(film / "step_00000020.npz", x=np.zeros(3, np.float32))  # half of a frame
+    whole = (film / "step_00000020.npz").read_bytes()
+    (film / "step_00000030.npz").write_bytes(whole[:60] + b"\x00\xff" + whole[62:])
+    assert main("compare", runs, "output=out") == 0
+    assert (workdir / "out" / "overview.png").exists()
+    assert zlib.crc32((workdir / "out" / "index.html").read_bytes())
+
+
+def test_an_infinite_curve_is_no_reason_to_stop(runs, workdir):
+    run(workdir / "runs" / "inf", 9, [np.inf] * 11)
+    assert main("compare", runs, "output=out") == 0
+    text = (workdir / "out" / "report.md").read_text()
+    assert "3 of 4" in text
+
+
+def test_a_killed_run_is_as_far_as_its_metrics(workdir):
+    path = run(workdir / "runs" / "a", 0, [1.0, 0.9, 0.8], [0, 10, 20], state="running")
+    status = json.loads((path / "status.json").read_text()) | {"step": 0}
+    (path / "status.json").write_text(json.dumps(status))
+    assert main("compare", "runs", "output=out") == 0
+    assert "unfinished at step 20" in (workdir / "out" / "report.md").read_text()
+
+
+def test_a_fork_is_never_averaged_with_a_run_that_had_no_past(workdir):
+    for seed in range(2):
+        run(workdir / "runs" / f"plain_{seed}", seed)
+        path = run(workdir / "runs" / f"fork_{seed}", seed)
+        status = json.loads((path / "status.json").read_text())
+        parent = str(run(workdir / "elsewhere" / f"parent_{seed}", seed, **WGAN))
+        status["forked_from"] = {"path": parent, "step": 40}
+        (path / "status.json").write_text(json.dumps(status))
+    report, _ = findings.report([workdir / "runs"])
+    forked = "minimax, from wasserstein + gradient_penalty at step 40"
+    assert sorted(report.sections[0].labels) == ["minimax", forked]
+    assert any("a fork" in note for note in report.notes)
+
+
+def test_seconds_of_runs_that_were_not_timed_alike_are_compared_nowhere(workdir):
+    for seed in range(2):
+        run(workdir / "runs" / f"a{seed}", seed)
+        path = run(workdir / "runs" / f"b{seed}", seed, **WGAN)
+        status = json.loads((path / "status.json").read_text()) | {"threads": 2}
+        (path / "status.json").write_text(json.dumps(status))
+    report, _ = findings.report([workdir / "runs"])
+    (table,) = (t for t in report.sections[0].tables if t.title == "At equal budgets")
+    assert not any("seconds" in row[0] for row in table.rows)
+    assert not any("seconds" in sentence for sentence in report.sections[0].verdict)
+    assert any("not timed alike" in note for note in report.notes)
+
+
+def test_a_lead_that_common_seeds_contradict_is_not_called_supported(workdir):
+    """The lowest mean is over each group's own survivors, the difference over common seeds."""
+    low, high = [1.0, 1.1, 1.0], [0.9, 0.99, 0.9, 5.0, 5.2]
+    for seed, value in enumerate(high):
+        run(workdir / "runs" / f"b{seed}", seed, final=value, **WGAN)
+        if seed < 3:
+            run(workdir / "runs" / f"a{seed}", seed, final=low[seed])
+        else:
+            run(workdir / "runs" / f"a{seed}", seed, [1.0], [0], state="diverged")
+    verdict = findings.report([workdir / "runs"])[0].sections[0].verdict
+    assert "minimax has the lowest" in verdict[0]
+    assert "not supported against any other group" in verdict[0]
+    assert "But on the seeds that both finished it is higher than wasserstein" in verdict[1]
+
+
+def test_a_whole_number_and_the_same_number_typed_with_a_point_are_one_choice(workdir):
+    for seed, weight in ((0, 10), (1, 10.0)):
+        penalty = {
+            "gradient_penalty": {**WGAN["regularizer"]["gradient_penalty"], "weight": weight}
+        }
+        run(workdir / "runs" / f"a{seed}", seed, **{**WGAN, "regularizer": penalty})
+    assert len(findings.report([workdir / "runs"])[0].sections[0].labels) == 1
+
+
+def test_the_best_checkpoint_is_held_against_the_end_on_held_out_data(workdir):
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        path = run(workdir / "runs" / f"a{seed}", seed, final=1.5 + 0.01 * float(rng.normal()))
+        status = json.loads((path / "status.json").read_text())
+        estimate = status["final"][TAG] | {"value": 1.0 + 0.01 * float(rng.normal())}
+        status["best"] = {"step": 50, "tag": TAG, "validation": estimate, "held_out": estimate}
+        (path / "status.json").write_text(json.dumps(status))
+    verdict = findings.report([workdir / "runs"])[0].sections[0].verdict
+    assert any("Training on made it worse" in s and "minimax by 0.5" in s for s in verdict)
+
+
+def test_other_lengths_of_training_are_said_in_the_first_sentence(workdir):
+    longer = {**CONFIG["trainer"], "steps": 200}
+    for seed in range(3):
+        run(workdir / "runs" / f"a{seed}", seed)
+        run(workdir / "runs" / f"b{seed}", seed, trainer=longer)
+    verdict = findings.report([workdir / "runs"])[0].sections[0].verdict
+    assert "not trained for equally many steps" in verdict[0]
