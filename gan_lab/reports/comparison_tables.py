@@ -150,7 +150,8 @@ def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
         if budget is None:
             continue
         cells = [spread({r.seed: at(r, tag, axis, budget) for r in g.runs}, tag) for g in groups]
-        rows.append([f"{budget:,.{3 if axis == 'seconds' else 8}g} {unit}", *cells])
+        shown = short(budget) if axis == "seconds" else f"{budget:,.0f}"
+        rows.append([f"{shown} {unit}", *cells])
     if not rows or len(groups) < 2:
         return None
     curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)

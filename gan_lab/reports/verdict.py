@@ -121,11 +121,15 @@ def _elsewhere(groups: Sequence[Group]) -> list[str]:
         most = max(len(g.runs) for g in groups)
         seeds = f", over {fewest} of {most} seeds" if fewest < most else ""
         said.append(
-            f"After equally many {unit} ({budget:,.3g}{seeds}) {leader} has the lowest mean on the "
-            f"curves, {short(means[leader])} ({_margin(pair, leader)}: {pair.verdict}; real "
+            f"After equally many {unit} ({_count(budget)}{seeds}) {leader} has the lowest mean on "
+            f"the curves, {short(means[leader])} ({_margin(pair, leader)}: {pair.verdict}; real "
             f"samples get {two_floors(groups)[0]})."
         )
     return said
+
+
+def _count(budget: float) -> str:
+    return f"{budget:,.0f}" if budget >= 100 else short(budget)
 
 
 def _one_seed(groups: Sequence[Group]) -> list[str]:
@@ -137,7 +141,7 @@ def _one_seed(groups: Sequence[Group]) -> list[str]:
     first = found.first[best]
     said = f"With one seed alone, {best} would have come first in {short(first)} of {found.seeds}"
     if open_ and first == found.seeds:
-        return [f"{said}: the seeds agree on the order, the size of the margin varies too much."]
+        return [f"{said}: the seeds agree on who is first, by how much varies too much."]
     return [f"{said}."]
 
 
