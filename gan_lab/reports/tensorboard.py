@@ -46,8 +46,9 @@ def write(report: Report, directory: Path) -> None:
     A run is `directory/<group>`, or `directory/<section>/<group>` where there are several sections.
     Of several sections each tag begins with the section, `ring/divergence/wasserstein`, so that two
     data sets share no chart. Scalars are at the steps of `Chart.bands["step"]`: `<tag>`,
-    `<tag>_low`, `<tag>_high` and, where there is one, `<tag>_floor`; `final/<tag>` at the last step. A band without an interval gets low
-    and high equal to the mean: a margin chart shows nothing without them.
+    `<tag>_low`, `<tag>_high` and, where there is one, `<tag>_floor`; `final/<tag>` at the last
+    step. A band without an interval gets low and high equal to the mean: a margin chart shows
+    nothing without them.
 
     Args:
         report: What to show.
