@@ -283,3 +283,20 @@ def test_csv_cells_of_what_does_not_exist_are_empty(tmp_path):
     with (tmp_path / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [r["value"] == "" for r in rows] == [True, False]
+
+
+def test_nothing_is_read_before_a_run_begins_or_after_it_ends(tmp_path):
+    run(tmp_path / "a", 0, [5.0] * 6, range(50, 101, 10))
+    run(tmp_path / "b", 1, [3.0] * 6, range(0, 51, 10), state="diverged")
+    (problem,) = found(tmp_path)
+    ours = band(problem.groups[0], TAG, "step")
+    np.testing.assert_array_equal(ours.x, range(0, 101, 10))
+    np.testing.assert_array_equal(ours.mean, [3.0] * 5 + [4.0] + [5.0] * 5)
+    np.testing.assert_array_equal(ours.n, [1] * 5 + [2] + [1] * 5)
+
+
+def test_between_two_measurements_a_straight_line_is_read(tmp_path):
+    run(tmp_path / "a", 0, [0.0, 4.0], [0, 100])
+    run(tmp_path / "b", 1, [0.0, 0.0, 0.0], [0, 25, 100])
+    (problem,) = found(tmp_path)
+    np.testing.assert_array_equal(band(problem.groups[0], TAG, "step").mean, [0.0, 0.5, 2.0])
