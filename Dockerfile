@@ -15,7 +15,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
 COPY pyproject.toml README.md LICENSE ./
 COPY gan_lab ./gan_lab
 COPY conf ./conf
-RUN /opt/gan_lab/bin/pip install --no-cache-dir ".[sweep]"
+RUN /opt/gan_lab/bin/pip install --no-cache-dir "."
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/gan_lab /opt/gan_lab
