@@ -11,6 +11,13 @@ from gan_lab.errors import ConfigError
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Execution:
     """The keys of `execution` in the config.
@@ -27,8 +34,7 @@ class Execution:
 
     def set_threads(self, n_parameters: int) -> int:
         """Sets torch's intra-op threads for the process and returns their number."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = self.threads or (1 if n_parameters < _WIDE else cores or 1)
+        threads = self.threads or (1 if n_parameters < _WIDE else cores())
         torch.set_num_threads(threads)
         return threads
 

@@ -1,7 +1,6 @@
 """The command `experiment`: one study by its name, or a study's pictures again from disk."""
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from gan_lab import config
 from gan_lab.errors import ConfigError
-from gan_lab.execution import resolve_device
+from gan_lab.execution import cores, resolve_device
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
@@ -118,12 +117,11 @@ def _perform(
         made = config.setup_of(config.composed("train", list(overrides)))
         return dataclasses.replace(made, overrides=tuple(overrides))
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     lab = Lab(
         seeds=tuple(range(plain["seed"], plain["seed"] + plain["n_seeds"])),
         device=resolve_device(plain["device"]),
         directory=directory,
-        workers=plain["workers"] or cores or 1,
+        workers=plain["workers"] or cores(),
         quick=plain["quick"],
         setup=setup,
         tell=tell,

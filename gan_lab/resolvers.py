@@ -1,12 +1,11 @@
 """What `${name:...}` means in the YAML files beyond OmegaConf's own."""
 
-import os
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from gan_lab.errors import ConfigError
-from gan_lab.execution import resolve_device
+from gan_lab.execution import cores, resolve_device
 
 n_jobs = 1_000_000  # of the sweep at hand; a worker without a job would heed no signal
 
@@ -28,5 +27,4 @@ def _sweep_workers(device: str) -> int:
         on_cpu = resolve_device(device).type == "cpu"
     except ConfigError:
         return 1  # refused later, with its reason
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    return max(1, min(cores, n_jobs)) if on_cpu else 1
+    return max(1, min(cores(), n_jobs)) if on_cpu else 1

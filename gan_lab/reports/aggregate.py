@@ -5,11 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gan_lab.reports.configuration import loss, method, regularizers
+from gan_lab.reports.configuration import class_name, loss, method, regularizers
 from gan_lab.reports.load import CLOCKS, Record, Series
 from gan_lab.reports.plots import SERIES, STYLES, Style
 from gan_lab.reports.report import Band
@@ -88,7 +89,7 @@ def problems(records: Sequence[Record]) -> list[Problem]:
     for i, ruler in enumerate(rulers):
         parted.setdefault(_key(ruler), []).append(i)
     members = list(parted.values())
-    names = _names([rulers[m[0]] for m in members], _data_name)
+    names = _names([rulers[m[0]] for m in members], partial(class_name, node="data"))
     made = []
     for name, indices in zip(names, members, strict=True):
         games = [{k: v for k, v in essential[i].items() if k not in rulers[i]} for i in indices]
@@ -274,9 +275,3 @@ def _styles(keys: Sequence[str]) -> list[Style]:
     used = {style.colour for style in own if style is not None}
     rest = iter([s for s in SERIES if s.colour not in used] + list(SERIES) * len(keys))
     return [style if style is not None else next(rest) for style in own]
-
-
-def _data_name(config: Mapping[str, Any]) -> str:
-    return re.sub(
-        r"(?<=[a-z])(?=[A-Z])", "_", str(config.get("data._target_", "data")).rpartition(".")[2]
-    ).lower()

@@ -6,7 +6,6 @@ import numpy as np
 
 from gan_lab.reports.aggregate import Group, on_axis
 from gan_lab.reports.comparison_tables import as_text, spread
-from gan_lab.reports.load import Record
 from gan_lab.reports.questions import HEADLINE
 from gan_lab.reports.report import Table
 from gan_lab.reports.statistics import Difference, difference, mean
@@ -20,8 +19,7 @@ def gains(groups: Sequence[Group]) -> Table | None:
     rows = []
     for group in groups:
         until = gained_until(group)
-        best = [r for r in group.done if r.best and "held_out" in r.best]
-        if until is None and not best:
+        if until is None and not _at_the_best(group):
             continue
         last = max((r.step for r in group.runs), default=0)
         still = (
@@ -29,7 +27,7 @@ def gains(groups: Sequence[Group]) -> Table | None:
             if until is None
             else (f"{until} (still gaining at the end)" if until >= last else str(until))
         )
-        rows.append([group.label, str(last), still, *_best_cells(best)])
+        rows.append([group.label, str(last), still, *_best_cells(group)])
     if not rows:
         return None
     return Table(
@@ -74,20 +72,26 @@ def gained_until(group: Group, tag: str = HEADLINE) -> int | None:
 
 def since_the_best(group: Group) -> Difference | None:
     """W1 of the best checkpoints minus that at the end, both on held-out data; None if unknown."""
-    runs = [r for r in group.done if r.best and "held_out" in r.best and HEADLINE in r.finals]
-    if len(runs) < _GAIN_FROM:
-        return None
-    there = {r.seed: float(r.best["held_out"]["value"]) for r in runs if r.best}
-    return difference(there, group.finals(HEADLINE))
+    there = _at_the_best(group)
+    ends = group.finals(HEADLINE)
+    return difference(there, ends) if len(there.keys() & ends.keys()) >= _GAIN_FROM else None
 
 
-def _best_cells(runs: Sequence[Record]) -> list[str]:
-    if not runs:
+def _at_the_best(group: Group) -> dict[int, float]:
+    """Seed -> W1 of its best checkpoint on held-out data, where it was read."""
+    return {
+        r.seed: float(r.best["held_out"]["value"])
+        for r in group.done
+        if r.best and "held_out" in r.best
+    }
+
+
+def _best_cells(group: Group) -> list[str]:
+    there = _at_the_best(group)
+    ends = {seed: value for seed, value in group.finals(HEADLINE).items() if seed in there}
+    if not there:
         return ["-", "-", "-"]
-    best = [run.best for run in runs if run.best]
-    steps = sorted(int(b["step"]) for b in best)
+    steps = sorted(int(r.best["step"]) for r in group.done if r.best and r.seed in there)
     where = f"{float(np.median(steps)):g} [{steps[0]}, {steps[-1]}]"
-    there = {r.seed: float(b["held_out"]["value"]) for r, b in zip(runs, best, strict=True)}
-    end = {r.seed: float(r.finals[HEADLINE]["value"]) for r in runs if HEADLINE in r.finals}
-    gap = as_text(difference(there, end).measured) if end else "-"
+    gap = as_text(difference(there, ends).measured) if ends else "-"
     return [where, spread(there), gap]

@@ -50,7 +50,12 @@ def method(config: Mapping[str, Any]) -> str:
 
 def loss(config: Mapping[str, Any]) -> str:
     """The loss's class in lower case: non_saturating."""
-    target = str(config.get("loss._target_", "unknown")).rpartition(".")[2]
+    return class_name(config, "loss")
+
+
+def class_name(config: Mapping[str, Any], node: str) -> str:
+    """The class that a node names, as names are written in configurations."""
+    target = str(config.get(f"{node}._target_", "unknown")).rpartition(".")[2]
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", target).lower()
 
 

@@ -128,27 +128,20 @@ def _shown_seeds(groups: Sequence[Group]) -> dict[str, int]:
 
 
 def _events(groups: Sequence[Group]) -> list[Happening]:
-    found = []
-    for group in groups:
-        for run in group.runs:
-            for event in run.events:
-                numbers = event.get("numbers") or {}
-                said = (
-                    numbers
-                    if isinstance(numbers, str)
-                    else ", ".join(f"{name} {_short(value)}" for name, value in numbers.items())
-                )
-                found.append(
-                    Happening(
-                        group.label,
-                        run.seed,
-                        int(event["step"]),
-                        str(event["kind"]),
-                        said,
-                        str(event.get("explanation", "")),
-                        str(event.get("advice", "")),
-                    )
-                )
+    found = [
+        Happening(
+            group.label,
+            run.seed,
+            event["step"],
+            event["kind"],
+            ", ".join(f"{name} {_short(value)}" for name, value in event["numbers"].items()),
+            str(event.get("explanation", "")),
+            str(event.get("advice", "")),
+        )
+        for group in groups
+        for run in group.runs
+        for event in run.events
+    ]
     return sorted(found, key=lambda e: (e.step, e.group, e.seed))
 
 

@@ -50,7 +50,7 @@ class Record:
         error: What stopped it, or None.
         finals: Tag of the final evaluation -> {"value", "low", "high", "floor", "unit", "n"}.
         curves: Tag -> series: those of `questions`, their floors, and the clocks.
-        events: What happened, as in events.jsonl.
+        events: What happened, as in events.jsonl: step, kind and numbers (a mapping) are there.
         best: The best checkpoint by the ruler, as in status.json, or None.
         timing: What its seconds depend on: seeds stacked in one process, threads, hardware. Only
             seconds of equal timing may be compared.

@@ -150,7 +150,7 @@ def _noticed(groups: Sequence[Group]) -> list[str]:
     counts: dict[str, dict[str, int]] = {}
     for group in groups:
         for run in group.runs:
-            for kind in {str(event.get("kind")) for event in run.events}:
+            for kind in {event["kind"] for event in run.events}:
                 at_kind = counts.setdefault(kind, {})
                 at_kind[group.label] = at_kind.get(group.label, 0) + 1
     sizes = {g.label: len(g.runs) for g in groups}
