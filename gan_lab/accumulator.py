@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.distributed import World
+
 
 class Accumulator:
     """Means over a log interval, kept on the device: one copy to the CPU an interval.
@@ -49,6 +51,17 @@ class Accumulator:
                     raise ValueError(f"{tag} was added together with different other tags")
                 result[tag] = next(totals) / (1 if _is_maximum(tag) else count)
         return result
+
+    def agree_(self, world: World) -> None:
+        """Takes the means (or maxima) over ranks, which each saw a slice of the batch.
+
+        Every rank has to call it, at the same step; a second call changes nothing.
+        """
+        for tags, (total, _) in self._groups.items():
+            n_sums = sum(not _is_maximum(tag) for tag in tags)
+            for rows, reduce_ in ((total[:n_sums], world.mean_), (total[n_sums:], world.maximum_)):
+                if len(rows):
+                    reduce_(rows)
 
     def reset_(self) -> None:
         """Starts a new interval."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from gan_lab.errors import ConfigError
 from gan_lab.run_dir import atomic_write
 
-FORMAT = 1
+FORMAT = 2  # 2: one flat buffer of optimiser state for each player
 
 
 class CheckpointDamaged(ConfigError):

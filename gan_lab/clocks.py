@@ -62,8 +62,13 @@ def clocks(
     return {**summed, "time/train_seconds": seconds}
 
 
-def rates(setup: Setup, before: tuple[int, float], now: tuple[int, float]) -> dict[str, float]:
-    """Steps and images a second between two moments, each a step and seconds of training."""
+def rates(
+    setup: Setup, before: tuple[int, float], now: tuple[int, float], looking: float
+) -> dict[str, float]:
+    """Steps and images a second between two moments, each a step and seconds of training.
+
+    And what measuring and drawing have cost since the start: seconds, `looking`, and their share.
+    """
     (first, began), (step, ended) = before, now
     settings, seconds = setup.trainer, max(ended - began, 1e-9)
     schedule = settings.schedule
@@ -73,4 +78,6 @@ def rates(setup: Setup, before: tuple[int, float], now: tuple[int, float]) -> di
     return {
         "time/steps_per_second": (step - first) / seconds,
         "time/images_per_second": n_images / seconds,
+        "time/estimate_share": looking / max(looking + ended, 1e-9),
+        "time/estimate_seconds": looking,
     }

@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gan_lab import config, resolvers, session, stored, sweep
+from gan_lab import checkpoint, config, distributed, resolvers, session, stored, sweep
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
@@ -33,8 +35,15 @@ def train(arguments: list[str]) -> int:
     """Trains: one run, or with -m a sweep. Everything is checked before anything is written."""
     asked = HydraArguments("train").read(arguments)
     if not (asked.multirun or asked.help or asked.cfg):
-        return _train_one(asked.overrides)
-    jobs = combinations(asked.overrides) if asked.multirun else [asked.overrides]
+        return in_world(lambda: _train_one(asked.overrides))
+    if asked.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError(
+            "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
+            "out, or -m"
+        )
+    on_cluster = _uses_cluster(asked.overrides)
+    overrides = sweep.packed(asked.overrides) if asked.multirun else asked.overrides
+    jobs = combinations(overrides) if asked.multirun else [overrides]
     resolvers.n_jobs = len(jobs)
     for job in jobs:
         cfg = config.composed("train", job)
@@ -45,9 +54,9 @@ def train(arguments: list[str]) -> int:
     # What a stop makes Hydra and the launcher say is no news: workers that were still starting up
     # come back as tracebacks.
     said = io.StringIO()
-    with sweep.stoppable() as stopped:
+    with sweep.stoppable(shared=on_cluster) as stopped:
         with contextlib.redirect_stderr(said) if asked.multirun else contextlib.nullcontext():
-            code = through_hydra("train", [*flags, *asked.overrides], _sweep_job)
+            code = through_hydra("train", [*flags, *overrides], _sweep_job)
         code = max(code, int(stopped.failed))
     if stopped.signum is None:
         sys.stderr.write(said.getvalue())
@@ -62,6 +71,10 @@ def train(arguments: list[str]) -> int:
 
 def resume(arguments: list[str]) -> int:
     """Continues a run from its last checkpoint."""
+    return in_world(lambda: _resume(arguments))
+
+
+def _resume(arguments: list[str]) -> int:
     (path,), given = stored.arguments(arguments, "resume", at_most=1)
     refuse_child(path, "resume")
     saved = stored.saved_config(path)
@@ -72,12 +85,37 @@ def resume(arguments: list[str]) -> int:
                 f"{', '.join(_RESUMABLE)}"
             )
         OmegaConf.update(saved, key, given[key])
-    setup = config.setup_of(saved)
+    setup = _shared(config.setup_of(saved))
     before = RunDir(path).read_status().get("overrides")
     if before is not None:
         later = [f"{key}={'null' if value is None else value}" for key, value in given.items()]
         setup = dataclasses.replace(setup, overrides=(*before, *later))
     return guarded(lambda: _conclude(setup, path, session.resume(setup, path)))
+
+
+def in_world(program: Callable[[], int]) -> int:
+    """Runs a training together with the processes that the environment names.
+
+    Rank 0 speaks for all: what the others say is dropped, but for the traceback of a crash.
+    """
+    with distributed.joined() as world:
+        if world.leads:
+            return program()
+        with open(os.devnull, "w") as nowhere:
+            try:
+                with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+                    return program()
+            except ConfigError:
+                return 2
+            except distributed.RankFailed:
+                return 1
+
+
+def _shared(setup: Setup) -> Setup:
+    """The setup of this rank among the processes that train together."""
+    world = distributed.world()
+    device = world.agreed(lambda: world.device(setup.device))
+    return dataclasses.replace(setup, world=world, device=device)
 
 
 def sample(arguments: list[str]) -> int:
@@ -109,18 +147,20 @@ def sample(arguments: list[str]) -> int:
 def _train_one(overrides: Sequence[str]) -> int:
     setup = noted(config.setup_of(config.composed("train", overrides)))
     path = directory()
-    source = setup.data.open(resolve_device(setup.device))
+    source = setup.world.agreed(lambda: setup.data.open(resolve_device(setup.device)))
     setup.check(source)
+    session.check_share(setup, source)
     return guarded(lambda: run(setup, path, lambda: session.start(setup, source, path)))
 
 
 def noted(setup: Setup) -> Setup:
     """The setup with the keys that were typed for it, as Hydra has just read them."""
-    return dataclasses.replace(setup, overrides=tuple(HydraConfig.get().overrides.task))
+    overrides = tuple(HydraConfig.get().overrides.task)
+    return dataclasses.replace(_shared(setup), overrides=overrides)
 
 
 def directory() -> Path:
-    """Where Hydra has just been told to put a run.
+    """Where Hydra has just been told to put a run: with the time in it, one for all ranks.
 
     Raises:
         ConfigError: Nowhere.
@@ -131,7 +171,7 @@ def directory() -> Path:
         raise ConfigError(f"hydra.run.dir: {config.one_line(error)}") from error
     if not named:
         raise ConfigError("hydra.run.dir is empty; name a directory for the run")
-    return Path(named).absolute()
+    return distributed.world().broadcast(Path(named).absolute())
 
 
 def _sweep_job(cfg: DictConfig) -> None:
@@ -141,14 +181,17 @@ def _sweep_job(cfg: DictConfig) -> None:
     worker = sweep.in_worker()
     if asked() is not None:
         return
-    if worker and cfg.execution.threads == 0:
+    if worker and cfg.execution.threads == 0 and os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         cfg.execution.threads = 1  # the workers share the cores
     setup = noted(config.setup_of(cfg))
     source = setup.data.open(resolve_device(setup.device))
     setup.check(source)
     try:
         with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
-            run(setup, path, lambda: session.start(setup, source, path))
+            if sweep.in_cluster() and checkpoint.available(RunDir(path).checkpoints):
+                run(setup, path, lambda: session.resume(setup, path))  # the cluster began it again
+            else:
+                run(setup, path, lambda: session.start(setup, source, path))
     except RunDiverged as error:
         print(f"RunDiverged: {error}", file=sys.stderr)
         sweep.failed()
@@ -156,6 +199,18 @@ def _sweep_job(cfg: DictConfig) -> None:
         if worker:
             return  # the parent knows, and an exception would make it kill the others
         raise SystemExit(128 + stop.signum) from stop
+
+
+def _uses_cluster(overrides: Sequence[str]) -> bool:
+    """Whether a sweep is given to the submitit launcher.
+
+    Raises:
+        ConfigError: It is, and is not installed.
+    """
+    chosen = [o for o in overrides if o.lstrip("+").startswith("hydra/launcher=submitit")]
+    if chosen and importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        raise ConfigError(f"{chosen[-1]} needs another package: pip install 'gan_lab[cluster]'")
+    return bool(chosen)
 
 
 def _told(path: Path) -> str:
@@ -188,6 +243,8 @@ def guarded(program: Callable[[], int]) -> int:
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
     """Says what came out: where the run is, a picture, and the ruler's numbers."""
+    if not setup.world.leads:
+        return 0
     title = f"After {setup.trainer.steps} steps"
     show(title, {str(seed): each for seed, each in zip(setup.seeds, estimates, strict=True)})
     console = Console()

@@ -1,14 +1,19 @@
 """Where and how a step runs: the device and the number of threads."""
 
 import os
+import shutil
 from dataclasses import dataclass
 
 import torch
 
-from gan_lab.checks import check_count
+from gan_lab.checks import check_choice, check_count
 from gan_lab.errors import ConfigError
 
+MODES = ("auto", "eager", "compiled", "cuda_graph")
+PRECISIONS = ("f32", "tf32", "bf16")
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
+_LONG = 200_000  # updates from which compiling pays on the CPU, with a margin of two
+_SMALL = 128 * 128  # numbers in the largest weight up to which it does
 
 
 def cores() -> int:
@@ -25,18 +30,76 @@ class Execution:
     Attributes:
         threads: torch's threads on the CPU; 0 = choose: one for small networks, where a second
             thread costs more than it brings, and all cores for large ones.
+        mode: eager (from Python), compiled (by torch.compile), cuda_graph (recorded on a GPU), or
+            auto: see `resolved`.
+        precision: f32; tf32 (matrix products with 10 bits of mantissa, on GPUs); bf16 (factors of
+            matrix products and convolutions with 7 bits; weights and sums stay float32).
     """
 
     threads: int = 0
+    mode: str = "auto"
+    precision: str = "f32"
 
     def __post_init__(self) -> None:
         check_count(self, "threads", at_least=0)
+        check_choice(self, "mode", list(MODES))
+        check_choice(self, "precision", list(PRECISIONS))
+
+    def check(self, device: torch.device) -> None:
+        """Refuses what this machine does not have.
+
+        Raises:
+            ConfigError: What, and what to take instead.
+        """
+        if device.type != "cuda":
+            for key, value in (("mode", "cuda_graph"), ("precision", "tf32")):
+                if getattr(self, key) == value:
+                    raise ConfigError(
+                        f"execution.{key}={value} needs a CUDA device, and the run is on {device}; "
+                        f"leave execution.{key} out"
+                    )
+        if self.mode == "compiled" and device.type == "cpu" and not _compiler():
+            raise ConfigError(
+                "execution.mode=compiled needs a C++ compiler, and there is no g++ or clang++ on "
+                "the PATH; install one or take execution.mode=eager"
+            )
+
+    def resolved(self, device: torch.device, n_updates: int, by_hand: bool, width: int) -> str:
+        """What `mode` comes to: auto chooses by device, network and length of the run.
+
+        On a GPU a step is recorded as CUDA graphs. On the CPU compiling takes half a minute and
+        saves some .4 ms an update of a small perceptron, so it pays in long runs only; wide
+        networks gain nothing (docs/benchmarks.md).
+
+        Args:
+            device: Where the run is.
+            n_updates: Of all players in the whole run.
+            by_hand: Whether the gradients are those of `by_hand`.
+            width: Numbers in the largest weight.
+        """
+        if self.mode != "auto":
+            return self.mode
+        if device.type == "cuda":
+            return "cuda_graph"
+        pays = n_updates >= _LONG and by_hand and width <= _SMALL
+        return "compiled" if pays and _compiler() else "eager"
 
     def set_threads(self, n_parameters: int) -> int:
         """Sets torch's intra-op threads for the process and returns their number."""
         threads = self.threads or (1 if n_parameters < _WIDE else cores())
         torch.set_num_threads(threads)
         return threads
+
+    def set_precision(self) -> None:
+        """Sets how GPUs multiply float32 numbers, for the process."""
+        if torch.cuda.is_available():
+            tf32 = self.precision == "tf32"
+            torch.backends.cuda.matmul.allow_tf32 = tf32
+            torch.backends.cudnn.allow_tf32 = tf32
+
+
+def _compiler() -> bool:
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
 
 
 def resolve_device(name: str) -> torch.device:

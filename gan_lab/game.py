@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gan_lab.arithmetic import PLAIN, Arithmetic
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import Packing, batch_coupling
 from gan_lab.regularizers.base import Regularizer, Tensors, input_gradient, norms
@@ -26,15 +27,17 @@ class Score:
     Attributes:
         transformed: Whether it is called inside vmap or torch.func, where `input_gradient` has to
             differentiate with torch.func too.
+        arithmetic: How it is computed.
     """
 
     module: nn.Module
     leaves: Tensors
     transformed: bool = False
+    arithmetic: Arithmetic = PLAIN
 
     def __call__(self, x: Tensor) -> Tensor:
         """Logits [N / packing] of samples [N, *shape]."""
-        return functional_call(self.module, self.leaves, (x,))
+        return self.arithmetic(self.module, self.leaves, x)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Game:
         loss: What both players minimise.
         regularizers: What holds the discriminator, applied in this order.
         transformed: See `Score`; set for stacked seeds.
+        arithmetic: How both networks are computed in training; samples to show and to measure are
+            always plain.
     """
 
     generator: nn.Module
@@ -54,6 +59,7 @@ class Game:
     loss: AdversarialLoss
     regularizers: Sequence[Regularizer] = ()
     transformed: bool = False
+    arithmetic: Arithmetic = PLAIN
 
     @cached_property
     def independent(self) -> bool:
@@ -78,7 +84,7 @@ class Game:
         """The discriminator that the regularizers leave, as a function of samples."""
         for regularizer in self.regularizers:
             d = regularizer.reparametrize(d, d_buffers)
-        return Score(self.discriminator, {**d, **d_buffers}, self.transformed)
+        return Score(self.discriminator, {**d, **d_buffers}, self.transformed, self.arithmetic)
 
     def landscape(self, d: Tensors, d_buffers: Tensors) -> Callable[[Tensor], Tensor]:
         """The discriminator as a picture shows it: points [N, *shape] -> logits [N].
@@ -95,7 +101,7 @@ class Game:
         The generator's running statistics stay as they are: a network's buffers move only in its
         own player's step.
         """
-        return functional_call(self.generator, {**g, **_cloned(g_buffers)}, (z,))
+        return self.arithmetic(self.generator, {**g, **_cloned(g_buffers)}, z)
 
     def samples(self, g: Tensors, g_buffers: Tensors, z: Tensor) -> Tensor:
         """Samples to show and to measure: batch norm uses its running statistics."""
@@ -127,17 +133,18 @@ class Game:
         score = self.score(d, buffers)
         real, fake = self._shown(real, fake, noise)
         real_logits, fake_logits = self._logits(score, real, fake)
-        loss = self.loss.discriminator(real_logits, fake_logits).mean()
+        loss, values = self.judged(real_logits, fake_logits)
         penalty = loss.new_zeros(())
         for regularizer in self.regularizers:
             penalty = penalty + regularizer.penalty(score, real, fake, mix, noise).mean()
+        return loss + penalty, {**values, "loss/penalty": penalty.detach()}, buffers
+
+    def judged(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
+        """The discriminator's mean loss without penalties, and what there is to log of it."""
+        loss = self.loss.discriminator(real_logits, fake_logits).mean()
         estimate = self.loss.estimate(real_logits.detach(), fake_logits.detach())
-        values = {
-            "loss/discriminator": loss.detach(),
-            "loss/penalty": penalty.detach(),
-            **{f"discriminator_estimate/{name}": value for name, value in estimate.items()},
-        }
-        return loss + penalty, values, buffers
+        values = {f"discriminator_estimate/{name}": value for name, value in estimate.items()}
+        return loss, {"loss/discriminator": loss.detach(), **values}
 
     def generator_loss(
         self,
@@ -156,7 +163,7 @@ class Game:
         """
         buffers = _cloned(g_buffers)
         score = self.score(d, _cloned(d_buffers))
-        fake = functional_call(self.generator, {**g, **buffers}, (z,))
+        fake = self.arithmetic(self.generator, {**g, **buffers}, z)
         real, fake = self._shown(real, fake, noise)
         if self.loss.compares_real:
             real_logits, fake_logits = self._logits(score, real, fake)

@@ -46,9 +46,10 @@ def optimality(setup: Setup, run: Run) -> Tensors:
     copy = Player(
         d.copied(),
         {name: buffer.clone() for name, buffer in d.buffers.items()},
+        d.stacked,
     )
-    copy.optimizer = setup.optim.build_discriminator(copy.params.values())
-    copy.load_optimizer_(d.optimizer.state_dict())
+    copy.optimizer = setup.optim.build_discriminator(copy.flat)
+    copy.optimizer.load_state_(d.optimizer.state)
     before = _judged(run, d, draws, fakes)
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])

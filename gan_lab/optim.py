@@ -1,7 +1,13 @@
-"""The optimisers of both players: elementwise ones, so that stacked seeds stay S separate runs."""
+"""The optimisers of both players: elementwise ones, so that stacked seeds stay S separate runs.
+
+They move one flat buffer and keep a little state of the same shape, all at addresses that stay, so
+that a step can be captured in a CUDA graph. torch's own classes hold the same formulas, but each
+call of theirs costs as much as a small network's layer, and the first one imports the compiler:
+two seconds before the first step.
+"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +15,55 @@ from torch import Tensor
 
 from gan_lab.checks import check_choice, check_interval
 from gan_lab.schedule import DECAYS
+
+
+class Moves(ABC):
+    """An optimiser at work on one buffer, whose gradient is `flat.grad`.
+
+    Attributes:
+        flat: What it moves, [P] or [S, P].
+        state: What it remembers, by name; written in place.
+    """
+
+    def __init__(self, flat: Tensor, lr: float) -> None:
+        self.flat, self.initial_lr = flat, lr
+        # A graph on the device reads the rate from the device; on the CPU a number is cheaper.
+        self._lr = lr if flat.device.type == "cpu" else torch.tensor(lr, device=flat.device)
+        self.state: dict[str, Tensor] = {}
+
+    @property
+    def lr(self) -> float:
+        """The learning rate now; reading it waits for the device."""
+        return float(self._lr)
+
+    def set_lr_factor_(self, factor: float) -> None:
+        """Scales the learning rate that it started with."""
+        if isinstance(self._lr, Tensor):
+            self._lr.fill_(self.initial_lr * factor)
+        else:
+            self._lr = self.initial_lr * factor
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Moves the buffer by its gradient."""
+        assert self.flat.grad is not None
+        self._move_(self.flat, self.flat.grad)
+
+    @abstractmethod
+    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
+        """One update, in place."""
+
+    def load_state_(self, state: Mapping[str, Tensor]) -> None:
+        """Copies the `state` of an optimiser of the same kind."""
+        if state.keys() != self.state.keys():
+            raise ValueError(
+                f"the state of another optimiser: {sorted(state)}, not {sorted(self.state)}"
+            )
+        for name, tensor in self.state.items():
+            tensor.copy_(state[name])
+
+    def _remember(self, *names: str) -> None:
+        self.state |= {name: torch.zeros_like(self.flat, requires_grad=False) for name in names}
 
 
 @dataclass(frozen=True)
@@ -32,18 +87,16 @@ class Optimizer(ABC):
         check_choice(self, "decay", list(DECAYS))
 
     @abstractmethod
-    def build(self, leaves: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
-        """A torch optimiser over the leaves."""
+    def build(self, flat: Tensor, lr: float) -> Moves:
+        """An optimiser of a flat buffer of parameters."""
 
-    def build_discriminator(self, leaves: Iterable[Tensor]) -> torch.optim.Optimizer:
+    def build_discriminator(self, flat: Tensor) -> Moves:
         """The discriminator's, with its own learning rate if it has one."""
-        return self.build(
-            leaves, self.lr if self.discriminator_lr is None else self.discriminator_lr
-        )
+        return self.build(flat, self.lr if self.discriminator_lr is None else self.discriminator_lr)
 
-    def build_generator(self, leaves: Iterable[Tensor]) -> torch.optim.Optimizer:
+    def build_generator(self, flat: Tensor) -> Moves:
         """The generator's."""
-        return self.build(leaves, self.lr)
+        return self.build(flat, self.lr)
 
 
 @dataclass(frozen=True)
@@ -61,10 +114,37 @@ class Adam(Optimizer):
             check_interval(self, "betas", beta, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
-    def build(self, leaves: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
-        """torch's Adam, fused into one kernel."""
-        b1, b2 = self.betas
-        return torch.optim.Adam(leaves, lr, (b1, b2), self.eps, fused=True)
+    def build(self, flat: Tensor, lr: float) -> Moves:
+        """See `Optimizer.build`."""
+        return _Adam(flat, lr, self)
+
+
+class _Adam(Moves):
+    def __init__(self, flat: Tensor, lr: float, keys: Adam) -> None:
+        super().__init__(flat, lr)
+        self.keys = keys
+        self._remember("exp_avg", "exp_avg_sq")
+        self.state["step"] = torch.zeros((), device=flat.device)
+
+    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
+        first, second, step = self.state.values()
+        step += 1
+        # The kernel behind torch.optim.Adam(fused=True).
+        torch._fused_adam_(
+            [flat],
+            [gradient],
+            [first],
+            [second],
+            [],
+            [step],
+            lr=self._lr,
+            beta1=self.keys.betas[0],
+            beta2=self.keys.betas[1],
+            weight_decay=0.0,
+            eps=self.keys.eps,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 @dataclass(frozen=True)
@@ -81,11 +161,24 @@ class RmsProp(Optimizer):
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
-    def build(self, leaves: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
-        """torch's RMSprop, one kernel an operation for all leaves."""
-        return torch.optim.RMSprop(
-            leaves, lr, self.alpha, self.eps, momentum=self.momentum, foreach=True
-        )
+    def build(self, flat: Tensor, lr: float) -> Moves:
+        """See `Optimizer.build`."""
+        return _RmsProp(flat, lr, self)
+
+
+class _RmsProp(Moves):
+    def __init__(self, flat: Tensor, lr: float, keys: RmsProp) -> None:
+        super().__init__(flat, lr)
+        self.keys = keys
+        self._remember("square_avg", *(["momentum_buffer"] if keys.momentum else []))
+
+    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
+        square = self.state["square_avg"]
+        square.mul_(self.keys.alpha).addcmul_(gradient, gradient, value=1 - self.keys.alpha)
+        move = gradient / square.sqrt().add_(self.keys.eps)
+        if self.keys.momentum:
+            move = self.state["momentum_buffer"].mul_(self.keys.momentum).add_(move)
+        flat.sub_(move * self._lr)
 
 
 @dataclass(frozen=True)
@@ -98,6 +191,19 @@ class Sgd(Optimizer):
         super().__post_init__()
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
 
-    def build(self, leaves: Iterable[Tensor], lr: float) -> torch.optim.Optimizer:
-        """torch's SGD, fused into one kernel."""
-        return torch.optim.SGD(leaves, lr, self.momentum, fused=True)
+    def build(self, flat: Tensor, lr: float) -> Moves:
+        """See `Optimizer.build`."""
+        return _Sgd(flat, lr, self)
+
+
+class _Sgd(Moves):
+    def __init__(self, flat: Tensor, lr: float, keys: Sgd) -> None:
+        super().__init__(flat, lr)
+        self.keys = keys
+        self._remember(*(["momentum_buffer"] if keys.momentum else []))
+
+    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
+        move = gradient
+        if self.keys.momentum:
+            move = self.state["momentum_buffer"].mul_(self.keys.momentum).add_(gradient)
+        flat.sub_(move * self._lr)

@@ -16,12 +16,12 @@ from gan_lab.checks import check_count
 from gan_lab.data.base import Source
 from gan_lab.estimators.base import Estimate
 from gan_lab.game import Game
+from gan_lab.gradients import Gradients
 from gan_lab.losses import AdversarialLoss, NonSaturating, Wasserstein
 from gan_lab.networks.mlp import Mlp
 from gan_lab.optim import Adam
 from gan_lab.regularizers import GradientPenalty, Regularizer
 from gan_lab.state import leaves_of
-from gan_lab.step import Gradients
 from gan_lab.streams import stream
 
 
@@ -115,7 +115,7 @@ class Probe:
         module = pair.discriminator(source.shape)
         pair.initialise_(module, stream(0, "probe/init"))
         player = leaves_of([module], stacked=False, device=source.device)
-        player.optimizer = Adam(self.lr).build(player.params.values(), self.lr)
+        player.optimizer = Adam(self.lr).build(player.flat, self.lr)
         template = module.to("meta")
         game = Game(template, template, loss, regularizers)
         gradients = Gradients(game)

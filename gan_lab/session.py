@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import OmegaConf
+from torch import nn
 
 from gan_lab import checkpoint
 from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
+from gan_lab.regularizers import Dragan
 from gan_lab.run_dir import RunDir, environment
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted
@@ -43,25 +46,37 @@ def start(
         ConfigError: The directory holds a run already, or another process uses it.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent = RunDir(path)
+    parent, world = RunDir(path), setup.world
+    check_share(setup, source)
+    with contextlib.ExitStack() as held:
+        world.lead(lambda: _take(parent, held))
+        run = run or setup.open_with(source)
+
+        def prepare() -> None:
+            checkpoint.forget_bests(parent.checkpoints, after=-1)
+            for directory, config in _configs(setup, parent):
+                directory.create()
+                _clear(directory)
+                directory.config.write_text(OmegaConf.to_yaml(config))
+                directory.write_status(**status)
+
+        world.lead(prepare)
+        return _train(setup, parent, Trainer(setup, run, parent, origin=origin))
+
+
+def _take(parent: RunDir, held: contextlib.ExitStack) -> None:
+    """Makes a directory for a new run and locks it as long as `held` lasts."""
     if parent.config.exists() and checkpoint.available(parent.checkpoints):
         raise ConfigError(
-            f"{path} holds a run already. Continue it with `python -m gan_lab resume {path}`, or "
-            f"choose another hydra.run.dir."
+            f"{parent.path} holds a run already. Continue it with `python -m gan_lab resume "
+            f"{parent.path}`, or choose another hydra.run.dir."
         )
     try:
         parent.create()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be made ({error.strerror}); set hydra.run.dir") from error
-    with parent.lock():
-        run = run or setup.open_with(source)
-        checkpoint.forget_bests(parent.checkpoints, after=-1)
-        for directory, config in _configs(setup, parent):
-            directory.create()
-            _clear(directory)
-            directory.config.write_text(OmegaConf.to_yaml(config))
-            directory.write_status(**status)
-        return _train(setup, parent, Trainer(setup, run, parent, origin=origin))
+        reason = f"{parent.path} cannot be made ({error.strerror}); set hydra.run.dir"
+        raise ConfigError(reason) from error
+    held.enter_context(parent.lock())
 
 
 def resume(setup: Setup, path: Path) -> Estimates:
@@ -71,23 +86,72 @@ def resume(setup: Setup, path: Path) -> Estimates:
         ConfigError: No valid checkpoint, nothing left to do, or another process uses the run.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent = RunDir(path)
-    with parent.lock():
-        loaded = checkpoint.load_latest(parent.checkpoints)
-        for skipped, reason in loaded.skipped:
-            print(f"warning: passed over {skipped}: {reason}")
-        step = int(loaded.content["step"])
-        if step >= setup.trainer.steps:
-            raise ConfigError(
-                f"{path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
-            )
-        run = setup.open()
+    parent, world = RunDir(path), setup.world
+    with contextlib.ExitStack() as held:
+        loaded = world.lead(lambda: _taken_up(setup, parent, held))
+        run = world.agreed(setup.open)
+        check_share(setup, run.source)
         _check_device(run, loaded.content)
-        checkpoint.forget_bests(parent.checkpoints, after=step)
-        for directory, config in _configs(setup, parent):
-            directory.config.write_text(OmegaConf.to_yaml(config))
-        print(f"resuming {path} at step {step} of {setup.trainer.steps}")
+
+        def prepare() -> None:
+            checkpoint.forget_bests(parent.checkpoints, after=int(loaded.content["step"]))
+            for directory, config in _configs(setup, parent):
+                directory.config.write_text(OmegaConf.to_yaml(config))
+
+        world.lead(prepare)
+        print(f"resuming {path} at step {loaded.content['step']} of {setup.trainer.steps}")
         return _train(setup, parent, Trainer(setup, run, parent, loaded.content))
+
+
+def _taken_up(setup: Setup, parent: RunDir, held: contextlib.ExitStack) -> checkpoint.Loaded:
+    """Locks a run as long as `held` lasts and reads its newest valid checkpoint."""
+    held.enter_context(parent.lock())
+    loaded = checkpoint.load_latest(parent.checkpoints)
+    for skipped, reason in loaded.skipped:
+        print(f"warning: passed over {skipped}: {reason}")
+    step = int(loaded.content["step"])
+    if step >= setup.trainer.steps:
+        raise ConfigError(
+            f"{parent.path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
+        )
+    return loaded
+
+
+def check_share(setup: Setup, source: Source) -> None:
+    """Refuses what would not train alike in several processes, each of which sees a slice of N.
+
+    Raises:
+        ConfigError: The batch does not divide, or something needs to see all of it.
+    """
+    size, world = setup.trainer.batch_size, setup.world
+    if world.alone:
+        return
+    each = world.size * setup.network.packing
+    if size % each:
+        packs = f" and packs of {setup.network.packing}" if setup.network.packing > 1 else ""
+        raise ConfigError(
+            f"trainer.batch_size={size} does not divide by {world.size} processes{packs}; set "
+            f"trainer.batch_size={each * max(1, round(size / each))}"
+        )
+    with torch.device("meta"):
+        networks = {
+            "generator": setup.network.generator(source.shape),
+            "discriminator": setup.network.discriminator(source.shape),
+        }
+    for name, network in networks.items():
+        for layer, module in network.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise ConfigError(
+                    f"network.{name} contains {type(module).__name__} ('{layer}'), whose "
+                    f"statistics are those of a whole batch, but each of {world.size} processes "
+                    f"sees a slice of it. Set network.{name}_norm=layer, or train in one process"
+                )
+    for name, regularizer in setup.regularizers.items():
+        if isinstance(regularizer, Dragan):
+            raise ConfigError(
+                f"regularizer '{name}' needs the standard deviation of a whole batch, but each of "
+                f"{world.size} processes sees a slice of it; take another, or one process"
+            )
 
 
 def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
@@ -95,17 +159,23 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
     children = directories[1:] or directories
 
     def note(state: str, error: str | None = None, signal: str | None = None, **more: Any) -> None:
+        if not setup.world.leads:
+            return
         for directory in directories:  # what stopped an earlier start is told no longer
             directory.write_status(
                 state=state, step=trainer.run.state.step, error=error, signal=signal, **more
             )
 
-    note("running", seeds=list(setup.seeds), steps=setup.trainer.steps, **environment())
-    for directory, seed in zip(children, setup.seeds, strict=True):
-        directory.write_status(seeds=[seed])
-    if setup.overrides is not None:
-        for directory in directories:
-            directory.write_status(overrides=list(setup.overrides))
+    def begin() -> None:
+        told = {"steps": setup.trainer.steps, "processes": setup.world.size, **environment()}
+        note("running", seeds=list(setup.seeds), **told)
+        for directory, seed in zip(children, setup.seeds, strict=True):
+            directory.write_status(seeds=[seed])
+        if setup.overrides is not None:
+            for directory in directories:
+                directory.write_status(overrides=list(setup.overrides))
+
+    setup.world.lead(begin)
     try:
         estimates = trainer.train()
     except RunDiverged as error:
@@ -122,8 +192,9 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
         raise
     finals = [_record(each) for each in estimates]
     note("done")
-    for directory, final, best in zip(children, finals, trainer.bests, strict=True):
-        directory.write_status(final=final, best=best)
+    if setup.world.leads:
+        for directory, final, best in zip(children, finals, trainer.bests, strict=True):
+            directory.write_status(final=final, best=best)
     return estimates
 
 

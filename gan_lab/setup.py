@@ -6,13 +6,17 @@ data and makes the networks.
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from gan_lab import memory
+from gan_lab.build import build_gradients, build_step
+from gan_lab.by_hand import ByHand
 from gan_lab.data.base import Data, Source
+from gan_lab.distributed import ALONE, World
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.measures import Measure
 from gan_lab.estimators.ruler import Ruler, RulerSettings
@@ -27,97 +31,12 @@ from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
+from gan_lab.run import Networks, Run
 from gan_lab.settings import TrainerSettings
 from gan_lab.state import TrainState, leaves_of
-from gan_lab.step import Gradients
 from gan_lab.streams import DrawSpec, Streams, stream
 
 LEAST = 20  # samples of each part of a finite set that a run can be measured with
-
-
-@dataclass
-class Run:
-    """An opened setup: what the trainer works with.
-
-    Attributes:
-        seeds: One integer a seed.
-        stacked: Whether leaves carry a leading [S] axis.
-        source: The data, on the device.
-        game: The game, for one seed.
-        gradients: The same game and how it is differentiated for all seeds.
-        state: What is trained.
-        streams: All randomness of training.
-        ruler: What all seeds are measured with.
-    """
-
-    seeds: tuple[int, ...]
-    stacked: bool
-    source: Source
-    game: Game
-    gradients: Gradients
-    state: TrainState
-    streams: Streams
-    ruler: Ruler
-
-    def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Parameters and buffers of one seed's averaged generator."""
-        return self._averaged(self.state.average, index)
-
-    def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Parameters (detached) and buffers of one seed's discriminator."""
-        d = self.state.discriminator
-        params = _select(d.params, index, self.stacked)
-        return {n: p.detach() for n, p in params.items()}, _select(d.buffers, index, self.stacked)
-
-    @torch.no_grad()
-    def samples(self, index: int, z: Tensor) -> Tensor:
-        """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
-        return self.game.samples(*self.generator_leaves(index), z)
-
-    @torch.no_grad()
-    def samples_of(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
-        """The same of averaged generators that were saved at another step."""
-        return self.game.samples(*self._averaged(average, index), z)
-
-    def generated(self, index: int, n: int, generator: torch.Generator) -> Tensor:
-        """n samples of one seed's averaged generator, from a generator's randomness."""
-        shape = (n, self.streams.spec.latent_dim)
-        return self.samples(index, torch.randn(shape, generator=generator, device=generator.device))
-
-    @torch.no_grad()
-    def now(self, index: int, z: Tensor) -> Tensor:
-        """The same of the generator as it is, without averaging."""
-        return self.game.samples(*self._generator_now(index), z)
-
-    @torch.no_grad()
-    def fakes(self, index: int, z: Tensor) -> Tensor:
-        """What the discriminator of one seed is shown of z: the generator as it is, no average."""
-        return self.game.fakes(*self._generator_now(index), z)
-
-    def _averaged(
-        self, average: Mapping[str, Tensor], index: int
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        generator, mine = self.state.generator, _select(average, index, self.stacked)
-        return (
-            {name: mine[name] for name in generator.params},
-            {name: mine[name] for name in generator.buffers},
-        )
-
-    def _generator_now(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        g = self.state.generator
-        params = _select(g.params, index, self.stacked)
-        return params, _select(g.buffers, index, self.stacked)
-
-
-def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str, Tensor]:
-    return {name: leaf[index] if stacked else leaf for name, leaf in leaves.items()}
-
-
-class Networks(NamedTuple):
-    """Modules, one a seed."""
-
-    generators: list[nn.Module]
-    discriminators: list[nn.Module]
 
 
 @dataclass(frozen=True)
@@ -128,6 +47,7 @@ class Setup:
         config: The resolved configuration it was built from, for the record.
         overrides: The keys that were typed, for the record, as key=value; None where unknown.
         seeds: One integer a seed; several are trained at once, stacked.
+        world: Who else trains the same run.
     """
 
     data: Data
@@ -144,19 +64,19 @@ class Setup:
     seeds: Sequence[int]
     config: dict[str, Any] = field(default_factory=dict, repr=False)
     overrides: tuple[str, ...] | None = field(default=None, repr=False)
+    world: World = ALONE
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source, here: bool = True) -> None:
         """Refuses what would fail or mislead later, before any parameter is allocated.
+
+        Args:
+            source: The data, on any device.
+            here: Whether this machine will run it, so that its memory has to suffice.
 
         Raises:
             ConfigError: What, why, and what to do instead.
         """
-        try:
-            with torch.device("meta"):
-                self.network.generator(source.shape)
-                discriminator = self.network.discriminator(source.shape)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        generator, discriminator = memory.on_meta(self.network, source.shape)
         packing, size = self.network.packing, self.trainer.batch_size
         if size % packing:
             raise ConfigError(
@@ -179,6 +99,17 @@ class Setup:
                 f"validation and {source.n_held_out} to hold out, but the ruler and the probe need "
                 f"{LEAST} of each: change data.n_held_out, data.held_out_share or "
                 f"data.n_validation, or bring more samples"
+            )
+        if here:
+            memory.check(
+                (generator, discriminator),
+                source,
+                resolve_device(self.device),
+                self.network.latent_dim,
+                tuple(self.regularizers.values()),
+                self.optim,
+                self.trainer,
+                len(self.seeds),
             )
 
     def warnings(self) -> list[str]:
@@ -203,6 +134,24 @@ class Setup:
                 "prefer optim=rmsprop"
             )
         return found
+
+    def resolved(self, source: Source) -> "Setup":
+        """The same with `execution.mode=auto` decided, in the record too: resume has to keep it."""
+        with torch.device("meta"):
+            networks = (
+                self.network.generator(source.shape),
+                self.network.discriminator(source.shape),
+            )
+        game = Game(*networks, self.loss, tuple(self.regularizers.values()))
+        schedule, steps = self.trainer.schedule, self.trainer.steps
+        n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
+        largest = max(p.numel() for network in networks for p in network.parameters())
+        by_hand = ByHand.knows(game)
+        mode = self.execution.resolved(source.device, n_updates, by_hand, largest)
+        if mode == self.execution.mode:
+            return self
+        config = {**self.config, "execution": {**self.config.get("execution", {}), "mode": mode}}
+        return replace(self, execution=replace(self.execution, mode=mode), config=config)
 
     def open(self) -> Run:
         """Reads the data, checks the whole, makes networks, optimisers and streams.
@@ -238,6 +187,7 @@ class Setup:
             p.numel() for m in (*generators, *discriminators) for p in m.parameters()
         )
         self.execution.set_threads(n_parameters)
+        self.execution.set_precision()
         state = TrainState(
             leaves_of(discriminators, stacked, source.device),
             leaves_of(generators, stacked, source.device),
@@ -245,6 +195,8 @@ class Setup:
         )
         regularizers = tuple(self.regularizers.values())
         game = Game(_template(generators[0]), _template(discriminators[0]), self.loss, regularizers)
+        execution = self.resolved(source).execution
+        gradients = build_gradients(game, stacked, execution, self.world)
         noise = {
             name: shape for r in regularizers for name, shape in r.noise_spec(source.shape).items()
         }
@@ -256,7 +208,8 @@ class Setup:
             stacked,
             source,
             game,
-            Gradients(game, stacked),
+            gradients,
+            build_step(state, gradients, self.trainer.ema, execution),
             state,
             Streams(self.seeds, stacked, spec, source, purpose),
             Ruler(self.estimator, self.measures, source, self.network.latent_dim),

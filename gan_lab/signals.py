@@ -57,9 +57,14 @@ class StopSignals:
     """Remembers the first signal; a second one ends the process at once.
 
     A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored.
+
+    Args:
+        patient: Later signals change nothing. For a process whose launcher passes on what the
+            terminal has already sent to all, and kills those that take too long.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
+        self._after = signal.SIG_IGN if patient else signal.SIG_DFL
         self._received: int | None = None
         self._before: dict[int, Any] = {}
 
@@ -89,4 +94,4 @@ class StopSignals:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         self._received = signum
         for each in self._before:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, self._after)

@@ -3,38 +3,59 @@
 All tensors are written in place: their addresses never change after the start.
 """
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_lab.optim import Optimizer
+from gan_lab.optim import Moves, Optimizer
 from gan_lab.regularizers.base import Tensors
 
 
 class Player:
-    """One network's leaves and its optimiser; [S, ...] leaves hold S seeds."""
+    """One network's leaves and its optimiser; [S, ...] leaves hold S seeds.
 
-    def __init__(self, params: Tensors, buffers: Tensors) -> None:
-        self.params = {name: leaf.requires_grad_(True) for name, leaf in params.items()}
+    Attributes:
+        flat: All parameters in one buffer, [P] or [S, P]: what the optimiser moves, one kernel an
+            operation however many layers there are.
+        params: The parameters by name, views of `flat`.
+        gradient: The gradient by `flat`, of its shape.
+        gradients: The gradients by name, views of `gradient`.
+        buffers: What is no parameter.
+    """
+
+    def __init__(self, params: Tensors, buffers: Tensors, stacked: bool = False) -> None:
+        self.stacked, self._start = stacked, int(stacked)
+        self.flat = torch.cat([leaf.detach().flatten(self._start) for leaf in params.values()], -1)
+        self.gradient = torch.zeros_like(self.flat)
+        shapes = {name: leaf.shape for name, leaf in params.items()}
+        self.params = {
+            name: view.requires_grad_(True) for name, view in views_of(self.flat, shapes).items()
+        }
+        self.gradients = views_of(self.gradient, shapes)
+        self.flat.requires_grad_(True).grad = self.gradient
         self.buffers = buffers
-        self.optimizer: torch.optim.Optimizer
+        self.optimizer: Moves
+
+    def collect_(self, gradients: Tensors) -> Tensor:
+        """Writes gradients by name into `gradient`, unless they are there already; returns it."""
+        if gradients is not self.gradients:
+            # In the order of their numbers, not of their memory: under vmap a weight's gradient
+            # comes out transposed.
+            leaves = [gradients[name].flatten(self._start) for name in self.params]
+            torch.cat(leaves, -1, out=self.gradient)
+        return self.gradient
 
     def update_(self, gradients: Tensors, buffers: Tensors) -> None:
         """One step of the optimiser, then the buffers that the forward pass returned."""
-        for name, leaf in self.params.items():
-            # torch's fused optimisers read a gradient in the order of its memory, whatever its
-            # strides, and under vmap a weight's gradient comes out transposed.
-            leaf.grad = gradients[name].contiguous()
+        self.collect_(gradients)
         self.optimizer.step()
         copy_into_(self.buffers, buffers)
 
     def set_lr_factor_(self, factor: float) -> None:
         """Scales the learning rate that the optimiser started with."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+        self.optimizer.set_lr_factor_(factor)
 
     def copied(self) -> Tensors:
         """A copy of the parameters, without a graph."""
@@ -45,20 +66,14 @@ class Player:
         return {
             "params": {name: leaf.detach() for name, leaf in self.params.items()},
             "buffers": self.buffers,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.optimizer.state,
         }
 
     def load_state_dict_(self, state: Mapping[str, Any]) -> None:
         """Copies a `state_dict` into the leaves and the optimiser."""
         copy_into_(self.params, state["params"])
         copy_into_(self.buffers, state["buffers"])
-        self.load_optimizer_(state["optimizer"])
-
-    def load_optimizer_(self, state: Mapping[str, Any]) -> None:
-        """Copies the state of an optimiser of the same kind."""
-        # torch's optimisers keep the tensors they are given: without the copy, the next step
-        # would write into the snapshot.
-        self.optimizer.load_state_dict(copy.deepcopy(dict(state)))
+        self.optimizer.load_state_(state["optimizer"])
 
 
 class TrainState:
@@ -66,16 +81,21 @@ class TrainState:
 
     def __init__(self, discriminator: Player, generator: Player, optimizer: Optimizer) -> None:
         self.discriminator, self.generator = discriminator, generator
-        discriminator.optimizer = optimizer.build_discriminator(discriminator.params.values())
-        generator.optimizer = optimizer.build_generator(generator.params.values())
-        leaves = {**generator.params, **generator.buffers}
-        self.average = {name: leaf.detach().clone() for name, leaf in leaves.items()}
+        discriminator.optimizer = optimizer.build_discriminator(discriminator.flat)
+        generator.optimizer = optimizer.build_generator(generator.flat)
+        self._average = generator.flat.detach().clone()
+        shapes = {name: leaf.shape for name, leaf in generator.params.items()}
+        self.average = {
+            **views_of(self._average, shapes),
+            **{name: buffer.detach().clone() for name, buffer in generator.buffers.items()},
+        }
         self.step = 0
 
     @torch.no_grad()
     def average_(self, decay: float) -> None:
         """Moves the generator's average: average = decay average + (1 - decay) now."""
-        for name, now in {**self.generator.params, **self.generator.buffers}.items():
+        self._average.lerp_(self.generator.flat, 1 - decay)
+        for name, now in self.generator.buffers.items():
             if now.is_floating_point():
                 self.average[name].lerp_(now, 1 - decay)
             else:
@@ -96,6 +116,16 @@ class TrainState:
         self.generator.load_state_dict_(state["generator"])
         copy_into_(self.average, state["average"])
         self.step = int(state["step"])
+
+
+def views_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> Tensors:
+    """Views of a flat buffer, one after the other: [P] or [S, P] -> of the given shapes."""
+    views, at = {}, 0
+    for name, shape in shapes.items():
+        n = shape[flat.ndim - 1 :].numel()
+        views[name] = flat.detach()[..., at : at + n].view(shape)
+        at += n
+    return views
 
 
 @torch.no_grad()
@@ -119,4 +149,4 @@ def leaves_of(modules: Iterable[nn.Module], stacked: bool, device: torch.device)
             for name in first
         }
 
-    return Player(gather(0), gather(1))
+    return Player(gather(0), gather(1), stacked)

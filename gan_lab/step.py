@@ -1,72 +1,16 @@
 """One step: n_critic discriminator updates, n_generator generator updates, the average."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from gan_lab.game import Game
+from gan_lab.gradients import Gradients, Moved
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.state import Player, TrainState, copy_into_
 from gan_lab.streams import Draws, StepDraws
 
 _FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a warm-up's memory
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """How gradients are taken: autograd on the leaves, the game vmapped where seeds are stacked.
-
-    The sum over seeds of per-seed mean losses has, by each seed's leaves, that seed's gradient.
-    """
-
-    game: Game
-    stacked: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "game", replace(self.game, transformed=self.stacked))
-
-    def per_seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of one seed, as a function of all seeds: [..] -> [S, ..] where stacked."""
-        return torch.func.vmap(function) if self.stacked else function
-
-    def discriminator(
-        self, d: Player, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
-    ) -> tuple[Tensors, Tensors, Tensors]:
-        """Gradients by a discriminator's leaves, values to log ([S] or scalar), new buffers."""
-        loss = self.per_seed(self.game.discriminator_loss)
-        return _differentiate(d, *loss(d.params, d.buffers, real, fake, mix, noise))
-
-    def generator(
-        self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors
-    ) -> tuple[Tensors, Tensors, Tensors]:
-        """Gradients by the generator's leaves, values to log ([S] or scalar), new buffers."""
-        g, d = state.generator, state.discriminator
-        frozen = {name: leaf.detach() for name, leaf in d.params.items()}
-        loss = self.per_seed(self.game.generator_loss)
-        return _differentiate(g, *loss(g.params, g.buffers, frozen, d.buffers, real, z, noise))
-
-    @torch.no_grad()
-    def fakes(self, state: TrainState, z: Tensor) -> Tensor:
-        """Fakes for several discriminator updates: [updates, (S,) N, latent] -> [.., *shape]."""
-        g = state.generator
-        make = self.per_seed(self.game.fakes)
-        if not self.game.generator_independent:  # each batch has statistics of its own
-            return torch.stack([make(g.params, g.buffers, batch) for batch in z])
-        updates, n = z.shape[0], z.shape[-2]
-        joined = z.transpose(0, -3).flatten(-3, -2) if self.stacked else z.flatten(0, 1)
-        fake = make(g.params, g.buffers, joined)
-        fake = fake.unflatten(int(self.stacked), (updates, n))
-        return fake.transpose(0, 1) if self.stacked else fake
-
-
-def _differentiate(
-    player: Player, loss: Tensor, values: Tensors, buffers: Tensors
-) -> tuple[Tensors, Tensors, Tensors]:
-    gradients = torch.autograd.grad(loss.sum(), list(player.params.values()))
-    return dict(zip(player.params, gradients, strict=True)), values, buffers
 
 
 def train_step(
@@ -123,14 +67,12 @@ def update_generator_(state: TrainState, gradients: Gradients, draws: Draws, i: 
     return _apply_(state.generator, "generator", moved, gradients)
 
 
-def _apply_(
-    player: Player, name: str, moved: tuple[Tensors, Tensors, Tensors], gradients: Gradients
-) -> Update:
+def _apply_(player: Player, name: str, moved: Moved, gradients: Gradients) -> Update:
     leaf_gradients, values, buffers = moved
-    start = 1 if gradients.stacked else 0
-    flat = torch.cat([g.flatten(start) for g in leaf_gradients.values()], dim=-1)
+    flat = player.collect_(leaf_gradients)
+    gradients.world.mean_(flat)
     norm = torch.linalg.vector_norm(flat, dim=-1)
-    player.update_(leaf_gradients, buffers)
+    player.update_(player.gradients, buffers)
     finite = torch.isfinite(norm + values[f"loss/{name}"])
     return Update({**values, f"gradient/{name}_norm": norm}, finite)
 

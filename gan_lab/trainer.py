@@ -1,12 +1,15 @@
-"""The trainer: steps, and at their boundaries what is checked, measured, written and saved."""
+"""The trainer: steps, and at their boundaries what is checked, measured, written and saved.
+
+Several processes run the same loop: all of them step, agree on what is finite, on the pace and on
+when to stop; the first one alone measures, draws, prints and writes.
+"""
 
 import copy
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor
 
 from gan_lab import checkpoint
@@ -16,8 +19,10 @@ from gan_lab.clocks import Origin, clocks, rates
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import SamplesNotFinite
-from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
+from gan_lab.governor import Pace
 from gan_lab.journal import Journal
+from gan_lab.pacing import Due, Pacing
+from gan_lab.postmortem import healthy, retraced
 from gan_lab.progress import ProgressLine
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
@@ -51,24 +56,21 @@ class Trainer:
         origin: Origin | None = None,
     ) -> None:
         self.setup, self.run, self.directory = setup, run, directory
-        self.settings = setup.trainer
+        self.settings, self.world = setup.trainer, setup.world
         self.accumulator = Accumulator()
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, Best()
         self.bests: list[dict[str, Any] | None] = [None] * len(run.seeds)
         if origin is not None:
             self.seconds |= origin.seconds
-        every, draw = setup.estimator.every, setup.trainer.image_every
-        self.pace = Pace(every, draw) if every and draw is not None else None
+        self.pacing = Pacing(setup)
         if content is not None:
             self.load(content)
         self._is_new = content is None
-        self._newest: Tensors = {}
+        self.pacing.began_at = run.state.step
         self._finite: Tensor | None = None
         self._logged_at = self._now
-        self._began_at = run.state.step
-        self._timed_from = 0.0
-        self._costs = Costs(0.0, 0.0)
+        self._gradients = replace(run.gradients, world=self.world)
 
     def train(self) -> list[dict[str, Estimate]]:
         """Trains to the last step.
@@ -80,36 +82,59 @@ class Trainer:
             RunDiverged: A loss or gradient was not finite; the state before it is saved.
             Interrupted: A signal asked to stop; the state is saved.
         """
-        parent, seeds = self.directory, self.run.seeds
-        directories = [parent.child(s) for s in seeds] if self.run.stacked else [parent]
-        state, n_steps = self.run.state, self.settings.steps
-        resumed_at = None if self._is_new else state.step
-        journal = self._journal = Journal(self.setup, self.run, directories, resumed_at)
-        succeeded = False
+        state, n_steps, world = self.run.state, self.settings.steps, self.world
+        world.lead(self._open_journal)
+        succeeded, signals = False, StopSignals(patient=not world.alone)
         try:
-            with StopSignals() as signals, ProgressLine(n_steps, state.step) as progress:
-                journal.begin()
+            with signals, ProgressLine(n_steps, state.step) as progress:
                 self._before = copy.deepcopy(self.content())
-                self._look_around(journal, progress)
+                self._lead(lambda: self._look_around(progress))
+                self._before = copy.deepcopy(self.content())
                 self._clock = time.perf_counter()
                 while state.step < n_steps:
-                    finite = self._step()
+                    _, finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
                     # Read once: one that comes while the boundary is written waits for a step.
-                    signum = signals.received
-                    self._boundary(journal, progress, stop=signum is not None)
+                    signum = world.most(signals.received or 0)
+                    self._boundary(progress, stop=signum > 0)
                     progress.at(state.step)
-                    if signum is not None and state.step < n_steps:
+                    if signum and state.step < n_steps:
                         raise Interrupted(signum)
-                self.bests = self.best.report(self.run, parent.checkpoints, journal.estimates)
+                estimates = world.lead(self._report)
             succeeded = True
         except RunDiverged:
-            self.best.save(parent.checkpoints)  # it may be newer than the last regular checkpoint
+            self.best.save(self.directory.checkpoints)  # maybe newer than the last regular one
             raise
         finally:
-            journal.end(succeeded)
-            journal.close()
-        return journal.estimates
+            if world.leads:
+                self._journal.end(succeeded)
+                self._journal.close()
+        return estimates
+
+    def _open_journal(self) -> None:
+        parent, seeds = self.directory, self.run.seeds
+        directories = [parent.child(s) for s in seeds] if self.run.stacked else [parent]
+        resumed_at = None if self._is_new else self.run.state.step
+        self._journal = Journal(self.setup, self.run, directories, resumed_at)
+
+    def _report(self) -> list[dict[str, Estimate]]:
+        finals = self._journal.estimates
+        self.bests = self.best.report(self.run, self.directory.checkpoints, finals)
+        return finals
+
+    def _lead(self, look: Callable[[], None]) -> None:
+        """Lets rank 0 look and write; samples that overflow send all ranks back."""
+
+        def seen() -> int | None:
+            try:
+                look()
+            except SamplesNotFinite as error:
+                return error.seed
+            return None
+
+        overflows = self.world.lead(seen)
+        if overflows is not None:
+            self._replay(overflows)
 
     def content(self) -> dict[str, Any]:
         """All that a checkpoint holds, by reference."""
@@ -120,7 +145,7 @@ class Trainer:
             "streams": self.run.streams.state_dict(),
             "accumulator": self.accumulator.state_dict(),
             "seconds": self.seconds,
-            "pace": None if self.pace is None else self.pace.as_dict(),
+            "pace": self.pacing.pace and self.pacing.pace.as_dict(),
             "best": self.best.found,
             "origin": None if self.origin is None else self.origin.as_dict(),
         }
@@ -132,169 +157,141 @@ class Trainer:
         self.accumulator.load_state_dict(content["accumulator"])
         self.seconds = dict(content["seconds"])
         if content["pace"] is not None:
-            self.pace = Pace.from_dict(content["pace"])
+            self.pacing.pace = Pace.from_dict(content["pace"])
         self.best.go_back_to(content.get("best"))  # runs of earlier versions have neither
         origin = content.get("origin")
         self.origin = None if origin is None else Origin.from_dict(origin)
 
-    def _look_around(self, journal: Journal, progress: ProgressLine) -> None:
+    def _look_around(self, progress: ProgressLine) -> None:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
+        journal = self._journal
+        journal.begin()
         if self._is_new:
-            self._measure(journal)
+            self._measure()
             journal.clock(clocks(self.setup, *self._now, self.origin))
             progress.tell(journal.write())
             journal.draw()
             if self.settings.film_interval:
                 journal.film()
-            self._before = copy.deepcopy(self.content())
             if self.origin is not None:  # its networks exist nowhere in this directory yet
                 journal.flush()
                 self._save()
-        if self.pace is None:
+        if self.pacing.pace is None:
             start = time.perf_counter()
-            self._measure(journal, rehearsal=True)
+            journal.measure()
             middle = time.perf_counter()
             journal.rehearse_drawing()
             end = time.perf_counter()
             journal.forget()
-            self._costs = Costs(middle - start, (end - middle) * len(self.run.seeds))
+            self.pacing.learn(middle - start, (end - middle) * len(self.run.seeds))
 
-    def _step(self) -> Tensor:
+    def _step(self) -> tuple[Tensors, Tensor]:
         state, decay = self.run.state, self.setup.optim.decay
         if decay != "constant":
             factor = learning_rate_factor(decay, state.step, self.settings.steps)
             state.discriminator.set_lr_factor_(factor)
             state.generator.set_lr_factor_(factor)
-        draws = self.run.streams.draws(state.step)
-        values, finite = train_step(state, draws, self.run.gradients, self.settings.ema)
+        draws = self.world.share(self.run.streams.draws(state.step), self.run.stacked)
+        values, finite = train_step(state, draws, self._gradients, self.settings.ema)
         self.accumulator.add_(values)
-        self._newest = values
-        return finite
+        return values, finite
 
-    def _boundary(self, journal: Journal, progress: ProgressLine, stop: bool) -> None:
-        step, settings = self.run.state.step, self.settings
-        last = step == settings.steps
-        pace = self.pace or Pace(self.setup.estimator.every, settings.image_every or 0)
-        calibrating = self.pace is None and step - self._began_at in CALIBRATION
-
-        def due(every: int) -> bool:
-            return every > 0 and (last or step % every == 0)
-
-        log, save = due(settings.log_every), due(settings.checkpoint_every) or last or stop
-        measure = last or due(pace.measure)
-        draw = due(pace.draw) or (last and settings.image_every != 0)
-        film = due(settings.film_interval)
-        if not (log or measure or draw or film or save or calibrating):
+    def _boundary(self, progress: ProgressLine, stop: bool) -> None:
+        step = self.run.state.step
+        now, times = self.pacing.due(step, stop), self.pacing.times(step)
+        if not (any(now) or times):
             return
         self._settle()
-        looked_from = time.perf_counter()
-        if calibrating:
-            self._calibrate(step)
-        if log:
+        if times:
+            self._calibrate()
+        if now.log or now.save:
+            self.accumulator.agree_(self.world)
+        self._lead(lambda: self._look(progress, now))
+        if now.log:
+            self.accumulator.reset_()
+        self._before = copy.deepcopy(self.content())
+        self._clock = time.perf_counter()  # what happened since _settle is no training time
+
+    def _look(self, progress: ProgressLine, now: Due) -> None:
+        """What a boundary measures, writes and saves."""
+        last = self.run.state.step == self.settings.steps
+        looked_from, journal = time.perf_counter(), self._journal
+        if now.log:
             journal.training(self.accumulator.means(), self._rates())
             self.accumulator.reset_()
-        if measure:
+        if now.measure:
             try:
-                self._measure(journal, final=last)
-            except RunDiverged:
+                self._measure(final=last)
+            except SamplesNotFinite:
                 raise
             except BaseException:
                 if last:  # the training is whole, whatever happened to its evaluation
                     self._save()
                 raise
-        if log or measure:
+        if now.log or now.measure:
             journal.clock(clocks(self.setup, *self._now, self.origin))
         progress.tell(journal.write())
-        if draw:
+        if now.draw:
             journal.draw()
-        if film:
+        if now.film:
             journal.film()
         if not last:  # the final evaluation always runs in full, and is no part of the loop
             self.seconds["time/estimate_seconds"] += time.perf_counter() - looked_from
-        if save:
+        if now.save:
             journal.flush()
             self._save()
-        self._before = copy.deepcopy(self.content())
-        self._clock = time.perf_counter()  # what happened since _settle is no training time
 
-    def _calibrate(self, step: int) -> None:
+    def _calibrate(self) -> None:
         """Times some steps, then fixes how often to look for the rest of the run."""
-        now = self.seconds["time/train_seconds"]
-        if step - self._began_at == CALIBRATION[0]:
-            self._timed_from = now
-            return
-        seconds = (now - self._timed_from) / (CALIBRATION[1] - CALIBRATION[0])
-        ruler, settings = self.setup.estimator, self.settings
-        asked = (ruler.every, settings.image_every)
-        self.pace = chosen(ruler.budget, asked, self._costs, seconds, settings.steps)
-        self.directory.write_status(pace=self.pace.as_dict())
+        pace = self.world.broadcast(self.pacing.chosen(*self._now))
+        if pace is not None:
+            self.pacing.pace = pace
+            self.world.lead(lambda: self.directory.write_status(pace=pace.as_dict()))
 
     def _settle(self) -> None:
         assert self._finite is not None
-        finite = bool(self._healthy(self._finite).all())  # the one wait for the device
+        # The one wait for the device.
+        finite = bool(healthy(self.run, self.world, self._finite).all())
         self.seconds["time/train_seconds"] += time.perf_counter() - self._clock
         if not finite:
             self._replay()
         self._finite = None
 
-    def _healthy(self, finite: Tensor) -> Tensor:
-        """Whether losses, gradients and what they made of the weights are finite, [S]."""
-        state, n_seeds = self.run.state, len(self.run.seeds)
-        leaves = (*state.discriminator.params.values(), *state.average.values())
-        rows = [leaf.detach().reshape(n_seeds, -1).isfinite().all(1) for leaf in leaves]
-        return finite.reshape(-1) & torch.stack(rows).all(0)
+    def _measure(self, final: bool = False) -> None:
+        self._journal.measure()
+        self.best.consider(self.run, self.content)
+        if final:
+            self._journal.finish()
 
-    def _measure(self, journal: Journal, final: bool = False, rehearsal: bool = False) -> None:
-        try:
-            journal.measure()
-            if not rehearsal:
-                self.best.consider(self.run, self.content)
-            if final:
-                journal.finish()
-        except SamplesNotFinite as error:
-            self._replay(error)
+    def _replay(self, sample_of: int | None = None) -> NoReturn:
+        """Goes through the last interval again to the step that failed, and keeps what was before.
 
-    def _replay(self, found: SamplesNotFinite | None = None) -> NoReturn:
-        """Goes through the last interval again, step by step, to the step that failed."""
+        Every rank has to call this.
+        """
         end = self.run.state.step
         self.load(self._before)
-        before, healthy = self._before, [True] * len(self.run.seeds)
-        while self.run.state.step < end and all(healthy):
-            before = copy.deepcopy(self.content())
-            healthy = self._healthy(self._step()).tolist()
+        failure = retraced(self.run, self.world, end, self._step, self.content, sample_of)
         path = self.directory.checkpoints / "before_divergence.pt"
-        checkpoint.save(path, before)
-        seeds = [seed for seed, ok in zip(self.run.seeds, healthy, strict=True) if not ok]
-        broken = [tag for tag, value in self._newest.items() if not bool(value.isfinite().all())]
-        quantity = next(iter(broken), "a weight")
-        if found is not None:
-            quantity, seeds = "a sample", [found.seed]
-        self._journal.diverged(quantity, seeds or self.run.seeds)
-        raise RunDiverged(
-            f"{quantity} is not finite at step {self.run.state.step} for seed "
-            f"{', '.join(map(str, seeds or self.run.seeds))}. "
-            f"The state before the update is in {path}; nothing was overwritten. "
-            f"Try a smaller optim.lr or a stronger regularizer."
-        )
+
+        def record() -> None:
+            checkpoint.save(path, failure.before)
+            self._journal.diverged(failure.quantity, failure.seeds)
+
+        self.world.lead(record)
+        raise RunDiverged(failure.told(self.run.state.step, path))
 
     def _rates(self) -> dict[str, float]:
         before, now = self._logged_at, self._now
         self._logged_at = now
-        looking, training = self.seconds["time/estimate_seconds"], now[1]
-        return {
-            **rates(self.setup, before, now),
-            "time/estimate_share": looking / max(looking + training, 1e-9),
-            "time/estimate_seconds": looking,
-        }
+        return rates(self.setup, before, now, self.seconds["time/estimate_seconds"])
 
     @property
     def _now(self) -> tuple[int, float]:
         return self.run.state.step, self.seconds["time/train_seconds"]
 
-    def _save(self) -> Path:
+    def _save(self) -> None:
         directory = self.directory.checkpoints
         self.best.save(directory)  # first, so that it is there whenever a checkpoint names it
         path = checkpoint.checkpoint_path(directory, self.run.state.step)
         checkpoint.save(path, self.content())
         checkpoint.rotate(directory, self.settings.keep_checkpoints)
-        return path

@@ -213,9 +213,9 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path, write):
     [
         ({"weights": torch.zeros(1)}, "not written by gan_lab"),
         ([1], "not written by gan_lab"),
-        ({"format": 2, "sha256": "", "content": {}}, "its format is 2 and this gan_lab reads 1"),
-        ({"format": 1, "sha256": "", "content": {}}, "does not match"),
-        ({"format": 1, "sha256": "", "content": {1, 2}}, "does not match"),
+        ({"format": 1, "sha256": "", "content": {}}, "its format is 1 and this gan_lab reads 2"),
+        ({"format": 2, "sha256": "", "content": {}}, "does not match"),
+        ({"format": 2, "sha256": "", "content": {1, 2}}, "does not match"),
     ],
 )
 def test_a_foreign_file_is_refused(tmp_path, record, reason):

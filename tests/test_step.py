@@ -15,7 +15,8 @@ from gan_lab.networks.mlp import Mlp
 from gan_lab.optim import Adam, RmsProp, Sgd
 from gan_lab.regularizers import GradientPenalty, InstanceNoise
 from gan_lab.state import Player
-from gan_lab.step import Gradients, train_step
+from gan_lab.gradients import Gradients
+from gan_lab.step import train_step
 from tests.helpers import (
     assert_same,
     draws_like,
@@ -44,10 +45,9 @@ def everything(run):
         player = getattr(run.state, role)
         for name, leaf in {**player.params, **player.buffers}.items():
             found[f"{role}/{name}"] = leaf.detach()
-        for name, leaf in player.params.items():
-            for key, value in player.optimizer.state[leaf].items():
-                if key != "step":
-                    found[f"{role}/{name}/{key}"] = value
+        for key, value in player.optimizer.state.items():
+            if key != "step":
+                found[f"{role}/{key}"] = value
     return found
 
 

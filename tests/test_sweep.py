@@ -13,7 +13,8 @@ import pytest
 from gan_lab import checkpoint
 from gan_lab.errors import ConfigError
 from gan_lab.hydra_shell import combinations
-from tests.run_helpers import ONE, RING, files, main, options, rows, train
+from gan_lab.sweep import packed
+from tests.run_helpers import ONE, RING, ROOT, files, main, options, rows, signal_at, train
 
 SHORT = (*RING, "trainer.steps=3")
 HERE = "hydra.launcher.n_jobs=1"  # one job after the other, in this process
@@ -146,6 +147,105 @@ def test_a_stopped_sweep_saves_every_run_and_leaves_no_process(how, workdir):
     for job in begun:
         saved = checkpoint.load_latest(job / "checkpoints").content["step"]
         assert saved == json.loads((job / "status.json").read_text())["step"] > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["seed=range(16)", "stack=8"], ["seed=0,8", "n_seeds=8"]),
+        (["a=1", "seed=range(3,7)", "b=2", "stack=2"], ["a=1", "seed=3,5", "n_seeds=2", "b=2"]),
+        (["seed=5,4,3,2", "stack=4"], ["seed=2", "n_seeds=4"]),
+        (["seed=range(4)", "stack=auto"], ["seed=0,2", "n_seeds=2"]),
+        (["seed=range(4)"], ["seed=range(4)"]),
+    ],
+)
+def test_neighbouring_seeds_are_packed_into_jobs(typed, expected, monkeypatch):
+    monkeypatch.setattr("gan_lab.sweep.cores", lambda: 2)
+    assert packed(typed) == expected
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["seed=range(5)", "stack=2"],
+        ["seed=0,2,4,6", "stack=2"],
+        ["seed=range(4)", "stack=0"],
+        ["seed=range(4)", "stack=x"],
+        ["seed=range(4)", "n_seeds=2", "stack=2"],
+        ["stack=2"],
+    ],
+)
+def test_seeds_that_make_no_rows_are_refused(typed, workdir, capsys):
+    assert main("train", "-m", *SHORT, *typed) == 2
+    assert capsys.readouterr().err.startswith("ConfigError: stack=")
+    assert files(workdir) == []
+
+
+def test_a_packed_sweep_trains_the_seeds_that_were_asked_for(workdir):
+    assert main("train", "-m", *SHORT, "seed=range(2,6)", "stack=2", "hydra.sweep.dir=s", HERE) == 0
+    found = [child.name for job in jobs("s") for child in sorted(job.glob("seed_*"))]
+    assert found == ["seed_2", "seed_3", "seed_4", "seed_5"]
+    alone = train("alone", *SHORT, "seed=4", "n_seeds=2")
+    assert rows(jobs("s")[1] / "seed_5") == rows(alone / "seed_5")
+
+
+LOCAL_CLUSTER = "hydra/launcher=submitit_local"
+
+
+@pytest.mark.multiprocess
+def test_the_cluster_launcher_runs_every_job(workdir, capsys):
+    pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
+    rates = ("optim=sgd", "optim.lr=1e-3,1e10")
+    assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep", LOCAL_CLUSTER) == 1
+    done, lost = jobs("sweep")[-2:]
+    assert [json.loads((j / "status.json").read_text())["state"] for j in (done, lost)] == [
+        "done",
+        "diverged",
+    ]
+    assert capsys.readouterr().out.count(" at step ") == 2
+    assert "After 3 steps" in (done / "log.txt").read_text()
+    alone = train("alone", *SHORT, "optim=sgd", "optim.lr=1e-3")
+    assert rows(done) == rows(alone)
+    assert not list(Path.cwd().glob(".gan_lab_*"))
+
+
+def test_a_job_that_the_cluster_begins_again_goes_on(workdir, monkeypatch):
+    whole = train("whole", *SHORT, "trainer.steps=6", "trainer.log_every=2")
+    sweep = ("-m", *SHORT, "trainer.steps=6", "trainer.log_every=2", "hydra.sweep.dir=sweep", HERE)
+    signal_at(monkeypatch, 4)
+    assert main("train", *sweep) == 143
+    monkeypatch.undo()
+    monkeypatch.chdir(workdir)
+    assert main("train", *sweep) == 1  # not without a cluster: it would be by mistake
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    assert main("train", *sweep) == 0
+    (job,) = jobs("sweep")
+    assert states("sweep") == ["done"]
+    assert rows(job) == rows(whole)
+
+
+@pytest.mark.multiprocess
+@pytest.mark.slow
+def test_a_stopped_cluster_sweep_saves_every_run(workdir):
+    pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
+    more = ("seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", LOCAL_CLUSTER)
+    command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, *more]
+    sweep = subprocess.Popen(command, env={**ONE, "PYTHONPATH": str(ROOT)})
+    deadline = time.monotonic() + 90
+    while not (Path("sweep").exists() and states("sweep").count("running") == 2):
+        assert time.monotonic() < deadline
+        assert sweep.poll() is None
+        time.sleep(0.1)
+    sweep.send_signal(signal.SIGTERM)
+    assert sweep.wait(40) == 143
+    assert states("sweep") == ["interrupted"] * 2
+
+
+def test_a_missing_cluster_launcher_is_named(workdir, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main("train", "-m", *SHORT, "seed=0,1", LOCAL_CLUSTER) == 2
+    assert "pip install 'gan_lab[cluster]'" in capsys.readouterr().err
+    assert files(workdir) == []
 
 
 def alive(session):

@@ -5,9 +5,13 @@ Handwritten Digits", Alpaydin and Kaynak 1998, UCI). Training, validation and he
 fixed random split: the same for every training seed.
 """
 
+import importlib.util
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_lab.data.base import Data, Source, TensorSource
@@ -26,11 +30,9 @@ def load_digits(
     Raises:
         ConfigError: Nothing is left to train on.
     """
-    from sklearn import datasets  # Takes half a second: not at import.
-
-    bunch = datasets.load_digits()
-    images = torch.as_tensor(bunch.images, dtype=torch.float32).div(8.0).sub(1.0)[:, None]
-    labels = torch.as_tensor(bunch.target, dtype=torch.int64)
+    rows = torch.from_numpy(_rows())
+    images = rows[:, :-1].float().div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
+    labels = rows[:, -1].long()
     train, validation, held_out = split(len(images), n_held_out, n_validation, split_seed, "digits")
     source = TensorSource(
         images[train],
@@ -42,6 +44,20 @@ def load_digits(
     )
     source.modes = class_modes(source)
     return source
+
+
+def _rows() -> NDArray[np.float64]:
+    """64 pixels and the class of each digit, [1797, 65]."""
+    # The file itself where it lies: to import scikit-learn for it takes half a second.
+    package = importlib.util.find_spec("sklearn")
+    for place in (package.submodule_search_locations or []) if package else []:
+        file = Path(place) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            return np.loadtxt(file, delimiter=",")
+    from sklearn import datasets
+
+    bunch = datasets.load_digits()
+    return np.column_stack([bunch.data, bunch.target])
 
 
 @dataclass(frozen=True)

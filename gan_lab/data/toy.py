@@ -47,11 +47,12 @@ class Mixture(Distribution):
         """A component by inverse transform, then a Gaussian around its centre: [n, d], float32."""
         parts = self.components()
         device = generator.device
-        centres = parts.centres.to(device, torch.float32)
-        stds = parts.stds.to(device, torch.float32)
+        # Not blocking: a GPU need not have finished its steps before the next ones are drawn.
+        centres = parts.centres.to(device, torch.float32, non_blocking=True)
+        stds = parts.stds.to(device, torch.float32, non_blocking=True)
         uniform = torch.rand(n, generator=generator, device=device)
         # The last edge is left out: rounding must not let a uniform number fall beyond it.
-        edges = parts.weights.cumsum(0)[:-1].to(device, torch.float32)
+        edges = parts.weights.cumsum(0)[:-1].to(device, torch.float32, non_blocking=True)
         which = torch.searchsorted(edges, uniform, right=True)
         noise = torch.randn(n, centres.shape[1], generator=generator, device=device)
         return centres[which] + stds[which, None] * noise

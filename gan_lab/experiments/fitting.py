@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from gan_lab.game import Game
+from gan_lab.gradients import Gradients
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import NetworkPair
 from gan_lab.optim import Optimizer
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.state import leaves_of
-from gan_lab.step import Gradients, Update, update_discriminator_
+from gan_lab.step import Update, update_discriminator_
 from gan_lab.streams import Draws, stream
 
 
@@ -50,7 +51,7 @@ class Discriminators:
             for regularizer in regularizers:
                 regularizer.prepare(modules[seed])
         self.player = leaves_of([modules[seed] for seed in seeds], stacked=True, device=device)
-        self.player.optimizer = optim.build_discriminator(self.player.params.values())
+        self.player.optimizer = optim.build_discriminator(self.player.flat)
         template = modules[seeds[0]].to("meta")
         self.game = Game(template, template, loss, tuple(regularizers), transformed=True)
         self.gradients = Gradients(self.game, stacked=True)

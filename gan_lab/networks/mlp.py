@@ -18,12 +18,15 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
 }
 
 
-class _Reshape(nn.Module):
+class Reshape(nn.Module):
+    """Numbers of each sample in another shape: [N, ...] -> [N, *shape]."""
+
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         return x.reshape(len(x), *self.shape)
 
 
@@ -60,12 +63,12 @@ class Mlp(NetworkPair):
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """z [N, latent_dim] -> samples [N, *shape]."""
         body = self._body(self.latent_dim, math.prod(shape), self.generator_norm)
-        return nn.Sequential(*body, *([nn.Tanh()] if len(shape) == 3 else []), _Reshape(shape))
+        return nn.Sequential(*body, *([nn.Tanh()] if len(shape) == 3 else []), Reshape(shape))
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
         """Samples [N, *shape] -> logits [N / packing]."""
         body = self._body(self.packing * math.prod(shape), 1, self.discriminator_norm)
-        return packed([nn.Flatten(), *body, _Reshape(())], self.packing)
+        return packed([nn.Flatten(), *body, Reshape(())], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
         """Uniform on +-1/sqrt(fan_in)."""

@@ -67,6 +67,30 @@ class Regularizer:
         return {}
 
 
+class SlopePenalty(Regularizer):
+    """A penalty on the norm of each sample's input gradient: where it is looked at, what it costs.
+
+    Told apart like this, the gradients of both can be found by hand; `penalty` puts them together.
+    """
+
+    needs_independent_samples: ClassVar[bool] = True
+    inner_gradients: ClassVar[int] = 1
+
+    def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
+        """Where the slope is looked at, [N, *shape]. Pure; for the arguments see `penalty`."""
+        raise NotImplementedError
+
+    def cost(self, slopes: Tensor) -> Tensor:
+        """What slopes cost, [N] in logits per data unit -> [N] in the unit of the loss. Pure."""
+        raise NotImplementedError
+
+    def penalty(
+        self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
+    ) -> Tensor:
+        """See the class; [N], >= 0, in the unit of the loss."""
+        return self.cost(norms(input_gradient(score, self.points(real, fake, mix, noise))))
+
+
 def input_gradient(score: Score, x: Tensor) -> Tensor:
     """The gradient of each sample's score by that sample, differentiable once more.
 

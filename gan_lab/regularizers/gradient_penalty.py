@@ -9,20 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gan_lab.checks import check_number
-from gan_lab.regularizers.base import (
-    Regularizer,
-    Score,
-    Tensors,
-    input_gradient,
-    norms,
-)
-
-
-def _slope_penalty(
-    score: Score, points: Tensor, weight: float, target: float, one_sided: bool = False
-) -> Tensor:
-    excess = norms(input_gradient(score, points)) - target
-    return weight * (F.relu(excess) if one_sided else excess).square()
+from gan_lab.regularizers.base import SlopePenalty, Tensors
 
 
 def _like(mix: Tensor, samples: Tensor) -> Tensor:
@@ -30,7 +17,7 @@ def _like(mix: Tensor, samples: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class GradientPenalty(Regularizer):
+class GradientPenalty(SlopePenalty):
     """weight (|grad f(x)| - target)^2 at x = mix real + (1 - mix) fake, one x for each sample.
 
     With `one_sided` only slopes above the target are penalised (WGAN-LP).
@@ -42,37 +29,37 @@ class GradientPenalty(Regularizer):
     weight: float = 10.0
     target: float = 1.0
     one_sided: bool = False
-    needs_independent_samples: ClassVar[bool] = True
-    inner_gradients: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
         check_number(self, "target", self.target)
 
-    def penalty(
-        self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
-    ) -> Tensor:
-        """See the class; [N], >= 0, in the unit of the loss."""
+    def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
+        """One point between each real and generated sample, [N, *shape]."""
         weights = _like(mix, real)
-        points = weights * real + (1 - weights) * fake
-        return _slope_penalty(score, points, self.weight, self.target, self.one_sided)
+        return weights * real + (1 - weights) * fake
+
+    def cost(self, slopes: Tensor) -> Tensor:
+        """See the class; [N] -> [N]."""
+        excess = slopes - self.target
+        return self.weight * (F.relu(excess) if self.one_sided else excess).square()
 
 
 @dataclass(frozen=True)
-class _SquaredSlope(Regularizer):
+class _SquaredSlope(SlopePenalty):
     weight: float = 1.0
-    needs_independent_samples: ClassVar[bool] = True
-    inner_gradients: ClassVar[int] = 1
     at_real: ClassVar[bool]
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
 
-    def penalty(
-        self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
-    ) -> Tensor:
-        """See the class; [N], >= 0, in the unit of the loss."""
-        return _slope_penalty(score, real if self.at_real else fake, self.weight / 2, target=0.0)
+    def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
+        """The samples of one side, [N, *shape]."""
+        return real if self.at_real else fake
+
+    def cost(self, slopes: Tensor) -> Tensor:
+        """See the class; [N] -> [N]."""
+        return self.weight / 2 * slopes.square()
 
 
 @dataclass(frozen=True)
@@ -90,7 +77,7 @@ class R2(_SquaredSlope):
 
 
 @dataclass(frozen=True)
-class Dragan(Regularizer):
+class Dragan(SlopePenalty):
     """weight (|grad f(x + d)| - 1)^2 around real samples, d ~ N(0, (scale std)^2).
 
     std is that of the batch over all its entries.
@@ -100,8 +87,6 @@ class Dragan(Regularizer):
 
     weight: float = 10.0
     scale: float = 0.5
-    needs_independent_samples: ClassVar[bool] = True
-    inner_gradients: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
@@ -111,13 +96,14 @@ class Dragan(Regularizer):
         """One normal number for each entry of a sample."""
         return {"dragan": shape}
 
-    def penalty(
-        self, score: Score, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
-    ) -> Tensor:
-        """See the class; [N], >= 0, in the unit of the loss.
+    def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
+        """One point around each real sample, [N, *shape].
 
         Without `noise` it is drawn from torch's global generator; the trainer always passes it.
         """
         unit = torch.randn_like(real) if noise is None else noise["dragan"]
-        points = real + self.scale * real.std() * unit
-        return _slope_penalty(score, points, self.weight, target=1.0)
+        return real + self.scale * real.std() * unit
+
+    def cost(self, slopes: Tensor) -> Tensor:
+        """See the class; [N] -> [N]."""
+        return self.weight * (slopes - 1.0).square()

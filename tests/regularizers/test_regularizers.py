@@ -25,7 +25,7 @@ from gan_lab.regularizers import (
     input_gradient,
 )
 from gan_lab.regularizers.base import norms
-from gan_lab.step import Gradients
+from gan_lab.gradients import Gradients
 from tests.helpers import (
     Critic,
     draws_like,

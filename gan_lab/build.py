@@ -1,0 +1,52 @@
+"""From a game to the program that takes its steps: which gradients, how run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from gan_lab.arithmetic import Arithmetic
+from gan_lab.by_hand import ByHand
+from gan_lab.cuda_graph import GraphedStep
+from gan_lab.distributed import ALONE, World
+from gan_lab.execution import Execution
+from gan_lab.game import Game
+from gan_lab.gradients import Functional, Gradients
+from gan_lab.regularizers.base import Tensors
+from gan_lab.state import TrainState
+from gan_lab.step import train_step
+from gan_lab.streams import StepDraws
+
+# Takes one step of the state that it was built for: all the step's randomness -> values to log and
+# whether all of it was finite, [S] or scalars; see `step.train_step`.
+Step = Callable[[StepDraws], tuple[Tensors, Tensor]]
+
+
+def build_gradients(
+    game: Game, stacked: bool, execution: Execution, world: World = ALONE
+) -> Gradients:
+    """The fastest way to this game's gradients.
+
+    By hand where both networks are perceptrons, by autograd otherwise; compiled where asked.
+    """
+    bf16, compiled = execution.precision == "bf16", execution.mode == "compiled"
+    if ByHand.knows(game):
+        return ByHand(game, stacked, world, bf16, compiled)
+    convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in _layers(game))
+    # vmap makes one grouped convolution of all seeds, which has an order of its own.
+    arithmetic = Arithmetic(bf16, channels_last=convolves and not stacked)
+    kind = Functional if compiled else Gradients
+    return kind(replace(game, arithmetic=arithmetic), stacked, world)
+
+
+def build_step(
+    state: TrainState, gradients: Gradients, ema_decay: float, execution: Execution
+) -> Step:
+    """The step, from Python or as CUDA graphs."""
+    if execution.mode == "cuda_graph":
+        return GraphedStep(state, gradients, ema_decay)
+    return lambda draws: train_step(state, draws, gradients, ema_decay)
+
+
+def _layers(game: Game) -> list[nn.Module]:
+    return [*game.generator.modules(), *game.discriminator.modules()]

@@ -1,0 +1,202 @@
+"""The step as CUDA graphs: recorded once, then started with one call instead of hundreds.
+
+A step has no fixed number of discriminator updates (a warm-up has many), so it is not one graph:
+one holds a chunk of discriminator updates with its fakes, and there is one for each size of chunk;
+another holds the generator's updates and its average. A step copies its draws into tensors whose
+addresses stay, replays the graphs, and copies out what they wrote.
+
+What runs on a GPU only is behind `Capture`; `rehearsal.Rehearsal` does the same on any device.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gan_lab.gradients import Gradients
+from gan_lab.regularizers.base import Tensors
+from gan_lab.state import TrainState
+from gan_lab.step import (
+    Update,
+    _chunks,
+    update_discriminator_,
+    update_generator_,
+)
+from gan_lab.streams import Draws, StepDraws
+
+Program = Callable[[], Tensor]  # reads and writes tensors whose addresses stay, nothing else
+_WARM_UPS = 3  # runs before a capture, in which libraries choose kernels and allocate workspaces
+
+
+class Capture(Protocol):
+    """How a program is recorded."""
+
+    def warm_up(self, program: Program) -> None:
+        """Runs it, so that whatever happens only once has happened; what it writes is undone."""
+        ...
+
+    def record(self, program: Program, fixed: Sequence[Tensor]) -> Program:
+        """Records it without running it.
+
+        Args:
+            program: What to record.
+            fixed: Every tensor that exists before and that the program may read or write.
+
+        Returns:
+            The replay; the tensor that it returns is overwritten by the next replay of any program.
+        """
+        ...
+
+
+class CudaGraphs:
+    """Recording with torch.cuda.graph, all graphs in one pool of memory: they never overlap."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def warm_up(self, program: Program) -> None:
+        """On a stream of its own, as a capture is."""
+        with torch.cuda.device(self.device):
+            side, main = torch.cuda.Stream(), torch.cuda.current_stream()
+            side.wait_stream(main)
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):
+                    program()
+            main.wait_stream(side)
+
+    def record(self, program: Program, fixed: Sequence[Tensor]) -> Program:
+        """See `Capture.record`."""
+        graph = torch.cuda.CUDAGraph()
+        # thread_local: the writer of TensorBoard's events may use the device meanwhile.
+        with (
+            torch.cuda.device(self.device),
+            torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"),
+        ):
+            output = program()
+
+        def replay() -> Tensor:
+            graph.replay()
+            return output
+
+        return replay
+
+
+@dataclass(frozen=True)
+class _Graph:
+    inputs: Draws
+    replay: Program
+    names: list[str]
+
+
+class GraphedStep:
+    """One round of the game from recorded graphs: the same as `step.train_step`.
+
+    Graphs are made when they are first needed. The state may be loaded at any time, since that is
+    done in place; learning rates have to be tensors if they change.
+
+    Args:
+        state: What is trained; its tensors never change their addresses.
+        gradients: The game and how it is differentiated.
+        ema_decay: Of the generator's moving average.
+        capture: How to record; None = with CUDA.
+    """
+
+    def __init__(
+        self,
+        state: TrainState,
+        gradients: Gradients,
+        ema_decay: float,
+        capture: Capture | None = None,
+    ) -> None:
+        self.state, self.gradients, self.ema_decay = state, gradients, ema_decay
+        self._device = next(iter(state.generator.params.values())).device
+        self._capture = capture or CudaGraphs(self._device)
+        self._graphs: dict[tuple[str, int], _Graph] = {}
+        self._finite: Tensor | None = None
+
+    def __call__(self, draws: StepDraws) -> tuple[Tensors, Tensor]:
+        """Takes one step; see `step.train_step` for what it returns."""
+        if self._finite is None:
+            seeds = draws.generator.z.shape[1:2] if self.gradients.stacked else ()
+            self._finite = torch.ones(seeds, dtype=torch.bool, device=self._device)
+        self._finite.fill_(True)
+        values: Tensors = {}
+        for chunk in _chunks(draws.discriminator):
+            values.update(self._run("discriminator", chunk))
+        values.update(self._run("generator", draws.generator))
+        self.state.step += 1
+        return values, self._finite.clone()
+
+    def _run(self, player: str, draws: Draws) -> Tensors:
+        key = (player, len(draws.z))
+        if key not in self._graphs:
+            self._graphs[key] = self._recorded(player, draws)
+        graph = self._graphs[key]
+        _copy_draws_(graph.inputs, draws)
+        # Graphs share memory, so what one wrote has to leave before the next one runs.
+        values = graph.replay().clone()
+        return dict(zip(graph.names, values.unbind(), strict=True))
+
+    def _recorded(self, player: str, draws: Draws) -> _Graph:
+        inputs, names = _empty_like(draws), list[str]()
+        updates = self._discriminator_ if player == "discriminator" else self._generator_
+        finite = self._finite
+        assert finite is not None
+
+        def program() -> Tensor:
+            done = updates(inputs)
+            finite.logical_and_(torch.stack([each.finite for each in done]).all(0))
+            names[:] = done[-1].values
+            return torch.stack(list(done[-1].values.values()))
+
+        _copy_draws_(inputs, draws)
+        written = [*_tensors(self.state), finite]
+        before = [leaf.clone() for leaf in written]
+        self._capture.warm_up(program)
+        for leaf, value in zip(written, before, strict=True):
+            leaf.copy_(value)
+        replay = self._capture.record(program, [*written, *_parts(inputs)])
+        return _Graph(inputs, replay, names)
+
+    def _discriminator_(self, inputs: Draws) -> list[Update]:
+        d = self.state.discriminator
+        fakes = self.gradients.fakes(self.state, inputs.z)
+        return [
+            update_discriminator_(d, self.gradients, inputs, i, fake)
+            for i, fake in enumerate(fakes)
+        ]
+
+    def _generator_(self, inputs: Draws) -> list[Update]:
+        updates = [
+            update_generator_(self.state, self.gradients, inputs, i) for i in range(len(inputs.z))
+        ]
+        self.state.average_(self.ema_decay)
+        return updates
+
+
+def _parts(draws: Draws) -> list[Tensor]:
+    return [draws.real, draws.z, draws.mix, *draws.noise.values()]
+
+
+def _empty_like(draws: Draws) -> Draws:
+    real, z, mix, *noise = (torch.empty_like(part) for part in _parts(draws))
+    return Draws(real, z, mix, dict(zip(draws.noise, noise, strict=True)))
+
+
+def _copy_draws_(inputs: Draws, draws: Draws) -> None:
+    for target, source in zip(_parts(inputs), _parts(draws), strict=True):
+        target.copy_(source)
+
+
+def _tensors(state: TrainState) -> list[Tensor]:
+    """Everything that an update reads or writes, without a graph."""
+    found = list(state.average.values())
+    for player in (state.discriminator, state.generator):
+        optimizer = player.optimizer  # with its rate, if that is a tensor
+        rates = [v for v in vars(optimizer).values() if isinstance(v, Tensor) and v.ndim == 0]
+        found += [player.flat, player.gradient, *player.buffers.values()]
+        found += [*optimizer.state.values(), *rates]
+    return [leaf.detach() for leaf in found]

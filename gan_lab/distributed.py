@@ -1,0 +1,237 @@
+"""Several processes that train one game: each takes a slice of every batch, gradients are averaged.
+
+Every rank draws the global batch from the same streams and takes its slice, and gradients are
+averaged by one explicit all-reduce of a flat tensor (torch's DDP wrapper has a record of wrong
+gradients where a loss differentiates twice). So 2 processes with N/2 samples each are 1 process
+with N, up to the rounding of a mean of means. Rank 0 alone measures, draws, prints and writes.
+
+The processes are started by torchrun, or by anything that sets its environment.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from gan_lab.errors import ConfigError
+from gan_lab.streams import Draws, StepDraws
+
+T = TypeVar("T")
+
+_PATIENCE = timedelta(days=2)  # ranks wait while rank 0 measures; a rank that died is noticed
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+class RankFailed(RuntimeError):
+    """Another rank failed, which says how."""
+
+
+@dataclass(frozen=True)
+class World:
+    """Who else trains this game. Alone, every method is free and returns what it was given.
+
+    All methods but the properties are collective: every rank has to call them, in the same order.
+
+    Attributes:
+        rank: Of this process, 0 to size - 1.
+        size: Number of processes.
+        local_rank: Among those of this machine.
+        local_size: Number of those.
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is nobody else."""
+        return self.size == 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes, prints and measures."""
+        return self.rank == 0
+
+    def mean_(self, flat: Tensor) -> Tensor:
+        """The mean over ranks of a floating-point tensor, in place, the same bits in every rank."""
+        if self.size > 1:
+            dist.all_reduce(flat)
+            flat /= self.size
+        return flat
+
+    def maximum_(self, values: Tensor) -> Tensor:
+        """The largest over ranks, entry by entry, in place."""
+        if self.size > 1:
+            dist.all_reduce(values, op=dist.ReduceOp.MAX)
+        return values
+
+    def all(self, flags: Tensor) -> Tensor:
+        """Which flags are set in every rank: bool, any shape."""
+        if self.size == 1:
+            return flags
+        return self.maximum_((~flags).to(torch.uint8)) == 0
+
+    def most(self, number: int) -> int:
+        """The largest of one whole number a rank."""
+        return number if self.size == 1 else int(self.maximum_(torch.tensor(number)))
+
+    def broadcast(self, value: T) -> T:
+        """What rank 0 has."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, device=torch.device("cpu"))
+        return box[0]
+
+    def gather(self, value: T) -> list[T]:
+        """What every rank has, by rank."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        # all_gather_object would take it through the GPU where there is one.
+        for rank in range(self.size):
+            box = [value]
+            dist.broadcast_object_list(box, src=rank, device=torch.device("cpu"))
+            found[rank] = box[0]
+        return found
+
+    def lead(self, function: Callable[[], T]) -> T:
+        """Runs a function in rank 0 alone; every rank gets what it returns.
+
+        Raises:
+            ConfigError: In every rank, where the function raises one.
+            RankFailed: In the other ranks, where it raises anything else.
+        """
+        if self.size == 1:
+            return function()
+        failure: BaseException | None = None
+        outcome: tuple[Any, str | None, bool] = (None, None, False)
+        if self.leads:
+            try:
+                outcome = (function(), None, False)
+            except BaseException as error:
+                failure = error
+                outcome = (None, str(error), isinstance(error, ConfigError))
+        result, told, refused = self.broadcast(outcome)
+        if failure is not None:
+            raise failure
+        if told is not None:
+            raise ConfigError(told) if refused else RankFailed(f"rank 0 failed: {told}")
+        return result
+
+    def agreed(self, function: Callable[[], T]) -> T:
+        """Runs a function in every rank, first in one of each machine (which may download).
+
+        Raises:
+            ConfigError: In every rank, where it raises one in any.
+        """
+        if self.size == 1:
+            return function()
+        result: T | None = None
+        for turn in (self.local_rank == 0, self.local_rank > 0):
+            refusal = None
+            if turn:
+                try:
+                    result = function()
+                except ConfigError as error:
+                    refusal = str(error)
+            for told in self.gather(refusal):
+                if told is not None:
+                    raise ConfigError(told)
+        return result  # type: ignore[return-value]
+
+    def share(self, draws: StepDraws, stacked: bool) -> StepDraws:
+        """This rank's slice of the N axis of everything drawn for a step.
+
+        Args:
+            draws: Of the global batch, [updates, (S,) N, ...]; N divides by the number of ranks.
+            stacked: Whether there is an axis of seeds.
+        """
+        if self.size == 1:
+            return draws
+        axis = 2 if stacked else 1
+
+        def mine(tensor: Tensor) -> Tensor:
+            n = tensor.shape[axis] // self.size
+            return tensor.narrow(axis, self.rank * n, n)
+
+        def of(player: Draws) -> Draws:
+            noise = {name: mine(tensor) for name, tensor in player.noise.items()}
+            return Draws(mine(player.real), mine(player.z), mine(player.mix), noise)
+
+        return StepDraws(of(draws.discriminator), of(draws.generator))
+
+    def device(self, name: str) -> str:
+        """The device of this rank where `name` was typed: one GPU a process.
+
+        Raises:
+            ConfigError: It names one GPU for several processes, or there are too few.
+        """
+        if self.size == 1:
+            return name
+        if name.startswith("cuda:"):
+            raise ConfigError(
+                f"device={name} is one GPU for {self.size} processes; take device=cuda, where each "
+                f"process takes one of its own"
+            )
+        if name == "cpu" or not torch.cuda.is_available():
+            return name
+        if self.local_size > torch.cuda.device_count():
+            raise ConfigError(
+                f"{self.local_size} processes on this machine, but {torch.cuda.device_count()} "
+                f"CUDA devices; start as many processes, or take device=cpu"
+            )
+        return f"cuda:{self.local_rank}"
+
+
+ALONE = World()
+_world = ALONE
+
+
+def world() -> World:
+    """The processes that this one has joined."""
+    return _world
+
+
+@contextlib.contextmanager
+def joined(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
+    """Inside, this process belongs to those that its environment names; alone where it names none.
+
+    Raises:
+        ConfigError: The environment is half of one.
+    """
+    global _world
+    if int(environment.get("WORLD_SIZE", "1")) == 1 or not _world.alone:
+        yield _world
+        return
+    missing = [name for name in _VARIABLES if name not in environment]
+    if missing:
+        raise ConfigError(
+            f"WORLD_SIZE={environment['WORLD_SIZE']} says that several processes train together, "
+            f"but {', '.join(missing)} is not set; start them with torchrun"
+        )
+    rank, size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+    _world = World(
+        rank,
+        size,
+        int(environment.get("LOCAL_RANK", rank)),
+        int(environment.get("LOCAL_WORLD_SIZE", size)),
+    )
+    # Tensors of either device can be reduced: flags and objects go through the CPU.
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    if torch.cuda.is_available() and _world.local_rank < torch.cuda.device_count():
+        torch.cuda.set_device(_world.local_rank)
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=_PATIENCE)
+    try:
+        yield _world
+    finally:
+        _world = ALONE
+        dist.destroy_process_group()

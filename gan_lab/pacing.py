@@ -1,0 +1,73 @@
+"""What is due at which step of a run, and how the intervals that were left open are found."""
+
+from typing import NamedTuple
+
+from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
+from gan_lab.setup import Setup
+
+
+class Due(NamedTuple):
+    """What is done at a boundary."""
+
+    log: bool
+    measure: bool
+    draw: bool
+    film: bool
+    save: bool
+
+
+class Pacing:
+    """The intervals of a run: those that were typed, and those that the first steps decide.
+
+    Args:
+        setup: What was chosen.
+
+    Attributes:
+        pace: The intervals for measuring and drawing; None before they are chosen.
+        began_at: The step at which this process takes up the run.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self.ruler, self.settings, self.began_at = setup.estimator, setup.trainer, 0
+        every, draw = self.ruler.every, self.settings.image_every
+        self.pace = Pace(every, draw) if every and draw is not None else None
+        self._costs = Costs(0.0, 0.0)
+        self._timed_from = 0.0
+
+    def due(self, step: int, stop: bool) -> Due:
+        """What is due after a step; a run that stops is saved."""
+        settings, last = self.settings, step == self.settings.steps
+        pace = self.pace or Pace(self.ruler.every, settings.image_every or 0)
+
+        def now(every: int) -> bool:
+            return every > 0 and (last or step % every == 0)
+
+        return Due(
+            log=now(settings.log_every),
+            measure=last or now(pace.measure),
+            draw=now(pace.draw) or (last and settings.image_every != 0),
+            film=now(settings.film_interval),
+            save=now(settings.checkpoint_every) or last or stop,
+        )
+
+    def times(self, step: int) -> bool:
+        """Whether the clock has to be read at this step."""
+        return self.pace is None and step - self.began_at in CALIBRATION
+
+    def learn(self, measure: float, draw: float) -> None:
+        """Takes up what a look costs, in seconds."""
+        self._costs = Costs(measure, draw)
+
+    def chosen(self, step: int, seconds: float) -> Pace | None:
+        """The pace for the rest of the run, once some steps are timed; None before.
+
+        Args:
+            step: One of those that `times` names.
+            seconds: Of training so far.
+        """
+        if step - self.began_at == CALIBRATION[0]:
+            self._timed_from = seconds
+            return None
+        each = (seconds - self._timed_from) / (CALIBRATION[1] - CALIBRATION[0])
+        asked = (self.ruler.every, self.settings.image_every)
+        return chosen(self.ruler.budget, asked, self._costs, each, self.settings.steps)

@@ -1,0 +1,103 @@
+"""A run, opened: what a trainer works with, and what may be asked of its networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gan_lab.build import Step
+from gan_lab.data.base import Source
+from gan_lab.estimators.ruler import Ruler
+from gan_lab.game import Game
+from gan_lab.gradients import Gradients
+from gan_lab.state import TrainState
+from gan_lab.streams import Streams
+
+
+@dataclass
+class Run:
+    """An opened setup: what the trainer works with.
+
+    Attributes:
+        seeds: One integer a seed.
+        stacked: Whether leaves carry a leading [S] axis.
+        source: The data, on the device.
+        game: The game, for one seed.
+        gradients: The same game and how it is differentiated for all seeds.
+        step: Takes a step: its draws -> values to log and whether all was finite.
+        state: What is trained.
+        streams: All randomness of training.
+        ruler: What all seeds are measured with.
+    """
+
+    seeds: tuple[int, ...]
+    stacked: bool
+    source: Source
+    game: Game
+    gradients: Gradients
+    step: Step
+    state: TrainState
+    streams: Streams
+    ruler: Ruler
+
+    def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters and buffers of one seed's averaged generator."""
+        return self._averaged(self.state.average, index)
+
+    def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Parameters (detached) and buffers of one seed's discriminator."""
+        d = self.state.discriminator
+        params = _select(d.params, index, self.stacked)
+        return {n: p.detach() for n, p in params.items()}, _select(d.buffers, index, self.stacked)
+
+    @torch.no_grad()
+    def samples(self, index: int, z: Tensor) -> Tensor:
+        """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
+        return self.game.samples(*self.generator_leaves(index), z)
+
+    @torch.no_grad()
+    def samples_of(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
+        """The same of averaged generators that were saved at another step."""
+        return self.game.samples(*self._averaged(average, index), z)
+
+    def generated(self, index: int, n: int, generator: torch.Generator) -> Tensor:
+        """n samples of one seed's averaged generator, from a generator's randomness."""
+        shape = (n, self.streams.spec.latent_dim)
+        return self.samples(index, torch.randn(shape, generator=generator, device=generator.device))
+
+    @torch.no_grad()
+    def now(self, index: int, z: Tensor) -> Tensor:
+        """The same of the generator as it is, without averaging."""
+        return self.game.samples(*self._generator_now(index), z)
+
+    @torch.no_grad()
+    def fakes(self, index: int, z: Tensor) -> Tensor:
+        """What the discriminator of one seed is shown of z: the generator as it is, no average."""
+        return self.game.fakes(*self._generator_now(index), z)
+
+    def _averaged(
+        self, average: Mapping[str, Tensor], index: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        generator, mine = self.state.generator, _select(average, index, self.stacked)
+        return (
+            {name: mine[name] for name in generator.params},
+            {name: mine[name] for name in generator.buffers},
+        )
+
+    def _generator_now(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        g = self.state.generator
+        params = _select(g.params, index, self.stacked)
+        return params, _select(g.buffers, index, self.stacked)
+
+
+def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str, Tensor]:
+    return {name: leaf[index] if stacked else leaf for name, leaf in leaves.items()}
+
+
+class Networks(NamedTuple):
+    """Modules, one a seed."""
+
+    generators: list[nn.Module]
+    discriminators: list[nn.Module]

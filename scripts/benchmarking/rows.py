@@ -1,0 +1,197 @@
+"""What is timed: the rows of the benchmark, and the figure that each is meant to reach."""
+
+import math
+from dataclasses import dataclass
+from fnmatch import fnmatch
+
+GAMES = {
+    "wgan_gp": ("wasserstein", "WGAN-GP"),
+    "wgan_clip": ("wasserstein_clip", "WGAN, clipping, RMSprop"),
+    "non_saturating": ("non_saturating", "non-saturating"),
+}
+DEPTH = 3  # hidden layers of an MLP
+
+
+@dataclass(frozen=True)
+class Work:
+    """One step of a game, the same for every contestant.
+
+    Attributes:
+        game: A key of GAMES.
+        network: mlp or dcgan.
+        width: Hidden units, or channels next to the image.
+        shape: Of one sample.
+        batch_size: Samples of one update.
+        latent_dim: Dimensions of z.
+        n_critic: Discriminator updates of a step.
+    """
+
+    game: str
+    network: str
+    width: int
+    shape: tuple[int, ...] = (2,)
+    batch_size: int = 256
+    latent_dim: int = 2
+    n_critic: int = 5
+
+    @property
+    def n_in(self) -> int:
+        """Numbers of one sample."""
+        return math.prod(self.shape)
+
+    @property
+    def words(self) -> str:
+        """For a table."""
+        size = "x".join(map(str, reversed(self.shape)))
+        kind = f"MLP {self.width}" if self.network == "mlp" else f"DCGAN {self.width}"
+        on = "" if self.shape == (2,) else f" on {size}"
+        return f"{GAMES[self.game][1]}, {kind}{on}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A work, by how many seeds, and in which ways gan_lab is timed beside the textbook loop.
+
+    Attributes:
+        name: What --rows selects.
+        seeds: Trained at once; the ratio is per seed.
+        compiled: Whether compiled variants are timed on the CPU too (each takes its time to build).
+        bf16: Whether bf16 variants are timed.
+        beside_one: Whether gan_lab with one seed is timed beside it, for the price of stacking.
+        devices: Where it is timed.
+        quick: Whether --quick times it.
+    """
+
+    name: str
+    work: Work
+    seeds: int = 1
+    compiled: bool = False
+    bf16: bool = True
+    beside_one: bool = False
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    quick: bool = False
+
+
+def _points(game: str, width: int) -> Work:
+    return Work(game, "mlp", width, n_critic=1 if game == "non_saturating" else 5)
+
+
+def _images(network: str, size: int, channels: int, width: int, latent_dim: int) -> Work:
+    return Work("wgan_gp", network, width, (channels, size, size), 64, latent_dim)
+
+
+_QUICK = ("wgan_gp_mlp64", "wgan_gp_mlp512", "seeds16_mlp16")
+ROWS = tuple(
+    [
+        Row(
+            f"{game}_mlp{width}",
+            _points(game, width),
+            compiled=width in (64, 512),
+            bf16=width >= 64,
+            quick=f"{game}_mlp{width}" in _QUICK,
+        )
+        for width in (16, 64, 128, 512)
+        for game in GAMES
+    ]
+    + [
+        Row("wgan_gp_mlp28x28", _images("mlp", 28, 1, 512, 64), compiled=True),
+        Row("wgan_gp_dcgan32", _images("dcgan", 32, 3, 64, 128)),
+        Row("wgan_gp_dcgan64", _images("dcgan", 64, 3, 64, 128)),
+    ]
+    + [
+        Row(
+            f"seeds{seeds}_mlp{width}",
+            _points("wgan_gp", width),
+            seeds,
+            compiled=seeds == 16,
+            bf16=width == 64,
+            beside_one=True,
+            quick=f"seeds{seeds}_mlp{width}" in _QUICK,
+        )
+        for width in (16, 64)
+        for seeds in (1, 4, 16, 64)
+    ]
+    + [Row("seeds64_mlp128", _points("wgan_gp", 128), 64, beside_one=True, devices=("cuda",))]
+)
+PROCESS_ROWS = {
+    "both_cores_mlp16": _points("wgan_gp", 16),
+    "both_cores_mlp64": _points("wgan_gp", 64),
+}
+RUN_ROWS = {"whole_run_ring": "ring", "whole_run_digits": "digits"}
+START_ROWS = ("start",)
+
+
+def chosen(patterns: str, quick: bool, device: str) -> list[str]:
+    """Names of the rows that match one of several patterns, in order.
+
+    Raises:
+        ValueError: A pattern matches no row.
+    """
+    rows = [row.name for row in ROWS if device in row.devices]
+    others = [*PROCESS_ROWS, *RUN_ROWS, *START_ROWS] if device == "cpu" else [*RUN_ROWS]
+    known = [*rows, *others]
+    if not patterns:
+        few = {row.name for row in ROWS if row.quick}
+        return [name for name in known if not quick or name in few]
+    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+    for pattern in wanted:
+        if not any(fnmatch(name, pattern) for name in known):
+            raise ValueError(f"no row is called {pattern!r}; the rows are {', '.join(known)}")
+    return [name for name in known if any(fnmatch(name, pattern) for pattern in wanted)]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure that a row is meant to reach, by the best of the variants it covers.
+
+    Attributes:
+        row: The row's name.
+        figure: ratio (textbook / gan_lab, per seed), price (time of all seeds / time of one), share
+            (of a run's time spent looking) or seconds.
+        bound: What it is compared with.
+        at_least: Whether more is better.
+        precision: Of the variants it covers; "" = any.
+        device: Where it is asked for.
+        amx: Whether it is asked for only where the CPU has matrix tiles.
+        part: Which of a row's several figures.
+    """
+
+    row: str
+    figure: str
+    bound: float
+    at_least: bool = True
+    precision: str = ""
+    device: str = "cpu"
+    amx: bool = False
+    part: str = ""
+
+    @property
+    def words(self) -> str:
+        """For a table."""
+        sign = ">=" if self.at_least else "<="
+        shown = f"{100 * self.bound:g} %" if self.figure == "share" else f"{self.bound:g}"
+        unit = " s" if self.figure == "seconds" else ""
+        what = {"price": "times one seed"}.get(self.figure, "")
+        return " ".join(filter(None, [self.precision, self.part, what, sign, shown + unit]))
+
+
+TARGETS = (
+    Target("wgan_gp_mlp512", "ratio", 1.3, precision="f32"),
+    Target("wgan_gp_mlp512", "ratio", 3.5, precision="bf16", amx=True),
+    Target("wgan_clip_mlp512", "ratio", 1.15, precision="f32"),
+    Target("non_saturating_mlp512", "ratio", 1.3, precision="f32"),
+    Target("wgan_gp_mlp64", "ratio", 2.5, precision="f32"),
+    Target("seeds16_mlp16", "ratio", 8.0),
+    Target("both_cores_mlp64", "ratio", 4.0),
+    Target("wgan_gp_mlp28x28", "ratio", 1.7),
+    Target("wgan_gp_dcgan32", "ratio", 1.3, precision="f32"),
+    Target("wgan_gp_dcgan32", "ratio", 3.5, precision="bf16"),
+    Target("wgan_gp_dcgan64", "ratio", 2.5, precision="bf16"),
+    Target("whole_run_ring", "share", 0.03, at_least=False),
+    Target("whole_run_digits", "share", 0.03, at_least=False),
+    Target("start", "seconds", 0.5, at_least=False, part="--help"),
+    Target("start", "seconds", 6.0, at_least=False, part="first step"),
+    Target("wgan_gp_mlp512", "ratio", 10.0, device="cuda"),
+    Target("seeds64_mlp128", "price", 1.5, at_least=False, device="cuda"),
+    Target("wgan_gp_dcgan64", "ratio", 2.0, precision="bf16", device="cuda"),
+)

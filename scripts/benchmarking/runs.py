@@ -1,0 +1,153 @@
+"""Rows about whole runs: what looking costs a default run, and how long it takes to begin."""
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarking.measure import Options
+from benchmarking.timing import AT_REST, summary
+from gan_lab import config, session
+from gan_lab.recording import read_metrics
+from gan_lab.run_dir import RunDir
+from gan_lab.streams import StepDraws, Streams
+
+# With and without looking: what is measured once, after the last step, is no part of the loop.
+_SHORT_END = ("probe.steps=0", "estimator.final_n_repeats=2", "estimator.floor_n_repeats=2")
+_ROOT = Path(__file__).resolve().parents[2]
+
+# All before a run asks for its first randomness is the start; there it is ended.
+_FIRST_STEP = """
+import sys, time
+from gan_lab import cli
+from gan_lab.streams import Streams
+
+def first(self, step):
+    print("first", time.time() - float(sys.argv[1]), flush=True)
+    sys.exit(0)
+
+Streams.draws = first
+cli.main(["train", "data=digits", "hydra.run.dir=" + sys.argv[2]])
+"""
+
+
+class _Clock:
+    """Notes when a training asks for its first and its last randomness: the loop between them."""
+
+    def __init__(self, streams: Streams) -> None:
+        self.times: list[float] = []
+        self._draws = streams.draws
+        streams.draws = self  # type: ignore[method-assign]
+
+    def __call__(self, step: int) -> StepDraws:
+        self.times.append(time.perf_counter())
+        return self._draws(step)
+
+    @property
+    def seconds(self) -> float:
+        return self.times[-1] - self.times[0]
+
+
+def looking(name: str, data: str, options: Options, runs: int, steps: int | None) -> dict[str, Any]:
+    """Trains the default run of a data set with its looks and without, taking turns.
+
+    On: as configured. Off: no measurement, picture, film, checkpoint or line of metrics between the
+    first step and the last. Timed is the loop from its first step to its last. The second witness
+    is the run's own account of the seconds it spent looking.
+
+    Args:
+        name: Of the row.
+        data: The data set.
+        options: What was asked for.
+        runs: How many each way.
+        steps: Of a run; None = as configured.
+    """
+    base = [f"data={data}", f"device={options.device}", *_SHORT_END]
+    if steps is not None:
+        base.append(f"trainer.steps={steps}")
+    n = config.setup_of(config.composed("train", base)).trainer.steps
+    off = [
+        f"estimator.every={n}",
+        f"trainer.log_every={n}",
+        "trainer.image_every=0",
+        "trainer.film_every=0",
+        "trainer.checkpoint_every=0",
+    ]
+    seconds: dict[str, list[float]] = {"on": [], "off": []}
+    witness = []
+    for i in range(runs):
+        ways = [("on", base), ("off", [*base, *off])]
+        for way, overrides in ways if i % 2 == 0 else reversed(ways):
+            options.tell(f"{name}: run {i + 1} of {runs}, {way}")
+            loop, path = _trained(overrides, options.directory / f"{name}_{way}_{i}")
+            seconds[way].append(loop)
+            if way == "on":
+                witness.append(_own_account(path))
+    shares = [1 - b / a for a, b in zip(seconds["on"], seconds["off"], strict=True)]
+    return {
+        "name": name,
+        "words": f"default run of {data}: {n} steps",
+        "steps": n,
+        "shortened": steps is not None,
+        "seconds": seconds,
+        "share": {**summary(shares), "rounds": shares},
+        "own_account": {**summary(witness), "rounds": witness},
+        "skipped": {},
+    }
+
+
+def _trained(overrides: list[str], path: Path) -> tuple[float, Path]:
+    setup = config.setup_of(config.composed("train", overrides))
+    source = setup.data.open(torch.device(setup.device))
+    run = setup.open_with(source)
+    clock = _Clock(run.streams)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            session.start(setup, source, path, run)
+    finally:
+        AT_REST.set()
+    return clock.seconds, path
+
+
+def _own_account(path: Path) -> float:
+    """Share of the loop's seconds that a run says it spent looking, from its metrics."""
+    rows = [row for row in read_metrics(RunDir(path).metrics) if "time/estimate_share" in row]
+    if not rows:
+        return float("nan")
+    return float(rows[-1]["time/estimate_share"])
+
+
+def start(name: str, options: Options) -> dict[str, Any]:
+    """Seconds of `--help` in a fresh process, and of `train` on digits until its first step."""
+    parts: dict[str, list[float]] = {"--help": [], "first step": []}
+    skipped = {}
+    for i in range(3):
+        options.tell(f"{name}: {i + 1} of 3")
+        begin = time.perf_counter()
+        _python(options, "-m", "gan_lab", "--help")
+        parts["--help"].append(time.perf_counter() - begin)
+        path = options.directory / f"start_{i}"
+        done = _python(options, "-c", _FIRST_STEP, str(time.time()), str(path))
+        found = [line.split()[1] for line in done.stdout.split("\n") if line.startswith("first")]
+        if found:
+            parts["first step"].append(float(found[0]))
+        else:
+            skipped["first step"] = done.stderr.strip().split("\n")[-1]
+    return {
+        "name": name,
+        "words": "a fresh process",
+        "seconds": {part: {**summary(t), "rounds": t} for part, t in parts.items() if t},
+        "skipped": skipped,
+    }
+
+
+def _python(options: Options, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=_ROOT, env=environment)

@@ -1,0 +1,83 @@
+"""One rank of several: runs commands together with the others and notes what each came to.
+
+    torchrun --nproc-per-node 2 tests/ranks.py JOBS.json
+
+JOBS.json holds a list of {"name", "arguments", and optionally "signal": [rank, step, signum]};
+NAME.RANK.json then says {"code", "out", "err", "n"}; n: how many samples a step saw, if one did.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from gan_lab import cli
+from gan_lab.distributed import World, joined
+from gan_lab.progress import ProgressLine
+
+
+@contextlib.contextmanager
+def signalled(step, signum):
+    """Sends this process a signal when its progress line shows a step."""
+    at = ProgressLine.at
+
+    def and_signal(self, now):
+        at(self, now)
+        if now == step:
+            os.kill(os.getpid(), signum)
+
+    ProgressLine.at = and_signal
+    try:
+        yield
+    finally:
+        ProgressLine.at = at
+
+
+@contextlib.contextmanager
+def counted(seen):
+    """Notes how many samples this rank's steps are given."""
+    share = World.share
+
+    def and_count(self, draws, stacked):
+        mine = share(self, draws, stacked)
+        seen.append(mine.discriminator.mix.shape[-1])
+        return mine
+
+    World.share = and_count
+    try:
+        yield
+    finally:
+        World.share = share
+
+
+def main(path):
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
+    with joined() as world:
+        for job in json.loads(path.read_text()):
+            out, err = io.StringIO(), io.StringIO()
+            rank, *when = job.get("signal", [None])
+            hit = signalled(*when) if rank == world.rank else contextlib.nullcontext()
+            seen = []
+            with (
+                hit,
+                counted(seen),
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+            ):
+                code = cli.main(job["arguments"])
+            told = {
+                "code": code,
+                "out": out.getvalue(),
+                "err": err.getvalue(),
+                "n": max(seen, default=0),
+            }
+            Path(f"{job['name']}.{world.rank}.json").write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,278 @@
+"""Several processes: 2 x N/2 is 1 x N, one of them speaks and writes, and all end together."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab import distributed
+from gan_lab.accumulator import Accumulator
+from gan_lab.distributed import ALONE, World, joined
+from gan_lab.errors import ConfigError
+from gan_lab.run_dir import RunDir
+from gan_lab.streams import Draws, StepDraws
+from tests.run_helpers import ONE, RING, ROOT, files, main, rows, saved, setup, signal_at, train
+
+SHORT = (*RING, "trainer.steps=12", "trainer.log_every=3", "trainer.checkpoint_every=5")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2")
+
+# Name -> overrides: what is trained once by two processes and once by one.
+GAMES = {
+    "gp": ["loss=wasserstein"],
+    "ns": ["loss=non_saturating", "regularizer=[r1,instance_noise]"],
+    "rel": ["loss=relativistic", "network.packing=2", "regularizer=none"],
+    "seeds": ["loss=wasserstein", "n_seeds=2"],
+}
+REFUSED = {
+    "odd": (["trainer.batch_size=17"], "does not divide by 2 processes"),
+    "packs": (["trainer.batch_size=18", "network.packing=2", "regularizer=none"], "packs of 2"),
+    "batch_norm": (["network.generator_norm=batch"], "network.generator contains BatchNorm1d"),
+    "dragan": (["regularizer=[dragan]"], "'dragan' needs the standard deviation of a whole"),
+    "there": (["hydra.run.dir=two_gp"], "holds a run already"),
+    "wrong": (["trainer.batch_size=abc"], "is no whole number"),
+}
+
+
+def job(name, *arguments, **more):
+    return {"name": name, "arguments": [*map(str, arguments)], **more}
+
+
+def jobs():
+    for name, overrides in GAMES.items():
+        yield job(name, "train", *SHORT, *overrides, f"hydra.run.dir=two_{name}")
+    for name, (overrides, _) in REFUSED.items():
+        yield job(name, "train", *SHORT, f"hydra.run.dir=no_{name}", *overrides)
+    yield job("shared", "resume", "one_then_two")
+    yield job("begun", "train", *SHORT, "hydra.run.dir=stopped", signal=[1, 7, signal.SIGTERM])
+    yield job("nowhere", "train", *SHORT, "trainer.steps=2")
+    yield job("diverged", "train", *SHORT, "optim=sgd", "optim.lr=1e200", "hydra.run.dir=lost")
+
+
+def port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def torchrun(*arguments, **options):
+    environment = {**ONE, "PYTHONPATH": str(ROOT)}
+    command = [*TORCHRUN, f"--master-port={port()}", *arguments]
+    return subprocess.Popen(command, env=environment, **options)
+
+
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    """A directory in which two processes ran all jobs, and one process what it is compared with."""
+    path = tmp_path_factory.mktemp("ranks")
+    before, dtype, threads = Path.cwd(), torch.get_default_dtype(), torch.get_num_threads()
+    os.chdir(path)
+    torch.set_default_dtype(torch.float64)
+    try:
+        for name, overrides in GAMES.items():
+            train(f"one_{name}", *SHORT, *overrides)
+        with pytest.MonkeyPatch.context() as patch:
+            signal_at(patch, 7)
+            assert main("train", *SHORT, "hydra.run.dir=one_then_two") == 143
+        Path("jobs.json").write_text(json.dumps(list(jobs())))
+        done = torchrun(ROOT / "tests" / "ranks.py", "jobs.json", stderr=subprocess.PIPE)
+        _, err = done.communicate(timeout=120)
+        assert done.returncode == 0, err.decode()
+        shutil.copytree("stopped", "two_then_one")
+        assert main("resume", "two_then_one") == 0
+        yield path
+    finally:
+        os.chdir(before)
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+
+
+def told(path, name, rank):
+    return json.loads((path / f"{name}.{rank}.json").read_text())
+
+
+def assert_alike(actual, expected):
+    """The same rows, but for the rounding of a mean of two means."""
+    assert [(row["step"], row.keys()) for row in actual] == [
+        (row["step"], row.keys()) for row in expected
+    ]
+    for one, other in zip(actual, expected, strict=True):
+        for tag, value in other.items():
+            # The ruler is that of samples: float64 as well, after 12 steps of equal weights.
+            assert one[tag] == pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True), tag
+
+
+def weights(content):
+    state = content["state"]
+    return {**state["discriminator"]["params"], **state["average"]}
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("name", GAMES)
+def test_two_processes_with_half_a_batch_are_one_with_all_of_it(name, alike):
+    two, one = alike / f"two_{name}", alike / f"one_{name}"
+    actual, expected = weights(saved(two)), weights(saved(one))
+    before = weights(saved(one, 10))
+    assert any(not torch.allclose(expected[n], before[n], rtol=0, atol=1e-4) for n in expected)
+    torch.testing.assert_close(actual, expected, rtol=1e-7, atol=1e-9)
+    for child in [d.path.name for d in RunDir(one).children()] or ["."]:
+        assert_alike(rows(two / child), rows(one / child))
+        final, other = (RunDir(run / child).read_status()["final"] for run in (two, one))
+        assert final.keys() == other.keys()
+        for tag in final:
+            assert final[tag]["value"] == pytest.approx(other[tag]["value"], rel=1e-6), tag
+    assert files(two) == files(one) or {f.name for f in files(two)} - {
+        f.name for f in files(one)
+    } == {f.name for f in files(two) if "tfevents" in f.name}
+
+
+@pytest.mark.multiprocess
+def test_only_the_first_process_speaks_and_there_is_one_directory(alike):
+    first, second = (told(alike, "gp", rank) for rank in (0, 1))
+    assert "After 12 steps" in first["out"]
+    assert second == {"code": 0, "out": "", "err": "", "n": 8}
+    assert first["n"] == 8
+    (made,) = (alike / "outputs" / "train" / "ring_wasserstein").iterdir()
+    assert RunDir(made).read_status()["state"] == "done"
+    assert RunDir(alike / "two_gp").read_status()["processes"] == 2
+    assert RunDir(alike / "one_gp").read_status()["processes"] == 1
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_not_train_alike_is_refused_once_and_before_anything_is_written(name, alike):
+    first, second = (told(alike, name, rank) for rank in (0, 1))
+    assert (first["code"], second["code"]) == (2, 2)
+    assert first["err"].startswith("ConfigError: ")
+    assert first["err"].count("\n") == 1
+    assert REFUSED[name][1] in first["err"]
+    assert second["out"] + second["err"] == ""
+    assert not (alike / f"no_{name}").exists()
+
+
+@pytest.mark.multiprocess
+def test_a_run_goes_on_in_another_number_of_processes(alike):
+    whole = alike / "one_gp"
+    assert [told(alike, "shared", rank)["code"] for rank in (0, 1)] == [0, 0]
+    for resumed in ("one_then_two", "two_then_one"):
+        actual, expected = weights(saved(alike / resumed)), weights(saved(whole))
+        torch.testing.assert_close(actual, expected, rtol=1e-7, atol=1e-9)
+        last = rows(alike / resumed)[-1]
+        assert_alike([last], [rows(whole)[-1]])
+
+
+@pytest.mark.multiprocess
+def test_a_signal_to_one_process_stops_all_at_one_step_after_saving(alike):
+    assert [told(alike, "begun", rank)["code"] for rank in (0, 1)] == [143, 143]
+    assert "the state is saved" in told(alike, "begun", 0)["err"]
+    # Sent when step 7 is over; heeded by all when the next one is.
+    assert saved(alike / "stopped")["step"] == 8
+    assert RunDir(alike / "stopped").read_status()["state"] == "interrupted"
+
+
+@pytest.mark.multiprocess
+def test_a_divergence_ends_all_processes_and_keeps_the_state_before_it(alike):
+    first, second = (told(alike, "diverged", rank) for rank in (0, 1))
+    assert (first["code"], second["code"]) == (1, 1)
+    assert first["err"].count("RunDiverged") == 1
+    assert second["err"] == ""
+    status = RunDir(alike / "lost").read_status()
+    assert status["state"] == "diverged"
+    assert (alike / "lost" / "checkpoints" / "before_divergence.pt").exists()
+
+
+@pytest.mark.multiprocess
+def test_torchrun_stops_as_a_whole_after_saving(workdir):
+    arguments = ("train", *RING, "trainer.steps=100000", "hydra.run.dir=run")
+    run = torchrun("-m", "gan_lab", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    status, deadline = RunDir(Path("run")), time.monotonic() + 60
+    while status.read_status().get("state") != "running":
+        assert time.monotonic() < deadline
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.1)
+    time.sleep(1)
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=40)
+    assert status.read_status()["state"] == "interrupted", err.decode()
+    assert saved("run")["step"] == status.read_status()["step"] > 0
+    assert err.decode().count("the state is saved, resume continues it") == 1
+
+
+def test_alone_everything_is_what_it_was():
+    tensor = torch.tensor([1.0, 2.0])
+    assert ALONE.mean_(tensor) is tensor
+    assert ALONE.maximum_(tensor) is tensor
+    assert ALONE.all(tensor) is tensor
+    assert ALONE.lead(lambda: 3) == ALONE.agreed(lambda: 3) == ALONE.broadcast(3) == ALONE.most(3)
+    assert ALONE.gather(3) == [3]
+    assert ALONE.device("auto") == "auto"
+    with joined({}) as world:
+        assert world is ALONE
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_shares_are_a_partition_of_the_batch(stacked):
+    shape = (3, 2, 6) if stacked else (3, 6)
+    batch = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
+    draws = Draws(batch[..., None], batch[..., None], batch, {"r": batch})
+    shares = [World(rank, 2).share(StepDraws(draws, draws), stacked) for rank in (0, 1)]
+    for player in ("discriminator", "generator"):
+        first, second = (getattr(share, player) for share in shares)
+        for field in ("real", "z", "mix"):
+            joined_ = torch.cat([getattr(first, field), getattr(second, field)], len(shape) - 1)
+            torch.testing.assert_close(joined_, getattr(draws, field), rtol=0, atol=0)
+        torch.testing.assert_close(
+            torch.cat([first.noise["r"], second.noise["r"]], -1), batch, rtol=0, atol=0
+        )
+
+
+def test_means_and_maxima_over_ranks_are_told_apart(monkeypatch):
+    monkeypatch.setattr(World, "mean_", lambda self, rows: rows.mul_(10))
+    monkeypatch.setattr(World, "maximum_", lambda self, rows: rows.add_(1))
+    accumulator = Accumulator()
+    for value in (1.0, 3.0):
+        accumulator.add_({"a": torch.tensor([value]), "slope_max": torch.tensor([value])})
+    accumulator.agree_(World(0, 2))
+    means = accumulator.means()
+    assert means["a"].tolist() == [20.0]
+    assert means["slope_max"].tolist() == [4.0]
+
+
+def test_half_an_environment_is_refused():
+    with (
+        pytest.raises(ConfigError, match="MASTER_ADDR, MASTER_PORT is not set"),
+        joined({"WORLD_SIZE": "2", "RANK": "0"}),
+    ):
+        pass
+    assert distributed.world() is ALONE
+
+
+def test_one_gpu_is_not_shared_by_several_processes(monkeypatch):
+    world = World(1, 2, 1, 2)
+    assert world.device("cpu") == "cpu"
+    with pytest.raises(ConfigError, match="one GPU for 2 processes"):
+        world.device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match="2 processes on this machine, but 1 CUDA devices"):
+        world.device("auto")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert world.device("auto") == world.device("cuda") == "cuda:1"
+
+
+def test_a_sweep_under_torchrun_is_refused(workdir, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main("train", "-m", *RING, "seed=0,1") == 2
+    assert "torchrun" in capsys.readouterr().err
+    assert files(workdir) == []
+
+
+def test_a_setup_is_of_one_process_unless_told():
+    assert setup(*RING).world is ALONE

@@ -1,0 +1,208 @@
+"""The host never waits for the device inside a step, and once a log interval around it.
+
+On a CPU nothing waits, so what would wait on a GPU is counted: calls whose result or shape the host
+has to know, and methods of a tensor that copy it to the host.
+"""
+
+import contextlib
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from gan_lab.accumulator import Accumulator
+from gan_lab.cuda_graph import GraphedStep
+from gan_lab.losses import NonSaturating
+from gan_lab.networks.dcgan import Dcgan
+from gan_lab.networks.mlp import Mlp
+from gan_lab.rehearsal import Rehearsal, waits
+from gan_lab.step import train_step
+from gan_lab.trainer import Trainer
+from tests.helpers import digits, load_loss, load_regularizers, names, opened
+from tests.run_helpers import setup, train
+
+EACH = [name for name in names("regularizer") if name != "none"]
+COPIES = ("cpu", "numpy", "tolist", "__array__")
+# (data, network): points and images, tickets that are samples and tickets that are indices.
+MLP = (None, Mlp(2, 8, 2))
+DCGAN = (digits(), Dcgan(4, width=4, generator_norm="layer"))
+BATCH_NORM = (digits(), Dcgan(4, width=4, discriminator_norm="batch"))
+
+
+class Counted(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        arguments = tree_leaves((args, kwargs or {}))
+        if waits(func.name(), arguments) and not any(
+            isinstance(a, torch.Tensor) and a.device.type == "meta" for a in arguments
+        ):
+            self.found.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def counted():
+    """The waits that happen inside, by name."""
+    patch, mode = pytest.MonkeyPatch(), Counted()
+
+    def telling(name, method):
+        def told(self, *args, **kwargs):
+            mode.found.append(name)
+            return method(self, *args, **kwargs)
+
+        return told
+
+    for name in COPIES:
+        patch.setattr(torch.Tensor, name, telling(name, getattr(torch.Tensor, name)))
+    to = torch.Tensor.to
+
+    def to_host(self, *args, **kwargs):
+        where = [a for a in (*args, kwargs.get("device")) if isinstance(a, str | torch.device)]
+        # The device of the run is the CPU here, so only a literal "cpu" is a copy to the host.
+        if "cpu" in where:
+            mode.found.append("to('cpu')")
+        return to(self, *args, **kwargs)
+
+    patch.setattr(torch.Tensor, "to", to_host)
+    try:
+        with mode:
+            yield mode.found
+    finally:
+        patch.undo()
+
+
+def of_steps(run, n_steps=3, take=None):
+    """What waits in some steps: drawing, training and accumulating."""
+    take = take or (lambda draws: train_step(run.state, draws, run.gradients, 0.9))
+    accumulator, healthy = Accumulator(), None
+    with counted() as found:
+        for _ in range(n_steps):
+            values, finite = take(run.streams.draws(run.state.step))
+            accumulator.add_(values)
+            healthy = finite if healthy is None else healthy & finite
+    return found
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
+@pytest.mark.parametrize("name", names("loss"))
+@pytest.mark.parametrize("where", [MLP, DCGAN], ids=["mlp", "dcgan"])
+def test_no_loss_makes_the_host_wait(name, seeds, where):
+    data, network = where
+    run = opened(load_loss(name), data=data, network=network, seeds=seeds, n_critic=2)
+    assert of_steps(run) == []
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
+@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("where", [MLP, DCGAN], ids=["mlp", "dcgan"])
+def test_no_regularizer_makes_the_host_wait(name, seeds, where):
+    data, network = where
+    regularizers = load_regularizers(name)
+    run = opened(None, regularizers, data=data, network=network, seeds=seeds, n_critic=2)
+    assert of_steps(run) == []
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
+def test_batch_norm_does_not_make_the_host_wait(seeds):
+    data, network = BATCH_NORM
+    assert of_steps(opened(data=data, network=network, seeds=seeds)) == []
+
+
+@pytest.mark.parametrize("data", names("data"))
+def test_no_data_set_makes_the_host_wait(data, monkeypatch):
+    try:
+        run = setup(f"data={data}", "network.width=4", "trainer.batch_size=8", "device=cpu").open()
+    except Exception as error:
+        if "ConfigError" not in type(error).__name__ and "Mandatory" not in str(error):
+            raise
+        pytest.skip(f"not here: {str(error)[:60]}")
+    assert of_steps(run) == []
+
+
+def test_a_new_block_of_draws_does_not_make_the_host_wait():
+    run = opened(n_critic=2)
+    with counted() as found:
+        for step in range(2 * run.streams.spec.block_steps + 1):
+            run.streams.draws(step)
+    assert found == []
+
+
+def test_a_replayed_step_does_not_make_the_host_wait():
+    run = opened(n_critic=2)
+    step = GraphedStep(run.state, run.gradients, 0.9, Rehearsal())
+    step(run.streams.draws(0))  # the capture may wait
+    assert of_steps(run, take=step) == []
+
+
+# The count finds what it is for.
+
+
+@dataclass(frozen=True)
+class _Reading(NonSaturating):
+    how: str = "item"
+
+    def generator(self, real_logits, fake_logits):
+        loss = super().generator(real_logits, fake_logits)
+        detached = loss.detach().sum()
+        if self.how == "item":
+            return loss * (1.0 + 0.0 * detached.item())
+        if self.how == "branch":
+            return loss if detached > -9.0 else -loss
+        if self.how == "mask":
+            return loss[loss > -9.0]
+        if self.how == "cpu":
+            return loss + 0.0 * detached.cpu()
+        return loss + 0.0 * detached.to("cpu")
+
+
+@pytest.mark.parametrize(
+    ("how", "name"),
+    [
+        ("item", "aten::_local_scalar_dense"),
+        ("branch", "aten::_local_scalar_dense"),
+        ("mask", "aten::index.Tensor"),
+        ("cpu", "cpu"),
+        ("to", "to('cpu')"),
+    ],
+)
+def test_a_loss_that_reads_a_value_is_counted(how, name):
+    run = opened(_Reading(how=how), n_critic=2)
+    found = of_steps(run, n_steps=3)
+    assert found.count(name) == 3  # once a generator update
+    assert set(found) <= {name, "aten::index_put"}  # the mask's way back
+
+
+def test_a_data_set_that_reads_a_value_is_counted(monkeypatch):
+    run = opened(n_critic=2)
+    gather = run.source.gather
+    monkeypatch.setattr(run.source, "gather", lambda t: (gather(t), t.sum().item())[0])
+    assert of_steps(run, n_steps=1) == ["aten::_local_scalar_dense"] * 2  # once a player
+
+
+def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
+    inside = []
+    boundaries = []
+
+    def watched(name, into):
+        method = getattr(Trainer, name)
+
+        def told(self, *args, **kwargs):
+            with counted() as found:
+                result = method(self, *args, **kwargs)
+            into.append(len(found))
+            return result
+
+        monkeypatch.setattr(Trainer, name, told)
+
+    watched("_step", inside)
+    watched("_settle", boundaries)
+    cheap = ("probe.steps=0", "estimator.every=1000", "estimator.n=64", "trainer.image_every=0")
+    keys = ("trainer.steps=40", "trainer.log_every=10", "trainer.film_every=0", "network.width=8")
+    train(tmp_path / "run", "data=ring", *cheap, *keys, "device=cpu")
+    assert inside == [0] * 40
+    assert boundaries == [1] * 4

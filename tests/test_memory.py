@@ -1,0 +1,218 @@
+"""The estimate of memory against what a process really takes, and what is refused by it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab import memory
+from gan_lab.errors import ConfigError
+from gan_lab.networks.mlp import Mlp
+from gan_lab.optim import Adam, RmsProp, Sgd
+from gan_lab.schedule import Schedule
+from gan_lab.streams import DrawSpec
+from tests.helpers import load_regularizers
+from tests.run_helpers import ONE, ROOT, main, setup
+
+GB = 10**9
+CASES = {
+    "penalty": ["data=ring", "network.width=1024", "loss=wasserstein"],
+    "clipping": [
+        *("data=ring", "network.width=1024", "loss=wasserstein_clip", "trainer.batch_size=32")
+    ],
+    "stacked": ["data=ring", "network.width=256", "n_seeds=16", "loss=wasserstein"],
+    "batch": ["data=ring", "network.width=128", "loss=wasserstein", "trainer.batch_size=16384"],
+    "warm-up": [
+        *("data=ring", "network.width=256", "loss=minimax", "trainer.warmup_steps=1"),
+        "trainer.batch_size=4096",
+    ],
+    "images": [
+        *("data=digits", "network=dcgan", "network.width=16", "loss=wasserstein"),
+        "trainer.batch_size=2048",
+    ],
+}
+# One process for all cases: the peak of the resident set is put back before each.
+MEASURE = """
+import copy, ctypes, gc, json, sys, torch
+from gan_lab import memory
+from gan_lab.step import train_step
+from tests.run_helpers import setup
+torch.set_num_threads(1)
+
+def resident(row):
+    lines = open("/proc/self/status").read().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(row))
+
+def measured(keys):
+    choice = setup(*keys, "device=cpu", "execution.threads=1")
+    source = choice.data.open(torch.device("cpu"))
+    need = memory.check(
+        memory.on_meta(choice.network, source.shape), source, torch.device("cpu"),
+        choice.network.latent_dim, tuple(choice.regularizers.values()), choice.optim,
+        choice.trainer, len(choice.seeds))
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    open("/proc/self/clear_refs", "w").write("5")
+    before = resident("VmRSS")
+    run = choice.open_with(source)
+    content = lambda: copy.deepcopy(run.state.state_dict())
+    for step in range(3):  # the best, the last, and the next while the last is still there
+        train_step(run.state, run.streams.draws(step), run.gradients, 0.9)
+        best = content() if step == 0 else best
+        last = content()
+    return need.total, resident("VmHWM") - before
+
+measured(["data=ring", "network.width=8"])  # what libraries allocate once
+print(json.dumps({name: measured(keys) for name, keys in json.loads(sys.argv[1]).items()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def measured():
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("this system does not say what a process takes")
+    command = [sys.executable, "-c", MEASURE, json.dumps(CASES)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=ONE, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_estimate_is_within_a_factor_of_two_of_what_is_taken(measured, case):
+    estimate, taken = measured[case]
+    assert taken > 50e6, "too small to tell"
+    assert 0.5 * taken < estimate < 2.0 * taken
+
+
+def need(width=64, n_seeds=1, batch=32, regularizers=(), n_moments=2, ticket=2, **schedule):
+    network = Mlp(4, width, 3)
+    spec = DrawSpec(batch, 4, {}, Schedule(**schedule))
+    networks = memory.on_meta(network, (2,))
+    return memory.needed(networks, (2,), spec, regularizers, n_moments, n_seeds, ticket)
+
+
+def test_the_state_is_the_formula():
+    d = 2 * 64 + 64 + 2 * (64 * 64 + 64) + 64 + 1
+    g = 4 * 64 + 64 + 2 * (64 * 64 + 64) + 2 * 64 + 2
+    for n_moments in (0, 1, 2):
+        kept = (1 + n_moments) * (d + g) + g
+        assert need(n_moments=n_moments).state == 4 * (4 * kept + d + g)
+
+
+def test_what_grows_with_what():
+    small = need()
+    assert need(n_seeds=7).state == 7 * small.state
+    assert need(n_seeds=7).update == 7 * small.update
+    assert need(batch=64).state == small.state
+    assert need(batch=64).update > 1.5 * small.update
+    penalty = tuple(load_regularizers("gradient_penalty").values())
+    assert need(regularizers=penalty).update > 1.5 * small.update
+    assert need(warmup_steps=1).update > small.update  # fakes of eight updates at once
+    assert need(warmup_steps=1, warmup_n_critic=8).update == need(warmup_steps=1).update
+
+
+@pytest.mark.parametrize(
+    ("optim", "expected"),
+    [
+        (Adam(1e-3), 2),
+        (RmsProp(1e-3), 1),
+        (RmsProp(1e-3, momentum=0.5), 2),
+        (Sgd(1e-3), 0),
+        (Sgd(1e-3, momentum=0.5), 1),
+    ],
+    ids=str,
+)
+def test_moments_are_counted(optim, expected):
+    assert memory.moments(optim) == expected
+
+
+def test_meta_networks_cost_no_time_and_no_memory():
+    start = time.perf_counter()
+    huge = need(width=10**6, n_seeds=10**5)
+    assert time.perf_counter() - start < 2.0
+    assert huge.total > 10**5 * 4e12
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("network.width=1000000000",), "lower network.width\n"),
+        (("n_seeds=100000", "network.width=4096"), "lower network.width or n_seeds\n"),
+        (("data=ring", "trainer.batch_size=1000000000"), "lower trainer.batch_size\n"),
+        (("network.width=10000000000",), "set a smaller network.width\n"),
+    ],
+)
+def test_a_run_that_cannot_fit_ends_with_one_line_before_anything_is_written(
+    workdir, capsys, keys, said
+):
+    assert main("train", *keys, "device=cpu") == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.startswith("ConfigError: the ")
+    assert told.endswith(said)
+    assert list(workdir.iterdir()) == []
+
+
+def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
+    choice = setup("data=ring", "network.width=64", "device=cpu")
+    source = choice.data.open(torch.device("cpu"))
+    monkeypatch.setattr(memory, "free", lambda device: None)  # where nobody says
+    choice.check(source)
+    networks = memory.on_meta(choice.network, source.shape)
+    needs = memory.check(
+        *(networks, source, source.device, choice.network.latent_dim),
+        *(tuple(choice.regularizers.values()), choice.optim, choice.trainer, 1),
+    ).total
+    monkeypatch.setattr(memory, "free", lambda device: needs)
+    choice.check(source)
+    monkeypatch.setattr(memory, "free", lambda device: needs - 1)
+    with pytest.raises(ConfigError, match="the run needs about"):
+        choice.check(source)
+
+
+# What is free.
+
+
+def test_this_machine_says_what_is_free():
+    there = memory.free(torch.device("cpu"))
+    if Path("/proc/meminfo").exists():
+        rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        assert 0 < there <= 1024 * int(rows["MemTotal"].split()[0])
+
+
+def test_available_memory_is_read_and_a_system_without_it_has_pages(tmp_path):
+    file = tmp_path / "meminfo"
+    file.write_text("MemTotal:  16 kB\nMemFree:  2 kB\nMemAvailable:   5 kB\n")
+    assert memory._available(file) == 5 * 1024
+    expected = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert memory._available(tmp_path / "none") == expected
+
+
+@pytest.mark.parametrize("own", ["0::/\n", "0::/job/step\n", "3:memory:/job/step\n", ""])
+@pytest.mark.parametrize("names", [2, 1])
+def test_a_control_groups_limit_counts_with_its_cache_dropped(tmp_path, own, names):
+    me = tmp_path / "cgroup"
+    me.write_text(own)
+    folder = tmp_path / "fs" / ("job/step" if "job" in own else "")
+    folder.mkdir(parents=True)
+    assert memory._cgroup(tmp_path / "fs", me) is None
+    limit, usage, cache = {
+        2: ("memory.max", "memory.current", "inactive_file"),
+        1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    }[names]
+    (folder / limit).write_text(f"{8 * GB}\n")
+    (folder / usage).write_text(f"{5 * GB}\n")
+    (folder / "memory.stat").write_text(f"anon 7\n{cache} {GB}\nactive_file 3\n")
+    assert memory._cgroup(tmp_path / "fs", me) == 4 * GB
+    (folder / limit).write_text("max\n")
+    assert memory._cgroup(tmp_path / "fs", me) is None
