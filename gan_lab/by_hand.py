@@ -6,17 +6,18 @@ loss and any penalty on slopes will do. See `perceptron` for the formulas.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_lab.game import Game
 from gan_lab.gradients import Gradients, Moved
 from gan_lab.perceptron import Perceptron, perceptron
 from gan_lab.regularizers.base import Regularizer, SlopePenalty, Tensors, norms
 from gan_lab.state import Player, TrainState
+
+_Program = Callable[..., tuple[Tensors, Tensors]]
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,24 @@ class ByHand(Gradients):
     bf16: bool = False
     compiled: bool = False
 
-    @cached_property
-    def _critic(self) -> Perceptron:
-        return _known(self.game.discriminator, self.bf16)
+    _critic: Perceptron = field(init=False, repr=False)
+    _generator: Perceptron = field(init=False, repr=False)
+    _penalties: tuple[SlopePenalty, ...] = field(init=False, repr=False)
+    _of_discriminator: _Program = field(init=False, repr=False)
+    _of_generator: _Program = field(init=False, repr=False)
 
-    @cached_property
-    def _generator(self) -> Perceptron:
-        return _known(self.game.generator, self.bf16)
-
-    @cached_property
-    def _penalties(self) -> list[SlopePenalty]:
-        return [r for r in self.game.regularizers if isinstance(r, SlopePenalty)]
-
-    @cached_property
-    def _of_discriminator(self) -> Callable[..., tuple[Tensors, Tensors]]:
-        return self._program(self._discriminator_gradients)
-
-    @cached_property
-    def _of_generator(self) -> Callable[..., tuple[Tensors, Tensors]]:
-        return self._program(self._generator_gradients)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        game = self.game
+        # torch.compile follows plain attributes, no cached properties.
+        for name, value in (
+            ("_critic", perceptron(game.discriminator, self.bf16)),
+            ("_generator", perceptron(game.generator, self.bf16)),
+            ("_penalties", tuple(r for r in game.regularizers if isinstance(r, SlopePenalty))),
+            ("_of_discriminator", self._program(self._discriminator_gradients)),
+            ("_of_generator", self._program(self._generator_gradients)),
+        ):
+            object.__setattr__(self, name, value)
 
     @staticmethod
     def knows(game: Game) -> bool:
@@ -114,13 +114,10 @@ class ByHand(Gradients):
         us = net.back(leaves, made, critic.input_gradient(critics, u))
         return net.gradients(made, us, z.shape[-2]), values
 
-    def _program(
-        self, function: Callable[..., tuple[Tensors, Tensors]]
-    ) -> Callable[..., tuple[Tensors, Tensors]]:
+    def _program(self, function: _Program) -> _Program:
         if not self.compiled:
             return function
-        compiled: Callable[..., tuple[Tensors, Tensors]]
-        compiled = torch.compile(function, fullgraph=True, dynamic=False)
+        compiled: _Program = torch.compile(function, fullgraph=True, dynamic=False)
         return compiled
 
     def _fakes(self, state: TrainState, z: Tensor) -> Tensor:
@@ -147,12 +144,6 @@ class ByHand(Gradients):
     def _generated(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
         loss = self.game.loss.generator(real_logits, fake_logits).mean()
         return loss, {"loss/generator": loss.detach()}
-
-
-def _known(module: nn.Module, bf16: bool) -> Perceptron:
-    found = perceptron(module, bf16)
-    assert found is not None
-    return found
 
 
 def _leaves_alone(regularizer: Regularizer) -> bool:

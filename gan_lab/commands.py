@@ -25,7 +25,7 @@ from gan_lab.reports import figures
 from gan_lab.reports.tables import show
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
-from gan_lab.signals import Interrupted, asked
+from gan_lab.signals import Interrupted, asked, asking
 from gan_lab.streams import stream
 
 _RESUMABLE = ("trainer.steps", "device", "execution.threads")
@@ -98,7 +98,9 @@ def in_world(program: Callable[[], int]) -> int:
 
     Rank 0 speaks for all: what the others say is dropped, but for the traceback of a crash.
     """
-    with distributed.joined() as world:
+    with distributed.joined() as world, contextlib.ExitStack() as held:
+        if not world.alone:
+            held.enter_context(asking())
         if world.leads:
             return program()
         with open(os.devnull, "w") as nowhere:

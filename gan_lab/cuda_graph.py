@@ -20,7 +20,7 @@ from gan_lab.regularizers.base import Tensors
 from gan_lab.state import TrainState
 from gan_lab.step import (
     Update,
-    _chunks,
+    chunks,
     update_discriminator_,
     update_generator_,
 )
@@ -124,7 +124,7 @@ class GraphedStep:
             self._finite = torch.ones(seeds, dtype=torch.bool, device=self._device)
         self._finite.fill_(True)
         values: Tensors = {}
-        for chunk in _chunks(draws.discriminator):
+        for chunk in chunks(draws.discriminator):
             values.update(self._run("discriminator", chunk))
         values.update(self._run("generator", draws.generator))
         self.state.step += 1
@@ -196,7 +196,8 @@ def _tensors(state: TrainState) -> list[Tensor]:
     found = list(state.average.values())
     for player in (state.discriminator, state.generator):
         optimizer = player.optimizer  # with its rate, if that is a tensor
-        rates = [v for v in vars(optimizer).values() if isinstance(v, Tensor) and v.ndim == 0]
         found += [player.flat, player.gradient, *player.buffers.values()]
-        found += [*optimizer.state.values(), *rates]
+        found += optimizer.state.values()
+        if isinstance(optimizer.rate, Tensor):
+            found.append(optimizer.rate)
     return [leaf.detach() for leaf in found]

@@ -23,25 +23,27 @@ class Moves(ABC):
     Attributes:
         flat: What it moves, [P] or [S, P].
         state: What it remembers, by name; written in place.
+        rate: The learning rate now, where it is read without waiting.
     """
 
     def __init__(self, flat: Tensor, lr: float) -> None:
         self.flat, self.initial_lr = flat, lr
         # A graph on the device reads the rate from the device; on the CPU a number is cheaper.
-        self._lr = lr if flat.device.type == "cpu" else torch.tensor(lr, device=flat.device)
+        on_cpu = flat.device.type == "cpu"
+        self.rate: float | Tensor = lr if on_cpu else torch.tensor(lr, device=flat.device)
         self.state: dict[str, Tensor] = {}
 
     @property
     def lr(self) -> float:
         """The learning rate now; reading it waits for the device."""
-        return float(self._lr)
+        return float(self.rate)
 
     def set_lr_factor_(self, factor: float) -> None:
         """Scales the learning rate that it started with."""
-        if isinstance(self._lr, Tensor):
-            self._lr.fill_(self.initial_lr * factor)
+        if isinstance(self.rate, Tensor):
+            self.rate.fill_(self.initial_lr * factor)
         else:
-            self._lr = self.initial_lr * factor
+            self.rate = self.initial_lr * factor
 
     @torch.no_grad()
     def step(self) -> None:
@@ -137,7 +139,7 @@ class _Adam(Moves):
             [second],
             [],
             [step],
-            lr=self._lr,
+            lr=self.rate,
             beta1=self.keys.betas[0],
             beta2=self.keys.betas[1],
             weight_decay=0.0,
@@ -178,7 +180,7 @@ class _RmsProp(Moves):
         move = gradient / square.sqrt().add_(self.keys.eps)
         if self.keys.momentum:
             move = self.state["momentum_buffer"].mul_(self.keys.momentum).add_(move)
-        flat.sub_(move * self._lr)
+        flat.sub_(move * self.rate)
 
 
 @dataclass(frozen=True)
@@ -206,4 +208,4 @@ class _Sgd(Moves):
         move = gradient
         if self.keys.momentum:
             move = self.state["momentum_buffer"].mul_(self.keys.momentum).add_(gradient)
-        flat.sub_(move * self._lr)
+        flat.sub_(move * self.rate)

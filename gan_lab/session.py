@@ -46,7 +46,7 @@ def start(
         ConfigError: The directory holds a run already, or another process uses it.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent, world = RunDir(path), setup.world
+    parent, world, setup = RunDir(path), setup.world, setup.resolved(source)
     check_share(setup, source)
     with contextlib.ExitStack() as held:
         world.lead(lambda: _take(parent, held))

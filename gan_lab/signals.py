@@ -34,6 +34,24 @@ def asked() -> int | None:
 
 
 @contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """Inside, SIGINT and SIGTERM ask the training to stop, also one that has yet to begin.
+
+    For a process that others wait for: it stops when they do, and not before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    stops = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda signum, _: ask(signum)) for each in stops}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextlib.contextmanager
 def raising() -> Iterator[None]:
     """Inside, SIGTERM raises Interrupted as Ctrl-C raises KeyboardInterrupt.
 

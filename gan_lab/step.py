@@ -30,7 +30,7 @@ def train_step(
     """
     values: Tensors = {}
     finite: list[Tensor] = []
-    for chunk in _chunks(draws.discriminator):
+    for chunk in chunks(draws.discriminator):
         for i, fake in enumerate(gradients.fakes(state, chunk.z)):
             done = update_discriminator_(state.discriminator, gradients, chunk, i, fake)
             values.update(done.values)
@@ -88,7 +88,8 @@ def _after_step_(player: Player, gradients: Gradients) -> None:
         copy_into_(player.buffers, buffers)
 
 
-def _chunks(draws: Draws) -> list[Draws]:
+def chunks(draws: Draws) -> list[Draws]:
+    """The updates of a player in groups whose fakes come from one forward pass."""
     spans = [slice(i, i + _FAKES_TOGETHER) for i in range(0, len(draws.z), _FAKES_TOGETHER)]
     return [
         Draws(

@@ -7,7 +7,6 @@ when to stop; the first one alone measures, draws, prints and writes.
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from torch import Tensor
@@ -29,7 +28,6 @@ from gan_lab.run_dir import RunDir
 from gan_lab.schedule import learning_rate_factor
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted, StopSignals
-from gan_lab.step import train_step
 
 
 class Trainer:
@@ -70,7 +68,6 @@ class Trainer:
         self.pacing.began_at = run.state.step
         self._finite: Tensor | None = None
         self._logged_at = self._now
-        self._gradients = replace(run.gradients, world=self.world)
 
     def train(self) -> list[dict[str, Estimate]]:
         """Trains to the last step.
@@ -192,7 +189,7 @@ class Trainer:
             state.discriminator.set_lr_factor_(factor)
             state.generator.set_lr_factor_(factor)
         draws = self.world.share(self.run.streams.draws(state.step), self.run.stacked)
-        values, finite = train_step(state, draws, self._gradients, self.settings.ema)
+        values, finite = self.run.step(draws)
         self.accumulator.add_(values)
         return values, finite
 

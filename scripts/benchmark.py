@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="a few rows within a minute")
     add("--threads", type=int, default=1, help="torch's threads on the CPU")
     add("--device", default="auto", help="auto, cpu or cuda")
-    add("--precision", default="f32,bf16", help="f32, bf16 or both")
+    add("--precision", help="f32, tf32 (GPU), bf16 (default: all that the device has)")
     add("--modes", help="eager, compiled, cuda_graph, auto (default: all but auto; quick: eager)")
     add("--seeds", help="keep only rows with these numbers of seeds, separated by commas")
     add("--runs", type=int, default=2, help="whole runs each way, for what looking costs")
@@ -112,6 +112,7 @@ def _options(asked: argparse.Namespace, directory: Path, console: Console) -> Op
     device = resolve_device(asked.device)
     default = "eager" if asked.quick else "eager,compiled"
     default += ",cuda_graph" if device.type == "cuda" else ""
+    precisions = ("f32", "tf32", "bf16") if device.type == "cuda" else ("f32", "bf16")
     modes = _listed("modes", asked.modes or default, ("auto", "eager", "compiled", "cuda_graph"))
     return Options(
         device,
@@ -119,7 +120,7 @@ def _options(asked: argparse.Namespace, directory: Path, console: Console) -> Op
         asked.rounds or (3 if asked.quick else 7),
         asked.seconds or (0.1 if asked.quick else 0.35),
         modes,
-        _listed("precision", asked.precision, ("f32", "bf16")),
+        _listed("precision", asked.precision or ",".join(precisions), precisions),
         directory,
         None if asked.peer is None else Peer.load(asked.peer),
         lambda line: console.print(line, style="dim", highlight=False, soft_wrap=True),

@@ -203,8 +203,11 @@ def test_a_failure_in_any_update_is_told():
     run = opened(n_critic=2, n_generator=2)
     step = graphed(run)
     draws = run.streams.draws(0)
+    before = copy.deepcopy(run.state.state_dict())
     draws.generator.z[0] = torch.nan
     assert not bool(step(draws)[1])
+    run.state.load_state_dict_(before)
+    assert bool(step(run.streams.draws(1))[1])  # it is forgotten with the state
 
 
 # The rehearsal is strict.

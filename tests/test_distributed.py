@@ -190,18 +190,23 @@ def test_a_divergence_ends_all_processes_and_keeps_the_state_before_it(alike):
 
 @pytest.mark.multiprocess
 def test_torchrun_stops_as_a_whole_after_saving(workdir):
-    arguments = ("train", *RING, "trainer.steps=100000", "hydra.run.dir=run")
+    arguments = (
+        "train",
+        *RING,
+        "trainer.steps=100000",
+        "execution.mode=eager",
+        "hydra.run.dir=run",
+    )
     run = torchrun("-m", "gan_lab", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     status, deadline = RunDir(Path("run")), time.monotonic() + 60
     while status.read_status().get("state") != "running":
         assert time.monotonic() < deadline
         assert run.poll() is None, run.communicate()
         time.sleep(0.1)
-    time.sleep(1)
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=40)
     assert status.read_status()["state"] == "interrupted", err.decode()
-    assert saved("run")["step"] == status.read_status()["step"] > 0
+    assert saved("run")["step"] == status.read_status()["step"] > 0  # at least one, maybe more
     assert err.decode().count("the state is saved, resume continues it") == 1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import trainer
+from gan_lab import build
 from gan_lab.checkpoint import available, digest, load
 from gan_lab.run_dir import RunDir
 from gan_lab.streams import Streams
@@ -32,7 +32,7 @@ def infinite_data_at(patch, step, seed=None):
 
 def infinite_weight_at(patch, step):
     """Overflows a generator's weight in the update of one step, with finite losses."""
-    train_step = trainer.train_step
+    train_step = build.train_step
 
     def overflowing(state, *arguments):
         result = train_step(state, *arguments)
@@ -42,7 +42,7 @@ def infinite_weight_at(patch, step):
             state.average_(0.0)
         return result
 
-    patch.setattr(trainer, "train_step", overflowing)
+    patch.setattr(build, "train_step", overflowing)
 
 
 def tensors(node):

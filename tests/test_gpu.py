@@ -1,17 +1,43 @@
-"""What needs a CUDA device: the same game on both devices, a run, and its resumption."""
+"""What needs a CUDA device: the same game on both devices, in every mode, without a wait.
+
+What can run without one runs on the CPU too, where a graph is rehearsed.
+"""
+
+import contextlib
 
 import pytest
 import torch
+from torch.utils import _pytree
 
-from gan_lab import config
+from gan_lab import config, memory
+from gan_lab.accumulator import Accumulator
 from gan_lab.cli import main
+from gan_lab.cuda_graph import GraphedStep
 from gan_lab.recording import read_metrics
+from gan_lab.rehearsal import Rehearsal
 from gan_lab.run_dir import RunDir
 from gan_lab.step import train_step
 from gan_lab.streams import Draws, StepDraws
+from tests.run_helpers import CHEAP, saved
 
-pytestmark = pytest.mark.gpu
 TINY = ["data=ring", "network.width=16", "trainer.batch_size=32", "estimator.n=64"]
+IMAGES = ["data=digits", "network=dcgan", "network.width=8", "trainer.batch_size=16"]
+WARM = ["trainer.warmup_steps=1", "trainer.warmup_n_critic=11"]
+BOTH = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+LOSSES = ["minimax", "non_saturating", "wasserstein", "relativistic"]
+
+
+def opened(device, *keys):
+    return config.setup_of(config.composed("train", [*keys, f"device={device}"])).open()
+
+
+def eager(run):
+    return lambda draws: train_step(run.state, draws, run.gradients, 0.99)
+
+
+def graphed(run):
+    capture = Rehearsal() if run.source.device.type == "cpu" else None
+    return GraphedStep(run.state, run.gradients, 0.99, capture)
 
 
 def moved(draws, device):
@@ -28,33 +54,169 @@ def moved(draws, device):
     )
 
 
-@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "wasserstein", "relativistic"])
+def assert_close(actual, expected, rtol, atol):
+    assert actual.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(
+            actual[name].detach().cpu(), tensor.detach().cpu(), rtol=rtol, atol=atol, msg=name
+        )
+
+
+@contextlib.contextmanager
+def no_wait(device):
+    """Inside, an operation that waits for the device is an error."""
+    if device == "cpu":
+        yield
+        return
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("n_seeds", [1, 3])
 def test_cpu_and_gpu_take_the_same_steps_from_the_same_draws(loss, n_seeds):
-    runs = [
-        config.setup_of(
-            config.composed("train", [*TINY, f"loss={loss}", f"n_seeds={n_seeds}", f"device={d}"])
-        ).open()
-        for d in ("cpu", "cuda")
-    ]
+    runs = [opened(d, *TINY, f"loss={loss}", f"n_seeds={n_seeds}") for d in ("cpu", "cuda")]
     for step in range(3):
         draws = runs[0].streams.draws(step)
-        values = [
-            train_step(run.state, moved(draws, run.source.device), run.gradients, 0.99)[0]
-            for run in runs
-        ]
-        for tag, value in values[0].items():
-            torch.testing.assert_close(values[1][tag].cpu(), value, rtol=1e-3, atol=1e-5)
-    for name, leaf in runs[0].state.average.items():
-        torch.testing.assert_close(runs[1].state.average[name].cpu(), leaf, rtol=1e-3, atol=1e-4)
+        values = [eager(run)(moved(draws, run.source.device))[0] for run in runs]
+        assert_close(values[1], values[0], rtol=1e-3, atol=1e-5)
+    assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-4)
 
 
-def test_a_run_on_the_gpu_resumes_from_its_checkpoint(tmp_path):
+@pytest.mark.parametrize("device", BOTH)
+@pytest.mark.parametrize("n_seeds", [1, 3])
+@pytest.mark.parametrize("keys", [TINY, IMAGES], ids=["points", "images"])
+@pytest.mark.parametrize("loss", ["non_saturating", "wasserstein"])
+def test_a_replayed_step_is_the_eager_one(device, n_seeds, keys, loss):
+    runs = [opened(device, *keys, *WARM, f"loss={loss}", f"n_seeds={n_seeds}") for _ in range(2)]
+    steps = [eager(runs[0]), graphed(runs[1])]
+    for i in range(4):
+        (values, finite), (again, also) = (
+            step(run.streams.draws(i)) for step, run in zip(steps, runs, strict=True)
+        )
+        assert_close(again, values, rtol=1e-3, atol=1e-5)
+        assert bool(finite.all())
+        assert bool(also.all())
+    assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", BOTH)
+def test_a_graph_follows_the_learning_rate_and_what_is_loaded(device):
+    runs = [opened(device, *TINY, "loss=wasserstein") for _ in range(2)]
+    for run in runs:  # on a GPU it is a tensor from the start
+        for player in (run.state.discriminator, run.state.generator):
+            player.optimizer._lr = torch.tensor(player.optimizer.initial_lr, device=device)
+    steps = [eager(runs[0]), graphed(runs[1])]
+    steps[1](runs[1].streams.draws(0))  # recorded, then the state is put back
+    runs[1].state.load_state_dict_(runs[0].state.state_dict())
+    for i in range(4):
+        for run, step in zip(runs, steps, strict=True):
+            run.state.discriminator.set_lr_factor_(1.0 - i / 4)
+            run.state.generator.set_lr_factor_(1.0 - i / 4)
+            step(run.streams.draws(i))
+    assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", BOTH)
+@pytest.mark.parametrize("way", [eager, graphed])
+@pytest.mark.parametrize("data", ["ring", "digits", "checkerboard"])
+def test_no_step_waits_for_the_device(device, way, data):
+    run = opened(device, *TINY, f"data={data}", "network=mlp", "n_seeds=2")
+    step, accumulator = way(run), Accumulator()
+    step(run.streams.draws(0))  # libraries load their kernels, graphs are recorded
+    with no_wait(device):
+        for i in range(1, run.streams.spec.block_steps + 2):  # a new block is drawn
+            values, _ = step(run.streams.draws(i))
+            accumulator.add_(values)
+    assert accumulator.means()
+
+
+@pytest.mark.gpu
+def test_a_wait_is_found():
+    x = torch.ones(3, device="cuda")
+    with pytest.raises(RuntimeError), no_wait("cuda"):
+        x.sum().item()
+
+
+@pytest.mark.parametrize("device", BOTH)
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("keys", [TINY, IMAGES], ids=["points", "images"])
+def test_fewer_bits_change_a_little(device, precision, keys):
+    if device == "cpu" and precision == "tf32":
+        pytest.skip("on GPUs only")
+    values = []
+    for name in ("f32", precision):
+        run = opened(device, *keys, "loss=wasserstein", f"execution.precision={name}")
+        if device == "cuda":
+            assert torch.backends.cuda.matmul.allow_tf32 == (name == "tf32")
+            assert torch.backends.cudnn.allow_tf32 == (name == "tf32")
+        values.append(eager(run)(run.streams.draws(0))[0])
+        assert all(leaf.dtype != torch.bfloat16 for leaf in run.state.average.values())
+    opened(device, *keys, "execution.precision=f32")  # the switches are the process's
+    assert_close(values[1], values[0], rtol=0.1, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("device", "mode"),
+    [
+        ("cpu", "eager"),
+        pytest.param("cuda", "eager", marks=pytest.mark.gpu),
+        pytest.param("cuda", "cuda_graph", marks=pytest.mark.gpu),
+        pytest.param("cuda", "compiled", marks=[pytest.mark.gpu, pytest.mark.slow]),
+    ],
+)
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    keys = [*TINY, "device=cuda", "trainer.log_every=10"]
+    cheap = [key for key in CHEAP if not key.startswith("device=")]
+    keys = ["data=ring", "network.width=16", *cheap, "trainer.log_every=10"]
+    keys += [f"device={device}", f"execution.mode={mode}", f"n_seeds={n_seeds}"]
     assert main(["train", *keys, "trainer.steps=60", f"hydra.run.dir={whole}"]) == 0
     assert main(["train", *keys, "trainer.steps=30", f"hydra.run.dir={parts}"]) == 0
     assert main(["resume", str(parts), "trainer.steps=60"]) == 0
-    last = [read_metrics(RunDir(path).metrics)[-1] for path in (whole, parts)]
+    contents = [saved(path) for path in (whole, parts)]
+    assert contents[0]["step"] == contents[1]["step"] == 60
+    for states in zip(*(c["streams"]["states"] for c in contents), strict=True):
+        assert_close(states[1], states[0], rtol=0, atol=0)  # the randomness is exact
+    average = [c["state"]["average"] for c in contents]
+    # A GPU's sums may change their order from process to process, hardly more.
+    exact = {"rtol": 0, "atol": 0} if device == "cpu" else {"rtol": 1e-4, "atol": 1e-5}
+    assert_close(average[1], average[0], **exact)
+    first = whole if n_seeds == 1 else whole / "seed_0"
+    other = parts if n_seeds == 1 else parts / "seed_0"
+    last = [read_metrics(RunDir(path).metrics)[-1] for path in (first, other)]
     for tag in ("loss/discriminator", "divergence/wasserstein"):
         assert last[1][tag] == pytest.approx(last[0][tag], rel=1e-4)
+
+
+@pytest.mark.gpu
+def test_the_estimate_of_memory_is_right_on_a_gpu():
+    keys = ["data=ring", "network.width=1024", "loss=wasserstein", "device=cuda"]
+    setup = config.setup_of(config.composed("train", keys))
+    source = setup.data.open(torch.device("cuda"))
+    networks = memory.on_meta(setup.network, source.shape)
+    estimate = memory.check(
+        *(networks, source, source.device, setup.network.latent_dim),
+        *(tuple(setup.regularizers.values()), setup.optim, setup.trainer, 1),
+    )
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    run = setup.open_with(source)
+    snapshots = []
+    for i in range(3):
+        eager(run)(run.streams.draws(i))
+        snapshots.append(memory_of(run.state.state_dict()))
+    taken = torch.cuda.max_memory_allocated() - before
+    assert 0.4 * taken < estimate.total < 2.5 * taken
+
+
+def memory_of(state):
+    """A copy of a state, which is what the trainer keeps."""
+    return _pytree.tree_map(
+        lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, state
+    )

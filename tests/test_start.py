@@ -66,7 +66,7 @@ def at_first_step(tmp_path_factory):
     "module",
     [
         *("torchvision", "sklearn", "pandas", "ot", "joblib", "submitit", "plotly", "tensorflow"),
-        *("matplotlib.pyplot",),
+        *("matplotlib.pyplot", "torch._dynamo", "torch._inductor", "sympy"),
     ],
 )
 def test_train_reaches_its_first_step_without(at_first_step, module):

@@ -124,7 +124,8 @@ def test_jobs_run_in_parallel_one_thread_each_and_are_the_runs_alone(workdir, ca
     ],
 )
 def test_a_stopped_sweep_saves_every_run_and_leaves_no_process(how, workdir):
-    command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, "loss=minimax,hinge"]
+    eager = "execution.mode=eager"
+    command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, eager, "loss=minimax,hinge"]
     more = ("seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=2")
     sweep = subprocess.Popen([*command, *more], env=ONE, start_new_session=True)
     deadline = time.monotonic() + 60
@@ -228,7 +229,8 @@ def test_a_job_that_the_cluster_begins_again_goes_on(workdir, monkeypatch):
 @pytest.mark.slow
 def test_a_stopped_cluster_sweep_saves_every_run(workdir):
     pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
-    more = ("seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", LOCAL_CLUSTER)
+    eager = "execution.mode=eager"
+    more = (eager, "seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", LOCAL_CLUSTER)
     command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, *more]
     sweep = subprocess.Popen(command, env={**ONE, "PYTHONPATH": str(ROOT)})
     deadline = time.monotonic() + 90

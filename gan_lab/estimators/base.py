@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scipy import stats
+from scipy import special  # scipy.stats takes half a second to import
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
     if repeats == 1:
         return Estimate(mean, unit, n, -math.inf, math.inf)
     variance = math.fsum((value - mean) ** 2 for value in values) / (repeats - 1)
-    half = float(stats.t.ppf(0.975, repeats - 1)) * math.sqrt(variance / repeats)
+    half = float(special.stdtrit(repeats - 1, 0.975)) * math.sqrt(variance / repeats)
     return Estimate(mean, unit, n, mean - half, mean + half)
 
 
@@ -107,6 +107,6 @@ def from_counts(values: Sequence[float], unit: str, n: int, most: float = math.i
         low, high = least - escaped, greatest + escaped
     elif greatest - least <= 1:
         above = sum(value > least for value in values)
-        low = min(low, least + float(stats.beta.ppf(0.025, above, repeats - above + 1)))
-        high = max(high, least + float(stats.beta.ppf(0.975, above + 1, repeats - above)))
+        low = min(low, least + float(special.betaincinv(above, repeats - above + 1, 0.025)))
+        high = max(high, least + float(special.betaincinv(above + 1, repeats - above, 0.975)))
     return replace(plain, low=max(low, 0.0), high=min(high, most))

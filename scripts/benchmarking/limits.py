@@ -109,6 +109,7 @@ def _plain(
     shape: tuple[int, int, int, int], precision: str, device: torch.device
 ) -> Iterator[_Product]:
     x, w, g = _operands(shape, precision, device)
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     yield lambda: x @ w.mT
     yield lambda: g @ w
     yield lambda: g.mT @ x

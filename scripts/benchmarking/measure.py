@@ -27,7 +27,7 @@ class Options:
         rounds: Turns of each contestant.
         seconds: Of one turn.
         modes: Ways to run a step.
-        precisions: f32, bf16.
+        precisions: f32, tf32, bf16.
         directory: For files that rows need.
         peer: An outside script's step, or None.
         tell: Shows a line of progress.
@@ -92,7 +92,7 @@ class Peer:
 def variants_of(row: Row, options: Options) -> list[tuple[str, str]]:
     """(mode, precision) of what is timed."""
     modes = ours.modes_of(row.compiled, options.device.type, options.modes)
-    precisions = [p for p in options.precisions if p == "f32" or row.bf16]
+    precisions = [p for p in options.precisions if p != "bf16" or row.bf16]
     return [(mode, precision) for precision in precisions for mode in modes]
 
 

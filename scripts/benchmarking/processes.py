@@ -37,7 +37,10 @@ class _Worker:
         assert self.process.stdout is not None
         while line := self.process.stdout.readline():
             if line.startswith("{"):
-                return dict(json.loads(line))
+                answer = dict(json.loads(line))
+                if "error" in answer:
+                    raise WorkerFailed(answer["error"])
+                return answer
         assert self.process.stderr is not None
         said = self.process.stderr.read().strip().split("\n")
         raise WorkerFailed(said[-1] if said else "it said nothing")
@@ -67,7 +70,7 @@ def row(name: str, work: Work, options: Options) -> dict[str, Any]:
     spec = {"work": {**vars(work), "shape": list(work.shape)}}
     variants, skipped = [], {}
     for precision in options.precisions:
-        for mode in ours.modes_of(True, "cpu", options.modes):
+        for mode in ours.modes_of(work.width > 16, "cpu", options.modes):
             options.tell(f"{name}: {n_processes} processes, {mode} {precision}")
             try:
                 variants.append(_variant(base, spec, mode, precision, n_processes, options))

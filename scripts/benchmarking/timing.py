@@ -13,13 +13,12 @@ from pathlib import Path
 import torch
 
 _WARM_SECONDS = 2.0  # slow steps are warm after fewer of them
+_ROW_SECONDS, _LEAST_ROUNDS = 60.0, 3
 _BACKENDS = (
     (torch.backends.mkldnn.matmul, "fp32_precision"),
     (torch.backends.mkldnn.conv, "fp32_precision"),
-    (torch.backends.mkldnn.rnn, "fp32_precision"),
-    (torch.backends.cuda.matmul, "fp32_precision"),
-    (torch.backends.cudnn.conv, "fp32_precision"),
-    (torch.backends.cudnn.rnn, "fp32_precision"),
+    (torch.backends.cuda.matmul, "allow_tf32"),
+    (torch.backends.cudnn, "allow_tf32"),
     (torch.backends.cudnn, "benchmark"),
 )
 
@@ -119,15 +118,17 @@ def interleaved(
     Args:
         contestants: In the order of their turns.
         device: Where they run.
-        rounds: How many turns each has.
+        rounds: How many turns each has; fewer, but 3, where they would take more than a minute.
         seconds: Of one turn; a step that takes longer is still done once.
     """
-    counts = []
+    counts, once = [], []
     for contestant in contestants:
-        counts.append(max(1, round(seconds / _turn(contestant, device, 1))))
+        once.append(_turn(contestant, device, 1))
+        counts.append(max(1, round(seconds / once[-1])))
         contestant.rounds.clear()
         contestant.cpu_rounds.clear()
-    for turn in range(rounds):
+    slow = sum(max(seconds, each) for each in once)
+    for turn in range(min(rounds, max(_LEAST_ROUNDS, round(_ROW_SECONDS / slow)))):
         order = range(len(contestants))  # every other round backwards: no fixed neighbour
         for i in order if turn % 2 == 0 else reversed(order):
             _turn(contestants[i], device, counts[i])

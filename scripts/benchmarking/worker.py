@@ -37,4 +37,7 @@ def main(role: str, spec: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    try:
+        main(sys.argv[1], sys.argv[2])
+    except Exception as error:  # told to the parent, whatever it is: it shows it as "not timed"
+        print(json.dumps({"error": str(error).strip().split("\n")[0]}), flush=True)

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call, vmap
 
 from gan_lab.game import Score
+from gan_lab.gradients import Gradients
 from gan_lab.losses import Hinge, Wasserstein
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
@@ -25,7 +26,6 @@ from gan_lab.regularizers import (
     input_gradient,
 )
 from gan_lab.regularizers.base import norms
-from gan_lab.gradients import Gradients
 from tests.helpers import (
     Critic,
     draws_like,
