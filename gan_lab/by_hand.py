@@ -7,6 +7,7 @@ loss and any penalty on slopes will do. See `perceptron` for the formulas.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -120,10 +121,10 @@ class ByHand(Gradients):
             return function
         # What an update is made of stays; only its tensors can change. Checking the rest again at
         # each call costs as much as a layer of 64 units.
-        only_tensors = {"guard_filter_fn": lambda guards: [g.guard_type in _KEPT for g in guards]}
-        compiled: _Program = torch.compile(
-            function, fullgraph=True, dynamic=False, options=only_tensors
-        )
+        only: dict[str, Any] = {
+            "guard_filter_fn": lambda guards: [guard.guard_type in _KEPT for guard in guards]
+        }
+        compiled: _Program = torch.compile(function, fullgraph=True, dynamic=False, options=only)
         return compiled
 
     def _fakes(self, state: TrainState, z: Tensor) -> Tensor:

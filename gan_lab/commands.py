@@ -19,7 +19,7 @@ from gan_lab import checkpoint, config, distributed, resolvers, session, stored,
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
-from gan_lab.execution import resolve_device
+from gan_lab.execution import STACKS, resolve_device
 from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
 from gan_lab.reports import figures
 from gan_lab.reports.tables import show
@@ -42,14 +42,16 @@ def train(arguments: list[str]) -> int:
             "out, or -m"
         )
     on_cluster = _uses_cluster(asked.overrides)
-    overrides = sweep.packed(asked.overrides) if asked.multirun else asked.overrides
+    overrides = asked.overrides
+    if asked.multirun:
+        overrides = sweep.packed(overrides, _stacking_pays)
     jobs = combinations(overrides) if asked.multirun else [overrides]
     resolvers.n_jobs = len(jobs)
     for job in jobs:
         cfg = config.composed("train", job)
         if not (asked.help or asked.cfg):
             setup = config.setup_of(cfg)
-            setup.check(setup.data.open(torch.device("cpu")))
+            setup.check(setup.data.open(torch.device("cpu")), here=not on_cluster)
     flags = [a for a in arguments if a not in asked.overrides]
     # What a stop makes Hydra and the launcher say is no news: workers that were still starting up
     # come back as tracebacks.
@@ -201,6 +203,15 @@ def _sweep_job(cfg: DictConfig) -> None:
         if worker:
             return  # the parent knows, and an exception would make it kill the others
         raise SystemExit(128 + stop.signum) from stop
+
+
+def _stacking_pays(job: list[str]) -> bool:
+    """Whether stacked seeds of a job are faster than one after the other: docs/benchmarks.md."""
+    setup = config.setup_of(config.composed("train", job))
+    if resolve_device(setup.device).type != "cpu":
+        return True  # a GPU has room for many small networks
+    source = setup.data.open(torch.device("cpu"))
+    return setup.largest_weight(source) <= STACKS
 
 
 def _uses_cluster(overrides: Sequence[str]) -> bool:

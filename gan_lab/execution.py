@@ -13,7 +13,8 @@ MODES = ("auto", "eager", "compiled", "cuda_graph")
 PRECISIONS = ("f32", "tf32", "bf16")
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
 _LONG = 200_000  # updates from which compiling pays on the CPU, with a margin of two
-_SMALL = 128 * 128  # numbers in the largest weight up to which it does
+SMALL = 128 * 128  # numbers in the largest weight up to which it does
+STACKS = 32 * 32  # up to which stacked seeds are faster than one after the other on the CPU
 
 
 def cores() -> int:
@@ -44,8 +45,12 @@ class Execution:
         check_choice(self, "mode", list(MODES))
         check_choice(self, "precision", list(PRECISIONS))
 
-    def check(self, device: torch.device) -> None:
+    def check(self, device: torch.device, alone: bool = True) -> None:
         """Refuses what this machine does not have.
+
+        Args:
+            device: Where the run is.
+            alone: Whether one process trains.
 
         Raises:
             ConfigError: What, and what to take instead.
@@ -57,31 +62,35 @@ class Execution:
                         f"execution.{key}={value} needs a CUDA device, and the run is on {device}; "
                         f"leave execution.{key} out"
                     )
+        if self.mode == "cuda_graph" and not alone:
+            raise ConfigError(
+                "execution.mode=cuda_graph records one process, and torchrun started several; take "
+                "execution.mode=eager"
+            )
         if self.mode == "compiled" and device.type == "cpu" and not _compiler():
             raise ConfigError(
                 "execution.mode=compiled needs a C++ compiler, and there is no g++ or clang++ on "
                 "the PATH; install one or take execution.mode=eager"
             )
 
-    def resolved(self, device: torch.device, n_updates: int, by_hand: bool, width: int) -> str:
+    def resolved(self, device: torch.device, n_updates: int, small: bool, alone: bool) -> str:
         """What `mode` comes to: auto chooses by device, network and length of the run.
 
         On a GPU a step is recorded as CUDA graphs. On the CPU compiling takes half a minute and
-        saves some .4 ms an update of a small perceptron, so it pays in long runs only; wide
+        saves some .3 ms an update of a small perceptron, so it pays in long runs only; wide
         networks gain nothing (docs/benchmarks.md).
 
         Args:
             device: Where the run is.
             n_updates: Of all players in the whole run.
-            by_hand: Whether the gradients are those of `by_hand`.
-            width: Numbers in the largest weight.
+            small: Whether both networks are perceptrons with no weight above `SMALL`.
+            alone: Whether one process trains.
         """
         if self.mode != "auto":
             return self.mode
         if device.type == "cuda":
-            return "cuda_graph"
-        pays = n_updates >= _LONG and by_hand and width <= _SMALL
-        return "compiled" if pays and _compiler() else "eager"
+            return "cuda_graph" if alone else "eager"
+        return "compiled" if small and n_updates >= _LONG and _compiler() else "eager"
 
     def set_threads(self, n_parameters: int) -> int:
         """Sets torch's intra-op threads for the process and returns their number."""

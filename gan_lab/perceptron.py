@@ -114,7 +114,7 @@ class Perceptron:
         sums = {}
         for (weight, bias), a, u in zip(self.names, found, us, strict=False):
             sums[weight] = mm(u.mT, a)
-            sums[bias] = u.narrow(-2, 0, n).sum(-2)
+            sums[bias] = u.narrow(-2, 0, n).sum(-2, dtype=torch.float32 if self.bf16 else None)
         return sums
 
     def _masked(self, u: Tensor, a: Tensor) -> Tensor:
@@ -150,6 +150,8 @@ def perceptron(module: nn.Module, bf16: bool) -> Perceptron | None:
     if body != expected + [nn.Tanh] * tanh or not isinstance(last, Reshape):
         return None
     linear = [name for name, layer in layers if isinstance(layer, nn.Linear)]
+    if any(layer.bias is None for _, layer in layers if isinstance(layer, nn.Linear)):
+        return None
     slopes = {layer.negative_slope for _, layer in layers if isinstance(layer, nn.LeakyReLU)}
     if len(slopes) > 1 or min(slopes, default=0.0) < 0:
         return None

@@ -176,6 +176,8 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
                 directory.write_status(overrides=list(setup.overrides))
 
     setup.world.lead(begin)
+    if setup.execution.mode == "compiled" and setup.world.leads:
+        print("compiling: the first step takes half a minute or so")
     try:
         estimates = trainer.train()
     except RunDiverged as error:

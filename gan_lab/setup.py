@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gan_lab import memory
+from gan_lab import execution, memory
 from gan_lab.build import build_gradients, build_step
 from gan_lab.by_hand import ByHand
 from gan_lab.data.base import Data, Source
@@ -101,6 +101,7 @@ class Setup:
                 f"data.n_validation, or bring more samples"
             )
         if here:
+            self.execution.check(resolve_device(self.device), self.world.alone)
             memory.check(
                 (generator, discriminator),
                 source,
@@ -137,21 +138,26 @@ class Setup:
 
     def resolved(self, source: Source) -> "Setup":
         """The same with `execution.mode=auto` decided, in the record too: resume has to keep it."""
-        with torch.device("meta"):
-            networks = (
-                self.network.generator(source.shape),
-                self.network.discriminator(source.shape),
-            )
-        game = Game(*networks, self.loss, tuple(self.regularizers.values()))
+        game = Game(*self._on_meta(source), self.loss, tuple(self.regularizers.values()))
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
-        largest = max(p.numel() for network in networks for p in network.parameters())
-        by_hand = ByHand.knows(game)
-        mode = self.execution.resolved(source.device, n_updates, by_hand, largest)
+        small = self.largest_weight(source) <= execution.SMALL and ByHand.knows(game)
+        alone = self.world.alone
+        mode = self.execution.resolved(source.device, n_updates, small, alone)
         if mode == self.execution.mode:
             return self
         config = {**self.config, "execution": {**self.config.get("execution", {}), "mode": mode}}
         return replace(self, execution=replace(self.execution, mode=mode), config=config)
+
+    def largest_weight(self, source: Source) -> int:
+        """Numbers in the largest weight of both networks: what decides how they run fastest."""
+        networks = self._on_meta(source)
+        return max(p.numel() for network in networks for p in network.parameters())
+
+    def _on_meta(self, source: Source) -> tuple[nn.Module, nn.Module]:
+        with torch.device("meta"):
+            pair = self.network
+            return pair.generator(source.shape), pair.discriminator(source.shape)
 
     def open(self) -> Run:
         """Reads the data, checks the whole, makes networks, optimisers and streams.

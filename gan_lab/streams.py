@@ -194,7 +194,7 @@ class Streams:
 
 
 def _stacked(seeds: Sequence[Tensor]) -> Tensor:
-    """S tensors [updates, ...] as one [updates, S, ...]: torch.stack takes up to ten times as long."""
+    """S tensors [updates, ...] as one [updates, S, ...]; torch.stack takes ten times as long."""
     first = seeds[0]
     together = first.new_empty(first.shape[0], len(seeds), *first.shape[1:])
     for index, tensor in enumerate(seeds):

@@ -47,10 +47,17 @@ class Stopped:
         return self._failures.exists()
 
 
-def packed(overrides: Sequence[str]) -> list[str]:
+def packed(
+    overrides: Sequence[str], stacking_pays: Callable[[list[str]], bool] = lambda job: True
+) -> list[str]:
     """The keys of a sweep with `stack=K`: K neighbouring seeds become one job that stacks them.
 
-    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`; stack=auto makes one job a core.
+    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto makes one job a core where stacking
+    pays, and one a seed where it does not.
+
+    Args:
+        overrides: As typed.
+        stacking_pays: Whether it does for one job, given by its keys.
 
     Raises:
         ConfigError: The seeds are no whole number of rows of K.
@@ -67,7 +74,10 @@ def packed(overrides: Sequence[str]) -> list[str]:
         raise ConfigError(f"{of_seeds[0]} is no list of seeds for {typed[-1]}")
     seeds = sorted(map(int, values))
     asked = typed[-1].removeprefix("stack=")
-    size = -(-len(seeds) // cores()) if asked == "auto" else int(asked) if asked.isdigit() else 0
+    if asked == "auto":
+        size = -(-len(seeds) // cores()) if stacking_pays(combinations(rest)[0]) else 1
+    else:
+        size = int(asked) if asked.isdigit() else 0
     firsts = seeds[::size] if size else []
     if not size or seeds != [first + i for first in firsts for i in range(size)]:
         raise ConfigError(

@@ -54,7 +54,7 @@ def assert_equal(actual, expected):
 def tensor_rates_(run):
     """Learning rates as tensors, as they are on a GPU."""
     for player in (run.state.discriminator, run.state.generator):
-        player.optimizer._lr = torch.tensor(player.optimizer.initial_lr)
+        player.optimizer.rate = torch.tensor(player.optimizer.initial_lr)
 
 
 def set_rates_(run, factor):

@@ -110,7 +110,7 @@ def test_a_graph_follows_the_learning_rate_and_what_is_loaded(device):
     runs = [opened(device, *TINY, "loss=wasserstein") for _ in range(2)]
     for run in runs:  # on a GPU it is a tensor from the start
         for player in (run.state.discriminator, run.state.generator):
-            player.optimizer._lr = torch.tensor(player.optimizer.initial_lr, device=device)
+            player.optimizer.rate = torch.tensor(player.optimizer.initial_lr, device=device)
     steps = [eager(runs[0]), graphed(runs[1])]
     steps[1](runs[1].streams.draws(0))  # recorded, then the state is put back
     runs[1].state.load_state_dict_(runs[0].state.state_dict())

@@ -190,7 +190,7 @@ def test_the_rate_after_a_resume_counts_only_what_came_after(workdir, monkeypatc
 def killed_and_resumed(where, delay):
     """kill -9 at a moment, then resume to a few steps beyond the last checkpoint."""
     path = where / "run"
-    choice = (*VARIANTS["wasserstein"], *CLOCK)
+    choice = (*VARIANTS["wasserstein"], *CLOCK, "execution.mode=eager")  # a long run compiles
     command = [sys.executable, "-m", "gan_lab", "train", *choice, "trainer.steps=1000000"]
     command += [f"hydra.run.dir={path}"]
     child = subprocess.Popen(command, cwd=where, env=ONE, stdout=subprocess.DEVNULL)
@@ -224,7 +224,7 @@ def test_a_killed_run_is_resumed_from_its_last_checkpoint_at_any_moment(delay, w
 
 def test_the_process_of_an_interrupted_run_ends_with_its_code(tmp_path):
     command = [sys.executable, "-m", "gan_lab", "train", *RING, "trainer.steps=1000000"]
-    command += ["trainer.checkpoint_every=20", "hydra.run.dir=run"]
+    command += ["trainer.checkpoint_every=20", "execution.mode=eager", "hydra.run.dir=run"]
     child = subprocess.Popen(command, cwd=tmp_path, env=ONE, stdout=subprocess.DEVNULL)
     until = time.monotonic() + 60
     while not list(tmp_path.glob("run/checkpoints/*.pt")) and time.monotonic() < until:

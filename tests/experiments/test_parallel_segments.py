@@ -9,7 +9,7 @@ from gan_lab.experiments.parallel_segments import claims as judge
 from gan_lab.experiments.parallel_segments import trained
 from gan_lab.experiments.parallel_segments.study import ParallelSegments, _exact
 from gan_lab.losses import Minimax, NonSaturating
-from gan_lab.regularizers import WeightClipping, gradient_penalty
+from gan_lab.regularizers import WeightClipping, base
 from gan_lab.step import update_discriminator_
 from gan_lab.streams import stream
 
@@ -66,7 +66,7 @@ def test_with_the_penaltys_norm_over_the_batch_the_slope_claims_fail(monkeypatch
     def over_the_batch(gradient):
         return torch.linalg.vector_norm(gradient).expand(len(gradient))
 
-    monkeypatch.setattr(gradient_penalty, "norms", over_the_batch)
+    monkeypatch.setattr(base, "norms", over_the_batch)
     claims = judge.penalty(fit("wasserstein", [0.3, 1.0, 2.0], steps=(1, 400)))
     assert set(verdicts(claims).values()) == {"fail"}
 
