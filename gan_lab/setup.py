@@ -194,6 +194,7 @@ class Setup:
         )
         self.execution.set_threads(n_parameters)
         self.execution.set_precision()
+        execution.keep_freed_memory()
         state = TrainState(
             leaves_of(discriminators, stacked, source.device),
             leaves_of(generators, stacked, source.device),

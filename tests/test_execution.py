@@ -1,5 +1,7 @@
 """How a step runs: what auto comes to, what is refused, and that the record keeps it."""
 
+import platform
+
 import pytest
 import torch
 
@@ -113,6 +115,10 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch):
     alone = cores()
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert cores() == max(1, alone // 2)
+
+
+def test_freed_memory_is_kept_where_there_is_glibc():
+    assert execution.keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
 
 
 # Products.
