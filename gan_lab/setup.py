@@ -202,12 +202,12 @@ class Setup:
         )
         regularizers = tuple(self.regularizers.values())
         game = Game(_template(generators[0]), _template(discriminators[0]), self.loss, regularizers)
-        execution = self.resolved(source).execution
-        gradients = build_gradients(game, stacked, execution)
+        chosen = self.resolved(source).execution
+        gradients = build_gradients(game, stacked, chosen)
         # Those of the step are averaged over processes; what measures is one of them alone.
         moving = gradients
         if not self.world.alone:
-            moving = build_gradients(game, stacked, execution, self.world)
+            moving = build_gradients(game, stacked, chosen, self.world)
         noise = {
             name: shape for r in regularizers for name, shape in r.noise_spec(source.shape).items()
         }
@@ -220,7 +220,7 @@ class Setup:
             source,
             game,
             gradients,
-            build_step(state, moving, self.trainer.ema, execution),
+            build_step(state, moving, self.trainer.ema, chosen),
             state,
             Streams(self.seeds, stacked, spec, source, purpose),
             Ruler(self.estimator, self.measures, source, self.network.latent_dim),
