@@ -7,7 +7,8 @@ loss and any penalty on slopes will do. See `perceptron` for the formulas.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import FunctionType, MethodType
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -68,14 +69,15 @@ class ByHand(Gradients):
         self, d: Player, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
     ) -> Moved:
         """See `Gradients`."""
-        return *self._of_discriminator(d.params, real, fake, mix, noise), {}
+        with torch.no_grad():
+            return *self._of_discriminator(d.params, real, fake, mix, noise), d.buffers
 
     def generator(self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors) -> Moved:
         """See `Gradients`."""
         g, d = state.generator.params, state.discriminator.params
-        return *self._of_generator(g, d, real, z), {}
+        with torch.no_grad():
+            return *self._of_generator(g, d, real, z), state.generator.buffers
 
-    @torch.no_grad()
     def _discriminator_gradients(
         self, leaves: Tensors, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
     ) -> tuple[Tensors, Tensors]:
@@ -98,7 +100,6 @@ class ByHand(Gradients):
             a.copy_(tangent)
         return net.gradients(found, us, 2 * n), {**values, **penalty}
 
-    @torch.no_grad()
     def _generator_gradients(
         self, leaves: Tensors, critics: Tensors, real: Tensor, z: Tensor
     ) -> tuple[Tensors, Tensors]:
@@ -116,15 +117,17 @@ class ByHand(Gradients):
         us = net.back(leaves, made, critic.input_gradient(critics, u))
         return net.gradients(made, us, z.shape[-2]), values
 
-    def _program(self, function: _Program) -> _Program:
+    def _program(self, method: _Program) -> _Program:
         if not self.compiled:
-            return function
+            return method
         # What an update is made of stays; only its tensors can change. Checking the rest again at
         # each call costs as much as a layer of 64 units.
         only: dict[str, Any] = {
             "guard_filter_fn": lambda guards: [guard.guard_type in _KEPT for guard in guards]
         }
-        compiled: _Program = torch.compile(function, fullgraph=True, dynamic=False, options=only)
+        compiled: _Program = torch.compile(
+            _with_code_of_its_own(method), fullgraph=True, dynamic=False, options=only
+        )
         return compiled
 
     def _fakes(self, state: TrainState, z: Tensor) -> Tensor:
@@ -151,6 +154,17 @@ class ByHand(Gradients):
     def _generated(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
         loss = self.game.loss.generator(real_logits, fake_logits).mean()
         return loss, {"loss/generator": loss.detach()}
+
+
+def _with_code_of_its_own(method: _Program) -> _Program:
+    """The same method with a copy of its code, under which torch.compile keeps what it made.
+
+    Two games would share it otherwise, and nothing but their tensors is checked.
+    """
+    function = cast(MethodType, method).__func__
+    code = function.__code__.replace()
+    copy = FunctionType(code, function.__globals__, function.__name__, closure=function.__closure__)
+    return MethodType(copy, cast(MethodType, method).__self__)
 
 
 def _leaves_alone(regularizer: Regularizer) -> bool:

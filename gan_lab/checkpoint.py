@@ -93,8 +93,10 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict) or not {"format", "sha256", "content"} <= record.keys():
         raise CheckpointDamaged(path, "it was not written by gan_lab")
     if record["format"] != FORMAT:
-        reason = f"its format is {record['format']!r} and this gan_lab reads {FORMAT}"
-        raise CheckpointDamaged(path, reason)
+        raise ConfigError(
+            f"checkpoint {path} has format {record['format']!r} and this gan_lab reads {FORMAT}; "
+            f"go on with the version that made it, which status.json names."
+        )
     try:
         intact = digest(record["content"]) == record["sha256"]
     except Exception:  # altered into something that `save` would have refused

@@ -19,7 +19,7 @@ from gan_lab import checkpoint, config, distributed, resolvers, session, stored,
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
-from gan_lab.execution import STACKS, resolve_device
+from gan_lab.execution import STACKED_UP_TO, cores, resolve_device
 from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
 from gan_lab.reports import figures
 from gan_lab.reports.tables import show
@@ -28,36 +28,36 @@ from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted, asked, asking
 from gan_lab.streams import stream
 
-_RESUMABLE = ("trainer.steps", "device", "execution.threads")
+_RESUMABLE = ("trainer.steps", "device", "execution.threads", "execution.mode")
 
 
 def train(arguments: list[str]) -> int:
     """Trains: one run, or with -m a sweep. Everything is checked before anything is written."""
-    asked = HydraArguments("train").read(arguments)
-    if not (asked.multirun or asked.help or asked.cfg):
-        return in_world(lambda: _train_one(asked.overrides))
-    if asked.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
+    typed = HydraArguments("train").read(arguments)
+    if not (typed.multirun or typed.help or typed.cfg):
+        return in_world(lambda: _train_one(typed.overrides))
+    if typed.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
             "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
             "out, or -m"
         )
-    on_cluster = _uses_cluster(asked.overrides)
-    overrides = asked.overrides
-    if asked.multirun:
-        overrides = sweep.packed(overrides, _stacking_pays)
-    jobs = combinations(overrides) if asked.multirun else [overrides]
+    on_cluster = _uses_cluster(typed.overrides)
+    overrides = typed.overrides
+    if typed.multirun:
+        overrides = sweep.packed(overrides, _stack)
+    jobs = combinations(overrides) if typed.multirun else [overrides]
     resolvers.n_jobs = len(jobs)
     for job in jobs:
         cfg = config.composed("train", job)
-        if not (asked.help or asked.cfg):
+        if not (typed.help or typed.cfg):
             setup = config.setup_of(cfg)
             setup.check(setup.data.open(torch.device("cpu")), here=not on_cluster)
-    flags = [a for a in arguments if a not in asked.overrides]
+    flags = [a for a in arguments if a not in typed.overrides]
     # What a stop makes Hydra and the launcher say is no news: workers that were still starting up
     # come back as tracebacks.
     said = io.StringIO()
     with sweep.stoppable(shared=on_cluster) as stopped:
-        with contextlib.redirect_stderr(said) if asked.multirun else contextlib.nullcontext():
+        with contextlib.redirect_stderr(said) if typed.multirun else contextlib.nullcontext():
             code = through_hydra("train", [*flags, *overrides], _sweep_job)
         code = max(code, int(stopped.failed))
     if stopped.signum is None:
@@ -152,7 +152,7 @@ def _train_one(overrides: Sequence[str]) -> int:
     setup = noted(config.setup_of(config.composed("train", overrides)))
     path = directory()
     source = setup.world.agreed(lambda: setup.data.open(resolve_device(setup.device)))
-    setup.check(source)
+    setup.world.agreed(lambda: setup.check(source))
     session.check_share(setup, source)
     return guarded(lambda: run(setup, path, lambda: session.start(setup, source, path)))
 
@@ -205,13 +205,14 @@ def _sweep_job(cfg: DictConfig) -> None:
         raise SystemExit(128 + stop.signum) from stop
 
 
-def _stacking_pays(job: list[str]) -> bool:
-    """Whether stacked seeds of a job are faster than one after the other: docs/benchmarks.md."""
+def _stack(job: list[str], n: int) -> int:
+    """How many of n seeds of a job are best stacked: docs/benchmarks.md."""
     setup = config.setup_of(config.composed("train", job))
     if resolve_device(setup.device).type != "cpu":
-        return True  # a GPU has room for many small networks
+        return n  # a GPU has room for many small networks
     source = setup.data.open(torch.device("cpu"))
-    return setup.largest_weight(source) <= STACKS
+    most = -(-n // cores()) if setup.largest_weight(source) <= STACKED_UP_TO else 1
+    return max(size for size in range(1, most + 1) if n % size == 0)
 
 
 def _uses_cluster(overrides: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ one holds a chunk of discriminator updates with its fakes, and there is one for 
 another holds the generator's updates and its average. A step copies its draws into tensors whose
 addresses stay, replays the graphs, and copies out what they wrote.
 
-What runs on a GPU only is behind `Capture`; `rehearsal.Rehearsal` does the same on any device.
+What runs on a GPU only is behind `Capture`; the tests have one that does the same on any device.
 """
 
 from collections.abc import Callable, Sequence

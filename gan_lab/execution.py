@@ -1,4 +1,4 @@
-"""Where and how a step runs: the device and the number of threads."""
+"""Where and how a step runs: device, threads, mode, precision."""
 
 import ctypes
 import functools
@@ -15,9 +15,9 @@ MODES = ("auto", "eager", "compiled", "cuda_graph")
 PRECISIONS = ("f32", "tf32", "bf16")
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
 _LONG = 200_000  # updates from which compiling pays on the CPU, with a margin of two
-SMALL = 128 * 128  # numbers in the largest weight up to which it does
+SMALL = 128 * 128  # largest weight with which compiling pays on the CPU
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h; 32 MiB is the most for the first
-STACKS = 32 * 32  # up to which stacked seeds are faster than one after the other on the CPU
+STACKED_UP_TO = 32 * 32  # largest weight with which stacked seeds are faster on the CPU
 
 
 def cores() -> int:
@@ -35,8 +35,9 @@ class Execution:
             thread costs more than it brings, and all cores for large ones.
         mode: eager (from Python), compiled (by torch.compile), cuda_graph (recorded on a GPU), or
             auto: see `resolved`.
-        precision: f32; tf32 (matrix products with 10 bits of mantissa, on GPUs); bf16 (factors of
-            matrix products and convolutions with 7 bits; weights and sums stay float32).
+        precision: f32; tf32 (matrix products with 10 bits of mantissa, on GPUs); bf16 (matrix
+            products and convolutions in bfloat16; weights, optimisers and losses stay float32).
+            It holds for the process: what is measured on a GPU is multiplied in tf32 then, too.
     """
 
     threads: int = 0
@@ -113,8 +114,8 @@ class Execution:
 def keep_freed_memory() -> bool:
     """Tells glibc to keep the memory of a step's tensors for the next; whether there is glibc.
 
-    It hands large blocks back to the kernel when they are freed, and the next step's first touch of
-    each page is a fault: a seventh of a step of DCGAN on 32x32 images.
+    For the whole process and for good. Freed, large blocks go back to the kernel, and the next
+    step's first touch of each page is a fault: a seventh of a step of DCGAN on 32x32 images.
     """
     try:
         libc = ctypes.CDLL(None)

@@ -49,7 +49,7 @@ def optimality(setup: Setup, run: Run) -> Tensors:
         d.stacked,
     )
     copy.optimizer = setup.optim.build_discriminator(copy.flat)
-    copy.optimizer.load_state_(d.optimizer.state)
+    copy.optimizer.take_over_(d.optimizer)
     before = _judged(run, d, draws, fakes)
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])

@@ -134,6 +134,7 @@ def check(
     optim: Optimizer,
     settings: TrainerSettings,
     n_seeds: int,
+    n_processes: int = 1,
 ) -> Need:
     """Refuses a run that does not fit into the memory that is free.
 
@@ -146,6 +147,8 @@ def check(
     ticket = drawn.numel() * drawn.element_size() // _FLOAT
     need = needed(networks, source.shape, spec, regularizers, moments(optim), n_seeds, ticket)
     there = free(device)
+    if there is not None and device.type == "cpu":
+        there //= n_processes  # all of this machine
     if there is not None and need.total > there:
         cures = ["network.width"] if need.state >= need.update + need.draws else []
         cures += ["trainer.batch_size"] if need.update + need.draws >= need.state else []
@@ -199,7 +202,8 @@ def _cgroup(
     except (OSError, StopIteration, ValueError):
         pass
     left = []
-    for folder in (root / own, root, root / "memory" / own, root / "memory"):
+    tops = [top / folder for top in (root, root / "memory") for folder in (own, *own.parents)]
+    for folder in tops:
         for limit, usage, cache in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),

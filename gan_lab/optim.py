@@ -64,6 +64,11 @@ class Moves(ABC):
         for name, tensor in self.state.items():
             tensor.copy_(state[name])
 
+    def take_over_(self, other: "Moves") -> None:
+        """Goes on where another of the same kind is: its state and its rate."""
+        self.load_state_(other.state)
+        self.rate = other.rate.clone() if isinstance(other.rate, Tensor) else other.rate
+
     def _remember(self, *names: str) -> None:
         self.state |= {name: torch.zeros_like(self.flat, requires_grad=False) for name in names}
 

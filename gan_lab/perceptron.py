@@ -32,7 +32,8 @@ class Perceptron:
         slope: Of the hidden activations left of 0: 0 for relu.
         tanh: Whether the output goes through tanh.
         shape: Of one output; () for a logit.
-        bf16: Whether products of wide layers take bfloat16 factors; sums stay float32.
+        bf16: Whether products of wide layers are bfloat16; thin layers, and the gradients of
+            biases, stay float32.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -44,7 +45,8 @@ class Perceptron:
     def forward(self, leaves: Tensors, x: Tensor) -> list[Tensor]:
         """What goes into every layer and what comes out at the end: x, activations, the output.
 
-        The last is [(S,) N, n_out]; the others have the type that their layer multiplies in.
+        The last is [(S,) N, n_out], of the leaves' type; the others have that of their layer's
+        product.
         """
         types = self._types(leaves)
         found = [_as(x, types[0])]
@@ -55,8 +57,9 @@ class Perceptron:
             if k < last:
                 a = torch.relu_(a) if self.slope == 0 else F.leaky_relu_(a, self.slope)
                 a = _as(a, types[k + 1])
-            elif self.tanh:
-                a = torch.tanh_(a)
+            else:
+                a = _as(a, leaves[weight].dtype)
+                a = torch.tanh_(a) if self.tanh else a
             found.append(a)
         return found
 

@@ -15,6 +15,7 @@ from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
+from gan_lab.execution import keep_freed_memory
 from gan_lab.regularizers import Dragan
 from gan_lab.run_dir import RunDir, environment
 from gan_lab.setup import Run, Setup
@@ -176,6 +177,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
                 directory.write_status(overrides=list(setup.overrides))
 
     setup.world.lead(begin)
+    keep_freed_memory()
     if setup.execution.mode == "compiled" and setup.world.leads:
         print("compiling: the first step takes half a minute or so")
     try:

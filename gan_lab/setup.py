@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from gan_lab import execution, memory
@@ -111,6 +110,7 @@ class Setup:
                 self.optim,
                 self.trainer,
                 len(self.seeds),
+                self.world.local_size,
             )
 
     def warnings(self) -> list[str]:
@@ -138,7 +138,8 @@ class Setup:
 
     def resolved(self, source: Source) -> "Setup":
         """The same with `execution.mode=auto` decided, in the record too: resume has to keep it."""
-        game = Game(*self._on_meta(source), self.loss, tuple(self.regularizers.values()))
+        regularizers = tuple(self.regularizers.values())
+        game = Game(*self._on_meta(source), self.loss, regularizers)
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
         small = self.largest_weight(source) <= execution.SMALL and ByHand.knows(game)
@@ -151,13 +152,10 @@ class Setup:
 
     def largest_weight(self, source: Source) -> int:
         """Numbers in the largest weight of both networks: what decides how they run fastest."""
-        networks = self._on_meta(source)
-        return max(p.numel() for network in networks for p in network.parameters())
+        return max(p.numel() for network in self._on_meta(source) for p in network.parameters())
 
     def _on_meta(self, source: Source) -> tuple[nn.Module, nn.Module]:
-        with torch.device("meta"):
-            pair = self.network
-            return pair.generator(source.shape), pair.discriminator(source.shape)
+        return memory.on_meta(self.network, source.shape)
 
     def open(self) -> Run:
         """Reads the data, checks the whole, makes networks, optimisers and streams.
@@ -194,7 +192,6 @@ class Setup:
         )
         self.execution.set_threads(n_parameters)
         self.execution.set_precision()
-        execution.keep_freed_memory()
         state = TrainState(
             leaves_of(discriminators, stacked, source.device),
             leaves_of(generators, stacked, source.device),

@@ -47,7 +47,7 @@ def train_step(
 class Update(NamedTuple):
     """What one update of one player says: values to log, and a number that is finite where all is.
 
-    That is the loss plus the norm of the gradient, [S] or a scalar.
+    That is the loss plus the norm of the gradient, [S] or a scalar; the penalty is in the gradient.
     """
 
     values: Tensors

@@ -39,6 +39,9 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
     saved, own = saved_config(home), saved_config(path)
     if device is not None:
         saved["device"] = own["device"] = device
+    # Nothing is trained here, and this machine need not have what the training ran with.
+    OmegaConf.update(saved, "execution.mode", "eager", force_add=True)
+    OmegaConf.update(saved, "execution.precision", "f32", force_add=True)
     setup, seed = config.setup_of(saved), config.setup_of(own).seeds[0]
     loaded = checkpoint.load_latest(home / "checkpoints", step)
     run = setup.open()

@@ -21,7 +21,6 @@ from types import FrameType
 
 from gan_lab import signals
 from gan_lab.errors import ConfigError
-from gan_lab.execution import cores
 from gan_lab.hydra_shell import combinations
 
 _NOTE = "GAN_LAB_SWEEP"  # environment: "parent's pid:path of the note", inherited by the workers
@@ -48,16 +47,15 @@ class Stopped:
 
 
 def packed(
-    overrides: Sequence[str], stacking_pays: Callable[[list[str]], bool] = lambda job: True
+    overrides: Sequence[str], best: Callable[[list[str], int], int] = lambda job, n: n
 ) -> list[str]:
     """The keys of a sweep with `stack=K`: K neighbouring seeds become one job that stacks them.
 
-    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto makes one job a core where stacking
-    pays, and one a seed where it does not.
+    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto takes the best number.
 
     Args:
         overrides: As typed.
-        stacking_pays: Whether it does for one job, given by its keys.
+        best: How many of so many seeds of a job, given by its keys, are best stacked.
 
     Raises:
         ConfigError: The seeds are no whole number of rows of K.
@@ -75,7 +73,7 @@ def packed(
     seeds = sorted(map(int, values))
     asked = typed[-1].removeprefix("stack=")
     if asked == "auto":
-        size = -(-len(seeds) // cores()) if stacking_pays(combinations(rest)[0]) else 1
+        size = best(combinations(rest)[0], len(seeds))
     else:
         size = int(asked) if asked.isdigit() else 0
     firsts = seeds[::size] if size else []

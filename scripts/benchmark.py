@@ -34,7 +34,7 @@ from benchmarking.textbook import Textbook
 from benchmarking.verdicts import straw_man, verdicts
 from rich.console import Console
 
-from gan_lab.execution import resolve_device
+from gan_lab.execution import keep_freed_memory, resolve_device
 from gan_lab.run_dir import atomic_write, environment, to_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(error, file=sys.stderr)
             return 2
         torch.set_num_threads(options.threads)
+        keep_freed_memory()  # as a training does; here for the textbook loop, too
         torch.manual_seed(0)
         limits = Limits(options.device, asked.quick)
         result = _frame(options, asked)

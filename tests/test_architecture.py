@@ -25,7 +25,7 @@ LAYERS = {
     },
     2: {
         *("state", "gradients", "by_hand", "step", "build"),
-        *("cuda_graph", "rehearsal", "memory"),
+        *("cuda_graph", "memory"),
         "execution",
         "governor",
         "distributed",

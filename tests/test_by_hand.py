@@ -1,6 +1,6 @@
 """Gradients by hand are those of autograd, to rounding; where they do not apply, autograd is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -237,6 +237,23 @@ def check_compiled_is_eager(kind, n_steps=3, **choice):
 
 def test_a_compiled_step_is_the_eager_one():
     check_compiled_is_eager(ByHand, regularizers=load_regularizers("gradient_penalty"))
+
+
+def test_two_compiled_games_of_one_process_do_not_share_what_was_compiled():
+    """Only tensors are checked before compiled code is taken again, and here they are the same."""
+    run = opened(load_loss("wasserstein"))
+    for loss in ("wasserstein", "non_saturating"):
+        for weight in (0.0, 1.0, 3.0):
+            game = replace(
+                run.game, loss=load_loss(loss), regularizers=(GradientPenalty(weight=weight),)
+            )
+            d = draws_like(run).discriminator
+            arguments = run.state.discriminator, d.real[0], d.z[0], d.mix[0], {}
+            expected, values, _ = ByHand(game).discriminator(*arguments)
+            compiled, said, _ = ByHand(game, compiled=True).discriminator(*arguments)
+            for name, gradient in expected.items():
+                torch.testing.assert_close(compiled[name], gradient, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(said["loss/penalty"], values["loss/penalty"])
 
 
 @pytest.mark.slow

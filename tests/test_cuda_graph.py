@@ -11,9 +11,9 @@ from gan_lab.losses import NonSaturating, Wasserstein
 from gan_lab.networks.mlp import Mlp
 from gan_lab.optim import Adam, RmsProp, Sgd
 from gan_lab.regularizers import GradientPenalty
-from gan_lab.rehearsal import Rehearsal
 from gan_lab.step import train_step
 from tests.helpers import load_loss, load_regularizers, names, opened
+from tests.rehearsal import Rehearsal
 
 EACH = [name for name in names("regularizer") if name != "none"]
 WGAN_GP = {"loss": Wasserstein(), "regularizers": {"gp": GradientPenalty(10.0)}}

@@ -14,10 +14,10 @@ from gan_lab.accumulator import Accumulator
 from gan_lab.cli import main
 from gan_lab.cuda_graph import GraphedStep
 from gan_lab.recording import read_metrics
-from gan_lab.rehearsal import Rehearsal
 from gan_lab.run_dir import RunDir
 from gan_lab.step import train_step
 from gan_lab.streams import Draws, StepDraws
+from tests.rehearsal import Rehearsal
 from tests.run_helpers import CHEAP, saved
 
 TINY = ["data=ring", "network.width=16", "trainer.batch_size=32", "estimator.n=64"]

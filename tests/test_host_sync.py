@@ -17,10 +17,10 @@ from gan_lab.cuda_graph import GraphedStep
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.rehearsal import Rehearsal, waits
 from gan_lab.step import train_step
 from gan_lab.trainer import Trainer
 from tests.helpers import digits, load_loss, load_regularizers, names, opened
+from tests.rehearsal import Rehearsal, waits
 from tests.run_helpers import setup, train
 
 EACH = [name for name in names("regularizer") if name != "none"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gan_lab import checkpoint
+from gan_lab.commands import _stack
 from gan_lab.errors import ConfigError
 from gan_lab.hydra_shell import combinations
 from gan_lab.sweep import packed
@@ -160,9 +161,20 @@ def test_a_stopped_sweep_saves_every_run_and_leaves_no_process(how, workdir):
         (["seed=range(4)"], ["seed=range(4)"]),
     ],
 )
-def test_neighbouring_seeds_are_packed_into_jobs(typed, expected, monkeypatch):
-    monkeypatch.setattr("gan_lab.sweep.cores", lambda: 2)
-    assert packed(typed) == expected
+def test_neighbouring_seeds_are_packed_into_jobs(typed, expected):
+    assert packed(typed, lambda job, n: n // 2) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "n", "jobs"),
+    [(16, 8, ["seed=0,4", "n_seeds=4"]), (32, 5, ["seed=0,1,2,3,4", "n_seeds=1"])],
+)
+def test_auto_stacks_narrow_networks_on_all_cores(width, n, jobs, monkeypatch):
+    monkeypatch.setattr("gan_lab.commands.cores", lambda: 2)
+    keys = ["data=ring", "device=cpu", f"network.width={width}", f"seed=range({n})", "stack=auto"]
+    assert packed(keys, _stack)[-2:] == jobs
+    keys[2] = "network.width=64"
+    assert packed(keys, _stack)[-1] == "n_seeds=1"
 
 
 @pytest.mark.parametrize(

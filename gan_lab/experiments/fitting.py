@@ -71,7 +71,7 @@ class Discriminators:
             noise: What the regularizers asked for, each [S, N, *shape].
 
         Returns:
-            Values to log, each [S], and whether all was finite, [S].
+            Values to log, each [S], and a number that is finite where all is, [S].
         """
         noise = {name: tensor[None] for name, tensor in (noise or {}).items()}
         draws = Draws(real[None], mix[None], mix[None], noise)  # z is not looked at

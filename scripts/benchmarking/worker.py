@@ -13,12 +13,14 @@ import torch
 from benchmarking.ours import Ours
 from benchmarking.rows import Work
 from benchmarking.textbook import Textbook
+from gan_lab.execution import keep_freed_memory
 
 
 def main(role: str, spec: str) -> None:
     """Serves until its standard input ends."""
     asked = json.loads(spec)
     torch.set_num_threads(1)
+    keep_freed_memory()
     ours = Ours(asked["keys"])
     step = ours.step
     if role == "textbook":
