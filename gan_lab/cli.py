@@ -64,6 +64,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_TOGETHER = ("train", "resume")  # what several processes can do
 _OWN_HELP = ("train", "experiment", "divergence")
 
 _HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
@@ -96,7 +97,13 @@ def main(arguments: Sequence[str]) -> int:
         print(f"python -m gan_lab {example}\n{what}")
         return 0
     try:
-        return _command(name)(rest)
+        command = _command(name)
+        if name not in _TOGETHER and os.environ.get("WORLD_SIZE", "1") != "1":
+            raise ConfigError(
+                f"torchrun started several processes, and {name} is one; {' and '.join(_TOGETHER)} "
+                f"train together"
+            )
+        return command(rest)
     except ConfigError as error:
         return _refused(error)
     except Interrupted as stop:  # a study, which saves nothing on its way

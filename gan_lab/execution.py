@@ -17,7 +17,7 @@ _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the 
 _LONG = 200_000  # updates from which compiling pays on the CPU, with a margin of two
 SMALL = 128 * 128  # largest weight with which compiling pays on the CPU
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h; 32 MiB is the most for the first
-STACKED_UP_TO = 32 * 32  # largest weight with which stacked seeds are faster on the CPU
+STACKED_UP_TO = 64 * 64  # largest weight with which stacked seeds are faster on the CPU
 
 
 def cores() -> int:

@@ -84,9 +84,9 @@ class Trainer:
         succeeded, signals = False, StopSignals(patient=not world.alone)
         try:
             with signals, ProgressLine(n_steps, state.step) as progress:
-                self._before = copy.deepcopy(self.content())
+                self._before = self._snapshot()
                 self._lead(lambda: self._look_around(progress))
-                self._before = copy.deepcopy(self.content())
+                self._before = self._snapshot()
                 self._clock = time.perf_counter()
                 while state.step < n_steps:
                     _, finite = self._step()
@@ -145,6 +145,13 @@ class Trainer:
             "pace": self.pacing.pace and self.pacing.pace.as_dict(),
             "best": self.best.found,
             "origin": None if self.origin is None else self.origin.as_dict(),
+        }
+
+    def _snapshot(self) -> dict[str, Any]:
+        """The same, copied; but for the configuration, which nothing changes."""
+        content = self.content()
+        return {
+            key: content[key] if key == "config" else copy.deepcopy(content[key]) for key in content
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
@@ -206,7 +213,7 @@ class Trainer:
         self._lead(lambda: self._look(progress, now))
         if now.log:
             self.accumulator.reset_()
-        self._before = copy.deepcopy(self.content())
+        self._before = self._snapshot()
         self._clock = time.perf_counter()  # what happened since _settle is no training time
 
     def _look(self, progress: ProgressLine, now: Due) -> None:

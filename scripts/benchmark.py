@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     add("--precision", help="f32, tf32 (GPU), bf16 (default: all that the device has)")
     add("--modes", help="eager, compiled, cuda_graph, auto (default: all but auto; quick: eager)")
     add("--seeds", help="keep only rows with these numbers of seeds, separated by commas")
-    add("--runs", type=int, default=2, help="whole runs each way, for what looking costs")
+    add("--runs", type=int, default=4, help="whole runs each way, for what looking costs")
     add("--peer", type=Path, help="a Python file that defines step(), timed beside both")
     add("--json", type=Path, default=ROOT / "outputs" / "benchmark" / "result.json")
     add("--markdown", type=Path, help="a page to write, from all results beside --json")

@@ -280,3 +280,10 @@ def test_a_sweep_under_torchrun_is_refused(workdir, monkeypatch, capsys):
 
 def test_a_setup_is_of_one_process_unless_told():
     assert setup(*RING).world is ALONE
+
+
+@pytest.mark.parametrize("command", ["fork", "evaluate", "experiment", "compare"])
+def test_other_commands_are_refused_under_torchrun(command, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(command, "x") == 2
+    assert f"and {command} is one; train and resume train together" in capsys.readouterr().err

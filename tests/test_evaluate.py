@@ -69,6 +69,17 @@ def test_a_checkpoint_may_be_opened_on_another_device(workdir):
     assert (workdir / "out_0.5.npy").exists()
 
 
+def test_what_a_gpu_trained_is_measured_on_a_machine_without_one(workdir):
+    run = train("run", *RING, "trainer.steps=4")
+    saved = RunDir(run).config.read_text()
+    assert "mode: eager" in saved
+    for mode in ("cuda_graph", "compiled"):
+        config = saved.replace("mode: eager", f"mode: {mode}").replace("f32", "tf32")
+        RunDir(run).config.write_text(config)
+        assert main("evaluate", run, "device=cpu") == 0
+        assert main("sample", run, "n=2", "device=cpu") == 0
+
+
 @pytest.mark.parametrize("bad", ["step=x", "step=-1", "stp=1", "step=99"])
 def test_what_cannot_be_measured_is_refused_in_one_line(workdir, capsys, bad):
     run = train("run", *RING, "trainer.steps=4")

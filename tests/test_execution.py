@@ -127,10 +127,12 @@ def test_freed_memory_is_kept_where_there_is_glibc():
 @pytest.mark.parametrize("held_back", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_products_are_torchs_whichever_kernel_makes_them(dtype, held_back, monkeypatch):
+    calls, original = [], matmul._onednn
     monkeypatch.setattr(matmul, "MKL_IS_HELD_BACK", held_back)
+    monkeypatch.setattr(matmul, "_onednn", lambda *a: calls.append(1) or original(*a))
     tolerance = {torch.float32: 1e-4, torch.float64: 1e-12, torch.bfloat16: 1e-1}[dtype]
     x, y, b = (
-        normal(*shape, seed=i).to(dtype) for i, shape in enumerate([(300, 128), (128, 96), (96,)])
+        normal(*shape, seed=i).to(dtype) for i, shape in enumerate([(512, 160), (160, 128), (128,)])
     )
     for left, right in ((x, y), (x.t().contiguous().t(), y), (x, y.t().contiguous().t())):
         exact = left.double() @ right.double()
@@ -139,5 +141,6 @@ def test_products_are_torchs_whichever_kernel_makes_them(dtype, held_back, monke
         torch.testing.assert_close(
             matmul.addmm(b, left, right).double(), exact + b.double(), **near
         )
+    assert len(calls) == (6 if held_back and dtype == torch.float32 else 0)
     stacked = matmul.addmm(torch.stack([b, 2 * b]), torch.stack([x, x]), torch.stack([y, 2 * y]))
     torch.testing.assert_close(stacked[1].double(), 2 * stacked[0].double(), rtol=0.02, atol=0.1)

@@ -83,3 +83,17 @@ def test_the_known_bias_of_the_penalty_is_told_in_one_dimension_only():
     line = setup(*cheap, "data=gaussian_1d")
     assert tag in optimality(line, line.open())
     assert tag not in optimality(*opened())
+
+
+def test_the_copy_moves_at_the_rate_of_the_moment():
+    chosen, run = opened("loss=minimax", "optim.lr=1e-2")
+    assert float(optimality(chosen, run)[GAP].abs()) > 0
+    run.state.discriminator.set_lr_factor_(0.0)
+    assert float(optimality(chosen, run)[GAP].abs()) == 0
+
+
+def test_a_discriminator_trained_in_bf16_is_judged_in_float32():
+    chosen = setup("data=digits", "regularizer=[r2]", "execution.precision=bf16", "device=cpu")
+    run = chosen.open()
+    assert run.gradients.fakes(run.state, torch.randn(1, 4, 32)).dtype == torch.float32
+    assert optimality(chosen, run)[GAP].isfinite()

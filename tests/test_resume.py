@@ -39,6 +39,8 @@ VARIANTS = {
     "batch_norm": (*DIGITS, "loss=non_saturating", "network.discriminator_norm=batch"),
     "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
     "noise": (*RING, "loss=minimax", "regularizer=[dragan,instance_noise]"),
+    "bf16": (*RING, "network.width=32", "execution.precision=bf16"),
+    "compiled": (*RING, "execution.mode=compiled"),
 }
 # Steps after which a run stops: where a checkpoint is due, within the first block of draws and a
 # log interval, within the second, and right at the start.
@@ -113,7 +115,11 @@ def test_stopped_and_resumed_is_uninterrupted(name, stop, workdir, monkeypatch, 
     stop_and_resume(monkeypatch, uninterrupted, name, stop)
 
 
-@pytest.mark.parametrize("name", [n for n in VARIANTS if n not in ("wasserstein", "two_seeds")])
+KINDS = [n for n in VARIANTS if n not in ("wasserstein", "two_seeds")]
+KINDS[-1] = pytest.param("compiled", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_every_kind_of_state_is_resumed(name, workdir, monkeypatch, uninterrupted):
     stop_and_resume(monkeypatch, uninterrupted, name, "second_block")
 

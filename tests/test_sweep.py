@@ -173,7 +173,7 @@ def test_auto_stacks_narrow_networks_on_all_cores(width, n, jobs, monkeypatch):
     monkeypatch.setattr("gan_lab.commands.cores", lambda: 2)
     keys = ["data=ring", "device=cpu", f"network.width={width}", f"seed=range({n})", "stack=auto"]
     assert packed(keys, _stack)[-2:] == jobs
-    keys[2] = "network.width=64"
+    keys[2] = "network.width=65"
     assert packed(keys, _stack)[-1] == "n_seeds=1"
 
 

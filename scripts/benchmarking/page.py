@@ -25,8 +25,9 @@ updates and one generator update) and for each seed: 2 = twice as fast. Both run
 the same networks, sizes, optimiser, batch and n_critic, and take turns; each round gives one ratio,
 and the table has the median and the extremes. gan_lab's time includes drawing its randomness, the
 generator's average, the norms of gradients and the check that all is finite; the textbook loop has
-only the randomness. Freed memory is kept for both (glibc's mallopt), as a training does. It is `scripts/benchmarking/textbook.py`: modules, autograd, the penalty by
-double backward, torch's optimisers at their defaults.
+only the randomness. Freed memory is kept for both (glibc's mallopt), as a training does. The loop
+is `scripts/benchmarking/textbook.py`: modules, autograd, the penalty by double backward, torch's
+optimisers at their defaults.
 
 **Of the limit** is the rate of a step's matrix products over the rate of products on their own,
 measured in the same run on as many threads: *torch's* is the fastest of torch's products at the
