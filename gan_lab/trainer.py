@@ -149,10 +149,9 @@ class Trainer:
 
     def _snapshot(self) -> dict[str, Any]:
         """The same, copied; but for the configuration, which nothing changes."""
-        content = self.content()
-        return {
-            key: content[key] if key == "config" else copy.deepcopy(content[key]) for key in content
-        }
+        copied = self.content()
+        config = copied.pop("config")
+        return {"config": config, **copy.deepcopy(copied)}
 
     def load(self, content: Mapping[str, Any]) -> None:
         """Goes back to where `content` was taken."""

@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -387,3 +388,13 @@ def part_run(path, w1):
         state="done", step=10, final={"divergence/wasserstein": {"value": w1, "floor": 0.1}}
     )
     return directory
+
+
+def test_what_looking_costs_is_what_steps_take_beyond_their_neighbours():
+    each = np.full(1000, 0.001)
+    each[::50] += 0.015
+    each *= np.linspace(1, 2, 1000)  # a machine that slows down is no look
+    kind = part("runs")._Clock
+    clock = kind.__new__(kind)
+    clock.times = [0.0, *np.cumsum(each)]
+    assert clock.excess == pytest.approx(0.3 / 1.3, abs=0.005)
