@@ -87,6 +87,8 @@ class ByHand(Gradients):
         found = net.forward(leaves, torch.cat([real, fake, *points], axis).flatten(axis + 1))
         logits = found[-1].squeeze(-1)
         by_logits, values = self._gradient(self.game.judged, *logits[..., : 2 * n].split(n, -1))
+        # Back from the loss at real and fake, and from 1 at the points, where it is the chain of
+        # the input gradient.
         u = torch.cat([*by_logits, torch.ones_like(logits[..., 2 * n :])], -1)
         us = net.back(leaves, found, u.unsqueeze(-1))
         if not points:
@@ -96,6 +98,8 @@ class ByHand(Gradients):
         vs, penalty = self._gradient(self._penalty, *slopes.split(n, -2))
         at_points = [a.narrow(-2, 2 * n, n_points) for a in found]
         tangents = net.tangents(leaves, at_points, torch.cat([*vs], -2))
+        # With tangents in the place of the points' activations, one product a layer sums the
+        # gradients of loss and penalty; biases have no part in the latter, nor has the output.
         for a, tangent in zip(at_points, tangents, strict=False):
             a.copy_(tangent)
         return net.gradients(found, us, 2 * n), {**values, **penalty}

@@ -15,7 +15,6 @@ MODES = ("auto", "eager", "compiled", "cuda_graph")
 PRECISIONS = ("f32", "tf32", "bf16")
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
 _LONG = 200_000  # updates from which compiling pays on the CPU, with a margin of two
-SMALL = 128 * 128  # largest weight with which compiling pays on the CPU
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h; 32 MiB is the most for the first
 STACKED_UP_TO = 64 * 64  # largest weight with which stacked seeds are faster on the CPU
 
@@ -37,7 +36,7 @@ class Execution:
             auto: see `resolved`.
         precision: f32; tf32 (matrix products with 10 bits of mantissa, on GPUs); bf16 (matrix
             products and convolutions in bfloat16; weights, optimisers and losses stay float32).
-            It holds for the process: what is measured on a GPU is multiplied in tf32 then, too.
+            tf32 holds for the process: what is measured is multiplied so, too.
     """
 
     threads: int = 0
@@ -77,24 +76,24 @@ class Execution:
                 "the PATH; install one or take execution.mode=eager"
             )
 
-    def resolved(self, device: torch.device, n_updates: int, small: bool, alone: bool) -> str:
+    def resolved(self, device: torch.device, n_updates: int, by_hand: bool, alone: bool) -> str:
         """What `mode` comes to: auto chooses by device, network and length of the run.
 
-        On a GPU a step is recorded as CUDA graphs. On the CPU compiling takes half a minute and
-        saves some .3 ms an update of a small perceptron, so it pays in long runs only; wide
-        networks gain nothing (docs/benchmarks.md).
+        On a GPU a step is recorded as CUDA graphs. On the CPU compiling takes up to half a minute
+        and saves a tenth (wide) to a half (narrow) of a step by hand, so it pays in long runs:
+        docs/benchmarks.md.
 
         Args:
             device: Where the run is.
             n_updates: Of all players in the whole run.
-            small: Whether both networks are perceptrons with no weight above `SMALL`.
+            by_hand: Whether gradients are derived by hand.
             alone: Whether one process trains.
         """
         if self.mode != "auto":
             return self.mode
         if device.type == "cuda":
             return "cuda_graph" if alone else "eager"
-        return "compiled" if small and n_updates >= _LONG and _compiler() else "eager"
+        return "compiled" if by_hand and n_updates >= _LONG and _compiler() else "eager"
 
     def set_threads(self, n_parameters: int) -> int:
         """Sets torch's intra-op threads for the process and returns their number."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from gan_lab import execution, memory
+from gan_lab import memory
 from gan_lab.build import build_gradients, build_step
 from gan_lab.by_hand import ByHand
 from gan_lab.data.base import Data, Source
@@ -142,9 +142,8 @@ class Setup:
         game = Game(*self._on_meta(source), self.loss, regularizers)
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
-        small = self.largest_weight(source) <= execution.SMALL and ByHand.knows(game)
         alone = self.world.alone
-        mode = self.execution.resolved(source.device, n_updates, small, alone)
+        mode = self.execution.resolved(source.device, n_updates, ByHand.knows(game), alone)
         if mode == self.execution.mode:
             return self
         config = {**self.config, "execution": {**self.config.get("execution", {}), "mode": mode}}

@@ -19,7 +19,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
-    ("device", "updates", "small", "alone", "mode"),
+    ("device", "updates", "by_hand", "alone", "mode"),
     [
         (CPU, 199_999, True, True, "eager"),
         (CPU, 200_000, True, True, "compiled"),
@@ -29,12 +29,12 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_auto_decides_by_device_network_and_length(
-    device, updates, small, alone, mode, monkeypatch
+    device, updates, by_hand, alone, mode, monkeypatch
 ):
     monkeypatch.setattr(execution, "_compiler", lambda: True)
-    assert Execution().resolved(device, updates, small, alone) == mode
+    assert Execution().resolved(device, updates, by_hand, alone) == mode
     for asked in ("eager", "compiled", "cuda_graph"):
-        assert Execution(mode=asked).resolved(device, updates, small, alone) == asked
+        assert Execution(mode=asked).resolved(device, updates, by_hand, alone) == asked
 
 
 def test_without_a_compiler_auto_stays_eager_and_compiled_is_refused(monkeypatch):
@@ -74,12 +74,12 @@ def setup_of(*keys):
     return config.setup_of(config.composed("train", ["data=ring", "device=cpu", *keys]))
 
 
-def test_a_long_run_of_small_perceptrons_is_compiled_and_says_so_in_its_record(monkeypatch):
+def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeypatch):
     monkeypatch.setattr(execution, "_compiler", lambda: True)
     for keys, mode in (
         (["trainer.steps=100000"], "compiled"),
         (["trainer.steps=100"], "eager"),
-        (["trainer.steps=100000", "network.width=256"], "eager"),
+        (["trainer.steps=100000", "network.width=256"], "compiled"),
         (["trainer.steps=100000", "network.activation=tanh"], "eager"),
         (["trainer.steps=100000", "regularizer=[spectral_norm]"], "eager"),
     ):

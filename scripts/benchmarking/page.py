@@ -74,7 +74,12 @@ def machine(result: Mapping[str, Any]) -> str:
         f"{options['seconds']:g} s, {result['date'][:10]}",
     ]
     if result["device"] == "cpu":
-        facts.append("the machine is shared: milliseconds are for orientation, read the ratios")
+        facts += [
+            "the machine is shared: milliseconds are for orientation, read the ratios; the rows "
+            "wgan_gp_mlp16 and seeds1_mlp16 are the same work, and what they differ by is noise",
+            "more than 100 % of torch's limit: the product was made by oneDNN, which torch.mm does "
+            "not take on processors of this maker",
+        ]
     lines = [f"## {result['device'].upper()}: {name}, torch {versions['torch']}", ""]
     lines += [f"- {fact}" for fact in facts]
     warning = straw_man(result)
@@ -89,7 +94,7 @@ def machine(result: Mapping[str, Any]) -> str:
             tables.price_cells(result),
         ),
         (
-            "One process a core, against the textbook loop in one process",
+            "16 stacked seeds in a process a core, against the textbook loop in one process",
             tables.PROCESS_HEAD,
             tables.process_cells(result),
         ),

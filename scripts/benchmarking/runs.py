@@ -66,7 +66,7 @@ class _Clock:
     def excess(self) -> float:
         """Share of the loop's seconds that its steps take beyond the median of their neighbours."""
         each = np.diff(self.times)
-        return float(1 - median_filter(each, _NEIGHBOURS, mode="nearest").sum() / each.sum())
+        return float(1 - median_filter(each, _NEIGHBOURS, mode="mirror").sum() / each.sum())
 
 
 def looking(name: str, data: str, options: Options, runs: int, steps: int | None) -> dict[str, Any]:
