@@ -290,8 +290,9 @@ def test_looking_is_the_share_of_the_loop_that_goes_without_it(options, tmp_path
     from gan_lab.run_dir import RunDir
 
     row = part("runs").looking("ring", "ring", options, runs=1, steps=100)
-    (on,), (off,) = row["seconds"]["on"], row["seconds"]["off"]
-    assert row["share"]["median"] == pytest.approx(1 - off / on, rel=1e-9)
+    (on,), (off,) = row["excess"]["on"], row["excess"]["off"]
+    assert row["share"]["median"] == pytest.approx(on - off, rel=1e-9)
+    assert min(row["seconds"]["on"] + row["seconds"]["off"]) > 0
     assert 0 < row["own_account"]["median"] < 1
     logged = {
         way: [r["step"] for r in read_metrics(RunDir(tmp_path / f"ring_{way}_0").metrics)]

@@ -115,6 +115,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
         "steps": n,
         "shortened": steps is not None,
         "seconds": seconds,
+        "excess": excess,
         "share": {**summary(shares), "rounds": shares},
         "own_account": {**summary(witness), "rounds": witness},
         "skipped": {},
