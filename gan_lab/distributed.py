@@ -201,15 +201,37 @@ def world() -> World:
     return _world
 
 
+def _whole(
+    environment: Mapping[str, str],
+    name: str,
+    least: int,
+    most: int | None = None,
+    default: int | None = None,
+) -> int:
+    """A whole number that torchrun sets.
+
+    Raises:
+        ConfigError: It is none, or lies elsewhere.
+    """
+    told = environment.get(name, str(default))
+    if not told.isdecimal() or int(told) < least or (most is not None and int(told) > most):
+        upto = "" if most is None else f" to {most}"
+        raise ConfigError(
+            f"{name}={told!r} is no whole number from {least}{upto}; start the processes with "
+            f"torchrun"
+        )
+    return int(told)
+
+
 @contextlib.contextmanager
 def joined(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
     """Inside, this process belongs to those that its environment names; alone where it names none.
 
     Raises:
-        ConfigError: The environment is half of one.
+        ConfigError: The environment is half of one, or makes no sense.
     """
     global _world
-    if int(environment.get("WORLD_SIZE", "1")) == 1 or not _world.alone:
+    if (environment.get("WORLD_SIZE") or "1") == "1" or not _world.alone:
         yield _world
         return
     missing = [name for name in _VARIABLES if name not in environment]
@@ -218,12 +240,14 @@ def joined(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
             f"WORLD_SIZE={environment['WORLD_SIZE']} says that several processes train together, "
             f"but {', '.join(missing)} is not set; start them with torchrun"
         )
-    rank, size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+    size = _whole(environment, "WORLD_SIZE", 1)
+    rank = _whole(environment, "RANK", 0, size - 1)
+    _whole(environment, "MASTER_PORT", 0, 65535)
     _world = World(
         rank,
         size,
-        int(environment.get("LOCAL_RANK", rank)),
-        int(environment.get("LOCAL_WORLD_SIZE", size)),
+        _whole(environment, "LOCAL_RANK", 0, size - 1, rank),
+        _whole(environment, "LOCAL_WORLD_SIZE", 1, size, size),
     )
     # Tensors of either device can be reduced: flags and objects go through the CPU.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"

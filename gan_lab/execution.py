@@ -11,6 +11,7 @@ import torch
 from gan_lab.checks import check_choice, check_count
 from gan_lab.errors import ConfigError
 
+_MOST_THREADS = 1024
 MODES = ("auto", "eager", "compiled", "cuda_graph")
 PRECISIONS = ("f32", "tf32", "bf16")
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
@@ -22,7 +23,8 @@ STACKED_UP_TO = 64 * 64  # largest weight with which stacked seeds are faster on
 def cores() -> int:
     """Processor cores that this process may use: its share where torchrun started several."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (there or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    shared = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, (there or 1) // max(1, int(shared) if shared.isdecimal() else 1))
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Execution:
 
     def __post_init__(self) -> None:
         check_count(self, "threads", at_least=0)
+        if self.threads > _MOST_THREADS:
+            raise ValueError(f"Execution.threads={self.threads} is too many; take 0 to choose")
         check_choice(self, "mode", list(MODES))
         check_choice(self, "precision", list(PRECISIONS))
 

@@ -79,7 +79,7 @@ def on_meta(network: NetworkPair, shape: tuple[int, ...]) -> tuple[nn.Module, nn
             return network.generator(shape), network.discriminator(shape)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    except RuntimeError as error:  # more bytes than a 64-bit integer holds
+    except (RuntimeError, TypeError, OverflowError) as error:  # more than 64 bits can count
         raise ConfigError(
             f"the networks have more parameters than torch can count ({str(error).splitlines()[0]})"
             f"; set a smaller network.width"

@@ -75,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     with tempfile.TemporaryDirectory() as directory, compiling_afresh(directory):
         try:
+            for name in ("rounds", "seconds", "threads", "runs"):
+                if (value := getattr(asked, name)) is not None and value <= 0:
+                    raise ValueError(f"--{name} {value} is not above 0")
             options = _options(asked, Path(directory), console)
             names = rows.chosen(asked.rows, asked.quick, options.device.type)
             keep = {int(n) for n in asked.seeds.split(",")} if asked.seeds else None
@@ -114,7 +117,8 @@ def _options(asked: argparse.Namespace, directory: Path, console: Console) -> Op
     default = "eager" if asked.quick else "eager,compiled"
     default += ",cuda_graph" if device.type == "cuda" else ""
     precisions = ("f32", "tf32", "bf16") if device.type == "cuda" else ("f32", "bf16")
-    modes = _listed("modes", asked.modes or default, ("auto", "eager", "compiled", "cuda_graph"))
+    known = ("auto", "eager", "compiled", *(["cuda_graph"] if device.type == "cuda" else []))
+    modes = _listed("modes", asked.modes or default, known)
     return Options(
         device,
         asked.threads,

@@ -287,3 +287,27 @@ def test_other_commands_are_refused_under_torchrun(command, monkeypatch, capsys)
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(command, "x") == 2
     assert f"and {command} is one; train and resume train together" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"WORLD_SIZE": "abc"},
+        {"WORLD_SIZE": "0"},
+        {"RANK": "x"},
+        {"RANK": "2"},
+        {"MASTER_PORT": "none"},
+        {"LOCAL_WORLD_SIZE": "3"},
+    ],
+    ids=str,
+)
+def test_an_environment_that_makes_no_sense_is_refused(wrong):
+    there = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=f"{name}=.* is no whole number"), joined(there | wrong):
+        pass
+
+
+def test_an_empty_world_size_is_none():
+    with joined({"WORLD_SIZE": ""}) as alone:
+        assert alone.alone

@@ -56,7 +56,9 @@ def test_a_graph_of_several_processes_is_refused():
         Execution(mode="cuda_graph").check(CUDA, alone=False)
 
 
-@pytest.mark.parametrize("keys", [{"mode": "fast"}, {"precision": "f16"}, {"threads": -1}])
+@pytest.mark.parametrize(
+    "keys", [{"mode": "fast"}, {"precision": "f16"}, {"threads": -1}, {"threads": 10**6}]
+)
 def test_unknown_choices_are_refused(keys):
     with pytest.raises(ValueError, match=f"Execution.{next(iter(keys))}="):
         Execution(**keys)

@@ -72,10 +72,15 @@ class Peer:
         if spec is None or spec.loader is None or not path.is_file():
             raise ValueError(f"--peer {path}: no Python file")
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            raise ValueError(f"--peer {path}: {type(error).__name__}: {error}") from error
         if not callable(getattr(module, "step", None)):
             raise ValueError(f"--peer {path}: it defines no step()")
-        sizes = dict(getattr(module, "SIZES", {}))
+        sizes = getattr(module, "SIZES", {})
+        if not isinstance(sizes, dict):
+            raise ValueError(f"--peer {path}: SIZES is no dictionary")
         unknown = set(sizes) - set(Work.__dataclass_fields__)
         if unknown:
             known = ", ".join(Work.__dataclass_fields__)
