@@ -34,10 +34,10 @@ from gan_lab.networks.base import NetworkPair, Packing
 from gan_lab.optim import Optimizer
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.settings import TrainerSettings
+from gan_lab.step import FAKES_TOGETHER
 from gan_lab.streams import DrawSpec
 
 _COPIES = 4  # of what a checkpoint holds: live, before the interval, the best, and one being made
-_TOGETHER = 8  # updates whose fakes are made at once
 _FLOAT = 4  # bytes
 
 
@@ -115,7 +115,7 @@ def needed(
     state = _COPIES * kept + d.weights + g.weights
     of_d = n * (2 + 4 * inner) * d.outputs + (1 + 2 * inner) * d.weights
     of_g = 2 * n * (g.outputs + d.outputs) + g.weights
-    together = min(_TOGETHER, spec.schedule.most_discriminator_updates)
+    together = min(FAKES_TOGETHER, spec.schedule.most_discriminator_updates)
     fakes = together * n * (sample + g.largest)
     per_sample = spec.latent_dim + 1 + ticket
     per_sample += sum(torch.Size(noise).numel() for noise in spec.noise.values())

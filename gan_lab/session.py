@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import OmegaConf
 from torch import nn
 
@@ -16,6 +15,7 @@ from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import keep_freed_memory
+from gan_lab.memory import on_meta
 from gan_lab.regularizers import Dragan
 from gan_lab.run_dir import RunDir, environment
 from gan_lab.setup import Run, Setup
@@ -134,12 +134,8 @@ def check_share(setup: Setup, source: Source) -> None:
             f"trainer.batch_size={size} does not divide by {world.size} processes{packs}; set "
             f"trainer.batch_size={each * max(1, round(size / each))}"
         )
-    with torch.device("meta"):
-        networks = {
-            "generator": setup.network.generator(source.shape),
-            "discriminator": setup.network.discriminator(source.shape),
-        }
-    for name, network in networks.items():
+    networks = on_meta(setup.network, source.shape)
+    for name, network in zip(("generator", "discriminator"), networks, strict=True):
         for layer, module in network.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise ConfigError(

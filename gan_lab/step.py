@@ -10,7 +10,7 @@ from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.state import Player, TrainState, copy_into_
 from gan_lab.streams import Draws, StepDraws
 
-_FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a warm-up's memory
+FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a warm-up's memory
 
 
 def train_step(
@@ -92,7 +92,7 @@ def _after_step_(player: Player, gradients: Gradients) -> None:
 
 def chunks(draws: Draws) -> list[Draws]:
     """The updates of a player in groups whose fakes come from one forward pass."""
-    spans = [slice(i, i + _FAKES_TOGETHER) for i in range(0, len(draws.z), _FAKES_TOGETHER)]
+    spans = [slice(i, i + FAKES_TOGETHER) for i in range(0, len(draws.z), FAKES_TOGETHER)]
     return [
         Draws(
             draws.real[span],

@@ -73,6 +73,7 @@ ARROWS = {
     "estimators": {"data", "streams"},
     "cuda_graph": {"gradients", "state", "step"},
     "step": {"gradients", "state"},
+    "memory": {"step"},
     "accumulator": {"distributed"},
     "checkpoint": {"run_dir"},
     "board": {"run_dir"},
