@@ -50,7 +50,7 @@ def healthy(run: Run, world: World, finite: Tensor) -> Tensor:
         bool, [S].
     """
     state, n_seeds = run.state, len(run.seeds)
-    leaves = (*state.discriminator.params.values(), *state.average.values())
+    leaves = (state.discriminator.flat, *state.average.values())
     rows = [leaf.detach().reshape(n_seeds, -1).isfinite().all(1) for leaf in leaves]
     return world.all(finite.reshape(-1) & torch.stack(rows).all(0))
 
