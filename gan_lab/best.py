@@ -14,7 +14,7 @@ from typing import Any
 from gan_lab import checkpoint
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.base import Estimate
-from gan_lab.evaluation import SamplesNotFinite, held_out
+from gan_lab.evaluation import NotFinite, held_out
 from gan_lab.setup import Run
 
 TAG = "divergence/wasserstein"
@@ -41,23 +41,34 @@ class Best:
             self.found = None if found is None else dict(found)
             self._content, self._saved = None, True
 
-    def consider(self, run: Run, content: Callable[[], dict[str, Any]]) -> None:
+    def consider(
+        self, run: Run, content: Callable[[], dict[str, Any]], left: Sequence[int]
+    ) -> None:
         """Keeps a copy of the state if the measurement just made is the lowest.
 
         Args:
-            run: Its ruler has just measured every seed.
+            run: Its ruler has just measured every seed that is left.
             content: Gives what a checkpoint holds now, by reference; this object's `found` in it.
+            left: Indices of the seeds that were not dropped.
         """
-        estimates = [run.ruler.newest[seed].get(TAG) for seed in run.seeds]
-        known = [estimate for estimate in estimates if estimate is not None]
+        estimates = {index: run.ruler.newest[run.seeds[index]].get(TAG) for index in left}
+        known = {index: vars(estimate) for index, estimate in estimates.items() if estimate}
         if len(known) < len(estimates):
             return
-        value = math.fsum(estimate.value for estimate in known) / len(known)
+        each = [dict(known[index]) if index in known else None for index in range(len(run.seeds))]
+        value = _mean(each, left)
         if not math.isfinite(value) or (self.found and value >= self.found["value"]):
             return
-        each = [dict(vars(estimate)) for estimate in known]
         self.found = {"step": run.state.step, "value": value, "validation": each}
         self._content, self._saved = copy.deepcopy(content()), False
+
+    def narrow(self, left: Sequence[int]) -> None:
+        """Takes the mean of what was found over the seeds that are left, once others are dropped.
+
+        Another of the earlier steps may have been theirs alone; it was not kept.
+        """
+        if self.found is not None:
+            self.found["value"] = _mean(self.found["validation"], left)
 
     def save(self, directory: Path) -> None:
         """Writes the best state that is not on the disk yet."""
@@ -66,7 +77,11 @@ class Best:
             self._saved = True
 
     def report(
-        self, run: Run, directory: Path, finals: Sequence[Mapping[str, Estimate]]
+        self,
+        run: Run,
+        directory: Path,
+        finals: Sequence[Mapping[str, Estimate]],
+        left: Sequence[int],
     ) -> list[dict[str, Any] | None]:
         """What status.json says of each seed once the run is at its end; nothing is changed.
 
@@ -74,11 +89,13 @@ class Best:
             run: At its last step, which has just been measured.
             directory: The checkpoints.
             finals: The final estimates of each seed.
+            left: Indices of the seeds that were not dropped.
 
         Returns:
             step, tag, validation (the estimate that chose it), held_out (of the same state, as fine
             as the final one; missing where the state cannot be read or overflows), and the same
-            two of the last step under `last`. None for each seed where nothing was measured.
+            two of the last step under `last`. None for a seed that was dropped, and for all where
+            nothing was measured.
         """
         if self.found is None:
             return [None] * len(run.seeds)
@@ -86,6 +103,9 @@ class Best:
         content = None if step == last else self._read(directory)
         reports: list[dict[str, Any] | None] = []
         for index, seed in enumerate(run.seeds):
+            if index not in left:
+                reports.append(None)
+                continue
             final = vars(finals[index][TAG])
             report = {"step": step, "tag": TAG, "validation": self.found["validation"][index]}
             if step == last:
@@ -94,7 +114,7 @@ class Best:
                 try:
                     average = content["state"]["average"]
                     report["held_out"] = vars(held_out(run, average, index, step, TAG))
-                except SamplesNotFinite:
+                except NotFinite:
                     pass
             now = vars(run.ruler.newest[seed][TAG])
             report["last"] = {"step": last, "validation": now, "held_out": final}
@@ -110,3 +130,8 @@ class Best:
         except ConfigError as error:  # the training is whole without it
             print(f"warning: the best checkpoint is not reported on: {error}")
             return None
+
+
+def _mean(validation: Sequence[Mapping[str, Any] | None], left: Sequence[int]) -> float:
+    values = [each["value"] for i in left if (each := validation[i]) is not None]
+    return math.fsum(values) / len(values)

@@ -100,7 +100,7 @@ class ByHand(Gradients):
         tangents = net.tangents(leaves, at_points, torch.cat([*vs], -2))
         # With tangents in the place of the points' activations, one product a layer sums the
         # gradients of loss and penalty; biases have no part in the latter, nor has the output.
-        for a, tangent in zip(at_points, tangents, strict=False):
+        for a, tangent in zip(at_points[:-1], tangents, strict=True):
             a.copy_(tangent)
         return net.gradients(found, us, 2 * n), {**values, **penalty}
 

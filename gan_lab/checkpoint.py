@@ -7,6 +7,7 @@ stranger cannot run code.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import pickle
@@ -60,6 +61,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "sha256": digest(content), "content": content}, buffer)
     try:
+        path.parent.mkdir(exist_ok=True)  # not its parents: a run whose directory is gone is lost
         atomic_write(path, buffer.getbuffer())
     except OSError as error:
         raise CheckpointNotSaved(
@@ -73,13 +75,15 @@ def load(path: Path) -> dict[str, Any]:
     """Reads what `save` was given, tensors on the CPU.
 
     Raises:
-        CheckpointDamaged: The file is empty, cut off, altered, of another format, or holds code.
-        ConfigError: There is no such file, or it may not be read.
+        CheckpointDamaged: The file is missing, unreadable, empty, cut off, altered, or holds code.
+        ConfigError: Another version of gan_lab wrote it.
     """
+    if path.exists() and not path.is_file():  # to read a pipe would be to wait for ever
+        raise CheckpointDamaged(path, "it is no file")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"checkpoint {path} cannot be read: {error.strerror}.") from error
+        raise CheckpointDamaged(path, f"it cannot be read: {error.strerror}") from error
     if not data:
         raise CheckpointDamaged(path, "it is empty")
     try:
@@ -92,9 +96,11 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointDamaged(path, reason) from error
     if not isinstance(record, dict) or not {"format", "sha256", "content"} <= record.keys():
         raise CheckpointDamaged(path, "it was not written by gan_lab")
+    if type(record["format"]) is not int:
+        raise CheckpointDamaged(path, "it was not written by gan_lab")
     if record["format"] != FORMAT:
         raise ConfigError(
-            f"checkpoint {path} has format {record['format']!r} and this gan_lab reads {FORMAT}; "
+            f"checkpoint {path} has format {record['format']} and this gan_lab reads {FORMAT}; "
             f"go on with the version that made it, which status.json names."
         )
     try:
@@ -193,7 +199,18 @@ def rotate(directory: Path, keep: int) -> None:
     if kept:
         old += [p for step, p in best.items() if step not in named and step <= kept[-1]]
     for path in [*old, *directory.glob(".*.pt.*.tmp")]:
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def set_aside(loaded: Loaded) -> None:
+    """Renames what was passed over for a checkpoint to *.damaged.
+
+    Else a rotation would count it among the newest and remove a whole checkpoint in its place.
+    Call it under the run's lock.
+    """
+    for path, _ in loaded.skipped:
+        with contextlib.suppress(OSError):  # it stays: no reason not to train
+            path.replace(path.with_name(f"{path.name}.damaged"))
 
 
 def forget_bests(directory: Path, after: int) -> None:
@@ -203,7 +220,13 @@ def forget_bests(directory: Path, after: int) -> None:
     """
     for step, path in bests(directory).items():
         if step > after:
-            path.unlink(missing_ok=True)
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Removes a file or a link, never what is behind it; a folder of that name stays."""
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        path.unlink()
 
 
 def digest(content: Any) -> str:

@@ -1,8 +1,17 @@
-"""Checks of constructor arguments; the shell turns `Class.name` into the key that was typed."""
+"""Checks of constructor arguments, where the shell turns `Class.name` into the key that was typed,
+and of the places that files are to go to.
+"""
+
+import os
+from pathlib import Path
+
+from gan_lab.errors import ConfigError
+
+MOST = 10**12  # of anything that is counted: what is beyond is a slip, and would never end
 
 
-def check_count(owner: object, name: str, at_least: int = 1) -> None:
-    """Refuses a field that is not a whole number >= at_least.
+def check_count(owner: object, name: str, at_least: int = 1, at_most: int = MOST) -> None:
+    """Refuses a field that is not a whole number from at_least to at_most.
 
     Raises:
         ValueError: It is not.
@@ -12,6 +21,8 @@ def check_count(owner: object, name: str, at_least: int = 1) -> None:
         raise ValueError(
             f"{type(owner).__name__}.{name}={got!r} is not a whole number >= {at_least}"
         )
+    if got > at_most:
+        raise ValueError(f"{type(owner).__name__}.{name}={got} is more than {at_most}, the most")
 
 
 def check_choice(owner: object, name: str, choices: list[str]) -> None:
@@ -60,3 +71,26 @@ def check_number(owner: object, name: str, value: float, *, at_least: float = 0.
     else:
         return
     raise ValueError(f"{type(owner).__name__}.{name}={value!r} {problem}")
+
+
+def place(key: str, typed: str) -> Path:
+    """The absolute path that a key names, where a file or a directory can be made.
+
+    Raises:
+        ConfigError: It is empty, holds what cannot be shown, is too long, lies below a file, or
+            where nothing may be written.
+    """
+    if not typed:
+        raise ConfigError(f"{key} is empty; name a place for it, or leave {key} out")
+    if not typed.isprintable():
+        raise ConfigError(f"{key}={typed!r} holds what cannot be shown; name another place")
+    path = Path(typed).absolute()
+    try:
+        there = next(above for above in (path, *path.parents) if above.exists())
+    except OSError as error:
+        raise ConfigError(f"{key}={typed[:40]}... is no path: {error.strerror}") from error
+    if there != path and not there.is_dir():
+        raise ConfigError(f"{key}={typed} cannot be made: {there} is a file; name another place")
+    if not os.access(there, os.W_OK):
+        raise ConfigError(f"{key}={typed} cannot be written: {there} is read-only; name another")
+    return path

@@ -63,13 +63,18 @@ def clocks(
 
 
 def rates(
-    setup: Setup, before: tuple[int, float], now: tuple[int, float], looking: float
+    setup: Setup,
+    before: tuple[int, float],
+    now: tuple[int, float],
+    spent: Mapping[str, float],
 ) -> dict[str, float]:
     """Steps and images a second between two moments, each a step and seconds of training.
 
-    And what measuring and drawing have cost since the start: seconds, `looking`, and their share.
+    And what measuring and drawing have cost since the start, in seconds as in `spent`, and their
+    share.
     """
     (first, began), (step, ended) = before, now
+    looking = spent["time/estimate_seconds"]
     settings, seconds = setup.trainer, max(ended - began, 1e-9)
     schedule = settings.schedule
     updates = schedule.discriminator_steps(step) - schedule.discriminator_steps(first)

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import io
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,18 +13,18 @@ from pathlib import Path
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from gan_lab import checkpoint, config, distributed, resolvers, session, stored, sweep
+from gan_lab import checkpoint, config, distributed, memory, resolvers, session, stored, sweep
+from gan_lab.checks import place
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import STACKED_UP_TO, cores, resolve_device
-from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
+from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
 from gan_lab.reports import figures
 from gan_lab.reports.tables import show
-from gan_lab.run_dir import RunDir
+from gan_lab.run_dir import RunDir, atomic_write
 from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted, asked, asking
 from gan_lab.streams import stream
@@ -88,7 +89,7 @@ def _resume(arguments: list[str]) -> int:
             )
         OmegaConf.update(saved, key, given[key])
     setup = _shared(config.setup_of(saved))
-    before = RunDir(path).read_status().get("overrides")
+    before = stored.typed_keys(path)
     if before is not None:
         later = [f"{key}={'null' if value is None else value}" for key, value in given.items()]
         setup = dataclasses.replace(setup, overrides=(*before, *later))
@@ -134,11 +135,15 @@ def sample(arguments: list[str]) -> int:
         if type(value) is not int or value < least:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
     output = options["output"]
-    if output is not None and not (isinstance(output, str) and Path(output).name):
+    if output is not None and not Path(str(output)).name:
         raise ConfigError(f"output={output} is no name for a file")
+    if output is not None:
+        place("output", f"{output}.npy")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
     setup, opened, index, at = stored.opened(path, step, options["device"])
+    each = setup.network.latent_dim + math.prod(opened.source.shape)
+    memory.check_samples(n, each, opened.source.device)
     generator = stream(seed, "sample", opened.source.device)
     latent = (n, setup.network.latent_dim)
     z = torch.randn(latent, generator=generator, device=opened.source.device)
@@ -164,18 +169,8 @@ def noted(setup: Setup) -> Setup:
 
 
 def directory() -> Path:
-    """Where Hydra has just been told to put a run: with the time in it, one for all ranks.
-
-    Raises:
-        ConfigError: Nowhere.
-    """
-    try:
-        named = HydraConfig.get().run.dir
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"hydra.run.dir: {config.one_line(error)}") from error
-    if not named:
-        raise ConfigError("hydra.run.dir is empty; name a directory for the run")
-    return distributed.world().broadcast(Path(named).absolute())
+    """Where a run goes, one place for all ranks; see `run_directory`."""
+    return distributed.world().broadcast(run_directory())
 
 
 def _sweep_job(cfg: DictConfig) -> None:
@@ -257,27 +252,33 @@ def guarded(program: Callable[[], int]) -> int:
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
     """Says what came out: where the run is, a picture, and the ruler's numbers."""
-    if not setup.world.leads:
-        return 0
-    title = f"After {setup.trainer.steps} steps"
-    show(title, {str(seed): each for seed, each in zip(setup.seeds, estimates, strict=True)})
+    dropped = setup.world.lead(lambda: RunDir(path).read_status().get("dropped") or {})
+    if setup.world.leads:
+        finals = zip(map(str, setup.seeds), estimates, strict=True)
+        _show(setup, path, {seed: each for seed, each in finals if seed not in dropped})
+    if dropped:
+        raise RunDiverged(f"seed {', '.join(dropped)} was dropped; the others are done")
+    return 0
+
+
+def _show(setup: Setup, path: Path, finals: dict[str, dict[str, Estimate]]) -> None:
+    show(f"After {setup.trainer.steps} steps", finals)
     console = Console()
-    children = RunDir(path).children()
-    samples = (children[0] if children else RunDir(path)).samples
+    child = RunDir(path).child(int(next(iter(finals))))
+    samples = (child if child.path.exists() else RunDir(path)).samples
     pictures = sorted(samples.glob("step_*.png"))
     console.print(f"run:     {path}", highlight=False, soft_wrap=True)
     if pictures:
         console.print(f"picture: {pictures[-1]}", highlight=False, soft_wrap=True)
     console.print(f"curves:  python -m gan_lab dashboard {path}", highlight=False, soft_wrap=True)
-    return 0
 
 
 def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
     import numpy as np
 
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    array = stem.with_name(f"{stem.name}.npy")
-    np.save(array, samples.cpu().numpy())
+    array, content = stem.with_name(f"{stem.name}.npy"), io.BytesIO()
+    np.save(content, samples.cpu().numpy())
+    atomic_write(array, content.getvalue())
     written = [array]
     if len(source.shape) == 3:
         written.append(stem.with_name(f"{stem.name}.png"))

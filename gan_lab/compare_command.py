@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as Screen
 
 from gan_lab import stored
+from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 from gan_lab.reports import findings, load, overview, page, spreadsheets, tensorboard, text
 from gan_lab.reports.report import Report, Table
@@ -70,10 +71,8 @@ def _home(output: str | None) -> Path:
     if output is None:
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
         return (Path("outputs/compare") / now).absolute()
-    home = Path(output).absolute()
+    home = place("output", output)
     run = RunDir(home)
-    if not output:
-        raise ConfigError("output= names no directory")
     if (
         run.config.exists()
         or run.metrics.exists()
@@ -91,7 +90,7 @@ def _say(report: Report) -> None:
     if not console.is_terminal:
         console.width = 140  # a log file or a pipe has no width to keep to
     for section in report.sections:
-        console.print(f"\n[bold]{section.name}[/bold]")
+        console.print(f"\n{section.name}", style="bold", markup=False)
         for sentence in section.verdict:
             console.print(sentence, highlight=False, markup=False)
         console.print(_screen(section.tables[0]))

@@ -8,11 +8,12 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
@@ -76,12 +77,20 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
             cfg = compose(name, list(overrides), return_hydra_config=True)
+            _check_hydra(cfg.hydra)
             HydraConfig.instance().set_config(cfg)
             OmegaConf.set_struct(cfg, False)
             cfg.pop("hydra")
             return cfg
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_explained(name, overrides, error)) from error
+
+
+def _check_hydra(node: DictConfig) -> None:
+    _check_known(node, [*(field.name for field in fields(HydraConf)), "env"], "hydra")
+    for group, choice in node.runtime.choices.items():
+        if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
+            raise ConfigError(_no_choice(str(group), choice))
 
 
 def resolved(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +178,7 @@ def _class(target: str, path: str, base: type) -> type:
     module_name, _, class_name = target.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
     if not (inspect.isclass(cls) and base in cls.__mro__):
         raise ConfigError(f"{path}._target_={target!r} is no {base.__name__}")
@@ -195,8 +204,7 @@ def _typed(value: Any, annotation: Any, path: str) -> Any:
         fits = type(value) in kinds
     if fits and (not isinstance(value, float) or math.isfinite(value)):
         return value
-    names = " or ".join(_KINDS[kind] for kind in kinds)
-    problem = "is not finite" if fits else f"is no {names}"
+    problem = "is not finite" if fits else f"is no {' or '.join(_KINDS[k] for k in kinds)}"
     raise ConfigError(f"{path}={_shown(value)} {problem}")
 
 
@@ -205,9 +213,11 @@ def _shown(value: Any) -> str:
 
 
 def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
-    for name, value, least in (("seed", seed, 0), ("n_seeds", n_seeds, 1)):
+    for name, value, least, most in (("seed", seed, 0, math.inf), ("n_seeds", n_seeds, 1, 10**6)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name}={_shown(value)} is not a whole number >= {least}")
+        if value > most:
+            raise ConfigError(f"{name}={value} is more than {most}, the most")
     return tuple(range(seed, seed + n_seeds))
 
 
@@ -258,13 +268,11 @@ def one_line(error: BaseException) -> str:
 def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
     match = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", str(error))
     if match and match[1] != "hydra":
-        group, option = match.groups()
-        options = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
-        return f"{group}={option} is unknown; take one of {', '.join(options)}"
+        return _no_choice(match[1], match[2])
     if match := re.search(r"Could not override '([^']+)'", str(error)):
         key = match[1]
-        rest = [o for o in overrides if o.split("=")[0].lstrip("+~") != key]
-        known = _keys(composed(name, rest))
+        rest = [o for o in overrides if o.split("=")[0].lstrip("+~").split("@")[-1] != key]
+        known = _keys(composed(name, rest if len(rest) < len(overrides) else []))
         parent, _, last = key.rpartition(".")
         siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
         if last in siblings:
@@ -274,6 +282,11 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
         near = difflib.get_close_matches(key, known, n=1)
         return f"unknown key '{key}'{suggestion(key, near or [k for k in known if '.' not in k])}"
     return _unset(error)
+
+
+def _no_choice(group: str, option: str) -> str:
+    options = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+    return f"{group}={option} is unknown; take one of {', '.join(options)}"
 
 
 def _keys(cfg: Any, prefix: str = "") -> list[str]:

@@ -1,13 +1,19 @@
-"""`dashboard [DIR]`: TensorBoard on 127.0.0.1, open at the page where curves have bands."""
+"""`dashboard [DIR]`: TensorBoard, open at the page where curves have bands.
+
+It listens on 127.0.0.1 and nowhere else unless host= names another address.
+"""
 
 import contextlib
 import io
+import ipaddress
 import os
+import re
 import sys
 import time
 import webbrowser
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from gan_lab.errors import ConfigError
 from gan_lab.signals import StopSignals
@@ -18,7 +24,16 @@ _PORT = 6006
 _LAYOUT = b"custom_scalars__config__"
 # TensorBoard keeps a random choice of 1000 scalars and 10 images a tag unless it is told otherwise.
 _SAMPLES = "scalars=100000,images=200,text=200"
-_USE = "say `python -m gan_lab dashboard [DIR] [port=6006] [open=false]`"
+_USE = "say `python -m gan_lab dashboard [DIR] [port=6006] [host=127.0.0.1] [open=false]`"
+
+
+class _Asked(NamedTuple):
+    """What was typed: a directory, a port, whether to open a browser, where to listen."""
+
+    directory: str | None
+    port: int | None
+    browse: bool
+    host: str
 
 
 def dashboard(arguments: list[str]) -> int:
@@ -26,15 +41,22 @@ def dashboard(arguments: list[str]) -> int:
 
     Args:
         arguments: A directory, by default the newest comparison below outputs/compare, else
-            outputs; port=N; open=true or open=false, by default whether somebody is there to see.
+            outputs; port=N; open=true or open=false, by default whether somebody is there to see;
+            host=ADDRESS, by default 127.0.0.1.
 
     Raises:
-        ConfigError: Nothing to show, or the port that was asked for cannot be had.
+        ConfigError: Nothing to show, or the port or address that was asked for cannot be had.
     """
-    given, port, browse = _parsed(arguments)
+    given, port, browse, host = _parsed(arguments)
     directory = _served(Path(given) if given else _newest())
+    if not _is_this_machine(host):
+        print(
+            f"warning: host={host} lets everybody who reaches this machine read all below "
+            f"{directory}: TensorBoard asks for no password",
+            file=sys.stderr,
+        )
     with StopSignals() as stop:
-        url = _launched(directory, port) + _tab(directory)
+        url = _launched(directory, port, host) + _tab(directory)
         if port is None and f":{_PORT}/" not in url:
             print(f"port {_PORT} is taken, so TensorBoard has another one")
         print(f"TensorBoard shows {directory} at {url} (Ctrl-C ends it)", flush=True)
@@ -45,8 +67,8 @@ def dashboard(arguments: list[str]) -> int:
     return 0
 
 
-def _parsed(arguments: Sequence[str]) -> tuple[str | None, int | None, bool]:
-    words = [a for a in arguments if "=" not in a or Path(a).exists()]
+def _parsed(arguments: Sequence[str]) -> _Asked:
+    words = [a for a in arguments if "=" not in a or os.path.exists(a)]
     keys = dict(a.split("=", 1) for a in arguments if a not in words)
     for word in words:
         if word.startswith("-"):
@@ -54,7 +76,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[str | None, int | None, bool]:
     if len(words) > 1:
         raise ConfigError(f"dashboard takes one directory, got {len(words)}: compare them first")
     for key in keys:
-        if key not in ("port", "open"):
+        if key not in ("port", "open", "host"):
             raise ConfigError(f"unknown key '{key}'; {_USE}")
     port = keys.get("port")
     if port is not None and not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
@@ -62,7 +84,21 @@ def _parsed(arguments: Sequence[str]) -> tuple[str | None, int | None, bool]:
     browse = keys.get("open", str(_somebody_is_there())).lower()
     if browse not in ("true", "false"):
         raise ConfigError(f"open={browse} is neither true nor false")
-    return words[0] if words else None, None if port is None else int(port), browse == "true"
+    host = keys.get("host", _HOST)
+    if not re.fullmatch(r"[\w.:-]*\w|::", host, re.ASCII) or host.startswith("-"):
+        raise ConfigError(f"host={host} is no address; say host=0.0.0.0 for every one it has")
+    return _Asked(
+        words[0] if words else None, None if port is None else int(port), browse == "true", host
+    )
+
+
+def _is_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may be anybody's
+        return False
 
 
 def _somebody_is_there() -> bool:
@@ -80,7 +116,7 @@ def _newest() -> Path:
 
 def _served(directory: Path) -> Path:
     """What TensorBoard is to read: of a comparison its runs, of anything else the whole."""
-    if not directory.is_dir():
+    if not os.path.isdir(directory):
         raise ConfigError(f"{directory} is no directory; name a run, a comparison or outputs")
     if next(_logs(directory), None) is None:
         raise ConfigError(f"{directory} holds no TensorBoard log; train or compare something first")
@@ -103,12 +139,12 @@ def _tab(directory: Path) -> str:
     return "#timeseries"
 
 
-def _launched(directory: Path, port: int | None) -> str:
+def _launched(directory: Path, port: int | None, host: str = _HOST) -> str:
     """Starts the server in a thread that ends with the process; returns its address."""
     from tensorboard import program  # takes a second, and a refusal needs none of it
 
     board = program.TensorBoard()
-    flags = ["--logdir", str(directory), "--host", _HOST, "--samples_per_plugin", _SAMPLES]
+    flags = ["--logdir", str(directory), "--host", host, "--samples_per_plugin", _SAMPLES]
     flags += ["--window_title", f"gan_lab: {directory}"]
     flags += [] if port is None else ["--port", str(port)]  # else 6006 or the next that is free
     board.configure(argv=[None, *flags])
@@ -117,5 +153,6 @@ def _launched(directory: Path, port: int | None) -> str:
         with contextlib.redirect_stderr(io.StringIO()):
             url: str = board.launch()
     except program.TensorBoardServerException as error:
-        raise ConfigError(f"port={port}: {error.msg}. Leave port away or name another") from error
+        named = f"port={port}" if host == _HOST else f"host={host}"
+        raise ConfigError(f"{named}: {error.msg}. Leave it away or name another") from error
     return url

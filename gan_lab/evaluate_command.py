@@ -26,8 +26,11 @@ def evaluate(arguments: list[str]) -> int:
     for path in paths:
         for one in _steps(path, step):
             opened = stored.opened(path, one, device)
-            homes = RunDir(path).children() or [RunDir(path)]
-            indices = range(len(homes)) if len(homes) > 1 else [opened.which]
+            seeds, one_seed = opened.run.seeds, stored.is_child(path)
+            whole = len(seeds) > 1 and not one_seed
+            # By seed, not by what is there: a child's directory may be gone.
+            homes = [RunDir(path).child(seed) for seed in seeds] if whole else [RunDir(path)]
+            indices = range(len(seeds)) if whole else [opened.which]
             found = evaluated(opened.setup, opened.run, opened.step, indices)
             title = f"{path}, step {opened.step}"
             show(title, {h.path.name: e for h, e in zip(homes, found, strict=True)})

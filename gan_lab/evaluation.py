@@ -1,5 +1,6 @@
 """The evaluation in full: the whole ruler and the probe, each number beside its floor."""
 
+import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 
@@ -9,26 +10,31 @@ from gan_lab.estimators.base import Estimate
 from gan_lab.setup import Run, Setup
 
 
-class SamplesNotFinite(Exception):
-    """A generator whose weights are finite makes samples that are not."""
+class NotFinite(Exception):
+    """A generator whose weights are finite makes samples, or numbers of them, that are not.
 
-    def __init__(self, seed: int) -> None:
-        super().__init__(f"a sample of seed {seed} is not finite")
-        self.seed = seed
+    Attributes:
+        quantity: "a sample", or the tag of an estimate that is finite for all finite samples.
+        seed: Whose.
+    """
+
+    def __init__(self, quantity: str, seed: int) -> None:
+        super().__init__(f"{quantity} of seed {seed} is not finite")
+        self.quantity, self.seed = quantity, seed
 
 
 def finite_samples(run: Run, index: int, z: Tensor) -> Tensor:
     """What one seed's averaged generator makes of z.
 
     Raises:
-        SamplesNotFinite: Something in it overflows.
+        NotFinite: Something in it overflows.
     """
     return _checked(run, index, run.samples(index, z))
 
 
 def _checked(run: Run, index: int, samples: Tensor) -> Tensor:
     if not bool(samples.isfinite().all()):
-        raise SamplesNotFinite(run.seeds[index])
+        raise NotFinite("a sample", run.seeds[index])
     return samples
 
 
@@ -36,10 +42,14 @@ def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, 
     """The ruler on one seed.
 
     Raises:
-        SamplesNotFinite: Something in its samples overflows.
+        NotFinite: Something in its samples overflows, or in a number that has to be finite.
     """
     make = partial(finite_samples, run, index)
-    return run.ruler.measure(make, run.seeds[index], step, final)
+    found = run.ruler.measure(make, run.seeds[index], step, final)
+    for tag, estimate in found.items():
+        if not math.isfinite(estimate.value) and tag not in run.ruler.unbounded:
+            raise NotFinite(tag, run.seeds[index])
+    return found
 
 
 def held_out(run: Run, average: Mapping[str, Tensor], index: int, step: int, tag: str) -> Estimate:
@@ -53,7 +63,7 @@ def held_out(run: Run, average: Mapping[str, Tensor], index: int, step: int, tag
         tag: Of the number.
 
     Raises:
-        SamplesNotFinite: Something in its samples overflows.
+        NotFinite: Something in its samples overflows.
     """
     leaves = {name: leaf.to(run.source.device) for name, leaf in average.items()}
 
@@ -69,7 +79,7 @@ def evaluated(
     """The ruler in full and the probe on some of the seeds, by index.
 
     Raises:
-        SamplesNotFinite: Something in a seed's samples overflows.
+        NotFinite: Something in a seed's samples overflows.
     """
     probe, source = setup.probe, run.source
     floors = probe.measure(source.real, source)

@@ -19,7 +19,7 @@ from gan_lab.execution import cores, resolve_device
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
-from gan_lab.hydra_shell import HydraArguments, combinations, through_hydra
+from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
 from gan_lab.reports.plots import short
 from gan_lab.setup import Setup
 from gan_lab.signals import raising
@@ -49,7 +49,7 @@ def experiment(arguments: list[str]) -> int:
     overrides = [f"experiment={names[0]}", *asked.overrides]
     if not (asked.multirun or asked.help or asked.cfg):
         cfg = config.composed("experiment", overrides)
-        return _conclude(*_perform(names[0], cfg, _run_dir(), _told()))
+        return _conclude(*_perform(names[0], cfg, run_directory(), _told()))
     for job in combinations(overrides) if asked.multirun else [overrides]:
         study_of(config.composed("experiment", job))
     flags = [word for word in arguments if word not in (*asked.overrides, *names)]
@@ -183,13 +183,6 @@ def _sweep_job(cfg: DictConfig) -> None:
     name = str(HydraConfig.get().runtime.choices["experiment"])
     if _conclude(*_perform(name, cfg, path, _told())):
         raise RuntimeError(f"a claim of {name} failed, see {path / program.RESULT}")
-
-
-def _run_dir() -> Path:
-    directory = HydraConfig.get().run.dir
-    if not directory:
-        raise ConfigError("hydra.run.dir is empty; name a directory for the study")
-    return Path(directory).absolute()
 
 
 def _help() -> str:

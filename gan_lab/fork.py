@@ -5,7 +5,7 @@ and so is its randomness, which is that of every fork of the same step: forks of
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,11 @@ def opened(setup: Setup, source: Source, parent: Parent) -> Run:
             module.load_state_dict({name: mine[name] for name in module.state_dict()})
     run = setup.open_with(source, networks, f"fork/{parent.step}/")
     buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
-    copy_into_({name: leaf for name, leaf in buffers.items() if name in old}, old)
+    common = {name: leaf for name, leaf in buffers.items() if name in old}
+    for name, leaf in common.items():
+        if apart := _apart(old[name], leaf):
+            raise ConfigError(f"buffer {name} of {parent.path} does not fit here: {apart}")
+    copy_into_(common, old)
     copy_into_(run.state.average, state["average"])
     run.state.step = parent.step
     return run
@@ -134,16 +138,26 @@ def _changed(old: Any, new: Any) -> str:
 
 
 def _difference(setup: Setup, source: Source, parent: Parent) -> str:
-    """The first leaf of another shape, in brackets; empty if all fit."""
+    """The first leaf of another shape or dtype, in brackets; empty if all fit."""
+    state, seeds = parent.content["state"], [len(setup.seeds)] if len(setup.seeds) > 1 else []
     for player in ("generator", "discriminator"):
         module: nn.Module = getattr(setup.network, player)(source.shape)
-        saved = _leaves(parent.content["state"][player])
-        for name, leaf in module.state_dict().items():
-            now = list(leaf.shape)
-            before = list(saved[name].shape)[len(parent.setup.seeds) > 1 :] if name in saved else []
-            if before != now or name not in saved:
-                return f" ({player} {name}: shape {before or 'none'} there, {now} here)"
+        parts = {player: _leaves(state[player])}
+        if player == "generator":
+            parts["average"] = state["average"]
+        for part, saved in parts.items():
+            for name, leaf in module.state_dict().items():
+                if apart := _apart(saved.get(name), leaf, seeds):
+                    return f" ({part} {name}: {apart})"
     return ""
+
+
+def _apart(old: Tensor | None, new: Tensor, seeds: Sequence[int] = ()) -> str:
+    """How a leaf that was saved differs from one here in kind; empty if it does not."""
+    shape = [*seeds, *new.shape]
+    if old is None or list(old.shape) != shape:
+        return f"shape {'none' if old is None else list(old.shape)} there, {shape} here"
+    return "" if old.dtype == new.dtype else f"{old.dtype} there, {new.dtype} here"
 
 
 def _listed(seeds: Any) -> str:

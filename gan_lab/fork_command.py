@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
-from gan_lab import checkpoint, commands, config, stored
+from gan_lab import commands, config, provenance, stored
 from gan_lab import fork as forks
 from gan_lab.errors import ConfigError
 from gan_lab.execution import resolve_device
-from gan_lab.run_dir import RunDir
 
 _OUTPUT = (
     "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"
@@ -29,14 +29,14 @@ def fork(arguments: list[str]) -> int:
     path, step, typed = _read(arguments)
     commands.refuse_child(path, "fork")
     setup = config.setup_of(stored.saved_config(path))
-    old = RunDir(path).read_status().get("overrides")
+    old = stored.typed_keys(path)
     if old is None:
         raise ConfigError(
             f"{path} does not say which keys were typed for it (no 'overrides' in status.json: "
             f"another program or an earlier version made it), so that a fork cannot tell choices "
             f"from defaults; train it again with train"
         )
-    loaded = checkpoint.load_latest(path / "checkpoints", step)
+    loaded = stored.taken(path, step, setup.config)
     parent = forks.Parent(path, setup, loaded.content)
     overrides, dropped = merged(old, typed)
     keys = {key_of(override) for override in overrides}
@@ -45,14 +45,15 @@ def fork(arguments: list[str]) -> int:
     if "trainer.steps" not in keys:
         overrides.append(f"trainer.steps={parent.step + parent.trained_steps}")
     output = [] if any(key_of(o) == "hydra.run.dir" for o in typed) else [_OUTPUT]
-    forked = commands.noted(config.setup_of(config.composed("train", [*overrides, *output])))
+    composed = config.composed("train", [*overrides, *output])
+    stored.refuse_foreign(OmegaConf.to_container(composed), f"{path} and what was typed")
+    forked = commands.noted(config.setup_of(composed))
     directory = commands.directory()
     # Anything but the device is checked against the old run before a big set is read.
     source = forked.data.open(resolve_device(forked.device))
-    forks.check(forked, source, parent)
+    with provenance.reading(loaded.path):
+        forks.check(forked, source, parent)
     forked.check(source)
-    for skipped, reason in loaded.skipped:
-        print(f"warning: passed over {skipped}: {reason}")
     left_out = f", without {' '.join(dropped)}" if dropped else ""
     print(f"forking {path} at step {parent.step}{left_out}")
     return commands.guarded(
@@ -111,7 +112,7 @@ def _belonging_to_the_loss(overrides: Sequence[str], keys: set[str]) -> list[str
 
 def _read(arguments: Sequence[str]) -> tuple[Path, stored.Step, list[str]]:
     """The directory, the step, and the other keys."""
-    paths = [a for a in arguments if "=" not in a or Path(a).exists()]
+    paths = [a for a in arguments if "=" not in a or stored.exists(a)]
     (path,), _ = stored.arguments(paths, "fork", at_most=1)
     typed = [a for a in arguments if a not in paths]
     chosen = [a.partition("=")[2] for a in typed if key_of(a) == "step"]

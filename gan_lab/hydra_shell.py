@@ -4,17 +4,21 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import hydra
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab import config
+from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 
 _MOST_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
@@ -44,7 +48,7 @@ class HydraArguments(argparse.ArgumentParser):
             ConfigError: An unknown flag, or a word that is no key=value where none is taken.
         """
         asked = self.parse_intermixed_args(arguments)
-        plain = [word for word in asked.overrides if "=" not in word and word[0] != "~"]
+        plain = [word for word in asked.overrides if "=" not in word and not word.startswith("~")]
         if plain and not words:
             raise ConfigError(
                 f"{self.command} takes key=value, got '{plain[0]}'; see {self.command} --help"
@@ -74,6 +78,19 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
         for o in parsed
     ]
     return [list(job) for job in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS)]
+
+
+def run_directory() -> Path:
+    """Where Hydra has just been told to put a run, with the time in it.
+
+    Raises:
+        ConfigError: Nowhere, or where nothing can be made.
+    """
+    try:
+        named = HydraConfig.get().run.dir
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"hydra.run.dir: {config.one_line(error)}") from error
+    return place("hydra.run.dir", named)
 
 
 def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig], None]) -> int:

@@ -1,12 +1,16 @@
 """What is written down while a run trains: for each seed one row a boundary, and pictures."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.dropped import Dropped
 from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import evaluated, measured
 from gan_lab.events import Event, Watch, not_finite
@@ -39,21 +43,29 @@ class Journal:
     Args:
         setup: What was chosen.
         run: The same, opened.
-        directories: Where each seed writes.
+        directory: The run's; several seeds write into its children.
         resumed_at: Step of the checkpoint a run continues from; None for a new run.
+        dropped: Seeds of which nothing more is to be said.
 
     Attributes:
         estimates: The final estimates of each seed, by tag.
     """
 
     def __init__(
-        self, setup: Setup, run: Run, directories: Sequence[RunDir], resumed_at: int | None
+        self,
+        setup: Setup,
+        run: Run,
+        directory: RunDir,
+        resumed_at: int | None,
+        dropped: Dropped,
     ) -> None:
-        self.setup, self.run, self.directories = setup, run, directories
+        self.setup, self.run, self._dropped = setup, run, dropped
+        children = [directory.child(seed) for seed in run.seeds]
+        self.directories = children if run.stacked else [directory]
         self.estimates: list[dict[str, Estimate]] = [{} for _ in run.seeds]
         self.recorders = [
             Recorder(directory, seed, resume_step=resumed_at)
-            for directory, seed in zip(directories, run.seeds, strict=True)
+            for directory, seed in zip(self.directories, run.seeds, strict=True)
         ]
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
         self._watches = [Watch(setup.loss.card.equilibrium[0]) for _ in run.seeds]
@@ -70,14 +82,15 @@ class Journal:
         told = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
         for index, recorder in enumerate(self.recorders):
             directory = self.directories[index]
-            recorder.text("config", f"```yaml\n{directory.config.read_text()}```")
+            # Indented, not fenced: a value could close a fence.
+            recorder.text("config", textwrap.indent(directory.config.read_text(), "    "))
             recorder.text("loss_card", told)
             recorder.hparams(self._choices(index), _TABLE)
             recorder.layout(tensorboard.layout())
 
     def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         """Adds what the optimisers saw since the last row, and what the discriminators are now."""
-        for index, row in enumerate(self._rows):
+        for index, row in self._open_rows():
             row.update(_of_seed(means, index))
             weights, _ = self.run.discriminator_leaves(index)
             for regularizer in self.setup.regularizers.values():
@@ -86,7 +99,7 @@ class Journal:
 
     def clock(self, clocks: Mapping[str, float]) -> None:
         """Adds where every clock stands, the same for all seeds."""
-        for row in self._rows:
+        for _, row in self._open_rows():
             row.update(clocks)
 
     def measure(self) -> None:
@@ -94,10 +107,10 @@ class Journal:
         from their optimum.
 
         Raises:
-            SamplesNotFinite: A generator's samples overflow.
+            NotFinite: A generator's samples overflow, or a number that has to be finite.
         """
         light = {tag: value.cpu() for tag, value in optimality(self.setup, self.run).items()}
-        for index, row in enumerate(self._rows):
+        for index, row in self._open_rows():
             for tag, estimate in measured(self.run, index, self.run.state.step).items():
                 row.update(estimate.scalars(tag))
             row.update(_of_seed(light, index))
@@ -112,33 +125,35 @@ class Journal:
         """Adds the final evaluation: the ruler in full and the probe, as final/*.
 
         Raises:
-            SamplesNotFinite: A generator's samples overflow.
+            NotFinite: A generator's samples overflow, or a number that has to be finite.
         """
-        seeds = range(len(self.run.seeds))
-        self.estimates = evaluated(self.setup, self.run, self.run.state.step, seeds)
-        for row, found in zip(self._rows, self.estimates, strict=True):
+        left = self._dropped.left
+        everything = evaluated(self.setup, self.run, self.run.state.step, left)
+        for index, found in zip(left, everything, strict=True):
+            self.estimates[index] = found
             for tag, estimate in found.items():
-                row.update(estimate.scalars(f"final/{tag}"))
+                self._rows[index].update(estimate.scalars(f"final/{tag}"))
 
     def write(self) -> dict[str, float]:
-        """Writes the rows, tells what they show, starts new ones; returns the first seed's."""
+        """Writes the rows, tells what they show, starts new ones; returns the first one."""
         step = self.run.state.step
         happened: list[tuple[int, Event]] = []
-        for index, row in enumerate(self._rows):
+        for index, row in self._open_rows():
             if row:
                 self.recorders[index].scalars(step, row)
                 found = self._watches[index].see({"step": step, **row})
                 happened += [(index, event) for event in found]
         self._tell(happened)
-        first = self._rows[0]
+        _, first = next(self._open_rows())
         self.forget()
         return first
 
     def diverged(self, quantity: str, seeds: Sequence[int]) -> None:
         """Records that a number is not finite, as an event of the seeds that it stopped.
 
-        The error that stops the run tells the person.
+        Whoever stops them tells the person. Rows that were begun are of a step that is undone.
         """
+        self.forget()
         event = not_finite(self.run.state.step, quantity)
         for seed in seeds:
             self._record(self.run.seeds.index(seed), event)
@@ -150,24 +165,25 @@ class Journal:
     def draw(self) -> None:
         """Draws samples from noise that stays fixed; points come with data and discriminator."""
         step = self.run.state.step
-        for index, recorder in enumerate(self.recorders):
+        for index in self._dropped.left:
             picture = self.picture(index)
             file = self.directories[index].samples / f"step_{step:08d}.png"
-            figures.save_png(picture, file)
-            recorder.image("samples", step, picture)
+            self.recorders[index].keep(file, step, partial(figures.save_png, picture))
+            self.recorders[index].image("samples", step, picture)
 
     def film(self) -> None:
         """Keeps a frame of each seed's landscape, where data are points of 1 or 2 dimensions."""
         source, step = self.run.source, self.run.state.step
         if source.shape not in ((1,), (2,)):
             return
-        for index, directory in enumerate(self.directories):
-            real, fake, score = self._scene(index, 256)
-            frames.save(frames.frame(real, fake, score), directory.film / f"step_{step:08d}.npz")
+        for index in self._dropped.left:
+            frame = frames.frame(*self._scene(index, 256))
+            file = self.directories[index].film / f"step_{step:08d}.npz"
+            self.recorders[index].keep(file, step, partial(frames.save, frame))
 
     def rehearse_drawing(self) -> None:
         """Does one seed's share of `draw` without writing anything, to see what it costs."""
-        picture = self.picture(0)
+        picture = self.picture(self._dropped.left[0])
         for _ in range(2):  # for the file and for TensorBoard
             figures.encoded(picture)
 
@@ -183,14 +199,20 @@ class Journal:
             recorder.flush()
 
     def end(self, succeeded: bool) -> None:
-        """Closes the HParams row."""
-        for recorder in self.recorders:
-            recorder.session_end("success" if succeeded else "failure")
+        """Closes the HParams rows."""
+        for index, recorder in enumerate(self.recorders):
+            well = succeeded and index in self._dropped.left
+            recorder.session_end("success" if well else "failure")
 
     def close(self) -> None:
-        """Closes all files."""
-        for recorder in self.recorders:
+        """Closes all files and, if the disk has room again, says in the status what was lost."""
+        for recorder, directory in zip(self.recorders, self.directories, strict=True):
             recorder.close()
+            with contextlib.suppress(OSError):
+                directory.write_status(lost=vars(recorder.lost) if recorder.lost.writes else None)
+
+    def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
+        return ((index, self._rows[index]) for index in self._dropped.left)
 
     def _catch_up(self) -> None:
         """Shows the watches what was written before: they say again what comes, not what was."""

@@ -163,6 +163,25 @@ def check(
     return need
 
 
+def check_samples(n: int, each: int, device: torch.device) -> None:
+    """Refuses more samples than fit, four times over: noise, layers, the array, its copy.
+
+    Args:
+        n: Samples.
+        each: Numbers of one, with its noise.
+        device: Where they are made.
+
+    Raises:
+        ConfigError: What they need, and how many would fit.
+    """
+    need, there = 4 * _FLOAT * n * each, free(device)
+    if there is not None and need > there:
+        raise ConfigError(
+            f"n={n} samples need about {_told(need)}, but {_told(there)} are free on {device}; "
+            f"take n={n * there // need} or less"
+        )
+
+
 def moments(optim: Optimizer) -> int:
     """Numbers that an optimiser keeps for each parameter, by building one for two."""
     flat = torch.zeros(2, requires_grad=True)

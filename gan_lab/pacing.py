@@ -1,8 +1,13 @@
 """What is due at which step of a run, and how the intervals that were left open are found."""
 
+import contextlib
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
+from gan_lab.distributed import World
 from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
+from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
 
 
@@ -54,17 +59,31 @@ class Pacing:
         """Whether the clock has to be read at this step."""
         return self.pace is None and step - self.began_at in CALIBRATION
 
-    def learn(self, measure: float, draw: float) -> None:
-        """Takes up what a look costs, in seconds."""
-        self._costs = Costs(measure, draw)
+    def learn(self, measure: Callable[[], None], draw: Callable[[], None], n_seeds: int) -> None:
+        """Times a look at all seeds and a picture of one."""
+        start = time.perf_counter()
+        measure()
+        middle = time.perf_counter()
+        draw()
+        self._costs = Costs(middle - start, (time.perf_counter() - middle) * n_seeds)
 
-    def chosen(self, step: int, seconds: float) -> Pace | None:
-        """The pace for the rest of the run, once some steps are timed; None before.
+    def calibrate(self, world: World, directory: RunDir, step: int, seconds: float) -> None:
+        """Times some steps, then fixes the pace for the rest of the run. Every rank has to call it.
 
         Args:
+            world: Who else trains it.
+            directory: Whose status says what was chosen.
             step: One of those that `times` names.
             seconds: Of training so far.
         """
+        pace = world.broadcast(self._chosen(step, seconds))
+        if pace is not None:
+            self.pace = pace
+
+            with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
+                world.lead(lambda: directory.write_status(pace=pace.as_dict()))
+
+    def _chosen(self, step: int, seconds: float) -> Pace | None:
         if step - self.began_at == CALIBRATION[0]:
             self._timed_from = seconds
             return None

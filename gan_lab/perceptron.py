@@ -115,7 +115,7 @@ class Perceptron:
             n: Samples that were not differentiated by their input.
         """
         sums = {}
-        for (weight, bias), a, u in zip(self.names, found, us, strict=False):
+        for (weight, bias), a, u in zip(self.names, found[:-1], us, strict=True):
             sums[weight] = mm(u.mT, a)
             sums[bias] = u.narrow(-2, 0, n).sum(-2, dtype=torch.float32 if self.bf16 else None)
         return sums

@@ -1,15 +1,19 @@
 """From a boundary at which something was not finite, back to the step that made it so."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
 from gan_lab.distributed import World
+from gan_lab.evaluation import NotFinite
+from gan_lab.progress import announce
 from gan_lab.regularizers.base import Tensors
 from gan_lab.setup import Run
 
@@ -19,23 +23,49 @@ class Failure:
     """What was not finite first.
 
     Attributes:
+        step: The update's.
         quantity: A tag, or "a weight" or "a sample".
         seeds: Those that it stopped.
         before: The checkpoint's content before the update.
     """
 
+    step: int
     quantity: str
     seeds: tuple[int, ...]
     before: dict[str, Any]
 
-    def told(self, step: int, path: Any) -> str:
-        """For the person: what, where, what is left, and what to try."""
-        return (
-            f"{self.quantity} is not finite at step {step} for seed "
-            f"{', '.join(map(str, self.seeds))}. "
-            f"The state before the update is in {path}; nothing was overwritten. "
-            f"Try a smaller optim.lr or a stronger regularizer."
-        )
+    def recorded(self, directory: Path, others: Sequence[int], going_on: bool) -> str:
+        """Saves the state before the update.
+
+        Args:
+            directory: The run's checkpoints.
+            others: Seeds that are well.
+            going_on: Whether they go on; the next failure then leaves this file alone.
+
+        Returns:
+            For the person: what, where, what is left, and what to try.
+        """
+        name = f"before_divergence_{self.step:08d}.pt" if going_on else "before_divergence.pt"
+        path = (directory / name).absolute()
+        saved = f"The state before the update is in {path}; nothing was overwritten."
+        try:
+            checkpoint.save(path, self.before)
+        except checkpoint.CheckpointNotSaved as error:  # must not hide what happened
+            saved = f"The state before the update could not be saved: {error.strerror}."
+        if going_on:
+            rest = f"Seed {_listed(others)} go{'es' if len(others) == 1 else ''} on without it."
+        else:
+            rest = "Try a smaller optim.lr or a stronger regularizer"
+            rest += ", or trainer.on_divergence=drop_seed." if others else "."
+        told = f"{self.quantity} is not finite at step {self.step} for seed {_listed(self.seeds)}."
+        if going_on:
+            announce(f"{told} {saved} {rest}")
+        return f"{told} {saved} {rest}"
+
+
+def copied(content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint holds, copied; but for the configuration, which nothing changes."""
+    return {key: copy.deepcopy(v) if key != "config" else v for key, v in content.items()}
 
 
 def healthy(run: Run, world: World, finite: Tensor) -> Tensor:
@@ -61,7 +91,7 @@ def retraced(
     end: int,
     advance: Callable[[], tuple[Tensors, Tensor]],
     content: Callable[[], Mapping[str, Any]],
-    sample_of: int | None = None,
+    found: NotFinite | None = None,
 ) -> Failure:
     """Goes step by step to the one that failed; the run stays there. Every rank has to call this.
 
@@ -71,21 +101,27 @@ def retraced(
         end: The step by which something had failed.
         advance: Makes one step; its values, and whether they are finite.
         content: Gives what a checkpoint holds now, by reference.
-        sample_of: The seed whose samples overflow, if that is what was found.
+        found: What a look at the samples found, if that is what had failed.
     """
-    before, well = copy.deepcopy(dict(content())), [True] * len(run.seeds)
+    before, well = copied(content()), [True] * len(run.seeds)
     values: Tensors = {}
     while run.state.step < end and all(well):
-        before = copy.deepcopy(dict(content()))
+        before = copied(content())
         values, finite = advance()
         well = healthy(run, world, finite).tolist()
     # A slice of the batch is seen by one rank only; a mean over ranks shows it to all.
-    broken = [t for t, v in values.items() if not bool(world.mean_(v.clone()).isfinite().all())]
+    whole = {tag: world.mean_(value.clone()).reshape(-1) for tag, value in values.items()}
     interval = Accumulator()
     interval.load_state_dict(before["accumulator"])
     interval.agree_(world)
     before["accumulator"] = interval.state_dict()
-    if sample_of is not None:
-        return Failure("a sample", (sample_of,), before)
-    stopped = tuple(seed for seed, ok in zip(run.seeds, well, strict=True) if not ok)
-    return Failure(next(iter(broken), "a weight"), stopped or run.seeds, before)
+    if found is not None:
+        return Failure(run.state.step, found.quantity, (found.seed,), before)
+    lost = [index for index, ok in enumerate(well) if not ok] or list(range(len(well)))
+    broken = (tag for tag, value in whole.items() if not bool(value[lost].isfinite().all()))
+    seeds = tuple(run.seeds[index] for index in lost)
+    return Failure(run.state.step, next(broken, "a weight"), seeds, before)
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    return ", ".join(map(str, seeds))

@@ -1,5 +1,6 @@
 """What a person sees while a run trains: a bar in a terminal, a plain line elsewhere."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -21,8 +22,9 @@ _SHORT = {
 
 
 def announce(text: str) -> None:
-    """Says one line on stderr; a bar that is there stays below it."""
-    print(text, file=sys.stderr, flush=True)
+    """Says one line on stderr, if anybody can hear it; a bar that is there stays below it."""
+    with contextlib.suppress(OSError):  # the log it goes to may be on a full disk
+        print(text, file=sys.stderr, flush=True)
 
 
 class ProgressLine:
@@ -64,7 +66,15 @@ class ProgressLine:
         self._values.update({tag: value for tag, value in values.items() if tag in _SHORT})
 
     def at(self, step: int) -> None:
-        """Shows that a step is done; cheap enough to be called after every one."""
+        """Shows that a step is done, if anybody can see it; cheap enough to be called after every
+        one.
+        """
+        # A log on a full disk, a reader that has gone (for which rich ends the program): a run goes
+        # on without being watched.
+        with contextlib.suppress(OSError, SystemExit):
+            self._show(step)
+
+    def _show(self, step: int) -> None:
         now = time.perf_counter()
         if self._bar is None and now - self._last_line < _LINE_SECONDS and step < self._total:
             return

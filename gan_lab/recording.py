@@ -1,16 +1,18 @@
 """What a run says while it trains: metrics.jsonl, events.jsonl and TensorBoard.
 
 The same numbers under the same tags in both places: the files are for programs, TensorBoard is for
-eyes. A disk that fills up costs records, never the training: `Recorder.lost` counts them.
+eyes. A disk that fills up costs records, never the training: `Recorder.lost` says which.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +24,29 @@ from gan_lab.errors import ConfigError
 from gan_lab.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
 
 _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+@dataclass
+class Lost:
+    """Writes that failed, of all starts of a run; it is in its status.json.
+
+    Attributes:
+        writes: How many.
+        first_step: Of the first one.
+        last_step: Of the last one.
+        why: The last error.
+    """
+
+    writes: int = 0
+    first_step: int | None = None
+    last_step: int | None = None
+    why: str | None = None
+
+    def add(self, step: int, error: OSError) -> None:
+        """Counts one more."""
+        self.writes += 1
+        self.first_step = step if self.first_step is None else self.first_step
+        self.last_step, self.why = step, error.strerror or str(error)
 
 
 class Recorder:
@@ -37,7 +62,7 @@ class Recorder:
         resume_step: Step of the checkpoint the run continues from. Later records are dropped, here
             and in TensorBoard: the run will write them again.
     Attributes:
-        lost: Writes that failed, for the run's status.
+        lost: What failed to be written, for the run's status.
     Raises:
         ConfigError: A new run (no resume_step) meets the metrics of an earlier one.
         OSError: The files cannot be opened; before training is the time to say so.
@@ -54,8 +79,8 @@ class Recorder:
                 f"{run.metrics} holds the metrics of an earlier run. Continue that run with "
                 "resume, or choose another directory with hydra.run.dir=..."
             )
-        self.lost = 0
-        self._seed = seed
+        self.lost, self._warned = _lost_before(run, resume_step), False
+        self._seed, self._step = seed, resume_step or 0
         self._metrics, self._events = AppendFile(run.metrics), AppendFile(run.events)
         self._board = Board(run.tensorboard, resume_step) if tensorboard else None
         self._files: list[AppendFile | Board] = [self._metrics, self._events]
@@ -63,6 +88,7 @@ class Recorder:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one line and one TensorBoard summary (float32 there, full precision here)."""
+        self._step = step
         numbers = {tag: float(value) for tag, value in values.items()}
         line = to_json({"step": step, "seed": self._seed, **numbers})
         self._try(lambda: self._metrics.write(line))
@@ -90,6 +116,21 @@ class Recorder:
             png = io.BytesIO()
             Image.fromarray(array).save(png, format="png")
             self._show(lambda board: board.png(tag, step, png.getvalue()))
+
+    def keep(self, path: Path, step: int, write: Callable[[Path], object]) -> None:
+        """Writes a picture or a frame with `write(path)`; of one that fails, nothing stays."""
+        self._step = step
+
+        def whole() -> None:
+            self._metrics.path.parent.stat()
+            try:
+                write(path)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+                raise
+
+        self._try(whole)
 
     def layout(self, layout: Layout) -> None:
         """Lays out TensorBoard's page of custom scalars."""
@@ -123,16 +164,23 @@ class Recorder:
 
     def _show(self, write: Callable[[Board], None]) -> None:
         if board := self._board:
-            self._try(lambda: write(board))
+
+            def shown() -> None:
+                self._metrics.path.parent.stat()  # a directory that was removed is not made anew
+                write(board)
+
+            self._try(shown)
 
     def _try(self, write: Callable[[], None]) -> None:
         try:
             write()
         except OSError as error:
-            if not self.lost:
-                path = self._metrics.path.parent
-                print(f"warning: records of {path} are lost ({error})", file=sys.stderr)
-            self.lost += 1
+            if not self._warned:
+                told = f"records of {self._metrics.path.parent} are lost ({error})"
+                with contextlib.suppress(OSError):  # stderr may be a file on the same disk
+                    print(f"warning: {told}; the training goes on", file=sys.stderr, flush=True)
+            self._warned = True
+            self.lost.add(self._step, error)
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -160,7 +208,7 @@ def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
     for line in filter(None, path.read_bytes().split(b"\n")):
         try:
             record = json.loads(line, object_hook=_numbers)
-        except ValueError:  # torn, or the zeros that a power cut leaves
+        except (ValueError, RecursionError):  # torn, or the zeros that a power cut leaves
             record = None
         yield line, record if isinstance(record, dict) else None
 
@@ -175,8 +223,22 @@ def _numbers(record: dict[str, Any]) -> dict[str, Any]:
     return {k: _WORDS.get(v, v) if isinstance(v, str) else v for k, v in record.items()}
 
 
+def _lost_before(run: RunDir, resume_step: int | None) -> Lost:
+    """What earlier starts could not write and this one will not write again."""
+    known = run.read_status().get("lost")
+    if resume_step is None or not known or known["first_step"] > resume_step:
+        return Lost()
+    return Lost(**{**known, "last_step": min(known["last_step"], resume_step)})
+
+
+def _step(record: Mapping[str, Any]) -> float:
+    """Of a record; one without belongs nowhere, and goes with what comes after everything."""
+    step = record.get("step")
+    return step if type(step) is int else math.inf
+
+
 def _cut_back(path: Path, step: int) -> None:
     """Keeps the records up to a step, byte for byte; torn lines go."""
     if path.exists():
-        kept = [line for line, record in _records(path) if record and record["step"] <= step]
+        kept = [line for line, record in _records(path) if record and _step(record) <= step]
         atomic_write(path, b"".join(line + b"\n" for line in kept))

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gan_lab import config
 from gan_lab import reproduce as claims
+from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import COLOURS, perform
 from gan_lab.experiments.claims import FAIL
@@ -100,8 +101,8 @@ def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
             raise ConfigError(f"{key}={value} is neither true nor false")
         else:
             given[key] = value == "true"
-    if not given["output"]:
-        raise ConfigError("output is empty; name a directory, or leave it out")
+    if place("output", given["output"]).is_file():
+        raise ConfigError(f"output={given['output']} is a file; name a directory")
     return names, given
 
 

@@ -24,12 +24,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gan_lab import __version__
 from gan_lab.errors import ConfigError
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
+# A link in a directory that somebody else made is not written through.
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 _PACKAGES = ("torchvision", "numpy", "scipy", "hydra-core", "tensorboard")
 
 
@@ -43,8 +45,8 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
         OSError: It could not be written (disk full, permission); the old file is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same directory, since os.replace is atomic only within one file system. Named by the
-    # process, so that a leftover of a killed one is overwritten or swept, never mistaken for data.
+    # In the same directory, since os.replace is atomic only within one file system. A leftover of a
+    # killed process is never mistaken for data: whoever locks the run next sweeps it.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -76,17 +78,23 @@ class AppendFile:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._fd = os.open(path, _APPEND, 0o666)
 
     def write(self, record: bytes) -> None:
-        """Appends one record; on OSError (a full disk) the file is as it was before the call."""
-        end = os.fstat(self._fd).st_size
+        """Appends one record; on OSError (a full disk) the file is as it was before the call.
+
+        Raises:
+            OSError: It could not be written; FileNotFoundError if somebody removed the file.
+        """
+        file = os.fstat(self._fd)
+        if not file.st_nlink:  # else the records would go where nobody finds them
+            raise FileNotFoundError(errno.ENOENT, "The file was removed", str(self.path))
         try:
             rest = memoryview(record)
             while rest:  # a nearly full disk takes a part first and refuses only the next call
                 rest = rest[os.write(self._fd, rest) :]
         except OSError:
-            os.ftruncate(self._fd, end)  # half a record in the middle would hide all later ones
+            os.ftruncate(self._fd, file.st_size)  # half a record would hide all later ones
             raise
 
     def sync(self) -> None:
@@ -167,11 +175,10 @@ class RunDir:
         """Keeps every other process out while the block runs.
 
         Raises:
-            ConfigError: Another process holds the lock; nothing was changed.
+            ConfigError: Another process holds the lock, or nothing can be written here.
         """
-        self.create()
         # The file stays after release: removing it would let two processes lock two inodes.
-        with open(self.path / ".lock", "a+") as file:
+        with self._lock_file() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -185,18 +192,37 @@ class RunDir:
                 if error.errno not in _NO_LOCKS_HERE:
                     raise
                 print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
-            file.truncate(0)
-            file.write(f"{os.getpid()} on {platform.node()}")
-            file.flush()
+            with contextlib.suppress(OSError):  # only for the message above; a disk may be full
+                file.truncate(0)
+                # Past the buffer, which would try again when the file is closed.
+                os.write(file.fileno(), f"{os.getpid()} on {platform.node()}".encode())
+            self._sweep()
             yield  # closing the file releases the lock, and so does the kernel after kill -9
+
+    def _lock_file(self) -> IO[str]:
+        try:
+            return os.fdopen(os.open(self.create().path / ".lock", _APPEND, 0o666), "a+")
+        except OSError as error:
+            raise ConfigError(
+                f"nothing can be written to run directory {self.path}: {error.strerror}. Mend "
+                "that, or choose another directory with hydra.run.dir=..."
+            ) from error
+
+    def _sweep(self) -> None:
+        """Removes what killed atomic writes have left; with the lock, none can be in flight."""
+        for run in (self, *self.children()):
+            for pattern in (".*.tmp", "*/.*.tmp"):
+                for leftover in run.path.glob(pattern):
+                    leftover.unlink(missing_ok=True)
 
     def write_status(self, **fields: Any) -> None:
         """Merges `fields` into status.json, atomically.
 
         Raises:
-            OSError: It could not be written; the old status is untouched.
+            OSError: It could not be written, or the directory is gone; an old status is untouched.
             ConfigError: The status that is there is not valid JSON.
         """
+        self.path.stat()
         atomic_write(self.status, to_json({**self.read_status(), **fields}, indent=2))
 
     def read_status(self) -> dict[str, Any]:
@@ -209,7 +235,7 @@ class RunDir:
             status = json.loads(self.status.read_bytes())
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             status = error
         if not isinstance(status, dict):
             raise ConfigError(

@@ -14,6 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from gan_lab import selfcheck as checks
+from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 from gan_lab.reports.figures import save_png
 from gan_lab.run_dir import atomic_write, to_json
@@ -110,12 +111,9 @@ def _parsed(arguments: Sequence[str]) -> tuple[bool, int, Path]:
     if not (seeds.isascii() and seeds.isdigit() and int(seeds) >= 1):
         raise ConfigError(f"seeds={seeds} is not a whole number >= 1")
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    output = Path(given.get("output", f"outputs/selfcheck/{stamp}"))
-    if given.get("output") == "":
-        raise ConfigError("output is empty; name a directory, or leave it out")
-    above = next(path for path in [output, *output.absolute().parents] if path.exists())
-    if not above.is_dir():
-        raise ConfigError(f"output={output} cannot be made: {above} is a file; name another")
+    output = place("output", given.get("output", f"outputs/selfcheck/{stamp}"))
+    if output.is_file():
+        raise ConfigError(f"output={output} is a file; name a directory")
     return quick == "true", int(seeds), output
 
 

@@ -2,14 +2,14 @@
 
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan_lab import checkpoint
+from gan_lab import checkpoint, provenance
 from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
@@ -17,7 +17,7 @@ from gan_lab.estimators.base import Estimate
 from gan_lab.execution import keep_freed_memory
 from gan_lab.memory import on_meta
 from gan_lab.regularizers import Dragan
-from gan_lab.run_dir import RunDir, environment
+from gan_lab.run_dir import RunDir, atomic_write, environment
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted
 from gan_lab.trainer import Trainer
@@ -58,11 +58,24 @@ def start(
             for directory, config in _configs(setup, parent):
                 directory.create()
                 _clear(directory)
-                directory.config.write_text(OmegaConf.to_yaml(config))
+                atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
                 directory.write_status(**status)
 
-        world.lead(prepare)
+        with _room(parent):
+            world.lead(prepare)
         return _train(setup, parent, Trainer(setup, run, parent, origin=origin))
+
+
+@contextlib.contextmanager
+def _room(run: RunDir) -> Iterator[None]:
+    """Refuses a run whose first files cannot be written; later ones cost records at most."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"nothing can be written to run directory {run.path}: {error.strerror}. Make room, or "
+            "choose another directory with hydra.run.dir=..."
+        ) from error
 
 
 def _take(parent: RunDir, held: contextlib.ExitStack) -> None:
@@ -92,26 +105,32 @@ def resume(setup: Setup, path: Path) -> Estimates:
         loaded = world.lead(lambda: _taken_up(setup, parent, held))
         run = world.agreed(setup.open)
         check_share(setup, run.source)
-        _check_device(run, loaded.content)
+        provenance.check_fits(loaded, run.state.state_dict())
+        with provenance.reading(loaded.path):
+            _check_device(run, loaded.content)
+            trainer = Trainer(setup, run, parent, loaded.content)
 
         def prepare() -> None:
+            checkpoint.set_aside(loaded)
             checkpoint.forget_bests(parent.checkpoints, after=int(loaded.content["step"]))
             for directory, config in _configs(setup, parent):
-                directory.config.write_text(OmegaConf.to_yaml(config))
+                atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
-        world.lead(prepare)
+        with _room(parent):
+            world.lead(prepare)
         print(f"resuming {path} at step {loaded.content['step']} of {setup.trainer.steps}")
-        return _train(setup, parent, Trainer(setup, run, parent, loaded.content))
+        return _train(setup, parent, trainer)
 
 
 def _taken_up(setup: Setup, parent: RunDir, held: contextlib.ExitStack) -> checkpoint.Loaded:
     """Locks a run as long as `held` lasts and reads its newest valid checkpoint."""
     held.enter_context(parent.lock())
-    loaded = checkpoint.load_latest(parent.checkpoints)
+    loaded = provenance.of_run(checkpoint.load_latest(parent.checkpoints), setup.config)
     for skipped, reason in loaded.skipped:
         print(f"warning: passed over {skipped}: {reason}")
     step = int(loaded.content["step"])
-    if step >= setup.trainer.steps:
+    concluded = parent.read_status().get("state") == "done"
+    if step > setup.trainer.steps or (step == setup.trainer.steps and concluded):
         raise ConfigError(
             f"{parent.path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
         )
@@ -158,21 +177,26 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
     def note(state: str, error: str | None = None, signal: str | None = None, **more: Any) -> None:
         if not setup.world.leads:
             return
+        gone = [parent.child(seed).path for seed in trainer.dropped.found]  # told already
         for directory in directories:  # what stopped an earlier start is told no longer
-            directory.write_status(
-                state=state, step=trainer.run.state.step, error=error, signal=signal, **more
-            )
+            if directory.path not in gone:
+                directory.write_status(
+                    state=state, step=trainer.run.state.step, error=error, signal=signal, **more
+                )
 
     def begin() -> None:
         told = {"steps": setup.trainer.steps, "processes": setup.world.size, **environment()}
         note("running", seeds=list(setup.seeds), **told)
+        trainer.dropped.note(parent)
         for directory, seed in zip(children, setup.seeds, strict=True):
             directory.write_status(seeds=[seed])
         if setup.overrides is not None:
             for directory in directories:
                 directory.write_status(overrides=list(setup.overrides))
 
-    setup.world.lead(begin)
+    with _room(parent):
+        setup.world.lead(begin)
+        setup.world.lead(trainer.open_journal)
     keep_freed_memory()
     if setup.execution.mode == "compiled" and setup.world.leads:
         print("compiling: the first step takes half a minute or so")
@@ -181,6 +205,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             note("diverged", error=str(error))
+            trainer.best.save(parent.checkpoints)  # maybe newer than the last regular one
         raise
     except Interrupted as stop:
         with contextlib.suppress(OSError):
@@ -190,11 +215,11 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
         with contextlib.suppress(OSError):
             note("failed", error=f"{type(error).__name__}: {error}")
         raise
-    finals = [_record(each) for each in estimates]
-    note("done")
     if setup.world.leads:
+        finals = [_record(each) for each in estimates]
         for directory, final, best in zip(children, finals, trainer.bests, strict=True):
             directory.write_status(final=final, best=best)
+    note("done")  # last: a run that says so has nothing left to do
     return estimates
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from gan_lab.checks import check_count, check_interval
+from gan_lab.checks import check_choice, check_count, check_interval
 from gan_lab.schedule import Schedule
 
 _FRAMES = 48
@@ -30,6 +30,8 @@ class TrainerSettings:
             frames, at powers of two, so that runs of different losses share their steps.
         checkpoint_every: Steps between two checkpoints; 0 = at the end only.
         keep_checkpoints: Newest checkpoints that stay.
+        on_divergence: What a number that is not finite stops: "stop" the run, or with "drop_seed"
+            its seed alone; the run goes on as long as a seed is left.
         n_preview: Samples in a picture, from noise that stays fixed.
     """
 
@@ -47,15 +49,18 @@ class TrainerSettings:
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     n_preview: int = 64
+    on_divergence: str = "stop"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "log_every", "keep_checkpoints", "n_preview"):
+        for name in ("steps", "log_every", "keep_checkpoints"):
             check_count(self, name)
+        check_count(self, "n_preview", at_most=10_000)
         check_count(self, "batch_size", at_least=2)
         check_count(self, "checkpoint_every", at_least=0)
         for name in ("image_every", "film_every"):
             if getattr(self, name) is not None:
                 check_count(self, name, at_least=0)
+        check_choice(self, "on_divergence", ["stop", "drop_seed"])
         check_interval(self, "ema", self.ema, low_open=False, high=1.0)
         _ = self.schedule
 

@@ -101,6 +101,14 @@ class TrainState:
             else:
                 self.average[name].copy_(now)
 
+    def of_seed(self, index: int) -> list[Tensor]:
+        """All that belongs to one of several stacked seeds, as views."""
+        held = [*self.average.values()]
+        for player in (self.discriminator, self.generator):
+            held += [player.flat.detach(), *player.buffers.values()]
+            held += [t for t in player.optimizer.state.values() if t.ndim]  # not a count of steps
+        return [tensor[index] for tensor in held]
+
     def state_dict(self) -> dict[str, Any]:
         """Everything, by reference: save or clone it before the next step."""
         return {

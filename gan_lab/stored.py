@@ -1,13 +1,15 @@
 """Runs that are on disk, as the commands take them: directories, options, an opened checkpoint."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab import checkpoint, config
+from gan_lab import checkpoint, config, provenance
 from gan_lab.errors import ConfigError
+from gan_lab.reports import configuration
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Run, Setup
 
@@ -39,14 +41,30 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
     saved, own = saved_config(home), saved_config(path)
     if device is not None:
         saved["device"] = own["device"] = device
+    made_by = config.resolved(saved)
     # Nothing is trained here, and this machine need not have what the training ran with.
     OmegaConf.update(saved, "execution.mode", "eager", force_add=True)
     OmegaConf.update(saved, "execution.precision", "f32", force_add=True)
     setup, seed = config.setup_of(saved), config.setup_of(own).seeds[0]
-    loaded = checkpoint.load_latest(home / "checkpoints", step)
+    if seed not in setup.seeds:
+        raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
+    loaded = taken(home, step, made_by)
     run = setup.open()
+    provenance.check_fits(loaded, run.state.state_dict())
     run.state.load_state_dict_(loaded.content["state"])
     return Opened(setup, run, run.seeds.index(seed), int(loaded.content["step"]))
+
+
+def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:
+    """A run's checkpoint, if its configuration made it; says which newer ones are damaged.
+
+    Raises:
+        ConfigError: No such checkpoint, none that is intact, or one of another run.
+    """
+    loaded = checkpoint.load_latest(home / "checkpoints", step)
+    for skipped, reason in loaded.skipped:
+        print(f"warning: passed over {skipped}: {reason}", file=sys.stderr)
+    return provenance.of_run(loaded, made_by)
 
 
 def arguments(
@@ -104,14 +122,69 @@ def saved_config(path: Path) -> DictConfig:
     """
     file = RunDir(path).config
     try:
-        saved = OmegaConf.load(file)
+        saved = OmegaConf.create(configuration.text_of(file))
     except FileNotFoundError:
         raise ConfigError(f"{path} holds no run: there is no {file.name} in it") from None
+    except ConfigError:
+        raise
     except Exception as error:  # YAML errors have many types
         raise ConfigError(f"{file} cannot be read: {error}") from error
     if not isinstance(saved, DictConfig):
         raise ConfigError(f"{file} is not a configuration")
+    plain = OmegaConf.to_container(saved, resolve=False)
+    for key, value in _leaves(plain):
+        if isinstance(value, str) and "${" in value:  # it could ask for secrets: ${oc.env:...}
+            raise ConfigError(f"{file}: {key}={value} is no value, and a run writes values only")
+    refuse_foreign(plain, str(file))
     return saved
+
+
+def refuse_foreign(plain: Any, where: str) -> None:
+    """Refuses to import what a stored run names outside of gan_lab: it may be a stranger's.
+
+    Args:
+        plain: Its configuration, in plain containers.
+        where: What it was read from.
+
+    Raises:
+        ConfigError: It names such a class, and GAN_LAB_PLUGINS does not allow its package.
+    """
+    for key, value in _leaves(plain):
+        if key.rpartition(".")[2] == "_target_" and not configuration.may_import(str(value)):
+            package = str(value).partition(".")[0]
+            raise ConfigError(
+                f"{where}: {key}={value} is code outside of gan_lab, which a stored run may not "
+                f"start by itself; if you trust it, say GAN_LAB_PLUGINS={package} before the "
+                f"command"
+            )
+
+
+def typed_keys(path: Path) -> list[str] | None:
+    """The overrides that were typed for a run, or None where its status does not say.
+
+    Raises:
+        ConfigError: They are no list of overrides, or one is Hydra's own, which no run keeps.
+    """
+    run = RunDir(path)
+    typed = run.read_status().get("overrides")
+    if typed is None:
+        return None
+    if not isinstance(typed, list) or not all(isinstance(each, str) for each in typed):
+        raise ConfigError(f"{run.status}: overrides is no list of key=value. Repair it")
+    for each in typed:
+        if each.lstrip("+~").startswith("hydra"):  # it would say where to write and what to load
+            raise ConfigError(f"{run.status}: a run has no override '{each}'. Remove it")
+    return typed
+
+
+def _leaves(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of nested containers, the places of lists among them."""
+    if isinstance(node, Mapping | list):
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, value in items:
+            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, node
 
 
 def is_child(path: Path) -> bool:

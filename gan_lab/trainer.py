@@ -4,10 +4,9 @@ Several processes run the same loop: all of them step, agree on what is finite, 
 when to stop; the first one alone measures, draws, prints and writes.
 """
 
-import copy
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from torch import Tensor
 
@@ -15,13 +14,14 @@ from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
 from gan_lab.best import Best
 from gan_lab.clocks import Origin, clocks, rates
+from gan_lab.dropped import Dropped
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
-from gan_lab.evaluation import SamplesNotFinite
+from gan_lab.evaluation import NotFinite
 from gan_lab.governor import Pace
 from gan_lab.journal import Journal
 from gan_lab.pacing import Due, Pacing
-from gan_lab.postmortem import healthy, retraced
+from gan_lab.postmortem import copied, healthy, retraced
 from gan_lab.progress import ProgressLine
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
@@ -42,6 +42,7 @@ class Trainer:
 
     Attributes:
         best: The best measurement so far.
+        dropped: The seeds that failed while the others went on.
         bests: What there is to say of it at the end, for each seed.
     """
 
@@ -58,6 +59,7 @@ class Trainer:
         self.accumulator = Accumulator()
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, Best()
+        self.dropped = Dropped(run.seeds, run.state)
         self.bests: list[dict[str, Any] | None] = [None] * len(run.seeds)
         if origin is not None:
             self.seconds |= origin.seconds
@@ -80,58 +82,56 @@ class Trainer:
             Interrupted: A signal asked to stop; the state is saved.
         """
         state, n_steps, world = self.run.state, self.settings.steps, self.world
-        world.lead(self._open_journal)
         succeeded, signals = False, StopSignals(patient=not world.alone)
         try:
             with signals, ProgressLine(n_steps, state.step) as progress:
-                self._before = self._snapshot()
-                self._lead(lambda: self._look_around(progress))
-                self._before = self._snapshot()
+                self._before = copied(self.content())
+                while not self._led(lambda: self._look_around(progress)):
+                    pass  # as often as a seed is dropped at the start
+                self._before = copied(self.content())
                 self._clock = time.perf_counter()
                 while state.step < n_steps:
                     _, finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
                     # Read once: one that comes while the boundary is written waits for a step.
                     signum = world.most(signals.received or 0)
-                    self._boundary(progress, stop=signum > 0)
+                    passed = self._boundary(progress, stop=signum > 0)
                     progress.at(state.step)
-                    if signum and state.step < n_steps:
+                    if signum and passed and state.step < n_steps:
                         raise Interrupted(signum)
                 estimates = world.lead(self._report)
             succeeded = True
-        except RunDiverged:
-            self.best.save(self.directory.checkpoints)  # maybe newer than the last regular one
-            raise
         finally:
             if world.leads:
                 self._journal.end(succeeded)
                 self._journal.close()
         return estimates
 
-    def _open_journal(self) -> None:
-        parent, seeds = self.directory, self.run.seeds
-        directories = [parent.child(s) for s in seeds] if self.run.stacked else [parent]
-        resumed_at = None if self._is_new else self.run.state.step
-        self._journal = Journal(self.setup, self.run, directories, resumed_at)
+    def open_journal(self) -> None:
+        """Opens the records, before `train` and in the process that leads; may raise OSError."""
+        at = None if self._is_new else self.run.state.step
+        self._journal = Journal(self.setup, self.run, self.directory, at, self.dropped)
 
     def _report(self) -> list[dict[str, Estimate]]:
         finals = self._journal.estimates
-        self.bests = self.best.report(self.run, self.directory.checkpoints, finals)
+        where, left = self.directory.checkpoints, self.dropped.left
+        self.bests = self.best.report(self.run, where, finals, left)
         return finals
 
-    def _lead(self, look: Callable[[], None]) -> None:
-        """Lets rank 0 look and write; samples that overflow send all ranks back."""
+    def _led(self, look: Callable[[], None]) -> bool:
+        """Lets rank 0 look and write; what is not finite sends all ranks back and gives False."""
 
-        def seen() -> int | None:
+        def seen() -> tuple[str, int] | None:
             try:
                 look()
-            except SamplesNotFinite as error:
-                return error.seed
+            except NotFinite as error:
+                return error.quantity, error.seed
             return None
 
-        overflows = self.world.lead(seen)
-        if overflows is not None:
-            self._replay(overflows)
+        found = self.world.lead(seen)
+        if found is not None:
+            self._replay(NotFinite(*found))
+        return found is None
 
     def content(self) -> dict[str, Any]:
         """All that a checkpoint holds, by reference."""
@@ -145,13 +145,8 @@ class Trainer:
             "pace": self.pacing.pace and self.pacing.pace.as_dict(),
             "best": self.best.found,
             "origin": None if self.origin is None else self.origin.as_dict(),
+            "dropped": self.dropped.found,
         }
-
-    def _snapshot(self) -> dict[str, Any]:
-        """The same, copied; but for the configuration, which nothing changes."""
-        copied = self.content()
-        config = copied.pop("config")
-        return {"config": config, **copy.deepcopy(copied)}
 
     def load(self, content: Mapping[str, Any]) -> None:
         """Goes back to where `content` was taken."""
@@ -161,7 +156,8 @@ class Trainer:
         self.seconds = dict(content["seconds"])
         if content["pace"] is not None:
             self.pacing.pace = Pace.from_dict(content["pace"])
-        self.best.go_back_to(content.get("best"))  # runs of earlier versions have neither
+        self.dropped.load(content.get("dropped", {}))  # runs of earlier versions have none of these
+        self.best.go_back_to(content.get("best"))
         origin = content.get("origin")
         self.origin = None if origin is None else Origin.from_dict(origin)
 
@@ -169,6 +165,11 @@ class Trainer:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
         journal = self._journal
         journal.begin()
+        if self.run.state.step == self.settings.steps:  # killed before the end was told
+            self._measure(final=True)
+            journal.forget()  # these rows are written
+            self._save()  # the kill may have come before the rotation
+            return
         if self._is_new:
             self._measure()
             journal.clock(clocks(self.setup, *self._now, self.origin))
@@ -180,13 +181,8 @@ class Trainer:
                 journal.flush()
                 self._save()
         if self.pacing.pace is None:
-            start = time.perf_counter()
-            journal.measure()
-            middle = time.perf_counter()
-            journal.rehearse_drawing()
-            end = time.perf_counter()
+            self.pacing.learn(journal.measure, journal.rehearse_drawing, len(self.run.seeds))
             journal.forget()
-            self.pacing.learn(middle - start, (end - middle) * len(self.run.seeds))
 
     def _step(self) -> tuple[Tensors, Tensor]:
         state, decay = self.run.state, self.setup.optim.decay
@@ -197,35 +193,41 @@ class Trainer:
         draws = self.world.share(self.run.streams.draws(state.step), self.run.stacked)
         values, finite = self.run.step(draws)
         self.accumulator.add_(values)
-        return values, finite
+        return values, self.dropped.hold_(finite)
 
-    def _boundary(self, progress: ProgressLine, stop: bool) -> None:
+    def _boundary(self, progress: ProgressLine, stop: bool) -> bool:
+        """Does what is due after a step; False where the run went back instead."""
         step = self.run.state.step
         now, times = self.pacing.due(step, stop), self.pacing.times(step)
         if not (any(now) or times):
-            return
-        self._settle()
+            return True
+        if not self._settled():
+            return False
         if times:
-            self._calibrate()
+            self.pacing.calibrate(self.world, self.directory, *self._now)
         if now.log or now.save:
             self.accumulator.agree_(self.world)
-        self._lead(lambda: self._look(progress, now))
+        if not self._led(lambda: self._look(progress, now)):
+            return False
         if now.log:
             self.accumulator.reset_()
-        self._before = self._snapshot()
-        self._clock = time.perf_counter()  # what happened since _settle is no training time
+        self._before = copied(self.content())
+        self._clock = time.perf_counter()  # what happened since _settled is no training time
+        return True
 
     def _look(self, progress: ProgressLine, now: Due) -> None:
         """What a boundary measures, writes and saves."""
         last = self.run.state.step == self.settings.steps
         looked_from, journal = time.perf_counter(), self._journal
         if now.log:
-            journal.training(self.accumulator.means(), self._rates())
+            before, self._logged_at = self._logged_at, self._now
+            paces = rates(self.setup, before, self._logged_at, self.seconds)
+            journal.training(self.accumulator.means(), paces)
             self.accumulator.reset_()
         if now.measure:
             try:
                 self._measure(final=last)
-            except SamplesNotFinite:
+            except NotFinite:
                 raise
             except BaseException:
                 if last:  # the training is whole, whatever happened to its evaluation
@@ -244,49 +246,45 @@ class Trainer:
             journal.flush()
             self._save()
 
-    def _calibrate(self) -> None:
-        """Times some steps, then fixes how often to look for the rest of the run."""
-        pace = self.world.broadcast(self.pacing.chosen(*self._now))
-        if pace is not None:
-            self.pacing.pace = pace
-            self.world.lead(lambda: self.directory.write_status(pace=pace.as_dict()))
-
-    def _settle(self) -> None:
+    def _settled(self) -> bool:
+        """Whether all steps since the last boundary were sound; the one wait for the device."""
         assert self._finite is not None
-        # The one wait for the device.
         finite = bool(healthy(self.run, self.world, self._finite).all())
         self.seconds["time/train_seconds"] += time.perf_counter() - self._clock
         if not finite:
             self._replay()
         self._finite = None
+        return finite
 
     def _measure(self, final: bool = False) -> None:
         self._journal.measure()
-        self.best.consider(self.run, self.content)
+        self.best.consider(self.run, self.content, self.dropped.left)
         if final:
             self._journal.finish()
 
-    def _replay(self, sample_of: int | None = None) -> NoReturn:
+    def _replay(self, found: NotFinite | None = None) -> None:
         """Goes through the last interval again to the step that failed, and keeps what was before.
 
-        Every rank has to call this.
+        There the run stops, or goes on without the seeds that failed. Every rank has to call this.
         """
-        end = self.run.state.step
+        end, self._clock = self.run.state.step, time.perf_counter()
         self.load(self._before)
-        failure = retraced(self.run, self.world, end, self._step, self.content, sample_of)
-        path = self.directory.checkpoints / "before_divergence.pt"
+        failure = retraced(self.run, self.world, end, self._step, self.content, found)
+        others = [s for s in self.dropped.left_seeds if s not in failure.seeds]
+        going_on = self.settings.on_divergence == "drop_seed" and bool(others)
 
-        def record() -> None:
-            checkpoint.save(path, failure.before)
+        def record() -> str:
             self._journal.diverged(failure.quantity, failure.seeds)
+            return failure.recorded(self.directory.checkpoints, others, going_on)
 
-        self.world.lead(record)
-        raise RunDiverged(failure.told(self.run.state.step, path))
-
-    def _rates(self) -> dict[str, float]:
-        before, now = self._logged_at, self._now
-        self._logged_at = now
-        return rates(self.setup, before, now, self.seconds["time/estimate_seconds"])
+        told = self.world.lead(record)
+        if not going_on:
+            raise RunDiverged(told)
+        self.load(failure.before)
+        self.dropped.add(failure.seeds, failure.quantity, told)
+        self.best.narrow(self.dropped.left)
+        self.world.lead(lambda: self.dropped.note(self.directory))
+        self._before, self._finite = copied(self.content()), None
 
     @property
     def _now(self) -> tuple[int, float]:

@@ -157,7 +157,9 @@ def train(name: str, which: str) -> Path:
     quiet = io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         try:
-            Trainer(setup, run, directory).train()
+            trainer = Trainer(setup, run, directory)
+            trainer.open_journal()
+            trainer.train()
         except RunDiverged as error:
             (path / "diverged").write_text(str(error))
     seconds = time.process_time() - start

@@ -1,5 +1,7 @@
 """A small comparison made by hand: two landscapes, a line, pictures, and labels that bite."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from PIL import Image
@@ -104,4 +106,41 @@ def report(directory, labels=("minimax", NASTY)):
         ["minimax, seed 3: diverged at step 7 (loss is nan)."],
         ["Means over seeds."],
         "Made by hand.",
+    )
+
+
+def hostile(made, name):
+    """A report in which every text that may come from a run or a person is `name`."""
+    texts = {"title": name, "question": name, "notes": [name], "method": [name], "made": name}
+    return replace(made, **texts, sections=[_renamed(section, name) for section in made.sections])
+
+
+def _renamed(section, name):
+    """A section in which every text that may come from a run or a person is `name`."""
+    old = section.labels[1]
+
+    def keys(mapping):
+        return {name if key == old else key: value for key, value in mapping.items()}
+
+    (table,) = section.tables
+    rows = [("minimax", name), (name, name)]
+    return replace(
+        section,
+        name=name,
+        labels=("minimax", name),
+        verdict=(name, name),
+        tables=[replace(table, title=name, note=name, columns=[name, name], rows=rows)],
+        events=[
+            replace(e, group=name, kind=name, numbers=name, explanation=name, advice=name)
+            for e in section.events
+        ],
+        cards={name: (name, f"reading: {name}")},
+        charts=[
+            replace(c, title=name, unit=name, bands={a: keys(b) for a, b in c.bands.items()})
+            for c in section.charts
+        ],
+        styles=keys(section.styles),
+        frames=keys(section.frames),
+        pictures=keys(section.pictures),
+        seed=keys(section.seed),
     )

@@ -2,7 +2,8 @@
 
     torchrun --nproc-per-node 2 tests/ranks.py JOBS.json
 
-JOBS.json holds a list of {"name", "arguments", and optionally "signal": [rank, step, signum]};
+JOBS.json holds a list of {"name", "arguments", and optionally "signal": [rank, step, signum] or
+"poison": [step, index of a seed], whose data are infinite then};
 NAME.RANK.json then says {"code", "out", "err", "n"}; n: how many samples a step saw, if one did.
 """
 
@@ -13,11 +14,13 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from gan_lab import cli
 from gan_lab.distributed import World, joined
 from gan_lab.progress import ProgressLine
+from tests.test_divergence import infinite_data_at
 
 
 @contextlib.contextmanager
@@ -35,6 +38,15 @@ def signalled(step, signum):
         yield
     finally:
         ProgressLine.at = at
+
+
+@contextlib.contextmanager
+def poisoned(where):
+    """Makes the real samples of one stacked seed infinite at a step."""
+    with pytest.MonkeyPatch.context() as patch:
+        if where is not None:
+            infinite_data_at(patch, *where)
+        yield
 
 
 @contextlib.contextmanager
@@ -65,6 +77,7 @@ def main(path):
             seen = []
             with (
                 hit,
+                poisoned(job.get("poison")),
                 counted(seen),
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(err),

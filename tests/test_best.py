@@ -1,5 +1,6 @@
 """The best checkpoint: chosen on the curve, kept beside the last, reported on held-out data."""
 
+import itertools
 import json
 import math
 import statistics
@@ -211,9 +212,17 @@ def test_without_the_measure_there_is_no_best(workdir, capsys):
 def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
     from gan_lab.estimators import measures
 
-    monkeypatch.setattr(measures, "exact_wasserstein", lambda *_: value)
-    train("run", *RING, "trainer.steps=4")
-    assert best_of("run") is None
+    exact, n_calls = measures.exact_wasserstein, itertools.count()
+
+    def broken(*samples):
+        return exact(*samples) if next(n_calls) < 6 else value
+
+    monkeypatch.setattr(measures, "exact_wasserstein", broken)
+    keys = ("trainer.steps=20", "estimator.every=5", "estimator.floor_n_repeats=2")
+    assert main("train", *RING, *keys, "hydra.run.dir=run") == 1
+    best = saved("run", "best")
+    assert best["step"] <= 5
+    assert math.isfinite(best["best"]["value"])
 
 
 def test_a_run_that_diverges_leaves_its_best(workdir):
@@ -229,10 +238,10 @@ def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsy
     measured(opened.run, 0, 44)
     best = Best()
     best.go_back_to(saved(whole[1])["best"])
-    (told,) = best.report(opened.run, whole[1] / "checkpoints", finals)
+    (told,) = best.report(opened.run, whole[1] / "checkpoints", finals, [0])
     assert told == best_of(whole[1])
     checkpoint.best_path(workdir, told["step"]).write_bytes(b"torn")
-    (told,) = best.report(opened.run, workdir, finals)
+    (told,) = best.report(opened.run, workdir, finals, [0])
     assert told == {k: v for k, v in best_of(whole[1]).items() if k != "held_out"}
     assert "not reported on" in capsys.readouterr().out
 

@@ -24,121 +24,9 @@ def process(*arguments, cwd, **more):
     return subprocess.run(command, cwd=cwd, env=ONE, capture_output=True, text=True, **more)
 
 
-# Refusals: one line, exit code 2, nothing written
+# Refusals: one line, exit code 2, nothing written; the table is scripts/faults/inputs.py
 
 SHORT = ("trainer.steps=2", *RING)
-RUNS = [  # (arguments, what the line says)
-    (["trian"], "unknown command 'trian'; did you mean 'train'"),
-    (["xyz"], "unknown command 'xyz'; known are train, resume, sample"),
-    # keys
-    (["train", "optim.lrr=1"], "unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
-    (["train", "+optim.lrr=1"], "unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
-    (["train", "++optim.lrr=1"], "unknown key 'optim.lrr'; did you mean 'optim.lr'?"),
-    (["train", "trainer.n_crtic=3"], "did you mean 'trainer.n_critic'?"),
-    (["train", "+trainer.n_crtic=3"], "did you mean 'trainer.n_critic'?"),
-    (["train", "optm.lr=1"], "unknown key 'optm.lr'; did you mean 'optim.lr'?"),
-    (["train", "foo=1"], "unknown key 'foo'; known are data,"),
-    (["train", "+foo=1"], "unknown key 'foo'; known are data,"),
-    (["train", "+foo.bar=1"], "unknown key 'foo'; known are data,"),
-    (["train", "+hints.foo=1"], "unknown key 'hints.foo'; known are hints.batch_size"),
-    (["train", "sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
-    (["train", "hydra.foo=1"], "unknown key 'hydra.foo'"),
-    (["train", "regularizer.gradient_penalty.weigth=1"], "'regularizer.gradient_penalty.weight'?"),
-    # choices
-    (["train", "loss=wasserstien"], "loss=wasserstien is unknown; take one of hinge, least_squ"),
-    (["train", "data=rng"], "data=rng is unknown; take one of array, checkerboard"),
-    (["train", "optim=adamw"], "optim=adamw is unknown; take one of adam, rmsprop, sgd"),
-    (["train", "regularizer=[gp]"], "regularizer=gp is unknown; take one of dragan, gradient_pen"),
-    (["train", "regularizer=gp"], "regularizer=gp is unknown; take one of dragan, gradient_pen"),
-    (["train", "preset=x"], "preset=x is unknown; take one of dcgan_2016"),
-    (["train", "hydra/launcher=nope"], "nope"),
-    (["train", "optim=3"], "group"),
-    (["train", "optim=null"], "group"),
-    (["train", "+loss=minimax"], "Multiple values for loss"),
-    (["train", "loss=minimax,hinge"], "multirun"),
-    # values
-    (["train", *SHORT, "optim.lr=-1"], "optim.lr=-1 is not a number in (0, inf)"),
-    (["train", *SHORT, "optim.lr=0"], "optim.lr=0 is not a number in (0, inf)"),
-    (["train", *SHORT, "optim.lr=nan"], "optim.lr=nan is not finite"),
-    (["train", *SHORT, "optim.lr=inf"], "optim.lr=inf is not finite"),
-    (["train", *SHORT, "optim.lr=abc"], "optim.lr='abc' is no number"),
-    (["train", *SHORT, "optim.lr=true"], "optim.lr=True is no number"),
-    (["train", *SHORT, "optim.lr=null"], "optim.lr=null is no number"),
-    (["train", *SHORT, "optim.betas=[0.5]"], "optim.betas=[0.5] needs two numbers"),
-    (["train", *SHORT, "optim.betas=[0.5,1]"], "optim.betas=1 is not a number in [0, 1)"),
-    (["train", *SHORT, "optim.betas=[nan,0.5]"], "optim.betas=nan"),
-    (["train", *SHORT, "optim.betas=0.5"], "optim.betas=0.5 is no list"),
-    (["train", *SHORT, "trainer.n_critic=0"], "trainer.n_critic=0 is not a whole number >= 1"),
-    (["train", *SHORT, "trainer.n_critic=1.5"], "trainer.n_critic=1.5 is no whole number"),
-    (["train", *SHORT, "trainer.n_critic=true"], "trainer.n_critic=True is no whole number"),
-    (["train", *SHORT, "trainer.steps=0"], "trainer.steps=0 is not a whole number >= 1"),
-    (["train", *SHORT, "trainer.batch_size=1"], "trainer.batch_size=1 is not a whole number >= 2"),
-    (["train", *SHORT, "trainer.ema=1"], "trainer.ema=1 is not a number in [0, 1)"),
-    (["train", *SHORT, "estimator.n=1"], "estimator.n=1 is not a whole number >= 2"),
-    (["train", *SHORT, "data.std=-1"], "data.std must be a finite number above 0"),
-    (["train", *SHORT, "network.activation=x"], "network.activation='x' is unknown; take one of"),
-    (["train", *SHORT, "device=gpu"], "device='gpu' is unknown; take auto, cpu, cuda or cuda:N"),
-    (["train", *SHORT, "seed=-1"], "seed=-1 is not a whole number >= 0"),
-    (["train", *SHORT, "seed=abc"], "seed='abc' is not a whole number >= 0"),
-    (["train", *SHORT, "n_seeds=0"], "n_seeds=0 is not a whole number >= 1"),
-    # what does not go together
-    (
-        ["train", *SHORT, "network.discriminator_norm=batch"],
-        "'gradient_penalty' needs a discriminator whose samples are independent",
-    ),
-    (["train", "data=ring", "network=dcgan"], "DCGAN needs square images"),
-    (["train", "data=digits", "data.n_held_out=1797"], "change data.n_held_out"),
-    # files
-    (["train", "data=array"], "data.path is not set; say data.path=..."),
-    (["train", "data=image_folder"], "data.root is not set; say data.root=..."),
-    (["train", "data=array", "data.path=no.npy"], "data.path must be an existing file, got 'no.n"),
-    (["train", "data=image_folder", "data.root=no"], "data.root must be an existing folder"),
-    (["train", "data=mnist", "data.root=no"], "set data.download=true to fetch it"),
-    (["train", *SHORT, "hydra.run.dir=a_file"], "a_file cannot be made"),
-    # deletions
-    (["train", "~optim.lr"], "optim.lr is not set; say optim.lr=..."),
-    (["train", "~trainer.steps"], "trainer.steps is not set; say trainer.steps=..."),
-    (["train", "~optim"], "optim needs a _target_"),
-    (["train", "~loss"], "loss needs a _target_"),
-    (["train", "~seed"], "seed=null is not a whole number"),
-    (["train", "~device"], "device='None' is unknown"),
-    (["train", "~hints"], "hints"),
-    (["train", "~nothing"], "'nothing' does not exist"),
-    # classes
-    (["train", "optim._target_=os.system"], "optim._target_='os.system' is no Optimizer"),
-    (["train", "optim._target_=gan_lab.losses.Hinge"], "is no Optimizer"),
-    (["train", "loss._target_=gan_lab.optim.Adam"], "is no AdversarialLoss"),
-    (["train", "optim._target_=nope.Nope"], "cannot be imported"),
-    # grammar
-    (["train", "ring"], "train takes key=value, got 'ring'"),
-    (["train", "data", "ring"], "train takes key=value, got 'data'"),
-    (["train", "loss="], "loss= is unknown"),
-    (["train", "data.std=["], "cannot read 'data.std=['"),
-    (["train", "data.name='abc"], "cannot read 'data.name='abc'"),
-    (["train", 'data.name="abc'], "cannot read 'data.name=\"abc'"),
-    (["train", "loss==minimax"], "cannot read 'loss==minimax'"),
-    (["train", "=3"], "ConfigError"),
-    (["train", "optim.lr=${nope}"], "Interpolation key 'nope' not found"),
-    (["train", "--foo"], "unrecognized arguments: --foo"),
-    (["train", "--config-name=foo"], "unrecognized arguments: --config-name=foo"),
-    (["train", "--cfg", "foo"], "invalid choice: 'foo'"),
-    (["train", "--cfg", "job", "optim.lrr=1"], "did you mean 'optim.lr'?"),
-    # directories
-    (["resume"], "resume takes one run directory, got 0"),
-    (["resume", "an_empty_directory", "an_empty_directory"], "takes one run directory, got 2"),
-    (["resume", "nowhere"], "nowhere is no directory"),
-    (["resume", "an_empty_directory"], "an_empty_directory holds no run"),
-    (["resume", "a_file"], "a_file is no directory"),
-    (["resume", "-m"], "resume takes no '-m'"),
-    (["sample"], "sample takes one run directory, got 0"),
-    (["sample", "nowhere"], "nowhere is no directory"),
-    (["sample", "an_empty_directory"], "an_empty_directory holds no run"),
-    (["sample", "a_file"], "a_file is no directory"),
-    # sweeps: refused before the first job
-    (["train", "-m", *SHORT, "optim.lr=1e-3,-1"], "optim.lr=-1 is not a number"),
-    (["train", "-m", *SHORT, "loss=minimax,nope"], "loss=nope is unknown"),
-    (["train", "-m", *SHORT, "seed=0,1", "+foo=1"], "unknown key 'foo'"),
-]
 
 
 def assert_refused(capsys, directory, arguments, said):
@@ -156,13 +44,6 @@ def assert_refused(capsys, directory, arguments, said):
     assert files(directory) == before
 
 
-@pytest.mark.parametrize(("arguments", "said"), RUNS, ids=[" ".join(a)[:60] for a, _ in RUNS])
-def test_bad_input_is_refused_in_one_line_and_writes_nothing(arguments, said, workdir, capsys):
-    (workdir / "a_file").write_text("x")
-    (workdir / "an_empty_directory").mkdir()
-    assert_refused(capsys, workdir, arguments, said)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_device_that_is_not_there_is_refused(workdir, capsys):
     assert_refused(capsys, workdir, ["train", *SHORT, "device=cuda"], "sees no CUDA device")
@@ -174,52 +55,6 @@ def run(tmp_path_factory):
     return train(tmp_path_factory.mktemp("run") / "run", "trainer.steps=4", *RING)
 
 
-OLD_RUNS = [
-    (["resume", "RUN"], "is complete at step 4; to extend it say trainer.steps=8"),
-    (["resume", "RUN", "trainer.steps=2"], "is complete at step 4"),
-    (["resume", "RUN", "optim.lr=1"], "cannot change 'optim.lr'"),
-    (["resume", "RUN", "loss=hinge"], "cannot change 'loss'"),
-    (["resume", "RUN", "trainer.steps=abc"], "trainer.steps='abc' is no whole number"),
-    (["resume", "RUN", "trainer.steps=["], "cannot read the values of resume"),
-    (["resume", "RUN", "trainer.steps"], "takes one run directory, got 2"),
-    (["train", *SHORT, "hydra.run.dir=RUN"], "holds a run already. Continue it with"),
-    (["sample", "RUN", "n=0"], "n=0 is not a whole number >= 1"),
-    (["sample", "RUN", "n=abc"], "n=abc is not a whole number >= 1"),
-    (["sample", "RUN", "seed=-1"], "seed=-1 is not a whole number >= 0"),
-    (["sample", "RUN", "step=3"], "has no checkpoint of step 3. Choose one of its steps: 4"),
-    (["sample", "RUN", "average=2"], "average=2 is neither true nor false"),
-    (["sample", "RUN", "nn=2"], "unknown key 'nn'; did you mean 'n'?"),
-]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"), OLD_RUNS, ids=[" ".join(a)[:40] for a, _ in OLD_RUNS]
-)
-def test_what_a_run_cannot_do_is_refused_and_leaves_it_alone(arguments, said, run, workdir, capsys):
-    told = [a.replace("RUN", str(run)) for a in arguments]
-    records = {name: (run / name).read_bytes() for name in ("config.yaml", "metrics.jsonl")}
-    before = files(run)
-    assert_refused(capsys, workdir, told, said)
-    assert files(run) == before
-    assert {name: (run / name).read_bytes() for name in records} == records
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("a: [1", "cannot be read"),
-        ("- 1\n- 2\n", "is not a configuration"),
-        ("", "_target_"),
-        ("optim: {_target_: os.system}\n", "_target_"),
-    ],
-)
-@pytest.mark.parametrize("command", ["resume", "sample"])
-def test_a_broken_config_file_is_refused(command, text, said, workdir, capsys):
-    (workdir / "run").mkdir()
-    (workdir / "run" / "config.yaml").write_text(text)
-    assert_refused(capsys, workdir, [command, "run"], said)
-
-
 @pytest.mark.parametrize("target", ["os.system", "gan_lab.optim.Nope", "gan_lab.losses.Hinge"])
 @pytest.mark.parametrize("command", ["resume", "sample"])
 def test_a_config_file_that_names_another_class_is_refused(command, target, run, workdir, capsys):
@@ -227,7 +62,7 @@ def test_a_config_file_that_names_another_class_is_refused(command, target, run,
     saved.optim._target_ = target
     (workdir / "run").mkdir()
     (workdir / "run" / "config.yaml").write_text(OmegaConf.to_yaml(saved))
-    assert_refused(capsys, workdir, [command, "run"], f"optim._target_='{target}'")
+    assert_refused(capsys, workdir, [command, "run"], target)
 
 
 def test_the_process_ends_with_the_refusal_s_code_and_line(tmp_path):

@@ -93,7 +93,10 @@ def test_the_tab_is_custom_scalars_where_there_is_a_layout(tmp_path):
         ([".", "port=-1"], "port=-1"),
         ([".", "port="], "port= is no whole number"),
         ([".", "open=maybe"], "open=maybe is neither"),
-        ([".", "host=0.0.0.0"], "unknown key 'host'"),
+        ([".", "bind_all=true"], "unknown key 'bind_all'"),
+        ([".", "host="], "host= is no address"),
+        ([".", "host=--help"], "host=--help is no address"),
+        ([".", "host=0.0.0.0;id"], "is no address"),
         ([".", "--bind_all"], "takes no '--bind_all'"),
         ([".", ".."], "one directory, got 2"),
     ],
@@ -125,7 +128,7 @@ def test_a_browser_opens_if_asked_for_or_if_somebody_is_there(
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "stdin", type("Input", (), {"isatty": lambda self: terminal})())
-    assert dashboard_command._parsed(given) == (None, None, expected)
+    assert dashboard_command._parsed(given) == (None, None, expected, "127.0.0.1")
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_refused(tmp_path):

@@ -40,6 +40,8 @@ REFUSED = {
     "wrong": (["trainer.batch_size=abc"], "is no whole number"),
 }
 
+DROP = (*GAMES["seeds"], "trainer.on_divergence=drop_seed")
+
 
 def job(name, *arguments, **more):
     return {"name": name, "arguments": [*map(str, arguments)], **more}
@@ -53,6 +55,7 @@ def jobs():
     yield job("shared", "resume", "one_then_two")
     yield job("begun", "train", *SHORT, "hydra.run.dir=stopped", signal=[1, 7, signal.SIGTERM])
     yield job("nowhere", "train", *SHORT, "trainer.steps=2")
+    yield job("dropped", "train", *SHORT, *DROP, "hydra.run.dir=two_dropped", poison=[6, 0])
     yield job("diverged", "train", *SHORT, "optim=sgd", "optim.lr=1e200", "hydra.run.dir=lost")
 
 
@@ -185,6 +188,25 @@ def test_a_divergence_ends_all_processes_and_keeps_the_state_before_it(alike):
     status = RunDir(alike / "lost").read_status()
     assert status["state"] == "diverged"
     assert (alike / "lost" / "checkpoints" / "before_divergence.pt").exists()
+
+
+@pytest.mark.multiprocess
+def test_a_seed_that_diverges_is_dropped_in_all_processes(alike):
+    first, second = (told(alike, "dropped", rank) for rank in (0, 1))
+    assert (first["code"], second["code"]) == (1, 1)
+    assert "is not finite at step 7 for seed 0." in first["err"]
+    assert second["err"] == ""
+    run, whole = RunDir(alike / "two_dropped"), alike / "one_seeds"
+    assert [child.read_status()["state"] for child in run.children()] == ["diverged", "done"]
+    actual, expected = weights(saved(run.path)), weights(saved(whole))
+    torch.testing.assert_close(
+        {name: leaf[1] for name, leaf in actual.items()},
+        {name: leaf[1] for name, leaf in expected.items()},
+        rtol=1e-7,
+        atol=1e-9,
+    )
+    assert_alike(rows(run.path / "seed_1"), rows(whole / "seed_1"))
+    assert rows(run.path / "seed_0")[-1]["step"] == 6
 
 
 @pytest.mark.multiprocess

@@ -38,7 +38,7 @@ def infinite_weight_at(patch, step):
         result = train_step(state, *arguments)
         if state.step == step:
             weight = next(iter(state.generator.params.values()))
-            weight.data.view(-1)[0] = math.inf
+            weight.data[(0,) * weight.ndim] = math.inf
             state.average_(0.0)
         return result
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gan_lab import checkpoint
 from gan_lab.run_dir import RunDir
 from tests.run_helpers import RING, main, train
 
@@ -73,6 +74,9 @@ def test_what_a_gpu_trained_is_measured_on_a_machine_without_one(workdir):
     run = train("run", *RING, "trainer.steps=4")
     saved = RunDir(run).config.read_text()
     assert "mode: eager" in saved
+    last = checkpoint.load_latest(run / "checkpoints")
+    last.content["config"]["execution"]["precision"] = "tf32"
+    checkpoint.save(last.path, last.content)
     for mode in ("cuda_graph", "compiled"):
         config = saved.replace("mode: eager", f"mode: {mode}").replace("f32", "tf32")
         RunDir(run).config.write_text(config)

@@ -1,6 +1,7 @@
 import errno
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from gan_lab import run_dir
 from gan_lab.accumulator import Accumulator
 from gan_lab.checkpoint import load, save
 from gan_lab.errors import ConfigError
-from gan_lab.recording import Recorder, read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.recording import Lost, Recorder, read_metrics
+from gan_lab.run_dir import AppendFile, RunDir
 
 TAG = "loss/generator"
 
@@ -234,16 +235,66 @@ def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, caps
         recorder.event(2, "saved")  # 2 lost
         recorder.session_end("success")  # 1 lost
         recorder.flush()  # 3 files not on the disk
-    assert recorder.lost == 8
+    assert recorder.lost == Lost(8, 2, 2, "No space left on device")
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1
     assert "No space left" in warning
     recorder.scalars(3, {TAG: 3.0})  # somebody made room
     recorder.close()
     recorder.close()
-    assert recorder.lost == 8
+    assert recorder.lost.writes == 8
     assert [line["step"] for line in read_metrics(run.metrics)] == [1, 3]
     assert [step for step, _ in series(run)] == [1, 3]
+
+
+def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
+    recorder, path = record(run, [1]), run.path / "picture"
+
+    def torn(path):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    recorder.keep(path, 2, torn)
+    assert not path.exists()
+    assert (recorder.lost.writes, recorder.lost.last_step) == (1, 2)
+    recorder.keep(path, 3, lambda path: path.write_bytes(b"whole"))
+    recorder.close()
+    assert path.read_bytes() == b"whole"
+    assert capsys.readouterr().err.count("warning: ") == 1
+
+
+def removed(*_, **__):
+    raise FileNotFoundError(errno.ENOENT, "The file was removed")
+
+
+def test_a_warning_that_cannot_be_said_stops_nothing(run, monkeypatch):
+    recorder = record(run, [1])
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.print", removed)
+        patch.setattr(AppendFile, "write", removed)
+        recorder.scalars(2, {TAG: 0.0})
+    assert recorder.lost.writes == 2
+    recorder.close()
+
+
+def test_records_of_a_removed_directory_are_lost_and_said_so(run, capsys):
+    recorder = record(run, [1])
+    shutil.rmtree(run.path)
+    recorder.scalars(2, {TAG: 0.0})
+    assert recorder.lost == Lost(2, 2, 2, "No such file or directory")
+    assert "was removed" in capsys.readouterr().err
+    recorder.close()
+
+
+@pytest.mark.parametrize(
+    ("resume_step", "known"), [(None, Lost()), (4, Lost()), (7, Lost(3, 5, 7, "full"))]
+)
+def test_what_was_lost_for_good_is_remembered(run, resume_step, known):
+    """Records after the checkpoint are written again."""
+    run.create().write_status(lost=vars(Lost(3, 5, 9, "full")))
+    recorder = Recorder(run, 0, resume_step=resume_step)
+    recorder.close()
+    assert recorder.lost == known
 
 
 def test_without_tensorboard_only_the_lines_are_written(run):
@@ -255,7 +306,7 @@ def test_without_tensorboard_only_the_lines_are_written(run):
     recorder.session_end("success")
     recorder.close()
     assert sorted(path.name for path in run.path.iterdir()) == ["events.jsonl", "metrics.jsonl"]
-    assert recorder.lost == 0
+    assert recorder.lost == Lost()
 
 
 def values(step, n_seeds=3):

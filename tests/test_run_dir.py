@@ -155,6 +155,31 @@ def test_a_lock_is_free_again_after_the_block_even_when_it_fails(tmp_path):
         pass
 
 
+def test_whoever_locks_a_run_sweeps_what_killed_writers_left(tmp_path):
+    run = RunDir(tmp_path)
+    torn = [
+        run.path / ".status.json.1.tmp",
+        run.tensorboard / ".events.out.tfevents.0000000000.hparams.1.tmp",  # TensorBoard reads it
+        run.checkpoints / ".step_00000010.pt.1.tmp",
+        run.child(3).film / ".step_00000008.npz.1.tmp",
+        run.child(3).samples / ".step_00000008.png.1.tmp",
+    ]
+    kept = [run.path / "notes.tmp", run.tensorboard / "events.out.tfevents.0000000001.series"]
+    for path in (*torn, *kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with run.lock():
+        assert not any(path.exists() for path in torn)
+        assert all(path.exists() for path in kept)
+
+
+def test_a_directory_that_cannot_be_written_to_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    told = r"nothing can be written .*file.*: .+ choose another"
+    with pytest.raises(ConfigError, match=told), RunDir(tmp_path / "file").lock():
+        pass
+
+
 def test_a_file_system_without_locks_warns_and_runs(tmp_path, monkeypatch, capsys):
     def unsupported(*_):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")

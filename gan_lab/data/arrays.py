@@ -1,6 +1,7 @@
 """One's own numbers: .npy, .npz or .csv, points [N, d] or images [N, C, H, W]."""
 
 import csv
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ class Array(Data):
                 numeric, not finite, of the wrong rank or range, or too short.
         """
         path = Path(self.path).expanduser()
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike is_file, False where a name is too long
             raise refuse("path", "an existing file", self.path, "/path/to/points.npy")
         array = checked(read_array(path, self.key), path)
         what = f"array {path}"
@@ -100,7 +101,7 @@ def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
         return readers[path.suffix.lower()](path, key)
     except ConfigError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, csv.Error) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, csv.Error) as error:
         advice = "write it again with numpy.save, as numbers"
         if "pickle" in str(error):
             raise ConfigError(
@@ -127,7 +128,10 @@ def _read_npz(path: Path, key: str | None) -> NDArray[np.generic]:
         if key not in names:
             must_be = f"one of the arrays in {path} ({', '.join(names) or 'there are none'})"
             raise refuse("key", must_be, key, names[0] if names else "null")
-        return archive[key]
+        array = archive[key]
+    if not isinstance(array, np.ndarray):  # a member that is no array comes as its bytes
+        raise ConfigError(f"array {path} holds no array as {key!r}; write it with numpy.savez")
+    return array
 
 
 def _read_csv(path: Path, key: str | None) -> NDArray[np.generic]:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from gan_lab.errors import ConfigError
 
+_SMALL = 1e-12  # float32 holds its square, and that of its inverse
+
 
 def refuse(key: str, must_be: str, value: object, example: object) -> ConfigError:
     """The error of one argument: "data.std must be ..., got ...; set e.g. data.std=..."."""
@@ -18,25 +20,41 @@ def refuse(key: str, must_be: str, value: object, example: object) -> ConfigErro
 
 
 def check_number(key: str, value: object, example: float, above: float = -math.inf) -> None:
-    """Refuses what is not a finite number above a bound.
+    """Refuses what is not a finite number above a bound, or is too far from 1 for float32.
 
     Raises:
-        ConfigError: Wrong type, not finite, or not above the bound.
+        ConfigError: Wrong type, not finite, not above the bound, or of a size, other than 0, that
+            is not from 1e-12 to 1e12: float32 has to hold its square and what is made of it.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value <= above:  # type: ignore[arg-type,operator]
+    if not _finite(value) or value <= above:  # type: ignore[operator]
         bound = "" if above == -math.inf else f" above {above:g}"
         raise refuse(key, f"a finite number{bound}", value, example)
+    if value and not _SMALL <= abs(value) <= 1 / _SMALL:  # type: ignore[arg-type]
+        raise refuse(key, f"of a size from {_SMALL:g} to {1 / _SMALL:g}", value, example)
 
 
-def check_whole(key: str, value: object, example: int, at_least: int) -> None:
-    """Refuses what is not a whole number of at least a bound.
+def _finite(value: object) -> bool:
+    """Whether it is a number, and one that float64 can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond 1e308
+        return False
+
+
+def check_whole(
+    key: str, value: object, example: int, at_least: int, at_most: int = 2**63 - 1
+) -> None:
+    """Refuses what is not a whole number from one bound to another.
 
     Raises:
-        ConfigError: Wrong type or too small.
+        ConfigError: Wrong type, too small or too large.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
         raise refuse(key, f"a whole number of at least {at_least}", value, example)
+    if value > at_most:
+        raise refuse(key, f"at most {at_most}", value, example)
 
 
 def check_n_validation(value: object) -> None:
@@ -79,11 +97,10 @@ def check_numbers(key: str, values: object, example: str) -> tuple[float, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise refuse(key, "a list of numbers", values, example)
     items = tuple(values)
-    good = all(
-        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in items
-    )
-    if not items or not good:
+    if not items or not all(map(_finite, items)):
         raise refuse(key, "a list of one or more finite numbers", list(items), example)
+    for value in items:
+        check_number(key, value, value)
     return tuple(float(v) for v in items)
 
 

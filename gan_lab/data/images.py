@@ -3,6 +3,7 @@
 All are kept as uint8 on the device and become float32 in [-1, 1] when they are gathered.
 """
 
+import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ _SETS = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
 }
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-_MIN_SIZE = 4
+_MIN_SIZE, _MAX_SIZE = 4, 1024
 # What torchvision's readers raise on missing, cut or garbled files, and without a network.
 _READ_ERRORS = (
     RuntimeError,
@@ -98,7 +99,7 @@ class TorchvisionImages(Data):
     def __post_init__(self) -> None:
         check_one_of("name", self.name, tuple(_SETS))
         check_one_of("download", self.download, (False, True))
-        check_whole("size", self.size, 32, at_least=_MIN_SIZE)
+        check_whole("size", self.size, 32, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
         check_whole("n_held_out", self.n_held_out, 10000, at_least=1)
         check_n_validation(self.n_validation)
         check_whole("split_seed", self.split_seed, 0, at_least=0)
@@ -204,7 +205,7 @@ class ImageFolder(Data):
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        check_whole("size", self.size, 64, at_least=_MIN_SIZE)
+        check_whole("size", self.size, 64, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
         check_one_of("channels", self.channels, (3, 1))
         check_share("held_out_share", self.held_out_share)
         check_n_validation(self.n_validation)
@@ -218,7 +219,7 @@ class ImageFolder(Data):
                 names it), or too few images to hold some out.
         """
         root = Path(self.root).expanduser()
-        if not root.is_dir():
+        if not os.path.isdir(root):  # unlike is_dir, False where a name is too long
             raise refuse("root", "an existing folder of images", self.root, "/path/to/images")
         paths = sorted(
             path
@@ -261,7 +262,7 @@ def read_image(path: Path, size: int, channels: int) -> Tensor:
             square = square.resize((size, size), Image.Resampling.LANCZOS)
     except ConfigError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
         raise ConfigError(
             f"image {path} cannot be read ({one_line(error)}); repair it or take it away"
         ) from error

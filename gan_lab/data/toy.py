@@ -142,7 +142,7 @@ class Ring(Mixture):
     std: float = 0.02 / 1.414
 
     def __post_init__(self) -> None:
-        check_whole("n_modes", self.n_modes, 8, at_least=1)
+        check_whole("n_modes", self.n_modes, 8, at_least=1, at_most=10_000)
         check_number("radius", self.radius, 1.4144, above=0)
         check_number("std", self.std, 0.01414, above=0)
 
@@ -165,7 +165,7 @@ class Grid(Mixture):
     std: float = 0.05 / 2.828
 
     def __post_init__(self) -> None:
-        check_whole("side", self.side, 5, at_least=1)
+        check_whole("side", self.side, 5, at_least=1, at_most=100)
         check_number("spacing", self.spacing, 0.7072, above=0)
         check_number("std", self.std, 0.01768, above=0)
 
@@ -197,7 +197,7 @@ class Segments(Distribution):
 
     def __post_init__(self) -> None:
         check_number("theta", self.theta, 1.0)
-        check_whole("dim", self.dim, 2, at_least=2)
+        check_whole("dim", self.dim, 2, at_least=2, at_most=1_000_000)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -29,9 +29,12 @@ class Measure(ABC):
 
     Attributes:
         units: Tag -> unit of each number it gives.
+        unbounded: Those that may be infinite or undefined for finite samples; any other number that
+            is not finite stops the run.
     """
 
     units: ClassVar[Mapping[str, str]]
+    unbounded: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def prepare(self, source: Source) -> Reading | None:
@@ -87,6 +90,7 @@ class KullbackLeibler(Measure):
         "divergence/kl_real_fake": "nats",
         "divergence/kl_fake_real": "nats",
     }
+    unbounded: ClassVar[frozenset[str]] = frozenset(units)
 
     def __post_init__(self) -> None:
         check_count(self, "k")
@@ -171,6 +175,7 @@ class ModeCount(Measure):
         "modes/classifier_accuracy": "1",
         "modes/kl": "nats",
     }
+    unbounded: ClassVar[frozenset[str]] = frozenset({"modes/kl"})
 
     def prepare(self, source: Source) -> Reading | None:
         """Applies where the data set knows its modes."""

@@ -18,6 +18,9 @@ from gan_lab.estimators.base import Estimate, from_counts, from_repeats
 from gan_lab.estimators.measures import Measure
 from gan_lab.streams import stream
 
+_MOST_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB
+_MOST_REPEATS = 10_000
+
 
 @dataclass(frozen=True)
 class RulerSettings:
@@ -45,8 +48,10 @@ class RulerSettings:
     def __post_init__(self) -> None:
         check_count(self, "every", at_least=0)
         check_interval(self, "budget", self.budget, high=1.0)
-        for name in ("n", "n_repeats", "final_n", "final_n_repeats", "floor_n_repeats"):
-            check_count(self, name, at_least=2)
+        for name in ("n", "final_n"):
+            check_count(self, name, at_least=2, at_most=_MOST_SAMPLES)
+        for name in ("n_repeats", "final_n_repeats", "floor_n_repeats"):
+            check_count(self, name, at_least=2, at_most=_MOST_REPEATS)
 
 
 class Ruler:
@@ -54,6 +59,7 @@ class Ruler:
 
     Attributes:
         newest: What the last measurement during training found, by seed.
+        unbounded: Tags of the numbers that may be infinite or undefined for finite samples.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class Ruler:
     ) -> None:
         self.settings, self.source, self.latent_dim = settings, source, latent_dim
         self.units = {t: unit for m in measures.values() for t, unit in m.units.items()}
+        self.unbounded = {tag for m in measures.values() for tag in m.unbounded}
         self.newest: dict[int, dict[str, Estimate]] = {}
         prepared = [(measure.units, measure.prepare(source)) for measure in measures.values()]
         self._readings = [(set(units), read) for units, read in prepared if read is not None]

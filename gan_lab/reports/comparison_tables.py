@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gan_lab.reports.aggregate import Group, at, on_axis
+from gan_lab.reports.configuration import visible
 from gan_lab.reports.plots import short
 from gan_lab.reports.questions import CURVES, HEADLINE, Curve
 from gan_lab.reports.report import AXES, Table
@@ -195,7 +196,14 @@ def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
 def unfinished(groups: Sequence[Group]) -> Table | None:
     """Runs that did not come to their end."""
     rows = [
-        [g.label, str(r.seed), r.state, f"{r.step} of {r.steps}", r.error or "-", str(r.path)]
+        [
+            g.label,
+            str(r.seed),
+            r.state,
+            f"{r.step} of {r.steps}",
+            r.error or "-",
+            visible(str(r.path)),
+        ]
         for g in groups
         for r in g.runs
         if not r.done

@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,9 @@ from gan_lab.errors import ConfigError
 from gan_lab.reports.plots import short
 from gan_lab.run_dir import RunDir
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LONGEST = 1 << 20  # bytes of a config.yaml; a run's has some thousand
+
 
 def of_run(path: Path) -> dict[str, Any]:
     """The configuration in a run directory.
@@ -23,16 +27,62 @@ def of_run(path: Path) -> dict[str, Any]:
     file = RunDir(path).config
     try:
         return dict(_parsed(file, file.stat().st_mtime_ns))
+    except ConfigError:
+        raise
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{file} cannot be read: {error}. Remove or repair the run.") from error
 
 
+def text_of(file: Path) -> str:
+    """The text of a config.yaml, if it can be one that a run has written.
+
+    Raises:
+        OSError, ValueError, YAMLError: It is no text, or no YAML.
+        ConfigError: It is too long, or repeats itself by aliases: a few lines of those may stand
+            for more than the memory holds.
+    """
+    with file.open("rb") as opened:
+        text = opened.read(_LONGEST + 1).decode()
+    if len(text) > _LONGEST:
+        raise ConfigError(f"{file} is no run's: it is longer than {_LONGEST} bytes")
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
+        raise ConfigError(f"{file} is no run's: it has YAML aliases")
+    return text
+
+
+def may_import(target: str) -> bool:
+    """Whether a class that a stored run names may be imported, which runs its module's code.
+
+    What is typed, or lies in a conf/ of one's own, is trusted; a run directory may be a stranger's.
+    Of it only gan_lab's own classes are taken, and packages that GAN_LAB_PLUGINS names.
+    """
+    trusted = ["gan_lab", *os.environ.get("GAN_LAB_PLUGINS", "").replace(",", " ").split()]
+    return target.partition(".")[0] in trusted
+
+
 @functools.lru_cache(maxsize=1024)  # a stacked parent is asked for by each of its seeds
 def _parsed(file: Path, changed: int) -> dict[str, Any]:
-    loaded = yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    loaded = yaml.load(text_of(file), Loader=_LOADER)
     if not isinstance(loaded, dict):
         raise ConfigError(f"{file} is not a configuration. Remove or repair the run.")
-    return _flat(loaded)
+    read: dict[str, Any] = visible(_flat(loaded))
+    return read
+
+
+def visible(node: Any) -> Any:
+    """A nest with what no screen should be sent in any of its texts replaced by U+FFFD.
+
+    A run directory may be a stranger's: escape sequences in a name could rewrite the terminal.
+    """
+    if isinstance(node, str):
+        if node.isprintable():
+            return node
+        return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in node)
+    if isinstance(node, Mapping):
+        return {visible(key): visible(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [visible(each) for each in node]
+    return node
 
 
 def _flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
@@ -67,7 +117,10 @@ def regularizers(config: Mapping[str, Any]) -> list[str]:
 
 def card_lines(config: Mapping[str, Any]) -> list[str]:
     """What the loss card of a configuration says, a line an entry; none if the loss is unknown."""
-    module, _, name = str(config.get("loss._target_", "")).rpartition(".")
+    target = str(config.get("loss._target_", ""))
+    if not may_import(target):
+        return []
+    module, _, name = target.rpartition(".")
     try:
         card = getattr(importlib.import_module(module), name).card
     except (ImportError, AttributeError, ValueError):

@@ -6,8 +6,6 @@ infinity need no spelling of their own. Everything is thinned to a budget, and s
 
 import base64
 import io
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_lab.reports import frames
+from gan_lab.reports import figures, frames
 from gan_lab.reports.report import AXES, Band, Section
 
 CURVE_POINTS = 400  # a curve; a chart is not wider on any screen that matters
@@ -24,7 +22,6 @@ CURVE_BYTES = 3_500_000  # of a page, as text
 MEDIA_BYTES = 5_500_000  # films and pictures of a page, as text
 _FULL = 65534  # largest number of a 16-bit point; the one above says "outside the window"
 _LEVELS = 254  # largest of an 8-bit landscape; the one above says "not a number"
-_NEEDED = {"x", "logit", "real", "fake", "arrow"}
 Json = dict[str, Any]
 
 
@@ -156,7 +153,7 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
     real: dict[str, int] = {}
     groups = []
     for label, steps in paths.items():
-        films = {step: read for step, path in steps.items() if (read := loaded(path))}
+        films = {step: read for step, path in steps.items() if (read := frames.loaded(path))}
         if not films:
             continue
         length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in films.items()}
@@ -172,15 +169,6 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
             }
         )
     return {"real": list(real), "groups": groups}
-
-
-def loaded(path: Path) -> frames.Frame | None:
-    """A frame, or None where it cannot be read: one torn file must not cost the page."""
-    try:
-        frame = frames.load(path)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
-        return None
-    return frame if frame.keys() >= _NEEDED else None
 
 
 def _frame(
@@ -258,13 +246,13 @@ def pictures(section: Section, budget: int) -> Json | None:
             {
                 "label": label,
                 "seed": section.seed.get(label),
-                "frames": [
-                    {"step": step, "image": _image(path, scale)}
-                    for step, path in _kept(steps, clock).items()
-                ],
+                "frames": shown,
             }
             for label, steps in paths.items()
+            if (shown := _images(_kept(steps, clock), scale))
         ]
+        if not groups:
+            return None
         packed: Json = {"groups": groups, "scale": scale}
         if _size(packed) <= budget or (most <= 6 and scale < 0.2):
             return {"steps": clock, "dropped": len(everything) - len(clock), **packed}
@@ -274,8 +262,13 @@ def pictures(section: Section, budget: int) -> Json | None:
             scale /= 1.5
 
 
-def _image(path: Path, scale: float) -> str:
-    data = path.read_bytes()
+def _images(paths: Mapping[int, Path], scale: float) -> list[Json]:
+    """The pictures that can be read; one torn file must not cost the page."""
+    read = {step: figures.read_png(path) for step, path in paths.items()}
+    return [{"step": s, "image": _image(png, scale)} for s, png in read.items() if png is not None]
+
+
+def _image(data: bytes, scale: float) -> str:
     if scale < 1:
         with Image.open(io.BytesIO(data)) as image:
             size = [max(1, round(side * scale)) for side in image.size]

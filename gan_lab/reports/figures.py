@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan_lab.regularizers.base import Score, input_gradient
+from gan_lab.run_dir import atomic_write
 
 REAL_COLOUR, FAKE_COLOUR, LINE_COLOUR = "#000000", "#D55E00", "#0072B2"
 _MAP_POINTS = 64  # of the discriminator's landscape along each axis
@@ -86,8 +87,21 @@ def rendered(figure: Figure) -> np.ndarray:
 
 def save_png(picture: np.ndarray, path: Path) -> None:
     """Writes pixels, uint8 [H, W, 3], making the directory."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(picture))
+    atomic_write(path, encoded(picture))
+
+
+def read_png(path: Path) -> bytes | None:
+    """The content of a PNG file, or None where it is damaged or something else.
+
+    Of a run from elsewhere it may be a link to a file that is nobody's business.
+    """
+    try:
+        data = path.read_bytes()
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return data
 
 
 def encoded(picture: np.ndarray) -> bytes:

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,16 +87,16 @@ def save_gif(film: Film, path: Path, hold: int = 8) -> None:
 def save_page(film: Film, path: Path) -> None:
     """Writes one HTML file that holds everything: no request leaves it."""
     data = [base64.b64encode(_small(frame)).decode() for frame in film.frames]
-    page = _PAGE
-    for key, value in {
-        "@TITLE@": html.escape(film.title),
-        "@TEXT@": html.escape(film.text),
-        "@LAST@": str(len(data) - 1),
-        "@MS@": str(film.milliseconds),
-        "@FRAMES@": _script(data),
-        "@CAPTIONS@": _script(list(film.captions)),
-    }.items():
-        page = page.replace(key, value)
+    parts = {
+        "TITLE": html.escape(film.title),
+        "TEXT": html.escape(film.text),
+        "LAST": str(len(data) - 1),
+        "MS": str(film.milliseconds),
+        "FRAMES": _script(data),
+        "CAPTIONS": _script(list(film.captions)),
+    }
+    # One pass, so that nothing inside a part is taken for a mark.
+    page = re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], _PAGE)
     atomic_write(path, page.encode())
 
 

@@ -52,7 +52,9 @@ def report(paths: Sequence[Path], title: str = "Comparison") -> tuple[Report, li
         f"{len(records)} runs in {', '.join(map(str, paths))}."
     )
     sections = [section(problem) for problem in found]
-    return Report(title, question, sections, _notes(records, found), _METHOD, made), found
+    said = [configuration.visible(text) for text in (title, question, made)]
+    notes = configuration.visible(_notes(records, found))  # with paths, whose names may be anything
+    return Report(said[0], said[1], sections, notes, _METHOD, said[2]), found
 
 
 def section(problem: Problem) -> Section:

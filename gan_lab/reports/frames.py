@@ -4,6 +4,8 @@ A frame is a few kilobytes and costs milliseconds, so that a run can keep many; 
 """
 
 import io
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from gan_lab.run_dir import atomic_write
 Frame = dict[str, np.ndarray]
 _SIDE = 40  # points of the landscape along each axis; of a line, their square
 _ARROWS = 64
+_NEEDED = {"x", "logit", "real", "fake", "arrow"}
+_LARGEST = 1 << 24  # bytes of a frame when unpacked; ours have some ten thousand
 
 
 def frame(real: Tensor, fake: Tensor, score: Score) -> Frame:
@@ -68,7 +72,29 @@ def load(path: Path) -> Frame:
         OSError, ValueError: It cannot be read.
     """
     with np.load(path, allow_pickle=False) as saved:
+        if sum(member.file_size for member in saved.zip.infolist()) > _LARGEST:
+            raise ValueError(f"{path} holds more than a frame")
         return {name: saved[name].astype(np.float32) for name in saved.files}
+
+
+def loaded(path: Path) -> Frame | None:
+    """A frame, or None where it cannot be read: one torn file must not cost the page."""
+    try:
+        frame = load(path)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError):
+        return None
+    return frame if frame.keys() >= _NEEDED and _is_scene(frame) else None
+
+
+def _is_scene(frame: Frame) -> bool:
+    """Whether the arrays of a frame belong together: d axes, points [N, d], logits on the axes."""
+    axes = [frame[name] for name in ("y", "x") if name in frame]
+    points = [frame[name] for name in ("real", "fake", "arrow")]
+    return (
+        all(axis.ndim == 1 and len(axis) > 1 for axis in axes)
+        and frame["logit"].shape == tuple(map(len, axes))
+        and all(each.ndim == 2 and each.shape[1] == len(axes) for each in points)
+    )
 
 
 def _points(real: Tensor) -> int:

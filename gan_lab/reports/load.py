@@ -115,10 +115,14 @@ def read(path: Path) -> Record:
         ConfigError: Its config, status or events cannot be read.
     """
     run = RunDir(path)
-    config, status = configuration.of_run(path), run.read_status()
+    config = configuration.of_run(path)
     try:
-        return _record(path, config, status, _curves(run.metrics), _events(run.events))
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        status = configuration.visible(run.read_status())
+        events = configuration.visible(_events(run.events))
+        return _record(path, config, status, _curves(run.metrics), events)
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"{path} holds no sound run: {type(error).__name__}: {error}. Look at its config.yaml, "
             f"status.json and events.jsonl; remove or repair the run."

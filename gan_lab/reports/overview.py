@@ -1,16 +1,17 @@
 """One picture of a comparison: for each data set the curve, the end, and what was made."""
 
-import contextlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from gan_lab.reports import figures
 from gan_lab.reports.aggregate import Group, Problem
-from gan_lab.reports.embed import loaded
+from gan_lab.reports.frames import loaded
 from gan_lab.reports.plots import FAKE, GREY, REAL, canvas, label, reference
 from gan_lab.reports.questions import CURVES, HEADLINE
 from gan_lab.reports.report import Report, Section
@@ -21,12 +22,13 @@ _MOST_SHOWN = 4
 
 def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
     """Draws every section as a row of three panels and writes a PNG."""
-    figure, axes = canvas(report.title, len(report.sections), 3, size=(5.4, 4.2))
-    for row, section, problem in zip(axes, report.sections, problems, strict=True):
-        _curves(row[0], section)
-        _ends(row[1], section, problem.groups)
-        _samples(row[2], section)
-    figures.save_png(figures.rendered(figure), path)
+    with matplotlib.rc_context({"text.parse_math": False}):  # a name may hold two dollars
+        figure, axes = canvas(report.title, len(report.sections), 3, size=(5.4, 4.2))
+        for row, section, problem in zip(axes, report.sections, problems, strict=True):
+            _curves(row[0], section)
+            _ends(row[1], section, problem.groups)
+            _samples(row[2], section)
+        figures.save_png(figures.rendered(figure), path)
     return path
 
 
@@ -100,8 +102,8 @@ def _samples(axes: Axes, section: Section) -> None:
             _points(inset, section.frames[name][max(section.frames[name])])
         else:
             pictures = section.pictures[name]
-            with contextlib.suppress(OSError, SyntaxError, ValueError):  # a torn file costs itself
-                inset.imshow(imread(pictures[max(pictures)]))
+            if png := figures.read_png(pictures[max(pictures)]):  # a torn file costs itself
+                inset.imshow(imread(io.BytesIO(png), format="png"))
 
 
 def _points(axes: Axes, path: Path) -> None:

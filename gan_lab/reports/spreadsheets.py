@@ -9,6 +9,7 @@ from typing import Any
 
 from gan_lab.reports.aggregate import Problem
 from gan_lab.reports.comparison_tables import pairs
+from gan_lab.reports.configuration import visible
 from gan_lab.reports.report import Report
 from gan_lab.reports.statistics import mean
 from gan_lab.run_dir import atomic_write
@@ -103,6 +104,10 @@ def _curves(report: Report) -> Iterable[Sequence[Any]]:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, str | Path):
+        text = visible(str(value))
+        # A spreadsheet would run it as a formula.
+        return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
     if value is None or value != value:
         return ""
     return float(value) if hasattr(value, "dtype") else value

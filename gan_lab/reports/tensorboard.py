@@ -4,16 +4,15 @@ On the page of custom scalars every question is a category and every curve a mar
 one seed has a layout as well, with its own intervals where the ruler gives some.
 """
 
-import contextlib
 import math
 import re
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gan_lab.board import Board, Layout
+from gan_lab.reports.figures import read_png
 from gan_lab.reports.questions import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.report import Band, Chart, Happening, Report, Section, Table
 
@@ -114,8 +113,8 @@ def _write_group(
     for step in sorted(rows):
         board.scalars(step, rows[step])
     for step, path in sorted(section.pictures.get(label, {}).items()):
-        with contextlib.suppress(OSError, struct.error, ValueError):  # a torn file costs itself
-            board.png("samples", step, path.read_bytes())
+        if png := read_png(path):  # a torn file costs itself
+            board.png("samples", step, png)
     board.session_end("success")
     board.sync()
     board.close()
@@ -188,7 +187,7 @@ def _list(lines: Iterable[str]) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is: formulas and keys are full of its signs."""
-    signs = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split()))
+    signs = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split())).replace("](", "]\\(")
     return signs.replace("&", "&amp;").replace("<", "&lt;")
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gan_lab.reports import page
-from tests.page_helpers import NASTY, report
+from tests.page_helpers import NASTY, hostile, report
 
 FILM, CHART = ".film", ".chart"
 
@@ -230,3 +230,41 @@ def test_without_a_script_the_words_tables_and_last_pictures_are_there(browser, 
     assert find(driver, ".film img").is_displayed()
     assert not find(driver, ".controls").is_displayed()
     assert json.dumps(NASTY)[1:5] in json.dumps(body)
+
+
+MARKUP = (
+    '<script>window.hacked="name"</script>',
+    '"><img src=x onerror=window.hacked=1><svg onload=window.hacked=2>',
+    "</script></title></style><script>window.hacked=3</script>",
+    "<a href='javascript:window.hacked=4' onmouseover='window.hacked=5'>x</a>",
+    "javascript:window.hacked=6",
+)
+
+
+def test_nothing_in_a_text_of_a_run_becomes_a_script_or_an_element(browser, tmp_path):
+    """Also without the page's policy, which would stop most of it: the texts are escaped."""
+    evil = " ".join(MARKUP)
+    made = hostile(report(tmp_path, labels=("minimax", "harmless")), evil)
+    source = page.render(made)
+    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+    assert policy.search(source)
+    (tmp_path / "page.html").write_text(policy.sub("", source), encoding="utf-8")
+    driver = opened(browser, (tmp_path / "page.html").as_uri(), 1280, 900)
+    for each in driver.find_elements("css selector", f"{CHART}, details"):
+        driver.execute_script("arguments[0].open = true; arguments[0].scrollIntoView()", each)
+    chart = to_chart(driver)
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    ActionChains(driver).move_to_element(chart).perform()
+    for key in driver.find_elements("css selector", ".key")[:2]:
+        driver.execute_script("arguments[0].click()", key)
+    assert driver.execute_script("return document.title") == " ".join(evil.split())
+    assert driver.execute_script("return window.hacked === undefined")
+    strange = (
+        "return [...document.querySelectorAll('*')].filter((e) => e.matches('[onerror], [onload], "
+        "[onmouseover], [href^=javascript], img[src=x]')).length"
+    )
+    assert driver.execute_script(strange) == 0
+    # The control: the same markup, unescaped, would have run.
+    driver.execute_script("document.body.insertAdjacentHTML('beforeend', arguments[0])", evil)
+    until(driver, "return window.hacked !== undefined")

@@ -25,7 +25,8 @@ def precision_claims(arrays: Arrays) -> list[Claim]:
     errors = [np.abs(values[0] - loss) / (1 + np.abs(x)) for values in (single, half)]
     right = x > math.log(2**12 - 1) + _CELL
     undefined = x[np.isnan(half[2, 1])].min(initial=np.inf)
-    overflow = x[~np.isfinite(arrays["precision/float16_gradient"][2, 1])].max(initial=-np.inf)
+    steep = arrays["precision/float16_gradient"][2, 1]
+    overflow = x[~np.isfinite(steep) & (x < 0)].max(initial=-np.inf)
     wrong_slopes = np.array([slope[1, 0, surely_yes], slope[1, 1, surely_no]])
     true_slopes = np.array([slope[0, 0, surely_yes] - 1, slope[0, 1, surely_no] + 1])
     return [
@@ -130,8 +131,8 @@ def precision_claims(arrays: Arrays) -> list[Claim]:
         ),
         Claim(
             "half_gradient_breaks_at",
-            "float16, label 1: the largest logit whose gradient is not finite is where 1/a leaves "
-            "float16, -log(65519)",
+            "float16, label 1: the largest logit below 0 whose gradient is not finite is where 1/a "
+            "leaves float16, -log(65519)",
             exact(overflow),
             "equals",
             -math.log(65519),

@@ -1,0 +1,78 @@
+"""Seeds that failed while others of the same run go on: they stay as they were before."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_lab.run_dir import RunDir
+from gan_lab.state import TrainState
+
+
+class Dropped:
+    """Which of several stacked seeds take no more steps.
+
+    A step moves all seeds alike; what it made of a dropped one is put back. No seed ever reads
+    another's numbers, so the others are, bit for bit, what they would have been beside a sound one.
+
+    Args:
+        seeds: Of the run.
+        state: Of the run.
+
+    Attributes:
+        found: Why, by seed, as plain containers: `step` (the last one it made), `quantity` (what
+            was not finite in the next) and `told` (to the person).
+    """
+
+    def __init__(self, seeds: Sequence[int], state: TrainState) -> None:
+        self._seeds, self._state = tuple(seeds), state
+        self.found: dict[int, dict[str, Any]] = {}
+        self._kept: list[tuple[list[Tensor], list[Tensor]]] = []  # (views into the state, copies)
+
+    @property
+    def left(self) -> list[int]:
+        """Indices of the seeds that go on."""
+        return [index for index, seed in enumerate(self._seeds) if seed not in self.found]
+
+    @property
+    def left_seeds(self) -> list[int]:
+        """The seeds that go on."""
+        return [self._seeds[index] for index in self.left]
+
+    def load(self, found: Mapping[int, Mapping[str, Any]]) -> None:
+        """Takes up what a checkpoint says, once the state is where the checkpoint was."""
+        self.found = {seed: dict(why) for seed, why in found.items()}
+        self._kept = []
+        for seed in self.found:
+            views = self._state.of_seed(self._seeds.index(seed))
+            self._kept.append((views, [view.clone() for view in views]))
+
+    def add(self, seeds: Sequence[int], quantity: str, told: str) -> None:
+        """Drops seeds; the state is as it was before the step that they do not make."""
+        why = {"step": self._state.step, "quantity": quantity, "told": told}
+        self.load({**self.found, **dict.fromkeys(seeds, why)})
+
+    @torch.no_grad()
+    def hold_(self, finite: Tensor) -> Tensor:
+        """Puts the dropped seeds back after a step of all.
+
+        Args:
+            finite: Which seeds made the step, [S] or a scalar, bool.
+
+        Returns:
+            The same; what a dropped seed did is no news.
+        """
+        for views, copies in self._kept:
+            torch._foreach_copy_(views, copies)
+        if not self.found:
+            return finite
+        gone = [seed in self.found for seed in self._seeds]
+        return finite | torch.tensor(gone, device=finite.device)
+
+    def note(self, parent: RunDir) -> None:
+        """Writes into the status of the run and of each dropped seed what became of them."""
+        found = {str(seed): dict(why) for seed, why in self.found.items()}
+        parent.write_status(dropped=found or None)
+        for seed, why in self.found.items():
+            parent.child(seed).write_status(state="diverged", step=why["step"], error=why["told"])

@@ -1,0 +1,268 @@
+"""Disks that fill up or cannot be written to, and directories that vanish: what a run makes of it.
+
+The disk is a small file system of its own where that may be mounted; elsewhere a limit on the size
+of files, which fails the same calls.
+"""
+
+import contextlib
+import errno
+import functools
+import os
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_lab import checkpoint
+from gan_lab.run_dir import RunDir
+
+from .kills import intercept
+from .record import Campaign, Fault
+from .runs import GAMES, difference, ended, onward
+
+GAME = "ring wasserstein"
+_SIZE = 2 << 20  # bytes of the small file system; a run needs a half
+_RECORDS = r"(metrics\.jsonl|events\.jsonl|\.series|hparams.*|/samples/.*|/film/.*)$"
+
+
+@dataclass(frozen=True)
+class Full:
+    """Fills the disk at one moment of the process and, if asked, makes room again.
+
+    Attributes:
+        disk: The file system's root.
+        call: See kills.Fuse.
+        path: The same.
+        nth: The same.
+        until: Regular expression of the call that finds room again; empty for none.
+    """
+
+    disk: Path
+    call: str
+    path: str
+    nth: int
+    until: str = ""
+
+    def __call__(self) -> None:
+        """Plants itself in this process."""
+        seen = 0
+
+        def watch(call: str, path: str) -> None:
+            nonlocal seen
+            if call == self.call and re.search(self.path, path):
+                seen += 1
+                if seen == self.nth:
+                    fill(self.disk)
+            elif seen >= self.nth and self.until and re.search(self.until, path):
+                free(self.disk)
+
+        intercept(watch)
+
+
+def fill(disk: Path) -> None:
+    """Leaves no room: on the small file system, or for this process."""
+    if not os.path.ismount(disk):
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
+        return
+    ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+    os.lseek(ballast, 0, os.SEEK_END)
+    try:
+        while True:
+            os.pwrite(ballast, bytes(4096), os.lseek(ballast, 4096, os.SEEK_CUR) - 4096)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+    finally:
+        os.close(ballast)
+
+
+def free(disk: Path) -> None:
+    """Makes room again."""
+    (disk / "ballast").unlink(missing_ok=True)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Removes the run's directory at a step, under the run."""
+
+    path: Path
+    nth: int
+
+    def __call__(self) -> None:
+        """Plants itself in this process."""
+        steps = 0
+
+        def watch(call: str, path: str) -> None:
+            nonlocal steps
+            if path == "Trainer._step":
+                steps += 1
+                if steps == self.nth:
+                    shutil.rmtree(self.path)
+
+        intercept(watch)
+
+
+# What stops a run: kind -> the call at which the disk is full, how often it came before.
+STOPS = {
+    "full at a checkpoint": ("write", r"/\.step_\d+\.pt\.", 2),
+    "full at a best checkpoint": ("write", r"/\.best_\d+\.pt\.", 1),
+    "full at the last checkpoint": ("write", r"/\.step_00000045\.pt\.", 1),
+    "full at the last status": ("enter", r"^Best\.report$", 1),
+}
+# What costs records and nothing else.
+COSTS = {
+    "full at metrics.jsonl": ("write", r"/metrics\.jsonl$", 7),
+    "full at TensorBoard's series": ("write", r"\.series$", 17),
+    "full at a picture": ("write", r"/samples/", 4),
+    "full at a film frame": ("write", r"/film/", 3),
+}
+REFUSALS = ("full before the first file", "read-only")
+EXPECTED = (
+    "At a checkpoint: the older ones stay, no torn file, one line, exit code 1, and once there is "
+    "room `resume` ends as the uninterrupted run. At a record: the training goes on, one warning, "
+    "and status.json says what was lost. Before the start: one line, exit code 2."
+)
+
+
+def campaign(
+    n: int = 0, seed: int = 0, tell: Callable[[str], None] = lambda line: None
+) -> Campaign:
+    """Tries every case once.
+
+    Args:
+        n: Not asked: the cases are a list.
+        seed: The same.
+        tell: Told of each case in one line.
+    """
+    faults = []
+    with disk() as root, tempfile.TemporaryDirectory(prefix="gan_lab_whole_") as folder:
+        whole = Path(folder) / "whole"
+        assert ended(onward(whole, GAMES[GAME]), Path(folder) / "log") == 0
+        for kind in (*STOPS, *COSTS, *REFUSALS, "directory removed"):
+            case = Case(kind, root, whole)
+            faults.append(Fault(kind, GAME, case.tried()))
+            tell(f"{kind}: {faults[-1].lost or 'survived'}")
+    where = "a file system of 2 MiB" if os.geteuid() == 0 else "a limit on the size of files"
+    return Campaign("disks", "Full, read-only and removed", EXPECTED, faults, {"disk": where})
+
+
+@contextlib.contextmanager
+def disk() -> Iterator[Path]:
+    """A small file system of its own, or a folder where nothing may be mounted."""
+    with tempfile.TemporaryDirectory(prefix="gan_lab_disk_") as folder:
+        mounted = _ran("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "none", folder)
+        try:
+            yield Path(folder)
+        finally:
+            if mounted:
+                _ran("umount", folder)
+
+
+class Case:
+    """One fault of one disk.
+
+    Args:
+        kind: A key of STOPS, COSTS or one of REFUSALS.
+        root: The small file system; emptied here.
+        whole: The run that met no fault.
+    """
+
+    def __init__(self, kind: str, root: Path, whole: Path) -> None:
+        self.kind, self.root, self.whole = kind, root, whole
+        self.path, self.log = root / "run", whole.with_name("said")
+        self.log.unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def tried(self) -> str:
+        """What went wrong; empty if nothing did."""
+        try:
+            if self.kind in STOPS:
+                return self._stopped(*STOPS[self.kind])
+            if self.kind in COSTS:
+                return self._cost(*COSTS[self.kind])
+            return self._removed() if self.kind == "directory removed" else self._refused()
+        finally:
+            free(self.root)
+
+    def _run(self, plant: Callable[[], None] | None = None) -> int:
+        return ended(onward(self.path, GAMES[GAME]), self.log, plant)
+
+    def _stopped(self, call: str, path: str, nth: int) -> str:
+        code, said = self._run(Full(self.root, call, path, nth)), self._said()
+        free(self.root)
+        left = [p.name for p in self.path.rglob(".*.tmp")]
+        damaged = [p.name for p in self._checkpoints() if not _readable(p)]
+        errors = [line for line in said if not line.startswith("warning: records ")]
+        if code != 1 or len(errors) != 1 or left or damaged:
+            return f"exit code {code}, left {left}, damaged {damaged}, said {said}"
+        code = self._run()
+        return difference(self.path, self.whole) or (f"resume: exit code {code}" if code else "")
+
+    def _cost(self, call: str, path: str, nth: int) -> str:
+        code = self._run(Full(self.root, call, path, nth, until=r"\.pt\."))
+        warnings = [line for line in self._said() if "No space" in line or "too large" in line]
+        lost = RunDir(self.path).read_status().get("lost") or {}
+        if code or len(warnings) != 1 or not lost.get("writes"):
+            return f"exit code {code}, lost {lost}, said {self._said()}"
+        mine, yours = (
+            max(checkpoint.available(RunDir(p).checkpoints).values())
+            for p in (self.path, self.whole)
+        )
+        same = _state(mine) == _state(yours)
+        return "" if same else "the last checkpoint differs"
+
+    def _refused(self) -> str:
+        if self.kind == "read-only":
+            self.path.write_text("a file where the directory should be")
+        plant = functools.partial(fill, self.root) if self.kind != "read-only" else None
+        code, said = self._run(plant), self._said()
+        if self.kind == "read-only":
+            self.path.unlink()
+        free(self.root)
+        if code != 2 or len(said) != 1 or not said[0].startswith("ConfigError: "):
+            return f"exit code {code}, said {said}"
+        code = self._run()
+        return difference(self.path, self.whole) or (f"then exit code {code}" if code else "")
+
+    def _removed(self) -> str:
+        code, said = self._run(Remove(self.path, 25)), self._said()
+        if code != 1 or self.path.exists() or "No such file" not in said[-1]:
+            return f"exit code {code}, left {self.path.exists()}, said {said}"
+        return ""
+
+    def _checkpoints(self) -> list[Path]:
+        folder = RunDir(self.path).checkpoints
+        return [*checkpoint.available(folder).values(), *checkpoint.bests(folder).values()]
+
+    def _said(self) -> list[str]:
+        """The lines but for what a run shows in any case."""
+        text = self.log.read_text() if self.log.exists() else ""
+        usual = r"step \d+|warning: the penalty|run: |picture: |curves: |resuming "
+        return [line for line in text.splitlines() if line and not re.match(usual, line)]
+
+
+def _readable(path: Path) -> bool:
+    try:
+        checkpoint.load(path)
+    except checkpoint.CheckpointDamaged:
+        return False
+    return True
+
+
+def _state(path: Path) -> str:
+    return checkpoint.digest(checkpoint.load(path)["state"])
+
+
+def _ran(*command: Any) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False

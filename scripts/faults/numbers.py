@@ -1,0 +1,234 @@
+"""Numbers that are not finite, put into every place they can come from, at random moments.
+
+Three stacked seeds train. At a step one of them meets nan or inf in its data, a loss, a gradient, a
+weight, a sample or an estimate. The run has to stop before that update, or go on without that seed.
+"""
+
+import contextlib
+import io
+import math
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from gan_lab import build, checkpoint, cli, evaluation, step
+from gan_lab.estimators.ruler import Ruler
+from gan_lab.recording import read_metrics
+from gan_lab.run_dir import RunDir
+from gan_lab.streams import Streams
+from scripts.faults.record import Campaign, Fault
+
+STEPS, SEEDS, LOOKS = 30, (0, 1, 2), 5
+KINDS = ("data", "a loss", "a gradient", "a weight", "a sample", "an estimate")
+POLICIES = ("stop", "drop_seed")
+_KEYS = (
+    *("data=ring", "network=mlp", "network.width=8", "device=cpu", "execution.threads=1"),
+    *("trainer.batch_size=16", "trainer.image_every=0", "trainer.film_every=0"),
+    *("measure=[wasserstein]", "probe.steps=0", f"estimator.every={LOOKS}", "estimator.n=16"),
+    *("estimator.final_n=16", "estimator.n_repeats=2", "estimator.final_n_repeats=2"),
+    *("estimator.floor_n_repeats=2", "execution.mode=eager", "trainer.log_every=7"),
+    *(f"trainer.steps={STEPS}", f"n_seeds={len(SEEDS)}"),
+)
+
+
+@dataclass(frozen=True)
+class Poison:
+    """What goes wrong.
+
+    Attributes:
+        kind: Where.
+        at: The step that meets it, counted from 1.
+        seed: Whose.
+        value: nan or inf.
+    """
+
+    kind: str
+    at: int
+    seed: int
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.value} in {self.kind} of seed {self.seed} at step {self.at}"
+
+
+def campaign(
+    n: int = 96, seed: int = 0, tell: Callable[[str], None] = lambda line: None
+) -> Campaign:
+    """Poisons n runs, each place and policy in turn."""
+    rng, faults = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        _main("train", *_KEYS, "trainer.checkpoint_every=1", "trainer.keep_checkpoints=99", "whole")
+        for index in range(n):
+            kind, policy = KINDS[index % 6], POLICIES[index // 6 % 2]
+            looked = kind in KINDS[4:]
+            at = LOOKS * rng.randint(1, STEPS // LOOKS) if looked else rng.randint(1, STEPS)
+            poison = Poison(kind, at, rng.choice(SEEDS), rng.choice((math.nan, math.inf)))
+            name = f"run_{index}"
+            with poisoned(poison):
+                code, said = _main(
+                    *("train", *_KEYS, f"trainer.on_divergence={policy}"),
+                    *("trainer.checkpoint_every=10", name),
+                )
+            lost = _lost(poison, policy, Path(name), code, said)
+            faults.append(Fault(f"{kind}, on_divergence={policy}", str(poison), lost))
+            if lost:
+                tell(f"{poison}, {policy}: {lost}")
+    return Campaign(
+        name="numbers",
+        title="Numbers that are not finite",
+        expected=(
+            "Three stacked seeds train; one meets nan or inf. With `stop` the run ends with exit "
+            "code 1, names step and seed, has saved the state before that update (equal to that of "
+            "a sound run, bit for bit) and no later checkpoint. With `drop_seed` that seed stays "
+            "there, and everything recorded of the others equals the sound run's, bit for bit."
+        ),
+        faults=faults,
+    )
+
+
+def _lost(poison: Poison, policy: str, run: Path, code: int, said: str) -> str:
+    """What did not hold; empty if all did."""
+    wanted = f"is not finite at step {poison.at} for seed {poison.seed}."
+    checks: dict[str, Callable[[], bool]] = {
+        f"exit code {code}": lambda: code == 1,
+        f"said {said[-200:]!r}": lambda: wanted in said and "Traceback" not in said,
+        "a record of it is not finite": lambda: _all_finite(run, poison.seed),
+    }
+    before = poison.at - 1
+    if policy == "stop":
+        checks |= {
+            "state before": lambda: _same(
+                _content(run, "before_divergence.pt")["state"], _sound(before)["state"]
+            ),
+            "a later checkpoint": lambda: (
+                max(checkpoint.available(run / "checkpoints"), default=0) < poison.at
+            ),
+        }
+    else:
+        name = f"before_divergence_{poison.at:08d}.pt"
+        others = [seed for seed in SEEDS if seed != poison.seed]
+        last = f"step_{STEPS:08d}.pt"
+        checks |= {
+            "state before": lambda: _same(_content(run, name)["state"], _sound(before)["state"]),
+            "the dropped seed moved": lambda: _same_seed(
+                _content(run, last), _sound(before), poison.seed
+            ),
+            "another seed's state": lambda: all(
+                _same_seed(_content(run, last), _sound(STEPS), seed) for seed in others
+            ),
+            "another seed's record": lambda: all(
+                _rows(run, s) == _rows("whole", s) for s in others
+            ),
+        }
+    for what, holds in checks.items():
+        if not holds():
+            return what
+    return ""
+
+
+@contextlib.contextmanager
+def poisoned(poison: Poison) -> Iterator[None]:
+    """Inside, the step or the look that the poison names meets it, as often as it is made."""
+    now, index = [-1], SEEDS.index(poison.seed)
+    draws, apply, train_step = Streams.draws, step._apply_, build.train_step
+    samples, measure = evaluation.finite_samples, Ruler.measure
+
+    def draw(self: Streams, at: int) -> Any:
+        found = draws(self, at)
+        now[0] = at if self.spec.most_steps != 1 else -1  # the optimality light draws one step
+        if now[0] == poison.at - 1 and poison.kind == "data":
+            found.discriminator.real[:, index].fill_(poison.value)
+        return found
+
+    def move(player: Any, name: str, moved: Any, gradients: Any) -> Any:
+        leaves, values, buffers = moved
+        if now[0] == poison.at - 1 and poison.kind == "a gradient":
+            leaf = next(iter(leaves.values()))
+            leaf.data[(index,) + (0,) * (leaf.ndim - 1)] = poison.value
+        if now[0] == poison.at - 1 and poison.kind == "a loss":
+            values[f"loss/{name}"] = values[f"loss/{name}"].detach().clone()
+            values[f"loss/{name}"][index] = poison.value
+        return apply(player, name, (leaves, values, buffers), gradients)
+
+    def steps(state: Any, *arguments: Any) -> Any:
+        result = train_step(state, *arguments)
+        if state.step == poison.at and poison.kind == "a weight":
+            state.generator.flat.data[index, 0] = poison.value
+            next(iter(state.average.values()))[index].fill_(poison.value)
+        return result
+
+    def sampled(run: Any, which: int, z: torch.Tensor) -> torch.Tensor:
+        made = samples(run, which, z)
+        if which == index and run.state.step == poison.at and poison.kind == "a sample":
+            made[0] = poison.value
+            return evaluation._checked(run, which, made)
+        return made
+
+    def measured(self: Ruler, make: Any, seed: int, at: int, *more: Any, **keys: Any) -> Any:
+        found = measure(self, make, seed, at, *more, **keys)
+        if (seed, at, poison.kind) == (poison.seed, poison.at, "an estimate"):
+            for estimate in found.values():
+                object.__setattr__(estimate, "value", poison.value)
+        return found
+
+    with (
+        mock.patch.object(Streams, "draws", draw),
+        mock.patch.object(step, "_apply_", move),
+        mock.patch.object(build, "train_step", steps),
+        mock.patch.object(evaluation, "finite_samples", sampled),
+        mock.patch.object(Ruler, "measure", measured),
+    ):
+        yield
+
+
+def _main(*arguments: str) -> tuple[int, str]:
+    """The command line in this process, into the directory named last: exit code, what it said."""
+    *keys, path = arguments
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        code = cli.main([*keys, f"hydra.run.dir={path}"])
+    return code, said.getvalue()
+
+
+def _content(run: Path | str, name: str) -> dict[str, Any]:
+    return checkpoint.load(Path(run) / "checkpoints" / name)
+
+
+def _sound(at: int) -> dict[str, Any]:
+    """The sound run after some steps; before the first one nothing is saved, so it is the best."""
+    if at == 0:
+        return _content("whole", "best_00000000.pt")
+    return _content("whole", f"step_{at:08d}.pt")
+
+
+def _same(one: Any, other: Any) -> bool:
+    return checkpoint.digest(one) == checkpoint.digest(other)
+
+
+def _same_seed(one: Mapping[str, Any], other: Mapping[str, Any], seed: int) -> bool:
+    """Whether two stacked states agree on one seed."""
+    mine, theirs = (_of_seed(content["state"], SEEDS.index(seed)) for content in (one, other))
+    return _same(mine, theirs)
+
+
+def _of_seed(node: Any, index: int) -> Any:
+    if isinstance(node, torch.Tensor):
+        return node[index] if node.ndim else None
+    if isinstance(node, dict):
+        return {key: _of_seed(value, index) for key, value in node.items() if key != "step"}
+    return node
+
+
+def _rows(run: Path | str, seed: int) -> list[dict[str, Any]]:
+    rows = read_metrics(RunDir(Path(run)).child(seed).metrics)
+    return [{t: v for t, v in row.items() if not t.startswith("time/")} for row in rows]
+
+
+def _all_finite(run: Path, seed: int) -> bool:
+    return all(math.isfinite(value) for row in _rows(run, seed) for value in row.values())

@@ -1,0 +1,82 @@
+"""Whatever is damaged in a run directory: each command goes on and says so, or refuses."""
+
+import random
+
+import pytest
+
+from gan_lab import checkpoint
+from scripts.faults import damage
+
+CASES = damage.cases()
+KINDS = list({case.kind: case for case in CASES}.values())
+OTHERS = {
+    "width": "network.width: 16 / 8",
+    "network": "network.depth: 2 / 3",
+    "loss": "loss._target_: 'gan_lab.losses.Minimax' / 'gan_lab.losses.Wasserstein'",
+    "regularizer": "regularizer.r1._target_: 'gan_lab.regularizers.R1' / missing",
+    "optimiser": "optim._target_: 'gan_lab.optim.RmsProp' / 'gan_lab.optim.Adam'",
+    "seeds": "n_seeds: 2 / 1",
+    "data": "data._target_: 'gan_lab.data.toy.Grid' / 'gan_lab.data.toy.Ring'",
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    home = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        return damage.made(home)
+
+
+@pytest.mark.parametrize("i", range(len(KINDS)), ids=lambda i: f"{i}-{KINDS[i].kind}")
+def test_a_damaged_run_is_resumed_bit_for_bit_or_refused_in_a_line(i, runs, workdir):
+    commands = ("resume", damage.COMMANDS[1 + i % 5])
+    what, lost = damage.tried(KINDS[i], runs, workdir / "copy", random.Random(i), commands)
+    assert not lost, what
+
+
+@pytest.mark.slow
+def test_every_command_survives_every_damage():
+    assert damage.campaign(n=3 * len(CASES), seed=1).lost == []
+
+
+@pytest.mark.parametrize("i", range(len(OTHERS)), ids=list(OTHERS))
+def test_a_checkpoint_of_another_run_is_refused_with_what_differs(i, runs, workdir):
+    name, told = list(OTHERS.items())[i]
+    run = workdir / "run"
+    damage.shutil.copytree(runs.stopped, run)
+    theirs = next(path for path in runs.others if path.name == name) / "checkpoints"
+    newest = max(checkpoint.available(run / "checkpoints").values())
+    damage.shutil.copy(max(checkpoint.available(theirs).values()), newest)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != ".lock"}
+    for command in ("resume", "sample", "evaluate", "fork") if name == "loss" else ("resume",):
+        code, _, err = damage.said(command, run, *(["loss=hinge"] if command == "fork" else []))
+        assert code == 2
+        assert err.count("\n") == 1
+        assert err.startswith("ConfigError: checkpoint ")
+        assert told in err
+        assert (" more. " in err) == (name in ("regularizer", "loss", "data"))
+    for path, data in before.items():
+        assert path.read_bytes() == data
+
+
+def test_what_may_change_under_a_run_does_not_count(runs, workdir):
+    run = workdir / "run"
+    damage.shutil.copytree(runs.stopped, run)
+    text = (run / "config.yaml").read_text()
+    assert "steps: 40" in text
+    (run / "config.yaml").write_text(text.replace("steps: 40", "steps: 44"))
+    assert damage.said("resume", run, "trainer.steps=45", "execution.mode=eager")[0] == 0
+    assert damage.said("sample", run, "n=2", "device=cpu")[0] == 0
+
+
+def test_a_damaged_checkpoint_never_pushes_a_whole_one_out(tmp_path):
+    for step in (10, 20):
+        checkpoint.save(checkpoint.checkpoint_path(tmp_path, step), {"step": step})
+    checkpoint.checkpoint_path(tmp_path, 20).write_bytes(b"")
+    loaded = checkpoint.load_latest(tmp_path)
+    checkpoint.set_aside(loaded)
+    checkpoint.save(checkpoint.checkpoint_path(tmp_path, 15), {"step": 15})
+    checkpoint.rotate(tmp_path, keep=1)
+    assert checkpoint.load_latest(tmp_path).content["step"] == 15
+    assert (tmp_path / "step_00000020.pt.damaged").exists()

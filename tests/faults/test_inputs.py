@@ -1,0 +1,71 @@
+"""The table of bad input: each case is answered in one line, and nothing is written."""
+
+import re
+
+import pytest
+
+from gan_lab.setup import Setup
+from scripts.faults import inputs
+from scripts.faults.inputs import CASES, Case
+from tests.run_helpers import setup
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that nobody changes."""
+    return inputs.trained(tmp_path_factory.mktemp("finished") / "run")
+
+
+def test_the_table_covers_every_kind_and_command():
+    assert len(CASES) >= 250
+    commands = {"resume", "sample", "evaluate", "compare", "dashboard", "fork", "experiment"}
+    commands |= {"reproduce", "divergence", "selfcheck"}
+    kinds = {case.kind for case in CASES}
+    assert kinds >= commands | {"key", "choice", "value", "size", "combination", "file"}
+    assert kinds >= {"directory", "deletion", "class", "grammar", "sweep", "environment"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[ascii(case.name)[:60] for case in CASES])
+def test_bad_input_is_refused_in_one_line_and_writes_nothing(case, finished, workdir):
+    assert inputs.checked(case, finished) == ""
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (Case("", ["train", "optim.lr=-1"], "optim.lr=-2"), "did not say"),
+        (Case("", ["--version"], ""), "exit code 0"),
+        (Case("", inputs.SHORT, ""), "wrote"),
+        (Case("", ["divergence", 3], ""), "AttributeError"),
+    ],
+)
+def test_another_answer_is_noticed(case, said, finished, workdir):
+    assert said in inputs.checked(case, finished)
+
+
+WARNED = [
+    (["loss=wasserstein", "regularizer=[spectral_norm]"], "spectral_norm alone barely moves"),
+    (["loss=wasserstein", "regularizer=none"], "the critic's slope is unbounded"),
+    (["loss=wasserstein", "regularizer=[instance_noise]"], "the critic's slope is unbounded"),
+    (["regularizer=[weight_clipping]"], "weight_clipping with momentum is unstable"),
+    (["regularizer=[weight_clipping]", "optim=sgd", "optim.momentum=0.5"], "with momentum"),
+]
+SILENT = [
+    ["loss=wasserstein"],
+    ["loss=hinge", "regularizer=[spectral_norm]"],
+    ["loss=wasserstein_clip"],
+    ["regularizer=[weight_clipping]", "optim=adam", "optim.betas=[0,0.9]"],
+]
+
+
+@pytest.mark.parametrize(("choice", "said"), WARNED, ids=[" ".join(c) for c, _ in WARNED])
+def test_what_will_go_wrong_is_warned_of_in_one_sentence(choice, said):
+    made: Setup = setup(*inputs.RING, *choice)
+    (warning,) = made.warnings()
+    assert said in warning
+    assert re.search(r"; (add|scale|prefer) ", warning)
+
+
+@pytest.mark.parametrize("choice", SILENT, ids=" ".join)
+def test_what_goes_well_is_not_warned_of(choice):
+    assert setup(*inputs.RING, *choice).warnings() == []

@@ -1,0 +1,185 @@
+"""kill -9 anywhere, signals at awkward moments, two processes on one run: nothing is lost."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from gan_lab.run_dir import RunDir
+from scripts.faults import kills, runs
+
+SOME = (
+    "writing a checkpoint",
+    "between the best checkpoint and the regular one",
+    "in the rotation",
+    "writing TensorBoard's series",
+    "writing status.json",
+    "in a resume's purge of metrics.jsonl",
+    "after the last save",
+)
+
+
+def test_a_killed_run_ends_as_the_uninterrupted_one():
+    found = kills.campaign(len(SOME), seed=1, kinds=SOME, games=("ring wasserstein",))
+    assert len(found.faults) >= len(SOME)
+    assert found.lost == []
+
+
+@pytest.mark.slow
+def test_a_hundred_kills_lose_nothing():
+    found = kills.campaign(100)
+    assert len(found.faults) >= 100
+    assert found.lost == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda run: run.metrics.write_bytes(run.metrics.read_bytes() * 2), "metrics"),
+        (lambda run: (run.samples / "step_00000020.png").write_bytes(b"torn"), "pictures"),
+        (lambda run: (run.path / ".x.1.tmp").touch(), "names"),
+        (lambda run: run.write_status(state="running"), "status"),
+        (lambda run: next(run.tensorboard.glob("*.series")).write_bytes(b""), "TensorBoard"),
+    ],
+)
+def test_the_comparison_sees_what_is_lost(damage, told, whole, tmp_path):
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", whole, copy], check=True)
+    assert runs.difference(copy, whole) == ""
+    damage(RunDir(copy))
+    assert told in runs.difference(copy, whole)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "run"
+    choice = (*runs.RING, *runs.SEVENTH)
+    assert runs.ended(runs.onward(path, choice), path.with_name("log")) == 0
+    return path
+
+
+# Signals to real processes, of a group of their own as in a terminal
+
+LONG = (*runs.RING, *runs.SEVENTH, "execution.mode=eager")
+
+
+@pytest.fixture
+def going(tmp_path):
+    """A run in progress: its process, directory and log."""
+    path, log = tmp_path / "run", tmp_path / "log"
+    choice = [c for c in LONG if not c.startswith("trainer.steps=")]
+    process = runs.started(
+        ["train", *choice, "trainer.steps=10000000", f"hydra.run.dir={path}"], log
+    )
+    wait_for(lambda: runs.saved_step(path), process)
+    yield process, path, log
+    process.kill()
+    process.wait()
+
+
+def wait_for(condition, process):
+    until = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_run_is_whole(going):
+    process, path, log = going
+    os.kill(process.pid, signal.SIGSTOP)  # so that both come before the step is over
+    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) in (-signal.SIGINT, 130)
+    assert "Traceback" not in log.read_text()
+    step = runs.saved_step(path)
+    end = f"trainer.steps={step + 3}"
+    assert runs.ended(["resume", str(path), end], log) == 0
+
+
+@pytest.mark.parametrize("command", ["train", "resume", "fork"])
+def test_a_second_process_is_refused_at_once(command, going, tmp_path):
+    process, path, _ = going
+    log = tmp_path / "second"
+    arguments = {
+        "train": ["train", *LONG, f"hydra.run.dir={path}"],
+        "resume": ["resume", str(path)],
+        "fork": ["fork", str(path), "loss=hinge", f"hydra.run.dir={path}"],
+    }
+    before = (path / "config.yaml").read_bytes()
+    assert runs.ended(arguments[command], log) == 2
+    *_, said = log.read_text().splitlines()
+    assert said.startswith("ConfigError: ")
+    assert "Traceback" not in log.read_text()
+    assert process.poll() is None
+    assert (path / "config.yaml").read_bytes() == before
+
+
+class Signalled:
+    """Sends this process a signal when it enters a function."""
+
+    def __init__(self, call, path, signum):
+        self.call, self.path, self.signum = call, path, signum
+
+    def __call__(self):
+        sent = []
+
+        def watch(call, path):
+            if call == self.call and path == self.path and not sent:
+                sent.append(os.kill(os.getpid(), self.signum))
+
+        kills.intercept(watch)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_first_evaluation_saves_and_exits(signum, code, tmp_path):
+    path, log = tmp_path / "run", tmp_path / "log"
+    plant = Signalled("enter", "Run.samples", signum)
+    assert runs.ended(runs.onward(path, LONG), log, plant) == code
+    assert runs.saved_step(path) == RunDir(path).read_status()["step"] == 1
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_signal_in_the_final_evaluation_lets_it_end(tmp_path):
+    path, log = tmp_path / "run", tmp_path / "log"
+    plant = Signalled("enter", "Best.report", signal.SIGTERM)
+    assert runs.ended(runs.onward(path, LONG), log, plant) == 0
+    assert RunDir(path).read_status()["state"] == "done"
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_compiling_saves_and_exits(tmp_path):
+    """The terminal sends it to the compiler's processes, too."""
+    path, log = tmp_path / "run", tmp_path / "log"
+    choice = [*runs.RING, *runs.SEVENTH, "execution.mode=compiled"]
+    fresh = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    with open(log, "wb") as file:
+        process = subprocess.Popen(
+            runs.command(["train", *choice, f"hydra.run.dir={path}"]),
+            cwd=runs.ROOT,
+            env=fresh,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    wait_for(lambda: "compiling" in log.read_text() or (tmp_path / "cache").exists(), process)
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=200) == 130
+    assert "Traceback" not in log.read_text()
+    assert runs.saved_step(path) == 1
+
+
+def test_a_run_goes_on_when_nobody_can_read_what_it_says(tmp_path):
+    path = tmp_path / "run"
+    choice = ("train", *LONG, f"hydra.run.dir={path}")
+    with open("/dev/full", "wb") as full:
+        code = subprocess.run(
+            runs.command(list(choice)), cwd=runs.ROOT, stdout=full, stderr=full, check=False
+        ).returncode
+    assert code in (1, 120)  # the table of results could not be shown
+    assert RunDir(path).read_status()["state"] == "done"

@@ -1,0 +1,229 @@
+"""A number that is not finite stops its seed, and nobody else's where that was asked."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab import checkpoint, evaluation
+from gan_lab.estimators.measures import Neighbours
+from gan_lab.recording import read_metrics
+from gan_lab.run_dir import RunDir
+from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
+from tests.test_divergence import infinite_data_at, infinite_weight_at
+
+CLOCK = ("trainer.steps=40", "trainer.log_every=7", "estimator.every=6")
+CLOCK = (*CLOCK, "trainer.checkpoint_every=10", "trainer.film_every=8", "trainer.image_every=20")
+THREE = (*CLOCK, "seed=3", "n_seeds=3")
+DROP = "trainer.on_divergence=drop_seed"
+KINDS = {
+    "wasserstein": RING,
+    "clipping": (*RING, "regularizer=[weight_clipping]", "optim=rmsprop"),
+    "spectral_norm": (*RING, "loss=hinge"),
+    "noise": (*RING, "loss=minimax", "regularizer=[dragan,instance_noise]"),
+    "dcgan": (*DIGITS, "loss=non_saturating", "trainer.steps=20"),
+    "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
+}
+
+
+def state_of(path, index, step=None):
+    """All that a checkpoint holds of one stacked seed."""
+    held = saved(path, step)["state"]
+    tensors = list(held["average"].values())
+    for player in ("discriminator", "generator"):
+        for part in ("params", "buffers", "optimizer"):
+            tensors += [t for t in held[player][part].values() if t.ndim]
+    return [tensor[index] for tensor in tensors]
+
+
+def assert_same_seed(one, other, seed):
+    """Two stacked runs agree on one seed in everything that was recorded, bit for bit."""
+    assert rows(one / f"seed_{seed}") == rows(other / f"seed_{seed}")
+    assert_same_series(series(one / f"seed_{seed}"), series(other / f"seed_{seed}"))
+    for mine, theirs in zip(state_of(one, seed - 3), state_of(other, seed - 3), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def status(path, seed=None):
+    run = RunDir(Path(path))
+    return (run if seed is None else run.child(seed)).read_status()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_other_seeds_are_what_they_would_have_been(kind, workdir, capsys, monkeypatch):
+    whole = train("whole", *THREE, *KINDS[kind], DROP)
+    infinite_data_at(monkeypatch, 12, seed=1)
+    capsys.readouterr()
+    assert main("train", *THREE, *KINDS[kind], DROP, "hydra.run.dir=run") == 1
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    assert "is not finite at step 13 for seed 4." in err
+    assert "Seed 3, 5 go on without it." in err
+    assert err.endswith("RunDiverged: seed 4 was dropped; the others are done\n")
+    for seed in (3, 5):
+        assert_same_seed(Path("run"), whole, seed)
+        assert status("run", seed)["state"] == "done"
+        assert status("run", seed)["final"] == status(whole, seed)["final"]
+        assert f"\n  {seed} " in out
+    assert "\n  4 " not in out
+
+
+def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(workdir, monkeypatch):
+    before = train("before", *RING, *THREE, "trainer.steps=12", "trainer.checkpoint_every=12")
+    infinite_data_at(monkeypatch, 12, seed=1)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    for kept, was in zip(state_of("run", 1), state_of(before, 1), strict=True):
+        assert torch.equal(kept, was)
+    record = checkpoint.load(Path("run/checkpoints/before_divergence_00000013.pt"))
+    assert record["step"] == 12
+    assert [row["step"] for row in rows("run/seed_4")] == [0, 6, 7, 12]
+    assert all(math.isfinite(v) for row in rows("run/seed_4") for v in row.values())
+    mine = status("run", 4)
+    assert (mine["state"], mine["step"]) == ("diverged", 12)
+    assert mine["error"].startswith("loss/discriminator is not finite at step 13 for seed 4.")
+    assert status("run")["state"] == "done"
+    assert status("run")["dropped"]["4"]["step"] == 12
+    assert status("run")["dropped"]["4"]["quantity"] == "loss/discriminator"
+    (event,) = [
+        e for e in read_metrics(Path("run/seed_4/events.jsonl")) if e["kind"] == "divergence"
+    ]
+    assert event["step"] == 13
+    assert status("run", 4)["best"] is None
+    assert status("run", 5)["best"]["step"] in range(41)
+
+
+@pytest.mark.parametrize("stop", [11, 13, 20, 33])
+def test_a_run_with_a_dropped_seed_is_resumed_exactly(stop, workdir, monkeypatch):
+    from tests.test_resume import stop_after
+
+    infinite_data_at(monkeypatch, 12, seed=1)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=whole") == 1
+    with monkeypatch.context() as patch:
+        stop_after(patch, stop)
+        assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 143
+    assert main("resume", "run") == 1
+    for seed in (3, 4, 5):
+        assert_same_seed(Path("run"), Path("whole"), seed)
+        drop = ("started", "command", "hostname", "pace")
+        mine, theirs = (
+            {k: v for k, v in status(path, seed).items() if k not in drop}
+            for path in ("run", "whole")
+        )
+        assert json.loads(json.dumps(mine).replace("/run/", "/whole/")) == theirs
+
+
+def test_seeds_fall_one_by_one_and_the_last_one_stops_the_run(workdir, capsys, monkeypatch):
+    for step, seed in ((5, 2), (12, 0), (30, 1)):
+        infinite_data_at(monkeypatch, step, seed=seed)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    err = capsys.readouterr().err
+    assert "at step 6 for seed 5." in err
+    assert "at step 13 for seed 3." in err
+    assert "Seed 4 goes on without it." in err
+    (last,) = [line for line in err.splitlines() if line.startswith("RunDiverged: ")]
+    assert "at step 31 for seed 4." in last
+    assert "drop_seed" not in last
+    assert status("run")["state"] == "diverged"
+    assert set(status("run")["dropped"]) == {"3", "5"}
+    names = sorted(p.name for p in Path("run/checkpoints").glob("before*"))
+    assert names == [
+        "before_divergence.pt",
+        "before_divergence_00000006.pt",
+        "before_divergence_00000013.pt",
+    ]
+
+
+def test_seeds_that_fail_together_are_dropped_together(workdir, capsys, monkeypatch):
+    infinite_data_at(monkeypatch, 12, seed=0)
+    infinite_data_at(monkeypatch, 12, seed=2)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    err = capsys.readouterr().err
+    assert "at step 13 for seed 3, 5." in err
+    assert "seed 3, 5 was dropped" in err
+
+
+def test_without_it_one_seed_stops_all_and_is_told_what_to_do(workdir, capsys, monkeypatch):
+    infinite_data_at(monkeypatch, 12, seed=1)
+    assert main("train", *RING, *THREE, "hydra.run.dir=run") == 1
+    assert "or trainer.on_divergence=drop_seed." in capsys.readouterr().err
+    for seed in (3, 4, 5):
+        assert status("run", seed)["state"] == "diverged"
+
+
+def test_weights_that_overflow_drop_their_seed(workdir, capsys, monkeypatch):
+    """Of the first seed: the helper writes into the first number of all."""
+    infinite_weight_at(monkeypatch, 13)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert "a weight is not finite at step 13 for seed 3." in capsys.readouterr().err
+    assert status("run", 4)["state"] == "done"
+
+
+@pytest.mark.parametrize("at", [0, 12, 40])
+def test_samples_that_overflow_drop_their_seed(at, workdir, capsys, monkeypatch):
+    make = evaluation.finite_samples
+
+    def overflowing(run, index, z):
+        if index == 1 and run.state.step == at:
+            raise evaluation.NotFinite("a sample", run.seeds[index])
+        return make(run, index, z)
+
+    whole = train("whole", *RING, *THREE)
+    monkeypatch.setattr(evaluation, "finite_samples", overflowing)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert f"a sample is not finite at step {at} for seed 4." in capsys.readouterr().err
+    for seed in (3, 5):
+        assert_same_seed(Path("run"), whole, seed)
+    assert max((r["step"] for r in rows("run/seed_4")), default=0) < max(at, 1)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_estimate_that_has_to_be_finite_stops_the_run(value, workdir, capsys, monkeypatch):
+    prepare = Neighbours.prepare
+
+    def broken(self, source):
+        read = prepare(self, source)
+        return lambda *samples: {**read(*samples), "samples/pairwise_distance": value}
+
+    monkeypatch.setattr(Neighbours, "prepare", broken)
+    assert main("train", *RING, *CLOCK, "hydra.run.dir=run") == 1
+    err = capsys.readouterr().err
+    assert "samples/pairwise_distance is not finite at step 0 for seed 0." in err
+    assert status("run")["state"] == "diverged"
+
+
+def test_an_infinite_divergence_is_a_result(workdir):
+    """KL of a collapsed generator is infinite, and is said."""
+    choice = ("measure=[kl]", "trainer.steps=4", "optim.lr=1e-12", "network.latent_dim=1")
+    path = train("run", *RING, *choice)
+    assert any(not math.isfinite(r["divergence/kl_real_fake"]) for r in rows(path))
+
+
+def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkeypatch):
+    from tests.test_resume import stop_after
+
+    infinite_data_at(monkeypatch, 12, seed=1)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13)
+        assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 143
+    assert saved("run")["step"] == status("run")["step"]
+    assert main("resume", "run") == 1
+    assert status("run")["state"] == "done"
+
+
+def test_a_full_disk_does_not_hide_a_divergence(workdir, capsys, monkeypatch):
+    infinite_data_at(monkeypatch, 12)
+    save = checkpoint.save
+
+    def full(path, content):
+        if "divergence" in path.name:
+            raise checkpoint.CheckpointNotSaved(28, "No space left on device")
+        save(path, content)
+
+    monkeypatch.setattr(checkpoint, "save", full)
+    assert main("train", *RING, *CLOCK, "hydra.run.dir=run") == 1
+    err = capsys.readouterr().err
+    assert "loss/discriminator is not finite at step 13 for seed 0." in err
+    assert "could not be saved: No space left on device" in err
+    assert status("run")["state"] == "diverged"

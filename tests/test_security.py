@@ -1,0 +1,649 @@
+"""What a stranger's file, name or directory may make this program do: nothing."""
+
+import ast
+import csv
+import html
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from gan_lab import checkpoint, config, run_dir, stored
+from gan_lab.errors import ConfigError
+from gan_lab.reports import configuration, figures, frames, page, spreadsheets, tensorboard, text
+from gan_lab.reports.film import Film, save_page
+from gan_lab.run_dir import RunDir
+from tests.page_helpers import film, hostile, report
+from tests.reports import made_runs
+from tests.run_helpers import ONE, RING, ROOT, main, train
+
+# Name of a call -> files that may make it, with the reason.
+ALLOWED = {
+    "yaml.load": {"gan_lab/reports/configuration.py": "with the safe loader, also its C version"},
+    "importlib.import_module": {
+        "gan_lab/cli.py": "a command's own module, from a table",
+        "scripts/reliability.py": "a campaign's own module, from a table",
+        "gan_lab/config.py": "_target_: typed, from conf/, or passed by stored.refuse_foreign",
+        "gan_lab/reports/configuration.py": "a loss's card, behind may_import",
+    },
+    "spec.loader.exec_module": {"scripts/benchmarking/measure.py": "a peer's script, by its path"},
+}
+FORBIDDEN = {
+    *("pickle.load", "pickle.loads", "pickle.Unpickler", "marshal.loads", "marshal.load"),
+    *("dill.load", "joblib.load", "shelve.open", "yaml.load", "yaml.unsafe_load", "yaml.full_load"),
+    *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "tempfile.mktemp"),
+    *("importlib.import_module", "spec.loader.exec_module", "os.execv", "os.spawnv"),
+    *("subprocess.getoutput", "subprocess.getstatusoutput", "shutil.unpack_archive"),
+    *("ssl._create_unverified_context", "hydra.utils.instantiate", "instantiate"),
+    *("tar.extractall", "archive.extractall", "archive.extract"),
+}
+SOURCES = sorted([*(ROOT / "gan_lab").rglob("*.py"), *(ROOT / "scripts").rglob("*.py")])
+MARKUP = (
+    '<script>window.hacked="name"</script>',
+    '"><img src=x onerror=window.hacked=1>',
+    "</script><script>window.hacked=2</script>",
+    "</title></style></textarea><svg onload=window.hacked=3>",
+    "' onmouseover='window.hacked=4",
+    "<!--<script>",
+    "]]>",
+    "javascript:window.hacked=5",
+    "[link](javascript:window.hacked=6)",
+    "<a href='javascript:window.hacked=7'>x</a>",
+    "&lt;b&gt; & \u2028 \u2029 $\\frac{$ @DATA@ @BODY@ {} %s",
+    "```\n<script>window.hacked=8</script>\n```",
+    '=HYPERLINK("http://127.0.0.1:9","x")',
+)
+
+
+def calls(path):
+    """Every call in a file as (dotted name, node)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def keywords(node):
+    return {k.arg: ast.unparse(k.value) for k in node.keywords}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_no_file_runs_what_it_reads(path):
+    name = path.relative_to(ROOT).as_posix()
+    wrong = []
+    for call, node in calls(path):
+        given = keywords(node)
+        where = f"{name}:{node.lineno}: {call}"
+        if call in FORBIDDEN and name not in ALLOWED.get(call, {}):
+            wrong.append(where)
+        if call.endswith("torch.load") and given.get("weights_only") != "True":
+            wrong.append(f"{where} without weights_only=True")
+        if call in ("np.load", "numpy.load") and given.get("allow_pickle") != "False":
+            wrong.append(f"{where} without allow_pickle=False")
+        if given.get("shell", "False") != "False" or given.get("verify", "True") != "True":
+            wrong.append(f"{where} through a shell, or unverified")
+        if call.startswith("subprocess.") and node.args:
+            command = node.args[0]
+            if isinstance(command, ast.Constant | ast.JoinedStr):
+                wrong.append(f"{where} of one string")
+        if call.endswith((".bind", ".listen", "HTTPServer", "TCPServer")):
+            wrong.append(f"{where} serves")
+    assert wrong == []
+
+
+def test_every_exception_above_is_used():
+    for call, files in ALLOWED.items():
+        for name in files:
+            assert call in [found for found, _ in calls(ROOT / name)], (call, name)
+
+
+# A server
+
+
+def listening(process):
+    """The addresses that a process and its children listen on."""
+    pids = {str(process.pid)}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[1] in pids:
+            pids.add(entry.parent.name)
+    sockets = set()
+    for pid in pids:
+        for fd in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                sockets.add(os.readlink(fd))
+            except OSError:
+                continue
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                found.add(fields[1].rpartition(":")[0])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux shows who listens")
+@pytest.mark.parametrize(
+    ("keys", "address", "warned"), [([], "0100007F", False), (["host=0.0.0.0"], "00000000", True)]
+)
+def test_the_dashboard_listens_on_this_machine_alone_unless_asked(keys, address, warned, tmp_path):
+    from gan_lab.board import Board
+
+    board = Board(tmp_path / "run" / "tensorboard")
+    board.scalars(0, {"a": 1.0})
+    board.close()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gan_lab", "dashboard", "run", "port=0", "open=false", *keys],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**ONE, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        line = process.stdout.readline()
+        # With another host TensorBoard's two halves still talk to each other on 127.0.0.1.
+        assert listening(process) | {"0100007F"} == {address, "0100007F"}, line
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert ("warning: host=0.0.0.0 lets everybody" in errors) == warned
+    assert process.returncode == 0
+
+
+# A run directory from a stranger
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    home = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        return train(home / "run", *RING, "trainer.steps=4", "trainer.film_every=2")
+
+
+@pytest.fixture
+def stranger(trained, workdir):
+    """A copy of a run, to be made hostile, and a victim's file outside of it."""
+    shutil.copytree(trained, "run")
+    Path("victim").write_text("precious")
+    return Path("run")
+
+
+def refused(capsys, *arguments):
+    """The one line with which a command refuses."""
+    capsys.readouterr()
+    assert main(*arguments) == 2
+    err = capsys.readouterr().err
+    lines = [line for line in err.splitlines() if not line.startswith("warning: ")]
+    assert len(lines) == 1, err
+    return lines[0]
+
+
+COMMANDS = (("resume", "trainer.steps=6"), ("sample",), ("evaluate",), ("fork", "loss=hinge"))
+
+
+def test_a_module_that_a_stored_run_names_is_not_imported(stranger, capsys, monkeypatch):
+    Path("evil.py").write_text("open('ran', 'w').close()\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    text = RunDir(stranger).config.read_text()
+    assert "gan_lab.losses.Wasserstein" in text
+    for target in ("evil.Loss", "os.system", "gan_lab_evil.Loss", "..evil.Loss", "evil"):
+        RunDir(stranger).config.write_text(text.replace("gan_lab.losses.Wasserstein", target))
+        for command, *keys in COMMANDS:
+            line = refused(capsys, command, stranger, *keys)
+            assert f"loss._target_={target} is code outside of gan_lab" in line
+            assert "GAN_LAB_PLUGINS=" in line
+        assert main("compare", stranger, "output=out") == 0  # which draws, and imports no card
+    assert not Path("ran").exists()
+    assert "evil" not in sys.modules
+
+
+def test_one_may_say_that_a_package_is_ones_own(stranger, capsys, monkeypatch):
+    Path("mine.py").write_text("from gan_lab.losses import Wasserstein as Mine\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    text = RunDir(stranger).config.read_text()
+    RunDir(stranger).config.write_text(text.replace("gan_lab.losses.Wasserstein", "mine.Mine"))
+    assert "GAN_LAB_PLUGINS=mine" in refused(capsys, "sample", stranger)
+    monkeypatch.setenv("GAN_LAB_PLUGINS", "other, mine")
+    # Imported now; and the checkpoint still tells that another configuration made it.
+    assert "'gan_lab.losses.Wasserstein' / 'mine.Mine'" in refused(capsys, "sample", stranger)
+    assert "mine" in sys.modules
+    sys.modules.pop("mine")
+
+
+def test_what_is_typed_may_be_ones_own(workdir, monkeypatch):
+    Path("own.py").write_text("from gan_lab.losses import NonSaturating as Own\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    train("run", *RING, "trainer.steps=1", "loss._target_=own.Own")
+    sys.modules.pop("own")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("${oc.env:SECRET}", "is no value"),
+        ("x${oc.env:SECRET}y", "is no value"),
+        ("!!python/object/apply:os.mkdir [ran]", "cannot be read"),
+        ("!!python/name:os.system", "cannot be read"),
+        ("&a [1]\nb: *a", "aliases"),
+        ("'" + "x" * (1 << 20) + "'", "longer than"),
+    ],
+)
+def test_a_strangers_config_asks_for_nothing(line, said, stranger, capsys, monkeypatch):
+    monkeypatch.setenv("SECRET", "hunter2")
+    text = RunDir(stranger).config.read_text()
+    RunDir(stranger).config.write_text(re.sub(r"(?m)^device: .*$", f"device: {line}", text))
+    for command, *keys in COMMANDS:
+        answer = refused(capsys, command, stranger, *keys)
+        assert said in answer
+        assert "hunter2" not in answer
+    assert not Path("ran").exists()
+
+
+def test_a_billion_laughs_are_refused_at_once(stranger, capsys):
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
+    RunDir(stranger).config.write_text("\n".join(rows))
+    for command in ("resume", "sample", "evaluate", "compare"):
+        assert "aliases" in refused(capsys, command, stranger)
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["hydra.run.dir=victim_dir", "+hydra.searchpath=[file:///tmp]", "hydra/launcher=joblib", 5],
+)
+def test_a_fork_takes_no_keys_of_hydra_from_a_run(override, stranger, capsys):
+    status = RunDir(stranger).read_status()
+    RunDir(stranger).write_status(overrides=[*status["overrides"], override])
+    assert "overrid" in refused(capsys, "fork", stranger, "loss=hinge")
+    assert not Path("victim_dir").exists()
+
+
+def test_a_fork_imports_nothing_that_a_run_names(stranger, capsys, monkeypatch):
+    Path("evil.py").write_text("open('ran', 'w').close()\n")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    status = RunDir(stranger).read_status()
+    RunDir(stranger).write_status(overrides=[*status["overrides"], "optim._target_=evil.Adam"])
+    assert "optim._target_=evil.Adam is code" in refused(capsys, "fork", stranger, "loss=hinge")
+    assert not Path("ran").exists()
+
+
+class Canary:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def objects():
+    array = np.empty(1, object)
+    array[0] = Canary()
+    return array
+
+
+def test_code_in_any_file_of_a_run_or_of_data_does_not_run(stranger, capsys):
+    np.savez("film.npz", x=objects(), logit=objects(), real=objects(), fake=objects())
+    for frame in (stranger / "film").glob("*.npz"):
+        shutil.copy("film.npz", frame)
+        assert frames.loaded(frame) is None
+    assert main("compare", stranger, "output=out") == 0
+    np.save("points.npy", objects())
+    np.savez("points.npz", objects())
+    for file in ("points.npy", "points.npz"):
+        line = refused(capsys, "train", "data=array", f"data.path={file}", "hydra.run.dir=x")
+        assert "never loaded" in line
+    for path in checkpoint.available(stranger / "checkpoints").values():
+        torch.save({"format": 2, "sha256": "", "content": Canary()}, path)
+    for command, *keys in COMMANDS:
+        assert "holds code, which is never run" in refused(capsys, command, stranger, *keys)
+    assert not Path("ran").exists()
+    assert not Path("x").exists()
+
+
+def test_a_pickled_data_set_is_read_only_when_its_digest_is_the_published_one(workdir, capsys):
+    pytest.importorskip("torchvision")
+    folder = Path("root/cifar-10-batches-py")
+    folder.mkdir(parents=True)
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"):
+        (folder / name).write_bytes(pickle.dumps(Canary()))
+    line = refused(capsys, "train", "data=cifar10", "data.root=root", "hydra.run.dir=x")
+    assert "cifar10" in line
+    assert not Path("ran").exists()
+
+
+def test_an_archive_in_place_of_a_checkpoint_writes_nothing_outside(stranger, capsys):
+    for path in checkpoint.available(stranger / "checkpoints").values():
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("../../../victim", "overwritten")
+            archive.writestr("/tmp/gan_lab_victim", "overwritten")
+    refused(capsys, "sample", stranger)
+    assert Path("victim").read_text() == "precious"
+    assert not Path("/tmp/gan_lab_victim").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("config.yaml", "status.json", "metrics.jsonl", "events.jsonl", ".lock"),
+        *("samples/step_00000006.png", "film/step_00000006.npz", "checkpoints/step_00000006.pt"),
+    ],
+)
+def test_no_command_writes_through_a_link_in_a_run(name, stranger):
+    link = stranger / name
+    content = link.read_bytes() if link.suffix in (".yaml", ".json", ".jsonl") else b"precious"
+    Path("victim").write_bytes(content)
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(Path("victim").absolute())
+    main("resume", stranger, "trainer.steps=6")
+    main("evaluate", stranger)
+    assert Path("victim").read_bytes() == content
+
+
+def test_samples_do_not_go_through_a_link(stranger):
+    (stranger / "samples").mkdir(exist_ok=True)
+    (stranger / "samples/sample_step_00000004_seed_0.npy").symlink_to(Path("victim").absolute())
+    assert main("sample", stranger, "n=2") == 0
+    assert Path("victim").read_text() == "precious"
+
+
+def test_what_is_removed_is_never_what_a_link_points_at(stranger):
+    outside = Path("outside")
+    outside.mkdir()
+    kept = outside / "step_00000000.pt"
+    kept.write_bytes(b"precious")
+    (stranger / "checkpoints/step_00000000.pt").symlink_to(kept.absolute())
+    shutil.rmtree(stranger / "evaluation", ignore_errors=True)
+    (stranger / "evaluation/tensorboard").mkdir(parents=True)
+    (stranger / "evaluation/tensorboard/step_00000004").symlink_to(outside.absolute())
+    main("resume", stranger, "trainer.steps=9", "trainer.checkpoint_every=1")
+    main("evaluate", stranger, "step=4")
+    checkpoint.rotate(stranger / "checkpoints", 1)
+    assert kept.read_bytes() == b"precious"
+
+
+def test_only_seeds_are_children_of_a_run(tmp_path):
+    for name in ("seed_1", "seed_-2", "seed_../..", "seed_1x", "seed_", "seed_1/deeper", "seed_9 "):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+    (tmp_path / "seed_5").symlink_to("/nowhere")
+    assert [child.path.name for child in RunDir(tmp_path).children()] == ["seed_-2", "seed_1"]
+
+
+def test_a_picture_that_is_no_picture_is_not_shown(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\x89PNG\r\n\x1a\n but the key is hunter2")
+    (tmp_path / "step_0.png").symlink_to(secret)
+    assert figures.read_png(tmp_path / "step_0.png") is None
+    Image.new("RGB", (4, 4)).save(tmp_path / "good.png")
+    assert figures.read_png(tmp_path / "good.png") == (tmp_path / "good.png").read_bytes()
+    made = report(tmp_path)
+    pictures = made.sections[2].pictures["minimax"]
+    shutil.copy(secret, pictures[20])
+    assert page.base64.b64encode(b"hunter2").decode()[:8] not in page.render(made)
+    tensorboard.write(made, tmp_path / "board")
+    for file in (tmp_path / "board").rglob("*tfevents*"):
+        assert b"hunter2" not in file.read_bytes()
+
+
+def test_a_frame_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
+    path = film(tmp_path, 2)[0]
+    good = frames.load(path)
+    assert frames.loaded(path) is not None
+    np.savez_compressed(path, **good, more=np.zeros(1 << 23))
+    assert path.stat().st_size < 1 << 20
+    assert frames.loaded(path) is None
+    for bad in ({"x": good["x"][:0]}, {"fake": good["fake"][:, :1]}, {"arrow": good["x"]}):
+        np.savez_compressed(path, **{**good, **bad})
+        assert frames.loaded(path) is None
+
+
+# What is shown
+
+
+class Tags(HTMLParser):
+    """All tags of a page with their attributes, outside of its scripts."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.found = []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        if tag != "span":  # quiet parts of a cell, by what it looks like
+            self.found.append((tag, sorted(name for name, _ in attrs if name != "class")))
+
+
+@pytest.fixture(scope="module")
+def harmless(tmp_path_factory):
+    """A report with nothing to fear in it."""
+    return report(tmp_path_factory.mktemp("harmless"), labels=("minimax", "harmless"))
+
+
+def body_and_data(made):
+    """A page without what is the same on all of them, which is 5 MB."""
+    data, limits = page._data(made)
+    return page._body(made, data, limits), page.script_json(data)
+
+
+def without_scripts(source):
+    return re.sub(r"(<script\b[^>]*>).*?(</script>)", r"\1\2", source, flags=re.DOTALL)
+
+
+def assert_nothing_breaks_out(made, name):
+    body, data = body_and_data(hostile(made, name))
+    plain, _ = body_and_data(hostile(made, "harmless"))
+    assert Tags(body).found == Tags(plain).found
+    assert not set("<>&") & set(data)
+    for section in json.loads(data)["sections"]:
+        assert list(section["looks"]) == ["minimax", name]
+        assert all(chart["title"] == name for chart in section["charts"])
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_markup_in_any_text_stays_text_on_the_page(name, harmless):
+    assert_nothing_breaks_out(harmless, name)
+
+
+def test_the_page_around_it_escapes_its_title(harmless):
+    source = page.render(hostile(harmless, MARKUP[3]))
+    found = Tags(without_scripts(source)).found
+    assert found == Tags(without_scripts(page.render(hostile(harmless, "harmless")))).found
+    assert f"<title>{html.escape(MARKUP[3])}</title>" in source
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    name=st.lists(
+        st.sampled_from(
+            [*"<>\"'&;=/`@$\\ \n\u2028", "script", "onload", "javascript:", "x", "-->"]
+        ),
+        min_size=1,
+        max_size=12,
+    )
+    .map("".join)
+    .filter(str.strip)
+)
+def test_no_text_breaks_out_of_the_page(name, harmless):
+    assert_nothing_breaks_out(harmless, name)
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_markup_in_a_film_stays_text(name, tmp_path):
+    picture = np.zeros((4, 4, 3), np.uint8)
+    for title in ("harmless", name):
+        save_page(Film(title, [picture], [title], text=title), tmp_path / f"{len(title)}.html")
+    plain, found = (
+        Tags(without_scripts((tmp_path / f"{len(t)}.html").read_text())).found
+        for t in ("harmless", name)
+    )
+    assert found == plain
+    source = (tmp_path / f"{len(name)}.html").read_text()
+    assert html.escape(name) in source
+    assert source.count("</script>") == 1
+
+
+def test_markup_in_a_run_stays_text_in_everything_that_compare_writes(workdir, capsys):
+    evil = "".join(MARKUP)
+    for i, seed in enumerate((0, 1)):
+        made_runs.run(
+            Path(f"runs/a{i}"),
+            seed,
+            state="diverged" if i else "done",
+            hints={evil: evil, "note": f"\x1b]0;{evil}\x07"},
+            loss={"_target_": f"gan_lab.losses.{evil}"},
+        )
+    status = json.loads(Path("runs/a1/status.json").read_text())
+    status["error"] = f"\x1b[2J{evil}\ud800"
+    Path("runs/a1/status.json").write_text(json.dumps(status))
+    event = {"step": 1, "seed": 0, "kind": evil, "numbers": {evil: 1.0}, "explanation": evil}
+    Path("runs/a0/events.jsonl").write_text(json.dumps(event) + "\n")
+    assert main("compare", "runs", f"title=\x1b[31m{evil}", "output=out") == 0
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert "\x07" not in printed.out + printed.err
+    for file in Path("out").rglob("*"):
+        if file.suffix in (".md", ".csv", ".html"):
+            assert "\x1b" not in without_scripts(file.read_text(encoding="utf-8"))
+    tags = Tags(without_scripts(Path("out/index.html").read_text(encoding="utf-8"))).found
+    assert not [tag for tag in tags if "onerror" in tag[1] or "onload" in tag[1]]
+    assert "<script>window" not in Path("out/report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])
+def test_no_cell_of_a_csv_is_a_formula(sign):
+    assert spreadsheets._cell(f"{sign}cmd|' /C calc'!A0").startswith(f"'{sign}")
+    assert spreadsheets._cell(-1.5) == -1.5
+    assert spreadsheets._cell("minimax") == "minimax"
+
+
+def test_no_run_writes_a_cell_that_is_a_formula(workdir):
+    for seed in (0, 1):
+        made_runs.run(Path(f"runs/a{seed}"), seed, loss={"_target_": "gan_lab.losses.=1+1"})
+    assert main("compare", "runs", "output=out") == 0
+    for file in Path("out/csv").glob("*.csv"):
+        for row in csv.reader(file.read_text().splitlines()):
+            cells = [c for c in row if c.startswith(("=", "+", "-", "@"))]
+            assert [c for c in cells if not re.fullmatch(r"-\d[\d.e+-]*|-inf", c)] == []
+
+
+@settings(deadline=None)
+@given(text=st.text(max_size=40))
+def test_what_is_visible_has_nothing_that_drives_a_terminal(text):
+    seen = configuration.visible({text: [text]})
+    ((key, (value,)),) = seen.items()
+    assert key == value
+    assert all(c.isprintable() or c in "\n\t" for c in value)
+    assert len(value) == len(text)
+    value.encode()
+
+
+@settings(deadline=None)
+@given(text=st.text(max_size=60))
+def test_no_text_becomes_a_tag_or_a_link_in_tensorboard(text):
+    from tensorboard.plugin_util import markdowns_to_safe_html
+
+    shown = markdowns_to_safe_html([tensorboard._plain(f"{text}<b>[x](http://x)")], lambda x: x[0])
+    assert "<a " not in shown
+    assert "<b>" not in shown
+    assert "<script" not in shown
+
+
+def test_markdown_has_neither_tags_nor_links():
+    for name in MARKUP:
+        shown = text._text(name)
+        assert not re.search(r"(?<!\\)[<\[]", shown)
+
+
+# Processes, temporary files, permissions
+
+
+def test_git_runs_nothing_of_a_repository_that_is_not_ours(tmp_path):
+    hostile = tmp_path / "repository"
+    git = ("git", "-C", str(hostile))
+    hostile.mkdir()
+    subprocess.run([*git, "init", "-q"], check=True)
+    hook = tmp_path / "hook.sh"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    hook.chmod(0o755)
+    subprocess.run([*git, "config", "core.fsmonitor", str(hook)], check=True)
+    (hostile / "file").write_text("x")
+    subprocess.run([*git, "status"], check=True, capture_output=True)
+    assert (tmp_path / "ran").exists()  # the trap works
+    (tmp_path / "ran").unlink()
+    # In the stranger's directory, and installed inside of it.
+    site = hostile / "lib" / "site-packages"
+    site.mkdir(parents=True)
+    (site / "gan_lab").symlink_to(ROOT / "gan_lab")
+    program = "from gan_lab.run_dir import _git; print(_git())"
+    for path in (ROOT, site):
+        subprocess.run(
+            [sys.executable, "-c", program],
+            check=True,
+            cwd=hostile,
+            env={**ONE, "PYTHONPATH": str(path)},
+        )
+    shutil.copytree(ROOT / "gan_lab", site / "copied" / "gan_lab", symlinks=True)
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        cwd=hostile,
+        env={**ONE, "PYTHONPATH": str(site / "copied")},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == "None\n"
+    assert not (tmp_path / "ran").exists()
+
+
+def test_temporary_files_lie_beside_their_file_and_are_gone_after(tmp_path, monkeypatch):
+    seen = []
+    replace = os.replace
+
+    def watched(source, target):
+        seen.append((Path(source), Path(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(run_dir.os, "replace", watched)
+    run_dir.atomic_write(tmp_path / "a", b"x")
+    ((source, target),) = seen
+    assert source.parent == target.parent == tmp_path
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o027])
+def test_files_have_the_permissions_that_the_umask_leaves(umask, workdir):
+    before = os.umask(umask)
+    try:
+        train("run", *RING, "trainer.steps=2", "trainer.image_every=1")
+        assert main("sample", "run", "n=2") == 0
+    finally:
+        os.umask(before)
+    for path in Path("run").rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o777 if path.is_dir() else 0o666) & ~umask, (path, oct(mode))
+
+
+def test_what_a_run_says_of_its_configuration_is_read_back_as_it_is(trained):
+    flat = configuration.of_run(trained)
+    assert flat == config.flat_keys(stored.saved_config(trained))
+    assert yaml.safe_load(RunDir(trained).config.read_text())["device"] == "cpu"
+    with pytest.raises(ConfigError, match="holds no run"):
+        stored.saved_config(trained / "samples")
