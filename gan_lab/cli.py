@@ -21,7 +21,7 @@ _COMMANDS: dict[str, tuple[str, str, str]] = {
         "train data=ring loss=minimax",
     ),
     "resume": ("commands", "continues a run as if it had not stopped, or extends it", "resume DIR"),
-    "sample": ("commands", "writes images or arrays from a checkpoint", "sample DIR n=100"),
+    "sample": ("sample_command", "writes images or arrays from a checkpoint", "sample DIR n=100"),
     "evaluate": (
         "evaluate_command",
         "the ruler and the probe on checkpoints",

@@ -1,10 +1,9 @@
-"""The commands: each takes its arguments as a list and returns an exit code."""
+"""Training from the shell: train and resume, and what fork shares with them."""
 
 import contextlib
 import dataclasses
 import importlib.util
 import io
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,21 +14,24 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from gan_lab import checkpoint, config, distributed, memory, resolvers, session, stored, sweep
-from gan_lab.checks import place
-from gan_lab.data.base import Source
+from gan_lab import (
+    checkpoint,
+    config,
+    distributed,
+    provenance,
+    resolvers,
+    session,
+    stored,
+    sweep,
+)
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import STACKED_UP_TO, cores, resolve_device
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
-from gan_lab.reports import figures
 from gan_lab.reports.tables import show
-from gan_lab.run_dir import RunDir, atomic_write
+from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted, asked, asking
-from gan_lab.streams import stream
-
-_RESUMABLE = ("trainer.steps", "device", "execution.threads", "execution.mode")
 
 
 def train(arguments: list[str]) -> int:
@@ -82,10 +84,10 @@ def _resume(arguments: list[str]) -> int:
     refuse_child(path, "resume")
     saved = stored.saved_config(path)
     for key in given:
-        if key not in _RESUMABLE:
+        if key not in provenance.RESUMABLE:
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes "
-                f"{', '.join(_RESUMABLE)}"
+                f"{', '.join(provenance.RESUMABLE)}"
             )
         OmegaConf.update(saved, key, given[key])
     setup = _shared(config.setup_of(saved))
@@ -121,36 +123,6 @@ def _shared(setup: Setup) -> Setup:
     world = distributed.world()
     device = world.agreed(lambda: world.device(setup.device))
     return dataclasses.replace(setup, world=world, device=device)
-
-
-def sample(arguments: list[str]) -> int:
-    """Writes what a checkpoint's generator makes: a PNG grid and an array for images or points."""
-    (path,), given = stored.arguments(arguments, "sample", at_most=1)
-    defaults = {"n": 64, "seed": 0, "step": None, "average": True, "output": None, "device": None}
-    options = stored.options(given, defaults)
-    n, seed, step = options["n"], options["seed"], options["step"]
-    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
-        if value is None or (name, value) == ("step", "best"):
-            continue
-        if type(value) is not int or value < least:
-            raise ConfigError(f"{name}={value} is not a whole number >= {least}")
-    output = options["output"]
-    if output is not None and not Path(str(output)).name:
-        raise ConfigError(f"output={output} is no name for a file")
-    if output is not None:
-        place("output", f"{output}.npy")
-    if type(options["average"]) is not bool:
-        raise ConfigError(f"average={options['average']} is neither true nor false")
-    setup, opened, index, at = stored.opened(path, step, options["device"])
-    each = setup.network.latent_dim + math.prod(opened.source.shape)
-    memory.check_samples(n, each, opened.source.device)
-    generator = stream(seed, "sample", opened.source.device)
-    latent = (n, setup.network.latent_dim)
-    z = torch.randn(latent, generator=generator, device=opened.source.device)
-    samples = opened.samples(index, z) if options["average"] else opened.now(index, z)
-    stem = Path(output or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
-    _write_samples(samples, stem, opened.source)
-    return 0
 
 
 def _train_one(overrides: Sequence[str]) -> int:
@@ -271,20 +243,6 @@ def _show(setup: Setup, path: Path, finals: dict[str, dict[str, Estimate]]) -> N
     if pictures:
         console.print(f"picture: {pictures[-1]}", highlight=False, soft_wrap=True)
     console.print(f"curves:  python -m gan_lab dashboard {path}", highlight=False, soft_wrap=True)
-
-
-def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
-    import numpy as np
-
-    array, content = stem.with_name(f"{stem.name}.npy"), io.BytesIO()
-    np.save(content, samples.cpu().numpy())
-    atomic_write(array, content.getvalue())
-    written = [array]
-    if len(source.shape) == 3:
-        written.append(stem.with_name(f"{stem.name}.png"))
-        figures.save_png(figures.image_grid(samples), written[-1])
-    for path in written:
-        print(path)
 
 
 def refuse_child(path: Path, command: str) -> None:

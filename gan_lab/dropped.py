@@ -73,6 +73,7 @@ class Dropped:
     def note(self, parent: RunDir) -> None:
         """Writes into the status of the run and of each dropped seed what became of them."""
         found = {str(seed): dict(why) for seed, why in self.found.items()}
-        parent.write_status(dropped=found or None)
+        if found or parent.read_status().get("dropped"):
+            parent.write_status(dropped=found)
         for seed, why in self.found.items():
             parent.child(seed).write_status(state="diverged", step=why["step"], error=why["told"])

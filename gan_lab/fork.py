@@ -86,6 +86,11 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
                 f"fork keeps the {name} of {parent.path}, but {name}{changed}{shapes}; leave the "
                 f"keys of {name} out, or train anew"
             )
+    if gone := parent.content.get("dropped"):
+        raise ConfigError(
+            f"seed {_listed(gone)} of {parent.path} was dropped before step {parent.step}; fork an "
+            f"earlier step with step=..., or train the other seeds anew"
+        )
     if shapes := _difference(setup, source, parent):
         raise ConfigError(f"the networks of {parent.path} do not fit here{shapes}; train anew")
     if setup.trainer.steps <= parent.step:

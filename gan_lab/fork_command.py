@@ -13,10 +13,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gan_lab import commands, config, provenance, stored
+from gan_lab import commands, config, provenance, session, stored
 from gan_lab import fork as forks
 from gan_lab.errors import ConfigError
 from gan_lab.execution import resolve_device
+from gan_lab.run_dir import RunDir
 
 _OUTPUT = (
     "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"
@@ -54,6 +55,7 @@ def fork(arguments: list[str]) -> int:
     with provenance.reading(loaded.path):
         forks.check(forked, source, parent)
     forked.check(source)
+    session.check_free(RunDir(directory))
     left_out = f", without {' '.join(dropped)}" if dropped else ""
     print(f"forking {path} at step {parent.step}{left_out}")
     return commands.guarded(

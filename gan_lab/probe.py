@@ -48,11 +48,11 @@ class Probe:
     penalty_weight: float = 10.0
 
     def __post_init__(self) -> None:
-        check_count(self, "steps", at_least=0)
+        check_count(self, "steps", at_least=0, at_most=1_000_000)
         check_count(self, "check_every")
-        check_count(self, "width")
-        check_count(self, "n", at_least=20)
-        check_count(self, "batch_size", at_least=2)
+        check_count(self, "width", at_most=10_000)
+        check_count(self, "n", at_least=20, at_most=1_000_000)
+        check_count(self, "batch_size", at_least=2, at_most=100_000)
         _ = Adam(self.lr), GradientPenalty(self.penalty_weight)
 
     def measure(

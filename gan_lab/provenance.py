@@ -15,11 +15,12 @@ from gan_lab.checkpoint import CheckpointDamaged, Loaded
 from gan_lab.errors import ConfigError
 
 # What may change under a run: how far it goes, on what it runs, and where its data lie.
-_MAY_DIFFER = {
+# What a run may go on with in another way; and where its data are.
+RESUMABLE = (
     *("trainer.steps", "trainer.on_divergence"),
     *("device", "execution.threads", "execution.mode"),
-    *("data.root", "data.path", "data.download"),
-}
+)
+_MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "streams", "accumulator", "seconds")
 _SHOWN = 4
 

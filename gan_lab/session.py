@@ -78,19 +78,29 @@ def _room(run: RunDir) -> Iterator[None]:
         ) from error
 
 
-def _take(parent: RunDir, held: contextlib.ExitStack) -> None:
-    """Makes a directory for a new run and locks it as long as `held` lasts."""
+def check_free(parent: RunDir) -> None:
+    """Refuses a directory for a new run that holds one.
+
+    Raises:
+        ConfigError: It does.
+    """
     if parent.config.exists() and checkpoint.available(parent.checkpoints):
         raise ConfigError(
             f"{parent.path} holds a run already. Continue it with `python -m gan_lab resume "
             f"{parent.path}`, or choose another hydra.run.dir."
         )
+
+
+def _take(parent: RunDir, held: contextlib.ExitStack) -> None:
+    """Makes a directory for a new run and locks it as long as `held` lasts."""
+    check_free(parent)
     try:
         parent.create()
     except OSError as error:
         reason = f"{parent.path} cannot be made ({error.strerror}); set hydra.run.dir"
         raise ConfigError(reason) from error
     held.enter_context(parent.lock())
+    check_free(parent)  # another process may have begun one in between
 
 
 def resume(setup: Setup, path: Path) -> Estimates:

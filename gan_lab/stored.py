@@ -52,7 +52,9 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
     run = setup.open()
     provenance.check_fits(loaded, run.state.state_dict())
     run.state.load_state_dict_(loaded.content["state"])
-    return Opened(setup, run, run.seeds.index(seed), int(loaded.content["step"]))
+    dropped = loaded.content.get("dropped", {}).get(seed)
+    at = dropped["step"] if dropped else loaded.content["step"]
+    return Opened(setup, run, run.seeds.index(seed), int(at))
 
 
 def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:

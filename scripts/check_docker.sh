@@ -186,7 +186,7 @@ say "the sizes"
 store inspect --type image gan_lab:check | python3 -c 'import json, pathlib, sys
 image = json.load(sys.stdin)["OCIv1"]
 stored = json.loads(next(pathlib.Path(sys.argv[1]).glob("*-layers/layers.json")).read_text())
-sizes = {layer["diff-digest"]: layer["diff-size"] for layer in stored}
+sizes = {layer.get("diff-digest"): layer.get("diff-size") for layer in stored}
 sizes = [sizes[layer] for layer in image["rootfs"]["diff_ids"]]
 made = [each.get("created_by", "") for each in image["history"] if not each.get("empty_layer")]
 for size, command in zip(sizes, made, strict=True):

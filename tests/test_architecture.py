@@ -55,7 +55,8 @@ LAYERS = {
     4: {
         *("config", "stored", "commands", "divergence_command", "evaluate_command"),
         *("selfcheck_command", "experiment_command", "reproduce_command", "hydra_shell", "cli"),
-        *("compare_command", "dashboard_command", "fork_command", "sweep", "resolvers"),
+        *("compare_command", "dashboard_command", "fork_command", "sample_command", "sweep"),
+        "resolvers",
         "__main__",
     },
 }
@@ -94,6 +95,7 @@ ARROWS = {
     "fork": {"clocks", "session", "setup"},
     "fork_command": {"commands", "config", "stored"},
     "compare_command": {"stored"},
+    "sample_command": {"stored"},
     "experiments": {"journal", "probe", "reports", "session", "setup", "trainer"},
     "reproduce": {"experiments", "reports", "session", "setup", "trainer"},
     "selfcheck": {"probe", "reports"},
@@ -101,7 +103,7 @@ ARROWS = {
     "cli": {
         *("commands", "divergence_command", "evaluate_command", "experiment_command"),
         *("reproduce_command", "selfcheck_command"),
-        *("compare_command", "dashboard_command", "fork_command"),
+        *("compare_command", "dashboard_command", "fork_command", "sample_command"),
     },
     "evaluate_command": {"stored"},
     "config": {"resolvers"},

@@ -66,7 +66,7 @@ class SlicedWasserstein(Measure):
     units: ClassVar[Mapping[str, str]] = {"divergence/sliced_wasserstein": "data units"}
 
     def __post_init__(self) -> None:
-        check_count(self, "n_directions")
+        check_count(self, "n_directions", at_most=100_000)
 
     def prepare(self, source: Source) -> Reading:
         """Applies to all data."""

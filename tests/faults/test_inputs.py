@@ -36,11 +36,15 @@ def test_bad_input_is_refused_in_one_line_and_writes_nothing(case, finished, wor
         (Case("", ["train", "optim.lr=-1"], "optim.lr=-2"), "did not say"),
         (Case("", ["--version"], ""), "exit code 0"),
         (Case("", inputs.SHORT, ""), "wrote"),
-        (Case("", ["divergence", 3], ""), "AttributeError"),
     ],
 )
 def test_another_answer_is_noticed(case, said, finished, workdir):
     assert said in inputs.checked(case, finished)
+
+
+def test_a_traceback_is_noticed(finished, workdir, monkeypatch):
+    monkeypatch.setattr(inputs.cli, "main", lambda words: {}["key"])
+    assert "KeyError: 'key' (test_inputs.py" in inputs.checked(Case("", ["train"], ""), finished)
 
 
 WARNED = [

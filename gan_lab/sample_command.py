@@ -1,0 +1,58 @@
+"""`sample`: what a checkpoint's generator makes, as an array and, for images, a picture."""
+
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gan_lab import memory, stored
+from gan_lab.checks import place
+from gan_lab.data.base import Source
+from gan_lab.errors import ConfigError
+from gan_lab.reports import figures
+from gan_lab.run_dir import RunDir, atomic_write
+from gan_lab.streams import stream
+
+
+def sample(arguments: list[str]) -> int:
+    """Writes what a checkpoint's generator makes: a PNG grid and an array for images or points."""
+    (path,), given = stored.arguments(arguments, "sample", at_most=1)
+    defaults = {"n": 64, "seed": 0, "step": None, "average": True, "output": None, "device": None}
+    options = stored.options(given, defaults)
+    n, seed, step = options["n"], options["seed"], options["step"]
+    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
+        if value is None or (name, value) == ("step", "best"):
+            continue
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{name}={value} is not a whole number >= {least}")
+    output = options["output"]
+    if output is not None and not Path(str(output)).name:
+        raise ConfigError(f"output={output} is no name for a file")
+    if output is not None:
+        place("output", f"{output}.npy")
+    if type(options["average"]) is not bool:
+        raise ConfigError(f"average={options['average']} is neither true nor false")
+    setup, opened, index, at = stored.opened(path, step, options["device"])
+    each = setup.network.latent_dim + math.prod(opened.source.shape)
+    memory.check_samples(n, each, opened.source.device)
+    generator = stream(seed, "sample", opened.source.device)
+    latent = (n, setup.network.latent_dim)
+    z = torch.randn(latent, generator=generator, device=opened.source.device)
+    samples = opened.samples(index, z) if options["average"] else opened.now(index, z)
+    stem = Path(output or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
+    _write_samples(samples, stem, opened.source)
+    return 0
+
+
+def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
+    array, content = stem.with_name(f"{stem.name}.npy"), io.BytesIO()
+    np.save(content, samples.cpu().numpy())
+    atomic_write(array, content.getvalue())
+    written = [array]
+    if len(source.shape) == 3:
+        written.append(stem.with_name(f"{stem.name}.png"))
+        figures.save_png(figures.image_grid(samples), written[-1])
+    for path in written:
+        print(path)
