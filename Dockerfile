@@ -39,6 +39,10 @@ COPY conf ./conf
 RUN pip install --no-cache-dir --no-deps --prefix /opt/package .
 
 FROM environment AS test
+# For torch.compile, and for the tests that count processes.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ procps \
+    && rm -rf /var/lib/apt/lists/*
 COPY . ./
 RUN pip install --no-cache-dir --constraint constraints.txt --editable ".[dev]"
 ENV OMP_NUM_THREADS=1 \

@@ -1,8 +1,6 @@
 """python -m gan_lab COMMAND ..."""
 
-import sys
-
-from gan_lab.cli import main
+from gan_lab.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    entry()

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 failed in the run; 2 the user's input, one line and nothin
 143 interrupted by Ctrl-C or SIGTERM after saving.
 """
 
+import contextlib
 import difflib
 import importlib
 import os
@@ -107,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         return _refused(error)
     except Interrupted as stop:  # a study, which saves nothing on its way
-        print(f"stopped by {stop}", file=sys.stderr)
+        _say(f"stopped by {stop}")
         return 128 + stop.signum
     except KeyboardInterrupt:  # before or after the training, which has its own handler
         return 130
@@ -115,13 +116,41 @@ def main(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # a full disk, most often
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        _say(f"{type(error).__name__}: {error}")
         return 1
 
 
 def entry() -> None:
-    """The console script `gan_lab`."""
-    sys.exit(main(sys.argv[1:]))
+    """`gan_lab` and `python -m gan_lab`: a process of its own, whatever surrounds it."""
+    _mend_streams()
+    os.environ["MPLBACKEND"] = "agg"  # pictures are files; a notebook's shell names its window
+    sys.exit(_flushed(main(sys.argv[1:])))
+
+
+def _mend_streams() -> None:
+    """Gives closed streams somewhere to lead, and open ones a way to write every character."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # It takes the lowest free number, the stream's own: else a checkpoint would have it,
+            # and what a library prints would go there.
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(nowhere, True)
+            setattr(sys, name, os.fdopen(nowhere, "r" if name == "stdin" else "w"))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _flushed(code: int) -> int:
+    """Writes out what is held back, so that a failure of that is told like any other."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if not (code or isinstance(error, BrokenPipeError)):
+                _say(f"{type(error).__name__}: {error}")
+                code = 1
+    return code
 
 
 def _command(name: str) -> Callable[[list[str]], int]:
@@ -130,12 +159,22 @@ def _command(name: str) -> Callable[[list[str]], int]:
         hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_COMMANDS)}"
         raise ConfigError(f"unknown command '{name}'; {hint}")
     # The import is the price of a command, so that --help stays free of torch and Hydra.
-    module = importlib.import_module(f"gan_lab.{_COMMANDS[name][0]}")
+    try:
+        module = importlib.import_module(f"gan_lab.{_COMMANDS[name][0]}")
+    except ValueError as error:  # torch, of one of its variables in the environment
+        raise ConfigError(f"{name} cannot begin in this environment: {error}") from error
     command: Callable[[list[str]], int] = getattr(module, name)
     return command
 
 
 def _refused(error: ConfigError) -> int:
     message = " ".join(str(error).split())
-    print(f"{type(error).__name__}: {message}", file=sys.stderr)
+    # What is quoted may hold the terminal's own commands.
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
+    _say(f"{type(error).__name__}: {shown}")
     return 2
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody can be told; the exit code still can
+        print(line, file=sys.stderr)

@@ -8,12 +8,11 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
@@ -50,6 +49,7 @@ _HINTS = (
     *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
     *("ema", "steps", "n_estimate"),
 )
+_NO_USE = re.compile(r"[+~]*hydra[./](?!run\.dir=|sweep\.(sub)?dir=|(launcher|sweeper)\b)")
 _KINDS = {
     int: "whole number",
     float: "number",
@@ -73,6 +73,11 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         ConfigError: Hydra refuses, in one line and with a suggestion where a key is misspelt.
     """
+    if typed := next(filter(_NO_USE.match, overrides), None):
+        raise ConfigError(
+            f"{typed} is of no use: a sweep is -m, and of Hydra's own keys hydra.run.dir, "
+            "hydra.sweep.*, hydra.launcher.* and hydra.sweeper.* are taken"
+        )
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
@@ -87,7 +92,6 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def _check_hydra(node: DictConfig) -> None:
-    _check_known(node, [*(field.name for field in fields(HydraConf)), "env"], "hydra")
     for group, choice in node.runtime.choices.items():
         if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
             raise ConfigError(_no_choice(str(group), choice))
@@ -100,11 +104,8 @@ def resolved(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: An interpolation leads nowhere, or a key has no value.
     """
     try:
-        config = OmegaConf.to_container(
-            OmegaConf.create(dict(cfg)) if not isinstance(cfg, DictConfig) else cfg,
-            resolve=True,
-            throw_on_missing=True,
-        )
+        node = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
+        config = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise ConfigError(_unset(error)) from error
     assert isinstance(config, dict)
@@ -266,8 +267,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
-    match = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", str(error))
-    if match and match[1] != "hydra":
+    if match := re.search(r"Could not (?:find|load) '(?!hydra/)(\w+)/([^']*)'", str(error)):
         return _no_choice(match[1], match[2])
     if match := re.search(r"Could not override '([^']+)'", str(error)):
         key = match[1]
@@ -293,8 +293,7 @@ def _keys(cfg: Any, prefix: str = "") -> list[str]:
     found = []
     for key in cfg:
         found.append(f"{prefix}{key}")
-        if OmegaConf.is_dict(cfg) and not OmegaConf.is_missing(cfg, key):
-            node = cfg._get_node(key)
-            if isinstance(node, DictConfig):
-                found += _keys(node, f"{prefix}{key}.")
+        node = cfg._get_node(key)
+        if isinstance(node, DictConfig) and len(node):
+            found += _keys(node, f"{prefix}{key}.")
     return found

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -76,8 +77,13 @@ class Execution:
             )
         if self.mode == "compiled" and device.type == "cpu" and not _compiler():
             raise ConfigError(
-                "execution.mode=compiled needs a C++ compiler, and there is no g++ or clang++ on "
-                "the PATH; install one or take execution.mode=eager"
+                "execution.mode=compiled needs a C++ compiler, and neither CXX nor the PATH leads "
+                "to one; install g++ or take execution.mode=eager"
+            )
+        if self.threads > (most := max(64, 8 * cores())):
+            raise ConfigError(
+                f"execution.threads={self.threads} is more than {most}, the most on {cores()} "
+                f"cores; take 0 to let it choose"
             )
 
     def resolved(self, device: torch.device, n_updates: int, by_hand: bool, alone: bool) -> str:
@@ -130,7 +136,9 @@ def keep_freed_memory() -> bool:
 
 
 def _compiler() -> bool:
-    return any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++"))
+    """Whether the one compiler that torch asks for is there."""
+    named = os.environ.get("CXX", "").split() or ["clang++" if sys.platform == "darwin" else "g++"]
+    return shutil.which(named[0]) is not None
 
 
 def resolve_device(name: str) -> torch.device:

@@ -80,21 +80,31 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     return [list(job) for job in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS)]
 
 
-def run_directory() -> Path:
-    """Where Hydra has just been told to put a run, with the time in it.
+def run_directory(what: str = "run") -> Path:
+    """Where Hydra has just been told to put a run, or a sweep, with the time in it.
 
     Raises:
         ConfigError: Nowhere, or where nothing can be made.
     """
+    key = f"hydra.{what}.dir"
     try:
-        named = HydraConfig.get().run.dir
+        named = getattr(HydraConfig.get(), what).dir
     except OmegaConfBaseException as error:
-        raise ConfigError(f"hydra.run.dir: {config.one_line(error)}") from error
-    return place("hydra.run.dir", named)
+        raise ConfigError(f"{key}: {config.one_line(error)}") from error
+    path = place(key, named)
+    if path.is_file():
+        raise ConfigError(f"{key}={named} cannot be made: it is a file; name another place")
+    return path
 
 
 def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig], None]) -> int:
-    """Lets Hydra run a sweep or show a configuration; it leaves by SystemExit when it fails."""
+    """Lets Hydra run a sweep or show a configuration; it leaves by SystemExit when it fails.
+
+    Raises:
+        ConfigError: A sweep has nowhere to go.
+    """
+    if {"-m", "--multirun"} & set(arguments):
+        run_directory("sweep")
     sys.argv = [f"gan_lab {name}", *arguments]
     decorated = hydra.main(
         config_path=str(config.config_dir()), config_name=name, version_base="1.3"

@@ -99,6 +99,14 @@ class Setup:
                 f"{LEAST} of each: change data.n_held_out, data.held_out_share or "
                 f"data.n_validation, or bring more samples"
             )
+        n = min(self.estimator.n, self.estimator.final_n, *(n for n in parts if n is not None))
+        for name, measure in self.measures.items():
+            if n < measure.least:
+                raise ConfigError(
+                    f"measure '{name}' needs {measure.least} samples on each side, but gets {n}: "
+                    f"raise estimator.n={self.estimator.n} and estimator.final_n="
+                    f"{self.estimator.final_n}, lower measure.{name}.k, or bring more samples"
+                )
         if here:
             self.execution.check(resolve_device(self.device), self.world.alone)
             memory.check(

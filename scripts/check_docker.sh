@@ -46,7 +46,7 @@ store rm probe > /dev/null
 echo "$base, made of Debian's packages; storage: ${buildah[6]}"
 if ! store inspect --type image "$base" > /dev/null 2>&1; then
   made="$(store from scratch)"
-  debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv "${base##*-}" \
+  debootstrap --variant=minbase --include=ca-certificates,python3,python3-dev,python3-venv "${base##*-}" \
     "$(store mount "$made")" http://deb.debian.org/debian > "$work/debootstrap.log" 2>&1 \
     || { tail -n 5 "$work/debootstrap.log" >&2; fail "debootstrap"; }
   rm -rf "$(store mount "$made")"/var/cache/apt/archives/*.deb
@@ -115,7 +115,7 @@ say "in the container, as uid $uid, without a network"
 lab() { # container, command: on outputs, as nobody's uid
   local container="$1" options=(--user "$uid:$uid" --volume "$work/outputs:/outputs${access:-}")
   shift
-  unshare --net sh -c 'ip link set lo up && exec "$@"' - \
+  unshare --net env --default-signal=INT sh -c 'ip link set lo up && exec "$@"' - \
     "${buildah[@]}" run --isolation chroot "${options[@]}" "$container" -- "$@" < /dev/null
 }
 here="$(store from --pull-never gan_lab:check)"

@@ -44,11 +44,6 @@ def assert_refused(capsys, directory, arguments, said):
     assert files(directory) == before
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_refused(workdir, capsys):
-    assert_refused(capsys, workdir, ["train", *SHORT, "device=cuda"], "sees no CUDA device")
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A short run that nobody changes."""
@@ -71,6 +66,15 @@ def test_the_process_ends_with_the_refusal_s_code_and_line(tmp_path):
     assert ended.stdout == ""
     assert ended.stderr == "ConfigError: optim.lr=-1 is not a number in (0, inf)\n"
     assert files(tmp_path) == []
+
+
+def test_a_quoted_value_gives_the_terminal_no_commands(workdir, capsys):
+    assert main("train", "optim.lr=\x1b[31mred\x07", "seed=\x9b2J") == 2
+    assert main("\x1b]0;title\x07") == 2
+    said = capsys.readouterr().err
+    assert said.isascii() is False
+    assert all(c.isprintable() for c in said.replace("\n", ""))
+    assert "unknown command '\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}'" in said
 
 
 # Help

@@ -55,7 +55,7 @@ def test_the_images_that_run_are_nobody_s_root_and_hold_no_tools():
     assert "test" not in final
 
 
-def test_nothing_is_fetched_but_by_pip():
+def test_nothing_is_fetched_but_by_pip_and_apt():
     text = "".join(STAGES)
     assert re.findall(r"^ADD|curl|wget|git clone", text, flags=re.M) == []
     bases = re.findall(r"^FROM (\S+)", text, flags=re.M)

@@ -36,6 +36,11 @@ class Measure(ABC):
     units: ClassVar[Mapping[str, str]]
     unbounded: ClassVar[frozenset[str]] = frozenset()
 
+    @property
+    def least(self) -> int:
+        """Samples on each side without which there is no number."""
+        return 2
+
     @abstractmethod
     def prepare(self, source: Source) -> Reading | None:
         """How to read samples of this data set, or None where the measure does not apply.
@@ -95,6 +100,11 @@ class KullbackLeibler(Measure):
     def __post_init__(self) -> None:
         check_count(self, "k")
 
+    @property
+    def least(self) -> int:
+        """See `Measure`: k other samples."""
+        return self.k + 1
+
     def prepare(self, source: Source) -> Reading:
         """Applies to all data; gives nan for images and for data that fill no volume."""
         if len(source.shape) == 3 or source.singular:
@@ -128,6 +138,11 @@ class JensenShannon(Measure):
 
     def __post_init__(self) -> None:
         check_count(self, "k", at_least=0)
+
+    @property
+    def least(self) -> int:
+        """See `Measure`: k others among those of both sides."""
+        return max(2, self.k // 2 + 1)
 
     def prepare(self, source: Source) -> Reading:
         """Applies to all data; the histogram to points in one and two dimensions."""

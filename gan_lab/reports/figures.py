@@ -5,6 +5,7 @@ that the pictures survive a greyscale printer.
 """
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,12 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
     )
 
 
+def density(axes: Any, values: np.ndarray, bins: Sequence[float], **style: Any) -> None:
+    """Draws a histogram of [n] values whose area is their share within the bins, maybe none."""
+    each = 1 / (len(values) * (bins[1] - bins[0]))
+    axes.hist(values, bins=bins, weights=np.full(len(values), each), histtype="step", **style)
+
+
 def _line(axes: Any, real: Tensor, fake: Tensor, score: Score) -> None:
     low, high = _limits(real, fake, 0)
     bins = np.linspace(low, high, 61).tolist()
@@ -178,16 +185,8 @@ def _line(axes: Any, real: Tensor, fake: Tensor, score: Score) -> None:
         (real, REAL_COLOUR, "--", "data (held out)"),
         (fake, FAKE_COLOUR, "-", "generated"),
     ):
-        axes.hist(
-            points[:, 0].detach().cpu().numpy(),
-            bins=bins,
-            density=True,
-            histtype="step",
-            color=colour,
-            linestyle=style,
-            label=label,
-            linewidth=1.6,
-        )
+        values = points[:, 0].detach().cpu().numpy()
+        density(axes, values, bins, color=colour, linestyle=style, label=label, linewidth=1.6)
     axes.set_xlabel("x (data units)")
     axes.set_ylabel("density (per data unit)")
     x = torch.linspace(low, high, 256, device=real.device)[:, None]

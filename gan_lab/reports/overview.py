@@ -113,8 +113,8 @@ def _points(axes: Axes, path: Path) -> None:
     real, fake = frame["real"], frame["fake"]
     if "y" not in frame:
         bins = np.linspace(frame["x"][0], frame["x"][-1], 40).tolist()
-        axes.hist(real[:, 0], bins=bins, density=True, histtype="step", color=REAL)
-        axes.hist(fake[:, 0], bins=bins, density=True, histtype="step", color=FAKE)
+        figures.density(axes, real[:, 0], bins, color=REAL)
+        figures.density(axes, fake[:, 0], bins, color=FAKE)
         return
     axes.scatter(real[:, 0], real[:, 1], s=5, color=REAL, marker="x", linewidths=0.6)
     axes.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.7)

@@ -26,11 +26,7 @@ import torch
 from gan_lab import checkpoint, cli, dashboard_command
 from gan_lab.errors import ConfigError
 from gan_lab.progress import ProgressLine
-
-try:
-    from scripts.faults.record import Campaign, Fault
-except ImportError:  # run as a script: scripts/ itself is on the path
-    from faults.record import Campaign, Fault
+from scripts.faults.record import Campaign, Fault
 
 STEPS, STOP = 40, 30
 _KEYS = (

@@ -19,11 +19,7 @@ from typing import Any
 import torch
 
 from gan_lab import checkpoint
-
-try:
-    from scripts.faults.record import Campaign, Fault
-except ImportError:  # run as a script: scripts/ itself is on the path
-    from faults.record import Campaign, Fault
+from scripts.faults.record import Campaign, Fault
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TAG = "divergence/wasserstein"

@@ -20,10 +20,9 @@ from typing import Any
 
 from gan_lab import checkpoint
 from gan_lab.run_dir import RunDir
-
-from .kills import intercept
-from .record import Campaign, Fault
-from .runs import GAMES, difference, ended, onward
+from scripts.faults.kills import intercept
+from scripts.faults.record import Campaign, Fault
+from scripts.faults.runs import GAMES, difference, ended, onward
 
 GAME = "ring wasserstein"
 _SIZE = 2 << 20  # bytes of the small file system; a run needs a half

@@ -12,6 +12,7 @@ import io
 import json
 import multiprocessing
 import os
+import re
 import resource
 import shutil
 import sys
@@ -28,9 +29,8 @@ import numpy as np
 import yaml
 
 from gan_lab import cli
-
-from .inputs import Hung, limited
-from .record import ROOT, Campaign, Fault
+from scripts.faults.inputs import Hung, limited
+from scripts.faults.record import ROOT, Campaign, Fault
 
 LIMIT = 60  # seconds of one configuration on a core
 _MEMORY = 2 * 10**9  # bytes that a run is told to be free, and that it may add to the process
@@ -312,7 +312,8 @@ def tried(words: Sequence[str], home: Path) -> tuple[str, str]:
 
 def judged(code: int, said: str, directory: Path, written: set[Path]) -> tuple[str, str]:
     """What an exit code, stderr and the files that a run left come to; see `tried`."""
-    lines = [line for line in said.splitlines() if not line.startswith("warning: ")]
+    told = re.compile(r"warning: |step \d+(, seed [\d, ]+)?: ")  # and events, which are results
+    lines = [line for line in said.splitlines() if not told.match(line)]
     if "Traceback" in said:
         return "fault", f"a traceback: {lines[-1][:200]}"
     if code == 2:
@@ -453,6 +454,8 @@ def _supervise(
             wrong = f"the worker ended with {process.exitcode}"
             break
         results[index] = (result[0], result[1])
+        if result[1]:
+            tell(f"index {index}: {result[1]}")
         if len(results) % 50 == 0:
             tell(f"{len(results)}: {dict(Counter(kind for kind, _ in results.values()))}")
         left.remove(index)

@@ -1,14 +1,21 @@
 """Bad input: what a user may type, hand over or have around, and the one line that answers it.
 
-Each case ends with exit code 2 and a line that begins with ConfigError, before anything is written.
-A word RUN stands for a finished run of 4 steps, which the case must leave as it is.
+Each case ends with exit code 2 and a line that begins with ConfigError, before anything is written,
+or, where the surroundings are odd but do no harm, with the numbers that a run has anywhere.
+A word RUN stands for a finished run of 4 steps, which the case must leave as it is, and PORT for a
+port that another program listens on.
 """
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
+import re
+import resource
+import shlex
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -18,6 +25,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISDIR
 from types import FrameType
 from unittest import mock
 
@@ -25,8 +33,8 @@ import numpy as np
 from PIL import Image
 
 from gan_lab import cli
-
-from .record import ROOT, Campaign, Fault
+from gan_lab.recording import read_metrics
+from scripts.faults.record import ROOT, Campaign, Fault
 
 LIMIT = 20  # seconds of one case on a core
 
@@ -47,19 +55,24 @@ CHEAP = (
 )
 RING = ("data=ring", "network=mlp", "network.width=8", *CHEAP)
 SHORT = ("train", "trainer.steps=2", *RING)
+WHOLE = ("train", "trainer.steps=4", *RING)  # what RUN was told
 
 
 @dataclass(frozen=True)
 class Case:
-    """One bad input.
+    """One bad input, or surroundings in which all has to work.
 
     Attributes:
         kind: What is bad: config, choice, data, file, directory, environment, command, sweep, ...
         words: The command line.
         said: A part of the line on stderr.
-        prepare: What has to be there first, in the working directory.
+        prepare: What has to be there first, in the working directory; it may return what takes
+            that away again.
         environment: Variables that are set (or, with None, are not).
         apart: Whether it takes a process of its own: what counts is read when that begins.
+        streams: Where such a process has its streams: number -> a file, or None if it is closed.
+        works: Whether it is no mistake: `train`, whose numbers have to be those of RUN.
+        slow: Whether it is left to the slow tests, being a variant of another case.
     """
 
     kind: str
@@ -68,14 +81,25 @@ class Case:
     prepare: Callable[[Path], object] = lambda directory: None
     environment: Mapping[str, str | None] = field(default_factory=dict)
     apart: bool = False
+    streams: Mapping[int, str | None] = field(default_factory=dict)
+    works: bool = False
+    slow: bool = False
 
     @property
     def name(self) -> str:
         """A short name: what is typed beside the usual, and what is around."""
-        typed = [word for word in self.words if word not in SHORT[1:]]
+        typed = [word for word in self.words if word not in {*SHORT[1:], *WHOLE[1:]}]
         around = [f"{key}={value}" for key, value in self.environment.items()]
+        around += [f"{number}>{target or '&-'}" for number, target in self.streams.items()]
         made = getattr(self.prepare, "__name__", "").removeprefix("<lambda>")
         return " ".join(filter(None, (*around, *typed, made and f"({made})")))[:90]
+
+
+def alone(environment: Mapping[str, str | None], *words: str, slow: bool = True) -> Case:
+    """Surroundings in which a training works, in a process of its own."""
+    return Case(
+        "surroundings", (*WHOLE, *words), "", _file, environment, apart=True, works=True, slow=slow
+    )
 
 
 def keys(kind: str, *pairs: tuple[str, str]) -> list[Case]:
@@ -92,6 +116,47 @@ def _empty(directory: Path) -> None:
 
 def _file(directory: Path) -> None:
     (directory / "a_file").write_text("x")
+
+
+def read_only(directory: Path) -> Callable[[], object]:
+    """A folder where nobody may write: a mount, or where that is not allowed, its permissions."""
+    there = directory / "there"
+    there.mkdir()
+    if _mounted(there, "ro"):
+        return lambda: subprocess.run(["umount", str(there)], check=True)
+    if os.geteuid() == 0:  # whom permissions do not stop
+        there.rmdir()
+        there.symlink_to("/proc")
+    else:
+        there.chmod(0o555)
+    return lambda: None
+
+
+def read_only_outputs(directory: Path) -> Callable[[], object]:
+    """The same where runs go by themselves."""
+    (directory / "outputs").symlink_to("there")
+    return read_only(directory)
+
+
+def no_room(directory: Path) -> Callable[[], object]:
+    """A disk without a free byte, or where nothing may be mounted, no file beyond a byte."""
+    (directory / "there").mkdir()
+    if _mounted(directory / "there", "size=64k"):
+        with contextlib.suppress(OSError), open(directory / "there" / "ballast", "wb", 0) as file:
+            while True:
+                file.write(bytes(4096))
+        return lambda: subprocess.run(["umount", str(directory / "there")], check=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _mounted(there: Path, option: str) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", option, "none", str(there)]
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 def array(values: object, name: str = "x.npy") -> Callable[[Path], None]:
@@ -239,8 +304,8 @@ CASES = [
             ("+foo.bar=1", "unknown key 'foo'; known are data,"),
             ("+hints.foo=1", "unknown key 'hints.foo'; known are hints.batch_size"),
             ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
-            ("hydra.foo=1", "unknown key 'hydra.foo'"),
-            ("+hydra.foo=1", "unknown key 'hydra.foo'"),
+            ("hydra.foo=1", "hydra.foo=1 is of no use"),
+            ("+hydra.foo=1", "+hydra.foo=1 is of no use"),
             ("regularizer.gradient_penalty.weigth=1", "'regularizer.gradient_penalty.weight'?"),
             ("measure.kl.kk=1", "unknown key 'measure.kl.kk'"),
             ("+measure.x=3", "measure.x needs a _target_"),
@@ -262,6 +327,13 @@ CASES = [
             ("measure=[fid]", "measure=fid is unknown; take one of js, kernel"),
             ("preset=x", "preset=x is unknown; take one of dcgan_2016"),
             ("hydra/launcher=nope", "nope"),
+            ("hydra.mode=MULTIRUN", "hydra.mode=MULTIRUN is of no use: a sweep is -m"),
+            ("hydra.job.chdir=true", "hydra.job.chdir=true is of no use"),
+            ("hydra.output_subdir=x", "hydra.output_subdir=x is of no use"),
+            ("hydra.verbose=true", "hydra.verbose=true is of no use"),
+            ("++hydra.job.env_set.X=3", "hydra.job.env_set.X=3 is of no use"),
+            ("hydra.searchpath=[x]", "hydra.searchpath=[x] is of no use"),
+            ("hydra/job_logging=default", "hydra/job_logging=default is of no use"),
             ("optim=3", "group"),
             ("optim=null", "group"),
             ("+loss=minimax", "Multiple values for loss"),
@@ -313,6 +385,8 @@ CASES = [
         ("execution.precision=f16", "execution.precision='f16' is unknown; take one of"),
         ("device=gpu", "device='gpu' is unknown; take auto, cpu, cuda or cuda:N"),
         ("device=cpu:1", "device='cpu:1' is unknown; take auto, cpu, cuda or cuda:N"),
+        ("device=cuda:99", "device='cuda:99' was asked for, but"),
+        ("trainer.on_divergence=x", "trainer.on_divergence='x' is unknown; take one of stop"),
         ("seed=-1", "seed=-1 is not a whole number >= 0"),
         ("seed=abc", "seed='abc' is not a whole number >= 0"),
         ("seed=1e3", "seed=1000.0 is not a whole number >= 0"),
@@ -439,6 +513,22 @@ CASES = [
         ("hydra.run.dir=/proc/x", "/proc/x cannot be made"),
     ),
     Case("directory", (*SHORT, "hydra.run.dir=RUN"), "holds a run already. Continue it with"),
+    # where nothing can be written
+    *(
+        Case("read-only", words, "there", read_only)
+        for words in [
+            (*SHORT, "hydra.run.dir=there/run"),
+            ("train", "-m", *SHORT[1:], "seed=0,1", "hydra.sweep.dir=there/runs"),
+            ["sample", "RUN", "output=there/samples"],
+            ["compare", "RUN", "output=there/page"],
+            ["selfcheck", "output=there/page"],
+            ["experiment", "dirac_gan", "hydra.run.dir=there/study"],
+            ["reproduce", "dirac_gan", "output=there/page"],
+            ["fork", "RUN", "loss=hinge", "hydra.run.dir=there/run"],
+        ]
+    ),
+    Case("read-only", SHORT, "outputs/train", read_only_outputs),
+    Case("no room", (*SHORT, "hydra.run.dir=there"), "nothing can be written to run dir", no_room),
     # deletions
     *(
         Case("deletion", ["train", word], said)
@@ -506,6 +596,8 @@ CASES = [
     Case(
         "sweep", ["train", "-m", *SHORT[1:], "seed=range(4)", "stack=x"], "are no rows of a number"
     ),
+    Case("sweep", ["train", "-m", *SHORT[1:], "hydra.sweep.dir="], "hydra.sweep.dir is empty"),
+    Case("sweep", ["train", "-m", *SHORT[1:], "hydra.sweep.dir=a_file"], "cannot be made", _file),
     Case("sweep", ["train", "-m", *SHORT[1:], "stack=2"], "needs seed=range(...)"),
     # resume
     Case("resume", ["resume"], "resume takes one run directory, got 0"),
@@ -523,6 +615,7 @@ CASES = [
     Case("resume", ["resume", "RUN", "trainer.steps"], "takes one run directory, got 2"),
     Case("resume", ["resume", "RUN", "optim.lr=1"], "cannot change 'optim.lr'"),
     Case("resume", ["resume", "RUN", "loss=hinge"], "cannot change 'loss'"),
+    Case("resume", ["resume", "RUN", "trainer.on_divergence=x"], "on_divergence='x' is unknown"),
     *(
         Case(command, [command, "run"], said, run_with(content))
         for command in ("resume", "sample", "evaluate", "fork")
@@ -587,6 +680,7 @@ CASES = [
     Case("dashboard", ["dashboard", "a\0b"], "is no directory"),
     Case("dashboard", ["dashboard", "x" * 5000], "is no directory"),
     Case("dashboard", ["dashboard", "RUN", "port=99999"], "port=99999 is no whole number from 0"),
+    Case("dashboard", ["dashboard", "RUN", "port=PORT"], "Leave it away or name another"),
     Case("dashboard", ["dashboard", "RUN", "port=abc"], "port=abc is no whole number from 0"),
     Case("dashboard", ["dashboard", "RUN", "open=maybe"], "open=maybe is neither true nor false"),
     Case("dashboard", ["dashboard", "RUN", "bind_all=true"], "unknown key 'bind_all'"),
@@ -602,6 +696,8 @@ CASES = [
     Case("fork", ["fork", "RUN", "data=digits"], "data"),
     Case("fork", ["fork", "RUN", "network.width=9"], "network"),
     Case("fork", ["fork", "RUN", "foo=1"], "unknown key 'foo'"),
+    Case("fork", ["fork", "RUN", "hydra.run.dir=RUN"], "holds a run already"),
+    Case("fork", ["fork", "RUN", "hydra.mode=MULTIRUN"], "hydra.mode=MULTIRUN is of no use"),
     Case("fork", ["fork", "RUN", "hydra.run.dir='a\0b'", "trainer.steps=9"], "hydra.run.dir"),
     # experiment
     Case("experiment", ["experiment"], "experiment takes one name, got 0"),
@@ -670,6 +766,59 @@ CASES = [
         "torchrun started several processes",
         environment={"WORLD_SIZE": "2", "RANK": "0"},
     ),
+    Case(
+        "environment",
+        (*SHORT, "device=cuda"),
+        "sees no CUDA device; take device=cpu or device=auto",
+        environment={"CUDA_VISIBLE_DEVICES": ""},
+        apart=True,
+    ),
+    Case(
+        "environment",
+        SHORT,
+        "train cannot begin in this environment",
+        environment={"TORCH_LOGS": "junk"},
+        apart=True,
+        slow=True,
+    ),
+    Case("environment", ["trian"], "", apart=True, streams={1: None, 2: None}),
+    Case("environment", ["trian"], "", apart=True, streams={2: "/dev/full"}),
+]
+
+# What is odd and does no harm: all of it at once, and each alone.
+NO_CACHE = {"HOME": "a_file", "MPLCONFIGDIR": "a_file", "TMPDIR": "nowhere"}
+NO_SENSE = {
+    "OMP_NUM_THREADS": "abc",
+    "CUDA_VISIBLE_DEVICES": "junk",
+    "GAN_LAB_SWEEP": "junk",
+    "GAN_LAB_PLUGINS": "%%,;",
+    "LOCAL_WORLD_SIZE": "abc",
+    "HYDRA_FULL_ERROR": "1",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
+NO_SCREEN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "1", "LINES": "-3"}
+ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+ELSEWHERE = "hydra.run.dir='r\u00fcn \u4e2d'"
+CASES += [
+    alone(NO_CACHE | NO_SENSE | NO_SCREEN | ASCII, ELSEWHERE, "trainer.image_every=2", slow=False),
+    *(
+        alone({key: value}, "trainer.image_every=2")
+        for key, value in (NO_CACHE | NO_SENSE | NO_SCREEN).items()
+    ),
+    alone({"HOME": None, "PATH": None}, "trainer.image_every=2"),
+    alone({"PYTHONWARNINGS": "error", "FORCE_COLOR": "1", "COLUMNS": "abc"}),
+    alone(ASCII, ELSEWHERE),
+    alone({"LC_ALL": "C.UTF-8"}, ELSEWHERE),
+    *(
+        dataclasses.replace(alone({}, slow=len(streams) < 3), streams=streams)
+        for streams in (
+            {0: None, 1: None, 2: None},
+            {0: None},
+            {1: None},
+            {2: None},
+            {2: "/dev/full"},
+        )
+    ),
 ]
 
 
@@ -684,21 +833,47 @@ def checked(case: Case, run: Path) -> str:
         run: The finished run that RUN stands for.
     """
     with tempfile.TemporaryDirectory(prefix="gan_lab_inputs_") as name, _inside(Path(name)):
-        case.prepare(Path(name))
-        words = [word.replace("RUN", str(run)) for word in case.words]
+        undo = case.prepare(Path(name))
         before = _contents(Path(name)), _contents(run)
         try:
-            with limited(LIMIT):
-                code, out, err = (_apart if case.apart else _here)(words, case.environment)
+            with limited(LIMIT), socket.create_server(("127.0.0.1", 0)) as busy:
+                port = str(busy.getsockname()[1])
+                stands = {"RUN": str(run), "PORT": port}
+                words = [re.sub(r"\bRUN\b|\bPORT\b", lambda m: stands[m[0]], w) for w in case.words]
+                code, out, err = _apart(words, case) if case.apart else _here(words, case)
+            after = _contents(Path(name)), _contents(run)
+            if case.works:
+                return _odd(code, err) or _other_numbers(Path(name), run)
         except BaseException as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{type(error).__name__}: {error}"[:200]
             return f"{told} ({Path(place.filename).name}:{place.lineno})"
-        if (_contents(Path(name)), _contents(run)) != before:
-            return f"wrote {sorted(set(_contents(Path(name))) - set(before[0]))[:3]}"
+        finally:
+            if callable(undo):
+                undo()
+    if after != before:
+        return f"wrote {sorted(set(after[0]) - set(before[0]))[:3]}"
+    if case.streams:
+        return "" if code == 2 else f"exit code {code}"
     if (code, out) != (2, "") or not err.startswith("ConfigError: ") or err.count("\n") != 1:
         return f"exit code {code}, stdout {out[:100]!r}, stderr {err[-300:]!r}"
     return "" if case.said in err else f"did not say {case.said!r}: {err[:300]!r}"
+
+
+def _odd(code: int, err: str) -> str:
+    return f"exit code {code}, stderr {err[-300:]!r}" if code or "Traceback" in err else ""
+
+
+def _other_numbers(directory: Path, run: Path) -> str:
+    """How the one run below a directory differs from a finished one; empty if it does not."""
+    (found,) = directory.rglob("metrics.jsonl")
+    ours, theirs = _numbers(found), _numbers(run / "metrics.jsonl")
+    return "" if ours == theirs else f"other numbers: {ours}"[:300]
+
+
+def _numbers(path: Path) -> list[dict[str, object]]:
+    rows = read_metrics(path)
+    return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows]
 
 
 class Hung(BaseException):
@@ -734,14 +909,16 @@ def _inside(directory: Path) -> Iterator[None]:
 def _contents(directory: Path) -> dict[str, tuple[int, int]]:
     found = {str(p.relative_to(directory)): p.lstat() for p in directory.rglob("*")}
     return {
-        name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items() if name != ".lock"
+        name: (0, 0) if S_ISDIR(stat.st_mode) else (stat.st_size, stat.st_mtime_ns)
+        for name, stat in found.items()
+        if Path(name).name != ".lock"
     }
 
 
-def _here(words: Sequence[str], variables: Mapping[str, str | None]) -> tuple[int, str, str]:
+def _here(words: Sequence[str], case: Case) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
     with (
-        mock.patch.dict(os.environ, _environment(variables), clear=True),
+        mock.patch.dict(os.environ, _environment(case.environment), clear=True),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -749,10 +926,20 @@ def _here(words: Sequence[str], variables: Mapping[str, str | None]) -> tuple[in
     return code, out.getvalue(), err.getvalue()
 
 
-def _apart(words: Sequence[str], variables: Mapping[str, str | None]) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "gan_lab", *words]
-    there = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | _environment(variables)
-    ended = subprocess.run(command, env=there, capture_output=True, text=True, timeout=120)
+def _apart(words: Sequence[str], case: Case) -> tuple[int, str, str]:
+    command = shlex.join([sys.executable, "-m", "gan_lab", *words])
+    for number, target in case.streams.items():
+        command += f" {number}>{target or '&-'}"
+    there = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)} | _environment(case.environment)
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command],
+        env=there,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=120,
+    )
     return ended.returncode, ended.stdout, ended.stderr
 
 
@@ -763,10 +950,45 @@ def _environment(variables: Mapping[str, str | None]) -> dict[str, str]:
 
 def trained(path: Path) -> Path:
     """A finished run of 4 steps, for RUN."""
-    words = ["train", *RING, "trainer.steps=4", f"hydra.run.dir={path}"]
     with contextlib.redirect_stdout(io.StringIO()):
-        assert cli.main(words) == 0
+        assert cli.main([*WHOLE, f"hydra.run.dir={path}"]) == 0
     return path
+
+
+PLACES = (
+    *("with space", "o'clock", 'say "it"', "r\u00fcn \u4e2d", "-dash", "a=b", "step=3", "$HOME"),
+    *("100%", "[x]", "{a}", "(x", "a,b", "a:b", "#1", "~x", "*", "x\\y", "<b>"),
+    'all\'s "r\u00fcn" [1], 100% = $HOME #\u4e2d',
+)
+
+
+def lived(name: str) -> str:
+    """What is wrong with a run in a directory of this name: trained, resumed, sampled, compared,
+    forked, evaluated; empty where nothing is. It is made in the working directory.
+    """
+    run = f"./{name}" if name.startswith("-") else name  # as for any command of a shell
+    for words in (
+        [*SHORT, f"hydra.run.dir={_quoted(name)}"],
+        ["resume", run, "trainer.steps=4"],
+        ["sample", run, "n=3"],
+        ["compare", run, f"output={name} compared"],
+        ["fork", run, "loss=hinge", "trainer.steps=6", f"hydra.run.dir={_quoted(name + ' fork')}"],
+        ["evaluate", run],
+    ):
+        try:
+            code, _, err = _here(words, Case("place", words, ""))
+        except Exception as error:
+            return f"{words[0]}: {type(error).__name__}: {error}"[:300]
+        if odd := _odd(code, err):
+            return f"{words[0]}: {odd}"
+    made = sorted(path.name for path in Path.cwd().iterdir())
+    expected = sorted([name, f"{name} compared", f"{name} fork"])
+    return "" if made == expected else f"made {made}, expected {expected}"
+
+
+def _quoted(name: str) -> str:
+    """As Hydra reads it."""
+    return "'" + name.replace("'", "\\'") + "'"
 
 
 def campaign(
@@ -781,10 +1003,14 @@ def campaign(
             faults.append(Fault(case.kind, case.name, lost))
             if lost:
                 tell(f"{case.name}: {lost}")
+        for place in PLACES if n >= len(CASES) else ():
+            with tempfile.TemporaryDirectory(prefix="gan_lab_") as folder, _inside(Path(folder)):
+                faults.append(Fault("place", place, lived(place)))
     return Campaign(
         "inputs",
         "Bad input",
-        "exit code 2 and one line that says what was wrong, before anything is written",
+        "exit code 2 and one line that says what was wrong, before anything is written; where the "
+        "surroundings or a name are merely odd, exit code 0 and the same numbers",
         faults,
     )
 

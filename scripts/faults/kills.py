@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .record import Campaign, Fault
-from .runs import GAMES, difference, ended, forked, onward, saved_step, started
+from scripts.faults.record import Campaign, Fault
+from scripts.faults.runs import GAMES, difference, ended, forked, onward, saved_step, started
 
 
 @dataclass(frozen=True)

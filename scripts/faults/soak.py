@@ -14,9 +14,8 @@ from typing import Any
 from gan_lab import checkpoint
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
-
-from .record import Campaign, Fault
-from .runs import started
+from scripts.faults.record import Campaign, Fault
+from scripts.faults.runs import started
 
 GAME = ("data=ring", "network=mlp", "network.width=8", "trainer.batch_size=16", "n_seeds=1")
 CHEAP = ("measure=[wasserstein,modes]", "probe.steps=0", "estimator.n=32", "estimator.final_n=64")

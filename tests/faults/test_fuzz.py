@@ -27,7 +27,11 @@ FOUND = [
     ["trainer.n_preview=1000000000"],
     ["loss=../loss/minimax"],
     ["+hydra.foo=1"],
+    ["data=two_moons", "measure=[kl]", "estimator.n=4"],
+    ["data=two_moons", "measure=[js]", "measure.js.k=40", "estimator.final_n=20"],
 ]
+# The picture of a generator whose samples all lie outside of it.
+FAR_OFF = ["data=gaussian_1d", "data.std=0.003", "trainer.steps=2", "trainer.image_every=2"]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,11 @@ def _little_memory(monkeypatch):
 @pytest.mark.parametrize("words", FOUND, ids=[ascii(" ".join(w))[:60] for w in FOUND])
 def test_what_was_found_once_is_refused(words, home, workdir):
     assert fuzz.tried(words, home) == ("refused", "")
+
+
+def test_a_picture_may_show_no_sample_at_all(home, workdir):
+    words = [*FAR_OFF, "network.width=8", "probe.steps=0", "measure=[]", "device=cpu"]
+    assert fuzz.tried(words, home) == ("trained", "")
 
 
 def any_configuration_trains_or_is_refused(random, home):

@@ -25,9 +25,34 @@ def test_the_table_covers_every_kind_and_command():
     assert kinds >= {"directory", "deletion", "class", "grammar", "sweep", "environment"}
 
 
-@pytest.mark.parametrize("case", CASES, ids=[ascii(case.name)[:60] for case in CASES])
+def cases(works):
+    return [
+        pytest.param(case, id=ascii(case.name)[:60], marks=[pytest.mark.slow] if case.slow else [])
+        for case in CASES
+        if case.works == works
+    ]
+
+
+@pytest.mark.parametrize("case", cases(works=False))
 def test_bad_input_is_refused_in_one_line_and_writes_nothing(case, finished, workdir):
     assert inputs.checked(case, finished) == ""
+
+
+@pytest.mark.parametrize("case", cases(works=True))
+def test_odd_surroundings_change_no_number(case, finished, workdir):
+    assert inputs.checked(case, finished) == ""
+
+
+SLOW_PLACES = [pytest.param(name, marks=pytest.mark.slow) for name in inputs.PLACES[:-1]]
+
+
+@pytest.mark.parametrize("name", ["-dash", inputs.PLACES[-1], *SLOW_PLACES])
+def test_a_run_lives_in_a_directory_of_any_name(name, workdir):
+    assert inputs.lived(name) == ""
+
+
+def test_processes_of_their_own_are_few():
+    assert sum(case.apart and not case.slow for case in CASES) < 10
 
 
 @pytest.mark.parametrize(
@@ -36,6 +61,8 @@ def test_bad_input_is_refused_in_one_line_and_writes_nothing(case, finished, wor
         (Case("", ["train", "optim.lr=-1"], "optim.lr=-2"), "did not say"),
         (Case("", ["--version"], ""), "exit code 0"),
         (Case("", inputs.SHORT, ""), "wrote"),
+        (Case("", inputs.SHORT, "", works=True), "other numbers"),
+        (Case("", ["trian"], "", works=True), "exit code 2"),
     ],
 )
 def test_another_answer_is_noticed(case, said, finished, workdir):

@@ -11,6 +11,7 @@ from gan_lab import checkpoint, evaluation
 from gan_lab.estimators.measures import Neighbours
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
+from scripts.faults import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
 from tests.test_divergence import infinite_data_at, infinite_weight_at
 
@@ -18,6 +19,7 @@ CLOCK = ("trainer.steps=40", "trainer.log_every=7", "estimator.every=6")
 CLOCK = (*CLOCK, "trainer.checkpoint_every=10", "trainer.film_every=8", "trainer.image_every=20")
 THREE = (*CLOCK, "seed=3", "n_seeds=3")
 DROP = "trainer.on_divergence=drop_seed"
+SLOW = ("clipping", "spectral_norm", "noise", "warm_up")  # of these the cheaper ones say the same
 KINDS = {
     "wasserstein": RING,
     "clipping": (*RING, "regularizer=[weight_clipping]", "optim=rmsprop"),
@@ -51,7 +53,9 @@ def status(path, seed=None):
     return (run if seed is None else run.child(seed)).read_status()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow) if k in SLOW else k for k in KINDS]
+)
 def test_the_other_seeds_are_what_they_would_have_been(kind, workdir, capsys, monkeypatch):
     whole = train("whole", *THREE, *KINDS[kind], DROP)
     infinite_data_at(monkeypatch, 12, seed=1)
@@ -94,7 +98,7 @@ def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(workdir, mon
     assert status("run", 5)["best"]["step"] in range(41)
 
 
-@pytest.mark.parametrize("stop", [11, 13, 20, 33])
+@pytest.mark.parametrize("stop", [11, pytest.param(13, marks=pytest.mark.slow), 20])
 def test_a_run_with_a_dropped_seed_is_resumed_exactly(stop, workdir, monkeypatch):
     from tests.test_resume import stop_after
 
@@ -210,6 +214,15 @@ def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkey
     assert saved("run")["step"] == status("run")["step"]
     assert main("resume", "run") == 1
     assert status("run")["state"] == "done"
+
+
+def test_a_number_in_every_place_stops_its_seed():
+    assert numbers.campaign(12).lost == []
+
+
+@pytest.mark.slow
+def test_a_number_in_every_place_stops_its_seed_at_any_step():
+    assert numbers.campaign(96, seed=1).lost == []
 
 
 def test_a_full_disk_does_not_hide_a_divergence(workdir, capsys, monkeypatch):
