@@ -159,12 +159,14 @@ def _sweep_job(cfg: DictConfig) -> None:
     setup.check(source)
     try:
         with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
-            if sweep.in_cluster() and checkpoint.available(RunDir(path).checkpoints):
-                run(setup, path, lambda: session.resume(setup, path))  # the cluster began it again
+            if checkpoint.available(RunDir(path).checkpoints):  # the sweep was begun again
+                if RunDir(path).read_status().get("state") == "done":
+                    return
+                run(setup, path, lambda: session.resume(setup, path))
             else:
                 run(setup, path, lambda: session.start(setup, source, path))
-    except RunDiverged as error:
-        print(f"RunDiverged: {error}", file=sys.stderr)
+    except (RunDiverged, ConfigError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sweep.failed()
     except Interrupted as stop:
         if worker:

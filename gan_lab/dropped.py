@@ -1,5 +1,6 @@
 """Seeds that failed while others of the same run go on: they stay as they were before."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class Dropped:
         self._seeds, self._state = tuple(seeds), state
         self.found: dict[int, dict[str, Any]] = {}
         self._kept: list[tuple[list[Tensor], list[Tensor]]] = []  # (views into the state, copies)
+        self._gone: Tensor | None = None
 
     @property
     def left(self) -> list[int]:
@@ -44,6 +46,9 @@ class Dropped:
         """Takes up what a checkpoint says, once the state is where the checkpoint was."""
         self.found = {seed: dict(why) for seed, why in found.items()}
         self._kept = []
+        gone = [seed in self.found for seed in self._seeds]
+        device = self._state.generator.flat.device
+        self._gone = torch.tensor(gone, device=device) if self.found else None
         for seed in self.found:
             views = self._state.of_seed(self._seeds.index(seed))
             self._kept.append((views, [view.clone() for view in views]))
@@ -65,15 +70,17 @@ class Dropped:
         """
         for views, copies in self._kept:
             torch._foreach_copy_(views, copies)
-        if not self.found:
-            return finite
-        gone = [seed in self.found for seed in self._seeds]
-        return finite | torch.tensor(gone, device=finite.device)
+        return finite if self._gone is None else finite | self._gone
 
     def note(self, parent: RunDir) -> None:
-        """Writes into the status of the run and of each dropped seed what became of them."""
+        """Writes into the status of the run and of each dropped seed what became of them.
+
+        On a full disk it says nothing: the checkpoints say it too.
+        """
         found = {str(seed): dict(why) for seed, why in self.found.items()}
-        if found or parent.read_status().get("dropped"):
-            parent.write_status(dropped=found)
-        for seed, why in self.found.items():
-            parent.child(seed).write_status(state="diverged", step=why["step"], error=why["told"])
+        with contextlib.suppress(OSError):
+            if found or parent.read_status().get("dropped"):
+                parent.write_status(dropped=found)
+            for seed, why in self.found.items():
+                child = parent.child(seed)
+                child.write_status(state="diverged", step=why["step"], error=why["told"])

@@ -28,9 +28,9 @@ def evaluate(arguments: list[str]) -> int:
             opened = stored.opened(path, one, device)
             seeds, one_seed = opened.run.seeds, stored.is_child(path)
             whole = len(seeds) > 1 and not one_seed
+            indices = opened.left if whole else [opened.which]
             # By seed, not by what is there: a child's directory may be gone.
-            homes = [RunDir(path).child(seed) for seed in seeds] if whole else [RunDir(path)]
-            indices = range(len(seeds)) if whole else [opened.which]
+            homes = [RunDir(path).child(seeds[i]) if whole else RunDir(path) for i in indices]
             found = evaluated(opened.setup, opened.run, opened.step, indices)
             title = f"{path}, step {opened.step}"
             show(title, {h.path.name: e for h, e in zip(homes, found, strict=True)})

@@ -80,8 +80,11 @@ class Pacing:
         if pace is not None:
             self.pace = pace
 
-            with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
-                world.lead(lambda: directory.write_status(pace=pace.as_dict()))
+            def tell() -> None:
+                with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
+                    directory.write_status(pace=pace.as_dict())
+
+            world.lead(tell)
 
     def _chosen(self, step: int, seconds: float) -> Pace | None:
         if step - self.began_at == CALIBRATION[0]:

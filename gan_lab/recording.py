@@ -7,6 +7,7 @@ eyes. A disk that fills up costs records, never the training: `Recorder.lost` sa
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import math
@@ -225,10 +226,14 @@ def _numbers(record: dict[str, Any]) -> dict[str, Any]:
 
 def _lost_before(run: RunDir, resume_step: int | None) -> Lost:
     """What earlier starts could not write and this one will not write again."""
-    known = run.read_status().get("lost")
-    if resume_step is None or not known or known["first_step"] > resume_step:
+    try:
+        lost = Lost(**run.read_status().get("lost") or {})
+        first, last = int(lost.first_step or 0), int(lost.last_step or 0)
+    except (TypeError, ValueError):  # somebody edited it
         return Lost()
-    return Lost(**{**known, "last_step": min(known["last_step"], resume_step)})
+    if resume_step is None or not lost.writes or first > resume_step:
+        return Lost()
+    return dataclasses.replace(lost, last_step=min(last, resume_step))
 
 
 def _step(record: Mapping[str, Any]) -> float:

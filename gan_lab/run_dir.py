@@ -192,11 +192,12 @@ class RunDir:
                 if error.errno not in _NO_LOCKS_HERE:
                     raise
                 print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
+            else:  # without a lock, another's files in flight look like leftovers
+                self._sweep()
             with contextlib.suppress(OSError):  # only for the message above; a disk may be full
                 file.truncate(0)
                 # Past the buffer, which would try again when the file is closed.
                 os.write(file.fileno(), f"{os.getpid()} on {platform.node()}".encode())
-            self._sweep()
             yield  # closing the file releases the lock, and so does the kernel after kill -9
 
     def _lock_file(self) -> IO[str]:

@@ -34,7 +34,7 @@ def sample(arguments: list[str]) -> int:
         place("output", f"{output}.npy")
     if type(options["average"]) is not bool:
         raise ConfigError(f"average={options['average']} is neither true nor false")
-    setup, opened, index, at = stored.opened(path, step, options["device"])
+    setup, opened, index, at, _ = stored.opened(path, step, options["device"])
     each = setup.network.latent_dim + math.prod(opened.source.shape)
     memory.check_samples(n, each, opened.source.device)
     generator = stream(seed, "sample", opened.source.device)

@@ -57,9 +57,9 @@ def start(
             checkpoint.forget_bests(parent.checkpoints, after=-1)
             for directory, config in _configs(setup, parent):
                 directory.create()
+                directory.write_status(state="starting", **status)  # first: by it a run is known
                 _clear(directory)
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
-                directory.write_status(**status)
 
         with _room(parent):
             world.lead(prepare)
@@ -84,10 +84,16 @@ def check_free(parent: RunDir) -> None:
     Raises:
         ConfigError: It does.
     """
-    if parent.config.exists() and checkpoint.available(parent.checkpoints):
+    if checkpoint.available(parent.checkpoints):
         raise ConfigError(
             f"{parent.path} holds a run already. Continue it with `python -m gan_lab resume "
             f"{parent.path}`, or choose another hydra.run.dir."
+        )
+    ours = (parent.config, parent.metrics, parent.events, parent.tensorboard, parent.samples)
+    if not parent.read_status() and any(map(Path.exists, (*ours, parent.film, parent.checkpoints))):
+        raise ConfigError(
+            f"{parent.path} holds files that no run has left, by the names of a run's. Choose "
+            f"another hydra.run.dir"
         )
 
 
@@ -212,6 +218,11 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
         print("compiling: the first step takes half a minute or so")
     try:
         estimates = trainer.train()
+        if setup.world.leads:
+            finals = [_record(each) for each in estimates]
+            for directory, final, best in zip(children, finals, trainer.bests, strict=True):
+                directory.write_status(final=final, best=best)
+        note("done")  # last: a run that says so has nothing left to do
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             note("diverged", error=str(error))
@@ -225,11 +236,6 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
         with contextlib.suppress(OSError):
             note("failed", error=f"{type(error).__name__}: {error}")
         raise
-    if setup.world.leads:
-        finals = [_record(each) for each in estimates]
-        for directory, final, best in zip(children, finals, trainer.bests, strict=True):
-            directory.write_status(final=final, best=best)
-    note("done")  # last: a run that says so has nothing left to do
     return estimates
 
 

@@ -112,4 +112,5 @@ class StopSignals:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         self._received = signum
         for each in self._before:
-            signal.signal(each, self._after)
+            # Two requests of a scheduler within a moment are one; impatience is Ctrl-C.
+            signal.signal(each, self._after if each == signal.SIGINT else signal.SIG_IGN)

@@ -15,12 +15,21 @@ from gan_lab.setup import Run, Setup
 
 
 class Opened(NamedTuple):
-    """A checkpoint with its networks filled in: which seed of them is meant, and its step."""
+    """A checkpoint with its networks filled in.
+
+    Attributes:
+        setup: Of the run.
+        run: The networks.
+        which: Index of the seed that is meant: of a parent the first that was not dropped.
+        step: How far that seed is.
+        left: Indices of the seeds that were not dropped.
+    """
 
     setup: Setup
     run: Run
     which: int
     step: int
+    left: list[int]
 
 
 Step = int | Literal["best"] | None  # of a checkpoint; None = the newest
@@ -52,9 +61,18 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
     run = setup.open()
     provenance.check_fits(loaded, run.state.state_dict())
     run.state.load_state_dict_(loaded.content["state"])
-    dropped = loaded.content.get("dropped", {}).get(seed)
-    at = dropped["step"] if dropped else loaded.content["step"]
-    return Opened(setup, run, run.seeds.index(seed), int(at))
+    dropped: Mapping[int, Mapping[str, Any]] = loaded.content.get("dropped", {})
+    for each, why in dropped.items():
+        _warn(f"seed {each} was dropped after step {why['step']}: {why['quantity']} is not finite")
+    left = [index for index, each in enumerate(run.seeds) if each not in dropped]
+    if not is_child(path):
+        return Opened(setup, run, left[0], int(loaded.content["step"]), left)
+    at = dropped[seed]["step"] if seed in dropped else loaded.content["step"]
+    return Opened(setup, run, run.seeds.index(seed), int(at), left)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:
@@ -65,7 +83,7 @@ def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Load
     """
     loaded = checkpoint.load_latest(home / "checkpoints", step)
     for skipped, reason in loaded.skipped:
-        print(f"warning: passed over {skipped}: {reason}", file=sys.stderr)
+        _warn(f"passed over {skipped}: {reason}")
     return provenance.of_run(loaded, made_by)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gan_lab import checkpoint
@@ -68,6 +69,7 @@ class Trainer:
             self.load(content)
         self._is_new = content is None
         self.pacing.began_at = run.state.step
+        self._looked = content is None or bool(content.get("looked", True))  # at this step
         self._finite: Tensor | None = None
         self._logged_at = self._now
 
@@ -90,6 +92,9 @@ class Trainer:
                     pass  # as often as a seed is dropped at the start
                 self._before = copied(self.content())
                 self._clock = time.perf_counter()
+                if not self._looked:
+                    self._finite = torch.ones((), dtype=torch.bool, device=self.run.source.device)
+                    self._boundary(progress, stop=False)
                 while state.step < n_steps:
                     _, finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
@@ -109,7 +114,7 @@ class Trainer:
 
     def open_journal(self) -> None:
         """Opens the records, before `train` and in the process that leads; may raise OSError."""
-        at = None if self._is_new else self.run.state.step
+        at = None if self._is_new else self.run.state.step - (not self._looked)
         self._journal = Journal(self.setup, self.run, self.directory, at, self.dropped)
 
     def _report(self) -> list[dict[str, Estimate]]:
@@ -165,7 +170,7 @@ class Trainer:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
         journal = self._journal
         journal.begin()
-        if self.run.state.step == self.settings.steps:  # killed before the end was told
+        if self.run.state.step == self.settings.steps and self._looked:  # but it was not told
             self._measure(final=True)
             journal.forget()  # these rows are written
             self._save()  # the kill may have come before the rotation
@@ -223,16 +228,12 @@ class Trainer:
             before, self._logged_at = self._logged_at, self._now
             paces = rates(self.setup, before, self._logged_at, self.seconds)
             journal.training(self.accumulator.means(), paces)
+        if last:  # the training is whole, whatever becomes of its evaluation
+            self._save(looked=False)
+        if now.log:
             self.accumulator.reset_()
         if now.measure:
-            try:
-                self._measure(final=last)
-            except NotFinite:
-                raise
-            except BaseException:
-                if last:  # the training is whole, whatever happened to its evaluation
-                    self._save()
-                raise
+            self._measure(final=last)
         if now.log or now.measure:
             journal.clock(clocks(self.setup, *self._now, self.origin))
         progress.tell(journal.write())
@@ -269,6 +270,7 @@ class Trainer:
         """
         end, self._clock = self.run.state.step, time.perf_counter()
         self.load(self._before)
+        self._logged_at = min(self._logged_at, self._now)  # that of a step that is undone is none
         failure = retraced(self.run, self.world, end, self._step, self.content, found)
         others = [s for s in self.dropped.left_seeds if s not in failure.seeds]
         going_on = self.settings.on_divergence == "drop_seed" and bool(others)
@@ -290,9 +292,9 @@ class Trainer:
     def _now(self) -> tuple[int, float]:
         return self.run.state.step, self.seconds["time/train_seconds"]
 
-    def _save(self) -> None:
+    def _save(self, looked: bool = True) -> None:
         directory = self.directory.checkpoints
         self.best.save(directory)  # first, so that it is there whenever a checkpoint names it
         path = checkpoint.checkpoint_path(directory, self.run.state.step)
-        checkpoint.save(path, self.content())
+        checkpoint.save(path, {**self.content(), "looked": looked})
         checkpoint.rotate(directory, self.settings.keep_checkpoints)

@@ -88,9 +88,9 @@ def saved(path, step=None):
 def trained(path, step=None):
     """A digest of all that decides how the run goes on; clocks and the configuration apart."""
     content = saved(path, step)
-    assert set(content) == {
+    assert set(content) | {"looked"} == {
         *("config", "step", "state", "streams", "accumulator", "seconds", "pace", "best", "origin"),
-        "dropped",
+        *("dropped", "looked"),
     }
     return checkpoint.digest({k: v for k, v in content.items() if k not in ("config", "seconds")})
 

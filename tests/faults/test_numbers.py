@@ -216,6 +216,31 @@ def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkey
     assert status("run")["state"] == "done"
 
 
+def test_what_reads_a_run_with_a_dropped_seed_tells_the_seeds_apart(workdir, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        infinite_data_at(patch, 12, seed=0)
+        assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    capsys.readouterr()
+    assert main("evaluate", "run") == 0
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert "seed 3 was dropped after step 12: loss/discriminator is not finite" in err
+    assert "run, step 40" in out
+    made = sorted(str(f) for f in Path("run").glob("**/evaluation/*.json"))
+    assert made == [f"run/seed_{s}/evaluation/step_00000040.json" for s in (4, 5)]
+    assert main("evaluate", "run/seed_3") == 0
+    assert Path("run/seed_3/evaluation/step_00000012.json").exists()
+    for path, step in (("run", 40), ("run/seed_3", 12), ("run/seed_5", 40)):
+        assert main("sample", path, "n=4") == 0
+        assert Path(f"{path}/samples/sample_step_{step:08d}_seed_0.npy").exists()
+    assert main("sample", "run/seed_4", "n=4", "output=four") == 0
+    first = Path("run/samples/sample_step_00000040_seed_0.npy").read_bytes()
+    assert first == Path("four.npy").read_bytes()  # a parent stands for its first sound seed
+    capsys.readouterr()
+    assert main("fork", "run", "loss=hinge") == 2
+    assert "seed 3 of run was dropped" in capsys.readouterr().err
+
+
 def test_a_number_in_every_place_stops_its_seed():
     assert numbers.campaign(12).lost == []
 
