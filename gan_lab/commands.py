@@ -160,9 +160,8 @@ def _sweep_job(cfg: DictConfig) -> None:
     try:
         with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
             if checkpoint.available(RunDir(path).checkpoints):  # the sweep was begun again
-                if RunDir(path).read_status().get("state") == "done":
-                    return
-                run(setup, path, lambda: session.resume(setup, path))
+                if not _is_done(setup, RunDir(path)):
+                    run(setup, path, lambda: session.resume(setup, path))
             else:
                 run(setup, path, lambda: session.start(setup, source, path))
     except (RunDiverged, ConfigError) as error:
@@ -172,6 +171,17 @@ def _sweep_job(cfg: DictConfig) -> None:
         if worker:
             return  # the parent knows, and an exception would make it kill the others
         raise SystemExit(128 + stop.signum) from stop
+
+
+def _is_done(setup: Setup, directory: RunDir) -> bool:
+    """Whether a run has come to the end that is asked for.
+
+    Raises:
+        ConfigError: It was made by another choice.
+    """
+    loaded = provenance.of_run(checkpoint.load_latest(directory.checkpoints), setup.config)
+    reached = int(loaded.content["step"]) >= setup.trainer.steps
+    return reached and directory.read_status().get("state") == "done"
 
 
 def _stack(job: list[str], n: int) -> int:

@@ -384,7 +384,7 @@ def test_bf16_quality_pairs_runs_by_seed(tmp_path):
 def part_run(path, w1):
     from gan_lab.run_dir import RunDir
 
-    directory = RunDir(path)
+    directory = RunDir(path).create()
     directory.write_status(
         state="done", step=10, final={"divergence/wasserstein": {"value": w1, "floor": 0.1}}
     )

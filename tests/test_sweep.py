@@ -222,19 +222,28 @@ def test_the_cluster_launcher_runs_every_job(workdir, capsys):
     assert not list(Path.cwd().glob(".gan_lab_*"))
 
 
-def test_a_job_that_the_cluster_begins_again_goes_on(workdir, monkeypatch):
+@pytest.mark.parametrize("executor", ["", "slurm"])
+def test_a_sweep_that_is_begun_again_goes_on(executor, workdir, monkeypatch, capsys):
     whole = train("whole", *SHORT, "trainer.steps=6", "trainer.log_every=2")
     sweep = ("-m", *SHORT, "trainer.steps=6", "trainer.log_every=2", "hydra.sweep.dir=sweep", HERE)
     signal_at(monkeypatch, 4)
     assert main("train", *sweep) == 143
     monkeypatch.undo()
     monkeypatch.chdir(workdir)
-    assert main("train", *sweep) == 1  # not without a cluster: it would be by mistake
-    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
-    assert main("train", *sweep) == 0
-    (job,) = jobs("sweep")
-    assert states("sweep") == ["done"]
-    assert rows(job) == rows(whole)
+    if executor:
+        monkeypatch.setenv("SUBMITIT_EXECUTOR", executor)
+    for _ in range(2):  # the second time there is nothing left to do
+        assert main("train", *sweep) == 0
+        (job,) = jobs("sweep")
+        assert states("sweep") == ["done"]
+        assert rows(job) == rows(whole)
+    capsys.readouterr()
+    assert main("train", *sweep, "optim.lr=1e-5") == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert "optim.lr" in err
+    assert main("train", *sweep, "trainer.steps=8") == 0
+    assert rows(job)[-1]["step"] == 8
 
 
 @pytest.mark.multiprocess

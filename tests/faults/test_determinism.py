@@ -37,9 +37,7 @@ def test_what_the_clock_chooses_changes_no_weight(tmp_path, workdir, monkeypatch
         with monkeypatch.context() as patch:
             patch.setattr(
                 "gan_lab.pacing.Pacing.learn",
-                lambda self, measure, draw, c=cost: setattr(
-                    self, "_costs", type(self._costs)(c, c)
-                ),
+                lambda self, *looks, c=cost: setattr(self, "_costs", type(self._costs)(c, c)),
             )
             keys = (*paced, "estimator.every=0", "trainer.steps=70", "trainer.log_every=100")
             runs.append(train(tmp_path / f"{cost}", *keys))
