@@ -227,7 +227,7 @@ def _numbers(record: dict[str, Any]) -> dict[str, Any]:
 def _lost_before(run: RunDir, resume_step: int | None) -> Lost:
     """What earlier starts could not write and this one will not write again."""
     try:
-        lost = Lost(**run.read_status().get("lost") or {})
+        lost = Lost(**dict(run.read_status().get("lost") or {}))
         first, last = int(lost.first_step or 0), int(lost.last_step or 0)
     except (TypeError, ValueError):  # somebody edited it
         return Lost()

@@ -36,6 +36,7 @@ _SETS = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
 }
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # whatever the name: EPS would start a program
 _MIN_SIZE, _MAX_SIZE = 4, 1024
 # What torchvision's readers raise on missing, cut or garbled files, and without a network.
 _READ_ERRORS = (
@@ -247,14 +248,15 @@ def read_image(path: Path, size: int, channels: int) -> Tensor:
         ConfigError: The file is damaged, or has more than 8 bits a channel.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if image.mode[0] in "IF":
                 # PIL would clip such an image at 255 without a word.
                 raise ConfigError(
                     f"image {path} has more than 8 bits a channel (PIL mode {image.mode}); convert "
                     "it to 8 bits"
                 )
-            upright = ImageOps.exif_transpose(image).convert("RGB" if channels == 3 else "L")
+            upright = _opaque(ImageOps.exif_transpose(image))
+            upright = upright.convert("RGB" if channels == 3 else "L")
             side = min(upright.size)
             left, top = (upright.width - side) // 2, (upright.height - side) // 2
             # ImageOps.fit would let the filter mix in pixels from outside the crop.
@@ -268,3 +270,11 @@ def read_image(path: Path, size: int, channels: int) -> Tensor:
         ) from error
     pixels = torch.from_numpy(np.array(square, dtype=np.uint8))
     return pixels.reshape(size, size, channels).permute(2, 0, 1)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """A picture on white where it is transparent: the colour that is hidden there is no data."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image
+    shown = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)

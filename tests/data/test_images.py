@@ -10,7 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.data.images import ImageFolder, TorchvisionImages, resize, torchvision_datasets
+from gan_lab.data.images import (
+    ImageFolder,
+    TorchvisionImages,
+    read_image,
+    resize,
+    torchvision_datasets,
+)
 from gan_lab.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -289,3 +295,22 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path):
 def test_impossible_arguments_of_a_folder_are_refused(arguments):
     with pytest.raises(ConfigError, match=f"data.{next(iter(arguments))} must be"):
         ImageFolder("images", **arguments)
+
+
+def test_what_is_transparent_is_white_whatever_colour_hides_there(tmp_path):
+    picture = np.zeros((8, 8, 4), np.uint8)
+    picture[..., 0], picture[..., 3] = 200, 255
+    picture[:, :4, 3] = 0
+    Image.fromarray(picture).save(tmp_path / "half.png")
+    pixels = read_image(tmp_path / "half.png", 8, 3)
+    assert np.array_equal(pixels[:, 0, 0], (255, 255, 255))
+    assert np.array_equal(pixels[:, 0, 7], (200, 0, 0))
+
+
+def test_a_file_of_another_format_is_no_image_whatever_its_name(tmp_path, monkeypatch):
+    """PIL hands PostScript to a program."""
+    file = tmp_path / "cat.png"
+    file.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program ran"))
+    with pytest.raises(ConfigError, match=r"cat\.png"):
+        read_image(file, 8, 3)
