@@ -18,6 +18,7 @@ import math
 import os
 import platform
 import re
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -47,9 +48,9 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same directory, since os.replace is atomic only within one file system. A leftover of a
     # killed process is never mistaken for data: whoever locks the run next sweeps it.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:  # never through a link that somebody has put there
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power cut can keep the rename and lose the bytes
@@ -58,8 +59,7 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    # The rename itself is durable only once the directory is. Some file systems refuse this fsync;
-    # the new file is in place all the same, so a refusal is no failure of the write.
+    # The rename is durable only once the directory is; file systems that refuse this have renamed.
     with contextlib.suppress(OSError):
         directory = os.open(path.parent, os.O_RDONLY)
         try:

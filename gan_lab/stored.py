@@ -51,7 +51,9 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
     if device is not None:
         saved["device"] = own["device"] = device
     made_by = config.resolved(saved)
-    # Nothing is trained here, and this machine need not have what the training ran with.
+    # Nothing is trained or fetched here, and this machine need not have what the training ran with.
+    if "download" in saved.get("data", {}):
+        saved.data.download = own.data.download = False
     OmegaConf.update(saved, "execution.mode", "eager", force_add=True)
     OmegaConf.update(saved, "execution.precision", "f32", force_add=True)
     setup, seed = config.setup_of(saved), config.setup_of(own).seeds[0]
