@@ -216,6 +216,13 @@ def set_aside(loaded: Loaded) -> None:
             path.replace(path.with_name(f"{path.name}.damaged"))
 
 
+def forget(directory: Path, after: int) -> None:
+    """Removes the regular checkpoints of later steps. Call it under the run's lock."""
+    for step, path in available(directory).items():
+        if step > after:
+            path.unlink(missing_ok=True)
+
+
 def forget_bests(directory: Path, after: int) -> None:
     """Removes the best checkpoints of later steps, which a run that goes on from here makes again.
 

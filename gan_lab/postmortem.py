@@ -47,6 +47,7 @@ class Failure:
         """
         name = f"before_divergence_{self.step:08d}.pt" if going_on else "before_divergence.pt"
         path = (directory / name).absolute()
+        checkpoint.forget(directory, after=self.step - 1)  # saved before its samples were looked at
         saved = f"The state before the update is in {path}; nothing was overwritten."
         try:
             checkpoint.save(path, self.before)

@@ -182,6 +182,25 @@ def test_samples_that_overflow_drop_their_seed(at, workdir, capsys, monkeypatch)
     assert max((r["step"] for r in rows("run/seed_4")), default=0) < max(at, 1)
 
 
+def test_the_end_of_a_run_whose_samples_overflow_is_not_kept(workdir, monkeypatch):
+    """It is saved before it is measured, lest the evaluation cost the training."""
+
+    def overflowing(run, index, z):
+        raise evaluation.NotFinite("a sample", 0)
+
+    make = evaluation.finite_samples
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            evaluation,
+            "finite_samples",
+            lambda run, i, z: (overflowing if run.state.step == 40 else make)(run, i, z),
+        )
+        assert main("train", *RING, *CLOCK, "hydra.run.dir=run") == 1
+    assert list(checkpoint.available(Path("run/checkpoints"))) == [30]
+    assert main("resume", "run") == 0
+    assert rows("run") == rows(train("whole", *RING, *CLOCK))
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_an_estimate_that_has_to_be_finite_stops_the_run(value, workdir, capsys, monkeypatch):
     prepare = Neighbours.prepare
