@@ -264,7 +264,7 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
 
     def open_(file: Any, mode: str = "r", *arguments: Any, **keys: Any) -> Any:
         opened = real_open(file, mode, *arguments, **keys)
-        watched = "w" in mode and isinstance(file, str | os.PathLike)
+        watched = bool({*"wx"} & {*mode}) and isinstance(file, str | os.PathLike)
         return _Written(opened, os.fspath(file), watch) if watched else opened
 
     os.write = write  # type: ignore[assignment]
