@@ -14,7 +14,6 @@ from torch import Tensor
 from gan_lab.checkpoint import CheckpointDamaged, Loaded
 from gan_lab.errors import ConfigError
 
-# What may change under a run: how far it goes, on what it runs, and where its data lie.
 # What a run may go on with in another way; and where its data are.
 RESUMABLE = (
     *("trainer.steps", "trainer.on_divergence"),

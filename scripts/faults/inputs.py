@@ -34,26 +34,11 @@ from PIL import Image
 
 from gan_lab import cli
 from gan_lab.recording import read_metrics
+from scripts.faults.cheap import CHEAP, RING
 from scripts.faults.record import ROOT, Campaign, Fault
 
 LIMIT = 20  # seconds of one case on a core
 
-# A ruler that costs milliseconds, and no pictures.
-CHEAP = (
-    "trainer.batch_size=16",
-    "trainer.image_every=0",
-    "measure=[wasserstein,neighbours]",
-    "probe.steps=0",
-    "estimator.every=5",
-    "estimator.n=16",
-    "estimator.final_n=16",
-    "estimator.n_repeats=2",
-    "estimator.final_n_repeats=2",
-    "estimator.floor_n_repeats=2",
-    "device=cpu",
-    "execution.threads=1",
-)
-RING = ("data=ring", "network=mlp", "network.width=8", *CHEAP)
 SHORT = ("train", "trainer.steps=2", *RING)
 WHOLE = ("train", "trainer.steps=4", *RING)  # what RUN was told
 
