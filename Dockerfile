@@ -39,9 +39,9 @@ COPY conf ./conf
 RUN pip install --no-cache-dir --no-deps --prefix /opt/package .
 
 FROM environment AS test
-# For torch.compile, and for the tests that count processes.
+# For torch.compile, and for tests that count processes or make a repository.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends g++ procps \
+    && apt-get install --yes --no-install-recommends g++ git procps \
     && rm -rf /var/lib/apt/lists/*
 COPY . ./
 RUN pip install --no-cache-dir --constraint constraints.txt --editable ".[dev]"

@@ -1,6 +1,26 @@
 """python -m gan_lab COMMAND ..."""
 
-from gan_lab.cli import entry
+import os
+import sys
+
+
+def _leave_working_directory() -> None:
+    """Imports nothing from the working directory, which `-m` puts first on the path.
+
+    It may be a stranger's run, and a torch.py in it would be run instead of torch. A class of one's
+    own that a `_target_` names is still found there: `named.attribute`. Unless gan_lab itself is.
+    """
+    try:
+        here = os.path.realpath(os.getcwd())
+    except OSError:  # it was removed, and holds nothing
+        return
+    if os.path.realpath(os.path.dirname(os.path.dirname(__file__))) != here:
+        sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != here]
+        os.environ["PYTHONSAFEPATH"] = "1"  # for the workers of a sweep or a study
+
 
 if __name__ == "__main__":
+    _leave_working_directory()
+    from gan_lab.cli import entry
+
     entry()

@@ -8,16 +8,17 @@ stranger cannot run code.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import pickle
 import re
+import zipfile
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
+from gan_lab.content import digest as digest
+from gan_lab.content import is_bounded, to_cpu
 from gan_lab.errors import ConfigError
 from gan_lab.run_dir import atomic_write
 
@@ -57,7 +58,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
         TypeError: Something else is in it (a numpy scalar, a Path); the message says where.
         CheckpointNotSaved: An OSError, most often a full disk; its errno is kept.
     """
-    content = _to_cpu(content)
+    content = to_cpu(content)
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "sha256": digest(content), "content": content}, buffer)
     try:
@@ -66,9 +67,15 @@ def save(path: Path, content: dict[str, Any]) -> None:
     except OSError as error:
         raise CheckpointNotSaved(
             error.errno,
-            f"checkpoint {path} could not be written: {error.strerror or error}. Older checkpoints "
-            "are untouched. Free some space or mend the permissions, then resume",
+            f"checkpoint {path} could not be written: {error.strerror or error}. {_left(path)}",
         ) from error
+
+
+def _left(path: Path) -> str:
+    """What there still is of a run, one checkpoint of which could not be written."""
+    if path.parents[1].is_dir():
+        return "Older checkpoints are untouched. Make room or mend the permissions, then resume"
+    return "The directory of the run is gone, and what was in it; start it again with train"
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -86,14 +93,7 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointDamaged(path, f"it cannot be read: {error.strerror}") from error
     if not data:
         raise CheckpointDamaged(path, "it is empty")
-    try:
-        record = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's own message advises to allow the code
-        reason = "it is no checkpoint, or holds code, which is never run"
-        raise CheckpointDamaged(path, reason) from error
-    except Exception as error:  # by fuzzing: at least ten types, from EOFError to AssertionError
-        reason = f"it is cut off or altered ({type(error).__name__} while reading)"
-        raise CheckpointDamaged(path, reason) from error
+    record = _unpacked(path, data)
     if not isinstance(record, dict) or not {"format", "sha256", "content"} <= record.keys():
         raise CheckpointDamaged(path, "it was not written by gan_lab")
     if type(record["format"]) is not int:
@@ -110,6 +110,27 @@ def load(path: Path) -> dict[str, Any]:
     if not intact:
         raise CheckpointDamaged(path, "its content does not match its sha256")
     return record["content"]
+
+
+def _unpacked(path: Path, data: bytes) -> Any:
+    """What torch.save made these bytes of, if they are no less than what they stand for."""
+    try:
+        if not data.startswith(b"PK"):  # torch would read older formats, which save never writes
+            raise pickle.UnpicklingError("no archive")
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            bounded = sum(entry.file_size for entry in archive.infolist()) <= len(data)
+        if bounded:
+            record = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            bounded = is_bounded(record, len(data))
+    except pickle.UnpicklingError as error:  # torch's own message advises to allow the code
+        reason = "it is no checkpoint, or holds code, which is never run"
+        raise CheckpointDamaged(path, reason) from error
+    except Exception as error:  # by fuzzing: at least ten types, from EOFError to AssertionError
+        reason = f"it is cut off or altered ({type(error).__name__} while reading)"
+        raise CheckpointDamaged(path, reason) from error
+    if not bounded:
+        raise CheckpointDamaged(path, "it stands for more than its bytes can hold")
+    return record
 
 
 def checkpoint_path(directory: Path, step: int) -> Path:
@@ -141,12 +162,18 @@ def _numbered(directory: Path, kind: str) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def load_latest(directory: Path, step: int | Literal["best"] | None = None) -> Loaded:
+def is_name(step: object) -> bool:
+    """Whether this names a checkpoint otherwise than by its step: best, before_divergence."""
+    return isinstance(step, str) and bool(re.fullmatch(r"best|before_divergence(_\d+)?", step))
+
+
+def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
     """Reads the newest checkpoint that is whole, or the one of `step`.
 
     Args:
         directory: A run's checkpoints directory.
-        step: Only this one, or only the best; no other is taken in its place.
+        step: Only this one, or one that has a name (see `is_name`): the best, or that before a
+            divergence; no other is taken in its place.
     Raises:
         ConfigError: There is none, none is whole, or none is of this step.
         CheckpointDamaged: The one of `step` is damaged.
@@ -160,6 +187,11 @@ def load_latest(directory: Path, step: int | Literal["best"] | None = None) -> L
             )
         step = max(best)
         return Loaded(best[step], load(best[step]), [])
+    if isinstance(step, str):
+        path = directory / f"{step}.pt"
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist: no divergence has left it.")
+        return Loaded(path, load(path), [])
     if step is not None:
         paths = best | paths
         if step not in paths:
@@ -175,7 +207,10 @@ def load_latest(directory: Path, step: int | Literal["best"] | None = None) -> L
         except CheckpointDamaged as damage:
             skipped.append((path, damage.reason))
     if not skipped:
-        raise ConfigError(f"{directory} has no checkpoint. Start the run again with train.")
+        raise ConfigError(
+            f"{directory} has no checkpoint. If the run is training, wait for its first; if it was "
+            "stopped before that, start it again with train."
+        )
     reasons = "; ".join(f"{path.name}: {reason}" for path, reason in skipped)
     raise ConfigError(
         f"{directory} has no checkpoint that is whole ({reasons}). Restore one from a backup, or "
@@ -184,11 +219,11 @@ def load_latest(directory: Path, step: int | Literal["best"] | None = None) -> L
 
 
 def rotate(directory: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints, and what killed saves have left behind.
+    """Removes all but the newest `keep` checkpoints.
 
     Of the best ones, those stay that a kept checkpoint names, and newer ones.
-    Call it after a save and under the run's lock: another process's save in flight looks like a
-    leftover. Raises ValueError when keep < 1 (the run could never be resumed).
+    Call it after a save and under the run's lock. Raises ValueError when keep < 1 (the run could
+    never be resumed).
     """
     if keep < 1:
         raise ValueError(f"keep must be at least 1, got {keep}")
@@ -198,7 +233,7 @@ def rotate(directory: Path, keep: int) -> None:
     old = [path for step, path in paths.items() if step not in kept]
     if kept:
         old += [p for step, p in best.items() if step not in named and step <= kept[-1]]
-    for path in [*old, *directory.glob(".*.pt.*.tmp")]:
+    for path in old:
         _remove(path)
 
 
@@ -234,55 +269,3 @@ def _remove(path: Path) -> None:
     """Removes a file or a link, never what is behind it; a folder of that name stays."""
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         path.unlink()
-
-
-def digest(content: Any) -> str:
-    """sha256 of types, keys, dtypes, shapes and values; the order of a dict's keys is no matter.
-
-    Equal digests mean equal states, so two runs can be compared without comparing files.
-
-    Raises:
-        TypeError: Something is neither a tensor nor a plain container or scalar.
-    """
-    hasher = hashlib.sha256()
-
-    def add(node: Any, where: str) -> None:
-        # Every node says its type and its size first: no two contents feed the same bytes.
-        if isinstance(node, Tensor):
-            hasher.update(f"{node.dtype} {tuple(node.shape)};".encode())
-            flat = node.detach().cpu().contiguous().flatten()
-            hasher.update(flat.view(torch.uint8).numpy().data)
-        elif isinstance(node, dict):
-            hasher.update(f"dict {len(node)};".encode())
-            for key in sorted(node, key=lambda key: (type(key).__name__, repr(key))):
-                add(key, f"{where}, a key")
-                add(node[key], f"{where}[{key!r}]")
-        elif isinstance(node, list | tuple):
-            hasher.update(f"{'list' if isinstance(node, list) else 'tuple'} {len(node)};".encode())
-            for index, item in enumerate(node):
-                add(item, f"{where}[{index}]")
-        elif type(node) is str:
-            text = node.encode(errors="surrogatepass")
-            hasher.update(f"str {len(text)};".encode() + text)
-        elif type(node) in (int, float, bool, type(None)):  # not isinstance: np.float64 is a float
-            hasher.update(f"{type(node).__name__} {node!r};".encode())
-        else:
-            raise TypeError(
-                f"{where} is a {type(node).__name__}; a checkpoint holds tensors, dict, list, "
-                "tuple, str, int, float, bool and None. Convert it."
-            )
-
-    add(content, "content")
-    return hasher.hexdigest()
-
-
-def _to_cpu(node: Any) -> Any:
-    """The same nest with plain containers and tensors that own exactly their storage."""
-    if isinstance(node, Tensor):
-        return node.detach().to("cpu", copy=True).contiguous()
-    if isinstance(node, dict):
-        return {key: _to_cpu(item) for key, item in node.items()}
-    if isinstance(node, list | tuple):
-        items = [_to_cpu(item) for item in node]
-        return items if isinstance(node, list) else tuple(items)
-    return node

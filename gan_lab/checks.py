@@ -25,6 +25,13 @@ def check_count(owner: object, name: str, at_least: int = 1, at_most: int = MOST
         raise ValueError(f"{type(owner).__name__}.{name}={got} is more than {at_most}, the most")
 
 
+def is_whole(word: str) -> bool:
+    """Whether a word is a whole number that `int` reads; it reads neither 4301 digits nor a square
+    sign, which `isdigit` takes.
+    """
+    return word.isascii() and word.isdigit() and len(word) <= 18
+
+
 def check_choice(owner: object, name: str, choices: list[str]) -> None:
     """Refuses a field that holds none of the choices.
 
@@ -77,13 +84,16 @@ def place(key: str, typed: str) -> Path:
     """The absolute path that a key names, where a file or a directory can be made.
 
     Raises:
-        ConfigError: It is empty, holds what cannot be shown, is too long, lies below a file, or
-            where nothing may be written.
+        ConfigError: It is empty, begins with the shell's ~, holds what cannot be shown, is too
+            long, lies below a file, or where nothing may be written.
     """
     if not typed:
         raise ConfigError(f"{key} is empty; name a place for it, or leave {key} out")
     if not typed.isprintable():
         raise ConfigError(f"{key}={typed!r} holds what cannot be shown; name another place")
+    if typed == "~" or typed.startswith("~/"):
+        meant = os.path.expanduser(typed)
+        raise ConfigError(f"{key}={typed} would be a directory named ~; write {key}={meant}")
     path = Path(typed).absolute()
     try:
         there = next(above for above in (path, *path.parents) if above.exists())

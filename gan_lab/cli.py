@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -111,6 +112,7 @@ def main(arguments: Sequence[str]) -> int:
         _say(f"stopped by {stop}")
         return 128 + stop.signum
     except KeyboardInterrupt:  # before or after the training, which has its own handler
+        _say("stopped by SIGINT")
         return 130
     except BrokenPipeError:  # `... | head` closed the pipe: not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -124,7 +126,9 @@ def entry() -> None:
     """`gan_lab` and `python -m gan_lab`: a process of its own, whatever surrounds it."""
     _mend_streams()
     os.environ["MPLBACKEND"] = "agg"  # pictures are files; a notebook's shell names its window
-    sys.exit(_flushed(main(sys.argv[1:])))
+    code = _flushed(main(sys.argv[1:]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python takes a second to leave: nothing is lost
+    sys.exit(code)
 
 
 def _mend_streams() -> None:

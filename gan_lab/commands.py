@@ -6,13 +6,12 @@ import importlib.util
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from gan_lab import (
     checkpoint,
@@ -24,11 +23,12 @@ from gan_lab import (
     stored,
     sweep,
 )
+from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import STACKED_UP_TO, cores, resolve_device
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
-from gan_lab.reports.tables import show
+from gan_lab.reports.tables import say, show
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted, asked, asking
@@ -50,11 +50,15 @@ def train(arguments: list[str]) -> int:
         overrides = sweep.packed(overrides, _stack)
     jobs = combinations(overrides) if typed.multirun else [overrides]
     resolvers.n_jobs = len(jobs)
+    warnings: dict[str, None] = {}
     for job in jobs:
         cfg = config.composed("train", job)
         if not (typed.help or typed.cfg):
             setup = config.setup_of(cfg)
-            setup.check(setup.data.open(torch.device("cpu")), here=not on_cluster)
+            source = setup.data.open(torch.device("cpu"))
+            setup.check(source, here=not on_cluster)
+            warnings |= dict.fromkeys((*setup.warnings(), *source.warnings))
+    _warn(warnings)
     flags = [a for a in arguments if a not in typed.overrides]
     # What a stop makes Hydra and the launcher say is no news: workers that were still starting up
     # come back as tracebacks.
@@ -106,16 +110,24 @@ def in_world(program: Callable[[], int]) -> int:
     with distributed.joined() as world, contextlib.ExitStack() as held:
         if not world.alone:
             held.enter_context(asking())
-        if world.leads:
-            return program()
-        with open(os.devnull, "w") as nowhere:
-            try:
-                with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-                    return program()
-            except ConfigError:
-                return 2
-            except distributed.RankFailed:
-                return 1
+        try:
+            if world.leads:
+                return program()
+            with (
+                open(os.devnull, "w") as nowhere,
+                contextlib.redirect_stdout(nowhere),
+                contextlib.redirect_stderr(nowhere),
+            ):
+                return program()
+        except distributed.RankGone as error:  # it may have been killed, and said nothing
+            print(f"RankGone: {error}", file=sys.stderr)
+            return 1
+        except distributed.RankFailed:
+            return 1
+        except ConfigError:
+            if world.leads:
+                raise
+            return 2
 
 
 def _shared(setup: Setup) -> Setup:
@@ -131,7 +143,7 @@ def _train_one(overrides: Sequence[str]) -> int:
     source = setup.world.agreed(lambda: setup.data.open(resolve_device(setup.device)))
     setup.world.agreed(lambda: setup.check(source))
     session.check_share(setup, source)
-    return guarded(lambda: run(setup, path, lambda: session.start(setup, source, path)))
+    return guarded(lambda: run(setup, source, path, lambda: session.start(setup, source, path)))
 
 
 def noted(setup: Setup) -> Setup:
@@ -159,11 +171,12 @@ def _sweep_job(cfg: DictConfig) -> None:
     setup.check(source)
     try:
         with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
-            if checkpoint.available(RunDir(path).checkpoints):  # the sweep was begun again
-                if not _is_done(setup, RunDir(path)):
-                    run(setup, path, lambda: session.resume(setup, path))
-            else:
-                run(setup, path, lambda: session.start(setup, source, path))
+            if worker:  # whose log it is; on the screen `train` has said it once
+                _warn((*setup.warnings(), *source.warnings))
+            if not checkpoint.available(RunDir(path).checkpoints):
+                _conclude(setup, path, session.start(setup, source, path))
+            elif not _is_done(setup, RunDir(path)):  # the sweep was begun again
+                _conclude(setup, path, session.resume(setup, path))
     except (RunDiverged, ConfigError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sweep.failed()
@@ -214,12 +227,15 @@ def _told(path: Path) -> str:
     return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
 
 
-def run(setup: Setup, path: Path, trained: Callable[[], session.Estimates]) -> int:
+def run(setup: Setup, source: Source, path: Path, trained: Callable[[], session.Estimates]) -> int:
     """Warns, trains, says what came out; the exit code."""
-    console = Console(stderr=True)
-    for warning in setup.warnings():
-        console.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+    _warn((*setup.warnings(), *source.warnings))
     return _conclude(setup, path, trained())
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        say(f"warning: {warning}", style="yellow", stderr=True)
 
 
 def guarded(program: Callable[[], int]) -> int:
@@ -241,20 +257,21 @@ def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) ->
         finals = zip(map(str, setup.seeds), estimates, strict=True)
         _show(setup, path, {seed: each for seed, each in finals if seed not in dropped})
     if dropped:
-        raise RunDiverged(f"seed {', '.join(dropped)} was dropped; the others are done")
+        *most, last = sorted(dropped, key=int)
+        seeds = f"seeds {', '.join(most)} and {last} were" if most else f"seed {last} was"
+        raise RunDiverged(f"{seeds} dropped; the others are done")
     return 0
 
 
 def _show(setup: Setup, path: Path, finals: dict[str, dict[str, Estimate]]) -> None:
     show(f"After {setup.trainer.steps} steps", finals)
-    console = Console()
     child = RunDir(path).child(int(next(iter(finals))))
     samples = (child if child.path.exists() else RunDir(path)).samples
     pictures = sorted(samples.glob("step_*.png"))
-    console.print(f"run:     {path}", highlight=False, soft_wrap=True)
+    say(f"run:     {path}")
     if pictures:
-        console.print(f"picture: {pictures[-1]}", highlight=False, soft_wrap=True)
-    console.print(f"curves:  python -m gan_lab dashboard {path}", highlight=False, soft_wrap=True)
+        say(f"picture: {pictures[-1]}")
+    say(f"curves:  python -m gan_lab dashboard {path}")
 
 
 def refuse_child(path: Path, command: str) -> None:

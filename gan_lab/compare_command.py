@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as Screen
 
 from gan_lab import stored
@@ -15,6 +14,7 @@ from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 from gan_lab.reports import findings, load, overview, page, spreadsheets, tensorboard, text
 from gan_lab.reports.report import Report, Table
+from gan_lab.reports.tables import console, say
 from gan_lab.run_dir import RunDir, atomic_write
 
 _ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")
@@ -38,11 +38,10 @@ def compare(arguments: list[str]) -> int:
     tensorboard.write(report, home / "tensorboard")
     picture = overview.save(report, problems, home / "overview.png")
     _say(report)
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"page:      {home / 'index.html'}")
-    console.print(f"picture:   {picture}")
-    console.print(f"numbers:   {files[0].parent}, {home / 'report.md'}")
-    console.print(f"dashboard: python -m gan_lab dashboard {shlex.quote(str(home))}")
+    say(f"page:      {home / 'index.html'}")
+    say(f"picture:   {picture}")
+    say(f"numbers:   {files[0].parent}, {home / 'report.md'}")
+    say(f"dashboard: python -m gan_lab dashboard {shlex.quote(str(home))}")
     return 0
 
 
@@ -86,16 +85,14 @@ def _home(output: str | None) -> Path:
 
 
 def _say(report: Report) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140  # a log file or a pipe has no width to keep to
+    screen = console(width=140)
     for section in report.sections:
-        console.print(f"\n{section.name}", style="bold", markup=False)
+        screen.print(f"\n{section.name}", style="bold")
         for sentence in section.verdict:
-            console.print(sentence, highlight=False, markup=False)
-        console.print(_screen(section.tables[0]))
+            screen.print(sentence)
+        screen.print(_screen(section.tables[0]))
     for note in report.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        screen.print(f"note: {note}")
 
 
 def _screen(table: Table) -> Screen:
@@ -105,5 +102,5 @@ def _screen(table: Table) -> Screen:
     for i in kept:
         shown.add_column(table.columns[i])
     for row in table.rows:
-        shown.add_row(*(row[i].replace("[", r"\[") for i in kept))
+        shown.add_row(*(row[i] for i in kept))
     return shown

@@ -1,7 +1,6 @@
 """From typed keys to a checked setup: compose, resolve, build; the constructors are the schema."""
 
 import difflib
-import importlib
 import inspect
 import math
 import re
@@ -19,7 +18,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from gan_lab import resolvers
+from gan_lab import named, resolvers
 from gan_lab.data.base import Data
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.measures import Measure
@@ -176,9 +175,8 @@ def construct(node: Any, path: str, base: type) -> Any:
 
 
 def _class(target: str, path: str, base: type) -> type:
-    module_name, _, class_name = target.rpartition(".")
     try:
-        cls = getattr(importlib.import_module(module_name), class_name)
+        cls = named.attribute(target)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
     if not (inspect.isclass(cls) and base in cls.__mro__):
@@ -240,7 +238,8 @@ def _check_known(given: Mapping[str, Any], known: Sequence[str], path: str = "")
 
 def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
     """How a refusal of an unknown key ends: the nearest known key, or all of them."""
-    close = difflib.get_close_matches(key, known, n=1)
+    known = [name for name in known if name != "_target_"]
+    close = difflib.get_close_matches(key.lower(), known, n=1)
     prefix = _under(path, "")
     if close:
         return f"; did you mean '{prefix}{close[0]}'?"

@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from gan_lab.checks import is_whole
 from gan_lab.errors import ConfigError
+from gan_lab.reading import printable
 from gan_lab.signals import StopSignals
 
 # TensorBoard has neither a password nor a check of who asks: nobody else may reach it.
@@ -49,17 +51,18 @@ def dashboard(arguments: list[str]) -> int:
     """
     given, port, browse, host = _parsed(arguments)
     directory = _served(Path(given) if given else _newest())
-    if not _is_this_machine(host):
-        print(
-            f"warning: host={host} lets everybody who reaches this machine read all below "
-            f"{directory}: TensorBoard asks for no password",
-            file=sys.stderr,
-        )
     with StopSignals() as stop:
         url = _launched(directory, port, host) + _tab(directory)
+        if not _is_this_machine(host):
+            print(
+                f"warning: host={host} lets everybody who reaches this machine read all below "
+                f"{directory}: TensorBoard asks for no password",
+                file=sys.stderr,
+            )
         if port is None and f":{_PORT}/" not in url:
             print(f"port {_PORT} is taken, so TensorBoard has another one")
-        print(f"TensorBoard shows {directory} at {url} (Ctrl-C ends it)", flush=True)
+        said = f"TensorBoard shows {directory} at {url} (Ctrl-C ends it)"
+        print(printable(said), flush=True)
         if browse and stop.received is None:
             webbrowser.open(url)
         while stop.received is None:
@@ -79,7 +82,7 @@ def _parsed(arguments: Sequence[str]) -> _Asked:
         if key not in ("port", "open", "host"):
             raise ConfigError(f"unknown key '{key}'; {_USE}")
     port = keys.get("port")
-    if port is not None and not (port.isascii() and port.isdigit() and int(port) < 1 << 16):
+    if port is not None and not (is_whole(port) and int(port) < 1 << 16):
         raise ConfigError(f"port={port} is no whole number from 0 (any free port) to 65535")
     browse = keys.get("open", str(_somebody_is_there())).lower()
     if browse not in ("true", "false"):
@@ -118,6 +121,8 @@ def _served(directory: Path) -> Path:
     """What TensorBoard is to read: of a comparison its runs, of anything else the whole."""
     if not os.path.isdir(directory):
         raise ConfigError(f"{directory} is no directory; name a run, a comparison or outputs")
+    if pipe := next((path for path in _logs(directory) if not path.is_file()), None):
+        raise ConfigError(f"{pipe} is no file, and TensorBoard would wait for it; remove it")
     if next(_logs(directory), None) is None:
         raise ConfigError(f"{directory} holds no TensorBoard log; train or compare something first")
     runs = directory / "tensorboard"
@@ -152,7 +157,8 @@ def _launched(directory: Path, port: int | None, host: str = _HOST) -> str:
         # What it says of its own inner workings is no news to who uses it.
         with contextlib.redirect_stderr(io.StringIO()):
             url: str = board.launch()
-    except program.TensorBoardServerException as error:
+    except (program.TensorBoardServerException, SystemExit) as error:  # its server leaves by itself
         named = f"port={port}" if host == _HOST else f"host={host}"
-        raise ConfigError(f"{named}: {error.msg}. Leave it away or name another") from error
+        why = getattr(error, "msg", "it cannot be listened on")
+        raise ConfigError(f"{named}: {why}. Leave it away or name another") from error
     return url

@@ -32,6 +32,27 @@ class RankFailed(RuntimeError):
     """Another rank failed, which says how."""
 
 
+class RankGone(RuntimeError):
+    """Another rank is there no more, and may have said nothing."""
+
+
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """Around what needs all ranks. The library fails there if one has gone.
+
+    Raises:
+        RankGone: It does.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        why = str(error).partition("] ")[2].partition(". ")[0] or str(error)
+        raise RankGone(
+            f"another process of this training has gone ({' '.join(why.split())[:120]}); resume "
+            f"goes on from the last checkpoint"
+        ) from error
+
+
 @dataclass(frozen=True)
 class World:
     """Who else trains this game. Alone, every method is free and returns what it was given.
@@ -63,14 +84,16 @@ class World:
     def mean_(self, flat: Tensor) -> Tensor:
         """The mean over ranks of a floating-point tensor, in place, the same bits in every rank."""
         if self.size > 1:
-            dist.all_reduce(flat)
+            with _reaching():
+                dist.all_reduce(flat)
             flat /= self.size
         return flat
 
     def maximum_(self, values: Tensor) -> Tensor:
         """The largest over ranks, entry by entry, in place."""
         if self.size > 1:
-            dist.all_reduce(values, op=dist.ReduceOp.MAX)
+            with _reaching():
+                dist.all_reduce(values, op=dist.ReduceOp.MAX)
         return values
 
     def all(self, flags: Tensor) -> Tensor:
@@ -88,7 +111,8 @@ class World:
         if self.size == 1:
             return value
         box = [value]
-        dist.broadcast_object_list(box, device=torch.device("cpu"))
+        with _reaching():
+            dist.broadcast_object_list(box, device=torch.device("cpu"))
         return box[0]
 
     def gather(self, value: T) -> list[T]:
@@ -99,7 +123,8 @@ class World:
         # all_gather_object would take it through the GPU where there is one.
         for rank in range(self.size):
             box = [value]
-            dist.broadcast_object_list(box, src=rank, device=torch.device("cpu"))
+            with _reaching():
+                dist.broadcast_object_list(box, src=rank, device=torch.device("cpu"))
             found[rank] = box[0]
         return found
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_lab.run_dir import RunDir
 from gan_lab.state import TrainState
+from gan_lab.status import note
 
 
 class Dropped:
@@ -80,7 +81,6 @@ class Dropped:
         found = {str(seed): dict(why) for seed, why in self.found.items()}
         with contextlib.suppress(OSError):
             if found or parent.read_status().get("dropped"):
-                parent.write_status(dropped=found)
+                note(parent, dropped=found)
             for seed, why in self.found.items():
-                child = parent.child(seed)
-                child.write_status(state="diverged", step=why["step"], error=why["told"])
+                note(parent.child(seed), state="diverged", step=why["step"], error=why["told"])

@@ -7,7 +7,8 @@ from typing import Any
 from gan_lab import checkpoint, stored
 from gan_lab.errors import ConfigError
 from gan_lab.estimators.base import Estimate
-from gan_lab.evaluation import evaluated
+from gan_lab.evaluation import NotFinite, evaluated
+from gan_lab.reading import printable
 from gan_lab.recording import Recorder
 from gan_lab.reports.tables import show
 from gan_lab.run_dir import RunDir, atomic_write, to_json
@@ -21,7 +22,8 @@ def evaluate(arguments: list[str]) -> int:
     paths, given = stored.arguments(arguments, "evaluate")
     options = stored.options(given, {"step": None, "device": None})
     step, device = options["step"], options["device"]
-    if step not in (None, "all", "best") and (type(step) is not int or step < 0):
+    named = step in (None, "all") or checkpoint.is_name(step)
+    if not named and (type(step) is not int or step < 0):
         raise ConfigError(f"step={step} is neither a whole number >= 0 nor all nor best")
     for path in paths:
         for one in _steps(path, step):
@@ -31,8 +33,11 @@ def evaluate(arguments: list[str]) -> int:
             indices = opened.left if whole else [opened.which]
             # By seed, not by what is there: a child's directory may be gone.
             homes = [RunDir(path).child(seeds[i]) if whole else RunDir(path) for i in indices]
-            found = evaluated(opened.setup, opened.run, opened.step, indices)
             title = f"{path}, step {opened.step}"
+            try:
+                found = evaluated(opened.setup, opened.run, opened.step, indices)
+            except NotFinite as error:
+                raise ConfigError(f"{title}: {error}; choose another step=") from error
             show(title, {h.path.name: e for h, e in zip(homes, found, strict=True)})
             for home, index, estimates in zip(homes, indices, found, strict=True):
                 _record(home.path, opened.run.seeds[index], opened.step, estimates)
@@ -63,4 +68,4 @@ def _record(path: Path, seed: int, step: int, estimates: dict[str, Estimate]) ->
     recorder = Recorder(board, seed)
     recorder.scalars(step, row)
     recorder.close()
-    print(f"written: {file}")
+    print(printable(f"written: {file}"))

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import logging
 import os
 import shutil
 import sys
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
-from gan_lab.checks import check_choice, check_count
+from gan_lab.checks import check_choice, check_count, is_whole
 from gan_lab.errors import ConfigError
 
-_MOST_THREADS = 1024
+# To compile for the CPU it says that a toolkit for GPUs is there without a GPU.
+logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 MODES = ("auto", "eager", "compiled", "cuda_graph")
 PRECISIONS = ("f32", "tf32", "bf16")
 _WIDE = 2_000_000  # parameters from which a second thread starts to pay on the CPU
@@ -25,7 +27,7 @@ def cores() -> int:
     """Processor cores that this process may use: its share where torchrun started several."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     shared = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    return max(1, (there or 1) // max(1, int(shared) if shared.isdecimal() else 1))
+    return max(1, (there or 1) // max(1, int(shared) if is_whole(shared) else 1))
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,6 @@ class Execution:
 
     def __post_init__(self) -> None:
         check_count(self, "threads", at_least=0)
-        if self.threads > _MOST_THREADS:
-            raise ValueError(f"Execution.threads={self.threads} is too many; take 0 to choose")
         check_choice(self, "mode", list(MODES))
         check_choice(self, "precision", list(PRECISIONS))
 
@@ -150,7 +150,7 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and is_whole(index))):
         raise ConfigError(f"device={name!r} is unknown; take auto, cpu, cuda or cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(

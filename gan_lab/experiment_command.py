@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,19 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from gan_lab import config
+from gan_lab import config, stored
 from gan_lab.errors import ConfigError
 from gan_lab.execution import cores, resolve_device
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
+from gan_lab.reading import printable
 from gan_lab.reports.plots import short
+from gan_lab.reports.tables import console, say
 from gan_lab.setup import Setup
 from gan_lab.signals import raising
 
@@ -79,7 +81,7 @@ def known() -> list[str]:
     return sorted(path.stem for path in (config.config_dir() / "experiment").glob("*.yaml"))
 
 
-def study_of(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
+def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str, Any]]:
     """The study that a composed configuration describes, and the configuration, resolved.
 
     Raises:
@@ -98,12 +100,10 @@ def study_of(cfg: DictConfig) -> tuple[Experiment, dict[str, Any]]:
 
 
 def _told() -> Callable[[str], None]:
-    console = Console(stderr=True)
     began = time.perf_counter()
 
     def tell(line: str) -> None:
-        seconds = time.perf_counter() - began
-        console.print(f"[{seconds:5.0f} s] {line}", highlight=False, markup=False, soft_wrap=True)
+        say(f"[{time.perf_counter() - began:5.0f} s] {line}", stderr=True)
 
     return tell
 
@@ -138,7 +138,7 @@ def _perform(
 def _conclude(study: Experiment, result: Result, directory: Path) -> int:
     show(study.title, result)
     for label, path in (("result", program.RESULT), ("figures", "figures")):
-        Console().print(f"{label + ':':8} {directory / path}", highlight=False, soft_wrap=True)
+        say(f"{label + ':':8} {directory / path}")
     return int(any(claim.verdict == FAIL for claim in result.claims))
 
 
@@ -158,22 +158,20 @@ def show(title: str, result: Result) -> None:
             f"{short(value)} {claim.unit}".strip(),
             "exact" if low == high == value else f"{short(low)} to {short(high)}",
             f"{words[claim.relation]}{short(claim.expected)}{slack}",
-            f"[{COLOURS[claim.verdict]}]{claim.verdict}[/]",
+            Text(claim.verdict, style=COLOURS[claim.verdict]),
         )
-    console = Console()
-    if not console.is_terminal:
-        console.width = 140  # a log file or a pipe has no width to keep to
-    console.print(table)
+    screen = console(width=140)
+    screen.print(table)
     for note in result.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        screen.print(f"note: {note}")
 
 
 def _redraw(path: Path) -> int:
-    record = program.load_record(path)
-    saved = OmegaConf.create(record["config"])
+    saved = program.load_config(path)
+    stored.trusted(saved, str(path / program.RESULT))
     study, _ = study_of(saved)
     for written in program.redraw(study, path):
-        print(written)
+        print(printable(written))
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab import session
+from gan_lab import provenance, session
 from gan_lab.clocks import Origin, clocks
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
@@ -58,6 +58,20 @@ class Parent:
         return None if saved is None else Origin.from_dict(saved)
 
 
+def of_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """What a checkpoint of stacked seeds holds of one of them, as if that had trained alone."""
+    state = content["state"]
+
+    def mine(leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: leaf[index] for name, leaf in leaves.items()}
+
+    players = {
+        player: {part: mine(state[player][part]) for part in ("params", "buffers")}
+        for player in ("generator", "discriminator")
+    }
+    return {**content, "state": {**players, "average": mine(state["average"])}}
+
+
 def start(setup: Setup, source: Source, path: Path, parent: Parent) -> session.Estimates:
     """Trains a fork into a new directory; see session.start."""
     run = opened(setup, source, parent)
@@ -70,7 +84,7 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
 
     Raises:
         ConfigError: Other data (samples that were trained on could be held out now), other
-            networks, other seeds, or no step left to train.
+            networks, other seeds, a seed that was dropped, or no step left to train.
     """
     old = parent.setup
     if tuple(setup.seeds) != tuple(old.seeds):
@@ -86,11 +100,15 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
                 f"fork keeps the {name} of {parent.path}, but {name}{changed}{shapes}; leave the "
                 f"keys of {name} out, or train anew"
             )
-    if gone := parent.content.get("dropped"):
+    dropped = parent.content.get("dropped", {})
+    if gone := [seed for seed in setup.seeds if seed in dropped]:
+        left = [seed for seed in setup.seeds if seed not in dropped]
+        other = f"a seed by itself (fork {parent.path / f'seed_{left[0]}'})" if left else "another"
         raise ConfigError(
-            f"seed {_listed(gone)} of {parent.path} was dropped before step {parent.step}; fork an "
-            f"earlier step with step=..., or train the other seeds anew"
+            f"seed {_listed(gone)} of {parent.path} was dropped before step {parent.step}; fork "
+            f"{other}, or an earlier step with step=..."
         )
+    provenance.check_data(parent.path, parent.content, source)
     if shapes := _difference(setup, source, parent):
         raise ConfigError(f"the networks of {parent.path} do not fit here{shapes}; train anew")
     if setup.trainer.steps <= parent.step:

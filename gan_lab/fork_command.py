@@ -7,17 +7,20 @@ with it. A new loss brings its regularizer and n_critic, so what was typed for t
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gan_lab import commands, config, provenance, session, stored
+from gan_lab import checkpoint, commands, config, provenance, session, stored
 from gan_lab import fork as forks
 from gan_lab.errors import ConfigError
 from gan_lab.execution import resolve_device
+from gan_lab.reading import printable
 from gan_lab.run_dir import RunDir
+from gan_lab.setup import Setup
 
 _OUTPUT = (
     "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"
@@ -28,7 +31,6 @@ _OUTPUT = (
 def fork(arguments: list[str]) -> int:
     """Trains on from a checkpoint of another run, into a new directory."""
     path, step, typed = _read(arguments)
-    commands.refuse_child(path, "fork")
     setup = config.setup_of(stored.saved_config(path))
     old = stored.typed_keys(path)
     if old is None:
@@ -37,8 +39,11 @@ def fork(arguments: list[str]) -> int:
             f"another program or an earlier version made it), so that a fork cannot tell choices "
             f"from defaults; train it again with train"
         )
-    loaded = stored.taken(path, step, setup.config)
-    parent = forks.Parent(path, setup, loaded.content)
+    loaded, content = _taken(path, step, setup)
+    parent = forks.Parent(path, setup, content)
+    if stored.is_child(path):  # its keys are those of all seeds
+        old = [each for each in old if key_of(each) not in ("seed", "n_seeds")]
+        old += [f"seed={setup.seeds[0]}", "n_seeds=1"]
     overrides, dropped = merged(old, typed)
     keys = {key_of(override) for override in overrides}
     if "loss" in map(key_of, typed):
@@ -54,15 +59,32 @@ def fork(arguments: list[str]) -> int:
     source = forked.data.open(resolve_device(forked.device))
     with provenance.reading(loaded.path):
         forks.check(forked, source, parent)
+        provenance.check_finite(loaded.path, loaded.content["state"])
     forked.check(source)
     session.check_free(RunDir(directory))
     left_out = f", without {' '.join(dropped)}" if dropped else ""
-    print(f"forking {path} at step {parent.step}{left_out}")
+    print(printable(f"forking {path} at step {parent.step}{left_out}"))
     return commands.guarded(
         lambda: commands.run(
-            forked, directory, lambda: forks.start(forked, source, directory, parent)
+            forked, source, directory, lambda: forks.start(forked, source, directory, parent)
         )
     )
+
+
+def _taken(
+    path: Path, step: stored.Step, setup: Setup
+) -> tuple[checkpoint.Loaded, Mapping[str, Any]]:
+    """The checkpoint that is forked, and what it holds of the seeds that are meant."""
+    if not stored.is_child(path):
+        loaded = stored.taken(path, step, setup.config)
+        return loaded, loaded.content
+    home, (seed,) = path.resolve().parent, setup.seeds
+    whole = config.setup_of(stored.saved_config(home))
+    if seed not in whole.seeds:
+        raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
+    loaded = stored.taken(home, step, whole.config)
+    with provenance.reading(loaded.path):
+        return loaded, forks.of_seed(loaded.content, list(whole.seeds).index(seed))
 
 
 def key_of(override: str) -> str:
@@ -120,7 +142,8 @@ def _read(arguments: Sequence[str]) -> tuple[Path, stored.Step, list[str]]:
     chosen = [a.partition("=")[2] for a in typed if key_of(a) == "step"]
     step: stored.Step = None
     if chosen:
-        if not re.fullmatch(r"best|\d+", chosen[-1]):
+        named = checkpoint.is_name(chosen[-1])
+        if not named and not re.fullmatch(r"\d{1,18}", chosen[-1]):
             raise ConfigError(f"step={chosen[-1]} is neither a whole number >= 0 nor best")
-        step = "best" if chosen[-1] == "best" else int(chosen[-1])
+        step = chosen[-1] if named else int(chosen[-1])
     return path, step, [a for a in typed if key_of(a) != "step"]

@@ -1,6 +1,5 @@
 """What is written down while a run trains: for each seed one row a boundary, and pictures."""
 
-import contextlib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -21,6 +20,7 @@ from gan_lab.regularizers.base import Score
 from gan_lab.reports import figures, frames, tensorboard
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Run, Setup
+from gan_lab.status import Losses
 from gan_lab.streams import stream
 
 # The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
@@ -67,6 +67,7 @@ class Journal:
             Recorder(directory, seed, resume_step=resumed_at)
             for directory, seed in zip(self.directories, run.seeds, strict=True)
         ]
+        self._losses = Losses(directory, self.directories, self.recorders)
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
         self._watches = [Watch(setup.loss.card.equilibrium[0]) for _ in run.seeds]
         if resumed_at is not None:
@@ -144,6 +145,8 @@ class Journal:
                 found = self._watches[index].see({"step": step, **row})
                 happened += [(index, event) for event in found]
         self._tell(happened)
+        if self._losses.unheard:
+            self._losses.note()
         _, first = next(self._open_rows())
         self.forget()
         return first
@@ -197,6 +200,7 @@ class Journal:
         """Waits for the disk; before each checkpoint, so that it never knows a later step."""
         for recorder in self.recorders:
             recorder.flush()
+        self._losses.note(step=self.run.state.step)
 
     def end(self, succeeded: bool) -> None:
         """Closes the HParams rows."""
@@ -206,10 +210,9 @@ class Journal:
 
     def close(self) -> None:
         """Closes all files and, if the disk has room again, says in the status what was lost."""
-        for recorder, directory in zip(self.recorders, self.directories, strict=True):
+        for recorder in self.recorders:
             recorder.close()
-            with contextlib.suppress(OSError):
-                directory.write_status(lost=vars(recorder.lost) if recorder.lost.writes else None)
+        self._losses.note()
 
     def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
         return ((index, self._rows[index]) for index in self._dropped.left)

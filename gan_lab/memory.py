@@ -12,6 +12,7 @@ generator), N samples of an update, S seeds and m moments of the optimiser:
              N (A_g + A_d) 2 + P_g
   fakes    = S min(8, updates) N (x + largest layer)   of several updates together, x a sample
   draws    = S (block of `streams`) + a step's samples the block twice while seeds are stacked
+  ruler    = 6 n^2                                     distances of n samples on each side, thrice
 
 The factors were fitted to the peak of the resident set of whole updates on a CPU; for networks of
 more than 50 MB the estimate is between half and twice of what was measured
@@ -20,7 +21,7 @@ more than 50 MB the estimate is between half and twice of what was measured
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from gan_lab.streams import DrawSpec
 
 _COPIES = 4  # of what a checkpoint holds: live, before the interval, the best, and one being made
 _FLOAT = 4  # bytes
+_PAIR = 3 * 2 * _FLOAT  # the kernel measure keeps all distances in float64: of both sides, across
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,18 @@ class Need:
         state: Weights, gradients, moments, the average, and their snapshots.
         update: What one update keeps for its backward pass, and the fakes that are made together.
         draws: The randomness of a block of steps.
+        ruler: Distances between the samples that are compared pair by pair.
     """
 
     state: int
     update: int
     draws: int
+    ruler: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.state + self.update + self.draws
+        return self.state + self.update + self.draws + self.ruler
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,12 @@ def check(
     settings: TrainerSettings,
     n_seeds: int,
     n_processes: int = 1,
+    n_compared: int = 0,
 ) -> Need:
     """Refuses a run that does not fit into the memory that is free.
+
+    Args:
+        n_compared: Samples on each side that the ruler compares at once; the rest as above.
 
     Raises:
         ConfigError: What needs how much, what is free, what to lower.
@@ -146,19 +154,22 @@ def check(
     drawn = source.draw(1, torch.Generator(source.device))
     ticket = drawn.numel() * drawn.element_size() // _FLOAT
     need = needed(networks, source.shape, spec, regularizers, moments(optim), n_seeds, ticket)
+    need = replace(need, ruler=_PAIR * n_compared**2)
     there = free(device)
     if there is not None and device.type == "cpu":
         there //= n_processes  # all of this machine
     if there is not None and need.total > there:
-        cures = ["network.width"] if need.state >= need.update + need.draws else []
-        cures += ["trainer.batch_size"] if need.update + need.draws >= need.state else []
+        training = need.total - need.ruler
+        cures = ["network.width"] if 2 * need.state >= training else []
+        cures += ["trainer.batch_size"] if 2 * need.state <= training else []
         cures += ["n_seeds"] if n_seeds > 1 else []
+        cures = ["estimator.n", "estimator.final_n"] if need.ruler > training else cures
         of = f" for {n_seeds} seeds" if n_seeds > 1 else ""
         raise ConfigError(
             f"the run needs about {_told(need.total)}{of} (weights, moments and snapshots "
             f"{_told(need.state)}, an update {_told(need.update)}, random numbers "
-            f"{_told(need.draws)}), but {_told(there)} are free on {device}; lower "
-            f"{' or '.join(cures)}"
+            f"{_told(need.draws)}, the ruler {_told(need.ruler)}), but {_told(there)} are free on "
+            f"{device}; lower {' or '.join(cures)}"
         )
     return need
 

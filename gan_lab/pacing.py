@@ -9,6 +9,7 @@ from gan_lab.distributed import World
 from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup
+from gan_lab.status import note
 
 
 class Due(NamedTuple):
@@ -82,7 +83,7 @@ class Pacing:
 
             def tell() -> None:
                 with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
-                    directory.write_status(pace=pace.as_dict())
+                    note(directory, pace=pace.as_dict())
 
             world.lead(tell)
 

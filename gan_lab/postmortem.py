@@ -48,7 +48,10 @@ class Failure:
         name = f"before_divergence_{self.step:08d}.pt" if going_on else "before_divergence.pt"
         path = (directory / name).absolute()
         checkpoint.forget(directory, after=self.step - 1)  # saved before its samples were looked at
-        saved = f"The state before the update is in {path}; nothing was overwritten."
+        saved = (
+            f"The state before the update is in {path}, which sample, evaluate and fork take with "
+            f"step={path.stem}; nothing was overwritten."
+        )
         try:
             checkpoint.save(path, self.before)
         except checkpoint.CheckpointNotSaved as error:  # must not hide what happened

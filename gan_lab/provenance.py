@@ -1,17 +1,21 @@
-"""Whether a checkpoint belongs to the run it lies in: made by its configuration, of its shape.
+"""Whether a checkpoint belongs to the run it lies in: its configuration, its shape, its data.
 
 A digest proves that a file is as it was saved, not that it was saved here. A checkpoint that was
 copied over from another run is refused before anything of it is used.
 """
 
 import contextlib
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gan_lab.checkpoint import CheckpointDamaged, Loaded
+from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
 
 # What a run may go on with in another way; and where its data are.
@@ -22,6 +26,7 @@ RESUMABLE = (
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "streams", "accumulator", "seconds")
 _SHOWN = 4
+_READ = 1 << 26  # bytes of a data set that its digest covers
 
 
 def of_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
@@ -32,7 +37,7 @@ def of_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
         config: The run's, resolved.
 
     Raises:
-        CheckpointDamaged: It holds no run.
+        CheckpointDamaged: It holds no run, or is named after another step.
         ConfigError: Another configuration made it; the error names what differs.
     """
     content = loaded.content
@@ -52,7 +57,57 @@ def of_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
             f"its run (checkpoint / config.yaml): {_few(differ)}. Put back the file that belongs "
             f"to the run, or train again with train"
         )
+    named = re.fullmatch(r"(?:step|best)_(\d+)\.pt", loaded.path.name)
+    if named and int(named[1]) != content["step"]:
+        reason = f"it is of step {content['step']} under the name of another"
+        raise CheckpointDamaged(loaded.path, reason)
+    with reading(loaded.path):
+        _check_dropped(content.get("dropped", {}), content["config"])
     return loaded
+
+
+def _check_dropped(dropped: Mapping[Any, Any], config: Mapping[str, Any]) -> None:
+    """Raises ValueError, or what strange types raise, unless some of the run's seeds are told."""
+    seeds = range(config["seed"], config["seed"] + config["n_seeds"])
+    kinds = {"step": int, "quantity": str, "told": str}
+    told = [{name: type(why[name]) for name in kinds} for why in dropped.values()]
+    if not set(dropped) < set(seeds) or any(each != kinds for each in told):
+        raise ValueError(f"dropped={dropped}")
+
+
+def data_of(source: Source) -> dict[str, Any] | None:
+    """What tells a finite data set from another: size, shape, and a digest of training samples.
+
+    The digest covers all of them up to 64 MiB (float32), and of a larger set every second, third
+    ... one. None where samples are drawn afresh.
+    """
+    n = source.n_train
+    if n is None:
+        return None
+    size = 4 * n * torch.Size(source.shape).numel()
+    hasher = hashlib.sha256()
+    for rows in torch.arange(0, n, -(-size // _READ), device=source.device).split(4096):
+        hasher.update(source.gather(rows).cpu().contiguous().numpy().data)
+    return {"n_train": n, "shape": list(source.shape), "sha256": hasher.hexdigest()}
+
+
+def check_data(path: Path, content: Mapping[str, Any], source: Source) -> None:
+    """Refuses data that are not those a checkpoint was trained on; an old one does not say.
+
+    Raises:
+        ConfigError: They differ, whatever the path to them.
+    """
+    saved, own = content.get("data"), data_of(source)
+    if saved is None or saved == own:
+        return
+    with reading(path):
+        there, here = _flat(saved), _flat(own or {})
+    keys = [key for key in there if there[key] != here.get(key)]
+    differ = [f"{key}: {_shown(there, key)} / {_shown(here, key)}" for key in keys]
+    raise ConfigError(
+        f"the training data are not those that {path} was trained on (there / here): "
+        f"{_few(differ)}. Put those back, or train anew with train"
+    )
 
 
 def check_fits(loaded: Loaded, state: Mapping[str, Any]) -> None:
@@ -64,6 +119,7 @@ def check_fits(loaded: Loaded, state: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: A leaf is missing, or there is one too many, of another shape or dtype.
+        CheckpointDamaged: A weight is not finite.
     """
     if misfits := list(_misfits(loaded.content["state"], state, "")):
         raise ConfigError(
@@ -71,6 +127,22 @@ def check_fits(loaded: Loaded, state: Mapping[str, Any]) -> None:
             f"configuration makes here (checkpoint / here): {_few(misfits)}. Go on with the "
             f"version of gan_lab that made it, which status.json names"
         )
+    check_finite(loaded.path, loaded.content["state"])
+
+
+def check_finite(path: Path, state: Mapping[str, Any]) -> None:
+    """Refuses weights that are no numbers; a run stops before it saves such.
+
+    Raises:
+        CheckpointDamaged: There is one.
+    """
+    for player, leaves in (
+        ("discriminator", state["discriminator"]["params"]),
+        ("generator", state["average"]),
+    ):
+        for name, leaf in leaves.items():
+            if not bool(leaf.isfinite().all()):
+                raise CheckpointDamaged(path, f"{player}.{name} is not finite")
 
 
 @contextlib.contextmanager

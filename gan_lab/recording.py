@@ -22,8 +22,10 @@ import numpy as np
 
 from gan_lab.board import Board, Layout
 from gan_lab.errors import ConfigError
+from gan_lab.reading import read_regular
 from gan_lab.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
 
+_LONGEST = 1 << 36  # bytes of a metrics.jsonl
 _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -206,7 +208,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _records(path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
     """Each line and the object it holds, None when it holds none."""
-    for line in filter(None, path.read_bytes().split(b"\n")):
+    for line in filter(None, read_regular(path, _LONGEST).split(b"\n")):
         try:
             record = json.loads(line, object_hook=_numbers)
         except (ValueError, RecursionError):  # torn, or the zeros that a power cut leaves

@@ -17,6 +17,7 @@ from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import COLOURS, perform
 from gan_lab.experiments.claims import FAIL
+from gan_lab.reports.tables import say
 from gan_lab.reproduce import Outcome, Row
 
 _KEYS = ("list", "all", "output")
@@ -60,7 +61,7 @@ def reproduce(arguments: list[str]) -> int:
     _console().print(_outcomes_table(outcomes))
     _console().print(claims.counts([each.record() for each in outcomes]), highlight=False)
     for label, file in (("result", "result.json"), ("page", "report.md")):
-        _console().print(f"{label + ':':8} {home / file}", highlight=False, soft_wrap=True)
+        say(f"{label + ':':8} {home / file}")
     return int(any(each.verdict == FAIL for each in outcomes))
 
 

@@ -29,6 +29,7 @@ from typing import IO, Any
 
 from gan_lab import __version__
 from gan_lab.errors import ConfigError
+from gan_lab.reading import NoFile, read_regular
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
 # A link in a directory that somebody else made is not written through.
@@ -186,7 +187,7 @@ class RunDir:
                 holder = file.read().strip() or "unknown"
                 raise ConfigError(
                     f"run directory {self.path} is in use by process {holder}. Wait until it ends, "
-                    "stop it, or choose another directory with hydra.run.dir=..."
+                    "stop it, or, for a new run, choose another directory with hydra.run.dir=..."
                 ) from None
             except OSError as error:
                 if error.errno not in _NO_LOCKS_HERE:
@@ -206,7 +207,7 @@ class RunDir:
         except OSError as error:
             raise ConfigError(
                 f"nothing can be written to run directory {self.path}: {error.strerror}. Mend "
-                "that, or choose another directory with hydra.run.dir=..."
+                "that, or, for a new run, choose another directory with hydra.run.dir=..."
             ) from error
 
     def _sweep(self) -> None:
@@ -233,16 +234,14 @@ class RunDir:
             ConfigError: It is not a JSON object (it is written atomically: somebody edited it).
         """
         try:
-            status = json.loads(self.status.read_bytes())
+            status = json.loads(read_regular(self.status, 1 << 24))
         except FileNotFoundError:
             return {}
-        except (ValueError, RecursionError) as error:
+        except (NoFile, ValueError, RecursionError) as error:
             status = error
-        if not isinstance(status, dict):
-            raise ConfigError(
-                f"{self.status} is not a JSON object ({status}). Repair or remove it."
-            )
-        return status
+        if isinstance(status, dict):
+            return status
+        raise ConfigError(f"{self.status} is not a JSON object ({status}). Repair or remove it.")
 
 
 def environment() -> dict[str, Any]:

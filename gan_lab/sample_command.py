@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gan_lab import memory, stored
+from gan_lab import checkpoint, memory, stored
 from gan_lab.checks import place
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
+from gan_lab.reading import printable
 from gan_lab.reports import figures
 from gan_lab.run_dir import RunDir, atomic_write
 from gan_lab.streams import stream
@@ -23,7 +24,7 @@ def sample(arguments: list[str]) -> int:
     options = stored.options(given, defaults)
     n, seed, step = options["n"], options["seed"], options["step"]
     for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
-        if value is None or (name, value) == ("step", "best"):
+        if value is None or (name == "step" and checkpoint.is_name(value)):
             continue
         if type(value) is not int or value < least:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
@@ -41,6 +42,8 @@ def sample(arguments: list[str]) -> int:
     latent = (n, setup.network.latent_dim)
     z = torch.randn(latent, generator=generator, device=opened.source.device)
     samples = opened.samples(index, z) if options["average"] else opened.now(index, z)
+    if not bool(samples.isfinite().all()):
+        raise ConfigError(f"the generator of {path} overflows at step {at}; choose another step=")
     stem = Path(output or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")
     _write_samples(samples, stem, opened.source)
     return 0
@@ -55,4 +58,4 @@ def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
         written.append(stem.with_name(f"{stem.name}.png"))
         figures.save_png(figures.image_grid(samples), written[-1])
     for path in written:
-        print(path)
+        print(printable(path))

@@ -14,9 +14,10 @@ from rich.progress import track
 from rich.table import Table
 
 from gan_lab import selfcheck as checks
-from gan_lab.checks import place
+from gan_lab.checks import is_whole, place
 from gan_lab.errors import ConfigError
 from gan_lab.reports.figures import save_png
+from gan_lab.reports.tables import say
 from gan_lab.run_dir import atomic_write, to_json
 from gan_lab.selfcheck.bias import bias_cases
 from gan_lab.selfcheck.checks import Row
@@ -25,6 +26,7 @@ from gan_lab.selfcheck.picture import bias_picture
 
 _KEYS = ("quick", "seeds", "output")
 _SIMULATIONS = 400
+_MOST_SEEDS = 1000  # each takes seconds
 
 
 def selfcheck(arguments: list[str]) -> int:
@@ -70,21 +72,15 @@ def selfcheck(arguments: list[str]) -> int:
     atomic_write(output / "result.json", to_json(result, indent=2))
     save_png(bias_picture(sizes), output / "figures" / "bias.png")
     for row in failed:
-        say = f"FAIL {row.estimator}: {row.case}, n = {row.n}, seed {row.seed}: {row.estimate:.6g}"
-        console.print(
-            f"{say} is not in {row.band[0]:.6g} to {row.band[1]:.6g}: {row.reason}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        got = f"FAIL {row.estimator}: {row.case}, n = {row.n}, seed {row.seed}: {row.estimate:.6g}"
+        say(f"{got} is not in {row.band[0]:.6g} to {row.band[1]:.6g}: {row.reason}")
     for each in missed:
-        say = f"FAIL {each.estimator}: intervals of {each.repeats} repeats cover {each.share:.1%}"
-        console.print(say, highlight=False)
+        say(f"FAIL {each.estimator}: intervals of {each.repeats} repeats cover {each.share:.1%}")
     n_rows = len(rows) + len(sizes) + len(covered)
     n_failed = len(failed) + len(missed)
     console.print(f"{n_rows - n_failed} of {n_rows} checks passed", highlight=False)
-    console.print(f"result:  {output / 'result.json'}", highlight=False, soft_wrap=True)
-    console.print(f"picture: {output / 'figures' / 'bias.png'}", highlight=False, soft_wrap=True)
+    say(f"result:  {output / 'result.json'}")
+    say(f"picture: {output / 'figures' / 'bias.png'}")
     return 1 if n_failed else 0
 
 
@@ -108,8 +104,10 @@ def _parsed(arguments: Sequence[str]) -> tuple[bool, int, Path]:
     if quick not in ("true", "false"):
         raise ConfigError(f"quick={quick} is neither true nor false")
     seeds = given.get("seeds", "1" if quick == "true" else "5")
-    if not (seeds.isascii() and seeds.isdigit() and int(seeds) >= 1):
+    if not (is_whole(seeds) and int(seeds) >= 1):
         raise ConfigError(f"seeds={seeds} is not a whole number >= 1")
+    if int(seeds) > _MOST_SEEDS:
+        raise ConfigError(f"seeds={seeds} is more than {_MOST_SEEDS}, the most")
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     output = place("output", given.get("output", f"outputs/selfcheck/{stamp}"))
     if output.is_file():

@@ -16,10 +16,12 @@ from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.estimators.base import Estimate
 from gan_lab.execution import keep_freed_memory
 from gan_lab.memory import on_meta
+from gan_lab.reading import printable
 from gan_lab.regularizers import Dragan
 from gan_lab.run_dir import RunDir, atomic_write, environment
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted
+from gan_lab.status import note
 from gan_lab.trainer import Trainer
 
 Estimates = list[dict[str, Estimate]]
@@ -63,7 +65,7 @@ def start(
 
         with _room(parent):
             world.lead(prepare)
-        return _train(setup, parent, Trainer(setup, run, parent, origin=origin))
+        return _train(setup, parent, Trainer(setup, run, parent, origin=origin), **status)
 
 
 @contextlib.contextmanager
@@ -73,8 +75,8 @@ def _room(run: RunDir) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(
-            f"nothing can be written to run directory {run.path}: {error.strerror}. Make room, or "
-            "choose another directory with hydra.run.dir=..."
+            f"nothing can be written to run directory {run.path}: {error.strerror}. Make room, or, "
+            "for a new run, choose another directory with hydra.run.dir=..."
         ) from error
 
 
@@ -121,6 +123,7 @@ def resume(setup: Setup, path: Path) -> Estimates:
         loaded = world.lead(lambda: _taken_up(setup, parent, held))
         run = world.agreed(setup.open)
         check_share(setup, run.source)
+        world.agreed(lambda: provenance.check_data(loaded.path, loaded.content, run.source))
         provenance.check_fits(loaded, run.state.state_dict())
         with provenance.reading(loaded.path):
             _check_device(run, loaded.content)
@@ -134,7 +137,8 @@ def resume(setup: Setup, path: Path) -> Estimates:
 
         with _room(parent):
             world.lead(prepare)
-        print(f"resuming {path} at step {loaded.content['step']} of {setup.trainer.steps}")
+        step, steps = loaded.content["step"], setup.trainer.steps
+        print(printable(f"resuming {path} at step {step} of {steps}"))
         return _train(setup, parent, trainer)
 
 
@@ -143,7 +147,7 @@ def _taken_up(setup: Setup, parent: RunDir, held: contextlib.ExitStack) -> check
     held.enter_context(parent.lock())
     loaded = provenance.of_run(checkpoint.load_latest(parent.checkpoints), setup.config)
     for skipped, reason in loaded.skipped:
-        print(f"warning: passed over {skipped}: {reason}")
+        print(printable(f"warning: passed over {skipped}: {reason}"))
     step = int(loaded.content["step"])
     concluded = parent.read_status().get("state") == "done"
     if step > setup.trainer.steps or (step == setup.trainer.steps and concluded):
@@ -186,29 +190,29 @@ def check_share(setup: Setup, source: Source) -> None:
             )
 
 
-def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
-    directories = [directory for directory, _ in _configs(setup, parent)]
-    children = directories[1:] or directories
+def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:
+    homes = [parent.child(seed) for seed in setup.seeds] if trainer.run.stacked else [parent]
+    seeds = {parent: list(setup.seeds)} | {
+        home: [s] for home, s in zip(homes, setup.seeds, strict=True)
+    }
+    told: dict[str, Any] = {}
 
-    def note(state: str, error: str | None = None, signal: str | None = None, **more: Any) -> None:
+    def say(state: str, error: str | None = None, signal: str | None = None) -> None:
         if not setup.world.leads:
             return
-        gone = [parent.child(seed).path for seed in trainer.dropped.found]  # told already
-        for directory in directories:  # what stopped an earlier start is told no longer
-            if directory.path not in gone:
-                directory.write_status(
-                    state=state, step=trainer.run.state.step, error=error, signal=signal, **more
-                )
+        gone = [parent.child(seed) for seed in trainer.dropped.found]  # told already
+        at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
+        for directory, each in seeds.items():
+            if directory not in gone:  # all of it: somebody may have damaged the file meanwhile
+                note(directory, seeds=each, **told, **at)
 
     def begin() -> None:
-        told = {"steps": setup.trainer.steps, "processes": setup.world.size, **environment()}
-        note("running", seeds=list(setup.seeds), **told)
-        trainer.dropped.note(parent)
-        for directory, seed in zip(children, setup.seeds, strict=True):
-            directory.write_status(seeds=[seed])
+        told.update(steps=setup.trainer.steps, processes=setup.world.size, **environment())
         if setup.overrides is not None:
-            for directory in directories:
-                directory.write_status(overrides=list(setup.overrides))
+            told.update(overrides=list(setup.overrides))
+        told.update(status)
+        say("running")
+        trainer.dropped.note(parent)
 
     with _room(parent):
         setup.world.lead(begin)
@@ -220,21 +224,22 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer) -> Estimates:
         estimates = trainer.train()
         if setup.world.leads:
             finals = [_record(each) for each in estimates]
-            for directory, final, best in zip(children, finals, trainer.bests, strict=True):
-                directory.write_status(final=final, best=best)
-        note("done")  # last: a run that says so has nothing left to do
+            for home, final, best in zip(homes, finals, trainer.bests, strict=True):
+                note(home, final=final, best=best)
+            trainer.dropped.note(parent)  # the disk may have been full before
+        say("done")  # last: a run that says so has nothing left to do
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
-            note("diverged", error=str(error))
+            say("diverged", error=str(error))
             trainer.best.save(parent.checkpoints)  # maybe newer than the last regular one
         raise
     except Interrupted as stop:
         with contextlib.suppress(OSError):
-            note("interrupted", signal=stop.args[0])
+            say("interrupted", signal=stop.args[0])
         raise
     except BaseException as error:
         with contextlib.suppress(OSError):
-            note("failed", error=f"{type(error).__name__}: {error}")
+            say("failed", error=f"{type(error).__name__}: {error}")
         raise
     return estimates
 

@@ -98,6 +98,7 @@ class Setup:
                 f"validation and {source.n_held_out} to hold out, but the ruler and the probe need "
                 f"{LEAST} of each: change data.n_held_out, data.held_out_share or "
                 f"data.n_validation, or bring more samples"
+                + "".join(f"; {warning}" for warning in source.warnings)
             )
         n = min(self.estimator.n, self.estimator.final_n, *(n for n in parts if n is not None))
         for name, measure in self.measures.items():
@@ -107,6 +108,7 @@ class Setup:
                     f"raise estimator.n={self.estimator.n} and estimator.final_n="
                     f"{self.estimator.final_n}, lower measure.{name}.k, or bring more samples"
                 )
+        sides = ((self.estimator.n, parts[1]), (self.estimator.final_n, parts[2]))
         if here:
             self.execution.check(resolve_device(self.device), self.world.alone)
             memory.check(
@@ -119,6 +121,7 @@ class Setup:
                 self.trainer,
                 len(self.seeds),
                 self.world.local_size,
+                max(min(n, part or n, source.n_train or n) for n, part in sides),
             )
 
     def warnings(self) -> list[str]:

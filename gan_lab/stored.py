@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab import checkpoint, config, provenance
 from gan_lab.errors import ConfigError
+from gan_lab.reading import check_inside, printable
 from gan_lab.reports import configuration
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Run, Setup
@@ -32,7 +33,7 @@ class Opened(NamedTuple):
     left: list[int]
 
 
-Step = int | Literal["best"] | None  # of a checkpoint; None = the newest
+Step = int | str | None  # of a checkpoint, or its name (checkpoint.is_name); None = the newest
 
 
 def opened(path: Path, step: Step, device: str | None = None) -> Opened:
@@ -74,7 +75,7 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
 
 
 def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {printable(text)}", file=sys.stderr)
 
 
 def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:
@@ -101,6 +102,8 @@ def arguments(
         if flag.startswith("-"):
             raise ConfigError(f"{command} takes no '{flag}'; see {command} --help")
     words = [a for a in given if "=" not in a or exists(a)]
+    if empty := next((a for a in given if a not in words and a.endswith("=")), None):
+        raise ConfigError(f"{empty} has no value; give one, or leave {empty[:-1]} out")
     if not words or len(words) > (at_most or len(words)):
         raise ConfigError(
             f"{command} takes {'one run directory' if at_most == 1 else 'run directories'}, got "
@@ -140,7 +143,8 @@ def saved_config(path: Path) -> DictConfig:
     """The configuration a run directory was made with.
 
     Raises:
-        ConfigError: There is none, or it cannot be read.
+        ConfigError: There is none, it cannot be read, or may not be used; see `trusted`. Or a link
+            leads out of the directory.
     """
     file = RunDir(path).config
     try:
@@ -153,12 +157,25 @@ def saved_config(path: Path) -> DictConfig:
         raise ConfigError(f"{file} cannot be read: {error}") from error
     if not isinstance(saved, DictConfig):
         raise ConfigError(f"{file} is not a configuration")
-    plain = OmegaConf.to_container(saved, resolve=False)
-    for key, value in _leaves(plain):
-        if isinstance(value, str) and "${" in value:  # it could ask for secrets: ${oc.env:...}
-            raise ConfigError(f"{file}: {key}={value} is no value, and a run writes values only")
-    refuse_foreign(plain, str(file))
+    trusted(OmegaConf.to_container(saved, resolve=False), str(file))
+    check_inside(path)
     return saved
+
+
+def trusted(plain: Any, where: str) -> None:
+    """Refuses a stored configuration that could do more than choose: it may be a stranger's.
+
+    Args:
+        plain: The configuration, in plain containers.
+        where: What it was read from.
+
+    Raises:
+        ConfigError: It holds an interpolation, or see `refuse_foreign`.
+    """
+    for key, value in _leaves(plain):
+        if "${" in f"{key}{value}":  # it could ask for secrets: ${oc.env:...}
+            raise ConfigError(f"{where}: {key}={value} is no value, and a run writes values only")
+    refuse_foreign(plain, where)
 
 
 def refuse_foreign(plain: Any, where: str) -> None:
@@ -199,12 +216,14 @@ def typed_keys(path: Path) -> list[str] | None:
     return typed
 
 
-def _leaves(node: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(node: Any, name: str = "", deeper: int = 64) -> Iterator[tuple[str, Any]]:
     """Dotted keys and values of nested containers, the places of lists among them."""
+    if not deeper:
+        raise ConfigError(f"{name[:40]}... is nested deeper than any configuration")
     if isinstance(node, Mapping | list):
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, value in items:
-            yield from _leaves(value, f"{name}.{key}" if name else str(key))
+            yield from _leaves(value, f"{name}.{key}" if name else str(key), deeper - 1)
     else:
         yield name, node
 

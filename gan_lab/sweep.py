@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from gan_lab import signals
+from gan_lab.checks import is_whole
 from gan_lab.errors import ConfigError
 from gan_lab.hydra_shell import combinations
 
@@ -68,14 +69,14 @@ def packed(
     if len(of_seeds) != 1 or any(o.startswith("n_seeds=") for o in rest):
         raise ConfigError(f"{typed[-1]} needs seed=range(...) and no n_seeds")
     values = [job[0].removeprefix("seed=") for job in combinations(of_seeds)]
-    if not all(value.isdigit() for value in values):
+    if not all(map(is_whole, values)):
         raise ConfigError(f"{of_seeds[0]} is no list of seeds for {typed[-1]}")
     seeds = sorted(map(int, values))
     asked = typed[-1].removeprefix("stack=")
     if asked == "auto":
         size = best(combinations(rest)[0], len(seeds))
     else:
-        size = int(asked) if asked.isdigit() else 0
+        size = int(asked) if is_whole(asked) else 0
     firsts = seeds[::size] if size else []
     if not size or seeds != [first + i for first in firsts for i in range(size)]:
         raise ConfigError(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab import checkpoint
+from gan_lab import checkpoint, provenance
 from gan_lab.accumulator import Accumulator
 from gan_lab.best import Best
 from gan_lab.clocks import Origin, clocks, rates
@@ -57,17 +57,16 @@ class Trainer:
     ) -> None:
         self.setup, self.run, self.directory = setup, run, directory
         self.settings, self.world = setup.trainer, setup.world
-        self.accumulator = Accumulator()
+        self.accumulator, self.pacing = Accumulator(), Pacing(setup)
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, Best()
         self.dropped = Dropped(run.seeds, run.state)
         self.bests: list[dict[str, Any] | None] = [None] * len(run.seeds)
         if origin is not None:
             self.seconds |= origin.seconds
-        self.pacing = Pacing(setup)
         if content is not None:
             self.load(content)
-        self._is_new = content is None
+        self._is_new, self._data = content is None, provenance.data_of(run.source)
         self.pacing.began_at = run.state.step
         self._looked = content is None or bool(content.get("looked", True))  # at this step
         self._finite: Tensor | None = None
@@ -87,6 +86,7 @@ class Trainer:
         succeeded, signals = False, StopSignals(patient=not world.alone)
         try:
             with signals, ProgressLine(n_steps, state.step) as progress:
+                world.lead(lambda: self._journal.begin())
                 self._before = copied(self.content())
                 while not self._led(lambda: self._look_around(progress)):
                     pass  # as often as a seed is dropped at the start
@@ -142,6 +142,7 @@ class Trainer:
         """All that a checkpoint holds, by reference."""
         return {
             "config": self.setup.config,
+            "data": self._data,
             "step": self.run.state.step,
             "state": self.run.state.state_dict(),
             "streams": self.run.streams.state_dict(),
@@ -169,7 +170,6 @@ class Trainer:
     def _look_around(self, progress: ProgressLine) -> None:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
         journal = self._journal
-        journal.begin()
         if self.run.state.step == self.settings.steps and self._looked:  # but it was not told
             self._measure(final=True)
             journal.forget()  # these rows are written

@@ -3,7 +3,8 @@
     torchrun --nproc-per-node 2 tests/ranks.py JOBS.json
 
 JOBS.json holds a list of {"name", "arguments", and optionally "signal": [rank, step, signum] or
-"poison": [step, index of a seed], whose data are infinite then};
+"poison": [step, index of a seed], whose data are infinite then, or "full": checkpoints find no
+room};
 NAME.RANK.json then says {"code", "out", "err", "n"}; n: how many samples a step saw, if one did.
 """
 
@@ -50,6 +51,19 @@ def poisoned(where):
 
 
 @contextlib.contextmanager
+def filled(full):
+    """Leaves no room for checkpoints."""
+
+    def write(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    with pytest.MonkeyPatch.context() as patch:
+        if full:
+            patch.setattr("gan_lab.checkpoint.atomic_write", write)
+        yield
+
+
+@contextlib.contextmanager
 def counted(seen):
     """Notes how many samples this rank's steps are given."""
     share = World.share
@@ -78,6 +92,7 @@ def main(path):
             with (
                 hit,
                 poisoned(job.get("poison")),
+                filled(job.get("full")),
                 counted(seen),
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(err),

@@ -76,7 +76,7 @@ def trained(path, step=None):
     content = saved(path, step)
     assert set(content) | {"looked"} == {
         *("config", "step", "state", "streams", "accumulator", "seconds", "pace", "best", "origin"),
-        *("dropped", "looked"),
+        *("data", "dropped", "looked"),
     }
     return checkpoint.digest({k: v for k, v in content.items() if k not in ("config", "seconds")})
 

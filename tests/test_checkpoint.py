@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from gan_lab.checkpoint import (
     checkpoint_path,
     digest,
     forget_bests,
+    is_name,
     load,
     load_latest,
     rotate,
@@ -223,6 +225,63 @@ def test_a_foreign_file_is_refused(tmp_path, record, reason):
         load(tmp_path / "a.pt")
 
 
+def nested(depth):
+    node = []
+    for _ in range(depth):
+        node = [node]
+    return node
+
+
+def shared(width, depth):
+    node = [0] * width
+    for _ in range(depth):
+        node = [node] * width
+    return node
+
+
+BOMBS = {
+    "a terabyte that shares one number": lambda: torch.zeros(1).expand(1 << 40),
+    "one tensor a thousand times": lambda: [torch.zeros(1000)] * 1000,
+    "lists of lists of the same list": lambda: shared(10, 30),
+    "lists within lists": lambda: nested(60),
+    "deeper than Python goes": lambda: nested(5000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_stands_for_more_than_its_bytes_is_refused_at_once(name, tmp_path):
+    sys.setrecursionlimit((limit := sys.getrecursionlimit()) * 30)  # for the writer alone
+    try:
+        torch.save({"format": 2, "sha256": "", "content": BOMBS[name]()}, tmp_path / "a.pt")
+    finally:
+        sys.setrecursionlimit(limit)
+    with pytest.raises(CheckpointDamaged, match="stands for more than its bytes can hold"):
+        load(tmp_path / "a.pt")
+
+
+def test_an_archive_that_unpacks_to_more_than_itself_is_not_unpacked(saved, tmp_path, monkeypatch):
+    with zipfile.ZipFile(saved) as old, zipfile.ZipFile(tmp_path / "a.pt", "w", 8) as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, bytes(1 << 20))
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(CheckpointDamaged, match="stands for more than its bytes can hold"):
+        load(tmp_path / "a.pt")
+
+
+def test_a_checkpoint_that_finds_no_directory_says_that_the_older_ones_are_gone(tmp_path):
+    with pytest.raises(CheckpointNotSaved, match="The directory of the run is gone") as error:
+        save(checkpoint_path(tmp_path / "run" / "checkpoints", 1), {})
+    assert "untouched" not in str(error.value)
+
+
+def test_a_checkpoint_before_a_divergence_is_opened_by_its_name(tmp_path):
+    save(tmp_path / "before_divergence_00000013.pt", {"step": 12})
+    assert load_latest(tmp_path, "before_divergence_00000013").content == {"step": 12}
+    with pytest.raises(ConfigError, match=r"before_divergence\.pt does not exist"):
+        load_latest(tmp_path, "before_divergence")
+    assert not any(map(is_name, (None, 3, "3", "last", "before_divergence/../x", "best\n")))
+
+
 def test_a_file_of_an_earlier_version_is_not_called_damaged(tmp_path):
     torch.save({"format": 1, "sha256": "", "content": {}}, tmp_path / "a.pt")
     with pytest.raises(ConfigError, match="has format 1 and this gan_lab reads 2; go on with"):
@@ -249,7 +308,7 @@ def test_the_newest_whole_checkpoint_is_taken_and_the_others_are_named(tmp_path)
 
 
 def test_a_directory_without_a_whole_checkpoint_says_what_to_do(tmp_path):
-    with pytest.raises(ConfigError, match=r"has no checkpoint.*train"):
+    with pytest.raises(ConfigError, match=r"has no checkpoint.*is training, wait.*with train"):
         load_latest(tmp_path / "missing")
     checkpoint_path(tmp_path, 1).write_bytes(b"")
     with pytest.raises(ConfigError, match=r"step_00000001\.pt: it is empty.*backup"):
@@ -258,14 +317,15 @@ def test_a_directory_without_a_whole_checkpoint_says_what_to_do(tmp_path):
         load(tmp_path / "missing.pt")
 
 
-def test_rotation_keeps_the_newest_and_sweeps_what_a_killed_save_left(tmp_path):
+def test_rotation_keeps_the_newest_and_leaves_alone_what_it_does_not_know(tmp_path):
     for step in (2, 10, 9, 100_000_000):
         save(checkpoint_path(tmp_path, step), {})
-    (tmp_path / ".step_00000011.pt.123.tmp").write_bytes(b"half")
+    (tmp_path / ".step_00000011.pt.123.tmp").write_bytes(b"half")  # maybe a save in flight
     (tmp_path / "before_divergence.pt").write_bytes(b"kept")
     rotate(tmp_path, 2)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["before_divergence.pt", "step_00000010.pt", "step_100000000.pt"]
+    assert names[0] == ".step_00000011.pt.123.tmp"
+    assert names[1:] == ["before_divergence.pt", "step_00000010.pt", "step_100000000.pt"]
     with pytest.raises(ValueError, match="at least 1"):
         rotate(tmp_path, 0)
 
@@ -309,22 +369,22 @@ def test_an_interrupt_before_the_rename_leaves_the_old_checkpoint(saved, monkeyp
 
 
 def test_kill_9_inside_a_save_leaves_a_whole_checkpoint(tmp_path):
-    path = checkpoint_path(tmp_path, 1)
+    path = checkpoint_path(tmp_path / "checkpoints", 1)
     writer = subprocess.Popen(
         [sys.executable, "-c", SAVE_FOR_EVER, str(path)], stdout=subprocess.PIPE, text=True
     )
     try:
         assert writer.stdout.readline() == "saved\n"
         # Wait for a save in flight, so that the kill falls inside it.
-        while not list(tmp_path.glob(".*.tmp")):
+        while not list(path.parent.glob(".*.tmp")):
             assert writer.poll() is None
     finally:
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
     content = load(path)
     assert torch.equal(content["t"], torch.full((1 << 20,), float(content["n"])))
-    rotate(tmp_path, 1)
-    assert list(tmp_path.iterdir()) == [path]
+    with run_dir.RunDir(tmp_path).lock():  # whoever takes the run up next
+        assert list(path.parent.iterdir()) == [path]
 
 
 def test_parameters_come_back_as_plain_tensors_on_the_cpu(tmp_path):

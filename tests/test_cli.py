@@ -12,10 +12,12 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import gan_lab
+from gan_lab import cli, commands
 from gan_lab.config import setup_of
+from gan_lab.errors import RunDiverged
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
-from tests.run_helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, train
+from tests.run_helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, setup, train
 
 
 def process(*arguments, cwd, **more):
@@ -75,6 +77,65 @@ def test_a_quoted_value_gives_the_terminal_no_commands(workdir, capsys):
     assert said.isascii() is False
     assert all(c.isprintable() for c in said.replace("\n", ""))
     assert "unknown command '\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}'" in said
+
+
+# Warnings and interruptions
+
+
+def test_a_warning_of_the_data_is_one_line_whatever_the_path(workdir, capsys):
+    (workdir / "a[").mkdir()
+    np.save("a[/i].npy", np.linspace(0, 1, 200)[:, None, None, None].repeat(5, 2).repeat(5, 3))
+    keys = ("data=array", "data.path='a[/i].npy'", *CHEAP, "trainer.steps=1", "network.width=8")
+    assert main("train", *keys, "hydra.run.dir='b[/run]'") == 0
+    out, err = capsys.readouterr()
+    warning, *rest = err.splitlines()
+    assert warning.startswith("warning: array a[/i].npy is images from 0 to 1, where")
+    assert not any("warning" in line for line in rest)
+    assert f"run:     {workdir}/b[/run]\n" in out
+
+
+def test_a_sweep_says_once_what_it_warns_of(workdir, capfd):
+    keys = ("loss=wasserstein", "regularizer=none", *RING, "trainer.steps=1")
+    assert main("train", "-m", *keys, "seed=0,1", "hydra/launcher=basic") == 0
+    assert capfd.readouterr().err.count("warning: loss=wasserstein without") == 1
+
+
+@pytest.mark.parametrize(
+    ("dropped", "said"),
+    [
+        (("2",), "seed 2 was dropped; the others are done"),
+        (("10", "9"), "seeds 9 and 10 were dropped; the others are done"),
+        (("2", "0", "1"), "seeds 0, 1 and 2 were dropped; the others are done"),
+    ],
+)
+def test_dropped_seeds_are_named_in_order(dropped, said, monkeypatch):
+    monkeypatch.setattr(RunDir, "read_status", lambda self: {"dropped": dict.fromkeys(dropped)})
+    monkeypatch.setattr(commands, "_show", lambda *_: None)
+    with pytest.raises(RunDiverged, match=f"^{said}$"):
+        commands._conclude(setup(*RING), RunDir("run").path, [{}])
+
+
+def test_ctrl_c_is_told_in_one_line(monkeypatch, capsys):
+    def interrupted(rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_command", lambda name: interrupted)
+    for name in ("compare", "evaluate", "selfcheck"):
+        assert main(name) == 130
+        assert capsys.readouterr() == ("", "stopped by SIGINT\n")
+
+
+def test_ctrl_c_while_python_leaves_changes_no_exit_code(tmp_path):
+    program = (
+        "import atexit, os, signal, sys; from gan_lab import cli\n"
+        "class Late:\n"  # it outlives the modules, so that its end is after Python's own handlers
+        "    def __del__(self, kill=os.kill, me=os.getpid()): kill(me, signal.SIGINT)\n"
+        "sys.late = Late(); sys.argv = ['gan_lab', '--version']; cli.entry()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=ONE, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, gan_lab.__version__)
 
 
 # Help

@@ -55,6 +55,7 @@ def jobs():
     yield job("shared", "resume", "one_then_two")
     yield job("begun", "train", *SHORT, "hydra.run.dir=stopped", signal=[1, 7, signal.SIGTERM])
     yield job("nowhere", "train", *SHORT, "trainer.steps=2")
+    yield job("full", "train", *SHORT, "hydra.run.dir=two_full", full=True)
     yield job("dropped", "train", *SHORT, *DROP, "hydra.run.dir=two_dropped", poison=[6, 0])
     yield job("diverged", "train", *SHORT, "optim=sgd", "optim.lr=1e200", "hydra.run.dir=lost")
 
@@ -188,6 +189,37 @@ def test_a_divergence_ends_all_processes_and_keeps_the_state_before_it(alike):
     status = RunDir(alike / "lost").read_status()
     assert status["state"] == "diverged"
     assert (alike / "lost" / "checkpoints" / "before_divergence.pt").exists()
+
+
+@pytest.mark.multiprocess
+def test_a_full_disk_ends_all_processes_in_one_line(alike):
+    first, second = (told(alike, "full", rank) for rank in (0, 1))
+    assert (first["code"], second["code"]) == (1, 1)
+    assert first["err"].count("CheckpointNotSaved: ") == 1
+    assert "Traceback" not in first["err"] + second["err"]
+    assert second["out"] + second["err"] == ""
+    assert RunDir(alike / "two_full").read_status()["state"] == "failed"
+
+
+@pytest.mark.multiprocess
+def test_a_process_that_is_killed_ends_the_others_in_one_line(workdir):
+    arguments = ("train", *RING, "trainer.steps=1000000", "execution.mode=eager")
+    keys = ("trainer.checkpoint_every=50", "hydra.run.dir=run")
+    run = torchrun("-m", "gan_lab", *arguments, *keys, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(Path().glob("run/checkpoints/step_*.pt")):
+        assert time.monotonic() < deadline
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.1)
+    leader = int(Path("run/.lock").read_text().split()[0])
+    ranks = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    (other,) = (int(each) for each in ranks if int(each) != leader)
+    os.kill(other, signal.SIGKILL)
+    _, err = run.communicate(timeout=40)
+    assert err.count("RankGone: another process of this training has gone") == 1
+    assert "in _train" not in err  # torchrun has a traceback of its own, and we have none
+    status = RunDir(Path("run")).read_status()
+    assert (status["state"], status["error"][:8]) == ("failed", "RankGone")
 
 
 @pytest.mark.multiprocess

@@ -86,13 +86,15 @@ def test_the_services_are_train_reproduce_and_tensorboard():
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_may_write_nothing_but_outputs_and_tmp(name):
+def test_a_service_may_write_nothing_but_outputs_and_tmp_and_take_no_more_than_its_share(name):
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["tmpfs"] == ["/tmp:mode=1777"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["user"] == "${LAB_USER:-1000:1000}"
+    assert service["mem_limit"] == "${LAB_MEMORY:-8g}"
+    assert service["pids_limit"] == 2048
     assert not {"privileged", "network_mode", "cap_add", "pid"} & set(service)
 
 

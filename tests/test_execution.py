@@ -56,9 +56,12 @@ def test_a_graph_of_several_processes_is_refused():
         Execution(mode="cuda_graph").check(CUDA, alone=False)
 
 
-@pytest.mark.parametrize(
-    "keys", [{"mode": "fast"}, {"precision": "f16"}, {"threads": -1}, {"threads": 10**6}]
-)
+def test_more_threads_than_any_use_has_are_refused():
+    with pytest.raises(ConfigError, match=r"execution.threads=1000000 is more than \d+, the most"):
+        Execution(threads=10**6).check(CPU)
+
+
+@pytest.mark.parametrize("keys", [{"mode": "fast"}, {"precision": "f16"}, {"threads": -1}])
 def test_unknown_choices_are_refused(keys):
     with pytest.raises(ValueError, match=f"Execution.{next(iter(keys))}="):
         Execution(**keys)

@@ -189,6 +189,22 @@ def test_buffers_that_the_new_game_lacks_are_dropped(origins, workdir):
     assert status("fork")["state"] == "done"
 
 
+def test_one_of_stacked_seeds_is_forked_by_itself(origins, workdir):
+    home = origins("two_seeds")
+    forked(home / "seed_4", "one", "loss=hinge", "step=20", "trainer.steps=22")
+    forked(home, "both", "loss=hinge", "step=20", "trainer.steps=22")
+    old, new = saved(home, 20)["state"], saved("one", 20)["state"]
+    assert_same(new["average"], {name: leaf[1] for name, leaf in old["average"].items()})
+    assert status("one")["forked_from"] == {"path": str(home / "seed_4"), "step": 20}
+    assert status("one")["seeds"] == [4]
+    steps = [row["step"] for row in read_metrics(Path("one/metrics.jsonl"))]
+    assert (steps[0], steps[-1]) == (20, 22)
+    ours, theirs = saved("one", 20)["streams"], saved("both", 20)["streams"]
+    assert_same(ours["states"][0], theirs["states"][1])  # it is paired with a fork of all
+    forked("one", "again", "loss=minimax")
+    assert main("resume", "one", "trainer.steps=23") == 0
+
+
 # Which keys a fork has
 
 
@@ -311,8 +327,6 @@ def test_directories_that_cannot_be_forked_are_refused(origins, workdir, capsys)
     refused(capsys, "is no directory", "nowhere", "loss=hinge")
     Path("empty").mkdir()
     refused(capsys, "empty holds no run", "empty", "loss=hinge")
-    child = origins("two_seeds") / "seed_3"
-    refused(capsys, f"fork {origins('two_seeds')}", child, "loss=hinge")
 
 
 def test_a_run_whose_keys_are_unknown_is_refused_with_the_reason(workdir, capsys):

@@ -12,6 +12,7 @@ import torch
 
 from gan_lab import memory
 from gan_lab.errors import ConfigError
+from gan_lab.estimators.measures import Kernel
 from gan_lab.networks.mlp import Mlp
 from gan_lab.optim import Adam, RmsProp, Sgd
 from gan_lab.schedule import Schedule
@@ -140,6 +141,41 @@ def test_meta_networks_cost_no_time_and_no_memory():
     assert huge.total > 10**5 * 4e12
 
 
+@pytest.mark.parametrize(
+    ("keys", "n"),
+    [
+        (("data=ring",), 512),
+        (("data=ring", "estimator.n=3000"), 3000),
+        (("data=digits", "estimator.n=3000"), 500),  # 256 for validation, 500 held out
+        (("data=digits", "data.n_held_out=300", "estimator.final_n=20000"), 300),
+    ],
+)
+def test_the_ruler_keeps_the_distances_of_as_many_samples_as_there_are(monkeypatch, keys, n):
+    asked = []
+    real = memory.check
+    monkeypatch.setattr(memory, "check", lambda *a: asked.append(real(*a).ruler))
+    choice = setup(*keys, "device=cpu")
+    choice.check(choice.data.open(torch.device("cpu")))
+    assert asked == [24 * n**2]
+
+
+def test_the_ruler_s_estimate_is_what_its_largest_measure_takes():
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("this system does not say what a process takes")
+    n, samples = 2000, torch.randn(2, 2000, 2)
+    read = Kernel().prepare(setup("data=ring").data.open(torch.device("cpu")))
+    read(*samples[:, :20])
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    read(*samples)
+    assert resident("VmHWM") - before == pytest.approx(memory._PAIR * n**2, rel=0.2)
+
+
+def resident(row):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(row))
+
+
 # What is refused.
 
 
@@ -164,6 +200,17 @@ def test_a_run_that_cannot_fit_ends_with_one_line_before_anything_is_written(
     assert list(workdir.iterdir()) == []
 
 
+def test_a_ruler_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: int(9.5 * GB))
+    keys = ("data=ring", "network.width=8", "estimator.final_n=20000", "n_seeds=3", "device=cpu")
+    assert main("train", *keys) == 2
+    told = capsys.readouterr().err
+    assert told.endswith(
+        "the ruler 9.6 GB), but 9.5 GB are free on cpu; lower estimator.n or estimator.final_n\n"
+    )
+    assert list(workdir.iterdir()) == []
+
+
 def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
     choice = setup("data=ring", "network.width=64", "device=cpu")
     source = choice.data.open(torch.device("cpu"))
@@ -173,6 +220,7 @@ def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
     needs = memory.check(
         *(networks, source, source.device, choice.network.latent_dim),
         *(tuple(choice.regularizers.values()), choice.optim, choice.trainer, 1),
+        n_compared=512,
     ).total
     monkeypatch.setattr(memory, "free", lambda device: needs)
     choice.check(source)

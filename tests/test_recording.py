@@ -13,12 +13,13 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups, metadata
 
-from gan_lab import run_dir
+from gan_lab import checkpoint, run_dir
 from gan_lab.accumulator import Accumulator
 from gan_lab.checkpoint import load, save
 from gan_lab.errors import ConfigError
 from gan_lab.recording import Lost, Recorder, read_metrics
 from gan_lab.run_dir import AppendFile, RunDir
+from tests.run_helpers import RING, train
 
 TAG = "loss/generator"
 
@@ -295,6 +296,30 @@ def test_what_was_lost_for_good_is_remembered(run, resume_step, known):
     recorder = Recorder(run, 0, resume_step=resume_step)
     recorder.close()
     assert recorder.lost == known
+
+
+def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, monkeypatch):
+    home, write, told, save = RunDir(workdir / "run"), AppendFile.write, [], checkpoint.save
+
+    def full(self, line):
+        mine = self.path == home.child(1).metrics
+        if mine and json.loads(line)["step"] in (3, 14):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, line)
+
+    def and_note(path, content):
+        save(path, content)
+        told.append([each.read_status().get("lost") for each in (home, *home.children())])
+
+    monkeypatch.setattr(AppendFile, "write", full)
+    monkeypatch.setattr(checkpoint, "save", and_note)
+    keys = ("n_seeds=2", "trainer.log_every=1", "trainer.checkpoint_every=5", "trainer.steps=20")
+    train("run", *RING, *keys, "estimator.every=50")
+    one = {"writes": 1, "first_step": 3, "last_step": 3, "why": "No space left on device"}
+    assert [one, None, one] in told
+    both = {**one, "writes": 2, "last_step": 14}
+    now = [each.read_status()["lost"] for each in (home, *home.children())]
+    assert now == [both, None, both]
 
 
 def test_without_tensorboard_only_the_lines_are_written(run):

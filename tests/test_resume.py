@@ -1,12 +1,15 @@
 """A run that was stopped and resumed is the run that was not, bit for bit."""
 
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -288,6 +291,7 @@ def test_a_directory_in_use_is_refused(workdir, capsys):
         assert main("resume", "run", "trainer.steps=8") == 2
     err = capsys.readouterr().err
     assert "is in use by process" in err
+    assert "stop it, or, for a new run, choose" in err  # resume itself has no such key
     assert err.count("\n") == 1
     assert (workdir / "run" / "metrics.jsonl").read_bytes() == before
 
@@ -315,6 +319,81 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_starts_again(workdir
         file.unlink()  # what a kill -9 before the first checkpoint leaves: records and no state
     train("run", *RING, *CLOCK, "trainer.steps=12")
     assert_same_run("run", whole)
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_refused(workdir, capsys):
+    train("run", *RING, *CLOCK, "trainer.steps=20")
+    folder = workdir / "run" / "checkpoints"
+    shutil.copy(folder / "step_00000010.pt", folder / "step_00000030.pt")
+    capsys.readouterr()
+    for command in (["resume", "run", "trainer.steps=40"], ["sample", "run"], ["evaluate", "run"]):
+        assert main(*command) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "step_00000030.pt is damaged: it is of step 10 under the name of another" in err
+    (folder / "step_00000030.pt").unlink()
+    assert main("resume", "run", "trainer.steps=22") == 0
+
+
+def test_other_data_under_the_same_path_are_refused_with_what_differs(workdir, capsys):
+    points = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    np.save("points.npy", points)
+    keys = ("data=array", f"data.path={workdir}/points.npy", *RING[1:])
+    train("run", *keys, *CLOCK, "trainer.steps=20")
+    np.save("points.npy", points + 1e-3)
+    capsys.readouterr()
+    for command in (["resume", "run", "trainer.steps=30"], ["fork", "run", "loss=hinge"]):
+        assert main(*command) == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert "the training data are not those that run" in err
+        assert "sha256: " in err
+        assert "n_train" not in err
+    np.save("points.npy", points[:300])
+    assert main("resume", "run", "trainer.steps=30") == 2
+    assert re.search(r"n_train: \d+ / \d+", capsys.readouterr().err)
+    np.save("points.npy", points)
+    assert main("resume", "run", "trainer.steps=30") == 0
+    content = saved("run")
+    del content["data"]  # as an earlier version has saved it
+    checkpoint.save(checkpoint.checkpoint_path(Path("run/checkpoints"), 30), content)
+    np.save("points.npy", points + 1e-3)
+    assert main("resume", "run", "trainer.steps=32") == 0
+
+
+def test_a_status_that_is_emptied_under_the_run_is_written_anew(workdir, monkeypatch, capsys):
+    finish = Journal.finish
+
+    def and_empty(self):
+        finish(self)
+        RunDir(Path("run")).status.write_bytes(b"")
+
+    whole = RunDir(train("whole", *RING, *CLOCK, "trainer.steps=12")).read_status()
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "finish", and_empty)
+        train("run", *RING, *CLOCK, "trainer.steps=12")
+    assert capsys.readouterr().err.count("status.json was damaged; it is written anew") == 1
+    told = RunDir(Path("run")).read_status()
+    assert (told["state"], told["step"], told["lost"]) == ("done", 12, None)
+    assert set(whole) - set(told) <= {"pace"}
+    assert main("resume", "run", "trainer.steps=14") == 0
+
+
+def test_the_status_of_a_run_that_goes_on_tells_the_step_of_its_last_checkpoint(
+    workdir, monkeypatch
+):
+    told, save = [], checkpoint.save
+
+    def and_note(path, content):
+        save(path, content)
+        told.append((content["step"], RunDir(Path("run")).read_status()))
+
+    monkeypatch.setattr(checkpoint, "save", and_note)
+    train("run", *RING, *CLOCK, "trainer.steps=25")
+    assert [step for step, _ in told if step in (10, 20)] == [10, 20]
+    for step, status in told:
+        if step in (10, 20):
+            assert (status["state"], status["step"]) == ("running", step)
 
 
 def test_a_run_is_not_continued_on_another_kind_of_device(workdir, capsys):

@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,9 +25,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_lab import checkpoint, config, run_dir, stored
+from gan_lab import checkpoint, config, dashboard_command, memory, named, run_dir, stored
 from gan_lab.errors import ConfigError
-from gan_lab.reports import configuration, figures, frames, page, spreadsheets, tensorboard, text
+from gan_lab.reports import (
+    configuration,
+    figures,
+    frames,
+    load,
+    page,
+    spreadsheets,
+    tensorboard,
+    text,
+)
 from gan_lab.reports.film import Film, save_page
 from gan_lab.run_dir import RunDir
 from tests.page_helpers import film, hostile, report
@@ -39,8 +49,7 @@ ALLOWED = {
     "importlib.import_module": {
         "gan_lab/cli.py": "a command's own module, from a table",
         "scripts/reliability.py": "a campaign's own module, from a table",
-        "gan_lab/config.py": "_target_: typed, from conf/, or passed by stored.refuse_foreign",
-        "gan_lab/reports/configuration.py": "a loss's card, behind may_import",
+        "gan_lab/named.py": "typed, from conf/, or passed by stored.trusted or may_import",
     },
     "spec.loader.exec_module": {"scripts/benchmarking/measure.py": "a peer's script, by its path"},
 }
@@ -260,6 +269,15 @@ def test_a_strangers_config_asks_for_nothing(line, said, stranger, capsys, monke
     assert not Path("ran").exists()
 
 
+@pytest.mark.parametrize("nest", ["[", "- ", "? ", "{a: "])
+def test_a_config_that_is_nested_without_end_is_refused_at_once(nest, stranger, capsys):
+    RunDir(stranger).config.write_text(nest * 40_000)
+    began = time.process_time()
+    for command in ("resume", "sample", "evaluate", "compare"):
+        assert "nested deeper" in refused(capsys, command, stranger)
+    assert time.process_time() - began < 1
+
+
 def test_a_billion_laughs_are_refused_at_once(stranger, capsys):
     rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 12)]
@@ -371,13 +389,182 @@ def test_what_is_removed_is_never_what_a_link_points_at(stranger):
     kept = outside / "step_00000000.pt"
     kept.write_bytes(b"precious")
     (stranger / "checkpoints/step_00000000.pt").symlink_to(kept.absolute())
-    shutil.rmtree(stranger / "evaluation", ignore_errors=True)
-    (stranger / "evaluation/tensorboard").mkdir(parents=True)
-    (stranger / "evaluation/tensorboard/step_00000004").symlink_to(outside.absolute())
-    main("resume", stranger, "trainer.steps=9", "trainer.checkpoint_every=1")
-    main("evaluate", stranger, "step=4")
+    assert main("resume", stranger, "trainer.steps=9") == 0
     checkpoint.rotate(stranger / "checkpoints", 1)
     assert kept.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("checkpoints", "samples", "film", "tensorboard", "evaluation", "figures", "seed_7"),
+        "evaluation/tensorboard/step_00000004",
+    ],
+)
+def test_no_folder_of_a_run_is_a_link_to_elsewhere(name, stranger, capsys):
+    outside, link = Path("outside").absolute(), stranger / name
+    shutil.copytree(link, outside) if link.exists() else outside.mkdir()
+    shutil.rmtree(link, ignore_errors=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(outside)
+    before = {path: path.read_bytes() for path in outside.rglob("*")}
+    for command, *keys in COMMANDS:
+        assert f"{link} leads out of its run" in refused(capsys, command, stranger, *keys)
+    assert main("compare", stranger, "output=out") in (0, 2)  # it may be the folder of a sweep
+    assert {path: path.read_bytes() for path in outside.rglob("*")} == before
+
+
+def test_a_run_may_be_behind_a_link_and_hold_links_to_itself(stranger):
+    (stranger / "checkpoints").rename(stranger / "kept")
+    (stranger / "checkpoints").symlink_to("kept")
+    Path("there").symlink_to(stranger.absolute())
+    assert main("sample", "there", "n=2") == 0
+    assert (stranger / "samples/sample_step_00000004_seed_0.npy").exists()
+
+
+PIPES = (
+    *("config.yaml", "status.json", "metrics.jsonl", "events.jsonl"),
+    *("samples/step_00000004.png", "film/step_00000004.npz", "checkpoints/step_00000004.pt"),
+)
+
+
+@pytest.fixture
+def in_time():
+    """Ends a test that waits for ever."""
+
+    def late(signum, frame):
+        pytest.fail("it waits")  # unlike a TimeoutError, which is an OSError, nobody catches it
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_nothing_waits_for_a_pipe_in_a_run(name, stranger, in_time):
+    pipe = stranger / name
+    pipe.unlink(missing_ok=True)
+    pipe.parent.mkdir(exist_ok=True)
+    os.mkfifo(pipe)
+    codes = {command: main(command, stranger, *keys) for command, *keys in COMMANDS}
+    codes["compare"] = main("compare", stranger, "output=out")
+    told = {"config.yaml": set(codes), "status.json": {"resume", "fork", "compare"}}
+    told |= {"events.jsonl": {"resume", "compare"}, "metrics.jsonl": {"resume", "compare"}}
+    told |= {PIPES[-1]: {command for command, *_ in COMMANDS}}
+    assert codes == {command: 2 if command in told.get(name, ()) else 0 for command in codes}
+
+
+def test_the_dashboard_waits_for_no_pipe(tmp_path, in_time):
+    os.mkfifo(tmp_path / "events.out.tfevents.1.series")
+    with pytest.raises(ConfigError, match="is no file"):
+        dashboard_command._served(tmp_path)
+
+
+# A study from a stranger
+
+
+@pytest.fixture
+def study(workdir):
+    """A study's directory without arrays, and a function that writes its result.json."""
+    plain = config.resolved(config.composed("experiment", ["experiment=dirac_gan"]))
+
+    def write(config):
+        Path("study").mkdir(exist_ok=True)
+        record = {"experiment": "dirac_gan", "claims": [], "config": config}
+        Path("study/result.json").write_text(json.dumps(record))
+
+    write(plain)
+    return plain, write
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: {**c, "device": "${oc.env:SECRET}"}, "is no value"),
+        (lambda c: {**c, "a": [{"${oc.env:SECRET}": 1}]}, "is no value"),
+        (lambda c: {**c, "_target_": "evil.Study"}, "is code outside of gan_lab"),
+        (lambda c: {**c, "a": {"_target_": "evil.Study"}}, "is code outside of gan_lab"),
+        (lambda c: "device: ${oc.env:SECRET}", "holds no config"),
+        (lambda c: [c], "holds no config"),
+        (lambda c: None, "holds no config"),
+        (lambda c: {**c, "a": json.loads("[" * 300 + "]" * 300)}, "nested deeper"),
+        (lambda c: {**c, "_target_": "gan_lab.experiments.base.Lab"}, "is no Experiment"),
+    ],
+)
+def test_a_strangers_study_asks_for_nothing(change, said, study, capsys, monkeypatch):
+    plain, write = study
+    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("evil.py").write_text("open('ran', 'w').close()\n")
+    write(change(plain))
+    answer = refused(capsys, "experiment", "study")
+    assert said in answer
+    assert "hunter2" not in answer
+    assert not Path("ran").exists()
+
+
+def test_a_result_that_is_nested_a_thousand_times_is_refused(study, capsys):
+    Path("study/result.json").write_text("[" * 10**5)
+    assert "is not JSON" in refused(capsys, "experiment", "study")
+
+
+def test_a_study_that_cannot_be_drawn_is_refused(study, capsys, monkeypatch):
+    np.savez_compressed("study/arrays.npz", x=np.zeros(1 << 20))
+    assert "cannot be drawn" in refused(capsys, "experiment", "study")
+    np.savez("study/arrays.npz", x=np.zeros(2, [("a", "f4")]))
+    assert "holds no numbers as 'x'" in refused(capsys, "experiment", "study")
+    np.savez_compressed("study/arrays.npz", x=np.zeros(1 << 20))
+    monkeypatch.setattr(memory, "free", lambda device: 1 << 20)
+    assert "unpacked it needs" in refused(capsys, "experiment", "study")
+    Path("elsewhere").mkdir()
+    Path("study/figures").symlink_to(Path("elsewhere").absolute())
+    assert "leads out of its run" in refused(capsys, "experiment", "study")
+
+
+# Where modules are looked for
+
+
+def shell(*arguments, cwd, **environment):
+    """`python -m gan_lab` as a process; its answer."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("path", [str(ROOT), f"{ROOT}{os.pathsep}"])
+def test_no_module_of_the_working_directory_is_run(path, tmp_path):
+    (tmp_path / "difflib.py").write_text("open('ran', 'w').close()\n")
+    assert shell("-m", "gan_lab", "--version", cwd=tmp_path, PYTHONPATH=path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_checkout_is_run_from_within(tmp_path):
+    assert shell("-S", "-m", "gan_lab", "--version", cwd=ROOT, PYTHONPATH="")
+
+
+def test_a_class_of_ones_own_is_found_in_the_working_directory_after_all_else(workdir, monkeypatch):
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", str(ROOT))])
+    before = list(sys.path)
+    Path("own_of_mine.py").write_text("class Own: pass\n")
+    Path("json.py").write_text("open('ran', 'w').close()\n")
+    assert named.attribute("gan_lab.errors.ConfigError") is ConfigError
+    assert sys.path == before
+    assert named.attribute("own_of_mine.Own").__name__ == "Own"
+    assert named.attribute("own_of_mine.Own").__module__ == "own_of_mine"
+    assert sys.path == [*before, str(workdir)]
+    assert not Path("ran").exists()
+    sys.modules.pop("own_of_mine")
+
+
+# What is read
 
 
 def test_only_seeds_are_children_of_a_run(tmp_path):
@@ -403,12 +590,45 @@ def test_a_picture_that_is_no_picture_is_not_shown(tmp_path):
         assert b"hunter2" not in file.read_bytes()
 
 
+def test_a_picture_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
+    for side, shown in ((1000, True), (8000, False)):
+        Image.new("1", (side, side)).save(tmp_path / "a.png")
+        assert (figures.read_png(tmp_path / "a.png") is not None) == shown
+    with open(tmp_path / "a.png", "r+b") as file:
+        file.truncate(1 << 40)  # of no length on the disk
+    assert figures.read_png(tmp_path / "a.png") is None
+
+
+def test_pictures_and_frames_of_others_are_not_shown(stranger):
+    Image.new("RGB", (4, 4)).save("private.png")
+    (stranger / "samples").mkdir(exist_ok=True)
+    Image.new("RGB", (4, 4)).save(stranger / "samples/step_00000001.png")
+    (stranger / "samples/step_00000002.png").symlink_to(Path("private.png").absolute())
+    (stranger / "samples/step_00000003.png").symlink_to("step_00000001.png")
+    shutil.move(stranger / "film", "film")
+    (stranger / "film").symlink_to(Path("film").absolute())
+    run = load.read(stranger)
+    assert run.pictures().keys() & {1, 2, 3} == {1, 3}
+    assert run.frames() == {}
+
+
+def test_a_comparison_says_no_more_than_was_typed_of_where_its_runs_are(workdir):
+    for seed in (0, 1):
+        made_runs.run(Path(f"runs/a{seed}"), seed)
+    assert main("compare", "runs", "output=out") == 0
+    for file in (*Path("out/csv").glob("*.csv"), Path("out/report.md")):
+        assert str(workdir) not in file.read_text()
+    assert "runs/a1" in Path("out/csv/runs.csv").read_text()
+
+
 def test_a_frame_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
     path = film(tmp_path, 2)[0]
     good = frames.load(path)
     assert frames.loaded(path) is not None
     np.savez_compressed(path, **good, more=np.zeros(1 << 23))
     assert path.stat().st_size < 1 << 20
+    assert frames.loaded(path) is None
+    np.savez_compressed(path, **good, more=np.zeros(1 << 18, np.float64))  # 2 MB
     assert frames.loaded(path) is None
     for bad in ({"x": good["x"][:0]}, {"fake": good["fake"][:, :1]}, {"arrow": good["x"]}):
         np.savez_compressed(path, **{**good, **bad})
@@ -526,6 +746,30 @@ def test_markup_in_a_run_stays_text_in_everything_that_compare_writes(workdir, c
     tags = Tags(without_scripts(Path("out/index.html").read_text(encoding="utf-8"))).found
     assert not [tag for tag in tags if "onerror" in tag[1] or "onload" in tag[1]]
     assert "<script>window" not in Path("out/report.md").read_text(encoding="utf-8")
+
+
+def test_a_name_is_printed_as_it_is(trained, workdir, capsys):
+    name = "[red]x[:b:[green]"
+    shutil.copytree(trained, name)
+    commands = (("sample", "n=2"), ("evaluate",), ("compare", f"output={name}_out"))
+    for command, *keys in (*commands, ("resume", "trainer.steps=6")):
+        assert main(command, name, *keys) == 0
+        assert name in capsys.readouterr().out, command
+    shutil.move(name, "a\x1b[2Jb")
+    for command, *keys in (*commands, ("resume", "trainer.steps=7")):
+        assert main(command, "a\x1b[2Jb", *keys) == 0
+        printed = capsys.readouterr()
+        assert "\x1b" not in printed.out + printed.err, command
+
+
+def test_what_a_run_says_drives_no_terminal(stranger, capsys):
+    status = RunDir(stranger).read_status()
+    RunDir(stranger).write_status(overrides=[*status["overrides"], "regularizer.\x1b[2J=1"])
+    assert main("fork", stranger, "loss=hinge", "hydra.run.dir=x") == 0
+    stored._warn("seed 1: \x1b[2J")
+    printed = capsys.readouterr()
+    assert "without" in printed.out
+    assert "\x1b" not in printed.out + printed.err
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])

@@ -1,6 +1,5 @@
 """One's own numbers: .npy, .npz or .csv, points [N, d] or images [N, C, H, W]."""
 
-import csv
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from gan_lab.data.checks import (
     refuse,
     split,
 )
+from gan_lab.data.spreadsheets import read_csv
 from gan_lab.errors import ConfigError
 
 MIN_ROWS = 10
@@ -82,7 +82,9 @@ class Array(Data):
                 )
             parts = [((part - mean) / std).float() for part in parts]
         train, validation, held_out = parts
-        return TensorSource(train, validation, held_out, device)
+        source = TensorSource(train, validation, held_out, device)
+        source.warnings = _warnings(array, what, self.standardize)
+        return source
 
 
 def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
@@ -91,13 +93,17 @@ def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
     Raises:
         ConfigError: Unknown suffix, damaged file, pickled objects, or a key that does not fit.
     """
-    readers = {".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
+    readers = {
+        ".npy": _read_npy,
+        ".npz": lambda path: _read_npz(path, key),
+        ".csv": read_csv,
+    }
     if path.suffix.lower() not in readers:
         raise refuse("path", "a .npy, .npz or .csv file", str(path), "/path/to/points.npy")
     if key is not None and path.suffix.lower() != ".npz":
         raise refuse("key", f"null for a {path.suffix} file (only .npz has keys)", key, "null")
     try:
-        return readers[path.suffix.lower()](path, key)
+        return readers[path.suffix.lower()](path)
     except ConfigError:
         raise
     except Exception as error:  # by fuzzing: at least ten types, from zlib's to TokenError
@@ -110,7 +116,7 @@ def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
         raise ConfigError(f"array {path} cannot be read ({one_line(error)}); {advice}") from error
 
 
-def _read_npy(path: Path, key: str | None) -> NDArray[np.generic]:
+def _read_npy(path: Path) -> NDArray[np.generic]:
     array = np.load(path, allow_pickle=False)
     if not isinstance(array, np.ndarray):
         raise ConfigError(f"array {path} is an archive of arrays; name it .npz")
@@ -133,44 +139,6 @@ def _read_npz(path: Path, key: str | None) -> NDArray[np.generic]:
     return array
 
 
-def _read_csv(path: Path, key: str | None) -> NDArray[np.generic]:
-    rows: list[list[float]] = []
-    first: int | None = None
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        for cells in reader:
-            line = reader.line_num
-            if not cells:
-                continue
-            numbers = [_number(cell) for cell in cells]
-            if first is None:
-                first = len(cells)
-                # A header has no number in it; a first row with one wrong cell is an error.
-                if all(number is None for number in numbers):
-                    continue
-            if len(cells) != first:
-                raise ConfigError(
-                    f"array {path}, line {line}: {len(cells)} cells, but the first line has "
-                    f"{first}; give every line as many cells"
-                )
-            row = [number for number in numbers if number is not None]
-            if len(row) != len(cells):
-                column = numbers.index(None)
-                raise ConfigError(
-                    f"array {path}, line {line}: cell {column + 1} is {cells[column]!r}, not a "
-                    "number; correct or drop the line"
-                )
-            rows.append(row)
-    return np.array(rows, dtype=np.float64).reshape(len(rows), first or 0)
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
 def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
     """The array as points [N, d] float32, images [N, C, H, W] float32 in [-1, 1], or uint8 images.
 
@@ -188,11 +156,8 @@ def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
         )
     if len(array) < MIN_ROWS or 0 in shape:
         raise ConfigError(f"{what} has shape {shape}; at least {MIN_ROWS} rows are needed")
-    if array.ndim == 4 and shape[1] not in (1, 3) and shape[3] in (1, 3):
-        raise ConfigError(
-            f"{what} has shape {shape}, which looks like [N, H, W, C]; put the channels second: "
-            "array.transpose(0, 3, 1, 2)"
-        )
+    if array.ndim == 4:
+        _check_layout(shape, what)
     if array.ndim == 4 and array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     # An overflow to infinity is looked for next; numpy need not warn of it too.
@@ -211,3 +176,60 @@ def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
             "or save them as uint8 (0 to 255)"
         )
     return numbers.reshape(len(numbers), 1) if array.ndim == 1 else numbers
+
+
+def _check_layout(shape: tuple[int, ...], what: str) -> None:
+    """Refuses images whose channels come last, or may do so.
+
+    Raises:
+        ConfigError: Grey, RGB or RGBA come last, or every axis may be the channels.
+    """
+    _, second, third, last = shape
+    if second == third == last and last in (3, 4):
+        raise ConfigError(
+            f"{what} has shape {shape}, of which any axis may be the channels; pad the images to "
+            "more than 4 x 4 pixels, [N, C, H, W]"
+        )
+    if last in (1, 3, 4) and last != third and (second not in (1, 3) or second == third):
+        kept = "array[..., :3]" if last == 4 else "array"
+        kind = {1: "1", 3: "3", 4: "RGBA"}[last]
+        raise ConfigError(
+            f"{what} has shape {shape}, which looks like [N, H, W, {kind}]; put the channels "
+            f"second: {kept}.transpose(0, 3, 1, 2)"
+        )
+
+
+def _warnings(array: NDArray[np.generic], what: str, standardized: bool) -> tuple[str, ...]:
+    """What is most likely meant to be something else."""
+    if (array == array[:1]).all():
+        return (f"{what} holds {len(array)} times the same; there is nothing to learn from it",)
+    if array.ndim == 4:
+        return _warnings_of_images(array, what)
+    most = np.abs(array).max()
+    if standardized or 1e-3 <= most <= 1e3:
+        return ()
+    return (
+        f"{what} reaches {most:.3g}, where networks learn from numbers of about 1; scale it, for "
+        "example by data.standardize=true",
+    )
+
+
+def _warnings_of_images(array: NDArray[np.generic], what: str) -> tuple[str, ...]:
+    found, channels = [], array.shape[1]
+    if channels not in (1, 3):
+        alpha = "; leave transparency out: array[:, :3]" if channels == 4 else ""
+        found.append(
+            f"{what} is images of {channels} channels, of which pictures show the first{alpha}"
+        )
+    low, high = array.min(), array.max()
+    if array.dtype == np.uint8 and high <= 1:
+        found.append(
+            f"{what} is uint8 from {low} to {high}, where 255 is white: all is black; save array * "
+            "255"
+        )
+    elif array.dtype != np.uint8 and low >= 0:
+        found.append(
+            f"{what} is images from {low:g} to {high:g}, where -1 is black: all is grey or "
+            "brighter; save array * 2 - 1"
+        )
+    return tuple(found)

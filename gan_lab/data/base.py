@@ -47,6 +47,7 @@ class Source(ABC):
         log_density: x [N, *shape] -> exact log density [N] in nats, or None where none is known.
         modes: The modes of the data, or None where none are known.
         singular: True where the data fill no volume, so that no density and no KL exist.
+        warnings: What is allowed but most likely a mistake, in one sentence each.
     """
 
     shape: tuple[int, ...]
@@ -57,6 +58,7 @@ class Source(ABC):
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
     singular: bool = False
+    warnings: tuple[str, ...] = ()
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Tensor:

@@ -57,6 +57,16 @@ def check_whole(
         raise refuse(key, f"at most {at_most}", value, example)
 
 
+def check_folder(key: str, value: str, example: str) -> None:
+    """Refuses an empty name, which pathlib takes for the working directory.
+
+    Raises:
+        ConfigError: It is empty.
+    """
+    if not value:
+        raise refuse(key, "the name of a folder (the working directory is .)", value, example)
+
+
 def check_n_validation(value: object) -> None:
     """Refuses what is neither null nor a whole number above 0.
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional as F
 
 from gan_lab.data.base import Data, TensorSource
 from gan_lab.data.checks import (
+    check_folder,
     check_n_validation,
     check_one_of,
     check_share,
@@ -27,6 +26,7 @@ from gan_lab.data.checks import (
     refuse,
     split,
 )
+from gan_lab.data.image_files import SUFFIXES, files_below, read_image
 from gan_lab.errors import ConfigError
 
 # Class in torchvision, and the folder under root in which it looks.
@@ -35,8 +35,6 @@ _SETS = {
     "fashion_mnist": ("FashionMNIST", "FashionMNIST/raw"),
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
 }
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # whatever the name: EPS would start a program
 _MIN_SIZE, _MAX_SIZE = 4, 1024
 # What torchvision's readers raise on missing, cut or garbled files, and without a network.
 _READ_ERRORS = (
@@ -98,6 +96,7 @@ class TorchvisionImages(Data):
     split_seed: int = 0
 
     def __post_init__(self) -> None:
+        check_folder("root", self.root, "data")
         check_one_of("name", self.name, tuple(_SETS))
         check_one_of("download", self.download, (False, True))
         check_whole("size", self.size, 32, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
@@ -190,7 +189,7 @@ class ImageFolder(Data):
     """Every image under a folder: centre crop to a square, then a resize (Lanczos).
 
     Attributes:
-        root: The folder; its subfolders count, hidden files do not.
+        root: The folder; its subfolders count, links to folders and what is hidden do not.
         size: Height and width of the samples, pixels.
         channels: 3 (RGB) or 1 (grey).
         held_out_share: Share of the images that is held out, a fixed random choice.
@@ -206,6 +205,7 @@ class ImageFolder(Data):
     split_seed: int = 0
 
     def __post_init__(self) -> None:
+        check_folder("root", self.root, "/path/to/images")
         check_whole("size", self.size, 64, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
         check_one_of("channels", self.channels, (3, 1))
         check_share("held_out_share", self.held_out_share)
@@ -222,59 +222,34 @@ class ImageFolder(Data):
         root = Path(self.root).expanduser()
         if not os.path.isdir(root):  # unlike is_dir, False where a name is too long
             raise refuse("root", "an existing folder of images", self.root, "/path/to/images")
-        paths = sorted(
-            path
-            for path in root.rglob("*")
-            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
-        )
+        files = files_below(root)
+        paths = [path for path in files if path.suffix.lower() in SUFFIXES]
+        others = [path.suffix for path in files if path.suffix.lower() not in SUFFIXES]
+        kinds = sorted({suffix or "no suffix" for suffix in others})
+        told = " ".join([*kinds[:5], "..."] if len(kinds) > 5 else kinds)
         if not paths:
-            suffixes = " ".join(sorted(_SUFFIXES))
-            raise refuse("root", f"a folder with images ({suffixes})", self.root, "/path/to/images")
+            must_be = f"a folder with images ({' '.join(sorted(SUFFIXES))})"
+            must_be += f" and not only {told}" if others else ""
+            raise refuse("root", must_be, self.root, "/path/to/images")
         n, n_held_out = len(paths), round(self.held_out_share * len(paths))
         n_validation = n_validation_of(self.n_validation, n - n_held_out)
         train, validation, held_out = split(
             n, n_held_out, n_validation, self.split_seed, f"folder {root}"
         )
-        images = torch.empty(len(paths), self.channels, self.size, self.size, dtype=torch.uint8)
+        try:
+            images = torch.empty(n, self.channels, self.size, self.size, dtype=torch.uint8)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"folder {root}: {n} images of {self.size} x {self.size} pixels need "
+                f"{n * self.channels * self.size**2 / 1e9:.3g} GB at once, which cannot be had; "
+                "set a smaller data.size"
+            ) from error
         for i, path in enumerate(paths):
             images[i] = read_image(path, self.size, self.channels)
-        return TensorSource(images[train], images[validation], images[held_out], device)
-
-
-def read_image(path: Path, size: int, channels: int) -> Tensor:
-    """One image file as uint8 [channels, size, size].
-
-    Raises:
-        ConfigError: The file is damaged, or has more than 8 bits a channel.
-    """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            if image.mode[0] in "IF":
-                # PIL would clip such an image at 255 without a word.
-                raise ConfigError(
-                    f"image {path} has more than 8 bits a channel (PIL mode {image.mode}); convert "
-                    "it to 8 bits"
-                )
-            upright = _opaque(ImageOps.exif_transpose(image))
-            upright = upright.convert("RGB" if channels == 3 else "L")
-            side = min(upright.size)
-            left, top = (upright.width - side) // 2, (upright.height - side) // 2
-            # ImageOps.fit would let the filter mix in pixels from outside the crop.
-            square = upright.crop((left, top, left + side, top + side))
-            square = square.resize((size, size), Image.Resampling.LANCZOS)
-    except ConfigError:
-        raise
-    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
-        raise ConfigError(
-            f"image {path} cannot be read ({one_line(error)}); repair it or take it away"
-        ) from error
-    pixels = torch.from_numpy(np.array(square, dtype=np.uint8))
-    return pixels.reshape(size, size, channels).permute(2, 0, 1)
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    """A picture on white where it is transparent: the colour that is hidden there is no data."""
-    if "A" not in image.getbands() and "transparency" not in image.info:
-        return image
-    shown = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+        source = TensorSource(images[train], images[validation], images[held_out], device)
+        if others:
+            source.warnings = (
+                f"folder {root}: {len(others)} of {len(files)} files are left out, being no images "
+                f"by their names ({told}); convert to PNG those that are",
+            )
+        return source

@@ -7,24 +7,30 @@ A study's directory: `result.json` (experiment, config, claims, notes), `arrays.
 
 import io
 import json
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from omegaconf import OmegaConf
 
+from gan_lab import memory
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
+from gan_lab.reading import check_inside, open_regular, read_regular
 from gan_lab.recording import Recorder
 from gan_lab.reports.figures import rendered, save_png
-from gan_lab.reports.film import save_gif, save_page
+from gan_lab.reports.film import Film, save_gif, save_page
 from gan_lab.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.signals import Interrupted
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
+KINDS = "fiubU"  # of arrays
+_LONGEST_RESULT = 1 << 24  # bytes; a study's has some ten thousand
 
 
 def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -> Result:
@@ -37,7 +43,7 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
     if (home.path / RESULT).exists():
         raise ConfigError(f"{home.path} holds a study already; choose another hydra.run.dir")
     with home.create().lock():
-        home.config.write_text(OmegaConf.to_yaml(dict(config)))
+        atomic_write(home.config, OmegaConf.to_yaml(dict(config)).encode())
         home.write_status(state="running", seeds=list(lab.seeds), **environment())
         began = time.perf_counter()
         try:
@@ -59,7 +65,7 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
 def save(result: Result, home: RunDir, study: Experiment, seconds: float) -> None:
     """Writes result.json and arrays.npz."""
     for name, array in result.arrays.items():
-        if array.dtype.kind not in "fiubU":
+        if array.dtype.kind not in KINDS:
             raise TypeError(f"array '{name}' is of {array.dtype}; keep numbers, bools or text")
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **result.arrays)  # type: ignore[arg-type]
@@ -83,37 +89,75 @@ def load_record(path: Path) -> dict[str, Any]:
         ConfigError: There is none, or it is no result.
     """
     try:
-        record = json.loads((path / RESULT).read_bytes())
+        record = json.loads(read_regular(path / RESULT, _LONGEST_RESULT))
     except OSError as error:
         raise ConfigError(f"{path} holds no study: {RESULT}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path / RESULT} is not JSON: {error}") from error
     if not isinstance(record, dict) or "experiment" not in record or "claims" not in record:
         raise ConfigError(f"{path / RESULT} is not the result of a study")
     return record
 
 
+def load_config(path: Path) -> dict[str, Any]:
+    """The configuration that a study was performed with, as it was written.
+
+    Raises:
+        ConfigError: There is no result, or none in it.
+    """
+    config = load_record(path).get("config")
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path / RESULT} holds no config; perform the study again")
+    return config
+
+
 def load_arrays(path: Path) -> Arrays:
     """The arrays of a study.
 
     Raises:
-        ConfigError: They are missing or damaged.
+        ConfigError: They are missing, damaged or more than the memory holds.
     """
+    there = memory.free(torch.device("cpu")) or sys.maxsize
     try:
-        with np.load(path / ARRAYS, allow_pickle=False) as saved:
-            return {name: saved[name] for name in saved.files}
+        with (
+            open_regular(path / ARRAYS, there) as file,
+            np.load(file, allow_pickle=False) as saved,
+        ):
+            need = 2 * sum(member.file_size for member in saved.zip.infolist())
+            if need > there:
+                raise ValueError(f"unpacked it needs {need} bytes, of which {there} are free")
+            arrays = {name: saved[name] for name in saved.files}
     except Exception as error:  # zipfile, zlib, OSError, ValueError
         raise ConfigError(f"{path / ARRAYS} cannot be read: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in KINDS:
+            raise ConfigError(f"{path / ARRAYS} holds no numbers as '{name}'")
+    return arrays
 
 
 def redraw(study: Experiment, path: Path) -> list[Path]:
-    """Draws a study's pictures and films again from its arrays; nothing else changes."""
-    return _pictures(study, load_arrays(path), RunDir(path))[0]
+    """Draws a study's pictures and films again from its arrays; nothing else changes.
+
+    Raises:
+        ConfigError: The arrays cannot be read or are another study's, or a link leads elsewhere.
+    """
+    check_inside(path)
+    arrays = load_arrays(path)
+    try:
+        figures, films = study.figures(arrays), study.films(arrays)
+        pictures = {name: rendered(figure) for name, figure in figures.items()}
+    except Exception as error:  # whatever a picture takes for granted
+        raise ConfigError(
+            f"{path / ARRAYS} cannot be drawn: {type(error).__name__}: {error}. Perform the study "
+            "again"
+        ) from error
+    return _written(pictures, films, RunDir(path))
 
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
     """Writes pictures and films, and all of it into TensorBoard."""
-    _, pictures = _pictures(study, result.arrays, home)
+    pictures = {name: rendered(figure) for name, figure in study.figures(result.arrays).items()}
+    _written(pictures, study.films(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):
@@ -154,16 +198,15 @@ def failed(record: Mapping[str, Any]) -> list[str]:
     return [claim["id"] for claim in record["claims"] if claim["verdict"] == FAIL]
 
 
-def _pictures(
-    study: Experiment, arrays: Arrays, home: RunDir
-) -> tuple[list[Path], dict[str, np.ndarray]]:
-    written, pictures = [], {}
-    for name, figure in study.figures(arrays).items():
-        pictures[name] = rendered(figure)
+def _written(
+    pictures: Mapping[str, np.ndarray], films: Mapping[str, Film], home: RunDir
+) -> list[Path]:
+    written = []
+    for name, picture in pictures.items():
         written.append(home.figures / f"{name}.png")
-        save_png(pictures[name], written[-1])
-    for name, film in study.films(arrays).items():
+        save_png(picture, written[-1])
+    for name, film in films.items():
         save_gif(film, home.figures / f"{name}.gif")
         save_page(film, home.figures / f"{name}.html")
         written += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
-    return written, pictures
+    return written

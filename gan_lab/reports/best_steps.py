@@ -1,5 +1,6 @@
 """When more training stopped to help, and what the best checkpoint is worth."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,15 +81,18 @@ def since_the_best(group: Group) -> Difference | None:
 def _at_the_best(group: Group) -> dict[int, float]:
     """Seed -> W1 of its best checkpoint on held-out data, where it was read."""
     return {
-        r.seed: float(r.best["held_out"]["value"])
+        r.seed: value
         for r in group.done
-        if r.best and "held_out" in r.best
+        if r.best
+        and "held_out" in r.best
+        and math.isfinite(value := float(r.best["held_out"]["value"]))
     }
 
 
 def _best_cells(group: Group) -> list[str]:
     there = _at_the_best(group)
-    ends = {seed: value for seed, value in group.finals(HEADLINE).items() if seed in there}
+    finals = group.finals(HEADLINE).items()
+    ends = {seed: value for seed, value in finals if seed in there and math.isfinite(value)}
     if not there:
         return ["-", "-", "-"]
     steps = sorted(int(r.best["step"]) for r in group.done if r.best and r.seed in there)

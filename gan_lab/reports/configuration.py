@@ -1,7 +1,6 @@
 """The configuration of a run as reports read it: flat, dotted key -> value."""
 
 import functools
-import importlib
 import os
 import re
 from collections.abc import Mapping
@@ -10,12 +9,16 @@ from typing import Any
 
 import yaml
 
+from gan_lab import named
 from gan_lab.errors import ConfigError
+from gan_lab.reading import printable, read_regular
 from gan_lab.reports.plots import short
 from gan_lab.run_dir import RunDir
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LONGEST = 1 << 20  # bytes of a config.yaml; a run's has some thousand
+_LONGEST = 1 << 18  # bytes of a config.yaml; a run's has some thousand
+_DEEPEST = 64  # of its nests; a run's has four
+_LARGEST = 1 << 63  # of its whole numbers, and of a status's
 
 
 def of_run(path: Path) -> dict[str, Any]:
@@ -37,16 +40,19 @@ def text_of(file: Path) -> str:
     """The text of a config.yaml, if it can be one that a run has written.
 
     Raises:
-        OSError, ValueError, YAMLError: It is no text, or no YAML.
-        ConfigError: It is too long, or repeats itself by aliases: a few lines of those may stand
-            for more than the memory holds.
+        OSError, ValueError, YAMLError: It cannot be read, is too long, no text, or no YAML.
+        ConfigError: It is nested too deep, or repeats itself by aliases: a few lines of those may
+            stand for more than the memory holds.
     """
-    with file.open("rb") as opened:
-        text = opened.read(_LONGEST + 1).decode()
-    if len(text) > _LONGEST:
-        raise ConfigError(f"{file} is no run's: it is longer than {_LONGEST} bytes")
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
-        raise ConfigError(f"{file} is no run's: it has YAML aliases")
+    text = read_regular(file, _LONGEST).decode()
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:  # to parse the whole takes the square of its depth
+            raise ConfigError(f"{file} is no run's: it is nested deeper than {_DEEPEST}")
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{file} is no run's: it has YAML aliases")
     return text
 
 
@@ -73,11 +79,14 @@ def visible(node: Any) -> Any:
     """A nest with what no screen should be sent in any of its texts replaced by U+FFFD.
 
     A run directory may be a stranger's: escape sequences in a name could rewrite the terminal.
+
+    Raises:
+        ValueError: A whole number that no run counts to, and that no float holds.
     """
     if isinstance(node, str):
-        if node.isprintable():
-            return node
-        return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in node)
+        return printable(node)
+    if isinstance(node, int) and not -_LARGEST <= node <= _LARGEST:
+        raise ValueError(f"a whole number of {node.bit_length()} bits")
     if isinstance(node, Mapping):
         return {visible(key): visible(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -120,9 +129,8 @@ def card_lines(config: Mapping[str, Any]) -> list[str]:
     target = str(config.get("loss._target_", ""))
     if not may_import(target):
         return []
-    module, _, name = target.rpartition(".")
     try:
-        card = getattr(importlib.import_module(module), name).card
+        card = named.attribute(target).card
     except (ImportError, AttributeError, ValueError):
         return []
     return [f"{key}: {_said(value)}" for key, value in vars(card).items()]

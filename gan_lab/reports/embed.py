@@ -249,7 +249,7 @@ def pictures(section: Section, budget: int) -> Json | None:
                 "frames": shown,
             }
             for label, steps in paths.items()
-            if (shown := _images(_kept(steps, clock), scale))
+            if (shown := _images(_kept(steps, clock), scale, budget))
         ]
         if not groups:
             return None
@@ -262,10 +262,16 @@ def pictures(section: Section, budget: int) -> Json | None:
             scale /= 1.5
 
 
-def _images(paths: Mapping[int, Path], scale: float) -> list[Json]:
-    """The pictures that can be read; one torn file must not cost the page."""
-    read = {step: figures.read_png(path) for step, path in paths.items()}
-    return [{"step": s, "image": _image(png, scale)} for s, png in read.items() if png is not None]
+def _images(paths: Mapping[int, Path], scale: float, budget: int) -> list[Json]:
+    """The pictures that can be read, up to the first that is over the budget.
+
+    One torn file must not cost the page.
+    """
+    shown: list[Json] = []
+    for step, path in paths.items():
+        if _size(shown) <= budget and (png := figures.read_png(path)) is not None:
+            shown.append({"step": step, "image": _image(png, scale)})
+    return shown
 
 
 def _image(data: bytes, scale: float) -> str:

@@ -4,8 +4,6 @@ A frame is a few kilobytes and costs milliseconds, so that a run can keep many; 
 """
 
 import io
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.reading import open_regular
 from gan_lab.regularizers.base import Score, input_gradient
 from gan_lab.run_dir import atomic_write
 
@@ -20,7 +19,7 @@ Frame = dict[str, np.ndarray]
 _SIDE = 40  # points of the landscape along each axis; of a line, their square
 _ARROWS = 64
 _NEEDED = {"x", "logit", "real", "fake", "arrow"}
-_LARGEST = 1 << 24  # bytes of a frame when unpacked; ours have some ten thousand
+_LARGEST = 1 << 20  # bytes of a frame when unpacked; ours have some ten thousand
 
 
 def frame(real: Tensor, fake: Tensor, score: Score) -> Frame:
@@ -69,9 +68,9 @@ def load(path: Path) -> Frame:
     """Reads a frame as float32.
 
     Raises:
-        OSError, ValueError: It cannot be read.
+        OSError, ValueError: It cannot be read; damaged, also by other errors.
     """
-    with np.load(path, allow_pickle=False) as saved:
+    with open_regular(path, _LARGEST) as file, np.load(file, allow_pickle=False) as saved:
         if sum(member.file_size for member in saved.zip.infolist()) > _LARGEST:
             raise ValueError(f"{path} holds more than a frame")
         return {name: saved[name].astype(np.float32) for name in saved.files}
@@ -81,7 +80,7 @@ def loaded(path: Path) -> Frame | None:
     """A frame, or None where it cannot be read: one torn file must not cost the page."""
     try:
         frame = load(path)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, MemoryError):
+    except Exception:  # of zipfile, zlib, lzma, struct, numpy: at least ten types
         return None
     return frame if frame.keys() >= _NEEDED and _is_scene(frame) else None
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_lab.errors import ConfigError
+from gan_lab.reading import inside, open_regular
 from gan_lab.recording import read_metrics
 from gan_lab.reports import configuration
 from gan_lab.reports.questions import CURVES
@@ -26,6 +27,10 @@ CLOCKS = {
     "images": "clock/images",
     "seconds": "time/train_seconds",
 }
+# What comes of content that no run has written.
+_DAMAGED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_LONGEST, _LONGEST_ROW = 1 << 36, 1 << 20  # bytes of a metrics.jsonl and of a line in it
+_LONGEST_EVENTS = 1 << 26
 _INSIDE = {"checkpoints", "samples", "film", "figures", "tensorboard", "evaluation"}
 
 
@@ -67,7 +72,7 @@ class Record:
     curves: Mapping[str, Series]
     events: Sequence[Mapping[str, Any]]
     best: Mapping[str, Any] | None
-    timing: tuple[int, int | None, str]
+    timing: tuple[int, int, str]
 
     @property
     def done(self) -> bool:
@@ -75,21 +80,21 @@ class Record:
         return self.state == "done"
 
     def pictures(self) -> dict[int, Path]:
-        """Step -> PNG of its samples."""
-        return _by_step(RunDir(self.path).samples, "png")
+        """Step -> PNG of its samples; a link to a picture elsewhere is none of them."""
+        return _by_step(self.path, RunDir(self.path).samples, "png")
 
     def frames(self) -> dict[int, Path]:
         """Step -> frame of its landscape."""
-        return _by_step(RunDir(self.path).film, "npz")
+        return _by_step(self.path, RunDir(self.path).film, "npz")
 
 
 def found(paths: Iterable[Path]) -> list[Path]:
-    """The run directories of one seed each at or below some directories, each once.
+    """The run directories of one seed each at or below some directories, each once, as named.
 
     Raises:
         ConfigError: One of them is no directory, or holds no run.
     """
-    runs: dict[Path, None] = {}
+    runs: dict[Path, Path] = {}
     for path in paths:
         if not path.is_dir():
             raise ConfigError(f"{path} is no directory; give run directories or what holds them")
@@ -99,8 +104,8 @@ def found(paths: Iterable[Path]) -> list[Path]:
                 f"{path} holds no run: no config.yaml of a training is in it or below it. Train "
                 f"some first, e.g. `python -m gan_lab train -m seed=0,1,2 loss=minimax,wasserstein`"
             )
-        runs |= dict.fromkeys(each.resolve() for each in below)
-    return list(runs)
+        runs |= {each.resolve(): each for each in below if each.resolve() not in runs}
+    return list(runs.values())
 
 
 def holds_runs(path: Path) -> bool:
@@ -122,7 +127,7 @@ def read(path: Path) -> Record:
         return _record(path, config, status, _curves(run.metrics), events)
     except ConfigError:
         raise
-    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+    except (OSError, *_DAMAGED) as error:
         raise ConfigError(
             f"{path} holds no sound run: {type(error).__name__}: {error}. Look at its config.yaml, "
             f"status.json and events.jsonl; remove or repair the run."
@@ -155,7 +160,7 @@ def _record(
         curves=curves,
         events=events,
         best=_best(status.get("best")),
-        timing=(_stacked(path), status.get("threads"), repr(status.get("hardware"))),
+        timing=(_stacked(path), int(status.get("threads") or 0), repr(status.get("hardware"))),
     )
 
 
@@ -167,7 +172,8 @@ def _estimate(each: Mapping[str, Any]) -> dict[str, Any]:
     """An Estimate as it was written, its numbers as numbers: "inf" is one."""
     floor = each.get("floor")
     numbers = {name: float(each[name]) for name in ("value", "low", "high")}
-    return {**each, **numbers, "floor": None if floor is None else float(floor)}
+    told = {"floor": None if floor is None else float(floor), "n": int(each["n"])}
+    return {**each, **numbers, **told, "unit": str(each["unit"])}
 
 
 def _best(best: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -178,7 +184,11 @@ def _best(best: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
-    found = read_metrics(path) if path.exists() else []
+    if not path.exists():
+        return []
+    if path.stat().st_size > _LONGEST_EVENTS:
+        raise ValueError(f"{path} is longer than {_LONGEST_EVENTS} bytes")
+    found = read_metrics(path)
     for event in found:
         event["step"], event["kind"] = int(event["step"]), str(event["kind"])
         if not isinstance(event.setdefault("numbers", {}), Mapping):
@@ -215,26 +225,27 @@ def _method_of(path: Path) -> str:
 
 def _stacked(path: Path) -> int:
     """How many seeds were trained together with this one, itself included."""
-    if not path.name.startswith("seed_") or not RunDir(path.parent).config.exists():
+    home = path.resolve().parent
+    if not path.resolve().name.startswith("seed_") or not RunDir(home).config.exists():
         return 1
-    return int(configuration.of_run(path.parent).get("n_seeds", 1))
+    return int(configuration.of_run(home).get("n_seeds", 1))
 
 
 def _curves(path: Path) -> dict[str, Series]:
     """The wanted tags of a metrics.jsonl, read line by line: a long run has gigabytes of others."""
     wanted = {*CURVES, *(f"{tag}_floor" for tag in CURVES), *CLOCKS.values()}
     found: dict[str, dict[int, float]] = {}
-    if not path.is_file():
+    if not path.exists():
         return {}
-    with path.open("rb") as lines:
-        for line in lines:
+    with open_regular(path, _LONGEST) as rows:
+        for line in iter(lambda: rows.readline(_LONGEST_ROW), b""):
             try:
                 row = json.loads(line)
                 step = row["step"]
                 if type(step) is not int or not 0 <= step < 2**53:
                     continue
                 values = {tag: float(row[tag]) for tag in wanted & row.keys()}  # "inf", too
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except _DAMAGED:
                 continue  # a kill may tear the last line; what is no row is no number either
             for tag, value in values.items():
                 found.setdefault(tag, {})[step] = value
@@ -246,6 +257,7 @@ def _series(values: Mapping[int, float]) -> Series:
     return Series(np.array(steps, np.int64), np.array([values[s] for s in steps], np.float64))
 
 
-def _by_step(directory: Path, ending: str) -> dict[int, Path]:
+def _by_step(home: Path, directory: Path, ending: str) -> dict[int, Path]:
     matches = ((re.fullmatch(r"step_(\d{1,12})", p.stem), p) for p in directory.glob(f"*.{ending}"))
-    return dict(sorted((int(match[1]), path) for match, path in matches if match))
+    found = ((int(match[1]), path) for match, path in matches if match)
+    return dict(sorted((step, path) for step, path in found if inside(path, home)))

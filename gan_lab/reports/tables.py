@@ -7,8 +7,27 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_lab.estimators.base import Estimate
+from gan_lab.reading import printable
 
 _HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "probe/js")
+
+
+def console(width: int | None = None, stderr: bool = False) -> Console:
+    """A console that shows text as it is: a directory may be called [red] or :b:.
+
+    Args:
+        width: Where it is no terminal: a log file or a pipe has none to keep to. None = rich's own.
+        stderr: Where it leads.
+    """
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if width is not None and not made.is_terminal:
+        made.width = width
+    return made
+
+
+def say(text: str, style: str | None = None, stderr: bool = False) -> None:
+    """Prints a line with a name or a path in it, whatever characters that has."""
+    console(stderr=stderr).print(printable(text), style=style, soft_wrap=True)
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
@@ -18,12 +37,13 @@ def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
         title: Above the table.
         rows: Name of a run or seed -> tag -> estimate; of several only the headlines are shown.
     """
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("run" if any(not name.isdigit() for name in rows) else "seed")
-    table.add_column("quantity", no_wrap=True)
+    table = Table(title=printable(title), title_justify="left", box=box.SIMPLE_HEAD)
+    # A narrow terminal folds the words, so that no number is cut.
+    table.add_column("run" if any(not name.isdigit() for name in rows) else "seed", overflow="fold")
+    table.add_column("quantity", overflow="fold")
     for column in ("value", "95 % interval", "floor", "n"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("unit")
+    table.add_column("unit", overflow="fold")
     for name, each in rows.items():
         for tag, e in each.items():
             if len(rows) > 1 and tag not in _HEADLINES:
@@ -33,11 +53,9 @@ def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
             value = "undefined" if e.value != e.value else _short(e.value)
             if value == "undefined":
                 interval = floor = ""
-            table.add_row(name, tag, value, interval, floor, str(e.n), e.unit)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 110  # a log file or a pipe has no width to keep to
-    console.print(table)
+            cells = (name, tag, value, interval, floor, str(e.n), e.unit)
+            table.add_row(*map(printable, cells))
+    console(width=110).print(table)
 
 
 def _short(value: float) -> str:

@@ -2,12 +2,13 @@
 
 Every run here is a process of its own, with another PYTHONHASHSEED and another directory. What has
 to be equal is compared by the digest of its state and by its rows; the rest by the largest
-difference of a weight and of W1, relative to their size.
+difference of a weight and of W1, relative to their size, over several seeds.
 """
 
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +35,12 @@ _EQUAL = {
     "stacked": ("n_seeds=2",),
     "compiled": ("execution.mode=compiled",),
 }
+
+
+_DISTANCES = (
+    "How far apart two runs of one seed are after {steps} steps, relative to the largest weight "
+    "and to W1 (median of {n_seeds} seeds, least and most; W1 is measured every 10 steps)"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ def campaign(
     tell: Callable[[str], None] = lambda text: None,
     steps: int = 200,
     widths: Sequence[int] = (64, 256),
+    n_seeds: int = 5,
 ) -> Campaign:
     """Runs n pairs that have to be equal bit for bit, then measures what need not be.
 
@@ -75,9 +83,10 @@ def campaign(
         steps: Of a run.
         widths: Of the networks that are compared where equality is not promised; 2 threads first
             share the work of a product when it is large.
+        n_seeds: Of the runs that are compared there.
     """
     losses = sorted(path.stem for path in (_ROOT / "conf" / "loss").glob("*.yaml"))
-    faults, measured = [], {}
+    faults, measured = list[Fault](), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         for i in range(n):
@@ -87,16 +96,20 @@ def campaign(
             tell(f"{i + 1} of {n}: {loss}, {name}: {lost or 'equal'}")
         for pair in APART if n else ():
             for width in widths:
-                found = apart(home / f"{pair.kind} {width}", pair, width, seed, steps)
-                measured[f"{pair.kind}, width {width}, {steps} steps"] = found
-                tell(f"{pair.kind}, width {width}: {found}")
+                found = [
+                    apart(home / f"{pair.kind} {width} {s}", pair, width, s, steps)
+                    for s in range(seed, seed + n_seeds)
+                ]
+                spreads = {name: _spread([each[name] for each in found]) for name in found[0]}
+                measured.append({"what differs": pair.kind, "width": width, **spreads})
+                tell(str(measured[-1]))
     return Campaign(
         "determinism",
         "The same run twice: another process, directory and PYTHONHASHSEED",
         "the same bits of weights, moments, randomness and rows on one machine with one number of "
         "threads, one mode and one precision",
         faults,
-        measured,
+        {_DISTANCES.format(n_seeds=n_seeds, steps=steps): measured} if measured else {},
     )
 
 
@@ -116,8 +129,8 @@ def apart(home: Path, pair: Pair, width: int, seed: int, steps: int) -> dict[str
     """The largest difference of a weight and of W1 between two ways to run, relative.
 
     Returns:
-        "weights": max |a - b| over the generator's average, relative to max |a|; "wasserstein":
-        that of the last W1 of the first seed; "wasserstein_at_start": of the first, before a step.
+        Of the generator's average max |a - b| / max |a|, of the first and the last W1 of the first
+        seed |a - b| / a, and the first step at which W1 differs (nan: none).
     """
     ways = (pair.one, pair.other)
     keys = (f"network.width={width}", f"seed={seed}")
@@ -128,9 +141,9 @@ def apart(home: Path, pair: Pair, width: int, seed: int, steps: int) -> dict[str
     w1, other_w1 = _measurements(one), _measurements(other)
     return {
         "weights": most / size,
-        "wasserstein": abs(w1[-1] - other_w1[-1]) / w1[-1],
-        "wasserstein_at_start": abs(w1[0] - other_w1[0]) / w1[0],
-        "first_step_that_differs": _first_difference(w1, other_w1),
+        "W1 before training": abs(w1[0] - other_w1[0]) / w1[0],
+        "W1 at the end": abs(w1[-1] - other_w1[-1]) / w1[-1],
+        "W1 differs from step": _first_difference(w1, other_w1),
     }
 
 
@@ -144,6 +157,15 @@ def rows(run: Path) -> list[dict[str, Any]]:
     """metrics.jsonl without the clock."""
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     return [{tag: row[tag] for tag in row if not tag.startswith("time/")} for row in lines]
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Median, least and most; "never" where there is no number."""
+    if all(map(math.isnan, values)):
+        return "never"
+    if len(set(values)) == 1:
+        return f"{values[0]:.3g}"
+    return f"{statistics.median(values):.3g} [{min(values):.3g}, {max(values):.3g}]"
 
 
 def _average(run: Path) -> dict[str, torch.Tensor]:

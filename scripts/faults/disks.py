@@ -1,15 +1,13 @@
 """Disks that fill up or cannot be written to, and directories that vanish: what a run makes of it.
 
-The disk is a small file system of its own where that may be mounted; elsewhere a limit on the size
-of files, which fails the same calls.
+The disk is a small file system of its own where that may be mounted; elsewhere a folder below which
+writing fails as on a full one.
 """
 
 import contextlib
 import errno
-import functools
 import os
 import re
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -37,7 +35,7 @@ class Full:
         disk: The file system's root.
         call: See kills.Fuse.
         path: The same.
-        nth: The same.
+        nth: The same; 0 for full from the start.
         until: Regular expression of the call that finds room again; empty for none.
     """
 
@@ -49,26 +47,29 @@ class Full:
 
     def __call__(self) -> None:
         """Plants itself in this process."""
-        seen = 0
+        seen, full, mounted = 0, self.nth == 0, os.path.ismount(self.disk)
+        if full and mounted:
+            fill(self.disk)
 
         def watch(call: str, path: str) -> None:
-            nonlocal seen
+            nonlocal seen, full
             if call == self.call and re.search(self.path, path):
                 seen += 1
                 if seen == self.nth:
-                    fill(self.disk)
-            elif seen >= self.nth and self.until and re.search(self.until, path):
+                    full = True
+                    if mounted:
+                        fill(self.disk)
+            elif full and self.until and re.search(self.until, path):
+                full = False
                 free(self.disk)
+            if full and not mounted and call == "write" and path.startswith(str(self.disk)):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
         intercept(watch)
 
 
 def fill(disk: Path) -> None:
-    """Leaves no room: on the small file system, or for this process."""
-    if not os.path.ismount(disk):
-        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))
-        return
+    """Leaves no room on the small file system."""
     ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
     os.lseek(ballast, 0, os.SEEK_END)
     try:
@@ -84,8 +85,6 @@ def fill(disk: Path) -> None:
 def free(disk: Path) -> None:
     """Makes room again."""
     (disk / "ballast").unlink(missing_ok=True)
-    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,28 @@ class Remove:
         intercept(watch)
 
 
+@dataclass(frozen=True)
+class ReadOnly:
+    """Lets nothing more be written below a directory from a step on, as a kernel that found its
+    disk broken.
+    """
+
+    path: Path
+    nth: int
+
+    def __call__(self) -> None:
+        """Plants itself in this process."""
+        steps = 0
+
+        def watch(call: str, path: str) -> None:
+            nonlocal steps
+            steps += path == "Trainer._step"
+            if steps >= self.nth and path.startswith(str(self.path)):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+        intercept(watch)
+
+
 # What stops a run: kind -> the call at which the disk is full, how often it came before.
 STOPS = {
     "full at a checkpoint": ("write", r"/\.step_\d+\.pt\.", 2),
@@ -124,6 +145,7 @@ COSTS = {
     "full at a film frame": ("write", r"/film/", 3),
 }
 REFUSALS = ("full before the first file", "read-only")
+UNDER_WAY = ("read-only from a step on", "directory removed")
 EXPECTED = (
     "At a checkpoint: the older ones stay, no torn file, one line, exit code 1, and once there is "
     "room `resume` ends as the uninterrupted run. At a record: the training goes on, one warning, "
@@ -145,11 +167,12 @@ def campaign(
     with disk() as root, tempfile.TemporaryDirectory(prefix="gan_lab_whole_") as folder:
         whole = Path(folder) / "whole"
         assert ended(onward(whole, GAMES[GAME]), Path(folder) / "log") == 0
-        for kind in (*STOPS, *COSTS, *REFUSALS, "directory removed"):
+        for kind in (*STOPS, *COSTS, *REFUSALS, *UNDER_WAY):
             case = Case(kind, root, whole)
             faults.append(Fault(kind, GAME, case.tried()))
             tell(f"{kind}: {faults[-1].lost or 'survived'}")
-    where = "a file system of 2 MiB" if os.geteuid() == 0 else "a limit on the size of files"
+        mounted = os.path.ismount(root)
+    where = "a file system of 2 MiB" if mounted else "a folder below which writing fails"
     return Campaign("disks", "Full, read-only and removed", EXPECTED, faults, {"disk": where})
 
 
@@ -169,7 +192,7 @@ class Case:
     """One fault of one disk.
 
     Args:
-        kind: A key of STOPS, COSTS or one of REFUSALS.
+        kind: A key of STOPS or COSTS, or one of REFUSALS or UNDER_WAY.
         root: The small file system; emptied here.
         whole: The run that met no fault.
     """
@@ -184,7 +207,9 @@ class Case:
         """What went wrong; empty if nothing did."""
         try:
             if self.kind in STOPS:
-                return self._stopped(*STOPS[self.kind])
+                return self._stopped(Full(self.root, *STOPS[self.kind]))
+            if self.kind == "read-only from a step on":
+                return self._stopped(ReadOnly(self.path, 25))
             if self.kind in COSTS:
                 return self._cost(*COSTS[self.kind])
             return self._removed() if self.kind == "directory removed" else self._refused()
@@ -194,8 +219,8 @@ class Case:
     def _run(self, plant: Callable[[], None] | None = None) -> int:
         return ended(onward(self.path, GAMES[GAME]), self.log, plant)
 
-    def _stopped(self, call: str, path: str, nth: int) -> str:
-        code, said = self._run(Full(self.root, call, path, nth)), self._said()
+    def _stopped(self, plant: Callable[[], None]) -> str:
+        code, said = self._run(plant), self._said()
         free(self.root)
         left = [p.name for p in self.path.rglob(".*.tmp")]
         damaged = [p.name for p in self._checkpoints() if not _readable(p)]
@@ -207,7 +232,7 @@ class Case:
 
     def _cost(self, call: str, path: str, nth: int) -> str:
         code = self._run(Full(self.root, call, path, nth, until=r"\.pt\."))
-        warnings = [line for line in self._said() if "No space" in line or "too large" in line]
+        warnings = [line for line in self._said() if "No space" in line]
         lost = RunDir(self.path).read_status().get("lost") or {}
         if code or len(warnings) != 1 or not lost.get("writes"):
             return f"exit code {code}, lost {lost}, said {self._said()}"
@@ -221,7 +246,7 @@ class Case:
     def _refused(self) -> str:
         if self.kind == "read-only":
             self.path.write_text("a file where the directory should be")
-        plant = functools.partial(fill, self.root) if self.kind != "read-only" else None
+        plant = Full(self.root, "write", "", 0) if self.kind != "read-only" else None
         code, said = self._run(plant), self._said()
         if self.kind == "read-only":
             self.path.unlink()

@@ -417,7 +417,7 @@ def campaign(
     kinds = Counter(kind for kind, _ in results.values())
     return Campaign(
         "fuzz",
-        f"{n} random configurations over all groups, two steps each",
+        "Random configurations over all groups, two steps each",
         "trains two finite steps, or is refused with exit code 2, one line and nothing written",
         faults,
         {"seed": seed, **kinds},

@@ -220,6 +220,13 @@ def deep_image(directory: Path) -> None:
     Image.fromarray(deep).save(_pictures(directory) / "050.png")
 
 
+def image_elsewhere(directory: Path) -> None:
+    """A hundred, one of which is a link to nothing."""
+    gone = _pictures(directory) / "050.png"
+    gone.unlink()
+    gone.symlink_to("nowhere")
+
+
 def texts_only(directory: Path) -> None:
     """A folder without an image."""
     text("no image", "pictures/readme.txt")(directory)
@@ -287,6 +294,9 @@ CASES = [
             ("foo=1", "unknown key 'foo'; known are data,"),
             ("+foo=1", "unknown key 'foo'; known are data,"),
             ("+foo.bar=1", "unknown key 'foo'; known are data,"),
+            ("Optim.LR=1", "unknown key 'Optim.LR'; did you mean 'optim.lr'?"),
+            ("data.SPLIT_SEED=1", "unknown key 'data.SPLIT_SEED'; did you mean 'data.split_seed'?"),
+            ("data.foo=1", "unknown key 'data.foo'; known are data.n_held_out, data.n_val"),
             ("+hints.foo=1", "unknown key 'hints.foo'; known are hints.batch_size"),
             ("sed=1", "unknown key 'sed'; did you mean 'seed'?"),
             ("hydra.foo=1", "hydra.foo=1 is of no use"),
@@ -389,7 +399,7 @@ CASES = [
         ("trainer.steps=100000000000000000000", "trainer.steps=100000000000000000000 is more"),
         ("trainer.n_critic=1000000000", "are free on cpu"),
         ("data.n_modes=1000000000", "data.n_modes must be at most 10000"),
-        ("execution.threads=100000", "execution.threads=100000 is too many"),
+        ("execution.threads=100000", "execution.threads=100000 is more than"),
         ("estimator.n=1000000000", "estimator.n"),
         ("estimator.final_n=1000000000", "estimator.final_n"),
         ("estimator.n_repeats=1000000000", "estimator.n_repeats=1000000000 is more than"),
@@ -451,7 +461,9 @@ CASES = [
     _npy(POINTS[:0], "has shape (0, 2); at least 10 rows"),
     _npy(POINTS[:1], "has shape (1, 2); at least 10 rows"),
     _npy(POINTS[:30], "but the ruler and the probe need 20 of each"),
-    _npy(BYTES.transpose(0, 2, 3, 1), "looks like [N, H, W, C]"),
+    _npy(BYTES.transpose(0, 2, 3, 1), "looks like [N, H, W, 1]; put the channels second"),
+    _npy(np.zeros((300, 8, 8, 4), np.uint8), "looks like [N, H, W, RGBA]; put the channels sec"),
+    _npy(np.zeros((300, 4, 4, 4), np.uint8), "of which any axis may be the channels"),
     _npy(BYTES + np.float32(2), "scale them to [-1, 1]"),
     _npy(POINTS * [1, 0], "is constant", "data.standardize=true"),
     _npy(BYTES, "data.standardize must be false for images", "data.standardize=true"),
@@ -468,10 +480,20 @@ CASES = [
     _csv("x,y\n" + "1,2\n" * 50 + "3\n", "line 52: 1 cells, but the first line has 2"),
     _csv("x,y\n" + "1,2\n" * 50 + "3,four\n", "line 52: cell 2 is 'four', not a number"),
     _csv("x,y\n" + "1,2\n" * 50 + "3,nan\n", "nan at index (50, 1)"),
-    _csv("x;y\n" + "1;2\n" * 50, "'1;2', not a number"),
+    _csv("x;y\n" + "1;2\n" * 50, "line 2: cells are separated by semicolons ('1;2')"),
+    _csv("x;y\n" + "1,5;2,5\n" * 50, "separated by semicolons and numbers have decimal commas"),
+    _csv("x y\n" + "1.5 2.5\n" * 50, "line 2: cells are separated by spaces"),
+    _csv("x,y\n" + '"1,5","2,5"\n' * 50, "cell 1 is '1,5', a decimal comma"),
+    _csv(",x,y\n" + "0,1,2\n" * 50, "as over the index that pandas writes"),
+    _csv("x,y\n" + "1,2\n" * 50 + ",3\n", "line 52: cell 1 is '', not a number"),
+    Case("file", on(*CSV), "it is UTF-16 text", text(("1,2\n" * 50).encode("utf-16"), "x.csv")),
+    Case("file", on(*CSV), "no UTF-8 text (byte 0xf6)", text(b"Gr\xf6sse,y\n1,2\n", "x.csv")),
     Case("file", on(*CSV), "cannot be read", text(b"1,2\n" * 50 + b"\xff\xfe,3\n", "x.csv")),
-    Case("file", on(*FOLDER), "data.root must be a folder with images", texts_only),
+    Case("file", on(*FOLDER), "webp) and not only .txt, got 'pictures'", texts_only),
     Case("file", on(*FOLDER), "data.root must be an existing folder", images_of_another),
+    Case("file", on(*FOLDER), "050.png cannot be read", image_elsewhere),
+    Case("file", ["train", "data=image_folder", "data.root="], "must be the name of a folder"),
+    Case("file", ["train", "data=mnist", "data.root="], "must be the name of a folder"),
     Case("file", on(*FOLDER), "050.png cannot be read", truncated_image),
     Case("file", on(*FOLDER), "050.png cannot be read", empty_image),
     Case("file", on(*FOLDER), "050.png cannot be read", text_as_image),
@@ -489,13 +511,15 @@ CASES = [
         ("hydra.run.dir=", "hydra.run.dir is empty"),
         ("hydra.run.dir=null", "hydra.run.dir"),
         ("hydra.run.dir=[a]", "hydra.run.dir"),
+        ("hydra.run.dir=~/x", "cannot read 'hydra.run.dir=~/x'"),
+        ("hydra.run.dir='~/x'", "hydra.run.dir=~/x would be a directory named ~; write"),
         ("hydra.run.dir=${nope}", "hydra.run.dir: Interpolation key 'nope' not found"),
         ("hydra.run.dir='a\nb'", "hydra.run.dir"),
         ("hydra.run.dir='a\0b'", "hydra.run.dir"),
         ("hydra.run.dir=" + "a" * 5000, "File name too long"),
         ("hydra.run.dir=" + "/".join(["a" * 200] * 30), "File name too long"),
         ("hydra.run.dir=/dev/null/x", "/dev/null/x cannot be made"),
-        ("hydra.run.dir=/proc/x", "/proc/x cannot be made"),
+        ("hydra.run.dir=/proc/x", "hydra.run.dir"),
     ),
     Case("directory", (*SHORT, "hydra.run.dir=RUN"), "holds a run already. Continue it with"),
     # where nothing can be written
@@ -581,6 +605,11 @@ CASES = [
     Case(
         "sweep", ["train", "-m", *SHORT[1:], "seed=range(4)", "stack=x"], "are no rows of a number"
     ),
+    *(
+        Case("sweep", ["train", "-m", *SHORT[1:], "seed=range(4)", word], "are no rows of a number")
+        for word in ("stack=\u00b2", "stack=" + "9" * 5000)
+    ),
+    Case("sweep", ["train", "-m", *SHORT[1:], "seed=0,\u00b2", "stack=2"], "cannot read"),
     Case("sweep", ["train", "-m", *SHORT[1:], "hydra.sweep.dir="], "hydra.sweep.dir is empty"),
     Case("sweep", ["train", "-m", *SHORT[1:], "hydra.sweep.dir=a_file"], "cannot be made", _file),
     Case("sweep", ["train", "-m", *SHORT[1:], "stack=2"], "needs seed=range(...)"),
@@ -628,6 +657,8 @@ CASES = [
     Case("sample", ["sample", "RUN", "n=100000000000000000000000"], "are free on cpu; take n="),
     Case("sample", ["sample", "RUN", "seed=-1"], "seed=-1 is not a whole number >= 0"),
     Case("sample", ["sample", "RUN", "step=3"], "no checkpoint of step 3. Choose one of its steps"),
+    Case("sample", ["sample", "RUN", "step="], "step= has no value; give one, or leave step out"),
+    Case("sample", ["sample", "RUN", "output="], "output= has no value"),
     Case("sample", ["sample", "RUN", "step=worst"], "step=worst is not a whole number"),
     Case("sample", ["sample", "RUN", "average=2"], "average=2 is neither true nor false"),
     Case("sample", ["sample", "RUN", "nn=2"], "unknown key 'nn'; did you mean 'n'?"),
@@ -641,6 +672,8 @@ CASES = [
     Case("evaluate", ["evaluate", "an_empty_directory"], "holds no", _empty),
     Case("evaluate", ["evaluate", "RUN", "nowhere"], "nowhere is no directory"),
     Case("evaluate", ["evaluate", "RUN", "step=worst"], "step=worst is neither a whole number"),
+    Case("evaluate", ["evaluate", "RUN", "step="], "step= has no value; give one, or leave"),
+    Case("evaluate", ["evaluate", "RUN", "device="], "device= has no value"),
     Case("evaluate", ["evaluate", "RUN", "step=-1"], "step=-1 is neither a whole number"),
     Case("evaluate", ["evaluate", "RUN", "step=3"], "no checkpoint of step 3"),
     Case("evaluate", ["evaluate", "RUN", "foo=3"], "unknown key 'foo'"),
@@ -653,6 +686,9 @@ CASES = [
     Case("compare", ["compare", "an_empty_directory"], "an_empty_directory", _empty),
     Case("compare", ["compare", "RUN", "foo=1"], "unknown key 'foo'"),
     Case("compare", ["compare", "RUN", "output="], "output is empty"),
+    Case(
+        "compare", ["compare", "RUN", "output=~/x"], "would be a directory named ~; write output="
+    ),
     Case("compare", ["compare", "RUN", "output=a_file"], "output=", _file),
     Case("compare", ["compare", "RUN", "output=RUN"], "is a run"),
     Case("compare", ["compare", "RUN", "output=a\0b"], "output="),
@@ -666,7 +702,11 @@ CASES = [
     Case("dashboard", ["dashboard", "x" * 5000], "is no directory"),
     Case("dashboard", ["dashboard", "RUN", "port=99999"], "port=99999 is no whole number from 0"),
     Case("dashboard", ["dashboard", "RUN", "port=PORT"], "Leave it away or name another"),
+    Case("dashboard", ["dashboard", "RUN", "port=" + "9" * 5000], "is no whole number from 0"),
     Case("dashboard", ["dashboard", "RUN", "port=abc"], "port=abc is no whole number from 0"),
+    Case(
+        "dashboard", ["dashboard", "RUN", "host=203.0.113.1"], "it cannot be listened on. Leave it"
+    ),
     Case("dashboard", ["dashboard", "RUN", "open=maybe"], "open=maybe is neither true nor false"),
     Case("dashboard", ["dashboard", "RUN", "bind_all=true"], "unknown key 'bind_all'"),
     Case("dashboard", ["dashboard", "RUN", "RUN"], "dashboard takes one directory, got 2"),
@@ -677,6 +717,7 @@ CASES = [
     Case("fork", ["fork", "x" * 5000, "loss=hinge"], "is no directory"),
     Case("fork", ["fork", "RUN", "loss=nope"], "loss=nope is unknown"),
     Case("fork", ["fork", "RUN", "step=x"], "step=x is neither a whole number >= 0 nor best"),
+    Case("fork", ["fork", "RUN", "step=" + "9" * 5000], "is neither a whole number >= 0 nor best"),
     Case("fork", ["fork", "RUN", "step=3"], "no checkpoint of step 3"),
     Case("fork", ["fork", "RUN", "data=digits"], "data"),
     Case("fork", ["fork", "RUN", "network.width=9"], "network"),
@@ -725,6 +766,8 @@ CASES = [
     Case("selfcheck", ["selfcheck", "foo=1"], "unknown key 'foo'"),
     Case("selfcheck", ["selfcheck", "quick=maybe"], "quick=maybe is neither true nor false"),
     Case("selfcheck", ["selfcheck", "seeds=0"], "seeds=0 is not a whole number >= 1"),
+    Case("selfcheck", ["selfcheck", "seeds=" + "9" * 5000], "is not a whole number >= 1"),
+    Case("selfcheck", ["selfcheck", "seeds=5000"], "is more than 1000, the most"),
     Case("selfcheck", ["selfcheck", "output="], "output is empty"),
     Case("selfcheck", ["selfcheck", "output=a_file/x"], "a_file is a file", _file),
     Case("selfcheck", ["selfcheck", "output=a\0b"], "output="),

@@ -263,8 +263,10 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
         return called
 
     def open_(file: Any, mode: str = "r", *arguments: Any, **keys: Any) -> Any:
-        opened = real_open(file, mode, *arguments, **keys)
         watched = bool({*"wx"} & {*mode}) and isinstance(file, str | os.PathLike)
+        if watched:
+            watch("open", os.fspath(file))
+        opened = real_open(file, mode, *arguments, **keys)
         return _Written(opened, os.fspath(file), watch) if watched else opened
 
     os.write = write  # type: ignore[assignment]

@@ -73,7 +73,7 @@ def _section(campaign: Mapping[str, Any]) -> str:
     )
     parts = [
         f'<a id="{campaign["name"]}"></a>\n## {campaign["title"]}\n',
-        f"{campaign['expected']}\n\n{where}\n",
+        f"{_sentence(campaign['expected'])}\n\n{where}\n",
         _table(["what was done", "tried", "survived", "lost"], rows),
     ]
     if campaign["lost"]:
@@ -86,13 +86,18 @@ def _section(campaign: Mapping[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
+
+
 def _measured(values: Mapping[str, Any]) -> str:
     """Numbers by name as a list; a list of rows of equal keys as a table."""
     lines = []
     for name, value in values.items():
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-            head = list(value[0])
+            head = list({key: None for row in value for key in row})
             lines += [
+                *([""] if lines else []),
                 f"{name}:",
                 "",
                 _table(head, [[row.get(key) for key in head] for row in value]),

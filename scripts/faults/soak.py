@@ -98,10 +98,10 @@ def judged(n: int, samples: list[Sample], run: RunDir) -> Campaign:
         "memory [MiB]": statistics.fmean(s.memory for s in during),
         "memory slope [MiB per 100,000 steps]": slope,
         "its standard error": error,
-        "descriptors": descriptors,
-        "threads": threads,
+        "descriptors": ", ".join(map(str, descriptors)),
+        "threads": ", ".join(map(str, threads)),
         "speed, last tenth / first tenth": speed,
-        "files": files,
+        "files at the end": [{"kind": kind, **sizes} for kind, sizes in files.items()],
     }
     return Campaign("soak", "A long run", EXPECTED, faults, measured)
 

@@ -65,6 +65,51 @@ def test_images_are_bytes_or_lie_in_minus_one_to_one(tmp_path):
     torch.testing.assert_close(everything(from_bytes), everything(from_floats))
 
 
+NOISE = np.random.default_rng(2).random((20, 1, 5, 5))
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (NOISE, "where -1 is black: all is grey or brighter; save array * 2 - 1"),
+        (NOISE > 0.5, "images from 0 to 1, where -1 is black"),
+        ((NOISE > 0.5).astype(np.uint8), "where 255 is white: all is black; save array * 255"),
+        (
+            np.repeat(NOISE, 4, axis=1) * 2 - 1,
+            "4 channels, of which pictures show the first; l",
+        ),
+        (np.repeat(NOISE, 2, axis=1) * 2 - 1, "images of 2 channels"),
+        (np.repeat(NOISE, 8, axis=1) * 2 - 1, "images of 8 channels"),
+        (np.ones((20, 2)), "holds 20 times the same; there is nothing to learn"),
+        (np.full((20, 1, 5, 5), 0.5), "holds 20 times the same"),
+        (POINTS * 1e9, "e+09, where networks learn from numbers of about 1; scale it, for example"),
+        (POINTS * 1e-9, "e-09, where networks learn"),
+    ],
+)
+def test_what_is_most_likely_meant_to_be_something_else_is_warned_of(tmp_path, array, said):
+    (warning,) = Array(save(tmp_path / "a.npy", array)).open(CPU).warnings
+    assert said in warning
+    assert "\n" not in warning
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        NOISE * 2 - 1,
+        np.repeat(NOISE, 3, axis=1) * 2 - 1,
+        (NOISE * 255).astype(np.uint8),
+        NOISE[:, 0, 0],
+    ],
+)
+def test_other_arrays_are_not_warned_of(tmp_path, array):
+    assert Array(save(tmp_path / "a.npy", array)).open(CPU).warnings == ()
+
+
+def test_numbers_that_are_standardized_may_have_any_size(tmp_path):
+    path = save(tmp_path / "p.npy", POINTS * 1e9)
+    assert Array(path, standardize=True).open(CPU).warnings == ()
+
+
 def test_standardize_uses_the_training_rows_alone(tmp_path):
     path = save(tmp_path / "p.npy", POINTS)
     plain = Array(path).open(CPU)
@@ -111,7 +156,16 @@ def with_entry(value, index=(7, 1)):
         (np.zeros((20, 4, 4)), r"shape \(20, 4, 4\); .* array\[:, None\]"),
         (np.zeros((20, 1, 1, 1, 1)), "points are"),
         (np.array(3.0), r"shape \(\)"),
-        (np.zeros((20, 8, 8, 3)), "channels second"),
+        (np.zeros((20, 8, 8, 3)), r"\[N, H, W, 3\]; .* second: array.transpose\(0, 3, 1, 2\)"),
+        (np.zeros((20, 8, 8, 1)), r"\[N, H, W, 1\]; put the channels second"),
+        (
+            np.zeros((20, 8, 8, 4)),
+            r"\[N, H, W, RGBA\]; .* array\[..., :3\].transpose\(0, 3,",
+        ),
+        (np.zeros((20, 6, 8, 4), np.uint8), r"\[N, H, W, RGBA\]"),
+        (np.zeros((20, 3, 3, 1)), r"\[N, H, W, 1\]"),
+        (np.zeros((20, 4, 4, 4)), "any axis may be the channels; pad the images to more than 4 x"),
+        (np.zeros((20, 3, 3, 3)), "any axis may be the channels"),
         (np.full((20, 1, 8, 8), 255.0), r"from 255 to 255; scale them to \[-1, 1\]"),
         (np.zeros((20, 2), dtype=complex), "complex128"),
         (np.array(["a"] * 20), "not real numbers"),
@@ -135,7 +189,22 @@ def test_an_array_of_the_wrong_kind_is_refused(tmp_path, array, words):
         ("x,y\n" + "1,2\n" * 12 + "nan,2\n", r"is nan at index \(12, 0\)"),
         ("", "at least 10 rows"),
         ("x,y\n", "at least 10 rows"),
-        ("\xff\xfe1,2", "cannot be read"),
+        ("x;y\n1.5;2.5\n", r"line 2: cells are separated by semicolons \('1.5;2.5'\); write the"),
+        ("x;y\n1,5;2,5\n", "line 2: cells are separated by semicolons and numbers have decimal c"),
+        ("1,5;2,5;\n", "line 1: cells are separated by semicolons and numbers have decimal comma"),
+        ("x\ty\n-1.5\t2e-3\n", "line 2: cells are separated by tabs"),
+        ("x y\n1.5 2.5\n", "line 2: cells are separated by spaces"),
+        (
+            'x,y\n"1,5","2,5"\n',
+            "line 2: cell 1 is '1,5', a decimal comma; write numbers with p",
+        ),
+        (",x,y\n0,1,2\n", r"line 1: cell 1 is '', as over the index that pandas writes; .*False"),
+        (",0,1\n0,1,2\n", "line 1: cell 1 is '', as over the index"),
+        ("x,y\n1,2\n,3\n", "line 3: cell 1 is '', not a number; correct or drop the line"),
+        ("1, 2\n1, 2, 3\n", "line 2: 3 cells, but the first line has 2"),
+        ("\xff\xfe1\0,\0002\0", "cannot be read: it is UTF-16 text.* save it as CSV in UTF-8"),
+        ("\xfe\xff\0001", "UTF-16"),
+        ("Gr\xf6\xdfe,y\n1,2\n", r"no UTF-8 text \(byte 0xf6\); save it as CSV in UTF-8"),
     ],
 )
 def test_a_csv_of_the_wrong_kind_is_refused_by_line(tmp_path, text, words):

@@ -2,8 +2,10 @@
 
 import builtins
 import gzip
+import os
 import pickle
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,6 +264,69 @@ def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
     images = ImageFolder(str(tmp_path), size=8).open(CPU).gather(torch.arange(8))
     red = torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand_as(images)
     torch.testing.assert_close(images, red)
+
+
+def test_files_of_other_kinds_are_counted_and_hidden_ones_are_not_there(tmp_path):
+    root = write_images(tmp_path)
+    assert ImageFolder(str(root), size=8).open(CPU).warnings == ()
+    for name in ("a.gif", "b.gif", "notes.txt", "LICENSE", ".hidden.gif"):
+        (root / name).write_bytes(b"")
+    (root / ".ipynb_checkpoints").mkdir()
+    Image.new("L", (8, 8)).save(root / ".ipynb_checkpoints" / "00-checkpoint.png")
+    source = ImageFolder(str(root), size=8).open(CPU)
+    assert source.n_train + source.n_validation + source.n_held_out == 20
+    (warning,) = source.warnings
+    assert "4 of 24 files are left out, being no images by their names (.gif .txt no s" in warning
+    for i in range(9):
+        (root / f"x.{i}").write_bytes(b"")
+    (warning,) = ImageFolder(str(root), size=8).open(CPU).warnings
+    assert "13 of 33 files" in warning
+    assert "(.0 .1 .2 .3 .4 ...)" in warning
+
+
+def test_a_folder_with_none_but_other_kinds_says_which(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "a.tiff")
+    refused(ImageFolder(str(tmp_path)), r"\.webp\) and not only \.tiff, got")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
+    root = write_images(tmp_path)
+    real = os.scandir
+
+    def closed(path):
+        if Path(path).name == "class_1":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    refused(
+        ImageFolder(str(root)), r"class_1 cannot be read \(Permission denied\); change its perm"
+    )
+
+
+def test_a_link_to_nothing_is_a_damaged_image_and_one_to_a_folder_no_image(tmp_path):
+    root = write_images(tmp_path / "pictures")
+    (root / "loop").symlink_to(".")
+    source = ImageFolder(str(root), size=8).open(CPU)
+    assert source.n_train + source.n_validation + source.n_held_out == 20
+    (root / "gone.png").symlink_to("nowhere")
+    refused(ImageFolder(str(root), size=8), r"gone\.png cannot be read \(FileNotFoundError")
+
+
+def test_images_that_no_memory_holds_are_refused(tmp_path, monkeypatch):
+    root = write_images(tmp_path)
+
+    def full(*shape, dtype):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "empty", full)
+    refused(ImageFolder(str(root), size=1000), "20 images of 1000 x 1000 pixels need 0.06 GB at on")
+
+
+@pytest.mark.parametrize("make", [lambda: ImageFolder(""), lambda: TorchvisionImages("mnist", "")])
+def test_an_empty_name_is_not_the_working_directory(make):
+    with pytest.raises(ConfigError, match=r"data.root must be the name of a folder .* got ''"):
+        make()
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])

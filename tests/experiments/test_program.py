@@ -121,6 +121,7 @@ def perform(workdir, monkeypatch):
     shutil.copytree(CONF, conf)
     (conf / "experiment" / "tiny.yaml").write_text(YAML)
     monkeypatch.setattr(config, "config_dir", lambda: conf)
+    monkeypatch.setenv("GAN_LAB_PLUGINS", "tests")  # the study is no part of gan_lab
 
     def performed(*overrides, name="tiny", path="study"):
         return main("experiment", name, *overrides, f"hydra.run.dir={workdir / path}")

@@ -1,9 +1,19 @@
 """Full, read-only and vanished disks: one line, nothing torn, and the run goes on where it can."""
 
+import pytest
+
 from scripts.faults import disks
+
+
+@pytest.mark.slow
+def test_it_is_the_same_where_nothing_may_be_mounted(monkeypatch):
+    monkeypatch.setattr(disks, "_ran", lambda *command: False)
+    found = disks.campaign()
+    assert found.measured["disk"] == "a folder below which writing fails"
+    assert found.lost == []
 
 
 def test_every_fault_of_a_disk_is_survived():
     found = disks.campaign()
-    assert len(found.faults) == 11
+    assert len(found.faults) == 12
     assert found.lost == []

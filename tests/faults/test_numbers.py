@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import checkpoint, evaluation
+from gan_lab import checkpoint, evaluation, provenance
 from gan_lab.estimators.measures import Neighbours
+from gan_lab.journal import Journal
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
 from scripts.faults import numbers
@@ -257,7 +258,129 @@ def test_what_reads_a_run_with_a_dropped_seed_tells_the_seeds_apart(workdir, cap
     assert first == Path("four.npy").read_bytes()  # a parent stands for its first sound seed
     capsys.readouterr()
     assert main("fork", "run", "loss=hinge") == 2
-    assert "seed 3 of run was dropped" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "seed 3 of run was dropped" in err
+    assert "fork a seed by itself (fork run/seed_4)" in err
+    assert main("fork", "run/seed_3", "loss=hinge") == 2
+    assert "seed 3 of run/seed_3 was dropped" in capsys.readouterr().err
+    assert main("fork", "run/seed_4", "loss=hinge", "trainer.steps=42", "hydra.run.dir=on") == 0
+    assert (status("on")["state"], status("on")["seeds"]) == ("done", [4])
+
+
+def test_a_seed_is_dropped_though_the_status_cannot_be_written(workdir, monkeypatch):
+    write, refused = RunDir.write_status, []
+
+    def full(self, **fields):
+        if "dropped" in fields and not refused:
+            refused.append(fields)
+            raise OSError(28, "No space left on device")
+        write(self, **fields)
+
+    infinite_data_at(monkeypatch, 12, seed=1)
+    monkeypatch.setattr(RunDir, "write_status", full)
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert refused
+    assert [status("run", seed)["state"] for seed in (3, 4, 5)] == ["done", "diverged", "done"]
+    assert list(status("run")["dropped"]) == ["4"]
+    assert list(saved("run")["dropped"]) == [4]
+
+
+def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monkeypatch):
+    make, begin, begun = evaluation.finite_samples, Journal.begin, []
+
+    def overflowing(run, index, z):
+        if index == 1:
+            raise evaluation.NotFinite("a sample", run.seeds[index])
+        return make(run, index, z)
+
+    monkeypatch.setattr(evaluation, "finite_samples", overflowing)
+    monkeypatch.setattr(Journal, "begin", lambda self: begun.append(begin(self)))
+    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert len(begun) == 1
+
+
+def changed(path, change):
+    """Saves the newest checkpoint again, whole by its digest, with something else in it."""
+    content = saved(path)
+    change(content)
+    file = checkpoint.checkpoint_path(Path(path) / "checkpoints", content["step"])
+    checkpoint.save(file, content)
+
+
+@pytest.mark.parametrize("part", ["average", "discriminator"])
+def test_weights_that_are_no_numbers_are_refused_by_whoever_reads_them(part, workdir, capsys):
+    train("run", *RING, *CLOCK, "trainer.steps=3")
+
+    def poison(content):
+        leaves = content["state"][part]
+        next(iter(leaves.get("params", leaves).values())).view(-1)[0] = math.nan
+
+    changed("run", poison)
+    capsys.readouterr()
+    before = sorted(Path().rglob("*"))
+    for command in (["resume", "trainer.steps=50"], ["sample"], ["evaluate"], ["fork"]):
+        assert main(command[0], "run", *command[1:]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith("ConfigError: ") or err.startswith("CheckpointDamaged: ")
+        assert err.count("\n") == 1
+        assert " is not finite" in err
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_samples_that_overflow_are_neither_written_nor_measured(workdir, capsys):
+    train("run", *RING, *CLOCK, "trainer.steps=3")
+
+    def grow(content):
+        for leaf in content["state"]["average"].values():
+            leaf.fill_(1e20)
+
+    changed("run", grow)
+    capsys.readouterr()
+    before = sorted(Path().rglob("*"))
+    for command in ("sample", "evaluate"):
+        assert main(command, "run") == 2
+        err = capsys.readouterr().err
+        assert err.startswith("ConfigError: ")
+        assert err.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+
+
+STRANGE = {
+    "no mapping": [4],
+    "another seed": {9: {"step": 1, "quantity": "a", "told": "b"}},
+    "all seeds": {s: {"step": 1, "quantity": "a", "told": "b"} for s in (3, 4, 5)},
+    "no reason": {4: None},
+    "half a reason": {4: {"step": 1}},
+    "another kind": {4: {"step": "1", "quantity": "a", "told": "b"}},
+    "a key that is a list": {(4,): {"step": 1, "quantity": "a", "told": "b"}},
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_what_a_checkpoint_says_of_dropped_seeds_has_to_make_sense(name):
+    config = {"seed": 3, "n_seeds": 3}
+    content = {part: {} for part in ("state", "streams", "accumulator", "seconds")}
+    content |= {"config": config, "step": 7}
+    loaded = checkpoint.Loaded(Path("step_00000007.pt"), content, [])
+    content["dropped"] = {4: {"step": 1, "quantity": "a", "told": "b"}}
+    assert provenance.of_run(loaded, config) is loaded
+    content["dropped"] = STRANGE[name]
+    with pytest.raises(checkpoint.CheckpointDamaged, match="it is not that of a run"):
+        provenance.of_run(loaded, config)
+
+
+def test_the_state_before_a_divergence_can_be_looked_at_and_forked(workdir, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        infinite_data_at(patch, 12)
+        assert main("train", *RING, *CLOCK, "hydra.run.dir=run") == 1
+    assert "which sample, evaluate and fork take with step=before_d" in capsys.readouterr().err
+    at = "step=before_divergence"
+    assert main("sample", "run", at, "n=4") == 0
+    assert Path("run/samples/sample_step_00000012_seed_0.npy").exists()
+    assert main("evaluate", "run", at) == 0
+    assert Path("run/evaluation/step_00000012.json").exists()
+    assert main("fork", "run", at, "optim.lr=1e-5", "hydra.run.dir=on", "trainer.steps=15") == 0
+    assert status("on")["forked_from"]["step"] == 12
 
 
 def test_a_number_in_every_place_stops_its_seed():

@@ -1,0 +1,76 @@
+"""Image files: which there are below a folder, and one of them as a tensor."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from gan_lab.data.checks import one_line
+from gan_lab.errors import ConfigError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # whatever the name: EPS would start a program
+
+
+def files_below(root: Path) -> list[Path]:
+    """All files below a folder in the order of their paths, without what is hidden.
+
+    Links to folders are not followed: one may lead back here. A link to nothing is a file, which
+    cannot be read.
+
+    Raises:
+        ConfigError: A folder in it cannot be read.
+    """
+
+    def refuse_folder(error: OSError) -> None:
+        raise ConfigError(
+            f"folder {error.filename} cannot be read ({error.strerror}); change its permissions"
+        ) from error
+
+    found = []
+    for home, folders, names in os.walk(root, onerror=refuse_folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(home, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in found if path.is_file() or path.is_symlink())
+
+
+def read_image(path: Path, size: int, channels: int) -> Tensor:
+    """One image file as uint8 [channels, size, size].
+
+    Raises:
+        ConfigError: The file is damaged, or has more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.mode[0] in "IF":
+                # PIL would clip such an image at 255 without a word.
+                raise ConfigError(
+                    f"image {path} has more than 8 bits a channel (PIL mode {image.mode}); convert "
+                    "it to 8 bits"
+                )
+            upright = _opaque(ImageOps.exif_transpose(image))
+            upright = upright.convert("RGB" if channels == 3 else "L")
+            side = min(upright.size)
+            left, top = (upright.width - side) // 2, (upright.height - side) // 2
+            # ImageOps.fit would let the filter mix in pixels from outside the crop.
+            square = upright.crop((left, top, left + side, top + side))
+            square = square.resize((size, size), Image.Resampling.LANCZOS)
+    except ConfigError:
+        raise
+    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
+        raise ConfigError(
+            f"image {path} cannot be read ({one_line(error)}); repair it or take it away"
+        ) from error
+    pixels = torch.from_numpy(np.array(square, dtype=np.uint8))
+    return pixels.reshape(size, size, channels).permute(2, 0, 1)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """A picture on white where it is transparent: the colour that is hidden there is no data."""
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image
+    shown = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)

@@ -1,0 +1,89 @@
+"""What no run has written is refused in one line, or costs itself."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+from gan_lab.errors import ConfigError
+from gan_lab.reports import findings, frames, load
+from tests.reports import made_runs
+
+HUGE = 10**400
+DEEP = json.loads("[" * 400 + "]" * 400)
+
+
+def changed(file, change):
+    content = (
+        json.loads(file.read_text()) if file.suffix == ".json" else yaml.safe_load(file.open())
+    )
+    change(content)
+    file.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("config.yaml", lambda c: c["trainer"].update(n_critic=HUGE)),
+        ("config.yaml", lambda c: c["trainer"].update(steps=float("inf"))),
+        ("config.yaml", lambda c: c["hints"].update(width=DEEP)),
+        ("status.json", lambda s: s.update(step=HUGE)),
+        ("status.json", lambda s: s.update(step=float("inf"))),
+        ("status.json", lambda s: s.update(seeds=[HUGE])),
+        ("status.json", lambda s: s.update(threads=[1])),
+        ("status.json", lambda s: s["final"][made_runs.TAG].update(value=HUGE)),
+        ("status.json", lambda s: s["final"][made_runs.TAG].pop("unit")),
+        ("status.json", lambda s: s["final"][made_runs.TAG].pop("n")),
+    ],
+)
+def test_a_number_that_is_none_is_refused(name, change, tmp_path):
+    run = made_runs.run(tmp_path / "run")
+    changed(run / name, change)
+    with pytest.raises(ConfigError):
+        findings.report([run])
+
+
+@pytest.mark.parametrize("row", [str(HUGE), "[" * 10**5, "1e400", '"x"', "[]", "null", "\0" * 9])
+def test_a_row_that_is_none_costs_itself(row, tmp_path):
+    run = made_runs.run(tmp_path / "run")
+    before = load.read(run).curves[made_runs.TAG]
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(f'{{"step": 101, "{made_runs.TAG}": {row}}}\n{row}\n')
+    after = load.read(run).curves[made_runs.TAG]
+    assert after.steps[: len(before.steps)].tolist() == before.steps.tolist()
+    assert row == "1e400" or len(after.steps) == len(before.steps)
+
+
+def test_a_row_without_end_is_read_in_parts(tmp_path):
+    run = made_runs.run(tmp_path / "run")
+    with (run / "metrics.jsonl").open("r+b") as file:
+        file.truncate(1 << 28)  # of no length on the disk
+    assert len(load.read(run).curves[made_runs.TAG].steps) == 11
+
+
+def test_a_best_value_that_is_not_finite_has_no_gap(tmp_path):
+    for seed in (0, 1):
+        run = made_runs.run(tmp_path / f"run_{seed}", seed)
+        best = {"step": 50, "held_out": made_runs.estimate(float("inf"))}
+        changed(run / "status.json", lambda s, best=best: s.update(best=best))
+    findings.report([tmp_path])
+
+
+@pytest.mark.parametrize("damage", ["encrypted", "compression", "text", "header"])
+def test_a_frame_of_any_other_kind_is_left_out(damage, tmp_path):
+    path = tmp_path / "step_1.npz"
+    np.savez(path, x=np.arange(4.0))
+    content = bytearray(path.read_bytes())
+    start = content.index(b"PK\x01\x02")  # the directory, which is what is read first
+    if damage == "encrypted":
+        content[start + 8] |= 1
+    elif damage == "compression":
+        content[start + 10] = 99
+    elif damage == "header":
+        at = content.index(b"'shape'")
+        content[at : at + 7] = b"((((((("
+    else:
+        content[content.index(b"\x93NUMPY")] = 0
+    path.write_bytes(content)
+    assert frames.loaded(path) is None

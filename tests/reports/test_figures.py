@@ -1,0 +1,21 @@
+"""Pictures leave nothing behind: a long run draws many."""
+
+import gc
+
+import torch
+from matplotlib.figure import Figure
+
+from gan_lab.reports.figures import points_picture
+
+
+def figures():
+    return sum(isinstance(each, Figure) for each in gc.get_objects())
+
+
+def test_a_drawing_leaves_no_figure_and_thaws_what_was_there():
+    points_picture(torch.randn(9, 2), torch.randn(9, 2), lambda x: x.square().sum(-1), "first")
+    gc.collect()
+    before, frozen = figures(), gc.get_freeze_count()
+    for _ in range(3):
+        points_picture(torch.randn(9, 2), torch.randn(9, 2), lambda x: x.square().sum(-1), "more")
+    assert (figures(), gc.get_freeze_count()) == (before, frozen)

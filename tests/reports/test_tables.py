@@ -1,0 +1,28 @@
+"""The table of estimates on a screen of any width."""
+
+import math
+
+import pytest
+
+from gan_lab.estimators.base import Estimate
+from gan_lab.reports.tables import show
+
+ROWS = {
+    "run [/x]": {
+        "divergence/wasserstein": Estimate(1.234, "data units", 500, 1.1, 1.3, 0.2),
+        "divergence/kl_real_fake": Estimate(math.inf, "nats", 500, math.inf, math.inf, 0.01),
+    }
+}
+
+
+@pytest.mark.parametrize("width", [110, 80, 60])
+def test_no_screen_is_too_narrow_for_a_number_or_a_name(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("NO_COLOR", "1")
+    show("a[/b], step 2", ROWS)
+    shown = capsys.readouterr().out
+    for number in ("1.234", "[1.100, 1.300]", "0.200", "500", "[inf, inf]"):
+        assert number in shown
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert "a[/b], step 2" in shown
