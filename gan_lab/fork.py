@@ -105,7 +105,8 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
         left = [seed for seed in setup.seeds if seed not in dropped]
         other = f"a seed by itself (fork {parent.path / f'seed_{left[0]}'})" if left else "another"
         raise ConfigError(
-            f"seed {_listed(gone)} of {parent.path} was dropped before step {parent.step}; fork "
+            f"{'seeds' if len(gone) > 1 else 'seed'} {_listed(gone)} of {parent.path} "
+            f"{'were' if len(gone) > 1 else 'was'} dropped before step {parent.step}; fork "
             f"{other}, or an earlier step with step=..."
         )
     provenance.check_data(parent.path, parent.content, source)

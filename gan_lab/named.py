@@ -1,5 +1,6 @@
 """Classes by their dotted names, as a `_target_` has them."""
 
+import contextlib
 import importlib
 import os
 import sys
@@ -15,7 +16,8 @@ def attribute(name: str) -> Any:
         ImportError, AttributeError, ValueError, TypeError: There is no such thing.
     """
     module, _, last = name.rpartition(".")
-    here = os.getcwd()
-    if module.partition(".")[0] != "gan_lab" and not {"", here} & set(sys.path):
-        sys.path.append(here)
+    if module.partition(".")[0] != "gan_lab":
+        with contextlib.suppress(OSError):  # it was removed
+            if not {"", here := os.getcwd()} & set(sys.path):
+                sys.path.append(here)
     return getattr(importlib.import_module(module), last)

@@ -1,11 +1,15 @@
 """Fixtures that more than one file uses."""
 
+import signal
 import sys
 
 import pytest
 import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+
+# A job in a shell's background ignores Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

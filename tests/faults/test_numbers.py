@@ -146,7 +146,7 @@ def test_seeds_that_fail_together_are_dropped_together(workdir, capsys, monkeypa
     assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
     err = capsys.readouterr().err
     assert "at step 13 for seed 3, 5." in err
-    assert "seed 3, 5 was dropped" in err
+    assert "seeds 3 and 5 were dropped" in err
 
 
 def test_without_it_one_seed_stops_all_and_is_told_what_to_do(workdir, capsys, monkeypatch):
