@@ -169,10 +169,15 @@ def _difference(setup: Setup, source: Source, parent: Parent) -> str:
         parts = {player: _leaves(state[player])}
         if player == "generator":
             parts["average"] = state["average"]
+        own = module.state_dict()
         for part, saved in parts.items():
-            for name, leaf in module.state_dict().items():
+            for name, leaf in own.items():
                 if apart := _apart(saved.get(name), leaf, seeds):
                     return f" ({part} {name}: {apart})"
+            # Buffers that the networks have not are those of a regularizer.
+            for name in saved:
+                if name not in own and name not in state[player]["buffers"]:
+                    return f" ({part} {name}: there, and none here)"
     return ""
 
 

@@ -1,5 +1,6 @@
 """fork: the networks of a run go on, exactly as they are, under another game."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -346,3 +347,15 @@ def test_resume_adds_its_keys_to_those_that_were_typed(workdir):
     assert status("run")["overrides"] == [*RING, "trainer.steps=3", "trainer.steps=5"]
     assert main("fork", "run", "loss=hinge", "hydra.run.dir=fork") == 0
     assert status("fork")["steps"] == 10
+
+
+@pytest.mark.parametrize("part", ["params", "average"])
+def test_a_leaf_that_the_networks_have_not_is_refused(part, origins, workdir, capsys):
+    copy = Path("copy")
+    shutil.copytree(origins("minimax"), copy)
+    path = max(checkpoint.available(copy / "checkpoints").values())
+    content = checkpoint.load(path)
+    state = content["state"]
+    (state if part == "average" else state["generator"])[part]["strange"] = torch.zeros(3)
+    checkpoint.save(path, content)
+    refused(capsys, "strange: there, and none here", copy, "trainer.steps=40")

@@ -116,7 +116,8 @@ def campaign(
         "One thing in a run directory damaged, then every command",
         "goes on from the newest whole checkpoint and says so, or refuses in one line with exit "
         "code 2; a resumed run ends with the weights and rows of the run that was not stopped; no "
-        "code in a file runs",
+        "code in a file runs (a log is text without a checksum: a digit that a flipped bit made of "
+        "another one stays)",
         faults,
     )
 
@@ -186,6 +187,7 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
         return ""
     output = copy.parent / "output"
     shutil.rmtree(output, ignore_errors=True)
+    damaged = [row for home in (copy, *copy.glob("seed_*")) for row in _legible(home)]
     more = {
         "sample": ("n=4", f"output={output / 'made'}"),
         "fork": ("loss=hinge", f"trainer.steps={STEPS}", f"hydra.run.dir={output}"),
@@ -206,12 +208,13 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
     if 0 < case.newest < 3 and code == 2:
         return f"refused: {errors[0][:200]}"
     if command == "resume" and code == 0:
-        return _difference(copy, runs.parent_whole if case.stacked else runs.whole, case.any_rows)
+        whole = runs.parent_whole if case.stacked else runs.whole
+        return _difference(copy, whole, case.any_rows, damaged)
     return ""
 
 
-def _difference(run: Path, whole: Path, any_rows: bool) -> str:
-    """How a run that was resumed differs from the whole one."""
+def _difference(run: Path, whole: Path, any_rows: bool, damaged: list[dict[str, Any]]) -> str:
+    """How a run that was resumed differs from the whole one, the rows apart that were damaged."""
     steps = max(checkpoint.available(run / "checkpoints"), default=0)
     if steps != STEPS:  # a flipped bit in trainer.steps, which is free to change
         return "" if any_rows else f"ends at step {steps}"
@@ -222,7 +225,7 @@ def _difference(run: Path, whole: Path, any_rows: bool) -> str:
         if not any_rows and now != then:
             steps_lost = sorted(set(map(str, then)) - set(map(str, now)))
             return f"other rows than without the stop, {len(steps_lost)} of {len(then)}"
-        if not all(row in then for row in now):
+        if not all(row in then or row in damaged for row in now):
             return "a row that the whole run has not"
     return ""
 
@@ -236,10 +239,20 @@ def trained(run: Path) -> str:
 def rows(run: Path) -> list[dict[str, Any]]:
     """metrics.jsonl without the clock."""
     lines = (run / "metrics.jsonl").read_text().splitlines() if run.is_dir() else []
-    return [
-        {tag: value for tag, value in json.loads(line).items() if not tag.startswith("time/")}
-        for line in lines
-    ]
+    return [_timeless(json.loads(line)) for line in lines]
+
+
+def _legible(run: Path) -> Iterator[dict[str, Any]]:
+    """The rows that a damaged metrics.jsonl still has."""
+    path = run / "metrics.jsonl"
+    for line in path.read_bytes().splitlines() if path.is_file() else []:
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(row := json.loads(line), dict):
+                yield _timeless(row)
+
+
+def _timeless(row: dict[str, Any]) -> dict[str, Any]:
+    return {tag: value for tag, value in row.items() if not tag.startswith("time/")}
 
 
 def _trained(path: Path, *keys: str, code: int = 0, steps: int = STEPS) -> Path:
