@@ -55,7 +55,7 @@ def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
                 interval = floor = ""
             cells = (name, tag, value, interval, floor, str(e.n), e.unit)
             table.add_row(*map(printable, cells))
-    console(width=110).print(table)
+    console(width=120).print(table)
 
 
 def _short(value: float) -> str:
