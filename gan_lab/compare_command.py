@@ -10,12 +10,12 @@ from rich import box
 from rich.table import Table as Screen
 
 from gan_lab import stored
-from gan_lab.checks import place
 from gan_lab.errors import ConfigError
 from gan_lab.reports import findings, load, overview, page, spreadsheets, tensorboard, text
 from gan_lab.reports.report import Report, Table
 from gan_lab.reports.tables import console, say
 from gan_lab.run_dir import RunDir, atomic_write
+from gan_lab.validation import place
 
 _ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from gan_lab.checks import is_whole
 from gan_lab.errors import ConfigError
 from gan_lab.reading import printable
 from gan_lab.signals import StopSignals
+from gan_lab.validation import is_whole
 
 # TensorBoard has neither a password nor a check of who asks: nobody else may reach it.
 _HOST = "127.0.0.1"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from gan_lab.checks import check_choice, check_count, is_whole
 from gan_lab.errors import ConfigError
+from gan_lab.validation import check_choice, check_count, is_whole
 
 # To compile for the CPU it says that a toolkit for GPUs is there without a GPU.
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)

@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_lab import config
-from gan_lab.checks import place
 from gan_lab.errors import ConfigError
+from gan_lab.validation import place
 
 _MOST_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
 

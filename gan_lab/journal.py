@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.console import announce
 from gan_lab.dropped import Dropped
 from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import evaluated, measured
 from gan_lab.events import Event, Watch, not_finite
 from gan_lab.light import optimality
-from gan_lab.progress import announce
 from gan_lab.recording import Recorder, read_metrics
 from gan_lab.regularizers.base import Score
 from gan_lab.reports import figures, frames, tensorboard

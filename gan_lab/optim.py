@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_lab.checks import check_choice, check_interval
 from gan_lab.schedule import DECAYS
+from gan_lab.validation import check_choice, check_interval
 
 
 class Moves(ABC):

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from gan_lab import checkpoint
 from gan_lab.accumulator import Accumulator
+from gan_lab.console import announce
 from gan_lab.distributed import World
 from gan_lab.evaluation import NotFinite
-from gan_lab.progress import announce
 from gan_lab.regularizers.base import Tensors
 from gan_lab.setup import Run
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_lab.checks import check_count
 from gan_lab.data.base import Source
 from gan_lab.estimators.base import Estimate
 from gan_lab.game import Game
@@ -23,6 +22,7 @@ from gan_lab.optim import Adam
 from gan_lab.regularizers import GradientPenalty, Regularizer
 from gan_lab.state import leaves_of
 from gan_lab.streams import stream
+from gan_lab.validation import check_count
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gan_lab.checks import check_count
+from gan_lab.validation import check_count
 
 
 @dataclass(frozen=True)

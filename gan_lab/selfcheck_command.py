@@ -14,7 +14,6 @@ from rich.progress import track
 from rich.table import Table
 
 from gan_lab import selfcheck as checks
-from gan_lab.checks import is_whole, place
 from gan_lab.errors import ConfigError
 from gan_lab.reports.figures import save_png
 from gan_lab.reports.tables import say
@@ -23,6 +22,7 @@ from gan_lab.selfcheck.bias import bias_cases
 from gan_lab.selfcheck.checks import Row
 from gan_lab.selfcheck.coverage import Coverage, coverage
 from gan_lab.selfcheck.picture import bias_picture
+from gan_lab.validation import is_whole, place
 
 _KEYS = ("quick", "seeds", "output")
 _SIMULATIONS = 400

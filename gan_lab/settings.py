@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from gan_lab.checks import check_choice, check_count, check_interval
 from gan_lab.schedule import Schedule
+from gan_lab.validation import check_choice, check_count, check_interval
 
 _FRAMES = 48
 

@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from gan_lab.console import announce
 from gan_lab.errors import ConfigError
-from gan_lab.progress import announce
 from gan_lab.recording import Lost, Recorder
 from gan_lab.run_dir import RunDir
 

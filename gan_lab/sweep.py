@@ -20,9 +20,9 @@ from pathlib import Path
 from types import FrameType
 
 from gan_lab import signals
-from gan_lab.checks import is_whole
 from gan_lab.errors import ConfigError
 from gan_lab.hydra_shell import combinations
+from gan_lab.validation import is_whole
 
 _NOTE = "GAN_LAB_SWEEP"  # environment: "parent's pid:path of the note", inherited by the workers
 _EVERY = 0.2  # seconds

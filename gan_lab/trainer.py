@@ -15,6 +15,7 @@ from gan_lab import checkpoint, provenance
 from gan_lab.accumulator import Accumulator
 from gan_lab.best import Best
 from gan_lab.clocks import Origin, clocks, rates
+from gan_lab.console import ProgressLine
 from gan_lab.dropped import Dropped
 from gan_lab.errors import RunDiverged
 from gan_lab.estimators.base import Estimate
@@ -23,7 +24,6 @@ from gan_lab.governor import Pace
 from gan_lab.journal import Journal
 from gan_lab.pacing import Due, Pacing
 from gan_lab.postmortem import copied, healthy, retraced
-from gan_lab.progress import ProgressLine
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
 from gan_lab.schedule import learning_rate_factor

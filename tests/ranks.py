@@ -19,8 +19,8 @@ import pytest
 import torch
 
 from gan_lab import cli
+from gan_lab.console import ProgressLine
 from gan_lab.distributed import World, joined
-from gan_lab.progress import ProgressLine
 from tests.test_divergence import infinite_data_at
 
 

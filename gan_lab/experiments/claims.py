@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.checks import check_choice
 from gan_lab.reports.statistics import Measured
+from gan_lab.validation import check_choice
 
 RELATIONS = ("equals", "at_least", "at_most")
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"

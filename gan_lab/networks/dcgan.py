@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gan_lab.checks import check_choice, check_count
 from gan_lab.networks import init
 from gan_lab.networks.base import NetworkPair, packed
+from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "none": None,

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.checks import check_number
 from gan_lab.regularizers.base import SlopePenalty, Tensors
+from gan_lab.validation import check_number
 
 
 def _like(mix: Tensor, samples: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_lab.checks import check_number
 from gan_lab.regularizers.base import Regularizer, Tensors
+from gan_lab.validation import check_number
 
 
 @dataclass(frozen=True)

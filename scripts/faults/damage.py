@@ -24,8 +24,8 @@ import numpy as np
 import torch
 
 from gan_lab import checkpoint, cli, dashboard_command
+from gan_lab.console import ProgressLine
 from gan_lab.errors import ConfigError
-from gan_lab.progress import ProgressLine
 from scripts.faults.record import Campaign, Fault
 
 STEPS, STOP = 40, 30

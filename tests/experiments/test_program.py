@@ -15,7 +15,6 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lab import config
-from gan_lab.checks import check_count
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment
@@ -26,6 +25,7 @@ from gan_lab.reports.film import Film
 from gan_lab.reports.plots import canvas, label
 from gan_lab.reports.statistics import mean
 from gan_lab.streams import stream
+from gan_lab.validation import check_count
 from tests.run_helpers import CONF, files, main
 
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count, check_interval, check_number
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.critic_surfaces import exact as exact_side
@@ -17,6 +16,7 @@ from gan_lab.experiments.critic_surfaces.claims import all_claims, log_slopes
 from gan_lab.experiments.parallel import in_processes
 from gan_lab.information import clipping_slope_bound
 from gan_lab.regularizers import GradientPenalty, WeightClipping
+from gan_lab.validation import check_count, check_interval, check_number
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count, check_interval
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.cross_entropy_gradients import claims as formulas
@@ -20,6 +19,7 @@ from gan_lab.experiments.cross_entropy_gradients.formulas import (
     softmax_part,
 )
 from gan_lab.experiments.cross_entropy_gradients.learning import neuron_part, overfitting_part
+from gan_lab.validation import check_count, check_interval
 
 
 @dataclass(frozen=True)

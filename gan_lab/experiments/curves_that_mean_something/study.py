@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count, check_interval
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
@@ -22,6 +21,7 @@ from gan_lab.experiments.curves_that_mean_something.read import (
     rank_correlations,
 )
 from gan_lab.reports.statistics import median
+from gan_lab.validation import check_count, check_interval
 
 SEPARATED = "digits"  # a curved sheet in 64 dimensions: generated and real samples do not overlap
 NEAR_LOG_2 = 0.65  # nats

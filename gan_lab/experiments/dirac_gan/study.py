@@ -11,7 +11,6 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count, check_interval
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.dirac_gan import figures as drawings
@@ -25,6 +24,7 @@ from gan_lab.experiments.dirac_gan.game import (
     trajectories,
 )
 from gan_lab.reports.statistics import exact
+from gan_lab.validation import check_count, check_interval
 
 STAY = ("minimax", "non_saturating", "wasserstein_clip", "wasserstein")
 CONVERGE = tuple(name for name in METHODS if name not in STAY)

@@ -10,7 +10,6 @@ import torch
 from matplotlib.figure import Figure
 
 from gan_lab import information
-from gan_lab.checks import check_count
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.divergence_zoo import figures as drawings
@@ -31,6 +30,7 @@ from gan_lab.experiments.divergence_zoo.fits import (
 from gan_lab.experiments.divergence_zoo.pairs import PAIRS, Discrete, Line, Mixture
 from gan_lab.information.checks import check_distribution
 from gan_lab.streams import stream
+from gan_lab.validation import check_count
 
 Numbers = tuple[float, ...] | None
 _MIXTURES = ("p_means", "p_stds", "p_weights", "q_means", "q_stds", "q_weights")

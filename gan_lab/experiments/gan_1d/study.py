@@ -8,7 +8,6 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count
 from gan_lab.data.toy import Mixture1d
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
@@ -20,6 +19,7 @@ from gan_lab.experiments.gan_1d.games import CRITICS, GAMES, View, play
 from gan_lab.reports.film import Film
 from gan_lab.reports.plots import STYLES
 from gan_lab.reports.statistics import exact, median
+from gan_lab.validation import check_count
 
 _Z_SHOWN = 3.0
 _ARROWS = 25

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
@@ -27,6 +26,7 @@ from gan_lab.experiments.mode_collapse.numbers import (
     of_the_data,
     quality,
 )
+from gan_lab.validation import check_count
 
 DATA = ("ring", "grid", BY_SAMPLE)
 

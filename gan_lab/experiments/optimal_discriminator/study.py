@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count, check_interval, check_number
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.optimal_discriminator import exact as exact_side
@@ -18,6 +17,7 @@ from gan_lab.experiments.optimal_discriminator import fit
 from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch
 from gan_lab.experiments.parallel import in_processes
 from gan_lab.information import gradient_penalty_value
+from gan_lab.validation import check_count, check_interval, check_number
 
 _CURVE = 61  # shifts of the curves in the picture of gradients
 

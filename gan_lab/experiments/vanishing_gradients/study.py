@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from gan_lab.checks import check_count
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
@@ -17,6 +16,7 @@ from gan_lab.experiments.vanishing_gradients import figures as draw
 from gan_lab.experiments.vanishing_gradients import fit
 from gan_lab.reports.statistics import median
 from gan_lab.streams import stream
+from gan_lab.validation import check_count
 
 GRADIENTS = ("minimax", "non_saturating", "wasserstein")
 IMAGES = "digits"  # the published protocol is about images: its analogue is claimed on these
