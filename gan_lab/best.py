@@ -13,8 +13,8 @@ from typing import Any
 
 from gan_lab import checkpoint
 from gan_lab.errors import ConfigError
-from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import NotFinite, held_out
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.setup import Run
 
 TAG = "divergence/wasserstein"

@@ -13,21 +13,13 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab import (
-    checkpoint,
-    config,
-    distributed,
-    provenance,
-    resolvers,
-    session,
-    stored,
-    sweep,
-)
+from gan_lab import checkpoint, config, provenance, resolvers, session, stored, sweep
 from gan_lab.data.base import Source
+from gan_lab.engine import distributed
+from gan_lab.engine.execution import STACKED_UP_TO, cores, resolve_device
 from gan_lab.errors import ConfigError, RunDiverged
-from gan_lab.estimators.base import Estimate
-from gan_lab.execution import STACKED_UP_TO, cores, resolve_device
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.tables import say, show
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup

@@ -20,14 +20,14 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_lab import named, resolvers
 from gan_lab.data.base import Data
+from gan_lab.engine.execution import Execution, resolve_device
+from gan_lab.engine.optimizers import Optimizer
 from gan_lab.errors import ConfigError
-from gan_lab.estimators.measures import Measure
-from gan_lab.estimators.ruler import RulerSettings
-from gan_lab.execution import Execution, resolve_device
 from gan_lab.losses.base import AdversarialLoss
+from gan_lab.metrics.evaluator import RulerSettings
+from gan_lab.metrics.metrics import Measure
+from gan_lab.metrics.neural_distance import Probe
 from gan_lab.networks.base import NetworkPair
-from gan_lab.optim import Optimizer
-from gan_lab.probe import Probe
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.setup import Setup, TrainerSettings
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.engine.state import TrainState
 from gan_lab.run_dir import RunDir
-from gan_lab.state import TrainState
 from gan_lab.status import note
 
 

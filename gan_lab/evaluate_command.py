@@ -6,8 +6,8 @@ from typing import Any
 
 from gan_lab import checkpoint, stored
 from gan_lab.errors import ConfigError
-from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import NotFinite, evaluated
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.reading import printable
 from gan_lab.recording import Recorder
 from gan_lab.reports.tables import show

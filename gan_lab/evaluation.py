@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import Tensor
 
-from gan_lab.estimators.base import Estimate
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.setup import Run, Setup
 
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gan_lab import config, stored
+from gan_lab.engine.execution import cores, resolve_device
 from gan_lab.errors import ConfigError
-from gan_lab.execution import cores, resolve_device
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from gan_lab import provenance, session
 from gan_lab.clocks import Origin, clocks
 from gan_lab.data.base import Source
+from gan_lab.engine.state import copy_into_
 from gan_lab.errors import ConfigError
 from gan_lab.setup import Run, Setup
-from gan_lab.state import copy_into_
 
 _WHERE = ("root", "path", "download")  # keys of data that do not say what the data are
 

@@ -16,8 +16,8 @@ from omegaconf import OmegaConf
 
 from gan_lab import checkpoint, commands, config, provenance, session, stored
 from gan_lab import fork as forks
+from gan_lab.engine.execution import resolve_device
 from gan_lab.errors import ConfigError
-from gan_lab.execution import resolve_device
 from gan_lab.reading import printable
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup

@@ -10,14 +10,14 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gan_lab.engine.rng import Draws, Streams
+from gan_lab.engine.schedule import Schedule
+from gan_lab.engine.state import Player
+from gan_lab.engine.step import update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
-from gan_lab.schedule import Schedule
 from gan_lab.setup import Run, Setup
-from gan_lab.state import Player
-from gan_lab.step import update_discriminator_
-from gan_lab.streams import Draws, Streams
 
 UPDATES = 8  # of the copy
 _JUDGES = 4  # batches on which both are judged

@@ -30,13 +30,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from gan_lab.data.base import Source
+from gan_lab.engine.optimizers import Optimizer
+from gan_lab.engine.rng import DrawSpec
+from gan_lab.engine.step import FAKES_TOGETHER
 from gan_lab.errors import ConfigError
 from gan_lab.networks.base import NetworkPair, Packing
-from gan_lab.optim import Optimizer
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.settings import TrainerSettings
-from gan_lab.step import FAKES_TOGETHER
-from gan_lab.streams import DrawSpec
 
 _COPIES = 4  # of what a checkpoint holds: live, before the interval, the best, and one being made
 _FLOAT = 4  # bytes

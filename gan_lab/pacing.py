@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gan_lab.distributed import World
+from gan_lab.engine.distributed import World
 from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
 from gan_lab.run_dir import RunDir
 from gan_lab.setup import Setup

@@ -4,8 +4,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from gan_lab.engine.execution import cores, resolve_device
 from gan_lab.errors import ConfigError
-from gan_lab.execution import cores, resolve_device
 
 n_jobs = 1_000_000  # of the sweep at hand; a worker without a job would heed no signal
 

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_lab.build import Step
 from gan_lab.data.base import Source
-from gan_lab.estimators.ruler import Ruler
-from gan_lab.game import Game
-from gan_lab.gradients import Gradients
-from gan_lab.state import TrainState
-from gan_lab.streams import Streams
+from gan_lab.engine.backends.select import Step
+from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.objective import Game
+from gan_lab.engine.rng import Streams
+from gan_lab.engine.state import TrainState
+from gan_lab.metrics.evaluator import Ruler
 
 
 @dataclass

@@ -9,11 +9,11 @@ import torch
 
 from gan_lab import checkpoint, memory, stored
 from gan_lab.data.base import Source
+from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.reading import printable
 from gan_lab.reports import figures
 from gan_lab.run_dir import RunDir, atomic_write
-from gan_lab.streams import stream
 from gan_lab.validation import place
 
 

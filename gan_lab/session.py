@@ -12,10 +12,10 @@ from torch import nn
 from gan_lab import checkpoint, provenance
 from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
+from gan_lab.engine.execution import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
-from gan_lab.estimators.base import Estimate
-from gan_lab.execution import keep_freed_memory
 from gan_lab.memory import on_meta
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.reading import printable
 from gan_lab.regularizers import Dragan
 from gan_lab.run_dir import RunDir, atomic_write, environment

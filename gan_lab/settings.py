@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from gan_lab.schedule import Schedule
+from gan_lab.engine.schedule import Schedule
 from gan_lab.validation import check_choice, check_count, check_interval
 
 _FRAMES = 48

@@ -12,28 +12,28 @@ from typing import Any
 from torch import nn
 
 from gan_lab import memory
-from gan_lab.build import build_gradients, build_step
-from gan_lab.by_hand import ByHand
 from gan_lab.data.base import Data, Source
-from gan_lab.distributed import ALONE, World
+from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.backends.select import build_gradients, build_step
+from gan_lab.engine.distributed import ALONE, World
+from gan_lab.engine.execution import Execution, resolve_device
+from gan_lab.engine.objective import Game
+from gan_lab.engine.optimizers import Optimizer
+from gan_lab.engine.rng import DrawSpec, Streams, stream
+from gan_lab.engine.state import TrainState, leaves_of
 from gan_lab.errors import ConfigError
-from gan_lab.estimators.measures import Measure
-from gan_lab.estimators.ruler import Ruler, RulerSettings
-from gan_lab.execution import Execution, resolve_device
-from gan_lab.game import Game
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.losses.wasserstein import Wasserstein
+from gan_lab.metrics.evaluator import Ruler, RulerSettings
+from gan_lab.metrics.metrics import Measure
+from gan_lab.metrics.neural_distance import Probe
 from gan_lab.networks.base import NetworkPair, batch_coupling
-from gan_lab.optim import Optimizer
-from gan_lab.probe import Probe
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
 from gan_lab.run import Networks, Run
 from gan_lab.settings import TrainerSettings
-from gan_lab.state import TrainState, leaves_of
-from gan_lab.streams import DrawSpec, Streams, stream
 
 LEAST = 20  # samples of each part of a finite set that a run can be measured with
 

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from gan_lab import checkpoint, provenance
-from gan_lab.accumulator import Accumulator
 from gan_lab.best import Best
 from gan_lab.clocks import Origin, clocks, rates
 from gan_lab.console import ProgressLine
 from gan_lab.dropped import Dropped
+from gan_lab.engine.accumulator import Accumulator
+from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.errors import RunDiverged
-from gan_lab.estimators.base import Estimate
 from gan_lab.evaluation import NotFinite
 from gan_lab.governor import Pace
 from gan_lab.journal import Journal
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.pacing import Due, Pacing
 from gan_lab.postmortem import copied, healthy, retraced
 from gan_lab.regularizers.base import Tensors
 from gan_lab.run_dir import RunDir
-from gan_lab.schedule import learning_rate_factor
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted, StopSignals
 

@@ -11,17 +11,17 @@ from torch.func import functional_call
 
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Ring
-from gan_lab.estimators.measures import Wasserstein
-from gan_lab.estimators.ruler import RulerSettings
-from gan_lab.execution import Execution
+from gan_lab.engine.execution import Execution
+from gan_lab.engine.optimizers import Adam
+from gan_lab.engine.rng import Draws, StepDraws
+from gan_lab.engine.state import Player, TrainState
+from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
+from gan_lab.metrics.evaluator import RulerSettings
+from gan_lab.metrics.metrics import Wasserstein
+from gan_lab.metrics.neural_distance import Probe
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam
-from gan_lab.probe import Probe
 from gan_lab.setup import Setup, TrainerSettings
-from gan_lab.state import Player, TrainState
-from gan_lab.step import train_step
-from gan_lab.streams import Draws, StepDraws
 
 CONF = Path(__file__).parents[1] / "conf"
 CPU = torch.device("cpu")

@@ -20,7 +20,7 @@ import torch
 
 from gan_lab import cli
 from gan_lab.console import ProgressLine
-from gan_lab.distributed import World, joined
+from gan_lab.engine.distributed import World, joined
 from tests.test_divergence import infinite_data_at
 
 

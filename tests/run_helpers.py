@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gan_lab import checkpoint, cli
 from gan_lab.config import composed, setup_of
 from gan_lab.console import ProgressLine
+from gan_lab.engine.step import train_step
 from gan_lab.recording import read_metrics
-from gan_lab.step import train_step
 from scripts.faults.cheap import CHEAP
 from scripts.faults.cheap import RING as RING  # for the tests
 

@@ -210,14 +210,14 @@ def test_without_the_measure_there_is_no_best(workdir, capsys):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
-    from gan_lab.estimators import measures
+    from gan_lab.metrics import metrics
 
-    exact, n_calls = measures.exact_wasserstein, itertools.count()
+    exact, n_calls = metrics.exact_wasserstein, itertools.count()
 
     def broken(*samples):
         return exact(*samples) if next(n_calls) < 6 else value
 
-    monkeypatch.setattr(measures, "exact_wasserstein", broken)
+    monkeypatch.setattr(metrics, "exact_wasserstein", broken)
     keys = ("trainer.steps=20", "estimator.every=5", "estimator.floor_n_repeats=2")
     assert main("train", *RING, *keys, "hydra.run.dir=run") == 1
     best = saved("run", "best")

@@ -6,15 +6,14 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.arithmetic import Arithmetic
-from gan_lab.build import build_gradients
-from gan_lab.by_hand import ByHand
-from gan_lab.execution import Execution
-from gan_lab.gradients import Functional, Gradients
+from gan_lab.engine.backends.mlp_gradients import ByHand, perceptron
+from gan_lab.engine.backends.select import build_gradients
+from gan_lab.engine.execution import Execution
+from gan_lab.engine.gradients import Functional, Gradients
+from gan_lab.engine.optimizers import Adam
+from gan_lab.engine.precision import Arithmetic
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam
-from gan_lab.perceptron import perceptron
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import SlopePenalty, input_gradient, norms
 from tests.helpers import (

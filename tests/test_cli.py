@@ -52,7 +52,9 @@ def run(tmp_path_factory):
     return train(tmp_path_factory.mktemp("run") / "run", "trainer.steps=4", *RING)
 
 
-@pytest.mark.parametrize("target", ["os.system", "gan_lab.optim.Nope", "gan_lab.losses.Hinge"])
+@pytest.mark.parametrize(
+    "target", ["os.system", "gan_lab.engine.optimizers.Nope", "gan_lab.losses.Hinge"]
+)
 @pytest.mark.parametrize("command", ["resume", "sample"])
 def test_a_config_file_that_names_another_class_is_refused(command, target, run, workdir, capsys):
     saved = OmegaConf.load(run / "config.yaml")

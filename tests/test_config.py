@@ -6,9 +6,9 @@ import torch
 from omegaconf import OmegaConf
 
 from gan_lab.config import composed, construct, flat_keys, setup_of
+from gan_lab.engine.optimizers import Adam, Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
-from gan_lab.optim import Adam, Optimizer
 from gan_lab.regularizers.base import Regularizer
 from tests.run_helpers import DIGITS, RING, options, setup, two_steps
 
@@ -206,7 +206,7 @@ def test_the_generator_s_noise_does_not_depend_on_n_critic():
 
 
 def adam(**keys):
-    return {"_target_": "gan_lab.optim.Adam", "lr": 1e-3, **keys}
+    return {"_target_": "gan_lab.engine.optimizers.Adam", "lr": 1e-3, **keys}
 
 
 def test_a_node_is_its_class_with_its_keys_as_arguments():
@@ -220,12 +220,12 @@ def test_a_node_is_its_class_with_its_keys_as_arguments():
         (adam(lrr=1), "unknown key 'optim.lrr'; did you mean 'optim.lr'"),
         (adam(lr="1e-3x"), "optim.lr='1e-3x' is no number"),
         (adam(eps=-1.0), "optim.eps=-1.0 is not a number in (0, inf)"),
-        ({"_target_": "gan_lab.optim.Adam"}, "optim.lr is not set"),
+        ({"_target_": "gan_lab.engine.optimizers.Adam"}, "optim.lr is not set"),
         ({"lr": 1.0}, "needs a _target_"),
         (None, "needs a _target_"),
         ({"_target_": "os.system", "command": "touch pwned"}, "is no Optimizer"),
         ({"_target_": "gan_lab.losses.Hinge"}, "is no Optimizer"),
-        ({"_target_": "gan_lab.optim.Nope"}, "cannot be imported"),
+        ({"_target_": "gan_lab.engine.optimizers.Nope"}, "cannot be imported"),
         ({"_target_": "nope.Nope"}, "cannot be imported"),
         ({"_target_": "Adam"}, "cannot be imported"),
     ],

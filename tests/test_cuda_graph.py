@@ -5,13 +5,13 @@ import copy
 import pytest
 import torch
 
-from gan_lab.by_hand import ByHand
-from gan_lab.cuda_graph import GraphedStep
+from gan_lab.engine.backends.cuda_graph import GraphedStep
+from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
+from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating, Wasserstein
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam, RmsProp, Sgd
 from gan_lab.regularizers import GradientPenalty
-from gan_lab.step import train_step
 from tests.helpers import load_loss, load_regularizers, names, opened
 from tests.rehearsal import Rehearsal
 
@@ -224,9 +224,11 @@ def test_a_step_that_reads_the_draws_themselves_is_refused(monkeypatch):
     run = opened(n_critic=2)
     step = graphed(run)
     draws = run.streams.draws(0)
-    monkeypatch.setattr("gan_lab.cuda_graph._empty_like", lambda d: d._replace(z=d.z.clone()))
     monkeypatch.setattr(
-        "gan_lab.cuda_graph._parts", lambda d: [d.z, d.mix, *d.noise.values()]
+        "gan_lab.engine.backends.cuda_graph._empty_like", lambda d: d._replace(z=d.z.clone())
+    )
+    monkeypatch.setattr(
+        "gan_lab.engine.backends.cuda_graph._parts", lambda d: [d.z, d.mix, *d.noise.values()]
     )  # real is forgotten
     with pytest.raises(RuntimeError, match="not fixed"):
         step(draws)

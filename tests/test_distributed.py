@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import distributed
-from gan_lab.accumulator import Accumulator
-from gan_lab.distributed import ALONE, World, joined
+from gan_lab.engine import distributed
+from gan_lab.engine.accumulator import Accumulator
+from gan_lab.engine.distributed import ALONE, World, joined
+from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.errors import ConfigError
 from gan_lab.run_dir import RunDir
-from gan_lab.streams import Draws, StepDraws
 from tests.run_helpers import ONE, RING, ROOT, files, main, rows, saved, setup, signal_at, train
 
 SHORT = (*RING, "trainer.steps=12", "trainer.log_every=3", "trainer.checkpoint_every=5")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import build
 from gan_lab.checkpoint import available, digest, load
+from gan_lab.engine.backends import select
+from gan_lab.engine.rng import Streams
 from gan_lab.run_dir import RunDir
-from gan_lab.streams import Streams
 from tests.run_helpers import RING, main, rows, saved, train, trained
 
 LATE = (*RING, "trainer.steps=60", "trainer.checkpoint_every=10")
@@ -32,7 +32,7 @@ def infinite_data_at(patch, step, seed=None):
 
 def infinite_weight_at(patch, step):
     """Overflows a generator's weight in the update of one step, with finite losses."""
-    train_step = build.train_step
+    train_step = select.train_step
 
     def overflowing(state, *arguments):
         result = train_step(state, *arguments)
@@ -42,7 +42,7 @@ def infinite_weight_at(patch, step):
             state.average_(0.0)
         return result
 
-    patch.setattr(build, "train_step", overflowing)
+    patch.setattr(select, "train_step", overflowing)
 
 
 def tensors(node):

@@ -5,12 +5,14 @@ import platform
 import pytest
 import torch
 
-from gan_lab import config, execution, matmul
-from gan_lab.by_hand import ByHand
+from gan_lab import config
 from gan_lab.cli import main
+from gan_lab.engine import execution
+from gan_lab.engine.backends import matmul
+from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.execution import Execution, cores
+from gan_lab.engine.gradients import Gradients
 from gan_lab.errors import ConfigError
-from gan_lab.execution import Execution, cores
-from gan_lab.gradients import Gradients
 from gan_lab.run_dir import RunDir
 from gan_lab.stored import saved_config
 from tests.helpers import normal

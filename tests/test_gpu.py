@@ -10,13 +10,13 @@ import torch
 from torch.utils import _pytree
 
 from gan_lab import config, memory
-from gan_lab.accumulator import Accumulator
 from gan_lab.cli import main
-from gan_lab.cuda_graph import GraphedStep
+from gan_lab.engine.accumulator import Accumulator
+from gan_lab.engine.backends.cuda_graph import GraphedStep
+from gan_lab.engine.rng import Draws, StepDraws
+from gan_lab.engine.step import train_step
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
-from gan_lab.step import train_step
-from gan_lab.streams import Draws, StepDraws
 from tests.rehearsal import Rehearsal
 from tests.run_helpers import CHEAP, saved
 

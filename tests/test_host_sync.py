@@ -12,12 +12,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gan_lab.accumulator import Accumulator
-from gan_lab.cuda_graph import GraphedStep
+from gan_lab.engine.accumulator import Accumulator
+from gan_lab.engine.backends.cuda_graph import GraphedStep
+from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.step import train_step
 from gan_lab.trainer import Trainer
 from tests.helpers import digits, load_loss, load_regularizers, names, opened
 from tests.rehearsal import Rehearsal, waits

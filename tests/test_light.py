@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from gan_lab.engine.rng import Streams
+from gan_lab.engine.step import train_step, update_discriminator_
 from gan_lab.light import optimality
-from gan_lab.step import train_step, update_discriminator_
-from gan_lab.streams import Streams
 from tests.run_helpers import RING, setup
 
 GAP = "discriminator_estimate/gap"

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from gan_lab import memory
+from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
+from gan_lab.engine.rng import DrawSpec
+from gan_lab.engine.schedule import Schedule
 from gan_lab.errors import ConfigError
-from gan_lab.estimators.measures import Kernel
+from gan_lab.metrics.metrics import Kernel
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam, RmsProp, Sgd
-from gan_lab.schedule import Schedule
-from gan_lab.streams import DrawSpec
 from tests.helpers import load_regularizers
 from tests.run_helpers import ONE, ROOT, main, setup
 
@@ -41,7 +41,7 @@ CASES = {
 MEASURE = """
 import copy, ctypes, gc, json, sys, torch
 from gan_lab import memory
-from gan_lab.step import train_step
+from gan_lab.engine.step import train_step
 from tests.run_helpers import setup
 torch.set_num_threads(1)
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from gan_lab.optim import Adam, RmsProp, Sgd
-from gan_lab.state import Player
+from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
+from gan_lab.engine.state import Player
 from tests.helpers import normal
 
 CHOICES = [

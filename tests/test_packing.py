@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from gan_lab.engine.objective import Game
 from gan_lab.errors import ConfigError
-from gan_lab.game import Game
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.base import batch_coupling, packed
 from gan_lab.networks.dcgan import Dcgan

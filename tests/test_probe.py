@@ -8,7 +8,7 @@ import torch
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d
 from gan_lab.information import closed_forms
-from gan_lab.probe import Probe
+from gan_lab.metrics.neural_distance import Probe
 from tests.helpers import CPU
 
 PROBE = Probe(steps=200, n=2048)

@@ -14,8 +14,8 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups, metadata
 
 from gan_lab import checkpoint, run_dir
-from gan_lab.accumulator import Accumulator
 from gan_lab.checkpoint import load, save
+from gan_lab.engine.accumulator import Accumulator
 from gan_lab.errors import ConfigError
 from gan_lab.recording import Lost, Recorder, read_metrics
 from gan_lab.run_dir import AppendFile, RunDir

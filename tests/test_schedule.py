@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from gan_lab.schedule import DECAYS, Schedule, learning_rate_factor
+from gan_lab.engine.schedule import DECAYS, Schedule, learning_rate_factor
 
 
 @pytest.mark.parametrize("n_critic", [1, 2, 3, 4, 5, 6])

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan_lab import probe, selfcheck_command
+from gan_lab import selfcheck_command
 from gan_lab.data.toy import Gaussian1d
 from gan_lab.errors import ConfigError
-from gan_lab.estimators import (
+from gan_lab.information import closed_forms
+from gan_lab.metrics import (
+    diversity,
     histogram,
     kernel,
-    measures,
-    modes,
-    nearest_neighbours,
-    neighbours,
-    transport,
+    knn,
+    metrics,
+    mode_coverage,
+    neural_distance,
+    wasserstein,
 )
-from gan_lab.information import closed_forms
 from gan_lab.selfcheck import cases, check, expectations
 from gan_lab.selfcheck.bias import bias_cases
 from gan_lab.selfcheck.samples import CPU, mixed_truth
@@ -45,9 +46,9 @@ def scaled(function, factor, key=None):
 
 
 def plant_density(monkeypatch, factor):
-    prepare = measures.KullbackLeibler.prepare
+    prepare = metrics.KullbackLeibler.prepare
     monkeypatch.setattr(
-        measures.KullbackLeibler,
+        metrics.KullbackLeibler,
         "prepare",
         lambda self, source: scaled(prepare(self, source), factor, "divergence/kl_fake_real"),
     )
@@ -61,23 +62,23 @@ def in_module(module, name, key=None):
 
 
 PLANTS = {
-    "W1 exact": in_module(transport, "exact_wasserstein"),
-    "sliced W1": in_module(transport, "sliced_wasserstein"),
-    "KL nearest neighbours": in_module(nearest_neighbours, "knn_kl"),
+    "W1 exact": in_module(wasserstein, "exact_wasserstein"),
+    "sliced W1": in_module(wasserstein, "sliced_wasserstein"),
+    "KL nearest neighbours": in_module(knn, "knn_kl"),
     "KL exact density": plant_density,
-    "entropy nearest neighbours": in_module(nearest_neighbours, "knn_entropy"),
-    "JS nearest neighbours": in_module(nearest_neighbours, "knn_js"),
+    "entropy nearest neighbours": in_module(knn, "knn_entropy"),
+    "JS nearest neighbours": in_module(knn, "knn_js"),
     "JS histogram": in_module(histogram, "histogram_js"),
     "energy distance": in_module(kernel, "energy_distance"),
     "MMD^2": in_module(kernel, "mmd_squared"),
     "median distance": in_module(kernel, "median_distance"),
-    "pairwise distance": in_module(neighbours, "mean_pairwise_distance"),
-    "nearest training distance": in_module(neighbours, "mean_nearest_distance"),
-    "modes covered": in_module(modes, "mode_statistics", "modes/covered"),
-    "high quality": in_module(modes, "mode_statistics", "modes/high_quality"),
-    "KL of modes": in_module(modes, "mode_statistics", "modes/kl"),
-    "probe JS": in_module(probe.Probe, "measure", "probe/js"),
-    "probe W1": in_module(probe.Probe, "measure", "probe/wasserstein"),
+    "pairwise distance": in_module(diversity, "mean_pairwise_distance"),
+    "nearest training distance": in_module(diversity, "mean_nearest_distance"),
+    "modes covered": in_module(mode_coverage, "mode_statistics", "modes/covered"),
+    "high quality": in_module(mode_coverage, "mode_statistics", "modes/high_quality"),
+    "KL of modes": in_module(mode_coverage, "mode_statistics", "modes/kl"),
+    "probe JS": in_module(neural_distance.Probe, "measure", "probe/js"),
+    "probe W1": in_module(neural_distance.Probe, "measure", "probe/wasserstein"),
 }
 
 
@@ -216,5 +217,5 @@ def test_expectations_agree_with_closed_forms_where_both_are_known():
 def test_the_probe_does_not_stick_to_the_wrong_sign_on_a_line():
     # With a two-sided penalty these very batches left the critic at slope -1: W1 = -1.6.
     source = Gaussian1d().open(CPU)
-    found = probe.Probe(n=4096).measure(lambda n, g: Gaussian1d(3.0).sample(n, g), source)
+    found = neural_distance.Probe(n=4096).measure(lambda n, g: Gaussian1d(3.0).sample(n, g), source)
     assert 2.2 < found["probe/wasserstein"].value < 3.1

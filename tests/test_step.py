@@ -9,14 +9,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan_lab.data.digits import Digits
-from gan_lab.gradients import Gradients
+from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
+from gan_lab.engine.state import Player
+from gan_lab.engine.step import train_step
 from gan_lab.losses import Minimax, NonSaturating, Wasserstein
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam, RmsProp, Sgd
 from gan_lab.regularizers import GradientPenalty, InstanceNoise
-from gan_lab.state import Player
-from gan_lab.step import train_step
 from tests.helpers import (
     assert_same,
     draws_like,

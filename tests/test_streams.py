@@ -7,8 +7,8 @@ import torch
 
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Ring
-from gan_lab.schedule import Schedule
-from gan_lab.streams import DrawSpec, Streams, stream
+from gan_lab.engine.rng import DrawSpec, Streams, stream
+from gan_lab.engine.schedule import Schedule
 from tests.helpers import CPU, opened
 
 RING, DIGITS = Ring().open(CPU), Digits().open(CPU)

@@ -10,15 +10,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gan_lab.game import Game
-from gan_lab.gradients import Gradients
+from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.objective import Game
+from gan_lab.engine.optimizers import Optimizer
+from gan_lab.engine.rng import Draws, stream
+from gan_lab.engine.state import leaves_of
+from gan_lab.engine.step import Update, update_discriminator_
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import NetworkPair
-from gan_lab.optim import Optimizer
 from gan_lab.regularizers.base import Regularizer, Tensors
-from gan_lab.state import leaves_of
-from gan_lab.step import Update, update_discriminator_
-from gan_lab.streams import Draws, stream
 
 
 class Discriminators:

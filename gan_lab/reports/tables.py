@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gan_lab.estimators.base import Estimate
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.reading import printable
 
 _HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "probe/js")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import torch
 
 from gan_lab.data.toy import Ring
-from gan_lab.estimators import histogram, kernel, modes, nearest_neighbours, transport
 from gan_lab.information import closed_forms
+from gan_lab.metrics import histogram, kernel, knn, mode_coverage, wasserstein
 from gan_lab.selfcheck import expectations as expected
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.divergences import K, by_density
@@ -41,15 +41,15 @@ def _at(n: int, repeats: int) -> Iterator[Case]:
         return Case(f"n = {n}", estimator, unit, truth, bias, why, n, repeats, run)
 
     floor = expected.wasserstein_floor(n)
-    run = between(lambda x, y: transport.exact_wasserstein(x, y), normal(1), normal(1), n)
+    run = between(lambda x, y: wasserstein.exact_wasserstein(x, y), normal(1), normal(1), n)
     yield case("W1 exact, 1-D", "data units", 0.0, (floor, floor), EXACT, run)
     if n <= _ASSIGNED:
-        run = between(lambda x, y: transport.exact_wasserstein(x, y), a, b, n)
+        run = between(lambda x, y: wasserstein.exact_wasserstein(x, y), a, b, n)
         most = math.sqrt(2) * expected.mean_norm(2, _SHIFT / math.sqrt(2)) - _SHIFT
         why = "theorem: Jensen below, the cost of pairing at random above"
         few = 20 if n < _ASSIGNED else 4
         yield case("W1 exact, 2-D", "data units", _SHIFT, (0.0, most), why, run, few)
-    run = between(lambda x, y: transport.sliced_wasserstein(x, y), normal(2), normal(2), n)
+    run = between(lambda x, y: wasserstein.sliced_wasserstein(x, y), normal(2), normal(2), n)
     yield case("sliced W1, 2-D", "data units", 0.0, (floor, floor), EXACT, run)
     run = between(lambda x, y: kernel.energy_distance(x, y), a, b, n)
     truth, few = expected.energy(2, _SHIFT, 1.0), repeats if n < 2048 else 10
@@ -59,15 +59,13 @@ def _at(n: int, repeats: int) -> Iterator[Case]:
     yield case("MMD^2, 2-D", "1", truth, (0, 0), UNBIASED, run, few)
     for d in (2, 16):
         truth, at = _SHIFT**2 / 2, expected.knn_kl(n, K, d, _SHIFT, 1.0) - _SHIFT**2 / 2
-        run = between(
-            lambda x, y: nearest_neighbours.knn_kl(x, y, K), normal(d), normal(d, _SHIFT), n
-        )
+        run = between(lambda x, y: knn.knn_kl(x, y, K), normal(d), normal(d, _SHIFT), n)
         label = f"KL nearest neighbours, {d}-D"
         yield case(label, "nats", truth, (at, at), EXACT, run, 20 if d > 2 else repeats)
     at = expected.entropy(2) - expected.knn_entropy(n, K, 2)
     run = by_density(Normal(2), b, n)
     yield case("KL exact density, 2-D", "nats", _SHIFT**2 / 2, (at, at), EXACT, run)
-    run = between(lambda x, y: nearest_neighbours.knn_js(x, y), a, b, n)
+    run = between(lambda x, y: knn.knn_js(x, y), a, b, n)
     why = "theorem: a lower bound; better than guessing"
     yield case("JS nearest neighbours, 2-D", "nats", js, (-js, 0.0), why, run, 20)
     bins = max(2, round(n ** (1 / 3)))
@@ -81,7 +79,7 @@ def _at(n: int, repeats: int) -> Iterator[Case]:
     assert known is not None
 
     def shares(generator: torch.Generator) -> float:
-        return modes.mode_statistics(ring.sample(n, generator), known)["modes/kl"]
+        return mode_coverage.mode_statistics(ring.sample(n, generator), known)["modes/kl"]
 
     why = "(K - 1)/(2n), the next order is 1/n^2"
     at, slack = 7 / (2 * n), (8 / n) ** 2

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from scipy import stats
 
-from gan_lab.estimators.base import Estimate, from_repeats
-from gan_lab.streams import stream
+from gan_lab.engine.rng import stream
+from gan_lab.metrics.estimate import Estimate, from_repeats
 
 # Chance that a right estimator is called wrong in one row by sampling noise alone: some 70 rows on
 # 5 seeds then fail once in 300 runs of the whole.

@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor
 
 from gan_lab.data.toy import Ring
-from gan_lab.estimators import histogram, kernel, modes, nearest_neighbours, transport
-from gan_lab.estimators.base import Estimate, from_counts, from_repeats
+from gan_lab.engine.rng import stream
+from gan_lab.metrics import histogram, kernel, knn, mode_coverage, wasserstein
+from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
 from gan_lab.selfcheck.divergences import by_density
 from gan_lab.selfcheck.samples import CPU, Normal, Once, between, normal
-from gan_lab.streams import stream
 
 N = 64
 REPEATS = (4, 10)  # the ruler's in training and at the end
@@ -64,7 +64,7 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
     source = Ring().open(CPU)
     known = source.modes
     assert known is not None
-    nearest = nearest_neighbours
+    nearest = knn
 
     def ring(tag: str, rare: float) -> Once:
         # Modes 1 and 2 are reached with probability `rare` each.
@@ -75,7 +75,7 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
         def once(generator: Generator) -> float:
             where = torch.multinomial(shares, N, replacement=True, generator=generator)
             noise = torch.randn(N, 2, generator=generator) * (0.02 / 1.414)
-            return modes.mode_statistics(centres[where] + noise, known)[tag]
+            return mode_coverage.mode_statistics(centres[where] + noise, known)[tag]
 
         return once
 
@@ -83,12 +83,12 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
         return between(f, a, b, N)
 
     return {
-        "W1 exact, 2-D": (pair(lambda x, y: transport.exact_wasserstein(x, y)), RANGE),
+        "W1 exact, 2-D": (pair(lambda x, y: wasserstein.exact_wasserstein(x, y)), RANGE),
         "W1 exact, 1-D": (
-            between(lambda x, y: transport.exact_wasserstein(x, y), normal(1), normal(1, 0.5), N),
+            between(lambda x, y: wasserstein.exact_wasserstein(x, y), normal(1), normal(1, 0.5), N),
             RANGE,
         ),
-        "sliced W1, 2-D": (pair(lambda x, y: transport.sliced_wasserstein(x, y)), RANGE),
+        "sliced W1, 2-D": (pair(lambda x, y: wasserstein.sliced_wasserstein(x, y)), RANGE),
         "KL nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_kl(x, y)), RANGE),
         "KL exact density, 2-D": (by_density(Normal(2), b, N), RANGE),
         "JS nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_js(x, y)), RANGE),

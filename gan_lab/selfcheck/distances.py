@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 from torch import Generator, Tensor
 
-from gan_lab.estimators import kernel, neighbours, transport
 from gan_lab.information import closed_forms
+from gan_lab.metrics import diversity, kernel, wasserstein
 from gan_lab.selfcheck import expectations as expected
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.samples import (
@@ -31,7 +31,7 @@ _DATA_UNITS = "data units"
 
 # The estimators are looked up in their modules at the call, so that a test can plant an error.
 def _w1(a: Tensor, b: Tensor) -> float:
-    return transport.exact_wasserstein(a, b)
+    return wasserstein.exact_wasserstein(a, b)
 
 
 def wasserstein_cases(more: int) -> Iterator[Case]:
@@ -81,7 +81,7 @@ def sliced_cases(more: int) -> Iterator[Case]:
     def once(a: Tensor, b: Tensor, generator: Generator) -> float:
         # Directions are as random as samples here: the ruler's fixed 128 are one draw of them.
         seed = int(torch.randint(2**31, (), generator=generator))
-        return transport.sliced_wasserstein(a, b, 512, seed)
+        return wasserstein.sliced_wasserstein(a, b, 512, seed)
 
     for d in (1, 2, 16):
 
@@ -150,14 +150,14 @@ def neighbour_cases(more: int) -> Iterator[Case]:
     for d in (1, 2, 16):
 
         def pairwise(g: Generator, d: int = d) -> float:
-            return neighbours.mean_pairwise_distance(normal(d)(g, n))
+            return diversity.mean_pairwise_distance(normal(d)(g, n))
 
         truth = math.sqrt(2) * expected.mean_norm(d)
         where, name = f"{d}-D Gaussian", "pairwise distance"
         yield Case(where, name, _DATA_UNITS, truth, (0, 0), UNBIASED, n, repeats, pairwise)
 
     def nearest(a: Tensor, b: Tensor) -> float:
-        return neighbours.mean_nearest_distance(a, b)
+        return diversity.mean_nearest_distance(a, b)
 
     name = "nearest training distance"
     # P(distance > r) = E (1 - length of [x - r, x + r] in [0, 1])^n, integrated over r.

@@ -8,8 +8,8 @@ from torch import Generator, Tensor
 
 from gan_lab.data.base import Distribution
 from gan_lab.data.toy import Grid, Mixture, Ring
-from gan_lab.estimators import histogram, measures, modes, nearest_neighbours
 from gan_lab.information import closed_forms
+from gan_lab.metrics import histogram, knn, metrics, mode_coverage
 from gan_lab.selfcheck import expectations as expected
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.samples import (
@@ -29,16 +29,16 @@ from gan_lab.selfcheck.samples import (
 )
 
 _NATS = "nats"
-K = measures.KullbackLeibler().k
+K = metrics.KullbackLeibler().k
 
 
 # The estimators are looked up in their modules at the call, so that a test can plant an error.
 def _kl(a: Tensor, b: Tensor) -> float:
-    return nearest_neighbours.knn_kl(a, b, K)
+    return knn.knn_kl(a, b, K)
 
 
 def _js(a: Tensor, b: Tensor) -> float:
-    return nearest_neighbours.knn_js(a, b)
+    return knn.knn_js(a, b)
 
 
 def _counted(a: Tensor, b: Tensor) -> float:
@@ -50,7 +50,7 @@ def by_density(data: Distribution, fake: Draw, n: int) -> Once:
     source = data.open(CPU)
 
     def once(generator: Generator) -> float:
-        read = measures.KullbackLeibler().prepare(source)
+        read = metrics.KullbackLeibler().prepare(source)
         # As the ruler reads it; its other number, from the held-out samples, is not looked at.
         few = source.held_out(2 * K, generator)
         return read(fake(generator, n), few)["divergence/kl_fake_real"]
@@ -75,7 +75,7 @@ def kl_cases(more: int) -> Iterator[Case]:
             yield Case(where, density, _NATS, truth, (at, at), EXACT, n, repeats, run)
 
         def own(g: Generator, d: int = d, n: int = n) -> float:
-            return nearest_neighbours.knn_entropy(normal(d, 0.0, 2.0)(g, n), K)
+            return knn.knn_entropy(normal(d, 0.0, 2.0)(g, n), K)
 
         truth = expected.entropy(d, 2.0)
         at = expected.knn_entropy(n, K, d, 2.0) - truth
@@ -155,7 +155,7 @@ def mode_cases(more: int) -> Iterator[Case]:
             std = float(data.components().stds[0])
             which = torch.randint(kept, (n,), generator=g)
             x = centres[which] + std * torch.randn(n, 2, generator=g)
-            return modes.mode_statistics(x, known)[tag]
+            return mode_coverage.mode_statistics(x, known)[tag]
 
         return once
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Generator, Tensor
 
-from gan_lab import probe
 from gan_lab.data.base import Distribution, DistributionSource
 from gan_lab.data.toy import Gaussian1d
-from gan_lab.estimators.base import Estimate
 from gan_lab.information import closed_forms
+from gan_lab.metrics import neural_distance
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.samples import CPU, Normal
 
@@ -35,7 +35,7 @@ def _probed(tag: str, data: Distribution, shift: float) -> Callable[[Generator],
             x[:, 0] += shift
             return x
 
-        return probe.Probe(n=_N).measure(fake, _Reseeded(data, generator))[tag]
+        return neural_distance.Probe(n=_N).measure(fake, _Reseeded(data, generator))[tag]
 
     return once
 

@@ -11,7 +11,7 @@ from benchmarking import ours
 from benchmarking.measure import Options
 from benchmarking.rows import Work
 from benchmarking.timing import summary
-from gan_lab.execution import cores
+from gan_lab.engine.execution import cores
 
 _SCRIPTS = Path(__file__).resolve().parents[1]
 SEEDS = 16

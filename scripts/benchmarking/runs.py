@@ -16,9 +16,9 @@ from scipy.ndimage import median_filter
 from benchmarking.measure import Options
 from benchmarking.timing import AT_REST, summary
 from gan_lab import config, session
+from gan_lab.engine.rng import StepDraws, Streams
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
-from gan_lab.streams import StepDraws, Streams
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.
 _SHORT_END = ("probe.steps=0", "estimator.final_n_repeats=2", "estimator.floor_n_repeats=2")
@@ -29,7 +29,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _FIRST_STEP = """
 import sys, time
 from gan_lab import cli
-from gan_lab.streams import Streams
+from gan_lab.engine.rng import Streams
 
 def first(self, step):
     print("first", time.time() - float(sys.argv[1]), flush=True)

@@ -121,7 +121,12 @@ _STRANGE = (
     *("foo=1", "+foo=1", "+foo.bar.baz={a:[1]}", "++seed=1", "~seed", "~device", "~hints", "~x"),
     *("~loss", "~optim", "~data", "~network", "~trainer", "~measure", "~regularizer", "~probe"),
     *("+loss=minimax", "+optim=sgd", "+optim.foo=1", "++optim={lr:1}", "optim={lr:1}", "loss=null"),
-    *("optim=null", "measure=null", "optim._target_=os.system", "loss._target_=gan_lab.optim.Sgd"),
+    *(
+        "optim=null",
+        "measure=null",
+        "optim._target_=os.system",
+        "loss._target_=gan_lab.engine.optimizers.Sgd",
+    ),
     *("optim._target_=..optim", "+optim._args_=[1]", "+regularizer.r1.weight=1", "loss@x=hinge"),
     *(
         "+loss@x=hinge",

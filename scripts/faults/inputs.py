@@ -560,7 +560,7 @@ CASES = [
         for word, said in [
             ("optim._target_=os.system", "optim._target_='os.system' is no Optimizer"),
             ("optim._target_=gan_lab.losses.Hinge", "is no Optimizer"),
-            ("loss._target_=gan_lab.optim.Adam", "is no AdversarialLoss"),
+            ("loss._target_=gan_lab.engine.optimizers.Adam", "is no AdversarialLoss"),
             ("optim._target_=nope.Nope", "cannot be imported"),
             ("optim._target_=..optim", "cannot be imported"),
             ("optim._target_=", "optim._target_='' cannot be imported"),

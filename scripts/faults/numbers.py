@@ -17,11 +17,13 @@ from unittest import mock
 
 import torch
 
-from gan_lab import build, checkpoint, cli, evaluation, step
-from gan_lab.estimators.ruler import Ruler
+from gan_lab import checkpoint, cli, evaluation
+from gan_lab.engine import step
+from gan_lab.engine.backends import select
+from gan_lab.engine.rng import Streams
+from gan_lab.metrics.evaluator import Ruler
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
-from gan_lab.streams import Streams
 from scripts.faults.record import Campaign, Fault
 
 STEPS, SEEDS, LOOKS = 30, (0, 1, 2), 5
@@ -136,7 +138,7 @@ def _lost(poison: Poison, policy: str, run: Path, code: int, said: str) -> str:
 def poisoned(poison: Poison) -> Iterator[None]:
     """Inside, the step or the look that the poison names meets it, as often as it is made."""
     now, index = [-1], SEEDS.index(poison.seed)
-    draws, apply, train_step = Streams.draws, step._apply_, build.train_step
+    draws, apply, train_step = Streams.draws, step._apply_, select.train_step
     samples, measure = evaluation.finite_samples, Ruler.measure
 
     def draw(self: Streams, at: int) -> Any:
@@ -180,7 +182,7 @@ def poisoned(poison: Poison) -> Iterator[None]:
     with (
         mock.patch.object(Streams, "draws", draw),
         mock.patch.object(step, "_apply_", move),
-        mock.patch.object(build, "train_step", steps),
+        mock.patch.object(select, "train_step", steps),
         mock.patch.object(evaluation, "finite_samples", sampled),
         mock.patch.object(Ruler, "measure", measured),
     ):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gan_lab.estimators.base import Estimate, from_repeats
+from gan_lab.metrics.estimate import Estimate, from_repeats
 
 
 def test_from_repeats_is_the_mean_with_its_t_interval():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.estimators.histogram import histogram_js
+from gan_lab.metrics.histogram import histogram_js
 from gan_lab.selfcheck import expectations
 from tests.helpers import normal
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.estimators.kernel import energy_distance, median_distance, mmd_squared
+from gan_lab.metrics.kernel import energy_distance, median_distance, mmd_squared
 from gan_lab.selfcheck import expectations
 from tests.helpers import normal
 

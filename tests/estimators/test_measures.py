@@ -7,22 +7,22 @@ import torch
 
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring, Segments
-from gan_lab.estimators import measures
-from gan_lab.estimators.histogram import histogram_js
-from gan_lab.estimators.kernel import energy_distance
-from gan_lab.estimators.nearest_neighbours import knn_entropy, knn_js, knn_kl
-from gan_lab.estimators.transport import exact_wasserstein, sliced_wasserstein
+from gan_lab.metrics import metrics
+from gan_lab.metrics.histogram import histogram_js
+from gan_lab.metrics.kernel import energy_distance
+from gan_lab.metrics.knn import knn_entropy, knn_js, knn_kl
+from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 from gan_lab.selfcheck.samples import Normal
 from tests.helpers import CPU, normal, seeded
 
 ALL = [
-    measures.Wasserstein(),
-    measures.SlicedWasserstein(),
-    measures.KullbackLeibler(),
-    measures.JensenShannon(),
-    measures.Kernel(),
-    measures.ModeCount(),
-    measures.Neighbours(),
+    metrics.Wasserstein(),
+    metrics.SlicedWasserstein(),
+    metrics.KullbackLeibler(),
+    metrics.JensenShannon(),
+    metrics.Kernel(),
+    metrics.ModeCount(),
+    metrics.Neighbours(),
 ]
 
 
@@ -45,8 +45,8 @@ def test_each_number_has_a_unit(measure, data):
 
 
 def test_modes_are_counted_where_they_are_known_only():
-    assert measures.ModeCount().prepare(Segments().open(CPU)) is None
-    assert measures.ModeCount().prepare(Ring().open(CPU)) is not None
+    assert metrics.ModeCount().prepare(Segments().open(CPU)) is None
+    assert metrics.ModeCount().prepare(Ring().open(CPU)) is not None
 
 
 def test_the_numbers_are_the_estimators_own():
@@ -66,7 +66,7 @@ def test_the_numbers_are_the_estimators_own():
 def test_kl_uses_the_exact_density_where_there_is_one():
     source = Normal(2).open(CPU)
     fake, real = 0.5 * normal(300, 2, seed=1), normal(300, 2, seed=2)
-    got = measures.KullbackLeibler().prepare(source)(fake, real)["divergence/kl_fake_real"]
+    got = metrics.KullbackLeibler().prepare(source)(fake, real)["divergence/kl_fake_real"]
     cross = math.log(2 * math.pi) + float(fake.square().sum(1).mean()) / 2
     assert got == pytest.approx(cross - knn_entropy(fake), abs=1e-9)
     assert got == pytest.approx(2 * (math.log(2) + 0.125 - 0.5), abs=0.3)
@@ -75,15 +75,15 @@ def test_kl_uses_the_exact_density_where_there_is_one():
 @pytest.mark.parametrize("data", [Segments(), Digits()], ids=["segments", "images"])
 def test_kl_is_undefined_where_the_data_fill_no_volume(data):
     source = data.open(CPU)
-    values = measures.KullbackLeibler().prepare(source)(*pair(source))
-    assert set(values) == set(measures.KullbackLeibler.units)
+    values = metrics.KullbackLeibler().prepare(source)(*pair(source))
+    assert set(values) == set(metrics.KullbackLeibler.units)
     assert all(math.isnan(value) for value in values.values())
 
 
 def test_a_collapsed_generator_has_infinite_kl_to_the_data():
     source = Ring().open(CPU)
     fake = torch.zeros(30, 2)
-    values = measures.KullbackLeibler().prepare(source)(fake, source.held_out(30, seeded(1)))
+    values = metrics.KullbackLeibler().prepare(source)(fake, source.held_out(30, seeded(1)))
     assert values["divergence/kl_fake_real"] == math.inf
 
 
@@ -91,24 +91,24 @@ def test_the_histogram_is_for_points_in_one_and_two_dimensions():
     tag = "divergence/js_histogram"
     for data, applies in ((Gaussian1d(), True), (Ring(), True), (Normal(3), False)):
         source = data.open(CPU)
-        assert (tag in measures.JensenShannon().prepare(source)(*pair(source))) == applies
+        assert (tag in metrics.JensenShannon().prepare(source)(*pair(source))) == applies
     source = Digits().open(CPU)
-    assert tag not in measures.JensenShannon().prepare(source)(*pair(source))
+    assert tag not in metrics.JensenShannon().prepare(source)(*pair(source))
 
 
 def test_the_bandwidth_is_the_datas_and_not_the_samples():
     source = Ring().open(CPU)
     fake, real = pair(source)
-    a, b = (measures.Kernel().prepare(source)(fake, real) for _ in range(2))
+    a, b = (metrics.Kernel().prepare(source)(fake, real) for _ in range(2))
     assert a == b
 
 
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda: measures.SlicedWasserstein(n_directions=0), "SlicedWasserstein.n_directions"),
-        (lambda: measures.KullbackLeibler(k=0), "KullbackLeibler.k"),
-        (lambda: measures.JensenShannon(k=-1), "JensenShannon.k"),
+        (lambda: metrics.SlicedWasserstein(n_directions=0), "SlicedWasserstein.n_directions"),
+        (lambda: metrics.KullbackLeibler(k=0), "KullbackLeibler.k"),
+        (lambda: metrics.JensenShannon(k=-1), "JensenShannon.k"),
     ],
 )
 def test_settings_that_cannot_measure_are_refused_by_name(make, name):

@@ -8,8 +8,8 @@ import torch
 
 from gan_lab.data.base import Modes
 from gan_lab.data.toy import Grid, Mixture1d, Ring
-from gan_lab.estimators.base import from_counts
-from gan_lab.estimators.modes import mode_statistics
+from gan_lab.metrics.estimate import from_counts
+from gan_lab.metrics.mode_coverage import mode_statistics
 from tests.helpers import CPU, seeded
 
 

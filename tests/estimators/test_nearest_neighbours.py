@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import special
 
-from gan_lab.estimators.nearest_neighbours import knn_entropy, knn_js, knn_kl
 from gan_lab.information import closed_forms
+from gan_lab.metrics.knn import knn_entropy, knn_js, knn_kl
 from gan_lab.selfcheck import expectations
 from tests.helpers import normal, seeded
 

@@ -9,8 +9,8 @@ import torch
 from gan_lab.data.base import TensorSource
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
-from gan_lab.estimators.measures import KullbackLeibler, Neighbours, Wasserstein
-from gan_lab.estimators.ruler import Ruler, RulerSettings
+from gan_lab.metrics.evaluator import Ruler, RulerSettings
+from gan_lab.metrics.metrics import KullbackLeibler, Neighbours, Wasserstein
 from tests.helpers import CPU
 
 SETTINGS = RulerSettings(n=50, n_repeats=3, final_n=60, final_n_repeats=5, floor_n_repeats=4)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan_lab.estimators.transport import exact_wasserstein, sliced_wasserstein
+from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 from gan_lab.selfcheck.expectations import projection_share, wasserstein_floor
 from tests.helpers import normal
 

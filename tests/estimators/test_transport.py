@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 
-from gan_lab.estimators.neighbours import mean_nearest_distance, mean_pairwise_distance
-from gan_lab.estimators.transport import as_points, exact_wasserstein
+from gan_lab.metrics.diversity import mean_nearest_distance, mean_pairwise_distance
+from gan_lab.metrics.wasserstein import as_points, exact_wasserstein
 from tests.helpers import normal, seeded
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.estimators.transport import exact_wasserstein
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.critic_surfaces import exact as exact_side
 from gan_lab.experiments.critic_surfaces import fit
 from gan_lab.experiments.critic_surfaces.claims import all_claims, log_slopes
 from gan_lab.experiments.critic_surfaces.study import CriticSurfaces
+from gan_lab.metrics.wasserstein import exact_wasserstein
 from gan_lab.regularizers import GradientPenalty, WeightClipping
 
 CPU = torch.device("cpu")

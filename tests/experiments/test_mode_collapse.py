@@ -10,7 +10,6 @@ import torch
 from gan_lab.data import toy
 from gan_lab.data.digits import StackedDigits
 from gan_lab.data.toy import Grid, Ring
-from gan_lab.estimators.modes import mode_statistics
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
 from gan_lab.experiments.mode_collapse import games
 from gan_lab.experiments.mode_collapse.claims import of_counts
@@ -24,6 +23,7 @@ from gan_lab.experiments.mode_collapse.numbers import (
     of_the_data,
 )
 from gan_lab.experiments.mode_collapse.study import ModeCollapse
+from gan_lab.metrics.mode_coverage import mode_statistics
 from tests.helpers import CPU, seeded
 from tests.run_helpers import main, saved, setup
 

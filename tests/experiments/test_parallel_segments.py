@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from gan_lab.engine.rng import stream
+from gan_lab.engine.step import update_discriminator_
 from gan_lab.experiments import fitting
 from gan_lab.experiments.parallel_segments import claims as judge
 from gan_lab.experiments.parallel_segments import trained
 from gan_lab.experiments.parallel_segments.study import ParallelSegments, _exact
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.regularizers import WeightClipping, base
-from gan_lab.step import update_discriminator_
-from gan_lab.streams import stream
 
 CPU = torch.device("cpu")
 STEPS = (1, 5, 25, 100, 1000)

@@ -15,6 +15,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan_lab import config
+from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment
@@ -24,7 +25,6 @@ from gan_lab.reports.figures import rendered
 from gan_lab.reports.film import Film
 from gan_lab.reports.plots import canvas, label
 from gan_lab.reports.statistics import mean
-from gan_lab.streams import stream
 from gan_lab.validation import check_count
 from tests.run_helpers import CONF, files, main
 

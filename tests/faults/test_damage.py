@@ -14,7 +14,8 @@ OTHERS = {
     "network": "network.depth: 2 / 3",
     "loss": "loss._target_: 'gan_lab.losses.Minimax' / 'gan_lab.losses.Wasserstein'",
     "regularizer": "regularizer.r1._target_: 'gan_lab.regularizers.R1' / missing",
-    "optimiser": "optim._target_: 'gan_lab.optim.RmsProp' / 'gan_lab.optim.Adam'",
+    "optimiser": "optim._target_: 'gan_lab.engine.optimizers.RmsProp' / "
+    "'gan_lab.engine.optimizers.Adam'",
     "seeds": "n_seeds: 2 / 1",
     "data": "data._target_: 'gan_lab.data.toy.Grid' / 'gan_lab.data.toy.Ring'",
 }

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gan_lab import checkpoint, evaluation, provenance
-from gan_lab.estimators.measures import Neighbours
 from gan_lab.journal import Journal
+from gan_lab.metrics.metrics import Neighbours
 from gan_lab.recording import read_metrics
 from gan_lab.run_dir import RunDir
 from scripts.faults import numbers

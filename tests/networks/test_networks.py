@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
+from gan_lab.engine.rng import stream
 from gan_lab.networks import dcgan, mlp
 from gan_lab.networks.base import ACTIVATIONS, batch_coupling
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.streams import stream
 from tests.helpers import assert_same, normal, seeded, snapshot
 
 MLP_SHAPES = [(1,), (2,), (64,), (1, 8, 8), (3, 8, 8)]

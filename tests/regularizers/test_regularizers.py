@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from torch.func import functional_call, vmap
 
-from gan_lab.game import Score
-from gan_lab.gradients import Gradients
+from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.objective import Score
+from gan_lab.engine.optimizers import RmsProp
 from gan_lab.losses import Hinge, Wasserstein
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import RmsProp
 from gan_lab.regularizers import (
     R1,
     R2,

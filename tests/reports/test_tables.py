@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gan_lab.estimators.base import Estimate
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.tables import show
 
 ROWS = {

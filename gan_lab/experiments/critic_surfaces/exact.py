@@ -9,10 +9,10 @@ from torch import Tensor
 from gan_lab.data.base import Distribution
 from gan_lab.data.toy import Grid, Ring
 from gan_lab.data.toy_shapes import SwissRoll
-from gan_lab.estimators.transport import exact_wasserstein
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.information import optimal_transport
-from gan_lab.streams import stream
+from gan_lab.metrics.wasserstein import exact_wasserstein
 
 DATA: dict[str, Distribution] = {"ring": Ring(), "grid": Grid(), "swiss_roll": SwissRoll()}
 HALF_WIDTH = 3.0  # of the pictures, data units, as in the authors' code

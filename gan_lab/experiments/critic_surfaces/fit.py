@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gan_lab.engine.optimizers import Adam, Optimizer, RmsProp
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.critic_surfaces.exact import DATA, plane, probes
 from gan_lab.experiments.fitting import Discriminators
 from gan_lab.losses import Wasserstein
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam, Optimizer, RmsProp
 from gan_lab.regularizers import Regularizer, WeightClipping
-from gan_lab.streams import stream
 
 _JUDGED = 4096  # samples of either side for a critic's value
 _BINS = 61

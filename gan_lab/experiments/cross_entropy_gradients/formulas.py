@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gan_lab import information
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
-from gan_lab.streams import stream
 
 EPSILON = 1e-7  # where Keras clips
 FORMS = ("logits", "clipped", "plain")

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from gan_lab import information
 from gan_lab.data.digits import load_digits
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.cross_entropy_gradients.formulas import (
     by_autograd,
     squared_error_of_logits,
 )
-from gan_lab.streams import stream
 
 # Weight and bias of the two starts in chapter 3 of Nielsen's book; the input is 1, the target 0.
 STARTS = ((0.6, 0.9), (2.0, 2.0))

@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gan_lab import information
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.divergence_zoo import figures as drawings
@@ -29,7 +30,6 @@ from gan_lab.experiments.divergence_zoo.fits import (
 )
 from gan_lab.experiments.divergence_zoo.pairs import PAIRS, Discrete, Line, Mixture
 from gan_lab.information.checks import check_distribution
-from gan_lab.streams import stream
 from gan_lab.validation import check_count
 
 Numbers = tuple[float, ...] | None

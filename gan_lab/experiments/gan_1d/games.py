@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.toy import Components, Mixture
+from gan_lab.engine.rng import stream
+from gan_lab.engine.schedule import learning_rate_factor
+from gan_lab.engine.step import train_step
 from gan_lab.experiments.gan_1d import exact as line
-from gan_lab.schedule import learning_rate_factor
 from gan_lab.setup import Run, Setup
-from gan_lab.step import train_step
-from gan_lab.streams import stream
 
 # Name of a game -> what it changes in `train`; the names are those of reports.plots.STYLES.
 GAMES: dict[str, tuple[str, ...]] = {

@@ -7,9 +7,9 @@ import torch
 
 from gan_lab.data.base import Source
 from gan_lab.data.digits import StackedSource
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.mode_collapse.games import count
-from gan_lab.streams import stream
 
 # A perfect two-dimensional Gaussian within 3 standard deviations. More means collapse within modes.
 QUALITY_CEILING = 1 - math.exp(-4.5)

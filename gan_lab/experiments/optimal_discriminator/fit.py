@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan_lab.engine.optimizers import Adam, Optimizer, RmsProp
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.fitting import Discriminators
 from gan_lab.experiments.optimal_discriminator.exact import (
@@ -23,9 +25,7 @@ from gan_lab.experiments.optimal_discriminator.exact import (
 from gan_lab.losses import Minimax, NonSaturating, Wasserstein
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam, Optimizer, RmsProp
 from gan_lab.regularizers import GradientPenalty, Regularizer, WeightClipping
-from gan_lab.streams import stream
 
 PENALTY_WEIGHT = 10.0
 CLIP_BOUND = 0.01

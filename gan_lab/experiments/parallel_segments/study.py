@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from gan_lab.estimators.transport import exact_wasserstein
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.parallel import in_processes
@@ -21,7 +21,7 @@ from gan_lab.experiments.parallel_segments import figures as draw
 from gan_lab.experiments.parallel_segments import figures_acts as acts
 from gan_lab.experiments.parallel_segments.trained import Design, fitted, learned
 from gan_lab.information import js_gradient_peak, segments, smoothed_segments
-from gan_lab.streams import stream
+from gan_lab.metrics.wasserstein import exact_wasserstein
 from gan_lab.validation import check_count, check_interval
 
 METHODS = (

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.engine.optimizers import Adam
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.fitting import Discriminators
 from gan_lab.losses import (
     AdversarialLoss,
@@ -22,9 +24,7 @@ from gan_lab.losses import (
     Wasserstein,
 )
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam
 from gan_lab.regularizers import GradientPenalty, InstanceNoise, Regularizer, WeightClipping
-from gan_lab.streams import stream
 
 _HEIGHTS = 256  # fixed heights at which every network is read: no noise in what is read
 _BLOCK = 50  # updates whose batches are drawn at once

@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.func import functional_call, grad, jvp, vmap
 
 from gan_lab.data.base import Source
+from gan_lab.engine.objective import Game
+from gan_lab.engine.rng import stream
+from gan_lab.engine.step import train_step
 from gan_lab.experiments.fitting import Discriminators
-from gan_lab.game import Game
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
 from gan_lab.setup import Setup
-from gan_lab.step import train_step
-from gan_lab.streams import stream
 
 Numbers = dict[str, np.ndarray]
 BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over

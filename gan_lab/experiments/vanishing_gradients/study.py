@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from gan_lab.engine.rng import stream
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.vanishing_gradients import figures as draw
 from gan_lab.experiments.vanishing_gradients import fit
 from gan_lab.reports.statistics import median
-from gan_lab.streams import stream
 from gan_lab.validation import check_count
 
 GRADIENTS = ("minimax", "non_saturating", "wasserstein")

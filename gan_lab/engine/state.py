@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.optim import Moves, Optimizer
+from gan_lab.engine.optimizers import Moves, Optimizer
 from gan_lab.regularizers.base import Tensors
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.distance import cdist, pdist
 from torch import Tensor
 
-from gan_lab.estimators.transport import as_points
+from gan_lab.metrics.wasserstein import as_points
 
 
 def energy_distance(samples: Tensor, reference: Tensor) -> float:

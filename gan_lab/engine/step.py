@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_lab.gradients import Gradients, Moved
+from gan_lab.engine.gradients import Gradients, Moved
+from gan_lab.engine.rng import Draws, StepDraws
+from gan_lab.engine.state import Player, TrainState, copy_into_
 from gan_lab.regularizers.base import Regularizer, Tensors
-from gan_lab.state import Player, TrainState, copy_into_
-from gan_lab.streams import Draws, StepDraws
 
 FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a warm-up's memory
 

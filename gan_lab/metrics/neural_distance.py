@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Source
-from gan_lab.estimators.base import Estimate
-from gan_lab.game import Game
-from gan_lab.gradients import Gradients
+from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.objective import Game
+from gan_lab.engine.optimizers import Adam
+from gan_lab.engine.rng import stream
+from gan_lab.engine.state import leaves_of
 from gan_lab.losses import AdversarialLoss, NonSaturating, Wasserstein
+from gan_lab.metrics.estimate import Estimate
 from gan_lab.networks.mlp import Mlp
-from gan_lab.optim import Adam
 from gan_lab.regularizers import GradientPenalty, Regularizer
-from gan_lab.state import leaves_of
-from gan_lab.streams import stream
 from gan_lab.validation import check_count
 
 

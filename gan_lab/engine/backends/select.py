@@ -5,17 +5,17 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from gan_lab.arithmetic import Arithmetic
-from gan_lab.by_hand import ByHand
-from gan_lab.cuda_graph import GraphedStep
-from gan_lab.distributed import ALONE, World
-from gan_lab.execution import Execution
-from gan_lab.game import Game
-from gan_lab.gradients import Functional, Gradients
+from gan_lab.engine.backends.cuda_graph import GraphedStep
+from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.distributed import ALONE, World
+from gan_lab.engine.execution import Execution
+from gan_lab.engine.gradients import Functional, Gradients
+from gan_lab.engine.objective import Game
+from gan_lab.engine.precision import Arithmetic
+from gan_lab.engine.rng import StepDraws
+from gan_lab.engine.state import TrainState
+from gan_lab.engine.step import train_step
 from gan_lab.regularizers.base import Tensors
-from gan_lab.state import TrainState
-from gan_lab.step import train_step
-from gan_lab.streams import StepDraws
 
 # Takes one step of the state that it was built for: all the step's randomness -> values to log and
 # whether all of it was finite, [S] or scalars; see `step.train_step`.

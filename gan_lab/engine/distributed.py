@@ -19,8 +19,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.errors import ConfigError
-from gan_lab.streams import Draws, StepDraws
 
 T = TypeVar("T")
 

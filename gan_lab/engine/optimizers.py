@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan_lab.schedule import DECAYS
+from gan_lab.engine.schedule import DECAYS
 from gan_lab.validation import check_choice, check_interval
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.distributed import ALONE, World
-from gan_lab.game import Game
+from gan_lab.engine.distributed import ALONE, World
+from gan_lab.engine.objective import Game
+from gan_lab.engine.state import Player, TrainState
 from gan_lab.regularizers.base import Tensors
-from gan_lab.state import Player, TrainState
 
 # Gradients by leaf (of a loss: the loss itself), values to log ([S] or scalars), new buffers.
 Moved = tuple[Any, Tensors, Tensors]

@@ -12,13 +12,13 @@ from typing import ClassVar
 from torch import Tensor
 
 from gan_lab.data.base import Source
-from gan_lab.estimators.histogram import histogram_js
-from gan_lab.estimators.kernel import energy_distance, median_distance, mmd_squared
-from gan_lab.estimators.modes import mode_statistics
-from gan_lab.estimators.nearest_neighbours import knn_entropy, knn_js, knn_kl
-from gan_lab.estimators.neighbours import mean_nearest_distance, mean_pairwise_distance
-from gan_lab.estimators.transport import exact_wasserstein, sliced_wasserstein
-from gan_lab.streams import stream
+from gan_lab.engine.rng import stream
+from gan_lab.metrics.diversity import mean_nearest_distance, mean_pairwise_distance
+from gan_lab.metrics.histogram import histogram_js
+from gan_lab.metrics.kernel import energy_distance, median_distance, mmd_squared
+from gan_lab.metrics.knn import knn_entropy, knn_js, knn_kl
+from gan_lab.metrics.mode_coverage import mode_statistics
+from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 from gan_lab.validation import check_count
 
 Reading = Callable[[Tensor, Tensor], Mapping[str, float]]

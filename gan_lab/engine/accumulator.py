@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.distributed import World
+from gan_lab.engine.distributed import World
 
 
 class Accumulator:

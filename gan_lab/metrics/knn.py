@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import gammaln
 from torch import Tensor
 
-from gan_lab.estimators.transport import as_points
+from gan_lab.metrics.wasserstein import as_points
 
 _TREE_DIMENSIONS = 16  # a tree beats all pairs in few dimensions only
 

@@ -15,16 +15,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gan_lab.gradients import Gradients
+from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.rng import Draws, StepDraws
+from gan_lab.engine.state import TrainState
+from gan_lab.engine.step import Update, chunks, update_discriminator_, update_generator_
 from gan_lab.regularizers.base import Tensors
-from gan_lab.state import TrainState
-from gan_lab.step import (
-    Update,
-    chunks,
-    update_discriminator_,
-    update_generator_,
-)
-from gan_lab.streams import Draws, StepDraws
 
 Program = Callable[[], Tensor]  # reads and writes tensors whose addresses stay, nothing else
 _WARM_UPS = 3  # runs before a capture, in which libraries choose kernels and allocate workspaces

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Source
-from gan_lab.schedule import Schedule
+from gan_lab.engine.schedule import Schedule
 
 _BLOCK_STEPS = 32
 _BLOCK_NUMBERS = 16_000_000  # at most this many numbers a block and seed: 64 MB in float32

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Source
-from gan_lab.estimators.base import Estimate, from_counts, from_repeats
-from gan_lab.estimators.measures import Measure
-from gan_lab.streams import stream
+from gan_lab.engine.rng import stream
+from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
+from gan_lab.metrics.metrics import Measure
 from gan_lab.validation import check_count, check_interval
 
 _MOST_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from torch import Tensor
 
-from gan_lab.estimators.transport import as_points
+from gan_lab.metrics.wasserstein import as_points
 
 
 def histogram_js(real: Tensor, fake: Tensor, bins: int | None = None) -> float:

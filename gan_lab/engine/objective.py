@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gan_lab.arithmetic import PLAIN, Arithmetic
+from gan_lab.engine.precision import PLAIN, Arithmetic
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import Packing, batch_coupling
 from gan_lab.regularizers.base import Regularizer, Tensors, input_gradient, norms

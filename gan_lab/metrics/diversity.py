@@ -6,7 +6,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
-from gan_lab.estimators.transport import as_points
+from gan_lab.metrics.wasserstein import as_points
 
 
 def mean_pairwise_distance(samples: Tensor) -> float:
