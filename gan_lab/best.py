@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_lab import checkpoint
 from gan_lab.errors import ConfigError
 from gan_lab.evaluation import NotFinite, held_out
 from gan_lab.metrics.estimate import Estimate
+from gan_lab.runs import checkpoint
 from gan_lab.setup import Run
 
 TAG = "divergence/wasserstein"

@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab import checkpoint, config, provenance, resolvers, session, stored, sweep
+from gan_lab import config, resolvers, session, stored, sweep
 from gan_lab.data.base import Source
 from gan_lab.engine import distributed
 from gan_lab.engine.execution import STACKED_UP_TO, cores, resolve_device
@@ -21,7 +21,8 @@ from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.tables import say, show
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.run_dir import RunDir
 from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted, asked, asking
 
@@ -80,10 +81,10 @@ def _resume(arguments: list[str]) -> int:
     refuse_child(path, "resume")
     saved = stored.saved_config(path)
     for key in given:
-        if key not in provenance.RESUMABLE:
+        if key not in compatibility.RESUMABLE:
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes "
-                f"{', '.join(provenance.RESUMABLE)}"
+                f"{', '.join(compatibility.RESUMABLE)}"
             )
         OmegaConf.update(saved, key, given[key])
     setup = _shared(config.setup_of(saved))
@@ -184,7 +185,7 @@ def _is_done(setup: Setup, directory: RunDir) -> bool:
     Raises:
         ConfigError: It was made by another choice.
     """
-    loaded = provenance.of_run(checkpoint.load_latest(directory.checkpoints), setup.config)
+    loaded = compatibility.of_run(checkpoint.load_latest(directory.checkpoints), setup.config)
     reached = int(loaded.content["step"]) >= setup.trainer.steps
     return reached and directory.read_status().get("state") == "done"
 

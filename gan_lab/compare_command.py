@@ -14,7 +14,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.reports import findings, load, overview, page, spreadsheets, tensorboard, text
 from gan_lab.reports.report import Report, Table
 from gan_lab.reports.tables import console, say
-from gan_lab.run_dir import RunDir, atomic_write
+from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.validation import place
 
 _ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")

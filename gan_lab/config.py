@@ -18,7 +18,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from gan_lab import named, resolvers
+from gan_lab import resolvers
 from gan_lab.data.base import Data
 from gan_lab.engine.execution import Execution, resolve_device
 from gan_lab.engine.optimizers import Optimizer
@@ -29,6 +29,7 @@ from gan_lab.metrics.metrics import Measure
 from gan_lab.metrics.neural_distance import Probe
 from gan_lab.networks.base import NetworkPair
 from gan_lab.regularizers.base import Regularizer
+from gan_lab.runs import imports
 from gan_lab.setup import Setup, TrainerSettings
 
 resolvers.register()
@@ -176,7 +177,7 @@ def construct(node: Any, path: str, base: type) -> Any:
 
 def _class(target: str, path: str, base: type) -> type:
     try:
-        cls = named.attribute(target)
+        cls = imports.attribute(target)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
     if not (inspect.isclass(cls) and base in cls.__mro__):

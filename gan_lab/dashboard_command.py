@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan_lab.errors import ConfigError
-from gan_lab.reading import printable
+from gan_lab.runs.safe_io import printable
 from gan_lab.signals import StopSignals
 from gan_lab.validation import is_whole
 

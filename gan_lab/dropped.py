@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.engine.state import TrainState
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from gan_lab.status import note
 
 

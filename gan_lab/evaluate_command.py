@@ -4,14 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from gan_lab import checkpoint, stored
+from gan_lab import stored
 from gan_lab.errors import ConfigError
 from gan_lab.evaluation import NotFinite, evaluated
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reading import printable
 from gan_lab.recording import Recorder
 from gan_lab.reports.tables import show
-from gan_lab.run_dir import RunDir, atomic_write, to_json
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir, atomic_write, to_json
+from gan_lab.runs.safe_io import printable
 
 
 def evaluate(arguments: list[str]) -> int:

@@ -11,11 +11,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab import provenance, session
+from gan_lab import session
 from gan_lab.clocks import Origin, clocks
 from gan_lab.data.base import Source
 from gan_lab.engine.state import copy_into_
 from gan_lab.errors import ConfigError
+from gan_lab.runs import compatibility
 from gan_lab.setup import Run, Setup
 
 _WHERE = ("root", "path", "download")  # keys of data that do not say what the data are
@@ -109,7 +110,7 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
             f"{'were' if len(gone) > 1 else 'was'} dropped before step {parent.step}; fork "
             f"{other}, or an earlier step with step=..."
         )
-    provenance.check_data(parent.path, parent.content, source)
+    compatibility.check_data(parent.path, parent.content, source)
     if shapes := _difference(setup, source, parent):
         raise ConfigError(f"the networks of {parent.path} do not fit here{shapes}; train anew")
     if setup.trainer.steps <= parent.step:

@@ -14,12 +14,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gan_lab import checkpoint, commands, config, provenance, session, stored
+from gan_lab import commands, config, session, stored
 from gan_lab import fork as forks
 from gan_lab.engine.execution import resolve_device
 from gan_lab.errors import ConfigError
-from gan_lab.reading import printable
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.runs.safe_io import printable
 from gan_lab.setup import Setup
 
 _OUTPUT = (
@@ -57,9 +58,9 @@ def fork(arguments: list[str]) -> int:
     directory = commands.directory()
     # Anything but the device is checked against the old run before a big set is read.
     source = forked.data.open(resolve_device(forked.device))
-    with provenance.reading(loaded.path):
+    with compatibility.reading(loaded.path):
         forks.check(forked, source, parent)
-        provenance.check_finite(loaded.path, loaded.content["state"])
+        compatibility.check_finite(loaded.path, loaded.content["state"])
     forked.check(source)
     session.check_free(RunDir(directory))
     left_out = f", without {' '.join(dropped)}" if dropped else ""
@@ -83,7 +84,7 @@ def _taken(
     if seed not in whole.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     loaded = stored.taken(home, step, whole.config)
-    with provenance.reading(loaded.path):
+    with compatibility.reading(loaded.path):
         return loaded, forks.of_seed(loaded.content, list(whole.seeds).index(seed))
 
 

@@ -19,7 +19,7 @@ from gan_lab.metrics.estimate import Estimate
 from gan_lab.recording import Recorder, read_metrics
 from gan_lab.regularizers.base import Score
 from gan_lab.reports import figures, frames, tensorboard
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from gan_lab.setup import Run, Setup
 from gan_lab.status import Losses
 

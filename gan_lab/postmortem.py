@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab import checkpoint
 from gan_lab.console import announce
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.distributed import World
 from gan_lab.evaluation import NotFinite
 from gan_lab.regularizers.base import Tensors
+from gan_lab.runs import checkpoint
 from gan_lab.setup import Run
 
 

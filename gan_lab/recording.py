@@ -22,8 +22,8 @@ import numpy as np
 
 from gan_lab.board import Board, Layout
 from gan_lab.errors import ConfigError
-from gan_lab.reading import read_regular
-from gan_lab.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
+from gan_lab.runs.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
+from gan_lab.runs.safe_io import read_regular
 
 _LONGEST = 1 << 36  # bytes of a metrics.jsonl
 _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}

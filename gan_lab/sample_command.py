@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gan_lab import checkpoint, memory, stored
+from gan_lab import memory, stored
 from gan_lab.data.base import Source
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
-from gan_lab.reading import printable
 from gan_lab.reports import figures
-from gan_lab.run_dir import RunDir, atomic_write
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir, atomic_write
+from gan_lab.runs.safe_io import printable
 from gan_lab.validation import place
 
 

@@ -9,16 +9,16 @@ from typing import Any
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan_lab import checkpoint, provenance
 from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
 from gan_lab.engine.execution import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.memory import on_meta
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reading import printable
 from gan_lab.regularizers import Dragan
-from gan_lab.run_dir import RunDir, atomic_write, environment
+from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.run_dir import RunDir, atomic_write, environment
+from gan_lab.runs.safe_io import printable
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted
 from gan_lab.status import note
@@ -123,9 +123,9 @@ def resume(setup: Setup, path: Path) -> Estimates:
         loaded = world.lead(lambda: _taken_up(setup, parent, held))
         run = world.agreed(setup.open)
         check_share(setup, run.source)
-        world.agreed(lambda: provenance.check_data(loaded.path, loaded.content, run.source))
-        provenance.check_fits(loaded, run.state.state_dict())
-        with provenance.reading(loaded.path):
+        world.agreed(lambda: compatibility.check_data(loaded.path, loaded.content, run.source))
+        compatibility.check_fits(loaded, run.state.state_dict())
+        with compatibility.reading(loaded.path):
             _check_device(run, loaded.content)
             trainer = Trainer(setup, run, parent, loaded.content)
 
@@ -145,7 +145,7 @@ def resume(setup: Setup, path: Path) -> Estimates:
 def _taken_up(setup: Setup, parent: RunDir, held: contextlib.ExitStack) -> checkpoint.Loaded:
     """Locks a run as long as `held` lasts and reads its newest valid checkpoint."""
     held.enter_context(parent.lock())
-    loaded = provenance.of_run(checkpoint.load_latest(parent.checkpoints), setup.config)
+    loaded = compatibility.of_run(checkpoint.load_latest(parent.checkpoints), setup.config)
     for skipped, reason in loaded.skipped:
         print(printable(f"warning: passed over {skipped}: {reason}"))
     step = int(loaded.content["step"])

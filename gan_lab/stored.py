@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab import checkpoint, config, provenance
+from gan_lab import config
 from gan_lab.errors import ConfigError
-from gan_lab.reading import check_inside, printable
 from gan_lab.reports import configuration
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.runs.safe_io import check_inside, printable
 from gan_lab.setup import Run, Setup
 
 
@@ -62,7 +63,7 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     loaded = taken(home, step, made_by)
     run = setup.open()
-    provenance.check_fits(loaded, run.state.state_dict())
+    compatibility.check_fits(loaded, run.state.state_dict())
     run.state.load_state_dict_(loaded.content["state"])
     dropped: Mapping[int, Mapping[str, Any]] = loaded.content.get("dropped", {})
     for each, why in dropped.items():
@@ -87,7 +88,7 @@ def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Load
     loaded = checkpoint.load_latest(home / "checkpoints", step)
     for skipped, reason in loaded.skipped:
         _warn(f"passed over {skipped}: {reason}")
-    return provenance.of_run(loaded, made_by)
+    return compatibility.of_run(loaded, made_by)
 
 
 def arguments(

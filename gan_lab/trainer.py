@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab import checkpoint, provenance
 from gan_lab.best import Best
 from gan_lab.clocks import Origin, clocks, rates
 from gan_lab.console import ProgressLine
@@ -26,7 +25,8 @@ from gan_lab.metrics.estimate import Estimate
 from gan_lab.pacing import Due, Pacing
 from gan_lab.postmortem import copied, healthy, retraced
 from gan_lab.regularizers.base import Tensors
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.run_dir import RunDir
 from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted, StopSignals
 
@@ -66,7 +66,7 @@ class Trainer:
             self.seconds |= origin.seconds
         if content is not None:
             self.load(content)
-        self._is_new, self._data = content is None, provenance.data_of(run.source)
+        self._is_new, self._data = content is None, compatibility.data_of(run.source)
         self.pacing.began_at = run.state.step
         self._looked = content is None or bool(content.get("looked", True))  # at this step
         self._finite: Tensor | None = None

@@ -35,7 +35,7 @@ from benchmarking.verdicts import straw_man, verdicts
 from rich.console import Console
 
 from gan_lab.engine.execution import keep_freed_memory, resolve_device
-from gan_lab.run_dir import atomic_write, environment, to_json
+from gan_lab.runs.run_dir import atomic_write, environment, to_json
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, RESULTS = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks"

@@ -18,7 +18,7 @@ from typing import Any
 
 from gan_lab.cli import main as gan_lab
 from gan_lab.reports.statistics import difference
-from gan_lab.run_dir import RunDir, atomic_write, environment, to_json
+from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "outputs" / "bf16_quality"

@@ -23,7 +23,7 @@ from gan_lab.events import Event, Watch
 from gan_lab.recording import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.reports.statistics import share
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from gan_lab.trainer import Trainer
 
 Row = dict[str, Any]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gan_lab.cli import main as gan_lab
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = ROOT / "outputs" / "readme"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gan_lab.run_dir import atomic_write
+from gan_lab.runs.run_dir import atomic_write
 from scripts.faults import page
 from scripts.faults.record import RESULTS, ROOT
 

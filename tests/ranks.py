@@ -59,7 +59,7 @@ def filled(full):
 
     with pytest.MonkeyPatch.context() as patch:
         if full:
-            patch.setattr("gan_lab.checkpoint.atomic_write", write)
+            patch.setattr("gan_lab.runs.checkpoint.atomic_write", write)
         yield
 
 

@@ -287,7 +287,7 @@ def options(tmp_path):
 
 def test_looking_is_the_share_of_the_loop_that_goes_without_it(options, tmp_path):
     from gan_lab.recording import read_metrics
-    from gan_lab.run_dir import RunDir
+    from gan_lab.runs.run_dir import RunDir
 
     row = part("runs").looking("ring", "ring", options, runs=1, steps=100)
     (on,), (off,) = row["excess"]["on"], row["excess"]["off"]
@@ -382,7 +382,7 @@ def test_bf16_quality_pairs_runs_by_seed(tmp_path):
 
 
 def part_run(path, w1):
-    from gan_lab.run_dir import RunDir
+    from gan_lab.runs.run_dir import RunDir
 
     directory = RunDir(path).create()
     directory.write_status(

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab import run_dir
-from gan_lab.checkpoint import (
+from gan_lab.errors import ConfigError
+from gan_lab.runs import run_dir
+from gan_lab.runs.checkpoint import (
     CheckpointDamaged,
     CheckpointNotSaved,
     available,
@@ -27,12 +28,11 @@ from gan_lab.checkpoint import (
     rotate,
     save,
 )
-from gan_lab.errors import ConfigError
 
 SAVE_FOR_EVER = """
 import sys, torch
 from pathlib import Path
-from gan_lab.checkpoint import save
+from gan_lab.runs.checkpoint import save
 tensor = torch.zeros(1 << 20)
 save(Path(sys.argv[1]), {"n": 0, "t": tensor})
 print("saved", flush=True)

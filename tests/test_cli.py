@@ -16,7 +16,7 @@ from gan_lab import cli, commands
 from gan_lab.config import setup_of
 from gan_lab.errors import RunDiverged
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, setup, train
 
 

@@ -18,7 +18,7 @@ from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.distributed import ALONE, World, joined
 from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.errors import ConfigError
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import ONE, RING, ROOT, files, main, rows, saved, setup, signal_at, train
 
 SHORT = (*RING, "trainer.steps=12", "trainer.log_every=3", "trainer.checkpoint_every=5")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab.checkpoint import available, digest, load
 from gan_lab.engine.backends import select
 from gan_lab.engine.rng import Streams
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.checkpoint import available, digest, load
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import RING, main, rows, saved, train, trained
 
 LATE = (*RING, "trainer.steps=60", "trainer.checkpoint_every=10")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from gan_lab import checkpoint
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import RING, main, train
 
 EVERY_LOSS = ["minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic"]

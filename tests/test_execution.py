@@ -13,7 +13,7 @@ from gan_lab.engine.backends.mlp_gradients import ByHand
 from gan_lab.engine.execution import Execution, cores
 from gan_lab.engine.gradients import Gradients
 from gan_lab.errors import ConfigError
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from gan_lab.stored import saved_config
 from tests.helpers import normal
 

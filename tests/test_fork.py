@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import checkpoint, config, fork, stored
+from gan_lab import config, fork, stored
 from gan_lab.fork_command import merged
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir
 from tests.helpers import assert_same
 from tests.run_helpers import RING, files, main, saved, train
 from tests.test_resume import assert_same_run, stop_after
@@ -335,7 +336,7 @@ def test_a_run_whose_keys_are_unknown_is_refused_with_the_reason(workdir, capsys
     told = status("run")
     assert told["overrides"] == [*RING, "trainer.steps=3"]
     del told["overrides"]
-    from gan_lab.run_dir import to_json
+    from gan_lab.runs.run_dir import to_json
 
     Path("run/status.json").write_bytes(to_json(told))
     refused(capsys, "does not say which keys were typed for it", "run", "loss=hinge")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gan_lab.governor import Costs, Pace, chosen, interval
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import RING, main, saved, train
 
 SECONDS = st.floats(1e-5, 10.0)
@@ -49,7 +49,7 @@ def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
     assert pace["measure"] & (pace["measure"] - 1) == 0
     # A pace that no calibration would choose shows that none is made again.
     planted = {"measure": 41, "draw": 43}
-    from gan_lab import checkpoint
+    from gan_lab.runs import checkpoint
 
     file = path / "checkpoints" / "step_00000040.pt"
     checkpoint.save(file, {**checkpoint.load(file), "pace": planted})

@@ -13,12 +13,12 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups, metadata
 
-from gan_lab import checkpoint, run_dir
-from gan_lab.checkpoint import load, save
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.errors import ConfigError
 from gan_lab.recording import Lost, Recorder, read_metrics
-from gan_lab.run_dir import AppendFile, RunDir
+from gan_lab.runs import checkpoint, run_dir
+from gan_lab.runs.checkpoint import load, save
+from gan_lab.runs.run_dir import AppendFile, RunDir
 from tests.run_helpers import RING, train
 
 TAG = "loss/generator"

@@ -10,7 +10,7 @@ from gan_lab.config import composed
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import known, study_of
 from gan_lab.reproduce_command import rows_of_the_registry
-from gan_lab.run_dir import plain
+from gan_lab.runs.run_dir import plain
 from tests.run_helpers import ROOT, files, main
 
 ROWS = rows_of_the_registry()

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab import checkpoint
 from gan_lab.journal import Journal
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import (
     DIGITS,
     ONE,
@@ -431,8 +431,8 @@ def test_a_full_disk_is_one_line_and_exit_code_1(workdir, monkeypatch, capsys):
 
     def begin_and_fill(self):
         begin(self)
-        monkeypatch.setattr("gan_lab.checkpoint.atomic_write", full)
-        monkeypatch.setattr("gan_lab.run_dir.atomic_write", full)
+        monkeypatch.setattr("gan_lab.runs.checkpoint.atomic_write", full)
+        monkeypatch.setattr("gan_lab.runs.run_dir.atomic_write", full)
 
     monkeypatch.setattr(Journal, "begin", begin_and_fill)
     assert main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run") == 1

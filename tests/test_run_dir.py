@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab import run_dir
 from gan_lab.errors import ConfigError
-from gan_lab.run_dir import AppendFile, RunDir, atomic_write, environment, plain, to_json
+from gan_lab.runs import run_dir
+from gan_lab.runs.run_dir import AppendFile, RunDir, atomic_write, environment, plain, to_json
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 with RunDir(Path(sys.argv[1])).lock():
     print("locked", flush=True)
     time.sleep(60)

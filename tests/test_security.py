@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_lab import checkpoint, config, dashboard_command, memory, named, run_dir, stored
+from gan_lab import config, dashboard_command, memory, stored
 from gan_lab.errors import ConfigError
 from gan_lab.reports import (
     configuration,
@@ -38,7 +38,8 @@ from gan_lab.reports import (
     text,
 )
 from gan_lab.reports.film import Film, save_page
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint, imports, run_dir
+from gan_lab.runs.run_dir import RunDir
 from tests.page_helpers import film, hostile, report
 from tests.reports import made_runs
 from tests.run_helpers import ONE, RING, ROOT, main, train
@@ -49,7 +50,7 @@ ALLOWED = {
     "importlib.import_module": {
         "gan_lab/cli.py": "a command's own module, from a table",
         "scripts/reliability.py": "a campaign's own module, from a table",
-        "gan_lab/named.py": "typed, from conf/, or passed by stored.trusted or may_import",
+        "gan_lab/runs/imports.py": "typed, from conf/, or passed by stored.trusted or may_import",
     },
     "spec.loader.exec_module": {"scripts/benchmarking/measure.py": "a peer's script, by its path"},
 }
@@ -555,10 +556,10 @@ def test_a_class_of_ones_own_is_found_in_the_working_directory_after_all_else(wo
     before = list(sys.path)
     Path("own_of_mine.py").write_text("class Own: pass\n")
     Path("json.py").write_text("open('ran', 'w').close()\n")
-    assert named.attribute("gan_lab.errors.ConfigError") is ConfigError
+    assert imports.attribute("gan_lab.errors.ConfigError") is ConfigError
     assert sys.path == before
-    assert named.attribute("own_of_mine.Own").__name__ == "Own"
-    assert named.attribute("own_of_mine.Own").__module__ == "own_of_mine"
+    assert imports.attribute("own_of_mine.Own").__name__ == "Own"
+    assert imports.attribute("own_of_mine.Own").__module__ == "own_of_mine"
     assert sys.path == [*before, str(workdir)]
     assert not Path("ran").exists()
     sys.modules.pop("own_of_mine")
@@ -837,7 +838,7 @@ def test_git_runs_nothing_of_a_repository_that_is_not_ours(tmp_path):
     site = hostile / "lib" / "site-packages"
     site.mkdir(parents=True)
     (site / "gan_lab").symlink_to(ROOT / "gan_lab")
-    program = "from gan_lab.run_dir import _git; print(_git())"
+    program = "from gan_lab.runs.run_dir import _git; print(_git())"
     for path in (ROOT, site):
         subprocess.run(
             [sys.executable, "-c", program],

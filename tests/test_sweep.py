@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gan_lab import checkpoint
 from gan_lab.commands import _stack
 from gan_lab.errors import ConfigError
 from gan_lab.hydra_shell import combinations
+from gan_lab.runs import checkpoint
 from gan_lab.sweep import packed
 from tests.run_helpers import ONE, RING, ROOT, files, main, options, rows, signal_at, train
 

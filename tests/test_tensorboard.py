@@ -18,7 +18,7 @@ from gan_lab.recording import Recorder
 from gan_lab.reports import tensorboard
 from gan_lab.reports.questions import CURVES, QUESTIONS
 from gan_lab.reports.report import Table
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from tests.report_helpers import LABELS, made_report
 from tests.test_recording import session_groups
 

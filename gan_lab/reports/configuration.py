@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
-from gan_lab import named
 from gan_lab.errors import ConfigError
-from gan_lab.reading import printable, read_regular
 from gan_lab.reports.plots import short
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import imports
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.runs.safe_io import printable, read_regular
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LONGEST = 1 << 18  # bytes of a config.yaml; a run's has some thousand
@@ -130,7 +130,7 @@ def card_lines(config: Mapping[str, Any]) -> list[str]:
     if not may_import(target):
         return []
     try:
-        card = named.attribute(target).card
+        card = imports.attribute(target).card
     except (ImportError, AttributeError, ValueError):
         return []
     return [f"{key}: {_said(value)}" for key, value in vars(card).items()]

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from gan_lab.reading import read_regular
 from gan_lab.regularizers.base import Score, input_gradient
-from gan_lab.run_dir import atomic_write
+from gan_lab.runs.run_dir import atomic_write
+from gan_lab.runs.safe_io import read_regular
 
 REAL_COLOUR, FAKE_COLOUR, LINE_COLOUR = "#000000", "#D55E00", "#0072B2"
 _MAP_POINTS = 64  # of the discriminator's landscape along each axis

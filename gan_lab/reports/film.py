@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_lab.reports.figures import encoded
-from gan_lab.run_dir import atomic_write
+from gan_lab.runs.run_dir import atomic_write
 
 
 @dataclass(frozen=True)

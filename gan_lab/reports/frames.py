@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_lab.reading import open_regular
 from gan_lab.regularizers.base import Score, input_gradient
-from gan_lab.run_dir import atomic_write
+from gan_lab.runs.run_dir import atomic_write
+from gan_lab.runs.safe_io import open_regular
 
 Frame = dict[str, np.ndarray]
 _SIDE = 40  # points of the landscape along each axis; of a line, their square

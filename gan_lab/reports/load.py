@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_lab.errors import ConfigError
-from gan_lab.reading import inside, open_regular
 from gan_lab.recording import read_metrics
 from gan_lab.reports import configuration
 from gan_lab.reports.questions import CURVES
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.runs.safe_io import inside, open_regular
 
 CLOCKS = {
     "discriminator_steps": "clock/discriminator_steps",

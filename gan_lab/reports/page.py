@@ -17,7 +17,7 @@ from gan_lab.reports.page_parts import chapters, film, prose, tables
 from gan_lab.reports.page_parts import events as named_events
 from gan_lab.reports.questions import QUESTIONS
 from gan_lab.reports.report import AXES, Report, Section
-from gan_lab.run_dir import atomic_write
+from gan_lab.runs.run_dir import atomic_write
 
 _DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
 _WIDTH = 2  # of a line in pixels; matplotlib's dashes are in line widths

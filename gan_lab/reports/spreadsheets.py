@@ -12,7 +12,7 @@ from gan_lab.reports.comparison_tables import pairs
 from gan_lab.reports.configuration import visible
 from gan_lab.reports.report import Report
 from gan_lab.reports.statistics import mean
-from gan_lab.run_dir import atomic_write
+from gan_lab.runs.run_dir import atomic_write
 
 
 def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[Path]:

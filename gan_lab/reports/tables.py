@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reading import printable
+from gan_lab.runs.safe_io import printable
 
 _HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "probe/js")
 

@@ -18,7 +18,7 @@ from benchmarking.timing import AT_REST, summary
 from gan_lab import config, session
 from gan_lab.engine.rng import StepDraws, Streams
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.
 _SHORT_END = ("probe.steps=0", "estimator.final_n_repeats=2", "estimator.floor_n_repeats=2")

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan_lab import checkpoint, cli, dashboard_command
+from gan_lab import cli, dashboard_command
 from gan_lab.console import ProgressLine
 from gan_lab.errors import ConfigError
+from gan_lab.runs import checkpoint
 from scripts.faults.record import Campaign, Fault
 
 STEPS, STOP = 40, 30

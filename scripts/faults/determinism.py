@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from gan_lab import checkpoint
+from gan_lab.runs import checkpoint
 from scripts.faults.record import Campaign, Fault
 
 _ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_lab import checkpoint
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir
 from scripts.faults.kills import intercept
 from scripts.faults.record import Campaign, Fault
 from scripts.faults.runs import GAMES, difference, ended, onward

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gan_lab.run_dir import atomic_write, environment, to_json
+from gan_lab.runs.run_dir import atomic_write, environment, to_json
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "reliability"

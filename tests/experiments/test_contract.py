@@ -13,7 +13,7 @@ from gan_lab.experiment_command import known, study_of
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import FAIL, RELATIONS
-from gan_lab.run_dir import plain
+from gan_lab.runs.run_dir import plain
 from tests.run_helpers import CONF, files, main
 
 STUDIES = known()

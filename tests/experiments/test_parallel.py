@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from gan_lab.experiments.parallel import in_processes
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import ONE
 
 JOBS = {"b": (1, 2), "a": (3, 4), "c": (5, 6)}

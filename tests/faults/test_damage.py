@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gan_lab import checkpoint
+from gan_lab.runs import checkpoint
 from scripts.faults import damage
 
 CASES = damage.cases()

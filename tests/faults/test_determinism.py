@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan_lab import checkpoint
+from gan_lab.runs import checkpoint
 from scripts.faults import determinism
 from tests.run_helpers import RING, train
 

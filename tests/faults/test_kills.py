@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from scripts.faults import kills, runs
 
 SOME = (

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import checkpoint, evaluation, provenance
+from gan_lab import evaluation
 from gan_lab.journal import Journal
 from gan_lab.metrics.metrics import Neighbours
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.run_dir import RunDir
 from scripts.faults import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
 from tests.test_divergence import infinite_data_at, infinite_weight_at
@@ -363,10 +364,10 @@ def test_what_a_checkpoint_says_of_dropped_seeds_has_to_make_sense(name):
     content |= {"config": config, "step": 7}
     loaded = checkpoint.Loaded(Path("step_00000007.pt"), content, [])
     content["dropped"] = {4: {"step": 1, "quantity": "a", "told": "b"}}
-    assert provenance.of_run(loaded, config) is loaded
+    assert compatibility.of_run(loaded, config) is loaded
     content["dropped"] = STRANGE[name]
     with pytest.raises(checkpoint.CheckpointDamaged, match="it is not that of a run"):
-        provenance.of_run(loaded, config)
+        compatibility.of_run(loaded, config)
 
 
 def test_the_state_before_a_divergence_can_be_looked_at_and_forked(workdir, capsys, monkeypatch):

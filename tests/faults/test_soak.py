@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 from scripts.faults import soak
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage, stats
 
 from gan_lab.recording import read_metrics
-from gan_lab.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir
 
 Numbers = dict[str, np.ndarray]
 RULER, ENERGY = "divergence/wasserstein", "divergence/energy"

@@ -29,7 +29,7 @@ from typing import IO, Any
 
 from gan_lab import __version__
 from gan_lab.errors import ConfigError
-from gan_lab.reading import NoFile, read_regular
+from gan_lab.runs.safe_io import NoFile, read_regular
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
 # A link in a directory that somebody else made is not written through.

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.checkpoint import CheckpointDamaged, Loaded
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
+from gan_lab.runs.checkpoint import CheckpointDamaged, Loaded
 
 # What a run may go on with in another way; and where its data are.
 RESUMABLE = (
