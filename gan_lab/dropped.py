@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gan_lab.engine.state import TrainState
+from gan_lab.loggers.lost_records import note
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.status import note
 
 
 class Dropped:

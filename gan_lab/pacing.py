@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from gan_lab.engine.distributed import World
 from gan_lab.governor import CALIBRATION, Costs, Pace, chosen
+from gan_lab.loggers.lost_records import note
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.setup import Setup
-from gan_lab.status import note
 
 
 class Due(NamedTuple):

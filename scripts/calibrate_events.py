@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.config import composed, setup_of
+from gan_lab.diagnostics import Event, Watch
 from gan_lab.errors import RunDiverged
-from gan_lab.events import Event, Watch
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.reports.statistics import share
 from gan_lab.runs.run_dir import RunDir

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gan_lab.cli import main as gan_lab
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent

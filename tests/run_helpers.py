@@ -11,7 +11,7 @@ from gan_lab import cli
 from gan_lab.config import composed, setup_of
 from gan_lab.console import ProgressLine
 from gan_lab.engine.step import train_step
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from scripts.faults.cheap import CHEAP
 from scripts.faults.cheap import RING as RING  # for the tests

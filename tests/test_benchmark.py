@@ -286,7 +286,7 @@ def options(tmp_path):
 
 
 def test_looking_is_the_share_of_the_loop_that_goes_without_it(options, tmp_path):
-    from gan_lab.recording import read_metrics
+    from gan_lab.loggers.jsonl import read_metrics
     from gan_lab.runs.run_dir import RunDir
 
     row = part("runs").looking("ring", "ring", options, runs=1, steps=100)

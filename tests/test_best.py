@@ -13,7 +13,7 @@ from gan_lab import stored
 from gan_lab.best import TAG, Best
 from gan_lab.evaluation import evaluated, measured
 from gan_lab.journal import Journal
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import DIGITS, RING, main, rows, saved, train, trained

@@ -15,7 +15,7 @@ import gan_lab
 from gan_lab import cli, commands
 from gan_lab.config import setup_of
 from gan_lab.errors import RunDiverged
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, setup, train
 

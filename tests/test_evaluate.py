@@ -96,7 +96,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(workdir, capsys, bad):
 
 @pytest.mark.parametrize("data", ["ring", "digits"])
 def test_runs_of_all_losses_log_the_same_comparable_tags(workdir, data):
-    from gan_lab.recording import read_metrics
+    from gan_lab.loggers.jsonl import read_metrics
 
     cheap = [key for key in RING if not key.startswith(("data=", "measure="))]
     found = []

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_lab.events import Watch, not_finite
-from gan_lab.events.base import Detector, Verdict
-from gan_lab.events.periods import period
-from gan_lab.events.players import CriticDrift, Oscillation, Saturation, SignFlip
-from gan_lab.events.ruler import Collapse, Divergence, Plateau
-from gan_lab.recording import read_metrics
+from gan_lab.diagnostics import Watch, not_finite
+from gan_lab.diagnostics.detector import Detector, Verdict
+from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturation, SignFlip
+from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
+from gan_lab.diagnostics.periodicity import period
+from gan_lab.loggers.jsonl import read_metrics
 from tests.run_helpers import RING, main, setup, signal_at, train
 
 EQUILIBRIUM = 2 * math.log(2)

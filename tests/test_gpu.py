@@ -15,7 +15,7 @@ from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
 from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.engine.step import train_step
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 from tests.rehearsal import Rehearsal
 from tests.run_helpers import CHEAP, saved

@@ -5,11 +5,11 @@ import torch
 
 from gan_lab.engine.objective import Game
 from gan_lab.errors import ConfigError
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.base import batch_coupling, packed
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.recording import read_metrics
 from gan_lab.reports.figures import points_picture
 from tests.helpers import (
     assert_same,

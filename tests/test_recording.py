@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.errors import ConfigError
-from gan_lab.recording import Lost, Recorder, read_metrics
+from gan_lab.loggers.jsonl import Lost, Recorder, read_metrics
 from gan_lab.runs import checkpoint, run_dir
 from gan_lab.runs.checkpoint import load, save
 from gan_lab.runs.run_dir import AppendFile, RunDir

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gan_lab.journal import Journal
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.run_helpers import (

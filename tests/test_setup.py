@@ -57,7 +57,7 @@ def test_a_critic_that_will_go_wrong_is_warned_of(choice, said):
 
 
 def test_images_per_second_count_the_warm_up(tmp_path):
-    from gan_lab.recording import read_metrics
+    from gan_lab.loggers.jsonl import read_metrics
 
     keys = ("trainer.warmup_steps=10", "trainer.warmup_n_critic=20", "trainer.log_every=5")
     cheap = ("data=ring", "trainer.steps=10", "network.width=8", "probe.steps=0", *keys)

@@ -14,7 +14,7 @@ from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
-from gan_lab.recording import Recorder
+from gan_lab.loggers.jsonl import Recorder
 from gan_lab.reports import tensorboard
 from gan_lab.reports.questions import CURVES, QUESTIONS
 from gan_lab.reports.report import Table

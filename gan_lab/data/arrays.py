@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from gan_lab.data.base import Data, TensorSource
-from gan_lab.data.checks import (
+from gan_lab.data.csv_files import read_csv
+from gan_lab.data.validation import (
     check_n_validation,
     check_one_of,
     check_share,
@@ -19,7 +20,6 @@ from gan_lab.data.checks import (
     refuse,
     split,
 )
-from gan_lab.data.spreadsheets import read_csv
 from gan_lab.errors import ConfigError
 
 MIN_ROWS = 10

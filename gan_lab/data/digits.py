@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_lab.data.base import Data, Source, TensorSource
-from gan_lab.data.checks import check_n_validation, check_whole, n_validation_of, split
-from gan_lab.data.labelled import class_modes, stacked_modes
+from gan_lab.data.class_modes import class_modes, stacked_modes
+from gan_lab.data.validation import check_n_validation, check_whole, n_validation_of, split
 
 N_DIGITS = 1797
 _MOST_VALIDATION = 256  # as many as the ruler takes during training

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from gan_lab.data.checks import one_line
+from gan_lab.data.validation import one_line
 from gan_lab.errors import ConfigError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_lab.data.base import Data, TensorSource
-from gan_lab.data.checks import (
+from gan_lab.data.image_files import SUFFIXES, files_below, read_image
+from gan_lab.data.validation import (
     check_folder,
     check_n_validation,
     check_one_of,
@@ -26,7 +27,6 @@ from gan_lab.data.checks import (
     refuse,
     split,
 )
-from gan_lab.data.image_files import SUFFIXES, files_below, read_image
 from gan_lab.errors import ConfigError
 
 # Class in torchvision, and the folder under root in which it looks.

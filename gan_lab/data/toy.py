@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Distribution, Modes
-from gan_lab.data.checks import check_number, check_numbers, check_whole, refuse
+from gan_lab.data.validation import check_number, check_numbers, check_whole, refuse
 
 # A sample within this many stds of its mode is of high quality (VEEGAN, PacGAN). A perfect 2-D
 # Gaussian has 1 - exp(-9 / 2) = 98.889 % of them, not 100 %.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Distribution
-from gan_lab.data.checks import check_number, check_whole, refuse
+from gan_lab.data.validation import check_number, check_whole, refuse
 
 _CHUNK = 2**22  # Entries of one block of the quadrature: 32 MiB in float64.
 _NODES_A_PANEL = 8

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan_lab.errors import ConfigError
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports import configuration
 from gan_lab.reports.questions import CURVES
 from gan_lab.runs.run_dir import RunDir

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gan_lab.board import Board, Layout
+from gan_lab.loggers.tensorboard import Board, Layout
 from gan_lab.reports.figures import read_png
 from gan_lab.reports.questions import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.report import Band, Chart, Happening, Report, Section, Table

@@ -17,7 +17,7 @@ from benchmarking.measure import Options
 from benchmarking.timing import AT_REST, summary
 from gan_lab import config, session
 from gan_lab.engine.rng import StepDraws, Streams
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.

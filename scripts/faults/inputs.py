@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from gan_lab import cli
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from scripts.faults.cheap import CHEAP, RING
 from scripts.faults.record import ROOT, Campaign, Fault
 

@@ -21,8 +21,8 @@ from gan_lab import cli, evaluation
 from gan_lab.engine import step
 from gan_lab.engine.backends import select
 from gan_lab.engine.rng import Streams
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.evaluator import Ruler
-from gan_lab.recording import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from scripts.faults.record import Campaign, Fault

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from scripts.faults.record import Campaign, Fault

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from gan_lab.board import Board
+from gan_lab.loggers.tensorboard import Board
 from gan_lab.reports import tensorboard
 from gan_lab.reports.questions import CURVES
 from tests.report_helpers import made_report

@@ -5,8 +5,8 @@ import torch
 from scipy import stats
 
 from gan_lab.data.base import TensorSource
-from gan_lab.data.checks import n_validation_of, split
 from gan_lab.data.toy import Ring
+from gan_lab.data.validation import n_validation_of, split
 from gan_lab.errors import ConfigError
 
 CPU = torch.device("cpu")

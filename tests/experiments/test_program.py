@@ -20,7 +20,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import Claim
-from gan_lab.recording import read_metrics
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.figures import rendered
 from gan_lab.reports.film import Film
 from gan_lab.reports.plots import canvas, label

@@ -9,8 +9,8 @@ import torch
 
 from gan_lab import evaluation
 from gan_lab.journal import Journal
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.metrics import Neighbours
-from gan_lab.recording import read_metrics
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from scripts.faults import numbers

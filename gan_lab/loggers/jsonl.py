@@ -20,8 +20,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from gan_lab.board import Board, Layout
 from gan_lab.errors import ConfigError
+from gan_lab.loggers.tensorboard import Board, Layout
 from gan_lab.runs.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
 from gan_lab.runs.safe_io import read_regular
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gan_lab.events.base import Detector, Reading, Row, Verdict, reading
+from gan_lab.diagnostics.detector import Detector, Reading, Row, Verdict, reading
 
 _SPREAD, _W1 = "samples/pairwise_distance", "divergence/wasserstein"
 _MODES, _QUALITY = "modes/covered", "modes/high_quality"

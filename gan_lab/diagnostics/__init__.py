@@ -5,7 +5,7 @@ that is resumed says what it would have said without the interruption. What each
 its thresholds and its measured rate of false alarms are in docs/events.md.
 """
 
-from gan_lab.events.base import Event
-from gan_lab.events.watch import Watch, not_finite
+from gan_lab.diagnostics.detector import Event
+from gan_lab.diagnostics.monitor import Watch, not_finite
 
 __all__ = ["Event", "Watch", "not_finite"]

@@ -4,9 +4,9 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from gan_lab.events.base import Detector, Event, Row
-from gan_lab.events.players import CriticDrift, Oscillation, Saturation, SignFlip
-from gan_lab.events.ruler import Collapse, Divergence, Plateau
+from gan_lab.diagnostics.detector import Detector, Event, Row
+from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturation, SignFlip
+from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
 
 
 class Watch:

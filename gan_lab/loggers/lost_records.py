@@ -6,7 +6,7 @@ from typing import Any
 
 from gan_lab.console import announce
 from gan_lab.errors import ConfigError
-from gan_lab.recording import Lost, Recorder
+from gan_lab.loggers.jsonl import Lost, Recorder
 from gan_lab.runs.run_dir import RunDir
 
 

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from gan_lab.events.base import Detector, Row, Verdict, number
-from gan_lab.events.periods import Period, period
+from gan_lab.diagnostics.detector import Detector, Row, Verdict, number
+from gan_lab.diagnostics.periodicity import Period, period
 
 
 class Saturation(Detector):
