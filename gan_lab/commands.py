@@ -23,8 +23,8 @@ from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.tables import say, show
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.setup import Setup
 from gan_lab.signals import Interrupted, asked, asking
+from gan_lab.training.config import Setup
 
 
 def train(arguments: list[str]) -> int:

@@ -30,7 +30,7 @@ from gan_lab.metrics.neural_distance import Probe
 from gan_lab.networks.base import NetworkPair
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.runs import imports
-from gan_lab.setup import Setup, TrainerSettings
+from gan_lab.training.config import Setup, TrainerSettings
 
 resolvers.register()
 

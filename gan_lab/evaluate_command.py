@@ -6,13 +6,13 @@ from typing import Any
 
 from gan_lab import stored
 from gan_lab.errors import ConfigError
-from gan_lab.evaluation import NotFinite, evaluated
 from gan_lab.loggers.jsonl import Recorder
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.tables import show
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir, atomic_write, to_json
 from gan_lab.runs.safe_io import printable
+from gan_lab.training.callbacks.evaluation import NotFinite, evaluated
 
 
 def evaluate(arguments: list[str]) -> int:

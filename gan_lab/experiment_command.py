@@ -23,8 +23,8 @@ from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, thr
 from gan_lab.reports.plots import short
 from gan_lab.reports.tables import console, say
 from gan_lab.runs.safe_io import printable
-from gan_lab.setup import Setup
 from gan_lab.signals import raising
+from gan_lab.training.config import Setup
 
 _SHARED = ("quick", "seed", "n_seeds", "device", "workers")
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}

@@ -12,12 +12,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_lab import session
-from gan_lab.clocks import Origin, clocks
 from gan_lab.data.base import Source
 from gan_lab.engine.state import copy_into_
 from gan_lab.errors import ConfigError
 from gan_lab.runs import compatibility
-from gan_lab.setup import Run, Setup
+from gan_lab.training.compute_budget import Origin, clocks
+from gan_lab.training.config import Run, Setup
 
 _WHERE = ("root", "path", "download")  # keys of data that do not say what the data are
 

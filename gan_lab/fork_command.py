@@ -21,7 +21,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
-from gan_lab.setup import Setup
+from gan_lab.training.config import Setup
 
 _OUTPUT = (
     "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gan_lab import memory, stored
+from gan_lab import stored
 from gan_lab.data.base import Source
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
@@ -15,6 +15,7 @@ from gan_lab.reports import figures
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.runs.safe_io import printable
+from gan_lab.training import memory
 from gan_lab.validation import place
 
 

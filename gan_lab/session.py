@@ -9,20 +9,20 @@ from typing import Any
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan_lab.clocks import Origin
 from gan_lab.data.base import Source
 from gan_lab.engine.execution import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.loggers.lost_records import note
-from gan_lab.memory import on_meta
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers import Dragan
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment
 from gan_lab.runs.safe_io import printable
-from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted
-from gan_lab.trainer import Trainer
+from gan_lab.training.compute_budget import Origin
+from gan_lab.training.config import Run, Setup
+from gan_lab.training.loop import Trainer
+from gan_lab.training.memory import on_meta
 
 Estimates = list[dict[str, Estimate]]
 

@@ -13,7 +13,7 @@ from gan_lab.reports import configuration
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
-from gan_lab.setup import Run, Setup
+from gan_lab.training.config import Run, Setup
 
 
 class Opened(NamedTuple):

@@ -24,7 +24,7 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.reports.statistics import share
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.trainer import Trainer
+from gan_lab.training.loop import Trainer
 
 Row = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent

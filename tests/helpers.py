@@ -21,7 +21,7 @@ from gan_lab.metrics.evaluator import RulerSettings
 from gan_lab.metrics.metrics import Wasserstein
 from gan_lab.metrics.neural_distance import Probe
 from gan_lab.networks.mlp import Mlp
-from gan_lab.setup import Setup, TrainerSettings
+from gan_lab.training.config import Setup, TrainerSettings
 
 CONF = Path(__file__).parents[1] / "conf"
 CPU = torch.device("cpu")

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from gan_lab import stored
-from gan_lab.best import TAG, Best
-from gan_lab.evaluation import evaluated, measured
-from gan_lab.journal import Journal
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callbacks.best_checkpoint import TAG, Best
+from gan_lab.training.callbacks.evaluation import evaluated, measured
+from gan_lab.training.callbacks.logging import Journal
 from tests.run_helpers import DIGITS, RING, main, rows, saved, train, trained
 from tests.test_resume import assert_same_run
 
@@ -109,7 +109,7 @@ def test_a_best_that_is_the_last_is_reported_with_the_final_number(workdir):
 
 def test_a_finite_set_chooses_on_data_that_are_not_reported(workdir, monkeypatch):
     """The generator is perfect on the validation part at step 2, on the held-out part at step 4."""
-    from gan_lab.setup import Run
+    from gan_lab.training.config import Run
 
     steps = {"validation": 2, "held_out": 4}
 

@@ -146,7 +146,7 @@ def test_a_fork_that_is_killed_at_once_can_be_resumed(origins, workdir, monkeypa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("gan_lab.trainer.Trainer._step", die)
+        patch.setattr("gan_lab.training.loop.Trainer._step", die)
         assert main("fork", origins("minimax"), *keys, "hydra.run.dir=run") == 130
     assert main("resume", "run") == 0
     assert_same_run("run", forked(origins("minimax"), "whole", *keys))

@@ -4,9 +4,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gan_lab.governor import Costs, Pace, chosen, interval
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.intervals import Costs, Pace, chosen, interval
 from tests.run_helpers import RING, main, saved, train
 
 SECONDS = st.floats(1e-5, 10.0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils import _pytree
 
-from gan_lab import config, memory
+from gan_lab import config
 from gan_lab.cli import main
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
@@ -17,6 +17,7 @@ from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.engine.step import train_step
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training import memory
 from tests.rehearsal import Rehearsal
 from tests.run_helpers import CHEAP, saved
 

@@ -18,7 +18,7 @@ from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.trainer import Trainer
+from gan_lab.training.loop import Trainer
 from tests.helpers import digits, load_loss, load_regularizers, names, opened
 from tests.rehearsal import Rehearsal, waits
 from tests.run_helpers import setup, train

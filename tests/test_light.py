@@ -5,7 +5,7 @@ import torch
 
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.step import train_step, update_discriminator_
-from gan_lab.light import optimality
+from gan_lab.training.callbacks.optimality_gap import optimality
 from tests.run_helpers import RING, setup
 
 GAP = "discriminator_estimate/gap"

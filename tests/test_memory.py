@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import memory
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
 from gan_lab.engine.rng import DrawSpec
 from gan_lab.engine.schedule import Schedule
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.metrics import Kernel
 from gan_lab.networks.mlp import Mlp
+from gan_lab.training import memory
 from tests.helpers import load_regularizers
 from tests.run_helpers import ONE, ROOT, main, setup
 

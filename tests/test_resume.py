@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.journal import Journal
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callbacks.logging import Journal
 from tests.run_helpers import (
     DIGITS,
     ONE,

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_lab import config, dashboard_command, memory, stored
+from gan_lab import config, dashboard_command, stored
 from gan_lab.errors import ConfigError
 from gan_lab.reports import (
     configuration,
@@ -40,6 +40,7 @@ from gan_lab.reports import (
 from gan_lab.reports.film import Film, save_page
 from gan_lab.runs import checkpoint, imports, run_dir
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training import memory
 from tests.page_helpers import film, hostile, report
 from tests.reports import made_runs
 from tests.run_helpers import ONE, RING, ROOT, main, train

@@ -16,7 +16,7 @@ HEAVY = (
 )
 FIRST_STEP = """
 import sys
-from gan_lab.trainer import Trainer
+from gan_lab.training.loop import Trainer
 from gan_lab.cli import main
 step = Trainer._step
 def first(self):

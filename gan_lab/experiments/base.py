@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.claims import Claim
 from gan_lab.reports.film import Film
-from gan_lab.setup import Setup
+from gan_lab.training.config import Setup
 
 Arrays = dict[str, np.ndarray]
 Curve = tuple[np.ndarray, np.ndarray]  # steps (whole numbers), values

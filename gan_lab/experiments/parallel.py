@@ -15,7 +15,7 @@ import torch
 
 from gan_lab import session
 from gan_lab.experiments.base import Lab
-from gan_lab.setup import Setup
+from gan_lab.training.config import Setup
 
 T = TypeVar("T")
 

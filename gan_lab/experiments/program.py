@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from gan_lab import memory
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
@@ -27,6 +26,7 @@ from gan_lab.reports.film import Film, save_gif, save_page
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
 from gan_lab.signals import Interrupted
+from gan_lab.training import memory
 
 RESULT, ARRAYS = "result.json", "arrays.npz"
 KINDS = "fiubU"  # of arrays

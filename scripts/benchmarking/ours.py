@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarking.rows import DEPTH, GAMES, Work
 from benchmarking.textbook import BETAS, BOUND, LR, WEIGHT, Textbook
 from gan_lab import config
-from gan_lab.setup import Run
+from gan_lab.training.config import Run
 
 _N_IMAGES = 1024
 _N_POINTS = 20_000

@@ -368,7 +368,7 @@ def trial(seed: int, index: int, home: Path) -> tuple[str, str]:
 @functools.cache
 def _confine() -> None:
     """What this process may have, so that what is accepted does not depend on the machine."""
-    from gan_lab import memory
+    from gan_lab.training import memory
 
     memory.free = lambda device: _MEMORY
     size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -238,7 +238,8 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
     """Shows each call to `watch`, in this process; a number from it is the share that is done
     before the process kills itself.
     """
-    from gan_lab import best, setup, trainer
+    from gan_lab.training import config, loop
+    from gan_lab.training.callbacks import best_checkpoint
 
     real_write, real_open = os.write, io.open
 
@@ -274,9 +275,9 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
     os.replace = whole("replace", os.replace, lambda old, new: os.fspath(new))
     os.unlink = whole("remove", os.unlink, lambda path, **_: os.fspath(path))
     for owner, name in (
-        (trainer.Trainer, "_step"),
-        (setup.Run, "samples"),
-        (best.Best, "report"),
+        (loop.Trainer, "_step"),
+        (config.Run, "samples"),
+        (best_checkpoint.Best, "report"),
     ):
         entered = f"{owner.__name__}.{name}"
         call = whole("enter", getattr(owner, name), lambda *_, entered=entered: entered)

@@ -17,7 +17,7 @@ from unittest import mock
 
 import torch
 
-from gan_lab import cli, evaluation
+from gan_lab import cli
 from gan_lab.engine import step
 from gan_lab.engine.backends import select
 from gan_lab.engine.rng import Streams
@@ -25,6 +25,7 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.evaluator import Ruler
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callbacks import evaluation
 from scripts.faults.record import Campaign, Fault
 
 STEPS, SEEDS, LOOKS = 30, (0, 1, 2), 5

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gan_lab import memory
+from gan_lab.training import memory
 from scripts.faults import fuzz
 
 # Configurations that once ended in another way, without what was beside the point.

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gan_lab.setup import Setup
+from gan_lab.training.config import Setup
 from scripts.faults import inputs
 from scripts.faults.inputs import CASES, Case
 from tests.run_helpers import setup

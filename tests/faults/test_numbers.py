@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import evaluation
-from gan_lab.journal import Journal
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.metrics import Neighbours
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callbacks import evaluation
+from gan_lab.training.callbacks.logging import Journal
 from scripts.faults import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
 from tests.test_divergence import infinite_data_at, infinite_weight_at

@@ -10,7 +10,11 @@ CONFIG = {
     "network": {"_target_": "gan_lab.networks.mlp.Mlp", "width": 64},
     "loss": {"_target_": "gan_lab.losses.Minimax"},
     "optim": {"_target_": "gan_lab.engine.optimizers.Adam", "lr": 0.001},
-    "trainer": {"_target_": "gan_lab.settings.TrainerSettings", "steps": 100, "n_critic": 1},
+    "trainer": {
+        "_target_": "gan_lab.training.trainer_settings.TrainerSettings",
+        "steps": 100,
+        "n_critic": 1,
+    },
     "estimator": {"_target_": "gan_lab.metrics.ruler.RulerSettings", "every": 10, "n": 256},
     "regularizer": {},
     "seed": 0,

@@ -13,7 +13,7 @@ from gan_lab.engine.rng import stream
 from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.engine.step import train_step
 from gan_lab.experiments.gan_1d import exact as line
-from gan_lab.setup import Run, Setup
+from gan_lab.training.config import Run, Setup
 
 # Name of a game -> what it changes in `train`; the names are those of reports.plots.STYLES.
 GAMES: dict[str, tuple[str, ...]] = {

@@ -11,7 +11,7 @@ from gan_lab.data.base import Modes
 from gan_lab.engine.rng import stream
 from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.engine.step import train_step
-from gan_lab.setup import Run, Setup
+from gan_lab.training.config import Run, Setup
 
 # Method -> overrides of `train`; what a loss's config file brings with it stays as it is.
 METHODS: dict[str, tuple[str, ...]] = {

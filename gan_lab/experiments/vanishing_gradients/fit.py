@@ -20,7 +20,7 @@ from gan_lab.experiments.fitting import Discriminators
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
-from gan_lab.setup import Setup
+from gan_lab.training.config import Setup
 
 Numbers = dict[str, np.ndarray]
 BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over

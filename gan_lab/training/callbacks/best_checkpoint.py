@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.errors import ConfigError
-from gan_lab.evaluation import NotFinite, held_out
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.runs import checkpoint
-from gan_lab.setup import Run
+from gan_lab.training.callbacks.evaluation import NotFinite, held_out
+from gan_lab.training.config import Run
 
 TAG = "divergence/wasserstein"
 

@@ -36,7 +36,7 @@ from gan_lab.engine.step import FAKES_TOGETHER
 from gan_lab.errors import ConfigError
 from gan_lab.networks.base import NetworkPair, Packing
 from gan_lab.regularizers.base import Regularizer
-from gan_lab.settings import TrainerSettings
+from gan_lab.training.trainer_settings import TrainerSettings
 
 _COPIES = 4  # of what a checkpoint holds: live, before the interval, the best, and one being made
 _FLOAT = 4  # bytes

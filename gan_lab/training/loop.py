@@ -11,24 +11,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_lab.best import Best
-from gan_lab.clocks import Origin, clocks, rates
 from gan_lab.console import ProgressLine
-from gan_lab.dropped import Dropped
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.errors import RunDiverged
-from gan_lab.evaluation import NotFinite
-from gan_lab.governor import Pace
-from gan_lab.journal import Journal
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.pacing import Due, Pacing
-from gan_lab.postmortem import copied, healthy, retraced
 from gan_lab.regularizers.base import Tensors
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.setup import Run, Setup
 from gan_lab.signals import Interrupted, StopSignals
+from gan_lab.training.callbacks.best_checkpoint import Best
+from gan_lab.training.callbacks.divergence import Dropped, copied, healthy, retraced
+from gan_lab.training.callbacks.evaluation import NotFinite
+from gan_lab.training.callbacks.logging import Journal
+from gan_lab.training.compute_budget import Origin, clocks, rates
+from gan_lab.training.config import Run, Setup
+from gan_lab.training.intervals import Due, Pace, Pacing
 
 
 class Trainer:

@@ -17,7 +17,7 @@ from gan_lab.engine.step import update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
-from gan_lab.setup import Run, Setup
+from gan_lab.training.config import Run, Setup
 
 UPDATES = 8  # of the copy
 _JUDGES = 4  # batches on which both are judged

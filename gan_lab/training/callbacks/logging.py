@@ -11,17 +11,17 @@ from torch import Tensor
 
 from gan_lab.console import announce
 from gan_lab.diagnostics import Event, Watch, not_finite
-from gan_lab.dropped import Dropped
 from gan_lab.engine.rng import stream
-from gan_lab.evaluation import evaluated, measured
-from gan_lab.light import optimality
 from gan_lab.loggers.jsonl import Recorder, read_metrics
 from gan_lab.loggers.lost_records import Losses
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers.base import Score
 from gan_lab.reports import figures, frames, tensorboard
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.setup import Run, Setup
+from gan_lab.training.callbacks.divergence import Dropped
+from gan_lab.training.callbacks.evaluation import evaluated, measured
+from gan_lab.training.callbacks.optimality_gap import optimality
+from gan_lab.training.config import Run, Setup
 
 # The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
 _TABLE = (

@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import nn
 
-from gan_lab import memory
 from gan_lab.data.base import Data, Source
 from gan_lab.engine.backends.mlp_gradients import ByHand
 from gan_lab.engine.backends.select import build_gradients, build_step
@@ -32,8 +31,9 @@ from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
-from gan_lab.run import Networks, Run
-from gan_lab.settings import TrainerSettings
+from gan_lab.training import memory
+from gan_lab.training.run import Networks, Run
+from gan_lab.training.trainer_settings import TrainerSettings
 
 LEAST = 20  # samples of each part of a finite set that a run can be measured with
 

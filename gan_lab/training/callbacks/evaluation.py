@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.setup import Run, Setup
+from gan_lab.training.config import Run, Setup
 
 
 class NotFinite(Exception):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.setup import Setup
+from gan_lab.training.config import Setup
 
 
 @dataclass(frozen=True)
