@@ -20,7 +20,7 @@ from gan_lab.engine.execution import STACKED_UP_TO, cores, resolve_device
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reports.tables import say, show
+from gan_lab.reports.export.terminal import say, show
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, asked, asking

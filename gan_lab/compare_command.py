@@ -11,9 +11,11 @@ from rich.table import Table as Screen
 
 from gan_lab import stored
 from gan_lab.errors import ConfigError
-from gan_lab.reports import findings, load, overview, page, spreadsheets, tensorboard, text
-from gan_lab.reports.report import Report, Table
-from gan_lab.reports.tables import console, say
+from gan_lab.reports.analysis import build, load
+from gan_lab.reports.analysis.model import Report, Table
+from gan_lab.reports.export import csv, markdown, overview, tensorboard
+from gan_lab.reports.export.terminal import console, say
+from gan_lab.reports.html import page
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.validation import place
 
@@ -27,14 +29,14 @@ def compare(arguments: list[str]) -> int:
     paths, given = stored.arguments(_expanded(rest), "compare")
     stored.options(given, {"output": None, "title": None})
     home = _home(texts.get("output"))
-    report, problems = findings.report(paths, texts.get("title") or "Comparison")
+    report, problems = build.report(paths, texts.get("title") or "Comparison")
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"output={home} cannot be made ({error.strerror})") from error
     page.write(report, home / "index.html")
-    atomic_write(home / "report.md", text.markdown(report).encode())
-    files = spreadsheets.write(report, problems, home / "csv")
+    atomic_write(home / "report.md", markdown.markdown(report).encode())
+    files = csv.write(report, problems, home / "csv")
     tensorboard.write(report, home / "tensorboard")
     picture = overview.save(report, problems, home / "overview.png")
     _say(report)

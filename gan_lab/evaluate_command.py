@@ -8,7 +8,7 @@ from gan_lab import stored
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import Recorder
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reports.tables import show
+from gan_lab.reports.export.terminal import show
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir, atomic_write, to_json
 from gan_lab.runs.safe_io import printable

@@ -20,8 +20,8 @@ from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
-from gan_lab.reports.plots import short
-from gan_lab.reports.tables import console, say
+from gan_lab.reports.export.terminal import console, say
+from gan_lab.reports.plots.style import short
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import raising
 from gan_lab.training.config import Setup

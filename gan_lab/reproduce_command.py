@@ -16,7 +16,7 @@ from gan_lab import reproduce as claims
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import COLOURS, perform
 from gan_lab.experiments.claims import FAIL
-from gan_lab.reports.tables import say
+from gan_lab.reports.export.terminal import say
 from gan_lab.reproduce import Outcome, Row
 from gan_lab.validation import place
 

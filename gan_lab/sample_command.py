@@ -11,7 +11,7 @@ from gan_lab import stored
 from gan_lab.data.base import Source
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
-from gan_lab.reports import figures
+from gan_lab.reports.plots.samples import image_grid, save_png
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.runs.safe_io import printable
@@ -58,6 +58,6 @@ def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
     written = [array]
     if len(source.shape) == 3:
         written.append(stem.with_name(f"{stem.name}.png"))
-        figures.save_png(figures.image_grid(samples), written[-1])
+        save_png(image_grid(samples), written[-1])
     for path in written:
         print(printable(path))

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from gan_lab import selfcheck as checks
 from gan_lab.errors import ConfigError
-from gan_lab.reports.figures import save_png
-from gan_lab.reports.tables import say
+from gan_lab.reports.export.terminal import say
+from gan_lab.reports.plots.samples import save_png
 from gan_lab.runs.run_dir import atomic_write, to_json
 from gan_lab.selfcheck.bias import bias_cases
 from gan_lab.selfcheck.checks import Row

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_lab import config
 from gan_lab.errors import ConfigError
-from gan_lab.reports import configuration
+from gan_lab.reports.analysis import run_config
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
@@ -149,7 +149,7 @@ def saved_config(path: Path) -> DictConfig:
     """
     file = RunDir(path).config
     try:
-        saved = OmegaConf.create(configuration.text_of(file))
+        saved = OmegaConf.create(run_config.text_of(file))
     except FileNotFoundError:
         raise ConfigError(f"{path} holds no run: there is no {file.name} in it") from None
     except ConfigError:
@@ -190,7 +190,7 @@ def refuse_foreign(plain: Any, where: str) -> None:
         ConfigError: It names such a class, and GAN_LAB_PLUGINS does not allow its package.
     """
     for key, value in _leaves(plain):
-        if key.rpartition(".")[2] == "_target_" and not configuration.may_import(str(value)):
+        if key.rpartition(".")[2] == "_target_" and not run_config.may_import(str(value)):
             package = str(value).partition(".")[0]
             raise ConfigError(
                 f"{where}: {key}={value} is code outside of gan_lab, which a stored run may not "

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.cli import main as gan_lab
-from gan_lab.reports.statistics import difference
+from gan_lab.reports.analysis.statistics import difference
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,7 +22,7 @@ from gan_lab.diagnostics import Event, Watch
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
-from gan_lab.reports.statistics import share
+from gan_lab.reports.analysis.statistics import share
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.loop import Trainer
 

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gan_lab.reports import frames
-from gan_lab.reports.plots import SERIES
-from gan_lab.reports.questions import QUESTIONS
-from gan_lab.reports.report import AXES, Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.charts import QUESTIONS
+from gan_lab.reports.analysis.model import AXES, Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.plots import landscape
+from gan_lab.reports.plots.style import SERIES
 
 NASTY = 'a "quoted" </script><b>@DATA@ & co'
 
@@ -42,11 +42,11 @@ def film(directory, dims, steps=(0, 10, 20), shift=0.0):
     for step in steps:
         centre = shift + step / 10
         fake = real * 0.5
-        content = frames.frame(
+        content = landscape.frame(
             real, fake, lambda x, c=centre: -0.5 * ((x - c) ** 2).flatten(1).sum(1)
         )
         found[step] = directory / f"film_{dims}_{shift}_{step}.npz"
-        frames.save(content, found[step])
+        landscape.save(content, found[step])
     return found
 
 

@@ -5,9 +5,9 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gan_lab.reports.plots import STYLES
-from gan_lab.reports.questions import QUESTIONS
-from gan_lab.reports.report import Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.charts import QUESTIONS
+from gan_lab.reports.analysis.model import Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.plots.style import STYLES
 
 LABELS = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none/R1")
 _STYLES = ("minimax", "wasserstein", "hinge")

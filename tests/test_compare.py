@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from gan_lab.reports import findings
+from gan_lab.reports.analysis import build
 from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
 from tests.run_helpers import files, main
 
@@ -113,11 +113,11 @@ def test_a_damaged_run_is_named_and_never_left_out_in_silence(file, content, run
     ],
 )
 def test_a_damaged_line_of_metrics_costs_that_line(line, runs):
-    before = findings.report([runs])[0].sections[0].charts[0].bands
+    before = build.report([runs])[0].sections[0].charts[0].bands
     path = runs / "wgan_seed_1" / "metrics.jsonl"
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"\n".join([*lines[:3], line, *lines[3:]]))
-    after = findings.report([runs])[0].sections[0].charts[0].bands
+    after = build.report([runs])[0].sections[0].charts[0].bands
     for label, band in before["step"].items():
         np.testing.assert_array_equal(after["step"][label].mean, band.mean)
 
@@ -161,7 +161,7 @@ def test_a_fork_is_never_averaged_with_a_run_that_had_no_past(workdir):
         parent = str(run(workdir / "elsewhere" / f"parent_{seed}", seed, **WGAN))
         status["forked_from"] = {"path": parent, "step": 40}
         (path / "status.json").write_text(json.dumps(status))
-    report, _ = findings.report([workdir / "runs"])
+    report, _ = build.report([workdir / "runs"])
     forked = "minimax, from wasserstein + gradient_penalty at step 40"
     assert sorted(report.sections[0].labels) == ["minimax", forked]
     assert any("a fork" in note for note in report.notes)
@@ -173,7 +173,7 @@ def test_seconds_of_runs_that_were_not_timed_alike_are_compared_nowhere(workdir)
         path = run(workdir / "runs" / f"b{seed}", seed, **WGAN)
         status = json.loads((path / "status.json").read_text()) | {"threads": 2}
         (path / "status.json").write_text(json.dumps(status))
-    report, _ = findings.report([workdir / "runs"])
+    report, _ = build.report([workdir / "runs"])
     (table,) = (t for t in report.sections[0].tables if t.title == "At equal budgets")
     assert not any("seconds" in row[0] for row in table.rows)
     assert not any("seconds" in sentence for sentence in report.sections[0].verdict)
@@ -189,7 +189,7 @@ def test_a_lead_that_common_seeds_contradict_is_not_called_supported(workdir):
             run(workdir / "runs" / f"a{seed}", seed, final=low[seed])
         else:
             run(workdir / "runs" / f"a{seed}", seed, [1.0], [0], state="diverged")
-    verdict = findings.report([workdir / "runs"])[0].sections[0].verdict
+    verdict = build.report([workdir / "runs"])[0].sections[0].verdict
     assert "minimax has the lowest" in verdict[0]
     assert "not supported against any other group" in verdict[0]
     assert "But on the seeds that both finished it is higher than wasserstein" in verdict[1]
@@ -201,7 +201,7 @@ def test_a_whole_number_and_the_same_number_typed_with_a_point_are_one_choice(wo
             "gradient_penalty": {**WGAN["regularizer"]["gradient_penalty"], "weight": weight}
         }
         run(workdir / "runs" / f"a{seed}", seed, **{**WGAN, "regularizer": penalty})
-    assert len(findings.report([workdir / "runs"])[0].sections[0].labels) == 1
+    assert len(build.report([workdir / "runs"])[0].sections[0].labels) == 1
 
 
 def test_the_best_checkpoint_is_held_against_the_end_on_held_out_data(workdir):
@@ -212,7 +212,7 @@ def test_the_best_checkpoint_is_held_against_the_end_on_held_out_data(workdir):
         estimate = status["final"][TAG] | {"value": 1.0 + 0.01 * float(rng.normal())}
         status["best"] = {"step": 50, "tag": TAG, "validation": estimate, "held_out": estimate}
         (path / "status.json").write_text(json.dumps(status))
-    verdict = findings.report([workdir / "runs"])[0].sections[0].verdict
+    verdict = build.report([workdir / "runs"])[0].sections[0].verdict
     assert any("Training on made it worse" in s and "minimax by 0.5" in s for s in verdict)
 
 
@@ -221,5 +221,5 @@ def test_other_lengths_of_training_are_said_in_the_first_sentence(workdir):
     for seed in range(3):
         run(workdir / "runs" / f"a{seed}", seed)
         run(workdir / "runs" / f"b{seed}", seed, trainer=longer)
-    verdict = findings.report([workdir / "runs"])[0].sections[0].verdict
+    verdict = build.report([workdir / "runs"])[0].sections[0].verdict
     assert "not trained for equally many steps" in verdict[0]

@@ -16,7 +16,7 @@ from gan_lab import dashboard_command
 from gan_lab.cli import main
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.tensorboard import Board
-from gan_lab.reports import tensorboard
+from gan_lab.reports.export import tensorboard
 
 ROOT = Path(__file__).parents[1]
 

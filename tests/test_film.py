@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lab.reports.figures import rendered
-from gan_lab.reports.film import Film, animated, save_gif, save_page
+from gan_lab.reports.plots.animation import Film, animated, save_gif, save_page
+from gan_lab.reports.plots.samples import rendered
 
 
 def frames(n=3, height=8, width=12):

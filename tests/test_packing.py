@@ -10,7 +10,7 @@ from gan_lab.losses import NonSaturating
 from gan_lab.networks.base import batch_coupling, packed
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.reports.figures import points_picture
+from gan_lab.reports.plots.samples import points_picture
 from tests.helpers import (
     assert_same,
     draws_like,

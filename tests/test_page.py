@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from plotly.offline import get_plotlyjs
 
-from gan_lab.reports import embed, frames, page, text
-from gan_lab.reports.report import Band
+from gan_lab.reports.analysis.model import Band
+from gan_lab.reports.export import markdown
+from gan_lab.reports.html import embed, page
+from gan_lab.reports.plots import landscape
 from tests.page_helpers import NASTY, band, chart, film, pictures, report, section
 
 ASSETS = Path(page.__file__).parent / "assets"
@@ -230,7 +232,7 @@ def test_a_film_has_one_clock_and_a_group_that_ended_early_keeps_its_own_steps(d
 
 def test_quantised_frames_are_the_frames_to_half_a_level(made, data):
     path = made.sections[0].frames["minimax"][10]
-    frame, packed = frames.load(path), data["sections"][0]["film"]["groups"][0]["frames"][1]
+    frame, packed = landscape.load(path), data["sections"][0]["film"]["groups"][0]["frames"][1]
     low, high = packed["range"]
     levels = np.frombuffer(base64.b64decode(packed["logit"]), np.uint8).reshape(packed["shape"])
     logit = low + levels / 254 * (high - low)
@@ -251,22 +253,22 @@ def test_quantised_frames_are_the_frames_to_half_a_level(made, data):
 
 
 def test_a_landscape_keeps_what_is_not_finite_apart_and_a_flat_one_flat():
-    levels, low, high = embed.landscape(np.array([[-1.0, np.inf], [np.nan, 3.0]]))
+    levels, low, high = embed.quantized_logits(np.array([[-1.0, np.inf], [np.nan, 3.0]]))
     assert levels.tolist() == [[0, 255], [255, 254]]
     assert (low, high) == (-1, 3)
-    levels, low, high = embed.landscape(np.full((2, 2), 7.0))
+    levels, low, high = embed.quantized_logits(np.full((2, 2), 7.0))
     assert levels.max() == 0
     assert low == high == 7
-    levels, low, high = embed.landscape(np.full((2, 2), np.nan))
+    levels, low, high = embed.quantized_logits(np.full((2, 2), np.nan))
     assert levels.min() == 255
     assert np.isnan([low, high]).all()
 
 
 def test_samples_outside_the_window_are_counted(tmp_path):
     path = film(tmp_path, 2, (0,))[0]
-    content = frames.load(path)
+    content = landscape.load(path)
     content["fake"][:3] = [[50, 0], [0, -50], [np.nan, 0]]
-    frames.save(content, path)
+    landscape.save(content, path)
     found = embed.film(section("out", ["a"], frames={"a": {0: path}}), 10**6)
     assert found["groups"][0]["frames"][0]["outside"] == 3
 
@@ -343,13 +345,13 @@ def test_the_wheel_carries_the_assets():
         f.distribution_path for f in builder.WheelBuilder(str(root)).recurse_included_files()
     }
     for path in ASSETS.iterdir():
-        assert f"gan_lab/reports/assets/{path.name}" in shipped
+        assert f"gan_lab/reports/html/assets/{path.name}" in shipped
         assert path.read_text(encoding="utf-8").isascii()
         assert len(path.read_text().splitlines()) <= 300
 
 
 def test_markdown_says_what_the_page_says_with_tables_that_hold(made):
-    found = text.markdown(made)
+    found = markdown.markdown(made)
     assert found.startswith("# A comparison\n\n*Which is better?*\n")
     assert "- minimax, seed 3: diverged at step 7 (loss is nan)." in found
     assert "**On plane the first is better.**\n\n- By little." in found
@@ -359,12 +361,12 @@ def test_markdown_says_what_the_page_says_with_tables_that_hold(made):
         "| group | W1 (data units) |\n| --- | --- |\n| **minimax** | 0.5 \\[0.4, 0.6\\] |" in found
     )
     assert "</script>" not in found
-    assert text.markdown(made) == found
+    assert markdown.markdown(made) == found
 
 
 def test_a_bar_in_a_label_does_not_break_a_table():
     odd = section("odd", ["KL(a || b)", "*x*\ny"])
-    rows = [line for line in text._section(odd, False)[3].splitlines() if line]
+    rows = [line for line in markdown._section(odd, False)[3].splitlines() if line]
     for row in rows:
         assert len(re.findall(r"(?<!\\)\|", row)) == 3
     assert "**\\*x\\* y**" in rows[3]

@@ -27,17 +27,12 @@ from PIL import Image
 
 from gan_lab import config, dashboard_command, stored
 from gan_lab.errors import ConfigError
-from gan_lab.reports import (
-    configuration,
-    figures,
-    frames,
-    load,
-    page,
-    spreadsheets,
-    tensorboard,
-    text,
-)
-from gan_lab.reports.film import Film, save_page
+from gan_lab.reports.analysis import load, run_config
+from gan_lab.reports.export import csv as csv_export
+from gan_lab.reports.export import markdown, tensorboard
+from gan_lab.reports.html import page
+from gan_lab.reports.plots import landscape, samples
+from gan_lab.reports.plots.animation import Film, save_page
 from gan_lab.runs import checkpoint, imports, run_dir
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
@@ -47,7 +42,9 @@ from tests.run_helpers import ONE, RING, ROOT, main, train
 
 # Name of a call -> files that may make it, with the reason.
 ALLOWED = {
-    "yaml.load": {"gan_lab/reports/configuration.py": "with the safe loader, also its C version"},
+    "yaml.load": {
+        "gan_lab/reports/analysis/run_config.py": "with the safe loader, also its C version"
+    },
     "importlib.import_module": {
         "gan_lab/cli.py": "a command's own module, from a table",
         "scripts/reliability.py": "a campaign's own module, from a table",
@@ -323,7 +320,7 @@ def test_code_in_any_file_of_a_run_or_of_data_does_not_run(stranger, capsys):
     np.savez("film.npz", x=objects(), logit=objects(), real=objects(), fake=objects())
     for frame in (stranger / "film").glob("*.npz"):
         shutil.copy("film.npz", frame)
-        assert frames.loaded(frame) is None
+        assert landscape.loaded(frame) is None
     assert main("compare", stranger, "output=out") == 0
     np.save("points.npy", objects())
     np.savez("points.npz", objects())
@@ -580,9 +577,9 @@ def test_a_picture_that_is_no_picture_is_not_shown(tmp_path):
     secret = tmp_path / "secret"
     secret.write_bytes(b"\x89PNG\r\n\x1a\n but the key is hunter2")
     (tmp_path / "step_0.png").symlink_to(secret)
-    assert figures.read_png(tmp_path / "step_0.png") is None
+    assert samples.read_png(tmp_path / "step_0.png") is None
     Image.new("RGB", (4, 4)).save(tmp_path / "good.png")
-    assert figures.read_png(tmp_path / "good.png") == (tmp_path / "good.png").read_bytes()
+    assert samples.read_png(tmp_path / "good.png") == (tmp_path / "good.png").read_bytes()
     made = report(tmp_path)
     pictures = made.sections[2].pictures["minimax"]
     shutil.copy(secret, pictures[20])
@@ -595,10 +592,10 @@ def test_a_picture_that_is_no_picture_is_not_shown(tmp_path):
 def test_a_picture_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
     for side, shown in ((1000, True), (8000, False)):
         Image.new("1", (side, side)).save(tmp_path / "a.png")
-        assert (figures.read_png(tmp_path / "a.png") is not None) == shown
+        assert (samples.read_png(tmp_path / "a.png") is not None) == shown
     with open(tmp_path / "a.png", "r+b") as file:
         file.truncate(1 << 40)  # of no length on the disk
-    assert figures.read_png(tmp_path / "a.png") is None
+    assert samples.read_png(tmp_path / "a.png") is None
 
 
 def test_pictures_and_frames_of_others_are_not_shown(stranger):
@@ -625,16 +622,16 @@ def test_a_comparison_says_no_more_than_was_typed_of_where_its_runs_are(workdir)
 
 def test_a_frame_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
     path = film(tmp_path, 2)[0]
-    good = frames.load(path)
-    assert frames.loaded(path) is not None
+    good = landscape.load(path)
+    assert landscape.loaded(path) is not None
     np.savez_compressed(path, **good, more=np.zeros(1 << 23))
     assert path.stat().st_size < 1 << 20
-    assert frames.loaded(path) is None
+    assert landscape.loaded(path) is None
     np.savez_compressed(path, **good, more=np.zeros(1 << 18, np.float64))  # 2 MB
-    assert frames.loaded(path) is None
+    assert landscape.loaded(path) is None
     for bad in ({"x": good["x"][:0]}, {"fake": good["fake"][:, :1]}, {"arrow": good["x"]}):
         np.savez_compressed(path, **{**good, **bad})
-        assert frames.loaded(path) is None
+        assert landscape.loaded(path) is None
 
 
 # What is shown
@@ -776,9 +773,9 @@ def test_what_a_run_says_drives_no_terminal(stranger, capsys):
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])
 def test_no_cell_of_a_csv_is_a_formula(sign):
-    assert spreadsheets._cell(f"{sign}cmd|' /C calc'!A0").startswith(f"'{sign}")
-    assert spreadsheets._cell(-1.5) == -1.5
-    assert spreadsheets._cell("minimax") == "minimax"
+    assert csv_export._cell(f"{sign}cmd|' /C calc'!A0").startswith(f"'{sign}")
+    assert csv_export._cell(-1.5) == -1.5
+    assert csv_export._cell("minimax") == "minimax"
 
 
 def test_no_run_writes_a_cell_that_is_a_formula(workdir):
@@ -794,7 +791,7 @@ def test_no_run_writes_a_cell_that_is_a_formula(workdir):
 @settings(deadline=None)
 @given(text=st.text(max_size=40))
 def test_what_is_visible_has_nothing_that_drives_a_terminal(text):
-    seen = configuration.visible({text: [text]})
+    seen = run_config.visible({text: [text]})
     ((key, (value,)),) = seen.items()
     assert key == value
     assert all(c.isprintable() or c in "\n\t" for c in value)
@@ -815,7 +812,7 @@ def test_no_text_becomes_a_tag_or_a_link_in_tensorboard(text):
 
 def test_markdown_has_neither_tags_nor_links():
     for name in MARKUP:
-        shown = text._text(name)
+        shown = markdown._text(name)
         assert not re.search(r"(?<!\\)[<\[]", shown)
 
 
@@ -889,7 +886,7 @@ def test_files_have_the_permissions_that_the_umask_leaves(umask, workdir):
 
 
 def test_what_a_run_says_of_its_configuration_is_read_back_as_it_is(trained):
-    flat = configuration.of_run(trained)
+    flat = run_config.of_run(trained)
     assert flat == config.flat_keys(stored.saved_config(trained))
     assert yaml.safe_load(RunDir(trained).config.read_text())["device"] == "cpu"
     with pytest.raises(ConfigError, match="holds no run"):

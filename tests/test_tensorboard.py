@@ -15,9 +15,9 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
 from gan_lab.loggers.jsonl import Recorder
-from gan_lab.reports import tensorboard
-from gan_lab.reports.questions import CURVES, QUESTIONS
-from gan_lab.reports.report import Table
+from gan_lab.reports.analysis.charts import CURVES, QUESTIONS
+from gan_lab.reports.analysis.model import Table
+from gan_lab.reports.export import tensorboard
 from gan_lab.runs.run_dir import RunDir
 from tests.report_helpers import LABELS, made_report
 from tests.test_recording import session_groups

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.claims import Claim
-from gan_lab.reports.film import Film
+from gan_lab.reports.plots.animation import Film
 from gan_lab.training.config import Setup
 
 Arrays = dict[str, np.ndarray]

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.reports.statistics import Measured
+from gan_lab.reports.analysis.statistics import Measured
 from gan_lab.validation import check_choice
 
 RELATIONS = ("equals", "at_least", "at_most")

@@ -21,8 +21,8 @@ from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
 from gan_lab.loggers.jsonl import Recorder
-from gan_lab.reports.figures import rendered, save_png
-from gan_lab.reports.film import Film, save_gif, save_page
+from gan_lab.reports.plots.animation import Film, save_gif, save_page
+from gan_lab.reports.plots.samples import rendered, save_png
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
 from gan_lab.signals import Interrupted

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gan_lab.reports.figures import rendered
+from gan_lab.reports.plots.samples import rendered
 from gan_lab.selfcheck.checks import Row
 
 # Okabe and Ito's, without the yellow that paper swallows.

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gan_lab.reports import page
+from gan_lab.reports.html import page
 from tests.page_helpers import NASTY, hostile, report
 
 FILM, CHART = ".film", ".chart"

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from gan_lab.loggers.tensorboard import Board
-from gan_lab.reports import tensorboard
-from gan_lab.reports.questions import CURVES
+from gan_lab.reports.analysis.charts import CURVES
+from gan_lab.reports.export import tensorboard
 from tests.report_helpers import made_report
 
 pytestmark = pytest.mark.slow

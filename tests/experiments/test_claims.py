@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, Claim, judged
-from gan_lab.reports.statistics import Measured, exact, mean, median, share
+from gan_lab.reports.analysis.statistics import Measured, exact, mean, median, share
 
 INF, NAN = math.inf, math.nan
 

@@ -21,10 +21,10 @@ from gan_lab.experiments import program
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import Claim
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.reports.figures import rendered
-from gan_lab.reports.film import Film
-from gan_lab.reports.plots import canvas, label
-from gan_lab.reports.statistics import mean
+from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.plots.animation import Film
+from gan_lab.reports.plots.samples import rendered
+from gan_lab.reports.plots.style import canvas, label
 from gan_lab.validation import check_count
 from tests.run_helpers import CONF, files, main
 

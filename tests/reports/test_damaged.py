@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from gan_lab.errors import ConfigError
-from gan_lab.reports import findings, frames, load
+from gan_lab.reports.analysis import build, load
+from gan_lab.reports.plots import landscape
 from tests.reports import made_runs
 
 HUGE = 10**400
@@ -41,7 +42,7 @@ def test_a_number_that_is_none_is_refused(name, change, tmp_path):
     run = made_runs.run(tmp_path / "run")
     changed(run / name, change)
     with pytest.raises(ConfigError):
-        findings.report([run])
+        build.report([run])
 
 
 @pytest.mark.parametrize("row", [str(HUGE), "[" * 10**5, "1e400", '"x"', "[]", "null", "\0" * 9])
@@ -67,7 +68,7 @@ def test_a_best_value_that_is_not_finite_has_no_gap(tmp_path):
         run = made_runs.run(tmp_path / f"run_{seed}", seed)
         best = {"step": 50, "held_out": made_runs.estimate(float("inf"))}
         changed(run / "status.json", lambda s, best=best: s.update(best=best))
-    findings.report([tmp_path])
+    build.report([tmp_path])
 
 
 @pytest.mark.parametrize("damage", ["encrypted", "compression", "text", "header"])
@@ -86,4 +87,4 @@ def test_a_frame_of_any_other_kind_is_left_out(damage, tmp_path):
     else:
         content[content.index(b"\x93NUMPY")] = 0
     path.write_bytes(content)
-    assert frames.loaded(path) is None
+    assert landscape.loaded(path) is None

@@ -5,7 +5,7 @@ import gc
 import torch
 from matplotlib.figure import Figure
 
-from gan_lab.reports.figures import points_picture
+from gan_lab.reports.plots.samples import points_picture
 
 
 def figures():

@@ -11,10 +11,11 @@ import pytest
 from scipy import stats
 
 from gan_lab.errors import ConfigError
-from gan_lab.reports import findings, load, spreadsheets
-from gan_lab.reports.aggregate import band, problems
-from gan_lab.reports.best_steps import gained_until
-from gan_lab.reports.report import AXES
+from gan_lab.reports.analysis import build, load
+from gan_lab.reports.analysis.aggregate import band, problems
+from gan_lab.reports.analysis.best_steps import gained_until
+from gan_lab.reports.analysis.model import AXES
+from gan_lab.reports.export import csv as csv_export
 from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
 
 
@@ -44,7 +45,7 @@ def test_stacked_seeds_and_a_sweep_cannot_be_told_apart(tmp_path):
         run(stacked / f"seed_{seed}", seed, [1.0 + seed] * 11)
         run(sweep / f"{seed}_ring_minimax_seed_{seed}", seed, [1.0 + seed] * 11)
     (stacked / "config.yaml").write_text((stacked / "seed_0" / "config.yaml").read_text())
-    one, two = (findings.report([p])[0].sections[0] for p in (stacked, sweep))
+    one, two = (build.report([p])[0].sections[0] for p in (stacked, sweep))
     assert one.verdict == two.verdict
     assert [t.rows for t in one.tables] == [t.rows for t in two.tables]
 
@@ -66,8 +67,8 @@ def test_bands_equal_what_pandas_makes_of_the_files(tmp_path):
 
 def test_the_spreadsheets_equal_what_pandas_makes_of_the_runs(tmp_path):
     finals = two_groups(tmp_path / "runs")
-    report, groups = findings.report([tmp_path / "runs"])
-    spreadsheets.write(report, groups, tmp_path / "csv")
+    report, groups = build.report([tmp_path / "runs"])
+    csv_export.write(report, groups, tmp_path / "csv")
     runs = pd.read_csv(tmp_path / "csv" / "runs.csv")
     means = pd.read_csv(tmp_path / "csv" / "finals.csv").set_index("group")
     for label, name in (("minimax", "minimax"), ("wasserstein + gradient_penalty", "wgan")):
@@ -92,7 +93,7 @@ def test_equal_budgets_put_every_group_where_all_have_spent_as_much(tmp_path):
     for seed in range(3):
         run(tmp_path / f"a{seed}", seed, np.linspace(1.0, 0.0, 11))
         run(tmp_path / f"b{seed}", seed, np.linspace(2.0, 0.0, 11), **WGAN)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     rows = {r[0]: r[1:] for r in table(report, "At equal budgets").rows}
     assert len(rows) == len(AXES)
     # 100 discriminator updates are 100 steps of the one and 33.3 of the other.
@@ -106,14 +107,14 @@ def test_a_difference_that_is_not_there_is_called_not_supported(tmp_path):
     for seed in range(5):
         run(tmp_path / f"a{seed}", seed, final=1 + 0.2 * float(rng.normal()))
         run(tmp_path / f"b{seed}", seed, final=1 + 0.2 * float(rng.normal()), **WGAN)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     assert table(report, "Differences").rows[0][-1] == "not supported"
     assert any("Not supported: that it is lower" in s for s in report.sections[0].verdict)
 
 
 def test_a_large_difference_is_supported_in_words_and_in_the_table(tmp_path):
     two_groups(tmp_path)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     section = report.sections[0]
     assert section.verdict[0].startswith(
         "On ring, wasserstein + gradient_penalty has the lowest exact W1"
@@ -128,7 +129,7 @@ def test_a_large_difference_is_supported_in_words_and_in_the_table(tmp_path):
 
 def test_every_number_of_the_verdict_stands_in_a_table(tmp_path):
     two_groups(tmp_path)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     section = report.sections[0]
     first = section.verdict[0]
     cell = next(r for r in table(report, "At the end").rows if r[0].startswith("wass"))[2]
@@ -138,8 +139,8 @@ def test_every_number_of_the_verdict_stands_in_a_table(tmp_path):
 def test_medians_stand_beside_means_from_eight_seeds_on(tmp_path):
     two_groups(tmp_path / "five", 5)
     two_groups(tmp_path / "eight", 8)
-    few = table(findings.report([tmp_path / "five"])[0], "At the end")
-    many = table(findings.report([tmp_path / "eight"])[0], "At the end")
+    few = table(build.report([tmp_path / "five"])[0], "At the end")
+    many = table(build.report([tmp_path / "eight"])[0], "At the end")
     assert not any(c.startswith("median") for c in few.columns)
     assert any(c.startswith("median") for c in many.columns)
 
@@ -148,7 +149,7 @@ def test_a_diverged_and_a_killed_run_are_said_and_never_averaged(tmp_path):
     finals = two_groups(tmp_path)
     run(tmp_path / "d", 7, [1.0, 2.0], [0, 10], state="diverged")
     run(tmp_path / "k", 8, [1.0, 2.0, 3.0], [0, 10, 20], state="running")
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     lost = table(report, "Runs that did not come to their end")
     assert [(r[0], r[1], r[2]) for r in lost.rows] == [
         ("minimax", "7", "diverged"),
@@ -164,7 +165,7 @@ def test_a_diverged_and_a_killed_run_are_said_and_never_averaged(tmp_path):
 def test_a_single_seed_has_no_interval_and_supports_nothing(tmp_path):
     run(tmp_path / "a", 0, final=1.0)
     run(tmp_path / "b", 0, final=9.0, **WGAN)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     assert table(report, "At the end").rows[0][2] == "1 (no interval)"
     assert table(report, "Differences").rows[0][-1] == "too few seeds to say"
     assert any("one seed" in note for note in report.notes)
@@ -175,7 +176,7 @@ def test_different_data_get_sections_of_their_own(tmp_path):
     two_groups(tmp_path, 2)
     digits = {"_target_": "gan_lab.data.digits.Digits", "n_held_out": 500}
     run(tmp_path / "digits", 0, data=digits)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     assert sorted(s.name for s in report.sections) == ["digits", "ring"]
     assert any("different data sets" in note for note in report.notes)
 
@@ -193,7 +194,7 @@ def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
         run(tmp_path / f"a{seed}", seed)
         longer = {**CONFIG["trainer"], "steps": 200}
         run(tmp_path / f"b{seed}", seed, trainer=longer)
-    report, _ = findings.report([tmp_path])
+    report, _ = build.report([tmp_path])
     assert report.sections[0].labels == ["minimax, trainer.steps=100", "minimax, trainer.steps=200"]
     assert any("different numbers of steps" in note for note in report.notes)
 
@@ -201,7 +202,7 @@ def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
 def test_the_same_run_twice_counts_once(tmp_path):
     run(tmp_path / "a", 0, [1.0] * 3, [0, 10, 20], state="running")
     run(tmp_path / "b", 0)
-    report, groups = findings.report([tmp_path])
+    report, groups = build.report([tmp_path])
     assert len(groups[0].groups[0].runs) == 1
     assert groups[0].groups[0].runs[0].done
     assert any("left out" in note for note in report.notes)
@@ -210,7 +211,7 @@ def test_the_same_run_twice_counts_once(tmp_path):
 def test_infinite_and_undefined_numbers_are_said_as_they_are(tmp_path):
     run(tmp_path / "a", 0, [math.inf] * 11)
     run(tmp_path / "b", 1, [1.0] * 11)
-    report, groups = findings.report([tmp_path])
+    report, groups = build.report([tmp_path])
     assert table(report, "At the end").rows[0][2] == "1 (no interval) (1 of 2)"
     assert np.isinf(band(groups[0].groups[0], TAG, "step").mean).all()
 
@@ -232,7 +233,7 @@ def test_a_torn_last_line_and_a_missing_file_are_no_reason_to_give_up(tmp_path):
     assert load.read(path).curves[TAG].steps[-1] == 100
     (path / "metrics.jsonl").unlink()
     assert load.read(path).curves == {}
-    assert findings.report([tmp_path])[0].sections[0].charts == []
+    assert build.report([tmp_path])[0].sections[0].charts == []
 
 
 @pytest.mark.parametrize("broken", ["config.yaml", "status.json"])
@@ -240,14 +241,14 @@ def test_a_broken_file_is_named(broken, tmp_path):
     path = run(tmp_path / "a", 0)
     (path / broken).write_text("{[")
     with pytest.raises(ConfigError, match=re.escape(broken)):
-        findings.report([tmp_path])
+        build.report([tmp_path])
 
 
 def test_an_empty_directory_and_a_missing_one_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="holds no run"):
-        findings.report([tmp_path])
+        build.report([tmp_path])
     with pytest.raises(ConfigError, match="no directory"):
-        findings.report([tmp_path / "nothing"])
+        build.report([tmp_path / "nothing"])
 
 
 def test_events_reach_the_report(tmp_path):
@@ -261,7 +262,7 @@ def test_events_reach_the_report(tmp_path):
         "advice": "try",
     }
     (path / "events.jsonl").write_text(json.dumps(event) + "\n")
-    (happening,) = findings.report([tmp_path])[0].sections[0].events
+    (happening,) = build.report([tmp_path])[0].sections[0].events
     assert (happening.seed, happening.step, happening.kind) == (3, 40, "collapse")
     assert happening.numbers == "spread 0.1"
 
@@ -271,15 +272,15 @@ def test_the_same_seed_is_shown_of_all_groups(tmp_path):
         run(tmp_path / f"a{seed}", seed)
     run(tmp_path / "b0", 0, [1.0], [0], state="diverged", **WGAN)
     run(tmp_path / "b1", 1, **WGAN)
-    section = findings.report([tmp_path])[0].sections[0]
+    section = build.report([tmp_path])[0].sections[0]
     assert set(section.seed.values()) == {1}
 
 
 def test_csv_cells_of_what_does_not_exist_are_empty(tmp_path):
     run(tmp_path / "runs" / "a", 0, [1.0], [0], state="diverged")
     run(tmp_path / "runs" / "b", 1)
-    report, groups = findings.report([tmp_path / "runs"])
-    spreadsheets.write(report, groups, tmp_path)
+    report, groups = build.report([tmp_path / "runs"])
+    csv_export.write(report, groups, tmp_path)
     with (tmp_path / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [r["value"] == "" for r in rows] == [True, False]

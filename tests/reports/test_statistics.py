@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lab.reports.statistics import Measured, difference, holm, mean, median, ranking
+from gan_lab.reports.analysis.statistics import Measured, difference, holm, mean, median, ranking
 
 N_SIMULATIONS = 10_000
 

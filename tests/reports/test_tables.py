@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reports.tables import show
+from gan_lab.reports.export.terminal import show
 
 ROWS = {
     "run [/x]": {

@@ -4,7 +4,7 @@ import numpy as np
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
-from gan_lab.reports.statistics import mean, median
+from gan_lab.reports.analysis.statistics import mean, median
 
 PAPER = "Gulrajani et al. 2017, arXiv:1704.00028"
 KOROTIN = (

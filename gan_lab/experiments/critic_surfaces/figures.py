@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.critic_surfaces.claims import NAMES, ratios
 from gan_lab.experiments.critic_surfaces.exact import HALF_WIDTH, PIXELS
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLACK,
     BLUE,
     FAKE,

@@ -6,7 +6,7 @@ import numpy as np
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
-from gan_lab.reports.statistics import Measured, exact
+from gan_lab.reports.analysis.statistics import Measured, exact
 
 CALCULUS = "derived: calculus"
 TITLES = {"cross_entropy": "cross entropy", "squared": "squared error"}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.cross_entropy_gradients.learning import flow_time
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLACK,
     BLUE,
     GREEN,

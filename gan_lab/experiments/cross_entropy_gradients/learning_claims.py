@@ -9,7 +9,7 @@ from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.cross_entropy_gradients.claims import CALCULUS, TITLES
 from gan_lab.experiments.cross_entropy_gradients.formulas import EPSILON
 from gan_lab.experiments.cross_entropy_gradients.learning import flow_time
-from gan_lab.reports.statistics import exact, mean, median
+from gan_lab.reports.analysis.statistics import exact, mean, median
 
 _ROUNDING = "derived: spacing of the floating-point numbers"
 _CELL = 1 / 16  # of the grid of logits

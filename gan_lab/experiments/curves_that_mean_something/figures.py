@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gan_lab.experiments.curves_that_mean_something.read import GAMES, JS, filtered
-from gan_lab.reports.plots import (
+from gan_lab.reports.analysis.statistics import median
+from gan_lab.reports.plots.style import (
     BLACK,
     GREY,
     MAP,
@@ -20,7 +21,6 @@ from gan_lab.reports.plots import (
     over_seeds,
     reference,
 )
-from gan_lab.reports.statistics import median
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[tuple[str, str, str], np.ndarray]

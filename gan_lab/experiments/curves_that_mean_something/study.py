@@ -20,7 +20,7 @@ from gan_lab.experiments.curves_that_mean_something.read import (
     filtered,
     rank_correlations,
 )
-from gan_lab.reports.statistics import median
+from gan_lab.reports.analysis.statistics import median
 from gan_lab.validation import check_count, check_interval
 
 SEPARATED = "digits"  # a curved sheet in 64 dimensions: generated and real samples do not overlap

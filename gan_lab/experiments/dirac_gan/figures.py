@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from gan_lab.reports.plots import BLACK, BLUE, GREEN, GREY, SERIES, VERMILLION, canvas, label
+from gan_lab.reports.plots.style import BLACK, BLUE, GREEN, GREY, SERIES, VERMILLION, canvas, label
 
 _SCHEMES = ("simultaneous", "alternating, 1 discriminator update", "alternating, 5")
 _COLOURS = (VERMILLION, BLUE, GREEN)

@@ -23,7 +23,7 @@ from gan_lab.experiments.dirac_gan.game import (
     linear_step,
     trajectories,
 )
-from gan_lab.reports.statistics import exact
+from gan_lab.reports.analysis.statistics import exact
 from gan_lab.validation import check_count, check_interval
 
 STAY = ("minimax", "non_saturating", "wasserstein_clip", "wasserstein")

@@ -9,7 +9,7 @@ from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.divergence_zoo.fits import FITTED, best
 from gan_lab.experiments.divergence_zoo.pairs import QUANTITIES
-from gan_lab.reports.statistics import exact
+from gan_lab.reports.analysis.statistics import exact
 
 _FAR = 6  # standard deviations between modes from which one mode does not feel the other
 

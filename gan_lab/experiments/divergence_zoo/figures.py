@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.divergence_zoo.fits import FITTED, best
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLACK,
     BLUE,
     FAKE,

@@ -13,7 +13,7 @@ from gan_lab.experiments.gan_1d.figures_film import (
     draw_still,
     threads,
 )
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLUE,
     FAKE,
     STYLES,

@@ -8,8 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from gan_lab.reports.film import Film, animated
-from gan_lab.reports.plots import BLACK, BLUE, FAKE, GREY, STYLES, canvas, legend_below
+from gan_lab.reports.plots.animation import Film, animated
+from gan_lab.reports.plots.style import BLACK, BLUE, FAKE, GREY, STYLES, canvas, legend_below
 
 Numbers = Mapping[str, np.ndarray]
 PROBABILITIES = ("minimax", "non_saturating")  # sigmoid(f) is "the probability of real"

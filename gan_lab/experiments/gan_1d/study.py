@@ -16,9 +16,9 @@ from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.gan_1d import figures as drawings
 from gan_lab.experiments.gan_1d import figures_film as gan_1d_film
 from gan_lab.experiments.gan_1d.games import CRITICS, GAMES, View, play
-from gan_lab.reports.film import Film
-from gan_lab.reports.plots import STYLES
-from gan_lab.reports.statistics import exact, median
+from gan_lab.reports.analysis.statistics import exact, median
+from gan_lab.reports.plots.animation import Film
+from gan_lab.reports.plots.style import STYLES
 from gan_lab.validation import check_count
 
 _Z_SHOWN = 3.0

@@ -12,7 +12,7 @@ from gan_lab.experiments.mode_collapse.numbers import (
     kl_floor,
     lost,
 )
-from gan_lab.reports.statistics import Measured, mean, median, share
+from gan_lab.reports.analysis.statistics import Measured, mean, median, share
 
 _PACGAN = (
     "Lin et al. 2018 (PacGAN), arXiv:1712.04086, authors' table (V): 6.3 +- .5 modes of 8 without, "

@@ -16,7 +16,7 @@ from gan_lab.experiments.mode_collapse.numbers import (
     kl_floor,
     quality,
 )
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLACK,
     GREY,
     ORANGE,

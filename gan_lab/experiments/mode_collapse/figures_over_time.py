@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.mode_collapse.figures import LOOKS
 from gan_lab.experiments.mode_collapse.numbers import NAMES, expected_modes, modes_over_time
-from gan_lab.reports.plots import GREY, MAP, canvas
+from gan_lab.reports.plots.style import GREY, MAP, canvas
 
 
 def survival(arrays: Arrays) -> Figure:

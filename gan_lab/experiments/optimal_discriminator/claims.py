@@ -6,7 +6,7 @@ import numpy as np
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
-from gan_lab.reports.statistics import exact, mean, median, share
+from gan_lab.reports.analysis.statistics import exact, mean, median, share
 
 DERIVED = "derived; "
 GOODFELLOW = "Goodfellow et al. 2014, arXiv:1406.2661"

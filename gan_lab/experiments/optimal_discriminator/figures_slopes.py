@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.optimal_discriminator.claims import branch
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLACK,
     BLUE,
     FAKE,

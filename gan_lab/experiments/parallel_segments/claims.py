@@ -7,7 +7,7 @@ import numpy as np
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
 from gan_lab.information import clipping_slope_bound, smoothed_segments
-from gan_lab.reports.statistics import Measured, exact, mean, median
+from gan_lab.reports.analysis.statistics import Measured, exact, mean, median
 
 _EXAMPLE = "Arjovsky et al. 2017, example 1 (V)"
 _DERIVED = "derived and checked by quadrature (D)"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.parallel_segments.claims import distance, norm
 from gan_lab.experiments.parallel_segments.figures_acts import THETA, against_updates
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     BLUE,
     STYLES,
     VERMILLION,

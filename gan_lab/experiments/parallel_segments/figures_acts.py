@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.parallel_segments.claims import at, cosine, distance, norm, norm_noise
 from gan_lab.information import smoothed_segments
-from gan_lab.reports.plots import (
+from gan_lab.reports.plots.style import (
     GREY,
     SERIES,
     STYLES,

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from scipy import stats
 
-from gan_lab.reports.figures import image_grid
-from gan_lab.reports.plots import (
+from gan_lab.reports.analysis.statistics import median
+from gan_lab.reports.plots.samples import image_grid
+from gan_lab.reports.plots.style import (
     BLACK,
     FAKE,
     GREY,
@@ -26,7 +27,6 @@ from gan_lab.reports.plots import (
     reference,
     short,
 )
-from gan_lab.reports.statistics import median
 
 Arrays = Mapping[str, np.ndarray]
 GRADIENTS = ("minimax", "non_saturating", "wasserstein")

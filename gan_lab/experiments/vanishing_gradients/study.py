@@ -15,7 +15,7 @@ from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.vanishing_gradients import figures as draw
 from gan_lab.experiments.vanishing_gradients import fit
-from gan_lab.reports.statistics import median
+from gan_lab.reports.analysis.statistics import median
 from gan_lab.validation import check_count
 
 GRADIENTS = ("minimax", "non_saturating", "wasserstein")

@@ -16,7 +16,8 @@ from gan_lab.loggers.jsonl import Recorder, read_metrics
 from gan_lab.loggers.lost_records import Losses
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers.base import Score
-from gan_lab.reports import figures, frames, tensorboard
+from gan_lab.reports.export import tensorboard
+from gan_lab.reports.plots import landscape, samples
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.divergence import Dropped
 from gan_lab.training.callbacks.evaluation import evaluated, measured
@@ -171,7 +172,7 @@ class Journal:
         for index in self._dropped.left:
             picture = self.picture(index)
             file = self.directories[index].samples / f"step_{step:08d}.png"
-            self.recorders[index].keep(file, step, partial(figures.save_png, picture))
+            self.recorders[index].keep(file, step, partial(samples.save_png, picture))
             self.recorders[index].image("samples", step, picture)
 
     def film(self) -> None:
@@ -180,20 +181,20 @@ class Journal:
         if source.shape not in ((1,), (2,)):
             return
         for index in self._dropped.left:
-            frame = frames.frame(*self._scene(index, 256))
+            frame = landscape.frame(*self._scene(index, 256))
             file = self.directories[index].film / f"step_{step:08d}.npz"
-            self.recorders[index].keep(file, step, partial(frames.save, frame))
+            self.recorders[index].keep(file, step, partial(landscape.save, frame))
 
     def rehearse_drawing(self) -> None:
         """Does one seed's share of `draw` without writing anything, to see what it costs."""
         picture = self.picture(self._dropped.left[0])
         for _ in range(2):  # for the file and for TensorBoard
-            figures.encoded(picture)
+            samples.encoded(picture)
 
     def picture(self, index: int) -> np.ndarray:
         """What one seed's generator makes, uint8 [H, W, 3]."""
         if len(self.run.source.shape) == 3:
-            return figures.image_grid(self.run.samples(index, self._preview[index]))
+            return samples.image_grid(self.run.samples(index, self._preview[index]))
         return self._points(index)
 
     def flush(self) -> None:
@@ -262,7 +263,7 @@ class Journal:
         packing = self.run.game.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
         title = f"{type(self.setup.loss).__name__}, step {self.run.state.step}{copies}"
-        return figures.points_picture(*self._scene(index, 512), title)
+        return samples.points_picture(*self._scene(index, 512), title)
 
     def _scene(self, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
         """Data, samples from noise that stays fixed, and the discriminator that judges them."""

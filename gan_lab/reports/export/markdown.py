@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from gan_lab.reports.report import Happening, Report, Section, Table, events_table
+from gan_lab.reports.analysis.model import Happening, Report, Section, Table, events_table
 
 
 def markdown(report: Report) -> str:

@@ -5,12 +5,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gan_lab.reports.aggregate import Group, at, on_axis
-from gan_lab.reports.configuration import visible
-from gan_lab.reports.plots import short
-from gan_lab.reports.questions import CURVES, HEADLINE, Curve
-from gan_lab.reports.report import AXES, Table
-from gan_lab.reports.statistics import (
+from gan_lab.reports.analysis.aggregate import Group, at, on_axis
+from gan_lab.reports.analysis.charts import CURVES, HEADLINE, Curve
+from gan_lab.reports.analysis.model import AXES, Table
+from gan_lab.reports.analysis.run_config import visible
+from gan_lab.reports.analysis.statistics import (
     Difference,
     Measured,
     difference,
@@ -19,6 +18,7 @@ from gan_lab.reports.statistics import (
     median,
     ranking,
 )
+from gan_lab.reports.plots.style import short
 
 # What the table at the end shows, where a run has it: the ruler's and the probe's numbers.
 FINAL = (

@@ -15,8 +15,8 @@ import numpy as np
 
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.reports import configuration
-from gan_lab.reports.questions import CURVES
+from gan_lab.reports.analysis import run_config
+from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import inside, open_regular
 
@@ -120,10 +120,10 @@ def read(path: Path) -> Record:
         ConfigError: Its config, status or events cannot be read.
     """
     run = RunDir(path)
-    config = configuration.of_run(path)
+    config = run_config.of_run(path)
     try:
-        status = configuration.visible(run.read_status())
-        events = configuration.visible(_events(run.events))
+        status = run_config.visible(run.read_status())
+        events = run_config.visible(_events(run.events))
         return _record(path, config, status, _curves(run.metrics), events)
     except ConfigError:
         raise
@@ -200,13 +200,13 @@ def _below(path: Path) -> Iterable[Path]:
     run = RunDir(path)
     if (run.metrics.exists() or run.config.exists()) and not run.children():
         # A damaged run is an error, never left out in silence; a study's directory is no run.
-        if run.metrics.exists() and "trainer.steps" not in configuration.of_run(path):
+        if run.metrics.exists() and "trainer.steps" not in run_config.of_run(path):
             if (path / "result.json").exists():
                 return
             raise ConfigError(
                 f"{run.config} is cut off or no training's. Remove or repair the run."
             )
-        if run.metrics.exists() or "trainer.steps" in configuration.of_run(path):
+        if run.metrics.exists() or "trainer.steps" in run_config.of_run(path):
             yield path
             return
     is_run = run.config.exists()
@@ -218,7 +218,7 @@ def _below(path: Path) -> Iterable[Path]:
 
 def _method_of(path: Path) -> str:
     try:
-        return configuration.method(configuration.of_run(path))
+        return run_config.method(run_config.of_run(path))
     except ConfigError:  # moved or removed since
         return "a run that is gone"
 
@@ -228,7 +228,7 @@ def _stacked(path: Path) -> int:
     home = path.resolve().parent
     if not path.resolve().name.startswith("seed_") or not RunDir(home).config.exists():
         return 1
-    return int(configuration.of_run(home).get("n_seeds", 1))
+    return int(run_config.of_run(home).get("n_seeds", 1))
 
 
 def _curves(path: Path) -> dict[str, Series]:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from gan_lab.errors import ConfigError
-from gan_lab.reports.plots import short
+from gan_lab.reports.plots.style import short
 from gan_lab.runs import imports
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable, read_regular

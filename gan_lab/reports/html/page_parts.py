@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gan_lab.reports.questions import QUESTIONS
-from gan_lab.reports.report import AXES, Happening, Section, Table, events_table
+from gan_lab.reports.analysis.charts import QUESTIONS
+from gan_lab.reports.analysis.model import AXES, Happening, Section, Table, events_table
 
 _OPEN_TABLES = 2  # the others wait behind their titles
 _OPEN_EVENTS = 8

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_lab.reports.aggregate import Problem
-from gan_lab.reports.comparison_tables import pairs
-from gan_lab.reports.configuration import visible
-from gan_lab.reports.report import Report
-from gan_lab.reports.statistics import mean
+from gan_lab.reports.analysis.aggregate import Problem
+from gan_lab.reports.analysis.model import Report
+from gan_lab.reports.analysis.run_config import visible
+from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.analysis.tables import pairs
 from gan_lab.runs.run_dir import atomic_write
 
 

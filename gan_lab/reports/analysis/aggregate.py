@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from gan_lab.reports.configuration import class_name, loss, method, regularizers
-from gan_lab.reports.load import CLOCKS, Record, Series
-from gan_lab.reports.plots import SERIES, STYLES, Style
-from gan_lab.reports.report import Band
-from gan_lab.reports.statistics import mean
+from gan_lab.reports.analysis.load import CLOCKS, Record, Series
+from gan_lab.reports.analysis.model import Band
+from gan_lab.reports.analysis.run_config import class_name, loss, method, regularizers
+from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.plots.style import SERIES, STYLES, Style
 
 # What does not change the game that is played: where it runs, what is written, how often it is
 # looked at; and the seed, which is what is averaged over. Hints are already in the other keys.

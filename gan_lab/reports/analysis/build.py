@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from gan_lab import __version__
-from gan_lab.reports import best_steps, comparison_tables, configuration, load, verdict
-from gan_lab.reports.aggregate import Group, Problem, band, problems
-from gan_lab.reports.load import Record
-from gan_lab.reports.questions import QUESTIONS, Curve
-from gan_lab.reports.report import AXES, Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis import best_steps, load, run_config, summary, tables
+from gan_lab.reports.analysis.aggregate import Group, Problem, band, problems
+from gan_lab.reports.analysis.charts import QUESTIONS, Curve
+from gan_lab.reports.analysis.load import Record
+from gan_lab.reports.analysis.model import AXES, Band, Chart, Happening, Report, Section, Table
 
 _METHOD = (
     "Groups are runs that differ in nothing but their seed; everything in which the groups differ "
@@ -52,8 +52,8 @@ def report(paths: Sequence[Path], title: str = "Comparison") -> tuple[Report, li
         f"{len(records)} runs in {', '.join(map(str, paths))}."
     )
     sections = [section(problem) for problem in found]
-    said = [configuration.visible(text) for text in (title, question, made)]
-    notes = configuration.visible(_notes(records, found))  # with paths, whose names may be anything
+    said = [run_config.visible(text) for text in (title, question, made)]
+    notes = run_config.visible(_notes(records, found))  # with paths, whose names may be anything
     return Report(said[0], said[1], sections, notes, _METHOD, said[2]), found
 
 
@@ -66,14 +66,14 @@ def section(problem: Problem) -> Section:
         name=problem.name,
         labels=[g.label for g in groups],
         styles={g.label: g.style for g in groups},
-        verdict=verdict.sentences(problem),
+        verdict=summary.sentences(problem),
         tables=_tables(groups),
         charts=[c for q in QUESTIONS for curve in q.curves if (c := chart(groups, curve, q.title))],
         pictures={label: run.pictures() for label, run in runs.items()},
         frames={label: f for label, run in runs.items() if (f := run.frames())},
         seed=seeds,
         events=_events(groups),
-        cards={g.label: configuration.card_lines(g.runs[0].config) for g in groups},
+        cards={g.label: run_config.card_lines(g.runs[0].config) for g in groups},
         choices={g.label: g.choices for g in groups},
         finals={g.label: _means(g) for g in groups},
     )
@@ -110,13 +110,13 @@ def _floor(run: Record, tag: str) -> float | None:
 
 def _tables(groups: Sequence[Group]) -> list[Table]:
     found = [
-        comparison_tables.summary(groups),
-        *(comparison_tables.differences(groups, tag) for tag in comparison_tables.COMPARED),
-        comparison_tables.ranks(groups),
-        comparison_tables.budgets(groups),
+        tables.summary(groups),
+        *(tables.differences(groups, tag) for tag in tables.COMPARED),
+        tables.ranks(groups),
+        tables.budgets(groups),
         best_steps.gains(groups),
-        comparison_tables.unfinished(groups),
-        comparison_tables.choices(groups),
+        tables.unfinished(groups),
+        tables.choices(groups),
     ]
     return [table for table in found if table is not None]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_lab.reports import figures, frames
-from gan_lab.reports.report import AXES, Band, Section
+from gan_lab.reports.analysis.model import AXES, Band, Section
+from gan_lab.reports.plots import landscape, samples
 
 CURVE_POINTS = 400  # a curve; a chart is not wider on any screen that matters
 FILM_STEPS = 60
@@ -153,7 +153,7 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
     real: dict[str, int] = {}
     groups = []
     for label, steps in paths.items():
-        films = {step: read for step, path in steps.items() if (read := frames.loaded(path))}
+        films = {step: read for step, path in steps.items() if (read := landscape.loaded(path))}
         if not films:
             continue
         length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in films.items()}
@@ -172,13 +172,13 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
 
 
 def _frame(
-    step: int, frame: frames.Frame, slope: float, norms: np.ndarray, real: dict[str, int]
+    step: int, frame: landscape.Frame, slope: float, norms: np.ndarray, real: dict[str, int]
 ) -> Json:
     axes = [frame[name] for name in ("x", "y") if name in frame]
     window = [[float(axis[0]), float(axis[-1])] for axis in axes]
     logit, fake = frame["logit"], frame["fake"]
     points = _quantised(frame["real"], window)
-    levels, low, high = landscape(logit)
+    levels, low, high = quantized_logits(logit)
     finite = norms[np.isfinite(norms)]
     arrows = frame["arrow"] / (slope or 1.0)
     # The longest arrows are cut, not their direction.
@@ -204,7 +204,7 @@ def _number(value: float) -> float | None:
     return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
-def landscape(logit: np.ndarray) -> tuple[np.ndarray, float, float]:
+def quantized_logits(logit: np.ndarray) -> tuple[np.ndarray, float, float]:
     """A landscape in 8 bits and what its least and greatest number stand for.
 
     255 marks what is not finite. A flat landscape is all zeros.
@@ -269,7 +269,7 @@ def _images(paths: Mapping[int, Path], scale: float, budget: int) -> list[Json]:
     """
     shown: list[Json] = []
     for step, path in paths.items():
-        if _size(shown) <= budget and (png := figures.read_png(path)) is not None:
+        if _size(shown) <= budget and (png := samples.read_png(path)) is not None:
             shown.append({"step": step, "image": _image(png, scale)})
     return shown
 

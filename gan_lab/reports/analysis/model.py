@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gan_lab.reports.plots import Style
+from gan_lab.reports.plots.style import Style
 
 
 @dataclass(frozen=True)

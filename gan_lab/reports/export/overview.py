@@ -9,13 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 
-from gan_lab.reports import figures
-from gan_lab.reports.aggregate import Group, Problem
-from gan_lab.reports.frames import loaded
-from gan_lab.reports.plots import FAKE, GREY, REAL, canvas, label, reference
-from gan_lab.reports.questions import CURVES, HEADLINE
-from gan_lab.reports.report import Report, Section
-from gan_lab.reports.statistics import mean
+from gan_lab.reports.analysis.aggregate import Group, Problem
+from gan_lab.reports.analysis.charts import CURVES, HEADLINE
+from gan_lab.reports.analysis.model import Report, Section
+from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.plots import samples
+from gan_lab.reports.plots.landscape import loaded
+from gan_lab.reports.plots.style import FAKE, GREY, REAL, canvas, label, reference
 
 _MOST_SHOWN = 4
 
@@ -28,7 +28,7 @@ def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
             _curves(row[0], section)
             _ends(row[1], section, problem.groups)
             _samples(row[2], section)
-        figures.save_png(figures.rendered(figure), path)
+        samples.save_png(samples.rendered(figure), path)
     return path
 
 
@@ -102,7 +102,7 @@ def _samples(axes: Axes, section: Section) -> None:
             _points(inset, section.frames[name][max(section.frames[name])])
         else:
             pictures = section.pictures[name]
-            if png := figures.read_png(pictures[max(pictures)]):  # a torn file costs itself
+            if png := samples.read_png(pictures[max(pictures)]):  # a torn file costs itself
                 inset.imshow(imread(io.BytesIO(png), format="png"))
 
 
@@ -113,8 +113,8 @@ def _points(axes: Axes, path: Path) -> None:
     real, fake = frame["real"], frame["fake"]
     if "y" not in frame:
         bins = np.linspace(frame["x"][0], frame["x"][-1], 40).tolist()
-        figures.density(axes, real[:, 0], bins, color=REAL)
-        figures.density(axes, fake[:, 0], bins, color=FAKE)
+        samples.density(axes, real[:, 0], bins, color=REAL)
+        samples.density(axes, fake[:, 0], bins, color=FAKE)
         return
     axes.scatter(real[:, 0], real[:, 1], s=5, color=REAL, marker="x", linewidths=0.6)
     axes.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.7)

@@ -11,12 +11,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gan_lab.reports import embed
-from gan_lab.reports.page_parts import cards as loss_cards
-from gan_lab.reports.page_parts import chapters, film, prose, tables
-from gan_lab.reports.page_parts import events as named_events
-from gan_lab.reports.questions import QUESTIONS
-from gan_lab.reports.report import AXES, Report, Section
+from gan_lab.reports.analysis.charts import QUESTIONS
+from gan_lab.reports.analysis.model import AXES, Report, Section
+from gan_lab.reports.html import embed
+from gan_lab.reports.html.page_parts import cards as loss_cards
+from gan_lab.reports.html.page_parts import chapters, film, prose, tables
+from gan_lab.reports.html.page_parts import events as named_events
 from gan_lab.runs.run_dir import atomic_write
 
 _DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
@@ -70,7 +70,7 @@ def _finite(value: Any) -> Any:
 
 def _asset(name: str) -> str:
     # One line end everywhere: a browser reads \r\n as \n before it checks a script's hash.
-    text = (resources.files("gan_lab.reports") / "assets" / name).read_text(encoding="utf-8")
+    text = (resources.files("gan_lab.reports.html") / "assets" / name).read_text(encoding="utf-8")
     return text.replace("\r\n", "\n")
 
 

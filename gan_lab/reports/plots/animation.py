@@ -15,7 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lab.reports.figures import encoded
+from gan_lab.reports.plots.samples import encoded
 from gan_lab.runs.run_dir import atomic_write
 
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan_lab.reports.aggregate import Group, on_axis
-from gan_lab.reports.comparison_tables import as_text, spread
-from gan_lab.reports.questions import HEADLINE
-from gan_lab.reports.report import Table
-from gan_lab.reports.statistics import Difference, difference, mean
+from gan_lab.reports.analysis.aggregate import Group, on_axis
+from gan_lab.reports.analysis.charts import HEADLINE
+from gan_lab.reports.analysis.model import Table
+from gan_lab.reports.analysis.statistics import Difference, difference, mean
+from gan_lab.reports.analysis.tables import as_text, spread
 
 _GAIN_FROM = 5  # seeds
 _MOST_STEPS = 80

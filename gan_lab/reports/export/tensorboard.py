@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.loggers.tensorboard import Board, Layout
-from gan_lab.reports.figures import read_png
-from gan_lab.reports.questions import CURVES, HEADLINE, QUESTIONS, Curve
-from gan_lab.reports.report import Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
+from gan_lab.reports.analysis.model import Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.plots.samples import read_png
 
 # Runs beside the groups: what real samples get, as a line in every chart; and what is said in
 # words, which would be repeated in the run of every group.

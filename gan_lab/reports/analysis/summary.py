@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from gan_lab.reports.aggregate import Group, Problem
-from gan_lab.reports.best_steps import gained_until, since_the_best
-from gan_lab.reports.comparison_tables import (
+from gan_lab.reports.analysis.aggregate import Group, Problem
+from gan_lab.reports.analysis.best_steps import gained_until, since_the_best
+from gan_lab.reports.analysis.charts import CURVES, HEADLINE
+from gan_lab.reports.analysis.statistics import mean, ranking
+from gan_lab.reports.analysis.tables import (
     Pair,
     as_text,
     common_budget,
@@ -14,9 +16,7 @@ from gan_lab.reports.comparison_tables import (
     pairs_of,
     two_floors,
 )
-from gan_lab.reports.plots import short
-from gan_lab.reports.questions import CURVES, HEADLINE
-from gan_lab.reports.statistics import mean, ranking
+from gan_lab.reports.plots.style import short
 
 _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds of training"}
 
