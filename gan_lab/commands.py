@@ -13,7 +13,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gan_lab import config, resolvers, session, stored, sweep
+from gan_lab import config, resolvers, stored, sweep
 from gan_lab.data.base import Source
 from gan_lab.engine import distributed
 from gan_lab.engine.execution import STACKED_UP_TO, cores, resolve_device
@@ -21,6 +21,7 @@ from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.export.terminal import say, show
+from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, asked, asking
@@ -92,7 +93,7 @@ def _resume(arguments: list[str]) -> int:
     if before is not None:
         later = [f"{key}={'null' if value is None else value}" for key, value in given.items()]
         setup = dataclasses.replace(setup, overrides=(*before, *later))
-    return guarded(lambda: _conclude(setup, path, session.resume(setup, path)))
+    return guarded(lambda: _conclude(setup, path, training.resume(setup, path)))
 
 
 def in_world(program: Callable[[], int]) -> int:
@@ -135,8 +136,8 @@ def _train_one(overrides: Sequence[str]) -> int:
     path = directory()
     source = setup.world.agreed(lambda: setup.data.open(resolve_device(setup.device)))
     setup.world.agreed(lambda: setup.check(source))
-    session.check_share(setup, source)
-    return guarded(lambda: run(setup, source, path, lambda: session.start(setup, source, path)))
+    training.check_share(setup, source)
+    return guarded(lambda: run(setup, source, path, lambda: training.start(setup, source, path)))
 
 
 def noted(setup: Setup) -> Setup:
@@ -167,9 +168,9 @@ def _sweep_job(cfg: DictConfig) -> None:
             if worker:  # whose log it is; on the screen `train` has said it once
                 _warn((*setup.warnings(), *source.warnings))
             if not checkpoint.available(RunDir(path).checkpoints):
-                _conclude(setup, path, session.start(setup, source, path))
+                _conclude(setup, path, training.start(setup, source, path))
             elif not _is_done(setup, RunDir(path)):  # the sweep was begun again
-                _conclude(setup, path, session.resume(setup, path))
+                _conclude(setup, path, training.resume(setup, path))
     except (RunDiverged, ConfigError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sweep.failed()
@@ -220,7 +221,7 @@ def _told(path: Path) -> str:
     return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
 
 
-def run(setup: Setup, source: Source, path: Path, trained: Callable[[], session.Estimates]) -> int:
+def run(setup: Setup, source: Source, path: Path, trained: Callable[[], training.Estimates]) -> int:
     """Warns, trains, says what came out; the exit code."""
     _warn((*setup.warnings(), *source.warnings))
     return _conclude(setup, path, trained())

@@ -16,7 +16,7 @@ from rich.text import Text
 from gan_lab import config, stored
 from gan_lab.engine.execution import cores, resolve_device
 from gan_lab.errors import ConfigError
-from gan_lab.experiments import program
+from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
 from gan_lab.hydra_shell import HydraArguments, combinations, run_directory, through_hydra
@@ -41,7 +41,7 @@ def experiment(arguments: list[str]) -> int:
     """
     asked = HydraArguments("experiment").read(arguments, words=True)
     names = asked.names
-    if len(names) == 1 and len(arguments) == 1 and (Path(names[0]) / program.RESULT).exists():
+    if len(names) == 1 and len(arguments) == 1 and (Path(names[0]) / runner.RESULT).exists():
         return _redraw(Path(names[0]))
     if asked.help and not names:
         print(_help(), end="")
@@ -132,12 +132,12 @@ def _perform(
     except OSError as error:
         raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
     with raising():
-        return study, program.perform(name, study, plain, lab), directory
+        return study, runner.perform(name, study, plain, lab), directory
 
 
 def _conclude(study: Experiment, result: Result, directory: Path) -> int:
     show(study.title, result)
-    for label, path in (("result", program.RESULT), ("figures", "figures")):
+    for label, path in (("result", runner.RESULT), ("figures", "figures")):
         say(f"{label + ':':8} {directory / path}")
     return int(any(claim.verdict == FAIL for claim in result.claims))
 
@@ -167,10 +167,10 @@ def show(title: str, result: Result) -> None:
 
 
 def _redraw(path: Path) -> int:
-    saved = program.load_config(path)
-    stored.trusted(saved, str(path / program.RESULT))
+    saved = runner.load_config(path)
+    stored.trusted(saved, str(path / runner.RESULT))
     study, _ = study_of(saved)
-    for written in program.redraw(study, path):
+    for written in runner.redraw(study, path):
         print(printable(written))
     return 0
 
@@ -180,7 +180,7 @@ def _sweep_job(cfg: DictConfig) -> None:
     path = Path(HydraConfig.get().runtime.output_dir)
     name = str(HydraConfig.get().runtime.choices["experiment"])
     if _conclude(*_perform(name, cfg, path, _told())):
-        raise RuntimeError(f"a claim of {name} failed, see {path / program.RESULT}")
+        raise RuntimeError(f"a claim of {name} failed, see {path / runner.RESULT}")
 
 
 def _help() -> str:

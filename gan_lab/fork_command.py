@@ -14,10 +14,11 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from gan_lab import commands, config, session, stored
-from gan_lab import fork as forks
+from gan_lab import commands, config, stored
 from gan_lab.engine.execution import resolve_device
 from gan_lab.errors import ConfigError
+from gan_lab.runner import fork as forks
+from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
@@ -62,7 +63,7 @@ def fork(arguments: list[str]) -> int:
         forks.check(forked, source, parent)
         compatibility.check_finite(loaded.path, loaded.content["state"])
     forked.check(source)
-    session.check_free(RunDir(directory))
+    training.check_free(RunDir(directory))
     left_out = f", without {' '.join(dropped)}" if dropped else ""
     print(printable(f"forking {path} at step {parent.step}{left_out}"))
     return commands.guarded(

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_lab import config
-from gan_lab import reproduce as claims
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import COLOURS, perform
+from gan_lab.experiments import registry as claims
 from gan_lab.experiments.claims import FAIL
+from gan_lab.experiments.registry import Outcome, Row
 from gan_lab.reports.export.terminal import say
-from gan_lab.reproduce import Outcome, Row
 from gan_lab.validation import place
 
 _KEYS = ("list", "all", "output")

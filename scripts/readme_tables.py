@@ -7,7 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gan_lab import losses, reproduce
+from gan_lab import losses
+from gan_lab.experiments import registry
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,8 +77,8 @@ def claims_table() -> str:
         f"({where['hardware']['cpu']}), torch {versions['torch']}, Python {versions['python']}."
     )
     rows = result["rows"]
-    told = f"<details><summary><b>{len(rows)} claims: {reproduce.counts(rows)}</b></summary>"
-    return f"{made}\n\n{told}\n\n{reproduce.table(rows)}\n\n</details>"
+    told = f"<details><summary><b>{len(rows)} claims: {registry.counts(rows)}</b></summary>"
+    return f"{made}\n\n{told}\n\n{registry.table(rows)}\n\n</details>"
 
 
 def main() -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import config, fork, stored
+from gan_lab import config, stored
 from gan_lab.fork_command import merged
 from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.runner import fork
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import assert_same

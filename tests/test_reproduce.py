@@ -5,10 +5,10 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
-from gan_lab import reproduce
 from gan_lab.config import composed
 from gan_lab.errors import ConfigError
 from gan_lab.experiment_command import known, study_of
+from gan_lab.experiments import registry
 from gan_lab.reproduce_command import rows_of_the_registry
 from gan_lab.runs.run_dir import plain
 from tests.run_helpers import ROOT, files, main
@@ -79,20 +79,20 @@ def study(path, low, high, claim="c"):
     ],
 )
 def test_a_row_judges_by_its_own_number_not_by_the_studys_verdict(tmp_path, low, high, verdict):
-    (row,) = reproduce.registry([ROW])
-    assert reproduce.outcome(row, study(tmp_path / "s", low, high)).verdict == verdict
+    (row,) = registry.registry([ROW])
+    assert registry.outcome(row, study(tmp_path / "s", low, high)).verdict == verdict
 
 
 def test_a_row_without_a_study_is_skipped_and_says_why(tmp_path):
-    (row,) = reproduce.registry([{**ROW, "command": None, "claim": None, "needs": "gpu"}])
+    (row,) = registry.registry([{**ROW, "command": None, "claim": None, "needs": "gpu"}])
     assert not row.runs(everything=True)
-    assert reproduce.outcome(row, None, "needs gpu").verdict == "skipped: needs gpu"
+    assert registry.outcome(row, None, "needs gpu").verdict == "skipped: needs gpu"
 
 
 def test_a_claim_that_the_study_does_not_make_is_an_error(tmp_path):
-    (row,) = reproduce.registry([ROW])
+    (row,) = registry.registry([ROW])
     with pytest.raises(ConfigError, match="makes no claim 'c'"):
-        reproduce.outcome(row, study(tmp_path / "s", 0, 1, claim="other"))
+        registry.outcome(row, study(tmp_path / "s", 0, 1, claim="other"))
 
 
 @pytest.mark.parametrize(
@@ -109,26 +109,26 @@ def test_a_claim_that_the_study_does_not_make_is_an_error(tmp_path):
 )
 def test_a_malformed_row_is_refused(change):
     with pytest.raises(ConfigError, match="one"):
-        reproduce.registry([{**ROW, **change}])
+        registry.registry([{**ROW, **change}])
 
 
 def test_two_rows_of_one_name_are_refused():
     with pytest.raises(ConfigError, match="two rows"):
-        reproduce.registry([ROW, ROW])
+        registry.registry([ROW, ROW])
 
 
 def test_what_was_only_recalled_is_not_shown_as_published():
     rows = [{**ROW, "provenance": "R", "measured": 1.0, "low": 1.0, "high": 1.0, "verdict": "pass"}]
-    assert "ours" not in reproduce.table(rows)
-    assert "recalled, not read" in reproduce.table(rows)
+    assert "ours" not in registry.table(rows)
+    assert "recalled, not read" in registry.table(rows)
 
 
 def test_the_page_shows_rows_notes_and_pictures(tmp_path):
-    (row,) = reproduce.registry([ROW])
+    (row,) = registry.registry([ROW])
     path = study(tmp_path / "studies" / "s", 0.95, 1.05)
     (path / "figures").mkdir()
     (path / "figures" / "a.png").write_bytes(b"")
-    reproduce.save([reproduce.outcome(row, path)], {row.command: path}, tmp_path)
+    registry.save([registry.outcome(row, path)], {row.command: path}, tmp_path)
     page = (tmp_path / "report.md").read_text()
     assert "![a](studies/s/figures/a.png)" in page
     assert "- a note" in page

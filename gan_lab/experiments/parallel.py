@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from gan_lab import session
 from gan_lab.experiments.base import Lab
+from gan_lab.runner import train as training
 from gan_lab.training.config import Setup
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def train_one(setup: Setup, path: Path) -> Path:
         contextlib.redirect_stderr(log),
         contextlib.suppress(RunDiverged),
     ):
-        session.start(setup, source, path)
+        training.start(setup, source, path)
     return path
 
 

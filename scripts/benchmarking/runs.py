@@ -15,9 +15,10 @@ from scipy.ndimage import median_filter
 
 from benchmarking.measure import Options
 from benchmarking.timing import AT_REST, summary
-from gan_lab import config, session
+from gan_lab import config
 from gan_lab.engine.rng import StepDraws, Streams
 from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.runner import train as training
 from gan_lab.runs.run_dir import RunDir
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.
@@ -129,7 +130,7 @@ def _trained(overrides: list[str], path: Path) -> tuple[_Clock, Path]:
     clock = _Clock(run.streams)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            session.start(setup, source, path, run)
+            training.start(setup, source, path, run)
     finally:
         AT_REST.set()
     return clock, path

@@ -10,7 +10,7 @@ import pytest
 
 from gan_lab.config import composed
 from gan_lab.experiment_command import known, study_of
-from gan_lab.experiments import program
+from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import FAIL, RELATIONS
 from gan_lab.runs.run_dir import plain
@@ -117,7 +117,7 @@ def test_quick_is_quick_and_nothing_fails_and_pictures_come_from_disk(workdir, n
         assert claim["source"], f"{claim['id']} does not say where its number comes from"
     assert [claim["id"] for claim in claims if claim["verdict"] == FAIL] == []
 
-    arrays = program.load_arrays(home)
+    arrays = runner.load_arrays(home)
     assert {array.dtype.kind for array in arrays.values()} <= set("fiubU")
     study, _ = study_of(composed("experiment", [f"experiment={name}", "quick=true"]))
     again = json.loads(json.dumps([plain(c.record()) for c in study.claims(arrays)]))

@@ -6,7 +6,7 @@ import torch
 
 from gan_lab.engine.rng import stream
 from gan_lab.engine.step import update_discriminator_
-from gan_lab.experiments import fitting
+from gan_lab.experiments import discriminators
 from gan_lab.experiments.parallel_segments import claims as judge
 from gan_lab.experiments.parallel_segments import trained
 from gan_lab.experiments.parallel_segments.study import ParallelSegments, _exact
@@ -85,7 +85,7 @@ def test_with_the_clip_before_the_step_weights_leave_the_box(monkeypatch):
                 leaf.clamp_(-clip.bound, clip.bound)
         return update_discriminator_(player, gradients, draws, i, fake)
 
-    monkeypatch.setattr(fitting, "update_discriminator_", before)
+    monkeypatch.setattr(discriminators, "update_discriminator_", before)
     monkeypatch.setattr(
         WeightClipping, "after_step", lambda self, params, buffers: (params, buffers)
     )

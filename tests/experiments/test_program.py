@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gan_lab import config
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
-from gan_lab.experiments import program
+from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import Claim
 from gan_lab.loggers.jsonl import read_metrics
@@ -165,7 +165,7 @@ def test_a_study_leaves_its_result_arrays_pictures_and_records(perform, workdir)
 
 def test_arrays_come_back_as_they_were(perform, workdir):
     perform("seed=5", "n_seeds=3")
-    arrays = program.load_arrays(workdir / "study")
+    arrays = runner.load_arrays(workdir / "study")
     assert arrays["seeds"].tolist() == [5, 6, 7]
     assert arrays["names"].tolist() == ["a", "bc"]
     assert arrays["infinite"] == np.inf
@@ -199,7 +199,7 @@ def test_pictures_follow_the_arrays_on_disk(perform, workdir):
     perform()
     home = workdir / "study"
     before = (home / "figures" / "dots.png").read_bytes()
-    arrays = program.load_arrays(home)
+    arrays = runner.load_arrays(home)
     arrays["values"] = arrays["values"][::-1]
     np.savez(home / "arrays.npz", **arrays)
     main("experiment", home)
@@ -238,7 +238,7 @@ def test_exit_code_says_whether_a_claim_failed(perform, workdir, capsys, overrid
     assert perform(*overrides) == code
     saved = record(workdir / "study")
     assert saved["claims"][0]["verdict"] == verdict
-    assert program.failed(saved) == (["one"] if code else [])
+    assert runner.failed(saved) == (["one"] if code else [])
     assert verdict in capsys.readouterr().out
     assert status(workdir / "study")["state"] == "done"  # a claim that fails is a result
 
@@ -297,8 +297,8 @@ def test_what_was_measured_survives_a_failure_to_draw(perform, workdir):
         perform("breaks=figures")
     home = workdir / "study"
     assert record(home)["claims"][0]["verdict"] == "pass"
-    assert program.load_arrays(home)["seeds"].tolist() == [0, 1, 2, 3, 4]
-    assert program.redraw(Tiny(), home) == [home / "figures" / "dots.png"]
+    assert runner.load_arrays(home)["seeds"].tolist() == [0, 1, 2, 3, 4]
+    assert runner.redraw(Tiny(), home) == [home / "figures" / "dots.png"]
 
 
 def test_damage_on_disk_is_one_line(perform, workdir, capsys):
@@ -315,7 +315,7 @@ def test_damage_on_disk_is_one_line(perform, workdir, capsys):
     assert main("experiment", home) == 2
     assert "is not JSON" in said_once(capsys)
     with pytest.raises(ConfigError, match="holds no study"):
-        program.load_record(workdir / "elsewhere")
+        runner.load_record(workdir / "elsewhere")
 
 
 def test_a_sweep_performs_every_job_and_fails_if_a_claim_does(perform, workdir):
@@ -331,9 +331,9 @@ def test_markdown_of_claims_has_a_row_each(perform, workdir):
     perform("n_seeds=1")
     saved = record(workdir / "study")
     study = Tiny()
-    arrays = program.load_arrays(workdir / "study")
-    result = program.Result("tiny", saved["config"], arrays, study.claims(arrays), [])
-    rows = program.claims_markdown(result).splitlines()
+    arrays = runner.load_arrays(workdir / "study")
+    result = runner.Result("tiny", saved["config"], arrays, study.claims(arrays), [])
+    rows = runner.claims_markdown(result).splitlines()
     assert len(rows) == 4
     assert "[-inf, inf]" in rows[2]
     assert "**inconclusive**" in rows[2]

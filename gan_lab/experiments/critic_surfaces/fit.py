@@ -15,7 +15,7 @@ from gan_lab.engine.optimizers import Adam, Optimizer, RmsProp
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.critic_surfaces.exact import DATA, plane, probes
-from gan_lab.experiments.fitting import Discriminators
+from gan_lab.experiments.discriminators import Discriminators
 from gan_lab.losses import Wasserstein
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import Regularizer, WeightClipping

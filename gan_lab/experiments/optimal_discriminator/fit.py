@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_lab.engine.optimizers import Adam, Optimizer, RmsProp
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.fitting import Discriminators
+from gan_lab.experiments.discriminators import Discriminators
 from gan_lab.experiments.optimal_discriminator.exact import (
     PAIRS,
     grid,

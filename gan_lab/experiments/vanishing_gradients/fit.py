@@ -16,7 +16,7 @@ from gan_lab.data.base import Source
 from gan_lab.engine.objective import Game
 from gan_lab.engine.rng import stream
 from gan_lab.engine.step import train_step
-from gan_lab.experiments.fitting import Discriminators
+from gan_lab.experiments.discriminators import Discriminators
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors

@@ -10,7 +10,7 @@ from typing import Any
 
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.claims import RELATIONS, judged
-from gan_lab.experiments.program import load_record
+from gan_lab.experiments.runner import load_record
 from gan_lab.reports.analysis.statistics import Measured
 from gan_lab.runs.run_dir import atomic_write, environment, to_json
 from gan_lab.validation import check_choice

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_lab import session
 from gan_lab.data.base import Source
 from gan_lab.engine.state import copy_into_
 from gan_lab.errors import ConfigError
+from gan_lab.runner import train as training
 from gan_lab.runs import compatibility
 from gan_lab.training.compute_budget import Origin, clocks
 from gan_lab.training.config import Run, Setup
@@ -73,11 +73,11 @@ def of_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
     return {**content, "state": {**players, "average": mine(state["average"])}}
 
 
-def start(setup: Setup, source: Source, path: Path, parent: Parent) -> session.Estimates:
+def start(setup: Setup, source: Source, path: Path, parent: Parent) -> training.Estimates:
     """Trains a fork into a new directory; see session.start."""
     run = opened(setup, source, parent)
     forked_from = {"path": str(parent.path.absolute()), "step": parent.step}
-    return session.start(setup, source, path, run, parent.origin, forked_from=forked_from)
+    return training.start(setup, source, path, run, parent.origin, forked_from=forked_from)
 
 
 def check(setup: Setup, source: Source, parent: Parent) -> None:
