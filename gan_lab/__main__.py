@@ -21,6 +21,6 @@ def _leave_working_directory() -> None:
 
 if __name__ == "__main__":
     _leave_working_directory()
-    from gan_lab.cli import entry
+    from gan_lab.cli.main import entry
 
     entry()

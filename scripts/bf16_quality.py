@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gan_lab.cli import main as gan_lab
+from gan_lab.cli.main import main as gan_lab
 from gan_lab.reports.analysis.statistics import difference
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gan_lab.config import composed, setup_of
+from gan_lab.config.compose import composed, setup_of
 from gan_lab.diagnostics import Event, Watch
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics

@@ -35,4 +35,4 @@ export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # torch 2.9 itself imports sympy when it fills a parameter on the meta device: a slower start, no
 # other difference.
 "$work/venv/bin/python" -m pytest -p no:cacheprovider --numprocesses auto --dist worksteal \
-  --deselect "tests/test_start.py::test_train_reaches_its_first_step_without[sympy]" "$@"
+  --deselect "tests/runner/test_start.py::test_train_reaches_its_first_step_without[sympy]" "$@"

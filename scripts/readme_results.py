@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lab.cli import main as gan_lab
+from gan_lab.cli.main import main as gan_lab
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets everything up, then lint, types and tests; arguments go to pytest.
 #   ./scripts/test.sh
-#   ./scripts/test.sh -m slow tests/test_resume.py
+#   ./scripts/test.sh -m slow tests/runner/test_resume.py
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" dev
 cd "$root"

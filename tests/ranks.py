@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab import cli
+from gan_lab.cli import main as cli
 from gan_lab.console import ProgressLine
 from gan_lab.engine.distributed import World, joined
-from tests.test_divergence import infinite_data_at
+from tests.training.callbacks.test_divergence import infinite_data_at
 
 
 @contextlib.contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan_lab import cli
-from gan_lab.config import composed, setup_of
+from gan_lab.cli import main as cli
+from gan_lab.config.compose import composed, setup_of
 from gan_lab.console import ProgressLine
 from gan_lab.engine.step import train_step
 from gan_lab.loggers.jsonl import read_metrics

@@ -277,7 +277,7 @@ def test_nothing_in_a_step_prints_or_asks_for_a_tensors_value():
 def test_the_shell_answers_without_torch_or_hydra(arguments):
     code = (
         "import sys\n"
-        "from gan_lab.cli import main\n"
+        "from gan_lab.cli.main import main\n"
         f"main({arguments!r})\n"
         "heavy = {'torch', 'hydra', 'omegaconf', 'numpy', 'matplotlib', 'scipy', 'sklearn'}\n"
         "print(sorted(heavy & sys.modules.keys()), file=sys.stderr)\n"

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.utils import _pytree
 
-from gan_lab import config
-from gan_lab.cli import main
+from gan_lab.cli.main import main
+from gan_lab.config import compose
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
 from gan_lab.engine.rng import Draws, StepDraws
@@ -29,7 +29,7 @@ LOSSES = ["minimax", "non_saturating", "wasserstein", "relativistic"]
 
 
 def opened(device, *keys):
-    return config.setup_of(config.composed("train", [*keys, f"device={device}"])).open()
+    return compose.setup_of(compose.composed("train", [*keys, f"device={device}"])).open()
 
 
 def eager(run):
@@ -198,7 +198,7 @@ def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
 @pytest.mark.gpu
 def test_the_estimate_of_memory_is_right_on_a_gpu():
     keys = ["data=ring", "network.width=1024", "loss=wasserstein", "device=cuda"]
-    setup = config.setup_of(config.composed("train", keys))
+    setup = compose.setup_of(compose.composed("train", keys))
     source = setup.data.open(torch.device("cuda"))
     networks = memory.on_meta(setup.network, source.shape)
     estimate = memory.check(

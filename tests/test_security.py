@@ -25,7 +25,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gan_lab import config, dashboard_command, stored
+from gan_lab.cli import dashboard as dashboard_command
+from gan_lab.cli import open_run
+from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import load, run_config
 from gan_lab.reports.export import csv as csv_export
@@ -46,7 +48,7 @@ ALLOWED = {
         "gan_lab/reports/analysis/run_config.py": "with the safe loader, also its C version"
     },
     "importlib.import_module": {
-        "gan_lab/cli.py": "a command's own module, from a table",
+        "gan_lab/cli/main.py": "a command's own module, from a table",
         "scripts/reliability.py": "a campaign's own module, from a table",
         "gan_lab/runs/imports.py": "typed, from conf/, or passed by stored.trusted or may_import",
     },
@@ -467,7 +469,7 @@ def test_the_dashboard_waits_for_no_pipe(tmp_path, in_time):
 @pytest.fixture
 def study(workdir):
     """A study's directory without arrays, and a function that writes its result.json."""
-    plain = config.resolved(config.composed("experiment", ["experiment=dirac_gan"]))
+    plain = compose.resolved(compose.composed("experiment", ["experiment=dirac_gan"]))
 
     def write(config):
         Path("study").mkdir(exist_ok=True)
@@ -765,7 +767,7 @@ def test_what_a_run_says_drives_no_terminal(stranger, capsys):
     status = RunDir(stranger).read_status()
     RunDir(stranger).write_status(overrides=[*status["overrides"], "regularizer.\x1b[2J=1"])
     assert main("fork", stranger, "loss=hinge", "hydra.run.dir=x") == 0
-    stored._warn("seed 1: \x1b[2J")
+    open_run._warn("seed 1: \x1b[2J")
     printed = capsys.readouterr()
     assert "without" in printed.out
     assert "\x1b" not in printed.out + printed.err
@@ -887,7 +889,7 @@ def test_files_have_the_permissions_that_the_umask_leaves(umask, workdir):
 
 def test_what_a_run_says_of_its_configuration_is_read_back_as_it_is(trained):
     flat = run_config.of_run(trained)
-    assert flat == config.flat_keys(stored.saved_config(trained))
+    assert flat == compose.flat_keys(open_run.saved_config(trained))
     assert yaml.safe_load(RunDir(trained).config.read_text())["device"] == "cpu"
     with pytest.raises(ConfigError, match="holds no run"):
-        stored.saved_config(trained / "samples")
+        open_run.saved_config(trained / "samples")

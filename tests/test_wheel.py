@@ -6,15 +6,15 @@ import zipfile
 
 import pytest
 
-from gan_lab import config
+from gan_lab.config import compose
 from tests.run_helpers import CONF, ONE, RING, ROOT, files
 
 WITHOUT_THE_CHECKOUT = """
 import sys
 sys.path[:] = [sys.argv.pop(1)] + [p for p in sys.path if p not in ("", {root!r})]
 import gan_lab
-from gan_lab.cli import main
-from gan_lab.config import config_dir
+from gan_lab.cli.main import main
+from gan_lab.config.compose import config_dir
 print(gan_lab.__file__, config_dir())
 sys.exit(main(sys.argv[1:]))
 """
@@ -40,11 +40,11 @@ def test_the_wheel_holds_every_module_and_every_config_file(wheel):
 def test_the_console_script_is_the_command_line(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith("entry_points.txt")]
-        assert "gan_lab = gan_lab.cli:entry" in archive.read(name).decode()
+        assert "gan_lab = gan_lab.cli.main:entry" in archive.read(name).decode()
 
 
 def test_the_checkout_uses_its_own_conf():
-    assert config.config_dir() == CONF
+    assert compose.config_dir() == CONF
     assert not (ROOT / "gan_lab" / "conf").exists()
 
 

@@ -278,7 +278,7 @@ def _cpu_model() -> str | None:
 
 def _git() -> dict[str, Any] | None:
     """Commit and dirty flag of the checkout this package runs from; None outside of one."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
         return subprocess.run(

@@ -16,7 +16,7 @@ generator), N samples of an update, S seeds and m moments of the optimiser:
 
 The factors were fitted to the peak of the resident set of whole updates on a CPU; for networks of
 more than 50 MB the estimate is between half and twice of what was measured
-(tests/test_memory.py). The data are on the device already when this is asked, and are not counted.
+(tests/training/test_memory.py). The data are on the device already when this is asked, and are not counted.
 """
 
 import os

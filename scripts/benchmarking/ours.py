@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarking.rows import DEPTH, GAMES, Work
 from benchmarking.textbook import BETAS, BOUND, LR, WEIGHT, Textbook
-from gan_lab import config
+from gan_lab.config import compose
 from gan_lab.training.config import Run
 
 _N_IMAGES = 1024
@@ -69,7 +69,7 @@ class Ours:
     """
 
     def __init__(self, overrides: list[str]) -> None:
-        self.run: Run = config.setup_of(config.composed("train", overrides)).open()
+        self.run: Run = compose.setup_of(compose.composed("train", overrides)).open()
         self.n_steps = 0
 
     def step(self) -> None:

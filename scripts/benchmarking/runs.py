@@ -15,7 +15,7 @@ from scipy.ndimage import median_filter
 
 from benchmarking.measure import Options
 from benchmarking.timing import AT_REST, summary
-from gan_lab import config
+from gan_lab.config import compose
 from gan_lab.engine.rng import StepDraws, Streams
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runner import train as training
@@ -89,7 +89,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
     base = [f"data={data}", f"device={options.device}", *_SHORT_END]
     if steps is not None:
         base.append(f"trainer.steps={steps}")
-    n = config.setup_of(config.composed("train", base)).trainer.steps
+    n = compose.setup_of(compose.composed("train", base)).trainer.steps
     off = [
         f"estimator.every={n}",
         f"trainer.log_every={n}",
@@ -124,7 +124,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
 
 
 def _trained(overrides: list[str], path: Path) -> tuple[_Clock, Path]:
-    setup = config.setup_of(config.composed("train", overrides))
+    setup = compose.setup_of(compose.composed("train", overrides))
     source = setup.data.open(torch.device(setup.device))
     run = setup.open_with(source)
     clock = _Clock(run.streams)

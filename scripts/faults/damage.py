@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan_lab import cli, dashboard_command
+from gan_lab.cli import dashboard as dashboard_command
+from gan_lab.cli import main as cli
 from gan_lab.console import ProgressLine
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint

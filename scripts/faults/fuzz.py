@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from gan_lab import cli
+from gan_lab.cli import main as cli
 from scripts.faults.inputs import Hung, limited
 from scripts.faults.record import ROOT, Campaign, Fault
 

@@ -32,7 +32,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from gan_lab import cli
+from gan_lab.cli import main as cli
 from gan_lab.loggers.jsonl import read_metrics
 from scripts.faults.cheap import CHEAP, RING
 from scripts.faults.record import ROOT, Campaign, Fault

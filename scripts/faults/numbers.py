@@ -17,7 +17,7 @@ from unittest import mock
 
 import torch
 
-from gan_lab import cli
+from gan_lab.cli import main as cli
 from gan_lab.engine import step
 from gan_lab.engine.backends import select
 from gan_lab.engine.rng import Streams

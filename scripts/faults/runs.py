@@ -44,7 +44,7 @@ GAMES = {
 }
 
 _warm = multiprocessing.get_context("forkserver")
-_warm.set_forkserver_preload(["gan_lab.commands"])
+_warm.set_forkserver_preload(["gan_lab.cli.train"])
 
 
 def forked(
@@ -123,7 +123,7 @@ def _child(arguments: list[str], log: Path, plant: Callable[[], None] | None) ->
         os.dup2(file, stream)
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.argv = ["gan_lab", *arguments]
-    from gan_lab import cli
+    from gan_lab.cli import main as cli
 
     if plant is not None:
         plant()

@@ -8,8 +8,8 @@ import resource
 import numpy as np
 import pytest
 
-from gan_lab.config import composed
-from gan_lab.experiment_command import known, study_of
+from gan_lab.cli.experiment import known, study_of
+from gan_lab.config.compose import composed
 from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import FAIL, RELATIONS

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from gan_lab import config
+from gan_lab.config import compose
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.curves_that_mean_something.read import (
     ENERGY,
@@ -154,7 +154,7 @@ def test_measured_end_to_end(tmp_path):
         directory=tmp_path,
         workers=1,
         quick=True,
-        setup=lambda o: config.setup_of(config.composed("train", list(o))),
+        setup=lambda o: compose.setup_of(compose.composed("train", list(o))),
         tell=lambda line: None,
     )
     found = small.measure(lab)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab import config
+from gan_lab.config import compose
 from gan_lab.data.toy import Gaussian1d, Mixture1d
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
@@ -22,7 +22,7 @@ STUDY = Gan1d(steps=10, frames=5)
 
 def lab(path, n_seeds=2):
     def setup(overrides):
-        return config.setup_of(config.composed("train", list(overrides)))
+        return compose.setup_of(compose.composed("train", list(overrides)))
 
     device = torch.device("cpu")
     return Lab(tuple(range(n_seeds)), device, path, 1, True, setup, lambda text: None)

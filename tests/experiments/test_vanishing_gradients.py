@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from gan_lab import config
+from gan_lab.config import compose
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.vanishing_gradients import fit
 from gan_lab.experiments.vanishing_gradients.study import (
@@ -23,7 +23,7 @@ SMALL = {"datasets": ("digits",), "widths": (8,), "stages": (2, 4), "n_steps": 1
 
 
 def setup(overrides):
-    return config.setup_of(config.composed("train", list(overrides)))
+    return compose.setup_of(compose.composed("train", list(overrides)))
 
 
 def lab(path, n_seeds=2):

@@ -15,7 +15,7 @@ from gan_lab.training.callbacks import evaluation
 from gan_lab.training.callbacks.logging import Journal
 from scripts.faults import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
-from tests.test_divergence import infinite_data_at, infinite_weight_at
+from tests.training.callbacks.test_divergence import infinite_data_at, infinite_weight_at
 
 CLOCK = ("trainer.steps=40", "trainer.log_every=7", "estimator.every=6")
 CLOCK = (*CLOCK, "trainer.checkpoint_every=10", "trainer.film_every=8", "trainer.image_every=20")
@@ -102,7 +102,7 @@ def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(workdir, mon
 
 @pytest.mark.parametrize("stop", [11, pytest.param(13, marks=pytest.mark.slow), 20])
 def test_a_run_with_a_dropped_seed_is_resumed_exactly(stop, workdir, monkeypatch):
-    from tests.test_resume import stop_after
+    from tests.runner.test_resume import stop_after
 
     infinite_data_at(monkeypatch, 12, seed=1)
     assert main("train", *RING, *THREE, DROP, "hydra.run.dir=whole") == 1
@@ -226,7 +226,7 @@ def test_an_infinite_divergence_is_a_result(workdir):
 
 
 def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkeypatch):
-    from tests.test_resume import stop_after
+    from tests.runner.test_resume import stop_after
 
     infinite_data_at(monkeypatch, 12, seed=1)
     with monkeypatch.context() as patch:

@@ -1,0 +1,201 @@
+"""The command `experiment`: one study by its name, or a study's pictures again from disk."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from gan_lab.cli import open_run
+from gan_lab.cli.hydra import HydraArguments, combinations, run_directory, through_hydra
+from gan_lab.config import compose
+from gan_lab.engine.execution import cores, resolve_device
+from gan_lab.errors import ConfigError
+from gan_lab.experiments import runner
+from gan_lab.experiments.base import Experiment, Lab, Result
+from gan_lab.experiments.claims import FAIL
+from gan_lab.reports.export.terminal import console, say
+from gan_lab.reports.plots.style import short
+from gan_lab.runs.safe_io import printable
+from gan_lab.signals import raising
+from gan_lab.training.config import Setup
+
+_SHARED = ("quick", "seed", "n_seeds", "device", "workers")
+COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+
+
+def experiment(arguments: list[str]) -> int:
+    """Performs a study: `experiment NAME [key=value ...]`; `experiment DIR` draws one again.
+
+    Returns:
+        0, also with inconclusive claims; 1 where a claim failed.
+
+    Raises:
+        ConfigError: No such study, or a key or a value that it does not take.
+    """
+    asked = HydraArguments("experiment").read(arguments, words=True)
+    names = asked.names
+    if len(names) == 1 and len(arguments) == 1 and (Path(names[0]) / runner.RESULT).exists():
+        return _redraw(Path(names[0]))
+    if asked.help and not names:
+        print(_help(), end="")
+        return 0
+    if len(names) != 1:
+        raise ConfigError(f"experiment takes one name, got {len(names)}: {', '.join(known())}")
+    overrides = [f"experiment={names[0]}", *asked.overrides]
+    if not (asked.multirun or asked.help or asked.cfg):
+        cfg = compose.composed("experiment", overrides)
+        return _conclude(*_perform(names[0], cfg, run_directory(), _told()))
+    for job in combinations(overrides) if asked.multirun else [overrides]:
+        study_of(compose.composed("experiment", job))
+    flags = [word for word in arguments if word not in (*asked.overrides, *names)]
+    return through_hydra("experiment", [*flags, *overrides], _sweep_job)
+
+
+def perform(
+    name: str, overrides: Sequence[str], directory: Path, tell: Callable[[str], None]
+) -> Result:
+    """Performs a study into a directory.
+
+    Args:
+        name: Of the study.
+        overrides: key=value.
+        directory: Of its own.
+        tell: Shows one line of progress.
+
+    Raises:
+        ConfigError: No such study, or a key or a value that it does not take.
+    """
+    cfg = compose.composed("experiment", [f"experiment={name}", *overrides])
+    return _perform(name, cfg, directory, tell)[1]
+
+
+def known() -> list[str]:
+    """The names of all studies."""
+    return sorted(path.stem for path in (compose.config_dir() / "experiment").glob("*.yaml"))
+
+
+def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str, Any]]:
+    """The study that a composed configuration describes, and the configuration, resolved.
+
+    Raises:
+        ConfigError: A key or a value that it does not take.
+    """
+    plain = compose.resolved(cfg)
+    for key, least in (("seed", 0), ("n_seeds", 1), ("workers", 0)):
+        value = plain.get(key)
+        if type(value) is not int or value < least:
+            raise ConfigError(f"{key}={value!r} is not a whole number >= {least}")
+    if type(plain.get("quick")) is not bool:
+        raise ConfigError(f"quick={plain.get('quick')!r} is neither true nor false")
+    resolve_device(str(plain.get("device")))
+    node = {key: value for key, value in plain.items() if key not in _SHARED}
+    return compose.construct(node, "", Experiment), plain
+
+
+def _told() -> Callable[[str], None]:
+    began = time.perf_counter()
+
+    def tell(line: str) -> None:
+        say(f"[{time.perf_counter() - began:5.0f} s] {line}", stderr=True)
+
+    return tell
+
+
+def _perform(
+    name: str, cfg: DictConfig, directory: Path, tell: Callable[[str], None]
+) -> tuple[Experiment, Result, Path]:
+    study, plain = study_of(cfg)
+
+    def setup(overrides: Sequence[str]) -> Setup:
+        made = compose.setup_of(compose.composed("train", list(overrides)))
+        return dataclasses.replace(made, overrides=tuple(overrides))
+
+    lab = Lab(
+        seeds=tuple(range(plain["seed"], plain["seed"] + plain["n_seeds"])),
+        device=resolve_device(plain["device"]),
+        directory=directory,
+        workers=plain["workers"] or cores(),
+        quick=plain["quick"],
+        setup=setup,
+        tell=tell,
+    )
+    torch.set_num_threads(1)  # small networks; studies that have more to do say so themselves
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
+    with raising():
+        return study, runner.perform(name, study, plain, lab), directory
+
+
+def _conclude(study: Experiment, result: Result, directory: Path) -> int:
+    show(study.title, result)
+    for label, path in (("result", runner.RESULT), ("figures", "figures")):
+        say(f"{label + ':':8} {directory / path}")
+    return int(any(claim.verdict == FAIL for claim in result.claims))
+
+
+def show(title: str, result: Result) -> None:
+    """Prints the claims and the notes."""
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("claim")
+    for column in ("measured", "interval", "expected"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("verdict")
+    words = {"equals": "", "at_least": ">= ", "at_most": "<= "}
+    for claim in result.claims:
+        value, low, high = claim.measured
+        slack = f" +- {short(claim.tolerance)}" if claim.tolerance else ""
+        table.add_row(
+            claim.statement,
+            f"{short(value)} {claim.unit}".strip(),
+            "exact" if low == high == value else f"{short(low)} to {short(high)}",
+            f"{words[claim.relation]}{short(claim.expected)}{slack}",
+            Text(claim.verdict, style=COLOURS[claim.verdict]),
+        )
+    screen = console(width=140)
+    screen.print(table)
+    for note in result.notes:
+        screen.print(f"note: {note}")
+
+
+def _redraw(path: Path) -> int:
+    saved = runner.load_config(path)
+    open_run.trusted(saved, str(path / runner.RESULT))
+    study, _ = study_of(saved)
+    for written in runner.redraw(study, path):
+        print(printable(written))
+    return 0
+
+
+def _sweep_job(cfg: DictConfig) -> None:
+    OmegaConf.set_struct(cfg, False)
+    path = Path(HydraConfig.get().runtime.output_dir)
+    name = str(HydraConfig.get().runtime.choices["experiment"])
+    if _conclude(*_perform(name, cfg, path, _told())):
+        raise RuntimeError(f"a claim of {name} failed, see {path / runner.RESULT}")
+
+
+def _help() -> str:
+    lines = ["python -m gan_lab experiment NAME [key=value ...]", ""]
+    for name in known():
+        text = (compose.config_dir() / "experiment" / f"{name}.yaml").read_text()
+        first = next(line for line in text.splitlines() if " -- " in line)
+        lines.append(f"  {name:<28} {first.partition(' -- ')[2]}")
+    lines += [
+        "",
+        "  quick=true                   a small scale, under half a minute",
+        "  seed=0 n_seeds=5 device=auto workers=0 (0 = one process a core) hydra.run.dir=...",
+        "  python -m gan_lab experiment NAME --cfg job      shows every key",
+        "  python -m gan_lab experiment DIR                 draws a saved study again",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,150 @@
+"""The command `reproduce`: published and derived claims, measured again."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gan_lab.cli.experiment import COLOURS, perform
+from gan_lab.config import compose
+from gan_lab.errors import ConfigError
+from gan_lab.experiments import registry as claims
+from gan_lab.experiments.claims import FAIL
+from gan_lab.experiments.registry import Outcome, Row
+from gan_lab.reports.export.terminal import say
+from gan_lab.validation import place
+
+_KEYS = ("list", "all", "output")
+
+
+def reproduce(arguments: list[str]) -> int:
+    """Runs the studies that the chosen rows name, and judges the rows.
+
+    Args:
+        arguments: Ids of rows or names of studies (none = all that is quick and offline),
+            list=true (only shows the registry), all=true (also what takes long), output=DIR.
+
+    Returns:
+        0, or 1 where a row failed.
+
+    Raises:
+        ConfigError: Anything that cannot be read, in one line.
+    """
+    names, given = _parsed(arguments)
+    rows = claims.chosen(rows_of_the_registry(), names)
+    if given["list"]:
+        _console().print(_registry_table(rows))
+        return 0
+    everything = given["all"] or bool(names)
+    home = Path(given["output"]).absolute()
+    if (home / "result.json").exists():
+        raise ConfigError(f"{home} holds a result already; choose another output=DIR")
+    commands = list(dict.fromkeys(row.command for row in rows if row.runs(everything)))
+    studies: dict[str, Path] = {}
+    progress = Console(stderr=True)
+    began = time.perf_counter()
+    for number, command in enumerate(commands, 1):
+        assert command is not None
+        _, name, *overrides = command.split()
+        seconds = time.perf_counter() - began
+        progress.print(f"[{seconds:.0f} s] {number} of {len(commands)}: {command}", markup=False)
+        studies[command] = home / "studies" / f"{number:02d}_{name}"
+        perform(name, overrides, studies[command], tell=lambda line: None)
+    outcomes = [claims.outcome(row, studies.get(row.command or ""), _why(row)) for row in rows]
+    claims.save(outcomes, studies, home)
+    _console().print(_outcomes_table(outcomes))
+    _console().print(claims.counts([each.record() for each in outcomes]), highlight=False)
+    for label, file in (("result", "result.json"), ("page", "report.md")):
+        say(f"{label + ':':8} {home / file}")
+    return int(any(each.verdict == FAIL for each in outcomes))
+
+
+def rows_of_the_registry() -> list[Row]:
+    """All rows of conf/reproduce.
+
+    Raises:
+        ConfigError: A file or a row cannot be read.
+    """
+    entries: list[Any] = []
+    for path in sorted((compose.config_dir() / "reproduce").glob("*.yaml")):
+        loaded = OmegaConf.to_container(OmegaConf.load(path))
+        if not isinstance(loaded, list):
+            raise ConfigError(f"{path} is no list of rows")
+        entries += loaded
+    return claims.registry(entries)
+
+
+def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    given: dict[str, Any] = {
+        "list": False,
+        "all": False,
+        "output": f"outputs/reproduce/{stamp}",
+    }
+    names = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals:
+            if argument.startswith("-"):
+                raise ConfigError(f"reproduce takes no '{argument}'; see reproduce --help")
+            names.append(argument)
+        elif key not in _KEYS:
+            raise ConfigError(f"unknown key '{key}'{compose.suggestion(key, _KEYS)}")
+        elif key == "output":
+            given[key] = value
+        elif value not in ("true", "false"):
+            raise ConfigError(f"{key}={value} is neither true nor false")
+        else:
+            given[key] = value == "true"
+    if place("output", given["output"]).is_file():
+        raise ConfigError(f"output={given['output']} is a file; name a directory")
+    return names, given
+
+
+def _why(row: Row) -> str:
+    if row.needs == "long":
+        return f"takes about {row.cost / 60:.0f} min; all=true, or name it"
+    return f"needs {row.needs}"
+
+
+def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
+    table = Table(title="Claims", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("claim")
+    for column in ("from", "protocol"):
+        table.add_column(column, no_wrap=True)
+    for column in ("expected", "measured"):
+        table.add_column(column, justify="right")
+    table.add_column("verdict")
+    for each in outcomes:
+        record = each.record()
+        kind = each.verdict.partition(":")[0]
+        colour = COLOURS.get(kind, "dim")
+        numbers = (claims.expectation(record), claims.finding(record))
+        marks = (each.row.provenance, each.row.protocol)
+        table.add_row(each.row.statement, *marks, *numbers, f"[{colour}]{each.verdict}[/]")
+    return table
+
+
+def _registry_table(rows: Sequence[Row]) -> Table:
+    table = Table(title="Registry", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("id", "statement", "from", "protocol", "command", "cost"):
+        table.add_column(column, no_wrap=column in ("id", "from", "protocol"))
+    for row in rows:
+        cost = f"{row.cost:.0f} s" if row.command else ""
+        needs = "" if row.needs in (None, "long") else f"needs {row.needs}"
+        cells = (row.provenance, row.protocol, row.command or needs, cost)
+        table.add_row(row.id, row.statement, *cells)
+    return table
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = 170  # a log file or a pipe has no width to keep to
+    return console

@@ -1,0 +1,186 @@
+"""`train -m` over several processes: one line a job, and a stop that saves every one of them.
+
+Hydra's joblib launcher runs the jobs. On an error of its own it kills its workers, so a signal must
+not become one: the parent leaves a note in the file system, every worker asks its training to stop,
+saves and returns, and the jobs that have not begun return at once.
+
+Its submitit launcher makes each job one of a cluster's, maybe on another machine and days later.
+The note is then in the working directory, which the machines have to share; a job heeds signals
+too, since the cluster sends them; and one that begins again goes on from its last checkpoint.
+"""
+
+import contextlib
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from gan_lab import signals
+from gan_lab.cli.hydra import combinations
+from gan_lab.errors import ConfigError
+from gan_lab.validation import is_whole
+
+_NOTE = "GAN_LAB_SWEEP"  # environment: "parent's pid:path of the note", inherited by the workers
+_EVERY = 0.2  # seconds
+_watching = False
+_training = threading.Lock()
+
+
+class Stopped:
+    """What stopped a sweep.
+
+    Attributes:
+        signum: The first signal that came, or None.
+    """
+
+    def __init__(self, failures: Path) -> None:
+        self.signum: int | None = None
+        self._failures = failures
+
+    @property
+    def failed(self) -> bool:
+        """Whether a job said `failed`."""
+        return self._failures.exists()
+
+
+def packed(
+    overrides: Sequence[str], best: Callable[[list[str], int], int] = lambda job, n: n
+) -> list[str]:
+    """The keys of a sweep with `stack=K`: K neighbouring seeds become one job that stacks them.
+
+    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto takes the best number.
+
+    Args:
+        overrides: As typed.
+        best: How many of so many seeds of a job, given by its keys, are best stacked.
+
+    Raises:
+        ConfigError: The seeds are no whole number of rows of K.
+    """
+    typed = [o for o in overrides if o.startswith("stack=")]
+    if not typed:
+        return list(overrides)
+    rest = [o for o in overrides if o not in typed]
+    of_seeds = [o for o in rest if o.startswith("seed=")]
+    if len(of_seeds) != 1 or any(o.startswith("n_seeds=") for o in rest):
+        raise ConfigError(f"{typed[-1]} needs seed=range(...) and no n_seeds")
+    values = [job[0].removeprefix("seed=") for job in combinations(of_seeds)]
+    if not all(map(is_whole, values)):
+        raise ConfigError(f"{of_seeds[0]} is no list of seeds for {typed[-1]}")
+    seeds = sorted(map(int, values))
+    asked = typed[-1].removeprefix("stack=")
+    if asked == "auto":
+        size = best(combinations(rest)[0], len(seeds))
+    else:
+        size = int(asked) if is_whole(asked) else 0
+    firsts = seeds[::size] if size else []
+    if not size or seeds != [first + i for first in firsts for i in range(size)]:
+        raise ConfigError(
+            f"{typed[-1]}: {len(seeds)} seeds ({of_seeds[0]}) are no rows of {size or 'a number'} "
+            f"neighbours; choose as many as divide"
+        )
+    where = rest.index(of_seeds[0])
+    rest[where : where + 1] = [f"seed={','.join(map(str, firsts))}", f"n_seeds={size}"]
+    return rest
+
+
+@contextlib.contextmanager
+def stoppable(shared: bool = False) -> Iterator[Stopped]:
+    """Inside, the first SIGINT or SIGTERM asks all workers to save and stop; a second one kills.
+
+    Args:
+        shared: Whether other machines have to see the note. A second signal then leaves it there,
+            so that jobs that are still queued return at once.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix=".gan_lab_" if shared else "gan_lab_", dir=Path.cwd() if shared else None
+    ) as folder:
+        note = Path(folder) / "stop"
+        stopped = Stopped(_failures(note))
+
+        def stop(signum: int, frame: FrameType | None) -> None:
+            stopped.signum = signum
+            note.write_text(str(signum))
+            signals.ask(signum)  # for jobs in this process
+            for each in before:
+                signal.signal(each, signal.SIG_DFL)
+
+        os.environ[_NOTE] = f"{os.getpid()}:{note}"
+        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+        for signum in before:
+            signal.signal(signum, stop)
+        try:
+            yield stopped
+        finally:
+            del os.environ[_NOTE]
+            for line in sorted(Path(folder).glob("told_*")):
+                print(line.read_text(), flush=True)
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+
+def failed() -> None:
+    """Says that a job failed, whose exception would make Hydra print a traceback."""
+    note = os.environ.get(_NOTE, "").partition(":")[2]
+    if note and Path(note).parent.is_dir():  # else the sweep was killed
+        _failures(Path(note)).touch()
+
+
+def in_worker() -> bool:
+    """Whether this process is a worker of a sweep; then it begins to heed the parent's note."""
+    global _watching
+    parent, _, note = os.environ.get(_NOTE, "").partition(":")
+    if not parent or int(parent) == os.getpid():
+        return False
+    if not _watching:
+        _watching = True
+        # Ctrl-C, and often SIGTERM, reach the whole group; the parent decides, so that nobody is
+        # told twice and no idle worker dies, for which the launcher would kill the others.
+        # A cluster's signals are meant for the job, which Trainer's handlers save.
+        if not in_cluster() and threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(signum, signal.SIG_IGN)
+        threading.Thread(target=_heed, args=(Path(note), os.getppid()), daemon=True).start()
+    return True
+
+
+def in_cluster() -> bool:
+    """Whether this process is a job of the submitit launcher."""
+    return "SUBMITIT_EXECUTOR" in os.environ
+
+
+@contextlib.contextmanager
+def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
+    """Sends what a job says to path/log.txt and prints one line about it when it is over."""
+    path.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    with _training, open(path / "log.txt", "a") as log:
+        try:
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                yield
+        finally:
+            line = f"{path.name}: {tell()}, {time.perf_counter() - start:.0f} s"
+            print(line, flush=True)
+            note = os.environ.get(_NOTE, "").partition(":")[2]
+            if in_cluster() and (folder := Path(note).parent).is_dir():  # its stdout is a file
+                (folder / f"told_{path.name}").write_text(line)
+
+
+def _failures(note: Path) -> Path:
+    return note.with_name("failed")
+
+
+def _heed(note: Path, parent: int) -> None:
+    while True:
+        if signals.asked() is None and note.exists():
+            with contextlib.suppress(ValueError, OSError):
+                signals.ask(int(note.read_text() or signal.SIGTERM))
+        if os.getppid() != parent:  # it was killed and could tell nobody
+            signals.ask(signal.SIGTERM)
+            with _training:  # until it is saved
+                os._exit(128 + signal.SIGTERM)
+        time.sleep(_EVERY)

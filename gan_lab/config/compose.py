@@ -1,0 +1,299 @@
+"""From typed keys to a checked setup: compose, resolve, build; the constructors are the schema."""
+
+import difflib
+import inspect
+import math
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from gan_lab.config import resolvers
+from gan_lab.data.base import Data
+from gan_lab.engine.execution import Execution, resolve_device
+from gan_lab.engine.optimizers import Optimizer
+from gan_lab.errors import ConfigError
+from gan_lab.losses.base import AdversarialLoss
+from gan_lab.metrics.evaluator import RulerSettings
+from gan_lab.metrics.metrics import Measure
+from gan_lab.metrics.neural_distance import Probe
+from gan_lab.networks.base import NetworkPair
+from gan_lab.regularizers.base import Regularizer
+from gan_lab.runs import imports
+from gan_lab.training.config import Setup, TrainerSettings
+
+resolvers.register()
+
+_NODES: dict[str, type] = {
+    "data": Data,
+    "network": NetworkPair,
+    "loss": AdversarialLoss,
+    "optim": Optimizer,
+    "trainer": TrainerSettings,
+    "estimator": RulerSettings,
+    "probe": Probe,
+    "execution": Execution,
+}
+_OTHER_KEYS = ("regularizer", "measure", "hints", "seed", "n_seeds", "device")
+_HINTS = (
+    *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
+    *("ema", "steps", "n_estimate"),
+)
+_NO_USE = re.compile(r"[+~]*hydra[./](?!run\.dir=|sweep\.(sub)?dir=|(launcher|sweeper)\b)")
+_KINDS = {
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    str: "text",
+    tuple: "list",
+    type(None): "null",
+}
+
+
+def config_dir() -> Path:
+    """Where the YAML files are: inside an installed wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "conf"
+    return shipped if shipped.is_dir() else package.parent / "conf"
+
+
+def composed(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration that Hydra makes of a primary config and overrides, without Hydra's node.
+
+    Raises:
+        ConfigError: Hydra refuses, in one line and with a suggestion where a key is misspelt.
+    """
+    if typed := next(filter(_NO_USE.match, overrides), None):
+        raise ConfigError(
+            f"{typed} is of no use: a sweep is -m, and of Hydra's own keys hydra.run.dir, "
+            "hydra.sweep.*, hydra.launcher.* and hydra.sweeper.* are taken"
+        )
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
+            cfg = compose(name, list(overrides), return_hydra_config=True)
+            _check_hydra(cfg.hydra)
+            HydraConfig.instance().set_config(cfg)
+            OmegaConf.set_struct(cfg, False)
+            cfg.pop("hydra")
+            return cfg
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise ConfigError(_explained(name, overrides, error)) from error
+
+
+def _check_hydra(node: DictConfig) -> None:
+    for group, choice in node.runtime.choices.items():
+        if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
+            raise ConfigError(_no_choice(str(group), choice))
+
+
+def resolved(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as plain containers, every interpolation filled in.
+
+    Raises:
+        ConfigError: An interpolation leads nowhere, or a key has no value.
+    """
+    try:
+        node = cfg if isinstance(cfg, DictConfig) else OmegaConf.create(dict(cfg))
+        config = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(_unset(error)) from error
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
+    """Builds and checks every part that a configuration names; reads no data, allocates nothing.
+
+    Raises:
+        ConfigError: The first thing that is wrong, by its key.
+    """
+    plain = resolved(cfg)
+    _check_known(plain, [*_NODES, *_OTHER_KEYS])
+    _check_known(plain.get("hints") or {}, _HINTS, "hints")
+    built = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
+    device = str(plain.get("device"))
+    resolve_device(device)
+    return Setup(
+        **built,
+        regularizers=_named(plain, "regularizer", Regularizer, "[r1]"),
+        measures=_named(plain, "measure", Measure, "[wasserstein]"),
+        device=device,
+        seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
+        config=plain,
+    )
+
+
+def _named(config: Mapping[str, Any], group: str, base: type, example: str) -> dict[str, Any]:
+    nodes = config.get(group) or {}
+    if not isinstance(nodes, dict):
+        raise ConfigError(f"{group}={nodes!r} is no list of names; say {group}={example}")
+    return {name: construct(node, f"{group}.{name}", base) for name, node in nodes.items()}
+
+
+def construct(node: Any, path: str, base: type) -> Any:
+    """An instance of the class that a node's `_target_` names, with its other keys as arguments.
+
+    Raises:
+        ConfigError: No such class, not a kind of `base`, an unknown or missing key, a value of the
+            wrong type, or one that the constructor refuses.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise ConfigError(
+            f"{path} needs a _target_ that names a kind of {base.__name__}, got {node!r}"
+        )
+    cls = _class(node["_target_"], path, base)
+    parameters = inspect.signature(cls).parameters
+    hints = typing.get_type_hints(cls) if is_dataclass(cls) else {}
+    given = {key: value for key, value in node.items() if key != "_target_"}
+    _check_known(given, list(parameters), path)
+    arguments = {
+        key: _typed(value, hints.get(key, Any), _under(path, key)) for key, value in given.items()
+    }
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if parameter.default is inspect.Parameter.empty and name not in arguments
+    ]
+    if missing:
+        name = _under(path, missing[0])
+        raise ConfigError(f"{name} is not set; say {name}=...")
+    try:
+        return cls(**arguments)
+    except (ValueError, TypeError) as error:
+        # The class says `Adam.lr=-1 ...`; the user typed `optim.lr=-1`.
+        raise ConfigError(re.sub(r"\b[A-Z]\w*\.(?=\w+=)", _under(path, ""), str(error))) from error
+
+
+def _class(target: str, path: str, base: type) -> type:
+    try:
+        cls = imports.attribute(target)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
+    if not (inspect.isclass(cls) and base in cls.__mro__):
+        raise ConfigError(f"{path}._target_={target!r} is no {base.__name__}")
+    return cls
+
+
+def _typed(value: Any, annotation: Any, path: str) -> Any:
+    """The value as its annotation wants it: lists become tuples, whole floats stay floats."""
+    value = tuple(value) if isinstance(value, list) else value
+    options = (
+        typing.get_args(annotation)
+        if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
+        else (annotation,)
+    )
+    kinds = [typing.get_origin(option) or option for option in options]
+    if any(kind not in (int, float, bool, str, type(None), tuple) for kind in kinds):
+        return value  # the constructor checks what is not simple
+    if isinstance(value, bool):
+        fits = bool in kinds
+    elif isinstance(value, int):
+        fits = int in kinds or float in kinds
+    else:
+        fits = type(value) in kinds
+    if fits and (not isinstance(value, float) or math.isfinite(value)):
+        return value
+    problem = "is not finite" if fits else f"is no {' or '.join(_KINDS[k] for k in kinds)}"
+    raise ConfigError(f"{path}={_shown(value)} {problem}")
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else repr(value)
+
+
+def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
+    for name, value, least, most in (("seed", seed, 0, math.inf), ("n_seeds", n_seeds, 1, 10**6)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name}={_shown(value)} is not a whole number >= {least}")
+        if value > most:
+            raise ConfigError(f"{name}={value} is more than {most}, the most")
+    return tuple(range(seed, seed + n_seeds))
+
+
+def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str, Any]:
+    """Nested keys as one level of dotted ones."""
+    leaves: dict[str, Any] = {}
+    for key, value in cfg.items():
+        name = prefix + str(key)
+        nested = isinstance(value, Mapping | DictConfig)
+        leaves.update(flat_keys(value, f"{name}.") if nested else {name: value})
+    return leaves
+
+
+def _check_known(given: Mapping[str, Any], known: Sequence[str], path: str = "") -> None:
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"unknown key '{_under(path, key)}'{suggestion(key, known, path)}")
+
+
+def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
+    """How a refusal of an unknown key ends: the nearest known key, or all of them."""
+    known = [name for name in known if name != "_target_"]
+    close = difflib.get_close_matches(key.lower(), known, n=1)
+    prefix = _under(path, "")
+    if close:
+        return f"; did you mean '{prefix}{close[0]}'?"
+    return f"; known are {', '.join(prefix + name for name in sorted(known))}"
+
+
+def _under(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _unset(error: Exception) -> str:
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not set; say {error.full_key}=..."
+    return one_line(error)
+
+
+def one_line(error: BaseException) -> str:
+    """What Hydra or OmegaConf refuses, without the paths it was looking in."""
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}' as key=value; quote what is special: key='a,b'"
+    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
+    text = str(error) if cause is None else f"{error}: {str(cause).splitlines()[0]}"
+    return re.sub(r"\s+", " ", text.split("Config search path")[0]).strip()
+
+
+def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
+    if match := re.search(r"Could not (?:find|load) '(?!hydra/)(\w+)/([^']*)'", str(error)):
+        return _no_choice(match[1], match[2])
+    if match := re.search(r"Could not override '([^']+)'", str(error)):
+        key = match[1]
+        rest = [o for o in overrides if o.split("=")[0].lstrip("+~").split("@")[-1] != key]
+        known = _keys(composed(name, rest if len(rest) < len(overrides) else []))
+        parent, _, last = key.rpartition(".")
+        siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
+        if last in siblings:
+            return one_line(error)
+        if siblings:
+            return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
+        near = difflib.get_close_matches(key, known, n=1)
+        return f"unknown key '{key}'{suggestion(key, near or [k for k in known if '.' not in k])}"
+    return _unset(error)
+
+
+def _no_choice(group: str, option: str) -> str:
+    options = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+    return f"{group}={option} is unknown; take one of {', '.join(options)}"
+
+
+def _keys(cfg: Any, prefix: str = "") -> list[str]:
+    found = []
+    for key in cfg:
+        found.append(f"{prefix}{key}")
+        node = cfg._get_node(key)
+        if isinstance(node, DictConfig) and len(node):
+            found += _keys(node, f"{prefix}{key}.")
+    return found

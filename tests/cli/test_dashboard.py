@@ -1,0 +1,174 @@
+"""The command `dashboard`: what it serves, where, and how it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from gan_lab.cli import dashboard as dashboard_command
+from gan_lab.cli.main import main
+from gan_lab.errors import ConfigError
+from gan_lab.loggers.tensorboard import Board
+from gan_lab.reports.export import tensorboard
+
+ROOT = Path(__file__).parents[2]
+
+
+def log(directory, layout=True):
+    board = Board(directory)
+    if layout:
+        board.layout(tensorboard.layout())
+    board.scalars(0, {"loss/generator": 1.0})
+    board.close()
+    return directory
+
+
+def started(*arguments, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} | {"DISPLAY": ""}
+    return subprocess.Popen(
+        [sys.executable, "-m", "gan_lab", "dashboard", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=environment,
+        start_new_session=True,  # all that it starts has its session, so a leftover can be found
+    )
+
+
+def alive_in_session(session):
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session and fields[0] != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def test_what_is_served_is_a_comparisons_runs_or_a_run_as_it_is(tmp_path):
+    comparison, run, parent = tmp_path / "c", tmp_path / "r", tmp_path / "p"
+    log(comparison / "tensorboard" / "minimax")
+    log(run / "tensorboard")
+    log(run / "evaluation" / "tensorboard" / "step_00000001")
+    log(parent / "seed_0" / "tensorboard")
+    assert dashboard_command._served(comparison) == comparison / "tensorboard"
+    assert dashboard_command._served(run) == run
+    assert dashboard_command._served(parent) == parent
+    assert dashboard_command._served(tmp_path) == tmp_path
+
+
+def test_without_a_directory_it_is_the_newest_comparison_else_all_outputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert dashboard_command._newest() == Path("outputs")
+    for age, name in enumerate(("b/2", "a", "c")):
+        runs = log(Path("outputs/compare", name, "tensorboard", "minimax")).parent
+        os.utime(runs, (1e9 - age, 1e9 - age))
+    assert dashboard_command._newest() == Path("outputs/compare/b/2")
+
+
+def test_the_tab_is_custom_scalars_where_there_is_a_layout(tmp_path):
+    log(tmp_path / "a", layout=False)
+    assert dashboard_command._tab(tmp_path) == "#timeseries"
+    log(tmp_path / "b")
+    assert dashboard_command._tab(tmp_path) == "#custom_scalars"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere is no directory"),
+        (["."], "holds no TensorBoard log"),
+        ([], "outputs is no directory"),
+        ([".", "port=70000"], "port=70000"),
+        ([".", "port=-1"], "port=-1"),
+        ([".", "port="], "port= is no whole number"),
+        ([".", "open=maybe"], "open=maybe is neither"),
+        ([".", "bind_all=true"], "unknown key 'bind_all'"),
+        ([".", "host="], "host= is no address"),
+        ([".", "host=--help"], "host=--help is no address"),
+        ([".", "host=0.0.0.0;id"], "is no address"),
+        ([".", "--bind_all"], "takes no '--bind_all'"),
+        ([".", ".."], "one directory, got 2"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused_in_one_line(
+    arguments, message, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["dashboard", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "terminal", "display", "expected"),
+    [
+        ([], True, ":0", True),
+        ([], False, ":0", False),
+        ([], True, "", False),
+        (["open=true"], False, "", True),
+        (["open=false"], True, ":0", False),
+    ],
+)
+def test_a_browser_opens_if_asked_for_or_if_somebody_is_there(
+    given, terminal, display, expected, monkeypatch
+):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "stdin", type("Input", (), {"isatty": lambda self: terminal})())
+    assert dashboard_command._parsed(given) == (None, None, expected, "127.0.0.1")
+
+
+def test_a_port_that_was_asked_for_and_is_taken_is_refused(tmp_path):
+    log(tmp_path / "run")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"port={port}: .*in use"):
+            dashboard_command._launched(tmp_path, port)
+
+
+def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(tmp_path):
+    log(tmp_path / "comparison" / "tensorboard" / "minimax")
+    with socket.socket() as taken:
+        try:  # the port that it takes by itself, if it is not taken already
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", 6006))
+            taken.listen()
+        except OSError:
+            pass
+        served = [
+            (started("comparison", "port=0", cwd=tmp_path), signal.SIGTERM),
+            (started("comparison", cwd=tmp_path), signal.SIGINT),
+        ]
+        lines = [process.stdout.readline() for process, _ in served]
+        assert lines[1] == "port 6006 is taken, so TensorBoard has another one\n"
+        lines[1] = served[1][0].stdout.readline()
+    for (process, signum), line in zip(served, lines, strict=True):
+        assert line.startswith("TensorBoard shows comparison/tensorboard at http://127.0.0.1:")
+        url = re.search(r"http://\S+/(?=#custom_scalars )", line)[0]
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as page:
+            assert b"TensorBoard" in page.read()
+        assert len(alive_in_session(process.pid)) >= 1
+        begin = time.monotonic()
+        process.send_signal(signum)
+        _, errors = process.communicate(timeout=30)
+        assert time.monotonic() - begin < 4  # 1.3 s alone on the machine
+        assert (process.returncode, errors) == (0, "")
+        deadline = time.monotonic() + 3
+        while (left := alive_in_session(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert left == []

@@ -1,0 +1,279 @@
+"""train -m: every combination is checked before the first one runs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan_lab.cli.hydra import combinations
+from gan_lab.cli.sweep import packed
+from gan_lab.cli.train import _stack
+from gan_lab.errors import ConfigError
+from gan_lab.runs import checkpoint
+from tests.run_helpers import ONE, RING, ROOT, files, main, options, rows, signal_at, train
+
+SHORT = (*RING, "trainer.steps=3")
+HERE = "hydra.launcher.n_jobs=1"  # one job after the other, in this process
+
+
+def jobs(path):
+    """The run directories of a sweep, in the order of the jobs."""
+    return sorted(p for p in Path(path).iterdir() if p.is_dir())
+
+
+def states(path):
+    files = [job / "status.json" for job in jobs(path)]
+    return [json.loads(f.read_text()).get("state") for f in files if f.exists()]
+
+
+def test_a_sweep_runs_each_combination_in_a_directory_without_an_equals_sign(workdir):
+    assert main("train", "-m", *SHORT, "loss=minimax,hinge,wasserstein", HERE) == 0
+    (sweep,) = (workdir / "outputs" / "train" / "sweep").iterdir()
+    assert [job.name for job in jobs(sweep)] == [
+        "0_ring_minimax_seed_0",
+        "1_ring_hinge_seed_0",
+        "2_ring_wasserstein_seed_0",
+    ]
+    assert states(sweep) == ["done"] * 3
+    assert not any("=" in str(path) for path in files(workdir))
+    for job, n_regularizers in zip(jobs(sweep), (0, 1, 1), strict=True):
+        assert (job / "config.yaml").read_text().count("gan_lab.regularizers") == n_regularizers
+
+
+def test_a_job_of_a_sweep_is_the_run_alone(workdir):
+    assert main("train", *SHORT, "seed=3,4", "-m", "hydra.sweep.dir=sweep", HERE) == 0
+    alone = [train(f"alone_{seed}", *SHORT, f"seed={seed}") for seed in (3, 4)]
+    assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
+    for job, path, seed in zip(jobs("sweep"), alone, (3, 4), strict=True):
+        told = [json.loads((p / "status.json").read_text())["overrides"] for p in (job, path)]
+        assert told == [[*SHORT, f"seed={seed}"]] * 2
+
+
+@pytest.mark.parametrize(
+    "bad", ["optim.lr=1e-3,-1", "loss=minimax,nope", "trainer.batch_size=16,1", "seed=0,abc"]
+)
+def test_one_bad_combination_stops_a_sweep_before_anything_runs(bad, workdir, capsys):
+    assert main("train", "-m", *SHORT, bad) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("ConfigError: ")
+    assert err.count("\n") == 1
+    assert files(workdir) == []
+
+
+def test_what_does_not_go_together_stops_a_sweep_too(workdir, capsys):
+    mixed = ("network.discriminator_norm=none,batch", "regularizer=none,[r1]")
+    assert main("train", "-m", *SHORT, *mixed) == 2
+    assert "regularizer 'r1' needs" in capsys.readouterr().err
+    assert files(workdir) == []
+
+
+def test_a_diverging_job_lets_the_others_run_and_the_sweep_fails(workdir, capsys):
+    rates = ("optim=sgd", "optim.lr=1e-3,1e10,2e-3")
+    assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep", HERE) == 1
+    assert states("sweep") == ["done", "diverged", "done"]
+    assert "RunDiverged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["seed=0,1", "optim.lr=1"], [["seed=0", "optim.lr=1"], ["seed=1", "optim.lr=1"]]),
+        (["seed=range(2)"], [["seed=0"], ["seed=1"]]),
+        (["seed=choice(3,5)"], [["seed=3"], ["seed=5"]]),
+        (["regularizer=[r1],[r2]"], [["regularizer=[r1]"], ["regularizer=[r2]"]]),
+        (["optim.betas=[0.5,0.9]"], [["optim.betas=[0.5,0.9]"]]),
+        (["loss=glob(*)"], [[f"loss={name}"] for name in options("loss")]),
+        (["~optim.eps"], [["~optim.eps"]]),
+    ],
+)
+def test_combinations_are_the_jobs_that_hydra_runs(typed, expected):
+    assert combinations(typed) == expected
+
+
+def test_an_override_that_cannot_be_read_is_refused():
+    with pytest.raises(ConfigError, match="cannot read 'seed=0,'"):
+        combinations(["seed=0,"])
+
+
+@pytest.mark.multiprocess
+def test_jobs_run_in_parallel_one_thread_each_and_are_the_runs_alone(workdir, capfd):
+    losses = "loss=minimax,wasserstein_clip"
+    assert main("train", "-m", *SHORT, losses, "hydra.sweep.dir=sweep", "execution.threads=0") == 0
+    assert states("sweep") == ["done", "done"]
+    assert [json.loads((j / "status.json").read_text())["threads"] for j in jobs("sweep")] == [1, 1]
+    assert all((job / "log.txt").read_text().count("After 3 steps") == 1 for job in jobs("sweep"))
+    said = capfd.readouterr().out
+    assert said.count("done at step 3, W1") == 2
+    alone = [
+        train(f"alone_{loss}", *SHORT, f"loss={loss}") for loss in ("minimax", "wasserstein_clip")
+    ]
+    assert [rows(job) for job in jobs("sweep")] == [rows(path) for path in alone]
+
+
+@pytest.mark.multiprocess
+@pytest.mark.parametrize(
+    "how",
+    [
+        "the parent alone",
+        pytest.param("the whole group", marks=pytest.mark.slow),
+        pytest.param("kill -9 of the parent", marks=pytest.mark.slow),
+    ],
+)
+def test_a_stopped_sweep_saves_every_run_and_leaves_no_process(how, workdir):
+    eager = "execution.mode=eager"
+    command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, eager, "loss=minimax,hinge"]
+    more = ("seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=2")
+    sweep = subprocess.Popen([*command, *more], env=ONE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (Path("sweep").exists() and states("sweep").count("running") == 2):
+        assert time.monotonic() < deadline
+        assert sweep.poll() is None
+        time.sleep(0.1)
+    if how == "the whole group":
+        os.killpg(sweep.pid, signal.SIGINT)
+    else:
+        sweep.send_signal(signal.SIGTERM if how == "the parent alone" else signal.SIGKILL)
+    expected = {"the parent alone": 143, "the whole group": 130, "kill -9 of the parent": -9}
+    assert sweep.wait(30) == expected[how]
+    deadline = time.monotonic() + 20
+    while states("sweep").count("interrupted") < 2 or alive(sweep.pid):
+        assert time.monotonic() < deadline, (states("sweep"), alive(sweep.pid))
+        time.sleep(0.2)
+    begun = [job for job in jobs("sweep") if (job / "status.json").exists()]
+    assert len(begun) == 2, "a job began after the stop"
+    for job in begun:
+        saved = checkpoint.load_latest(job / "checkpoints").content["step"]
+        assert saved == json.loads((job / "status.json").read_text())["step"] > 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["seed=range(16)", "stack=8"], ["seed=0,8", "n_seeds=8"]),
+        (["a=1", "seed=range(3,7)", "b=2", "stack=2"], ["a=1", "seed=3,5", "n_seeds=2", "b=2"]),
+        (["seed=5,4,3,2", "stack=4"], ["seed=2", "n_seeds=4"]),
+        (["seed=range(4)", "stack=auto"], ["seed=0,2", "n_seeds=2"]),
+        (["seed=range(4)"], ["seed=range(4)"]),
+    ],
+)
+def test_neighbouring_seeds_are_packed_into_jobs(typed, expected):
+    assert packed(typed, lambda job, n: n // 2) == expected
+
+
+@pytest.mark.parametrize(
+    ("width", "n", "jobs"),
+    [(16, 8, ["seed=0,4", "n_seeds=4"]), (32, 5, ["seed=0,1,2,3,4", "n_seeds=1"])],
+)
+def test_auto_stacks_narrow_networks_on_all_cores(width, n, jobs, monkeypatch):
+    monkeypatch.setattr("gan_lab.cli.train.cores", lambda: 2)
+    keys = ["data=ring", "device=cpu", f"network.width={width}", f"seed=range({n})", "stack=auto"]
+    assert packed(keys, _stack)[-2:] == jobs
+    keys[2] = "network.width=65"
+    assert packed(keys, _stack)[-1] == "n_seeds=1"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["seed=range(5)", "stack=2"],
+        ["seed=0,2,4,6", "stack=2"],
+        ["seed=range(4)", "stack=0"],
+        ["seed=range(4)", "stack=x"],
+        ["seed=range(4)", "n_seeds=2", "stack=2"],
+        ["stack=2"],
+    ],
+)
+def test_seeds_that_make_no_rows_are_refused(typed, workdir, capsys):
+    assert main("train", "-m", *SHORT, *typed) == 2
+    assert capsys.readouterr().err.startswith("ConfigError: stack=")
+    assert files(workdir) == []
+
+
+def test_a_packed_sweep_trains_the_seeds_that_were_asked_for(workdir):
+    assert main("train", "-m", *SHORT, "seed=range(2,6)", "stack=2", "hydra.sweep.dir=s", HERE) == 0
+    found = [child.name for job in jobs("s") for child in sorted(job.glob("seed_*"))]
+    assert found == ["seed_2", "seed_3", "seed_4", "seed_5"]
+    alone = train("alone", *SHORT, "seed=4", "n_seeds=2")
+    assert rows(jobs("s")[1] / "seed_5") == rows(alone / "seed_5")
+
+
+LOCAL_CLUSTER = "hydra/launcher=submitit_local"
+
+
+@pytest.mark.multiprocess
+def test_the_cluster_launcher_runs_every_job(workdir, capsys):
+    pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
+    rates = ("optim=sgd", "optim.lr=1e-3,1e10")
+    assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep", LOCAL_CLUSTER) == 1
+    done, lost = jobs("sweep")[-2:]
+    assert [json.loads((j / "status.json").read_text())["state"] for j in (done, lost)] == [
+        "done",
+        "diverged",
+    ]
+    assert capsys.readouterr().out.count(" at step ") == 2
+    assert "After 3 steps" in (done / "log.txt").read_text()
+    alone = train("alone", *SHORT, "optim=sgd", "optim.lr=1e-3")
+    assert rows(done) == rows(alone)
+    assert not list(Path.cwd().glob(".gan_lab_*"))
+
+
+@pytest.mark.parametrize("executor", ["", "slurm"])
+def test_a_sweep_that_is_begun_again_goes_on(executor, workdir, monkeypatch, capsys):
+    whole = train("whole", *SHORT, "trainer.steps=6", "trainer.log_every=2")
+    sweep = ("-m", *SHORT, "trainer.steps=6", "trainer.log_every=2", "hydra.sweep.dir=sweep", HERE)
+    signal_at(monkeypatch, 4)
+    assert main("train", *sweep) == 143
+    monkeypatch.undo()
+    monkeypatch.chdir(workdir)
+    if executor:
+        monkeypatch.setenv("SUBMITIT_EXECUTOR", executor)
+    for _ in range(2):  # the second time there is nothing left to do
+        assert main("train", *sweep) == 0
+        (job,) = jobs("sweep")
+        assert states("sweep") == ["done"]
+        assert rows(job) == rows(whole)
+    capsys.readouterr()
+    assert main("train", *sweep, "optim.lr=1e-5") == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert "optim.lr" in err
+    assert main("train", *sweep, "trainer.steps=8") == 0
+    assert rows(job)[-1]["step"] == 8
+
+
+@pytest.mark.multiprocess
+@pytest.mark.slow
+def test_a_stopped_cluster_sweep_saves_every_run(workdir):
+    pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
+    eager = "execution.mode=eager"
+    more = (eager, "seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", LOCAL_CLUSTER)
+    command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, *more]
+    sweep = subprocess.Popen(command, env={**ONE, "PYTHONPATH": str(ROOT)})
+    deadline = time.monotonic() + 90
+    while not (Path("sweep").exists() and states("sweep").count("running") == 2):
+        assert time.monotonic() < deadline
+        assert sweep.poll() is None
+        time.sleep(0.1)
+    sweep.send_signal(signal.SIGTERM)
+    assert sweep.wait(40) == 143
+    assert states("sweep") == ["interrupted"] * 2
+
+
+def test_a_missing_cluster_launcher_is_named(workdir, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main("train", "-m", *SHORT, "seed=0,1", LOCAL_CLUSTER) == 2
+    assert "pip install 'gan_lab[cluster]'" in capsys.readouterr().err
+    assert files(workdir) == []
+
+
+def alive(session):
+    """The processes of a session that still run."""
+    listed = subprocess.run(
+        ["ps", "-s", str(session), "-o", "pid=,stat="], capture_output=True, text=True
+    ).stdout.splitlines()
+    return [line for line in listed if " Z" not in line]

@@ -1,0 +1,88 @@
+"""conf/preset: whole published set-ups compose, say what they are, and run."""
+
+import re
+
+import pytest
+from omegaconf import OmegaConf
+
+from gan_lab.config.compose import composed, setup_of
+from tests.run_helpers import CONF, options, rows, train
+
+CHEAP = (
+    *("trainer.steps=2", "trainer.image_every=0", "trainer.warmup_n_critic=7", "network.width=8"),
+    *("estimator.n=16", "estimator.n_repeats=2", "estimator.final_n_repeats=2"),
+    *("estimator.floor_n_repeats=2", "device=cpu", "execution.threads=1"),
+)
+
+
+@pytest.fixture(params=options("preset"))
+def preset(request):
+    return request.param
+
+
+def test_there_are_the_four_papers():
+    assert {"gan_2014", "dcgan_2016", "wgan_2017", "wgan_gp_2017"} <= set(options("preset"))
+
+
+def test_a_preset_says_what_it_reproduces_and_how_to_run_it(preset):
+    lines = (CONF / "preset" / f"{preset}.yaml").read_text().splitlines()
+    assert lines[0] == "# @package _global_"
+    head = " ".join(line.lstrip("# ") for line in lines[1:4])
+    assert re.search(r"et al\. 20\d\d \(arXiv:\d{4}\.\d{4,5}\)", head)
+    assert f"python -m gan_lab train preset={preset}" in head
+
+
+def test_every_key_of_a_preset_arrives(preset):
+    node = OmegaConf.load(CONF / "preset" / f"{preset}.yaml")
+    chosen = {k: v for k, v in node.items() if k != "defaults"}
+    cfg = composed("train", [f"preset={preset}"])
+    assert OmegaConf.merge(cfg, chosen) == cfg
+    for choice in node.defaults:
+        ((group, option),) = choice.items()
+        group = group.removeprefix("override /")
+        if group != "regularizer":
+            file = OmegaConf.load(CONF / group / f"{option}.yaml")
+            target = file.get("_target_") or file[group]._target_
+            assert cfg[group]._target_ == target
+        else:
+            assert list(cfg.regularizer) == list(option)
+
+
+def test_a_preset_takes_two_steps(preset, workdir):
+    run = train("run", f"preset={preset}", *CHEAP)
+    assert [row["step"] for row in rows(run)] == [0, 2]
+    assert (run / "checkpoints" / "step_00000002.pt").exists()
+
+
+@pytest.mark.parametrize(
+    ("preset", "network", "optim", "loss", "n_critic", "batch_size"),
+    [
+        ("gan_2014", "Mlp", "Sgd", "NonSaturating", 1, 64),
+        ("dcgan_2016", "Dcgan", "Adam", "NonSaturating", 1, 128),
+        ("wgan_2017", "Mlp", "RmsProp", "Wasserstein", 5, 64),
+        ("wgan_gp_2017", "Mlp", "Adam", "Wasserstein", 5, 256),
+    ],
+)
+def test_a_preset_is_the_paper_s_set_up(preset, network, optim, loss, n_critic, batch_size):
+    chosen = setup_of(composed("train", [f"preset={preset}"]))
+    kinds = [type(part).__name__ for part in (chosen.network, chosen.optim, chosen.loss)]
+    assert kinds == [network, optim, loss]
+    assert (chosen.trainer.n_critic, chosen.trainer.batch_size) == (n_critic, batch_size)
+
+
+def test_the_numbers_that_the_papers_give_are_the_numbers_that_run():
+    def parts(name):
+        return setup_of(composed("train", [f"preset={name}"]))
+
+    clipped = parts("wgan_2017")
+    assert clipped.optim.lr == 5e-5
+    assert clipped.regularizers["weight_clipping"].bound == 0.01
+    updates = clipped.trainer.schedule.discriminator_updates
+    assert [updates(step) for step in (0, 24, 25, 499, 500, 501)] == [100, 100, 5, 5, 100, 5]
+    penalised = parts("wgan_gp_2017")
+    assert (penalised.optim.lr, penalised.optim.betas) == (1e-4, (0.5, 0.9))
+    assert penalised.regularizers["gradient_penalty"].weight == 0.1
+    assert (penalised.network.width, penalised.network.depth) == (512, 3)
+    convolutional = parts("dcgan_2016")
+    assert (convolutional.optim.lr, convolutional.optim.betas) == (2e-4, (0.5, 0.999))
+    assert convolutional.network.latent_dim == 100

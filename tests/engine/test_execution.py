@@ -1,0 +1,153 @@
+"""How a step runs: what auto comes to, what is refused, and that the record keeps it."""
+
+import platform
+
+import pytest
+import torch
+
+from gan_lab.cli.main import main
+from gan_lab.cli.open_run import saved_config
+from gan_lab.config import compose
+from gan_lab.engine import execution
+from gan_lab.engine.backends import matmul
+from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.execution import Execution, cores
+from gan_lab.engine.gradients import Gradients
+from gan_lab.errors import ConfigError
+from gan_lab.runs.run_dir import RunDir
+from tests.helpers import normal
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("device", "updates", "by_hand", "alone", "mode"),
+    [
+        (CPU, 199_999, True, True, "eager"),
+        (CPU, 200_000, True, True, "compiled"),
+        (CPU, 10_000_000, False, True, "eager"),
+        (CUDA, 1, False, True, "cuda_graph"),
+        (CUDA, 1, True, False, "eager"),
+    ],
+)
+def test_auto_decides_by_device_network_and_length(
+    device, updates, by_hand, alone, mode, monkeypatch
+):
+    monkeypatch.setattr(execution, "_compiler", lambda: True)
+    assert Execution().resolved(device, updates, by_hand, alone) == mode
+    for asked in ("eager", "compiled", "cuda_graph"):
+        assert Execution(mode=asked).resolved(device, updates, by_hand, alone) == asked
+
+
+def test_without_a_compiler_auto_stays_eager_and_compiled_is_refused(monkeypatch):
+    monkeypatch.setattr(execution, "_compiler", lambda: False)
+    assert Execution().resolved(CPU, 10**9, True, True) == "eager"
+    with pytest.raises(ConfigError, match=r"execution\.mode=compiled needs a C\+\+ compiler"):
+        Execution(mode="compiled").check(CPU)
+
+
+@pytest.mark.parametrize("keys", [{"mode": "cuda_graph"}, {"precision": "tf32"}])
+def test_what_a_gpu_alone_has_is_refused_on_the_cpu(keys):
+    with pytest.raises(ConfigError, match=r"execution\.\w+=\w+ needs a CUDA device"):
+        Execution(**keys).check(CPU)
+    Execution(**keys).check(CUDA)
+
+
+def test_a_graph_of_several_processes_is_refused():
+    with pytest.raises(ConfigError, match="torchrun started several"):
+        Execution(mode="cuda_graph").check(CUDA, alone=False)
+
+
+def test_more_threads_than_any_use_has_are_refused():
+    with pytest.raises(ConfigError, match=r"execution.threads=1000000 is more than \d+, the most"):
+        Execution(threads=10**6).check(CPU)
+
+
+@pytest.mark.parametrize("keys", [{"mode": "fast"}, {"precision": "f16"}, {"threads": -1}])
+def test_unknown_choices_are_refused(keys):
+    with pytest.raises(ValueError, match=f"Execution.{next(iter(keys))}="):
+        Execution(**keys)
+
+
+@pytest.mark.parametrize("key", ["mode=cuda_graph", "precision=tf32", "mode=fast"])
+def test_the_command_refuses_in_one_line(key, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "data=ring", "device=cpu", f"execution.{key}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not any(tmp_path.iterdir())
+
+
+def setup_of(*keys):
+    return compose.setup_of(compose.composed("train", ["data=ring", "device=cpu", *keys]))
+
+
+def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeypatch):
+    monkeypatch.setattr(execution, "_compiler", lambda: True)
+    for keys, mode in (
+        (["trainer.steps=100000"], "compiled"),
+        (["trainer.steps=100"], "eager"),
+        (["trainer.steps=100000", "network.width=256"], "compiled"),
+        (["trainer.steps=100000", "network.activation=tanh"], "eager"),
+        (["trainer.steps=100000", "regularizer=[spectral_norm]"], "eager"),
+    ):
+        setup = setup_of(*keys)
+        resolved = setup.resolved(setup.data.open(CPU))
+        assert resolved.execution.mode == resolved.config["execution"]["mode"] == mode
+        assert setup.execution.mode == "auto"
+
+
+def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
+    keys = ["data=ring", "device=cpu", "network.width=8", "trainer.batch_size=16", "estimator.n=16"]
+    keys += ["trainer.image_every=0", "probe.steps=0", f"hydra.run.dir={tmp_path}"]
+    assert main(["train", *keys, "trainer.steps=3"]) == 0
+    assert saved_config(tmp_path).execution.mode == "eager"
+    extended = saved_config(tmp_path)
+    extended.trainer.steps = 1_000_000
+    setup = compose.setup_of(extended)
+    assert setup.resolved(setup.data.open(CPU)).execution.mode == "eager"
+    assert RunDir(tmp_path).read_status()["threads"] == 1
+
+
+def test_gradients_follow_the_network_and_the_precision():
+    run = setup_of("execution.precision=bf16").open()
+    assert isinstance(run.gradients, ByHand)
+    assert run.gradients.bf16
+    run = setup_of("execution.precision=bf16", "network.activation=elu").open()
+    assert type(run.gradients) is Gradients
+    assert run.gradients.game.arithmetic.bf16
+    assert not run.game.arithmetic.bf16  # samples to show and to measure are plain
+
+
+def test_processes_of_one_machine_share_its_cores(monkeypatch):
+    alone = cores()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert cores() == max(1, alone // 2)
+
+
+def test_freed_memory_is_kept_where_there_is_glibc():
+    assert execution.keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
+
+
+# Products.
+
+
+@pytest.mark.parametrize("held_back", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_products_are_torchs_whichever_kernel_makes_them(dtype, held_back, monkeypatch):
+    calls, original = [], matmul._onednn
+    monkeypatch.setattr(matmul, "MKL_IS_HELD_BACK", held_back)
+    monkeypatch.setattr(matmul, "_onednn", lambda *a: calls.append(1) or original(*a))
+    tolerance = {torch.float32: 1e-4, torch.float64: 1e-12, torch.bfloat16: 1e-1}[dtype]
+    x, y, b = (
+        normal(*shape, seed=i).to(dtype) for i, shape in enumerate([(512, 160), (160, 128), (128,)])
+    )
+    for left, right in ((x, y), (x.t().contiguous().t(), y), (x, y.t().contiguous().t())):
+        exact = left.double() @ right.double()
+        near = {"rtol": tolerance, "atol": tolerance}
+        torch.testing.assert_close(matmul.mm(left, right).double(), exact, **near)
+        torch.testing.assert_close(
+            matmul.addmm(b, left, right).double(), exact + b.double(), **near
+        )
+    assert len(calls) == (6 if held_back and dtype == torch.float32 else 0)
+    stacked = matmul.addmm(torch.stack([b, 2 * b]), torch.stack([x, x]), torch.stack([y, 2 * y]))
+    torch.testing.assert_close(stacked[1].double(), 2 * stacked[0].double(), rtol=0.02, atol=0.1)

@@ -1,0 +1,339 @@
+"""A study's life: performed, judged, saved, drawn, and drawn again from disk.
+
+The study is a tiny one, put beside the real ones in a copy of conf/.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan_lab.config import compose
+from gan_lab.engine.rng import stream
+from gan_lab.errors import ConfigError
+from gan_lab.experiments import runner
+from gan_lab.experiments.base import Experiment
+from gan_lab.experiments.claims import Claim
+from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.plots.animation import Film
+from gan_lab.reports.plots.samples import rendered
+from gan_lab.reports.plots.style import canvas, label
+from gan_lab.validation import check_count
+from tests.run_helpers import CONF, files, main
+
+
+@dataclass(frozen=True)
+class Tiny(Experiment):
+    """Numbers around 1, one for each seed.
+
+    Attributes:
+        expected: What the claim says their mean is.
+        n_points: Of the curve.
+        breaks: Where it goes wrong: nowhere, in measure, with objects, or in figures.
+        film: Whether there is one.
+    """
+
+    expected: float = 1.0
+    n_points: int = 8
+    breaks: str = "nowhere"
+    film: bool = False
+
+    title: ClassVar[str] = "Tiny"
+    question: ClassVar[str] = "What is 1?"
+    reference: ClassVar[str] = "a test"
+
+    def __post_init__(self):
+        check_count(self, "n_points")
+
+    def measure(self, lab):
+        if self.breaks == "measure":
+            raise RuntimeError("out of luck")
+        noise = [float(torch.rand((), generator=stream(seed, "tiny"))) for seed in lab.seeds]
+        arrays = {
+            "values": 1 + 0.01 * np.array(noise),
+            "steps": np.arange(self.n_points),
+            "seeds": np.array(lab.seeds),
+            "names": np.array(["a", "bc"]),
+            "infinite": np.array([np.inf]),
+        }
+        if self.breaks == "objects":
+            arrays["bad"] = np.array([{}, None])
+        return arrays
+
+    def claims(self, arrays):
+        return [
+            Claim(
+                "one",
+                "The mean is 1",
+                mean(arrays["values"]),
+                "equals",
+                self.expected,
+                0.5,
+                "apples",
+            ),
+            Claim("far", "inf is inf", mean(arrays["infinite"]), "equals", np.inf),
+        ]
+
+    def figures(self, arrays):
+        if self.breaks == "figures":
+            raise RuntimeError("no ink")
+        return {"dots": self._figure(arrays)}
+
+    def _figure(self, arrays):
+        figure, axes = canvas("Tiny", size=(3, 2))
+        axes[0, 0].plot(arrays["seeds"], arrays["values"], "o")
+        label(axes[0, 0], "", "seed", "apples")
+        return figure
+
+    def curves(self, arrays):
+        return {"tiny/square": (arrays["steps"], arrays["steps"] ** 2.0)}
+
+    def films(self, arrays):
+        frames = [rendered(self._figure(arrays))] * 2
+        return {"moving": Film("Tiny", frames, ["first", "second"])} if self.film else {}
+
+    def notes(self, arrays):
+        return [f"{len(arrays['values'])} seeds"]
+
+
+YAML = """# @package _global_
+# conf/experiment/tiny.yaml -- a study that takes no time.
+_target_: tests.experiments.test_runner.Tiny
+n_seeds: ${full_or_quick:5,3}
+expected: 1.0
+n_points: ${full_or_quick:8,4}
+breaks: nowhere
+film: false
+"""
+
+
+@pytest.fixture
+def perform(workdir, monkeypatch):
+    """Performs the tiny study through the command line; the exit code."""
+    conf = workdir / "conf"
+    shutil.copytree(CONF, conf)
+    (conf / "experiment" / "tiny.yaml").write_text(YAML)
+    monkeypatch.setattr(compose, "config_dir", lambda: conf)
+    monkeypatch.setenv("GAN_LAB_PLUGINS", "tests")  # the study is no part of gan_lab
+
+    def performed(*overrides, name="tiny", path="study"):
+        return main("experiment", name, *overrides, f"hydra.run.dir={workdir / path}")
+
+    return performed
+
+
+def record(path):
+    return json.loads((path / "result.json").read_text())
+
+
+def status(path):
+    return json.loads((path / "status.json").read_text())
+
+
+def said_once(capsys):
+    """The one line of a refusal."""
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1, err
+    assert "Traceback" not in err
+    return err
+
+
+def test_a_study_leaves_its_result_arrays_pictures_and_records(perform, workdir):
+    assert perform() == 0
+    home = workdir / "study"
+    assert {str(p) for p in files(home)} >= {
+        *("result.json", "arrays.npz", "config.yaml", "status.json", "metrics.jsonl"),
+        *("figures/dots.png", "tensorboard"),
+    }
+    saved = record(home)
+    assert saved["experiment"] == "tiny"
+    assert (saved["question"], saved["reference"]) == ("What is 1?", "a test")
+    assert saved["config"]["n_points"] == 8
+    assert saved["notes"] == ["5 seeds"]
+    assert [claim["verdict"] for claim in saved["claims"]] == ["pass", "pass"]
+    assert saved["claims"][1]["measured"] == "inf"  # JSON has no infinity
+    assert status(home)["state"] == "done"
+    assert status(home)["seeds"] == [0, 1, 2, 3, 4]
+
+
+def test_arrays_come_back_as_they_were(perform, workdir):
+    perform("seed=5", "n_seeds=3")
+    arrays = runner.load_arrays(workdir / "study")
+    assert arrays["seeds"].tolist() == [5, 6, 7]
+    assert arrays["names"].tolist() == ["a", "bc"]
+    assert arrays["infinite"] == np.inf
+    assert arrays["values"].dtype == np.float64
+
+
+def test_quick_changes_what_its_file_says_and_a_typed_key_wins(perform, workdir):
+    perform("quick=true", "n_points=6")
+    saved = record(workdir / "study")
+    assert (saved["config"]["n_seeds"], saved["config"]["n_points"]) == (3, 6)
+
+
+def test_drawn_again_from_disk_the_pictures_are_the_same_bytes(perform, workdir, capsys):
+    perform("film=true")
+    home = workdir / "study"
+    pictures = sorted((home / "figures").iterdir())
+    assert [p.name for p in pictures] == ["dots.png", "moving.gif", "moving.html"]
+    before = {p: p.read_bytes() for p in files_of(home)}
+    for picture in pictures:
+        picture.unlink()
+    assert main("experiment", home) == 0
+    assert {p: p.read_bytes() for p in files_of(home)} == before  # and nothing else has changed
+    assert str(home / "figures" / "dots.png") in capsys.readouterr().out
+
+
+def files_of(home):
+    return [home / p for p in files(home) if (home / p).is_file()]
+
+
+def test_pictures_follow_the_arrays_on_disk(perform, workdir):
+    perform()
+    home = workdir / "study"
+    before = (home / "figures" / "dots.png").read_bytes()
+    arrays = runner.load_arrays(home)
+    arrays["values"] = arrays["values"][::-1]
+    np.savez(home / "arrays.npz", **arrays)
+    main("experiment", home)
+    assert (home / "figures" / "dots.png").read_bytes() != before
+
+
+def test_tensorboard_has_curves_claims_and_pictures(perform, workdir):
+    perform()
+    home = workdir / "study"
+    board = EventAccumulator(str(home / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
+    board.Reload()
+    squares = [(event.step, event.value) for event in board.Scalars("tiny/square")]
+    assert squares == [(step, step**2) for step in range(8)]
+    assert board.Scalars("claims/one")[0].value == pytest.approx(1.005, abs=0.006)
+    assert "claims/far" not in board.Tags()["scalars"]  # a curve cannot show infinity
+    (image,) = board.Images("figures/dots")
+    picture = Image.open(home / "figures" / "dots.png")
+    assert (image.width, image.height) == picture.size
+    texts = {tag.removesuffix("/text_summary") for tag in board.Tags()["tensors"]}
+    assert texts >= {"question", "claims", "notes"}
+    rows = read_metrics(home / "metrics.jsonl")
+    assert [row["tiny/square"] for row in rows if "tiny/square" in row] == [
+        step**2 for step in range(8)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "verdict", "code"),
+    [
+        ([], "pass", 0),
+        (["expected=3"], "fail", 1),
+        (["n_seeds=1"], "inconclusive", 0),
+    ],
+)
+def test_exit_code_says_whether_a_claim_failed(perform, workdir, capsys, overrides, verdict, code):
+    assert perform(*overrides) == code
+    saved = record(workdir / "study")
+    assert saved["claims"][0]["verdict"] == verdict
+    assert runner.failed(saved) == (["one"] if code else [])
+    assert verdict in capsys.readouterr().out
+    assert status(workdir / "study")["state"] == "done"  # a claim that fails is a result
+
+
+def test_a_directory_with_a_study_is_refused_and_left_alone(perform, workdir, capsys):
+    perform()
+    before = {p: p.read_bytes() for p in files_of(workdir / "study")}
+    capsys.readouterr()
+    assert perform("seed=9") == 2
+    assert "holds a study already" in said_once(capsys)
+    assert {p: p.read_bytes() for p in files_of(workdir / "study")} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["tiny", "n_point=3"], "did you mean 'n_points'?"),
+        (["tiny", "n_points=0"], "n_points=0 is not a whole number >= 1"),
+        (["tiny", "n_points=2.5"], "n_points=2.5 is no whole number"),
+        (["tiny", "expected=high"], "expected='high' is no number"),
+        (["tiny", "n_seeds=0"], "n_seeds=0 is not a whole number >= 1"),
+        (["tiny", "seed=-1"], "seed=-1 is not a whole number >= 0"),
+        (["tiny", "quick=maybe"], "quick='maybe' is neither true nor false"),
+        (["tiny", "device=tpu"], "tpu"),
+        (["tinny"], "take one of"),
+        (["tiny", "dirac"], "experiment takes one name, got 2"),
+        ([], "experiment takes one name, got 0"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line_and_nothing_is_written(perform, workdir, capsys, words, says):
+    before = files(workdir)
+    path = [f"hydra.run.dir={workdir / 'study'}"] if words else []
+    assert main("experiment", *words, *path) == 2
+    assert says in said_once(capsys)
+    assert files(workdir) == before
+
+
+def test_arrays_of_objects_are_refused(perform, workdir):
+    with pytest.raises(TypeError, match="array 'bad'"):
+        perform("breaks=objects")
+    assert status(workdir / "study")["state"] == "failed"
+    assert not (workdir / "study" / "result.json").exists()
+
+
+def test_a_study_that_breaks_says_so_and_leaves_no_result(perform, workdir):
+    with pytest.raises(RuntimeError, match="out of luck"):
+        perform("breaks=measure")
+    left = status(workdir / "study")
+    assert (left["state"], left["error"]) == ("failed", "RuntimeError: out of luck")
+    assert not (workdir / "study" / "result.json").exists()
+
+
+def test_what_was_measured_survives_a_failure_to_draw(perform, workdir):
+    with pytest.raises(RuntimeError, match="no ink"):
+        perform("breaks=figures")
+    home = workdir / "study"
+    assert record(home)["claims"][0]["verdict"] == "pass"
+    assert runner.load_arrays(home)["seeds"].tolist() == [0, 1, 2, 3, 4]
+    assert runner.redraw(Tiny(), home) == [home / "figures" / "dots.png"]
+
+
+def test_damage_on_disk_is_one_line(perform, workdir, capsys):
+    perform()
+    home = workdir / "study"
+    (home / "arrays.npz").write_bytes(b"PK torn")
+    capsys.readouterr()
+    assert main("experiment", home) == 2
+    assert "arrays.npz cannot be read" in said_once(capsys)
+    (home / "result.json").write_text("{}")
+    assert main("experiment", home) == 2
+    assert "is not the result of a study" in said_once(capsys)
+    (home / "result.json").write_text("torn")
+    assert main("experiment", home) == 2
+    assert "is not JSON" in said_once(capsys)
+    with pytest.raises(ConfigError, match="holds no study"):
+        runner.load_record(workdir / "elsewhere")
+
+
+def test_a_sweep_performs_every_job_and_fails_if_a_claim_does(perform, workdir):
+    sweep = f"hydra.sweep.dir={workdir / 'sweep'}"
+    assert main("experiment", "tiny", "-m", "seed=0,10", "expected=1", sweep) == 0
+    seen = sorted(
+        record(path.parent)["config"]["seed"] for path in workdir.glob("sweep/*/result.json")
+    )
+    assert seen == [0, 10]
+
+
+def test_markdown_of_claims_has_a_row_each(perform, workdir):
+    perform("n_seeds=1")
+    saved = record(workdir / "study")
+    study = Tiny()
+    arrays = runner.load_arrays(workdir / "study")
+    result = runner.Result("tiny", saved["config"], arrays, study.claims(arrays), [])
+    rows = runner.claims_markdown(result).splitlines()
+    assert len(rows) == 4
+    assert "[-inf, inf]" in rows[2]
+    assert "**inconclusive**" in rows[2]

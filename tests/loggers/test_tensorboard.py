@@ -1,0 +1,287 @@
+"""A comparison as TensorBoard reads it back."""
+
+import html
+import math
+import re
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tensorboard import plugin_util
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import metadata as custom_scalars
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.hparams import metadata as hparams
+
+from gan_lab.loggers.jsonl import Recorder
+from gan_lab.reports.analysis.charts import CURVES, QUESTIONS
+from gan_lab.reports.analysis.model import Table
+from gan_lab.reports.export import tensorboard
+from gan_lab.runs.run_dir import RunDir
+from tests.loggers.test_jsonl import session_groups
+from tests.report_helpers import LABELS, made_report
+
+NAMES = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none_R1")
+OTHERS = {tensorboard.FLOOR, tensorboard.WORDS}
+
+
+def read(path):
+    limits = {"scalars": 0, "images": 0, "tensors": 0}
+    return EventAccumulator(str(path), size_guidance=limits).Reload()
+
+
+def scalars(log, tag):
+    return {event.step: event.value for event in log.Scalars(tag)}
+
+
+def layout_of(log):
+    [event] = log.Tensors(custom_scalars.CONFIG_SUMMARY_TAG)
+    return Layout.FromString(event.tensor_proto.string_val[0])
+
+
+def text_of(log, tag):
+    [event] = log.Tensors(tag)
+    return event.tensor_proto.string_val[0].decode()
+
+
+def as_float32(xs, ys):
+    return {int(x): float(np.float32(y)) for x, y in zip(xs, ys, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A report of two data sets and the directory of its runs."""
+    home = tmp_path_factory.mktemp("comparison")
+    (home / "pictures").mkdir()
+    report = made_report(home / "pictures", ("ring", "digits"))
+    tensorboard.write(report, home / "tensorboard")
+    return report, home / "tensorboard"
+
+
+def test_every_group_of_every_section_is_a_run(written):
+    _, home = written
+    for section in ("ring", "digits"):
+        assert {path.name for path in (home / section).iterdir()} == {*NAMES, *OTHERS}
+
+
+def test_scalars_are_the_bands_at_their_steps(written):
+    report, home = written
+    for section in report.sections:
+        for label, name in zip(LABELS, NAMES, strict=True):
+            log = read(home / section.name / name)
+            expected_tags = {f"final/{tag}" for tag in section.finals[label]}
+            for chart in section.charts:
+                tag = f"{section.name}/{chart.tag}"  # two data sets never share a chart
+                band = chart.bands["step"][label]
+                alone = math.isnan(band.low[0])  # one seed: a band without width
+                ends = (band.mean, band.mean) if alone else (band.low, band.high)
+                assert alone == (label == LABELS[-1])
+                assert scalars(log, tag) == as_float32(band.x, band.mean)
+                assert scalars(log, f"{tag}_low") == as_float32(band.x, ends[0])
+                assert scalars(log, f"{tag}_high") == as_float32(band.x, ends[1])
+                expected_tags |= {tag, f"{tag}_low", f"{tag}_high"}
+                if chart.floor is not None:
+                    floors = as_float32(band.x, np.full(len(band.x), chart.floor))
+                    assert scalars(log, f"{tag}_floor") == floors
+                    expected_tags.add(f"{tag}_floor")
+            assert set(log.Tags()["scalars"]) == expected_tags
+
+
+def test_a_point_without_a_mean_is_left_out_and_infinity_is_kept(tmp_path):
+    report = made_report(tmp_path)
+    band = report.sections[0].charts[0].bands["step"]["minimax"]
+    band.mean[3] = math.nan
+    band.mean[4] = band.high[4] = math.inf
+    tensorboard.write(report, tmp_path / "runs")
+    log = read(tmp_path / "runs" / "minimax")  # one section has no level of its own
+    tag = report.sections[0].charts[0].tag
+    for end in ("", "_low", "_high"):
+        assert sorted(scalars(log, tag + end)) == [x for x in band.x if x != band.x[3]]
+    assert scalars(log, tag)[band.x[4]] == scalars(log, f"{tag}_high")[band.x[4]] == math.inf
+
+
+def test_the_floor_is_a_line_from_the_first_step_to_the_last(written):
+    report, home = written
+    log = read(home / "ring" / tensorboard.FLOOR)
+    charts = [chart for chart in report.sections[0].charts if chart.floor is not None]
+    assert len(charts) == 4
+    floors = as_float32([0, 49 * 50], [0.15, 0.15])
+    for chart in charts:
+        for end in ("", "_low", "_high"):
+            assert scalars(log, f"ring/{chart.tag}{end}") == floors
+    assert len(log.Tags()["scalars"]) == 3 * len(charts)
+
+
+def test_all_runs_have_one_layout_and_it_names_what_they_have(written):
+    report, home = written
+    runs = [read(path) for section in ("ring", "digits") for path in (home / section).iterdir()]
+    page = layout_of(runs[0])
+    assert all(layout_of(run) == page for run in runs)
+    assert [category.title for category in page.category] == [
+        f"{section}: {q.title}" for section in ("ring", "digits") for q in QUESTIONS
+    ]
+    shown = []
+    for category in page.category:
+        section = category.title.partition(":")[0]
+        groups = [read(home / section / name) for name in NAMES]
+        for chart in reversed(category.chart):  # TensorBoard shows margin charts in reverse
+            assert not chart.multiline.tag
+            [series] = chart.margin.series
+            assert (series.lower, series.upper) == (f"{series.value}_low", f"{series.value}_high")
+            for log in groups:
+                assert {series.value, series.lower, series.upper} <= set(log.Tags()["scalars"])
+            assert CURVES[series.value.removeprefix(f"{section}/")].title in chart.title
+            shown.append(series.value)
+    assert shown == [f"{s.name}/{c.tag}" for s in report.sections for c in s.charts]
+
+
+def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_path):
+    report = made_report(tmp_path)
+    section = report.sections[0]
+    other = replace(section.charts[0], tag="time/x", title="A", unit="", question="Is it fast?")
+    section = replace(section, charts=[other, *section.charts])
+    tensorboard.write(replace(report, sections=[section]), tmp_path / "runs")
+    last = layout_of(read(tmp_path / "runs" / "minimax")).category[-1]
+    assert (last.title, [chart.title for chart in last.chart]) == ("Is it fast?", ["A"])
+
+
+def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
+    run = RunDir(tmp_path)
+    recorder = Recorder(run, 0)
+    recorder.layout(tensorboard.layout())
+    for step in (0, 10):
+        recorder.scalars(step, {"loss/generator": 1.0, "loss/generator_other": 2.0})
+    recorder.close()
+    Recorder(run, 0, resume_step=0).close()
+    log = read(run.tensorboard)
+    page = layout_of(log)
+    assert page == tensorboard.layout()
+    found = {}
+    for category in page.category:
+        for chart in category.chart:
+            found |= {series.value: True for series in chart.margin.series}
+            for pattern in chart.multiline.tag:
+                # The page matches from the beginning on; one tag and no longer one is meant.
+                tag = pattern.removeprefix("^").removesuffix("$").replace("\\", "")
+                assert re.match(pattern, tag)
+                assert not re.match(pattern, f"{tag}_other")
+                assert not re.match(pattern, f"other/{tag}")
+                found[tag] = False
+    assert found == {tag: curve.interval for tag, curve in CURVES.items()}
+
+
+def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(written):
+    report, home = written
+    groups = session_groups(home)
+    assert len(groups) == 6
+    for group in groups:
+        [session] = group.sessions
+        section, _, name = session.name.partition("/")
+        label = LABELS[NAMES.index(name)]
+        [data] = [s for s in report.sections if s.name == section]
+        assert dict(group.hparams.items()).keys() == {"data", "loss", "trainer.n_critic"}
+        assert group.hparams["data"].string_value == section
+        assert group.hparams["loss"].string_value == data.choices[label]["loss"]
+        # A number in every group is a number; as a text 10 would come before 2.
+        assert group.hparams["trainer.n_critic"].number_value == 1 + LABELS.index(label)
+        metrics = {metric.name.tag: metric.value for metric in session.metric_values}
+        assert metrics == {f"final/{tag}": value for tag, value in data.finals[label].items()}
+
+
+def test_the_table_begins_with_what_matters_most(tmp_path):
+    section = made_report(tmp_path).sections[0]
+    finals = {label: {"a": 1.0, "probe/js": 2.0, "b": 3.0} for label in LABELS}
+    finals["minimax"]["divergence/wasserstein"] = 4.0  # the others diverged, say
+    choices = {label: {"loss._target_": label} for label in LABELS}
+    report = replace(
+        made_report(tmp_path), sections=[replace(section, finals=finals, choices=choices)]
+    )
+    tensorboard.write(report, tmp_path / "runs")
+    content = read(tmp_path / "runs" / "minimax").SummaryMetadata(hparams.EXPERIMENT_TAG)
+    experiment = hparams.parse_experiment_plugin_data(content.plugin_data.content)
+    tags = ["divergence/wasserstein", "probe/js", "a", "b"]
+    assert [m.name.tag for m in experiment.metric_infos] == [f"final/{tag}" for tag in tags]
+    assert [info.name for info in experiment.hparam_infos] == ["loss"]
+
+
+def test_pictures_are_the_files_under_one_tag_at_their_steps(written):
+    report, home = written
+    for label, name in zip(LABELS, NAMES, strict=True):
+        images = read(home / "ring" / name).Images("samples")
+        files = report.sections[0].pictures[label]
+        assert {i.step: i.encoded_image_string for i in images} == {
+            step: path.read_bytes() for step, path in files.items()
+        }
+        assert {(image.width, image.height) for image in images} == {(160, 120)}
+
+
+def test_words_are_markdown(written):
+    _, home = written
+    log = read(home / "ring" / tensorboard.WORDS)
+    verdict = text_of(log, "comparison/01 verdict")
+    assert "On ring nothing was run.\n\nThe difference is not supported." in verdict
+    table = text_of(log, "comparison/02 Final numbers").splitlines()
+    assert table[2:5] == [
+        r"| loss | Exact W1 (data units) | KL(data \|\| samples) |",
+        "| --- | --- | --- |",
+        "| minimax | 0.20 [0.1, 0.3] | 0.50 |",
+    ]
+    assert text_of(log, "comparison/03 notes") == "- Nothing was left out."
+    group = read(home / "ring" / "minimax")
+    assert text_of(group, "loss_card") == "- name: a loss\n- sign: lower is better"
+    assert "| 400 | 2 | saturation | norm 1e-8 |" in text_of(group, "events")
+    assert "events" not in read(home / "ring" / NAMES[1]).Tags()["tensors"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f(x) <= 1 | y",
+        "a_b_c * d * e",
+        "wasserstein_clip, _target_",
+        "\\log `x`",
+        "<b>&amp;",
+        "**x**",
+    ],
+)
+def test_markdown_shows_what_was_said(text):
+    shown = plugin_util.markdown_to_safe_html(tensorboard._plain(text))
+    assert html.unescape(shown).strip() == f"<p>{text}</p>"
+    table = tensorboard._markdown(Table("", "", ("a", "b"), [(text, "1")]))
+    shown = plugin_util.markdown_to_safe_html(table)
+    assert [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", shown)] == [text, "1"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["a/b", "a_b", "A/B"], ["a_b", "a_b 2", "A_B 3"]),
+        (["..", "", "x" * 300], ["group", "group 2", "x" * 100]),
+        ([tensorboard.FLOOR, "W\n\u00e9"], [f"{tensorboard.FLOOR} 2", "W_"]),
+    ],
+)
+def test_every_label_has_a_safe_name_of_its_own(labels, names):
+    assert tensorboard._names(labels, OTHERS) == names
+
+
+def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
+    report = made_report(tmp_path)
+    kept = tmp_path / "runs" / "notes.txt"
+    for _ in range(2):
+        tensorboard.write(report, tmp_path / "runs")
+        kept.write_text("mine")
+    log = read(tmp_path / "runs" / "minimax")
+    assert len(log.Scalars(report.sections[0].charts[0].tag)) == 50
+    assert kept.read_text() == "mine"
+
+
+def test_a_large_comparison_takes_seconds(tmp_path):
+    # 8 groups x 17 curves x 250 points; a file with a record a scalar would take minutes.
+    report = made_report(
+        tmp_path, labels=[f"group {i}" for i in range(8)], n_points=250, n_curves=9
+    )
+    begin = time.perf_counter()
+    tensorboard.write(report, tmp_path / "runs")
+    assert time.perf_counter() - begin < 10
+    assert read(tmp_path / "runs" / "group 7").Scalars("divergence/js")[-1].step == 249 * 50

@@ -1,0 +1,372 @@
+"""The page and the Markdown say what the report says, whole, safe and small."""
+
+import base64
+import hashlib
+import html.parser
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plotly.offline import get_plotlyjs
+
+from gan_lab.reports.analysis.model import Band
+from gan_lab.reports.export import markdown
+from gan_lab.reports.html import embed, page
+from gan_lab.reports.plots import landscape
+from tests.page_helpers import NASTY, band, chart, film, pictures, report, section
+
+ASSETS = Path(page.__file__).parent / "assets"
+VOID = {"meta", "link", "img", "input", "br", "line"}
+
+
+class Outline(html.parser.HTMLParser):
+    """Elements with their attributes, the text outside scripts, and what is left open."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.elements, self.scripts, self.text, self.open = [], [], "", []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag == "script":
+            self.scripts.append("")
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+        elif "style" not in self.open:
+            self.text += data
+
+    def all(self, tag, **wanted):
+        return [
+            a
+            for t, a in self.elements
+            if t == tag and all(a.get(key.rstrip("_")) == value for key, value in wanted.items())
+        ]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def source(made):
+    return page.render(made)
+
+
+@pytest.fixture(scope="module")
+def outline(source):
+    return Outline(source)
+
+
+@pytest.fixture(scope="module")
+def data(outline):
+    return json.loads(outline.scripts[0])
+
+
+def floats(data, index):
+    return np.frombuffer(base64.b64decode(data["arrays"][index]), "<f4")
+
+
+def test_every_element_is_closed_and_every_word_of_the_report_is_there(made, outline):
+    assert outline.open == []
+    words = [made.title, made.question, made.made, *made.notes, *made.method]
+    for each in made.sections:
+        words += [each.name, *each.verdict, *each.labels, each.tables[0].note]
+        words += [h for e in each.events for h in (e.kind, e.numbers, e.explanation, e.advice)]
+    for word in words:
+        assert word in outline.text, word
+
+
+def test_the_verdict_comes_before_tables_and_charts(source):
+    body = source[source.index("<body>") :]
+    places = [body.index(mark) for mark in ("is better.", "diverged", "<table", 'class="chart"')]
+    assert places == sorted(places)
+
+
+def test_a_page_of_one_section_says_its_verdict_once_and_has_no_contents(made):
+    one = Outline(page.render(replace(made, sections=made.sections[1:2])))
+    assert one.text.count("On line the first is better.") == 1
+    assert one.all("nav") == []
+
+
+def test_several_sections_have_a_table_of_contents_that_leads_to_them(outline):
+    ids = {a["id"] for _, a in outline.elements if "id" in a}
+    targets = [a["href"][1:] for a in outline.all("a")]
+    assert targets == ["section-0", "section-1", "section-2"]
+    assert set(targets) <= ids
+
+
+def test_a_label_cannot_end_a_script_or_become_an_element(source, outline, data):
+    assert len(outline.scripts) == 3
+    assert not set("<>&") & set(outline.scripts[0])
+    assert list(data["sections"][0]["looks"]) == ["minimax", NASTY]
+    assert outline.all("b", class_=None) == [{}] * outline.text.count("Try:")  # ours alone
+    assert any(a.get("data-label") == NASTY for _, a in outline.elements)
+
+
+def test_nothing_points_outside_the_page(outline):
+    for tag, attributes in outline.elements:
+        for name in ("src", "href", "action", "data", "poster", "srcset"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+    style = (ASSETS / "page.css").read_text()
+    assert "@import" not in style
+    assert "url(" not in style
+
+
+def test_the_policy_allows_the_pages_own_scripts_and_no_others(outline):
+    (policy,) = [
+        a["content"] for a in outline.all("meta") if "Content-Security" in a.get("http-equiv", "")
+    ]
+    assert policy.startswith("default-src 'none';")
+    allowed = re.findall(r"'sha256-([^']+)'", policy)
+    ours = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        for script in outline.scripts[1:]
+    ]
+    assert allowed == ours
+    assert "unsafe-eval" not in policy
+    assert "http" not in policy
+
+
+def test_the_page_is_small_and_a_pure_function_of_the_report(made, source, tmp_path):
+    page.write(made, tmp_path / "page.html")
+    written = (tmp_path / "page.html").read_bytes()
+    assert written == source.encode()
+    rest = len(written) - len(get_plotlyjs().encode())
+    assert 0 < rest < 200_000
+
+
+def test_the_curves_of_a_page_are_those_of_the_report(made, data):
+    theirs = made.sections[0].charts[0]
+    ours = data["sections"][0]["charts"][0]
+    assert (ours["title"], ours["unit"], ours["floor"]) == (theirs.title, theirs.unit, 0.25)
+    assert list(ours["bands"]) == list(theirs.bands)
+    for axis, bands in theirs.bands.items():
+        for label, curve in bands.items():
+            found = [floats(data, i) for i in ours["bands"][axis][label]]
+            wanted = (curve.x, curve.mean, curve.low, curve.high, curve.n)
+            for a, b in zip(found, wanted, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_what_is_not_finite_becomes_null_or_a_gap_and_never_a_word(made, tmp_path):
+    x = np.arange(1.0, 4.0)
+    gap = Band(x, np.array([1, np.nan, np.inf]), x * np.nan, x * np.nan, np.ones(3))
+    odd = chart(["a"], bands={"step": {"a": gap}}, floor=float("nan"))
+    source = page.render(replace(made, sections=[section("odd", ["a"], charts=[odd])]))
+    text_of_data = Outline(source).scripts[0]
+    assert not re.search(r"NaN|Infinity", text_of_data)
+    data = json.loads(text_of_data)
+    (found,) = data["sections"][0]["charts"]
+    assert found["floor"] is None
+    mean = floats(data, found["bands"]["step"]["a"][1])
+    assert mean[0] == 1
+    assert np.isnan(mean[1])
+    assert np.isposinf(mean[2])
+    assert json.loads(page.script_json({"a": [float("nan"), -float("inf"), 2]})) == {
+        "a": [None, None, 2]
+    }
+
+
+def test_long_curves_are_thinned_evenly_with_both_ends_and_it_is_said(made):
+    bands = {"step": {"a": band(np.arange(1, 5001), 0)}}
+    long = section("long", ["a"], charts=[chart(["a"], bands=bands)])
+    charts, arrays, most = embed.curves([long])
+    x = np.frombuffer(base64.b64decode(arrays[charts[0][0]["bands"]["step"]["a"][0]]), "<f4")
+    assert most == len(x) == 400
+    assert (x[0], x[-1]) == (1, 5000)
+    gaps = np.diff(x)
+    assert gaps.min() >= 12
+    assert gaps.max() <= 13
+    said = "Curves on this page show at most 400 points"
+    assert said in page.render(replace(made, sections=[long]))
+    assert said not in page.render(replace(made, sections=[section("short", ["a"])]))
+
+
+def test_many_long_curves_stay_under_their_budget():
+    labels = [f"group {i}" for i in range(8)]
+    noise = np.random.default_rng(0)
+    bands = {
+        str(axis): {
+            label: Band(*noise.normal(size=(4, 2000)).cumsum(1), np.full(2000, 8))
+            for label in labels
+        }
+        for axis in ("step", "images", "seconds")
+    }
+    many = section("many", labels, charts=[chart(labels, bands=bands)] * 1)
+    many = replace(many, charts=[replace(many.charts[0], tag=str(i)) for i in range(20)])
+    charts = [
+        replace(
+            c,
+            bands={
+                axis: {k: replace(v, mean=v.mean + i) for k, v in each.items()}
+                for axis, each in c.bands.items()
+            },
+        )
+        for i, c in enumerate(many.charts)
+    ]
+    _, arrays, most = embed.curves([replace(many, charts=charts)])
+    assert 50 <= most <= 400
+    assert sum(map(len, arrays)) <= embed.CURVE_BYTES
+
+
+def test_a_film_has_one_clock_and_a_group_that_ended_early_keeps_its_own_steps(data):
+    found = data["sections"][0]["film"]
+    assert found["steps"] == [0, 10, 20]
+    assert [[f["step"] for f in g["frames"]] for g in found["groups"]] == [[0, 10, 20], [0, 10]]
+    assert len(found["real"]) == 1  # the same data in all frames, once
+
+
+def test_quantised_frames_are_the_frames_to_half_a_level(made, data):
+    path = made.sections[0].frames["minimax"][10]
+    frame, packed = landscape.load(path), data["sections"][0]["film"]["groups"][0]["frames"][1]
+    low, high = packed["range"]
+    levels = np.frombuffer(base64.b64decode(packed["logit"]), np.uint8).reshape(packed["shape"])
+    logit = low + levels / 254 * (high - low)
+    span = high - low
+    # Half a level, and the four digits of the printed range.
+    np.testing.assert_allclose(logit, frame["logit"], atol=span * (0.5 / 254 + 2e-3))
+    points = np.frombuffer(base64.b64decode(packed["fake"]), "<u2").reshape(-1, 2) / 65534
+    window = np.array(packed["window"])
+    np.testing.assert_allclose(
+        window[:, 0] + points * (window[:, 1] - window[:, 0]), frame["fake"], atol=1e-3
+    )
+    # The landscape is -|x - c|^2 / 2, so its gradient is c - x; arrows keep the direction.
+    arrows = np.frombuffer(base64.b64decode(packed["arrow"]), np.int8).reshape(-1, 2)
+    wanted = 1.0 - frame["fake"]
+    cosine = (arrows * wanted).sum(1) / np.linalg.norm(arrows, axis=1)
+    np.testing.assert_allclose(cosine / np.linalg.norm(wanted, axis=1), 1, atol=1e-3)
+    assert packed["slope"] == pytest.approx(np.linalg.norm(wanted, axis=1).mean(), rel=2e-3)
+
+
+def test_a_landscape_keeps_what_is_not_finite_apart_and_a_flat_one_flat():
+    levels, low, high = embed.quantized_logits(np.array([[-1.0, np.inf], [np.nan, 3.0]]))
+    assert levels.tolist() == [[0, 255], [255, 254]]
+    assert (low, high) == (-1, 3)
+    levels, low, high = embed.quantized_logits(np.full((2, 2), 7.0))
+    assert levels.max() == 0
+    assert low == high == 7
+    levels, low, high = embed.quantized_logits(np.full((2, 2), np.nan))
+    assert levels.min() == 255
+    assert np.isnan([low, high]).all()
+
+
+def test_samples_outside_the_window_are_counted(tmp_path):
+    path = film(tmp_path, 2, (0,))[0]
+    content = landscape.load(path)
+    content["fake"][:3] = [[50, 0], [0, -50], [np.nan, 0]]
+    landscape.save(content, path)
+    found = embed.film(section("out", ["a"], frames={"a": {0: path}}), 10**6)
+    assert found["groups"][0]["frames"][0]["outside"] == 3
+
+
+def test_a_torn_frame_costs_a_frame_and_not_the_page(tmp_path):
+    paths = film(tmp_path, 2)
+    paths[10].write_bytes(paths[10].read_bytes()[:100])
+    found = embed.film(section("torn", ["a"], frames={"a": paths}), 10**6)
+    assert [f["step"] for f in found["groups"][0]["frames"]] == [0, 20]
+    paths[0].write_bytes(b"")
+    paths[20].unlink()
+    assert embed.film(section("torn", ["a"], frames={"a": paths}), 10**6) is None
+
+
+def test_eight_films_of_48_frames_are_under_four_megabytes(tmp_path):
+    noise = np.random.default_rng(0)
+    window = np.linspace(-2, 2, 40)
+    labels = [f"group {i}" for i in range(8)]
+    paths = {label: {} for label in labels}
+    for i, label in enumerate(labels):
+        for step in range(48):
+            content = {"x": window, "y": window, "logit": noise.normal(size=(40, 40))}
+            content |= {"real": window[:, None].repeat(2, 1)} | {
+                name: noise.normal(size=(n, 2)) for name, n in (("fake", 256), ("arrow", 64))
+            }
+            paths[label][step] = tmp_path / f"{i}_{step}.npz"
+            np.savez(paths[label][step], **content)
+    found = embed.film(section("many", labels, frames=paths), embed.MEDIA_BYTES)
+    assert len(found["steps"]) == 48
+    assert found["dropped"] == 0
+    assert 500_000 < len(page.script_json(found)) < 4_000_000
+
+
+def test_pictures_over_their_budget_lose_steps_then_pixels_but_never_the_last(tmp_path):
+    paths = pictures(tmp_path, range(0, 200, 10), side=100)
+    big = section("big", ["a"], pictures={"a": paths})
+    whole = embed.pictures(big, 10**7)
+    assert (whole["dropped"], whole["scale"]) == (0, 1)
+    few = embed.pictures(big, 500_000)
+    small = embed.pictures(big, 100_000)
+    assert few["dropped"] > 0
+    assert few["scale"] == 1
+    assert small["scale"] < 1
+    for found, budget in ((few, 500_000), (small, 100_000)):
+        steps = [f["step"] for f in found["groups"][0]["frames"]]
+        assert (steps[0], steps[-1]) == (0, 190)
+        assert len(json.dumps(found)) < budget * 1.02
+
+
+def test_a_film_is_shown_instead_of_pictures_of_the_same(data, outline):
+    kinds = [a["data-kind"] for a in outline.all("section") if a.get("class") == "film"]
+    assert kinds == ["landscape", "landscape", "pictures"]
+    assert data["sections"][2]["film"] is None
+    last = data["sections"][2]["pictures"]["groups"][0]["frames"][-1]
+    assert last["image"] is None  # it is in the page itself, readable without a script
+    assert len(outline.all("img")) == 1
+
+
+def test_controls_have_names(outline):
+    labelled = [i for i, (t, _) in enumerate(outline.elements) if t == "label"]
+    for i, (tag, attributes) in enumerate(outline.elements):
+        if tag in ("input", "select"):
+            named = "aria-label" in attributes or any(0 < i - k <= 2 for k in labelled)
+            assert named, attributes
+        if tag in ("img",):
+            assert attributes["alt"]
+    assert outline.all("html", lang="en")
+
+
+def test_the_wheel_carries_the_assets():
+    builder = pytest.importorskip("hatchling.builders.wheel")
+    root = Path(page.__file__).parents[3]
+    shipped = {
+        f.distribution_path for f in builder.WheelBuilder(str(root)).recurse_included_files()
+    }
+    for path in ASSETS.iterdir():
+        assert f"gan_lab/reports/html/assets/{path.name}" in shipped
+        assert path.read_text(encoding="utf-8").isascii()
+        assert len(path.read_text().splitlines()) <= 300
+
+
+def test_markdown_says_what_the_page_says_with_tables_that_hold(made):
+    found = markdown.markdown(made)
+    assert found.startswith("# A comparison\n\n*Which is better?*\n")
+    assert "- minimax, seed 3: diverged at step 7 (loss is nan)." in found
+    assert "**On plane the first is better.**\n\n- By little." in found
+    assert "- **collapse**: Few modes. Fewer steps." in found
+    assert "- generator: log(1 - D(G(z)))" in found
+    assert (
+        "| group | W1 (data units) |\n| --- | --- |\n| **minimax** | 0.5 \\[0.4, 0.6\\] |" in found
+    )
+    assert "</script>" not in found
+    assert markdown.markdown(made) == found
+
+
+def test_a_bar_in_a_label_does_not_break_a_table():
+    odd = section("odd", ["KL(a || b)", "*x*\ny"])
+    rows = [line for line in markdown._section(odd, False)[3].splitlines() if line]
+    for row in rows:
+        assert len(re.findall(r"(?<!\\)\|", row)) == 3
+    assert "**\\*x\\* y**" in rows[3]

@@ -1,0 +1,256 @@
+"""The best checkpoint: chosen on the curve, kept beside the last, reported on held-out data."""
+
+import itertools
+import json
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_lab.cli import open_run
+from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.runs import checkpoint
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callbacks.best_checkpoint import TAG, Best
+from gan_lab.training.callbacks.evaluation import evaluated, measured
+from gan_lab.training.callbacks.logging import Journal
+from tests.run_helpers import DIGITS, RING, main, rows, saved, train, trained
+from tests.runner.test_resume import assert_same_run
+
+# Measured at 6, 12, ...; saved at 10, 20, ...
+CLOCK = ("trainer.log_every=7", "estimator.every=6", "trainer.checkpoint_every=10")
+FAST = (*RING, *CLOCK, "optim.lr=1e-2", "trainer.ema=0.5", "trainer.steps=44")
+TWO = (*FAST, "n_seeds=2")
+
+
+def curve(path):
+    """step -> W1 on the curve."""
+    return {r["step"]: r[TAG] for r in read_metrics(Path(path) / "metrics.jsonl") if TAG in r}
+
+
+def best_of(path):
+    return RunDir(Path(path)).read_status()["best"]
+
+
+def checkpoints(path):
+    return sorted(p.name for p in (Path(path) / "checkpoints").iterdir())
+
+
+def lowest(values):
+    return min(values, key=lambda step: (values[step], step))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Runs that nobody stopped, by the number of seeds."""
+    root = tmp_path_factory.mktemp("whole")
+    return {1: train(root / "one", *FAST), 2: train(root / "two", *TWO)}
+
+
+def test_the_best_is_the_lowest_of_the_curve(whole):
+    run, values = whole[1], curve(whole[1])
+    step = lowest(values)
+    best = best_of(run)
+    assert 0 < step < 44, "the run shows nothing: choose another"
+    assert (best["step"], best["tag"]) == (step, TAG)
+    row = next(r for r in read_metrics(run / "metrics.jsonl") if r["step"] == step)
+    told = best["validation"]
+    assert told["value"] == row[TAG]
+    assert (told["low"], told["high"]) == (row[f"{TAG}_low"], row[f"{TAG}_high"])
+    assert told["floor"] == row[f"{TAG}_floor"]
+    assert best["last"]["step"] == 44
+    assert best["last"]["validation"]["value"] == values[44]
+    assert best["last"]["held_out"] == RunDir(run).read_status()["final"][TAG]
+    assert saved(run, "best")["step"] == step
+    assert saved(run)["best"]["step"] == step
+
+
+def test_stacked_seeds_share_the_step_at_which_their_mean_is_lowest(whole):
+    children = [whole[2] / "seed_0", whole[2] / "seed_1"]
+    each = [curve(child) for child in children]
+    mean = {step: statistics.fmean(values[step] for values in each) for step in each[0]}
+    for child, values in zip(children, each, strict=True):
+        assert best_of(child)["step"] == lowest(mean)
+        assert best_of(child)["validation"]["value"] == values[lowest(mean)]
+    assert best_of(children[0])["held_out"] != best_of(children[1])["held_out"]
+    assert "best" not in RunDir(whole[2]).read_status()
+
+
+@pytest.mark.parametrize("n_seeds", [1, 2])
+def test_what_is_reported_of_it_is_what_evaluate_finds(n_seeds, whole, workdir):
+    run = whole[n_seeds]
+    assert main("evaluate", run, "step=best") == 0
+    for home in RunDir(run).children() or [RunDir(run)]:
+        best = best_of(home.path)
+        file = home.path / "evaluation" / f"step_{best['step']:08d}.json"
+        assert json.loads(file.read_text())["estimates"][TAG] == best["held_out"]
+        assert best["held_out"] != best["last"]["held_out"]
+
+
+def test_choosing_and_reporting_leave_the_run_as_it_is(whole, workdir, monkeypatch):
+    monkeypatch.setattr(Best, "consider", lambda *_: None)
+    assert main("train", *FAST, "hydra.run.dir=run") == 0
+    assert best_of("run") is None
+    ours, theirs = saved("run"), saved(whole[1])
+    for part in ("state", "streams", "accumulator"):
+        assert checkpoint.digest(ours[part]) == checkpoint.digest(theirs[part])
+    assert rows("run") == rows(whole[1])
+
+
+def test_a_best_that_is_the_last_is_reported_with_the_final_number(workdir):
+    train("run", *RING, "trainer.steps=5", "optim.lr=1e-2", "trainer.ema=0")
+    best = best_of("run")
+    assert best["step"] == 5
+    assert best["held_out"] == best["last"]["held_out"]
+    assert best["held_out"] == RunDir(Path("run")).read_status()["final"][TAG]
+
+
+def test_a_finite_set_chooses_on_data_that_are_not_reported(workdir, monkeypatch):
+    """The generator is perfect on the validation part at step 2, on the held-out part at step 4."""
+    from gan_lab.training.config import Run
+
+    steps = {"validation": 2, "held_out": 4}
+
+    def copied(self, index, z, step=None):
+        now = self.state.step if step is None else step
+        part = next((p for p, at in steps.items() if at == now), None)
+        if part is None:
+            return torch.zeros(len(z), 1, 8, 8)
+        return getattr(self.source, part)(len(z), torch.Generator().manual_seed(0))
+
+    monkeypatch.setattr(Run, "samples", copied)
+    monkeypatch.setattr(Run, "samples_of", lambda self, a, i, z: copied(self, i, z, 2))
+    sizes = ("data.n_validation=20", "data.n_held_out=20", "estimator.n=20", "estimator.final_n=20")
+    keys = [k for k in DIGITS if k.partition("=")[0] not in ("estimator.n", "estimator.final_n")]
+    train("run", *keys, *sizes, "trainer.steps=4", "estimator.every=1", "optim.lr=1e-5")
+    best = best_of("run")
+    assert best["step"] == 2
+    assert best["validation"]["value"] == pytest.approx(0, abs=1e-6)
+    assert best["held_out"]["value"] > 1
+    assert best["last"]["held_out"]["value"] == pytest.approx(0, abs=1e-6)
+
+
+class Killed(BaseException):
+    pass
+
+
+def killed(monkeypatch, *overrides, at, moment):
+    """A run that dies at a boundary, without a chance to save."""
+
+    def die(*arguments, **keys):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if moment == "between":  # the best is on the disk, the checkpoint that names it is not
+            save = checkpoint.save
+
+            def save_or_die(path, content):
+                return die() if path.name == f"step_{at:08d}.pt" else save(path, content)
+
+            patch.setattr(checkpoint, "save", save_or_die)
+        else:
+            write = Journal.write
+
+            def write_or_die(self):
+                return die() if self.run.state.step == at else write(self)
+
+            patch.setattr(Journal, "write", write_or_die)
+        with pytest.raises(Killed):
+            main("train", *overrides, "hydra.run.dir=run")
+
+
+@pytest.mark.parametrize(
+    ("at", "moment", "n_seeds"), [(20, "between", 2), (30, "between", 1), (36, "writing", 1)]
+)
+def test_a_killed_run_finds_the_same_best(at, moment, n_seeds, whole, workdir, monkeypatch):
+    killed(monkeypatch, *(FAST if n_seeds == 1 else TWO), at=at, moment=moment)
+    newest = saved("run")
+    if moment == "between":
+        assert newest["step"] == at - 10
+    assert main("resume", "run") == 0
+    assert_same_run("run", whole[n_seeds])
+    assert checkpoints("run") == checkpoints(whole[n_seeds])
+    assert trained("run", "best") == trained(whole[n_seeds], "best")
+    for mine, yours in zip(
+        RunDir(Path("run")).children() or [RunDir(Path("run"))],
+        RunDir(whole[n_seeds]).children() or [RunDir(whole[n_seeds])],
+        strict=True,
+    ):
+        assert best_of(mine.path) == best_of(yours.path)
+
+
+def test_a_later_best_is_forgotten_when_a_run_goes_back(whole, workdir, monkeypatch):
+    killed(monkeypatch, *FAST, at=20, moment="between")
+    directory = Path("run/checkpoints")
+    planted = checkpoint.best_path(directory, 19)
+    checkpoint.save(planted, saved("run"))
+    assert main("resume", "run") == 0
+    assert not planted.exists()
+
+
+def test_every_kept_checkpoint_finds_the_best_it_names(whole):
+    for run in whole.values():
+        for step in checkpoint.available(run / "checkpoints"):
+            named = saved(run, step)["best"]["step"]
+            assert checkpoint.best_path(run / "checkpoints", named).exists()
+
+
+def test_without_the_measure_there_is_no_best(workdir, capsys):
+    cheap = [key for key in RING if not key.startswith("measure=")]
+    train("run", *cheap, "measure=[neighbours]", "trainer.steps=4")
+    assert best_of("run") is None
+    assert checkpoints("run") == ["step_00000004.pt"]
+    capsys.readouterr()
+    assert main("evaluate", "run", "step=best") == 2
+    err = capsys.readouterr().err
+    assert "has no best checkpoint" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
+    from gan_lab.metrics import metrics
+
+    exact, n_calls = metrics.exact_wasserstein, itertools.count()
+
+    def broken(*samples):
+        return exact(*samples) if next(n_calls) < 6 else value
+
+    monkeypatch.setattr(metrics, "exact_wasserstein", broken)
+    keys = ("trainer.steps=20", "estimator.every=5", "estimator.floor_n_repeats=2")
+    assert main("train", *RING, *keys, "hydra.run.dir=run") == 1
+    best = saved("run", "best")
+    assert best["step"] <= 5
+    assert math.isfinite(best["best"]["value"])
+
+
+def test_a_run_that_diverges_leaves_its_best(workdir):
+    keys = ("estimator.every=1", "optim=sgd", "optim.lr=1e10", "trainer.checkpoint_every=0")
+    assert main("train", *RING, *keys, "trainer.steps=20", "hydra.run.dir=run") == 1
+    assert saved("run", "best")["step"] < 20
+
+
+def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsys):
+    """A run that was resumed after its best measurement has the state on the disk alone."""
+    opened = open_run.opened(whole[1], None)
+    finals = evaluated(opened.setup, opened.run, 44, [0])
+    measured(opened.run, 0, 44)
+    best = Best()
+    best.go_back_to(saved(whole[1])["best"])
+    (told,) = best.report(opened.run, whole[1] / "checkpoints", finals, [0])
+    assert told == best_of(whole[1])
+    checkpoint.best_path(workdir, told["step"]).write_bytes(b"torn")
+    (told,) = best.report(opened.run, workdir, finals, [0])
+    assert told == {k: v for k, v in best_of(whole[1]).items() if k != "held_out"}
+    assert "not reported on" in capsys.readouterr().out
+
+
+def test_samples_come_from_the_best_too(whole, workdir):
+    step = best_of(whole[1])["step"]
+    assert main("sample", whole[1], "step=best", "n=4", "output=best") == 0
+    assert main("sample", whole[1], f"step={step}", "n=4", "output=named") == 0
+    assert main("sample", whole[1], "n=4", "output=last") == 0
+    best, named, last = (Path(f"{name}.npy").read_bytes() for name in ("best", "named", "last"))
+    assert best == named != last
