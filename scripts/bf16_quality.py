@@ -46,7 +46,7 @@ def train(data: str, seed: int, precision: str, keys: Sequence[str], runs: Path)
                 "device=cpu",
                 "execution.threads=1",
                 "trainer.film_every=0",
-                "probe.steps=0",
+                "neural_distance.steps=0",
                 *keys,
                 f"hydra.run.dir={directory.path}",
             ]

@@ -36,15 +36,15 @@ KINDS = (
 )
 SEEDS = {"tune": 0, "fresh": 1000}  # first seed of each set
 BASE = (
-    "measure=[wasserstein,modes,neighbours]",
-    "probe.steps=0",
+    "metrics=[wasserstein,modes,neighbours]",
+    "neural_distance.steps=0",
     "trainer.image_every=0",
     "trainer.film_every=0",
     "trainer.log_every=10",
     "trainer.checkpoint_every=0",
-    "estimator.n=128",
-    "estimator.final_n=256",
-    "estimator.floor_n_repeats=6",
+    "evaluator.n=128",
+    "evaluator.final_n=256",
+    "evaluator.floor_n_repeats=6",
     "device=cpu",
     "execution.threads=1",
 )
@@ -81,21 +81,21 @@ class Scenario:
     wind: bool = False
 
 
-RING = "data=ring network.width=32 trainer.batch_size=64 trainer.steps=600 estimator.every=32"
-WIDE = "data=ring data.std=0.1 trainer.batch_size=128 trainer.steps=600 estimator.every=32"
+RING = "data=ring network.width=32 trainer.batch_size=64 trainer.steps=600 evaluator.every=32"
+WIDE = "data=ring data.std=0.1 trainer.batch_size=128 trainer.steps=600 evaluator.every=32"
 LINE = (
     "data=gaussian_1d network.width=16 network.depth=2 trainer.batch_size=64 trainer.steps=600 "
-    "estimator.every=32"
+    "evaluator.every=32"
 )
 FAR = (
     "data=gaussian_1d data.mean=10 network.width=16 network.depth=2 trainer.batch_size=64 "
-    "trainer.steps=400 estimator.every=16 trainer.n_critic=10"
+    "trainer.steps=400 evaluator.every=16 trainer.n_critic=10"
 )
 POINT = (
     "data=gaussian_1d data.std=0.05 data.mean=1 network.width=16 network.depth=1 trainer.ema=0 "
-    "trainer.batch_size=256 trainer.steps=600 trainer.log_every=4 estimator.every=4"
+    "trainer.batch_size=256 trainer.steps=600 trainer.log_every=4 evaluator.every=4"
 )
-DIGITS = "data=digits network.width=64 trainer.steps=400 estimator.every=32"
+DIGITS = "data=digits network.width=64 trainer.steps=400 evaluator.every=32"
 FROZEN = "optim.lr=1e-9"
 SLOW = "optim.discriminator_lr=1e-5 trainer.n_critic=1"
 CLIP = "regularizer=[weight_clipping] regularizer.weight_clipping.bound=0.3"

@@ -13,7 +13,7 @@ losses="loss=minimax,non_saturating,wasserstein_clip,wasserstein"
 
 sweep() { # a run that diverges is a result: only an interrupt or a wrong argument ends the script
   local code=0
-  "${lab[@]}" train -m "$losses" estimator.every=100 "$@" || code=$?
+  "${lab[@]}" train -m "$losses" evaluator.every=100 "$@" || code=$?
   [ "$code" -le 1 ] || exit "$code"
 }
 

@@ -17,9 +17,9 @@ from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.engine.state import Player, TrainState
 from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
-from gan_lab.metrics.evaluator import RulerSettings
+from gan_lab.metrics.evaluator import EvaluatorSettings
 from gan_lab.metrics.metrics import Wasserstein
-from gan_lab.metrics.neural_distance import Probe
+from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training.config import Setup, TrainerSettings
 
@@ -88,9 +88,9 @@ def small_setup(
         regularizers=regularizers or {},
         optim=optim or Adam(1e-3),
         trainer=TrainerSettings(**trainer),
-        estimator=RulerSettings(),
-        measures={"wasserstein": Wasserstein()},
-        probe=Probe(),
+        estimator=EvaluatorSettings(),
+        metrics={"wasserstein": Wasserstein()},
+        neural_distance=NeuralDistance(),
         execution=Execution(threads=1),
         device="cpu",
         seeds=seeds,

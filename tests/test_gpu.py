@@ -21,7 +21,7 @@ from gan_lab.training import memory
 from tests.rehearsal import Rehearsal
 from tests.run_helpers import CHEAP, saved
 
-TINY = ["data=ring", "network.width=16", "trainer.batch_size=32", "estimator.n=64"]
+TINY = ["data=ring", "network.width=16", "trainer.batch_size=32", "evaluator.n=64"]
 IMAGES = ["data=digits", "network=dcgan", "network.width=8", "trainer.batch_size=16"]
 WARM = ["trainer.warmup_steps=1", "trainer.warmup_n_critic=11"]
 BOTH = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]

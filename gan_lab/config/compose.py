@@ -24,9 +24,9 @@ from gan_lab.engine.execution import Execution, resolve_device
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
-from gan_lab.metrics.evaluator import RulerSettings
-from gan_lab.metrics.metrics import Measure
-from gan_lab.metrics.neural_distance import Probe
+from gan_lab.metrics.evaluator import EvaluatorSettings
+from gan_lab.metrics.metrics import Metric
+from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.base import NetworkPair
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.runs import imports
@@ -40,11 +40,11 @@ _NODES: dict[str, type] = {
     "loss": AdversarialLoss,
     "optim": Optimizer,
     "trainer": TrainerSettings,
-    "estimator": RulerSettings,
-    "probe": Probe,
+    "evaluator": EvaluatorSettings,
+    "neural_distance": NeuralDistance,
     "execution": Execution,
 }
-_OTHER_KEYS = ("regularizer", "measure", "hints", "seed", "n_seeds", "device")
+_OTHER_KEYS = ("regularizer", "metrics", "hints", "seed", "n_seeds", "device")
 _HINTS = (
     *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
     *("ema", "steps", "n_estimate"),
@@ -127,7 +127,7 @@ def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
     return Setup(
         **built,
         regularizers=_named(plain, "regularizer", Regularizer, "[r1]"),
-        measures=_named(plain, "measure", Measure, "[wasserstein]"),
+        metrics=_named(plain, "metrics", Metric, "[wasserstein]"),
         device=device,
         seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
         config=plain,

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_lab.data.base import Source
 from gan_lab.engine.rng import stream
 from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
-from gan_lab.metrics.metrics import Measure
+from gan_lab.metrics.metrics import Metric
 from gan_lab.validation import check_count, check_interval
 
 _MOST_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB
@@ -23,7 +23,7 @@ _MOST_REPEATS = 10_000
 
 
 @dataclass(frozen=True)
-class RulerSettings:
+class EvaluatorSettings:
     """How often and how finely a run is measured; the keys of `estimator` in the config.
 
     Attributes:
@@ -54,7 +54,7 @@ class RulerSettings:
             check_count(self, name, at_least=2, at_most=_MOST_REPEATS)
 
 
-class Ruler:
+class Evaluator:
     """Measures generators against the data of one source that they were not trained on.
 
     Attributes:
@@ -64,17 +64,17 @@ class Ruler:
 
     def __init__(
         self,
-        settings: RulerSettings,
-        measures: Mapping[str, Measure],
+        settings: EvaluatorSettings,
+        metrics: Mapping[str, Metric],
         source: Source,
         latent_dim: int,
     ) -> None:
         self.settings, self.source, self.latent_dim = settings, source, latent_dim
-        self.units = {t: unit for m in measures.values() for t, unit in m.units.items()}
-        self.unbounded = {tag for m in measures.values() for tag in m.unbounded}
+        self.units = {t: unit for m in metrics.values() for t, unit in m.units.items()}
+        self.unbounded = {tag for m in metrics.values() for tag in m.unbounded}
         self.newest: dict[int, dict[str, Estimate]] = {}
-        prepared = [(measure.units, measure.prepare(source)) for measure in measures.values()]
-        self._readings = [(set(units), read) for units, read in prepared if read is not None]
+        prepared = [(measure.units, measure.prepare(source)) for measure in metrics.values()]
+        self._evaluators = [(set(units), read) for units, read in prepared if read is not None]
         self._floors: dict[bool, dict[str, float]] = {}
 
     def n(self, final: bool = False) -> int:
@@ -143,9 +143,9 @@ class Ruler:
     def _read(self, samples: Tensor, unseen: Tensor, only: str | None = None) -> dict[str, float]:
         values = {
             tag: value
-            for units, reading in self._readings
+            for units, evaluate in self._evaluators
             if only is None or only in units
-            for tag, value in reading(samples, unseen).items()
+            for tag, value in evaluate(samples, unseen).items()
         }
         if self.latent_dim < math.prod(self.source.shape):
             # A surface of fewer dimensions has no density: an estimate would be a finite lie.

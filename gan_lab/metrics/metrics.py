@@ -21,10 +21,10 @@ from gan_lab.metrics.mode_coverage import mode_statistics
 from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 from gan_lab.validation import check_count
 
-Reading = Callable[[Tensor, Tensor], Mapping[str, float]]
+Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
 
 
-class Measure(ABC):
+class Metric(ABC):
     """One family of numbers: a frozen dataclass whose fields are its config keys.
 
     Attributes:
@@ -42,7 +42,7 @@ class Measure(ABC):
         return 2
 
     @abstractmethod
-    def prepare(self, source: Source) -> Reading | None:
+    def prepare(self, source: Source) -> Evaluate | None:
         """How to read samples of this data set, or None where the measure does not apply.
 
         The reading takes samples [n, *shape] and held-out samples [n, *shape], and gives a number
@@ -51,12 +51,12 @@ class Measure(ABC):
 
 
 @dataclass(frozen=True)
-class Wasserstein(Measure):
+class Wasserstein(Metric):
     """W1 between samples and held-out samples by the best one-to-one matching."""
 
     units: ClassVar[Mapping[str, str]] = {"divergence/wasserstein": "data units"}
 
-    def prepare(self, source: Source) -> Reading:
+    def prepare(self, source: Source) -> Evaluate:
         """Applies to all data."""
         return lambda samples, held_out: {
             "divergence/wasserstein": exact_wasserstein(samples, held_out)
@@ -64,7 +64,7 @@ class Wasserstein(Measure):
 
 
 @dataclass(frozen=True)
-class SlicedWasserstein(Measure):
+class SlicedWasserstein(Metric):
     """W1 of one-dimensional projections, averaged over directions that never change."""
 
     n_directions: int = 128
@@ -73,7 +73,7 @@ class SlicedWasserstein(Measure):
     def __post_init__(self) -> None:
         check_count(self, "n_directions", at_most=100_000)
 
-    def prepare(self, source: Source) -> Reading:
+    def prepare(self, source: Source) -> Evaluate:
         """Applies to all data."""
         return lambda samples, held_out: {
             "divergence/sliced_wasserstein": sliced_wasserstein(
@@ -83,7 +83,7 @@ class SlicedWasserstein(Measure):
 
 
 @dataclass(frozen=True)
-class KullbackLeibler(Measure):
+class KullbackLeibler(Metric):
     """KL both ways by nearest neighbours; fake to real by the exact density where there is one.
 
     Images are points of a low-dimensional surface in pixels: neither side has a density there, and
@@ -105,7 +105,7 @@ class KullbackLeibler(Measure):
         """See `Measure`: k other samples."""
         return self.k + 1
 
-    def prepare(self, source: Source) -> Reading:
+    def prepare(self, source: Source) -> Evaluate:
         """Applies to all data; gives nan for images and for data that fill no volume."""
         if len(source.shape) == 3 or source.singular:
             return lambda samples, held_out: dict.fromkeys(self.units, math.nan)
@@ -127,7 +127,7 @@ class KullbackLeibler(Measure):
 
 
 @dataclass(frozen=True)
-class JensenShannon(Measure):
+class JensenShannon(Metric):
     """A lower bound of JS by a nearest-neighbour classifier; by counting too where d <= 2."""
 
     k: int = 0
@@ -144,7 +144,7 @@ class JensenShannon(Measure):
         """See `Measure`: k others among those of both sides."""
         return max(2, self.k // 2 + 1)
 
-    def prepare(self, source: Source) -> Reading:
+    def prepare(self, source: Source) -> Evaluate:
         """Applies to all data; the histogram to points in one and two dimensions."""
         low = source.shape in ((1,), (2,))
 
@@ -158,7 +158,7 @@ class JensenShannon(Measure):
 
 
 @dataclass(frozen=True)
-class Kernel(Measure):
+class Kernel(Metric):
     """Energy distance and MMD^2, unbiased; the bandwidth is the held-out data's median distance."""
 
     units: ClassVar[Mapping[str, str]] = {
@@ -166,7 +166,7 @@ class Kernel(Measure):
         "divergence/mmd_squared": "1",
     }
 
-    def prepare(self, source: Source) -> Reading:
+    def prepare(self, source: Source) -> Evaluate:
         """Applies to all data."""
         n = min(512, source.n_held_out or 512)
         bandwidth = median_distance(source.held_out(n, stream(0, "bandwidth", source.device)))
@@ -181,7 +181,7 @@ class Kernel(Measure):
 
 
 @dataclass(frozen=True)
-class ModeCount(Measure):
+class ModeCount(Metric):
     """Modes covered, share of high quality, KL of the modes' shares; where the modes are known."""
 
     units: ClassVar[Mapping[str, str]] = {
@@ -192,7 +192,7 @@ class ModeCount(Measure):
     }
     unbounded: ClassVar[frozenset[str]] = frozenset({"modes/kl"})
 
-    def prepare(self, source: Source) -> Reading | None:
+    def prepare(self, source: Source) -> Evaluate | None:
         """Applies where the data set knows its modes."""
         modes = source.modes
         if modes is None:
@@ -201,7 +201,7 @@ class ModeCount(Measure):
 
 
 @dataclass(frozen=True)
-class Neighbours(Measure):
+class Neighbours(Metric):
     """Distances among samples and to the training data: collapse and copying."""
 
     units: ClassVar[Mapping[str, str]] = {
@@ -209,7 +209,7 @@ class Neighbours(Measure):
         "samples/nearest_train_distance": "data units",
     }
 
-    def prepare(self, source: Source) -> Reading:
+    def prepare(self, source: Source) -> Evaluate:
         """Applies to all data; the training distance to finite sets of up to 20,000 samples."""
         training = None
         if source.n_train is not None and source.n_train <= 20_000:

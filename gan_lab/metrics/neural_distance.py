@@ -26,7 +26,7 @@ from gan_lab.validation import check_count
 
 
 @dataclass(frozen=True)
-class Probe:
+class NeuralDistance:
     """The fixed design and budget; the keys of `probe` in the config.
 
     Attributes:
@@ -68,10 +68,10 @@ class Probe:
             source: Where the held-out samples come from.
 
         Returns:
-            probe/js: log 2 - loss/2 on the reported share, a lower bound of JS in nats.
-            probe/wasserstein: the critic's difference on the reported share over its largest slope
+            neural_distance/js: log 2 - loss/2 on the reported share, a lower bound of JS in nats.
+            neural_distance/wasserstein: the critic's difference on the reported share over its largest slope
             there, a lower bound of W1 in data units where that slope is the critic's largest.
-            probe/slope: that slope.
+            neural_distance/gradient_norm: that slope.
             Intervals are over the reported samples, for the network as it came out.
         """
         if self.steps == 0:
@@ -98,9 +98,11 @@ class Probe:
         gaps = (critic(reals[2]) - critic(fakes[2])) / max(slope, 1e-12)
         size = len(reals[2])
         return {
-            "probe/js": js,
-            "probe/wasserstein": _mean(gaps, "data units"),
-            "probe/slope": Estimate(slope, "logits per data unit", size, slope, slope),
+            "neural_distance/js": js,
+            "neural_distance/wasserstein": _mean(gaps, "data units"),
+            "neural_distance/gradient_norm": Estimate(
+                slope, "logits per data unit", size, slope, slope
+            ),
         }
 
     def _fitted(

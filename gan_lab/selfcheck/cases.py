@@ -8,7 +8,7 @@ from gan_lab.selfcheck.distances import (
     wasserstein_cases,
 )
 from gan_lab.selfcheck.divergences import js_cases, kl_cases, mode_cases
-from gan_lab.selfcheck.probes import probe_cases
+from gan_lab.selfcheck.probes import neural_distance_cases
 
 
 def cases(quick: bool = False) -> list[Case]:
@@ -21,6 +21,6 @@ def cases(quick: bool = False) -> list[Case]:
         kernel_cases,
         neighbour_cases,
         mode_cases,
-        probe_cases,
+        neural_distance_cases,
     )
     return [case for group in groups for case in group(1 if quick else 2)]

@@ -35,12 +35,12 @@ def _probed(tag: str, data: Distribution, shift: float) -> Callable[[Generator],
             x[:, 0] += shift
             return x
 
-        return neural_distance.Probe(n=_N).measure(fake, _Reseeded(data, generator))[tag]
+        return neural_distance.NeuralDistance(n=_N).measure(fake, _Reseeded(data, generator))[tag]
 
     return once
 
 
-def probe_cases(more: int) -> Iterator[Case]:
+def neural_distance_cases(more: int) -> Iterator[Case]:
     """JS and W1."""
     theory = closed_forms.smoothed_segments
     judged = int(0.3 * _N)
@@ -50,7 +50,7 @@ def probe_cases(more: int) -> Iterator[Case]:
     ):
         truth = theory(t, 1.0).js
         why = f"theorem: a lower bound; a network of this budget gets within {share:.0%} of it"
-        run = _probed("probe/js", data, t)
+        run = _probed("neural_distance/js", data, t)
         band = (-share * truth, 0.0)
         yield Case(where, "probe JS", "nats", truth, band, why, judged, 1, run)
     pairs: tuple[tuple[str, Distribution, float, float], ...] = (
@@ -63,6 +63,6 @@ def probe_cases(more: int) -> Iterator[Case]:
     )
     for where, points, t, share in pairs:
         why = f"theorem: gain/slope is a lower bound; penalty and fit cost up to {share:.0%} here"
-        run = _probed("probe/wasserstein", points, t)
+        run = _probed("neural_distance/wasserstein", points, t)
         band = (-share * t, 0.0)
         yield Case(where, "probe W1", "data units", t, band, why, judged, 1, run)

@@ -23,9 +23,9 @@ from gan_lab.engine.state import TrainState, leaves_of
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.losses.wasserstein import Wasserstein
-from gan_lab.metrics.evaluator import Ruler, RulerSettings
-from gan_lab.metrics.metrics import Measure
-from gan_lab.metrics.neural_distance import Probe
+from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
+from gan_lab.metrics.metrics import Metric
+from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.base import NetworkPair, batch_coupling
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.regularizers.instance_noise import InstanceNoise
@@ -55,9 +55,9 @@ class Setup:
     regularizers: Mapping[str, Regularizer]
     optim: Optimizer
     trainer: TrainerSettings
-    estimator: RulerSettings
-    measures: Mapping[str, Measure]
-    probe: Probe
+    evaluator: EvaluatorSettings
+    metrics: Mapping[str, Metric]
+    neural_distance: NeuralDistance
     execution: Execution
     device: str
     seeds: Sequence[int]
@@ -100,15 +100,15 @@ class Setup:
                 f"data.n_validation, or bring more samples"
                 + "".join(f"; {warning}" for warning in source.warnings)
             )
-        n = min(self.estimator.n, self.estimator.final_n, *(n for n in parts if n is not None))
-        for name, measure in self.measures.items():
-            if n < measure.least:
+        n = min(self.evaluator.n, self.evaluator.final_n, *(n for n in parts if n is not None))
+        for name, metric in self.metrics.items():
+            if n < metric.least:
                 raise ConfigError(
-                    f"measure '{name}' needs {measure.least} samples on each side, but gets {n}: "
-                    f"raise estimator.n={self.estimator.n} and estimator.final_n="
-                    f"{self.estimator.final_n}, lower measure.{name}.k, or bring more samples"
+                    f"metric '{name}' needs {metric.least} samples on each side, but gets {n}: "
+                    f"raise evaluator.n={self.evaluator.n} and evaluator.final_n="
+                    f"{self.evaluator.final_n}, lower metrics.{name}.k, or bring more samples"
                 )
-        sides = ((self.estimator.n, parts[1]), (self.estimator.final_n, parts[2]))
+        sides = ((self.evaluator.n, parts[1]), (self.evaluator.final_n, parts[2]))
         if here:
             self.execution.check(resolve_device(self.device), self.world.alone)
             memory.check(
@@ -230,7 +230,7 @@ class Setup:
             build_step(state, moving, self.trainer.ema, chosen),
             state,
             Streams(self.seeds, stacked, spec, source, purpose),
-            Ruler(self.estimator, self.measures, source, self.network.latent_dim),
+            Evaluator(self.evaluator, self.metrics, source, self.network.latent_dim),
         )
 
     def _network(self, source: Source, seed: int, player: str) -> nn.Module:

@@ -117,8 +117,8 @@ class Pacing:
     """
 
     def __init__(self, setup: Setup) -> None:
-        self.ruler, self.settings, self.began_at = setup.estimator, setup.trainer, 0
-        every, draw = self.ruler.every, self.settings.image_every
+        self.evaluator, self.settings, self.began_at = setup.evaluator, setup.trainer, 0
+        every, draw = self.evaluator.every, self.settings.image_every
         self.pace = Pace(every, draw) if every and draw is not None else None
         self._costs = Costs(0.0, 0.0)
         self._timed_from = 0.0
@@ -126,14 +126,14 @@ class Pacing:
     def due(self, step: int, stop: bool) -> Due:
         """What is due after a step; a run that stops is saved."""
         settings, last = self.settings, step == self.settings.steps
-        pace = self.pace or Pace(self.ruler.every, settings.image_every or 0)
+        pace = self.pace or Pace(self.evaluator.every, settings.image_every or 0)
 
         def now(every: int) -> bool:
             return every > 0 and (last or step % every == 0)
 
         return Due(
             log=now(settings.log_every),
-            measure=last or now(pace.measure),
+            metrics=last or now(pace.measure),
             draw=now(pace.draw) or (last and settings.image_every != 0),
             film=now(settings.film_interval),
             save=now(settings.checkpoint_every) or last or stop,
@@ -175,5 +175,5 @@ class Pacing:
             self._timed_from = seconds
             return None
         each = (seconds - self._timed_from) / (CALIBRATION[1] - CALIBRATION[0])
-        asked = (self.ruler.every, self.settings.image_every)
-        return chosen(self.ruler.budget, asked, self._costs, each, self.settings.steps)
+        asked = (self.evaluator.every, self.settings.image_every)
+        return chosen(self.evaluator.budget, asked, self._costs, each, self.settings.steps)

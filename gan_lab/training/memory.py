@@ -16,7 +16,7 @@ generator), N samples of an update, S seeds and m moments of the optimiser:
 
 The factors were fitted to the peak of the resident set of whole updates on a CPU; for networks of
 more than 50 MB the estimate is between half and twice of what was measured
-(tests/training/test_memory.py). The data are on the device already when this is asked, and are not counted.
+(tests/training/test_memory.py). The data are on the device already, and are not counted.
 """
 
 import os
@@ -57,12 +57,12 @@ class Need:
     state: int
     update: int
     draws: int
-    ruler: int = 0
+    distances: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.state + self.update + self.draws + self.ruler
+        return self.state + self.update + self.draws + self.distances
 
 
 @dataclass(frozen=True)
@@ -154,22 +154,22 @@ def check(
     drawn = source.draw(1, torch.Generator(source.device))
     ticket = drawn.numel() * drawn.element_size() // _FLOAT
     need = needed(networks, source.shape, spec, regularizers, moments(optim), n_seeds, ticket)
-    need = replace(need, ruler=_PAIR * n_compared**2)
+    need = replace(need, distances=_PAIR * n_compared**2)
     there = free(device)
     if there is not None and device.type == "cpu":
         there //= n_processes  # all of this machine
     if there is not None and need.total > there:
-        training = need.total - need.ruler
+        training = need.total - need.distances
         cures = ["network.width"] if 2 * need.state >= training else []
         cures += ["trainer.batch_size"] if 2 * need.state <= training else []
         cures += ["n_seeds"] if n_seeds > 1 else []
-        cures = ["estimator.n", "estimator.final_n"] if need.ruler > training else cures
+        cures = ["evaluator.n", "evaluator.final_n"] if need.distances > training else cures
         of = f" for {n_seeds} seeds" if n_seeds > 1 else ""
         raise ConfigError(
             f"the run needs about {_told(need.total)}{of} (weights, moments and snapshots "
             f"{_told(need.state)}, an update {_told(need.update)}, random numbers "
-            f"{_told(need.draws)}, the ruler {_told(need.ruler)}), but {_told(there)} are free on "
-            f"{device}; lower {' or '.join(cures)}"
+            f"{_told(need.draws)}, the evaluator {_told(need.distances)}), but {_told(there)} are "
+            f"free on {device}; lower {' or '.join(cures)}"
         )
     return need
 

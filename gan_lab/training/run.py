@@ -13,7 +13,7 @@ from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.objective import Game
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.state import TrainState
-from gan_lab.metrics.evaluator import Ruler
+from gan_lab.metrics.evaluator import Evaluator
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Run:
     step: Step
     state: TrainState
     streams: Streams
-    ruler: Ruler
+    evaluator: Evaluator
 
     def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Parameters and buffers of one seed's averaged generator."""

@@ -25,7 +25,7 @@ class TrainerSettings:
         ema: Decay of the generator's moving average, whose samples are measured and shown.
         log_every: Steps between two lines of metrics.
         image_every: Steps between two pictures; 0 = never, None = chosen once, to keep
-            estimator.budget.
+            evaluator.budget.
         film_every: Steps between two frames of the landscape film; 0 = never, None = at most 48
             frames, at powers of two, so that runs of different losses share their steps.
         checkpoint_every: Steps between two checkpoints; 0 = at the end only.

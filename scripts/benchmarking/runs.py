@@ -22,7 +22,11 @@ from gan_lab.runner import train as training
 from gan_lab.runs.run_dir import RunDir
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.
-_SHORT_END = ("probe.steps=0", "estimator.final_n_repeats=2", "estimator.floor_n_repeats=2")
+_SHORT_END = (
+    "neural_distance.steps=0",
+    "evaluator.final_n_repeats=2",
+    "evaluator.floor_n_repeats=2",
+)
 _NEIGHBOURS = 31  # steps; fewer than half of them look
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,7 +95,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
         base.append(f"trainer.steps={steps}")
     n = compose.setup_of(compose.composed("train", base)).trainer.steps
     off = [
-        f"estimator.every={n}",
+        f"evaluator.every={n}",
         f"trainer.log_every={n}",
         "trainer.image_every=0",
         "trainer.film_every=0",

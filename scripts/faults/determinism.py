@@ -26,8 +26,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TAG = "divergence/wasserstein"
 _KEYS = (
     *("data=ring", "network=mlp", "device=cpu", "execution.threads=1", "execution.mode=eager"),
-    *("execution.precision=f32", "trainer.image_every=0", "trainer.log_every=10", "probe.steps=0"),
-    *("measure=[wasserstein]", "estimator.every=10", "estimator.n=256", "estimator.n_repeats=2"),
+    *(
+        "execution.precision=f32",
+        "trainer.image_every=0",
+        "trainer.log_every=10",
+        "neural_distance.steps=0",
+    ),
+    *("metrics=[wasserstein]", "evaluator.every=10", "evaluator.n=256", "evaluator.n_repeats=2"),
 )
 _EQUAL = {
     "f32": (),

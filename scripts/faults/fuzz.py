@@ -48,14 +48,14 @@ _CHEAP = {
     "trainer.batch_size": "16",
     "trainer.n_preview": "9",
     "network.width": "8",
-    "probe.steps": "0",
-    "probe.n": "40",
-    "estimator.every": "1",
-    "estimator.n": "20",
-    "estimator.final_n": "20",
-    "estimator.n_repeats": "2",
-    "estimator.final_n_repeats": "2",
-    "estimator.floor_n_repeats": "2",
+    "neural_distance.steps": "0",
+    "neural_distance.n": "40",
+    "evaluator.every": "1",
+    "evaluator.n": "20",
+    "evaluator.final_n": "20",
+    "evaluator.n_repeats": "2",
+    "evaluator.final_n_repeats": "2",
+    "evaluator.floor_n_repeats": "2",
     "execution.threads": "1",
     "device": "cpu",
 }
@@ -77,17 +77,17 @@ _PLAUSIBLE = {
     "network.discriminator_norm": ("none", "batch", "layer", "instance"),
     "optim.decay": ("constant", "linear", "cosine"),
     "optim.betas": ("[0,0.9]", "[0.5,0.999]", "[0.9,0.9]"),
-    "probe.steps": ("0", "2", "20"),
-    "probe.batch_size": ("2", "16"),
-    "probe.width": ("1", "8"),
-    "probe.n": ("20", "40"),
-    "probe.check_every": ("1", "20"),
+    "neural_distance.steps": ("0", "2", "20"),
+    "neural_distance.batch_size": ("2", "16"),
+    "neural_distance.width": ("1", "8"),
+    "neural_distance.n": ("20", "40"),
+    "neural_distance.check_every": ("1", "20"),
     "trainer.log_every": ("1", "2", "50"),
-    "estimator.n": ("2", "20", "64"),
-    "estimator.final_n": ("2", "20", "64"),
-    "estimator.n_repeats": ("2", "3"),
-    "estimator.final_n_repeats": ("2", "3"),
-    "estimator.floor_n_repeats": ("2", "3"),
+    "evaluator.n": ("2", "20", "64"),
+    "evaluator.final_n": ("2", "20", "64"),
+    "evaluator.n_repeats": ("2", "3"),
+    "evaluator.final_n_repeats": ("2", "3"),
+    "evaluator.floor_n_repeats": ("2", "3"),
     "execution.mode": ("auto", "eager", "cuda_graph"),
     "execution.precision": ("f32", "bf16", "tf32"),
     "execution.threads": ("0", "1"),
@@ -123,7 +123,7 @@ _STRANGE = (
     *("+loss=minimax", "+optim=sgd", "+optim.foo=1", "++optim={lr:1}", "optim={lr:1}", "loss=null"),
     *(
         "optim=null",
-        "measure=null",
+        "metrics=null",
         "optim._target_=os.system",
         "loss._target_=gan_lab.engine.optimizers.Sgd",
     ),
@@ -190,7 +190,7 @@ def _choices(random: Random) -> dict[str, str]:
         found["network"] = "mlp"
     if random.random() < 0.4:
         found["regularizer"] = _some(random, [o for o in _names("regularizer") if o != "none"])
-    found["measure"] = _some(random, _names("measure"))
+    found["metrics"] = _some(random, _names("metrics"))
     return found
 
 
@@ -208,7 +208,7 @@ def _some(random: Random, names: Sequence[str]) -> str:
 def _known(choices: dict[str, str]) -> dict[str, Any]:
     """Keys that belong to the choices, with the defaults of their files."""
     files = {"network": "mlp", "optim": "adam", **choices}
-    files |= dict.fromkeys(("trainer", "estimator", "probe", "execution"), "default")
+    files |= dict.fromkeys(("trainer", "evaluator", "neural_distance", "execution"), "default")
     known: dict[str, Any] = {"seed": 0, "n_seeds": 1, "device": "cpu"}
     for group, chosen in files.items():
         if group in ("preset", "loss"):

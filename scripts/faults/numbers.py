@@ -22,7 +22,7 @@ from gan_lab.engine import step
 from gan_lab.engine.backends import select
 from gan_lab.engine.rng import Streams
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.metrics.evaluator import Ruler
+from gan_lab.metrics.evaluator import Evaluator
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
@@ -34,9 +34,14 @@ POLICIES = ("stop", "drop_seed")
 _KEYS = (
     *("data=ring", "network=mlp", "network.width=8", "device=cpu", "execution.threads=1"),
     *("trainer.batch_size=16", "trainer.image_every=0", "trainer.film_every=0"),
-    *("measure=[wasserstein]", "probe.steps=0", f"estimator.every={LOOKS}", "estimator.n=16"),
-    *("estimator.final_n=16", "estimator.n_repeats=2", "estimator.final_n_repeats=2"),
-    *("estimator.floor_n_repeats=2", "execution.mode=eager", "trainer.log_every=7"),
+    *(
+        "metrics=[wasserstein]",
+        "neural_distance.steps=0",
+        f"evaluator.every={LOOKS}",
+        "evaluator.n=16",
+    ),
+    *("evaluator.final_n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
+    *("evaluator.floor_n_repeats=2", "execution.mode=eager", "trainer.log_every=7"),
     *(f"trainer.steps={STEPS}", f"n_seeds={len(SEEDS)}"),
 )
 
@@ -141,7 +146,7 @@ def poisoned(poison: Poison) -> Iterator[None]:
     """Inside, the step or the look that the poison names meets it, as often as it is made."""
     now, index = [-1], SEEDS.index(poison.seed)
     draws, apply, train_step = Streams.draws, step._apply_, select.train_step
-    samples, measure = evaluation.finite_samples, Ruler.measure
+    samples, measure = evaluation.finite_samples, Evaluator.measure
 
     def draw(self: Streams, at: int) -> Any:
         found = draws(self, at)
@@ -174,7 +179,7 @@ def poisoned(poison: Poison) -> Iterator[None]:
             return evaluation._checked(run, which, made)
         return made
 
-    def measured(self: Ruler, make: Any, seed: int, at: int, *more: Any, **keys: Any) -> Any:
+    def measured(self: Evaluator, make: Any, seed: int, at: int, *more: Any, **keys: Any) -> Any:
         found = measure(self, make, seed, at, *more, **keys)
         if (seed, at, poison.kind) == (poison.seed, poison.at, "an estimate"):
             for estimate in found.values():
@@ -186,7 +191,7 @@ def poisoned(poison: Poison) -> Iterator[None]:
         mock.patch.object(step, "_apply_", move),
         mock.patch.object(select, "train_step", steps),
         mock.patch.object(evaluation, "finite_samples", sampled),
-        mock.patch.object(Ruler, "measure", measured),
+        mock.patch.object(Evaluator, "measure", measured),
     ):
         yield
 

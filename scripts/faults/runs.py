@@ -26,9 +26,14 @@ ROOT = Path(__file__).resolve().parents[2]
 CHEAP = (
     *("trainer.batch_size=16", "trainer.steps=45", "trainer.checkpoint_every=10"),
     *("trainer.image_every=20", "trainer.film_every=8"),
-    *("measure=[wasserstein,neighbours]", "probe.steps=0", "estimator.every=6", "estimator.n=16"),
-    *("estimator.final_n=16", "estimator.n_repeats=2", "estimator.final_n_repeats=2"),
-    *("estimator.floor_n_repeats=2", "device=cpu", "execution.threads=1"),
+    *(
+        "metrics=[wasserstein,neighbours]",
+        "neural_distance.steps=0",
+        "evaluator.every=6",
+        "evaluator.n=16",
+    ),
+    *("evaluator.final_n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
+    *("evaluator.floor_n_repeats=2", "device=cpu", "execution.threads=1"),
 )
 SEVENTH = (*CHEAP, "trainer.log_every=7")
 RING = ("data=ring", "network=mlp", "network.width=8")

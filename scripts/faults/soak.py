@@ -18,7 +18,12 @@ from scripts.faults.record import Campaign, Fault
 from scripts.faults.runs import started
 
 GAME = ("data=ring", "network=mlp", "network.width=8", "trainer.batch_size=16", "n_seeds=1")
-CHEAP = ("measure=[wasserstein,modes]", "probe.steps=0", "estimator.n=32", "estimator.final_n=64")
+CHEAP = (
+    "metrics=[wasserstein,modes]",
+    "neural_distance.steps=0",
+    "evaluator.n=32",
+    "evaluator.final_n=64",
+)
 PLACE = ("device=cpu", "execution.threads=1", "execution.mode=eager")
 EXPECTED = (
     "Memory does not grow by more than 1 MiB in 100,000 steps beyond the error of the slope; the "

@@ -18,7 +18,7 @@ def workdir(tmp_path, monkeypatch):
 
 
 def test_a_finished_run_is_measured_as_at_its_end(workdir):
-    run = train("run", *RING, "trainer.steps=6", "probe.steps=20", "probe.n=64")
+    run = train("run", *RING, "trainer.steps=6", "neural_distance.steps=20", "neural_distance.n=64")
     assert main("evaluate", run) == 0
     found = json.loads((run / "evaluation" / "step_00000006.json").read_text())
     assert found["step"] == 6
@@ -98,14 +98,20 @@ def test_what_cannot_be_measured_is_refused_in_one_line(workdir, capsys, bad):
 def test_runs_of_all_losses_log_the_same_comparable_tags(workdir, data):
     from gan_lab.loggers.jsonl import read_metrics
 
-    cheap = [key for key in RING if not key.startswith(("data=", "measure="))]
+    cheap = [key for key in RING if not key.startswith(("data=", "metrics="))]
     found = []
     for loss in EVERY_LOSS:
-        keys = (f"data={data}", f"loss={loss}", *cheap, "probe.steps=20", "probe.n=60")
+        keys = (
+            f"data={data}",
+            f"loss={loss}",
+            *cheap,
+            "neural_distance.steps=20",
+            "neural_distance.n=60",
+        )
         run = train(f"{loss}", *keys, "trainer.steps=2")
         last = read_metrics(run / "metrics.jsonl")[-1]
-        ruler = ("divergence/", "modes/", "samples/", "final/")
-        found.append({tag for tag in last if tag.startswith(ruler)})
+        evaluator = ("divergence/", "modes/", "samples/", "final/")
+        found.append({tag for tag in last if tag.startswith(evaluator)})
     assert all(tags == found[0] for tags in found)
     for tag in (
         "divergence/wasserstein",
@@ -116,5 +122,5 @@ def test_runs_of_all_losses_log_the_same_comparable_tags(workdir, data):
         for end in ("", "_low", "_high", "_floor"):
             assert f"{tag}{end}" in found[0]
             assert f"final/{tag}{end}" in found[0]
-    for tag in ("probe/js", "probe/wasserstein"):
+    for tag in ("neural_distance/js", "neural_distance/wasserstein"):
         assert {f"final/{tag}{end}" for end in ("", "_low", "_high", "_floor")} <= found[0]

@@ -213,7 +213,7 @@ ALWAYS = {
     *("time/steps_per_second", "time/images_per_second", "time/train_seconds"),
     "time/estimate_seconds",
 }
-RULER = {f"divergence/wasserstein{end}" for end in ("", "_low", "_high", "_floor")}
+EVALUATOR = {f"divergence/wasserstein{end}" for end in ("", "_low", "_high", "_floor")}
 
 OPTIMALITY = {f"discriminator_estimate/{name}" for name in ("gap", "slope_mean", "slope_max")}
 
@@ -227,7 +227,7 @@ OPTIMALITY = {f"discriminator_estimate/{name}" for name in ("gap", "slope_mean",
     ],
 )
 def test_metrics_are_valid_json_under_the_promised_tags(choice, own, workdir):
-    run = train("run", choice, *RING, "trainer.steps=6", "trainer.log_every=3", "estimator.every=4")
+    run = train("run", choice, *RING, "trainer.steps=6", "trainer.log_every=3", "evaluator.every=4")
     lines = (run / "metrics.jsonl").read_text().splitlines()
 
     def no_constants(token):
@@ -243,13 +243,13 @@ def test_metrics_are_valid_json_under_the_promised_tags(choice, own, workdir):
         fresh.add("discriminator_estimate/readable")
     if "wasserstein" in choice:
         fresh.add("discriminator_estimate/wasserstein_per_slope")
-    assert looked == RULER | OPTIMALITY | fresh
+    assert looked == EVALUATOR | OPTIMALITY | fresh
     assert tags_of(found[1]) >= ALWAYS | own
     clocks = {tag for tag in tags_of(found[1]) if tag.startswith("clock/")}
     assert len(clocks) == 4
     assert tags_of(found[2]) == tags_of(found[0])
     in_full = {tag for tag in tags_of(found[3]) if tag.startswith("final/")}
-    assert in_full >= {f"final/{tag}" for tag in RULER}
+    assert in_full >= {f"final/{tag}" for tag in EVALUATOR}
     assert tags_of(found[3]) - in_full == tags_of(found[0]) | tags_of(found[1])
     bounds = {f"discriminator_estimate/{name}" for name in ("js", "wasserstein")}
     assert tags_of(found[1]) & bounds == own
@@ -295,7 +295,7 @@ def test_without_a_directory_a_run_goes_under_outputs_by_data_and_loss(workdir):
 def several(tmp_path_factory):
     """Seeds 3 and 4 at once, and each alone."""
     where = tmp_path_factory.mktemp("several")
-    base = (*RING, "trainer.steps=12", "trainer.log_every=5", "estimator.every=6")
+    base = (*RING, "trainer.steps=12", "trainer.log_every=5", "evaluator.every=6")
     together = train(where / "both", *base, "seed=3", "n_seeds=2")
     return together, [train(where / f"solo_{s}", *base, f"seed={s}") for s in (3, 4)]
 

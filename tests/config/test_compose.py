@@ -155,7 +155,7 @@ def test_every_data_set_composes(data):
     cfg = composed("train", [f"data={data}", *needs])
     assert setup_of(cfg).network.width == cfg.hints.width
     assert setup_of(cfg).network.latent_dim == cfg.hints.latent_dim
-    assert setup_of(cfg).estimator.final_n == cfg.hints.n_estimate
+    assert setup_of(cfg).evaluator.final_n == cfg.hints.n_estimate
 
 
 @pytest.mark.parametrize("group", ["network", "optim"])

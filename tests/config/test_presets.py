@@ -10,8 +10,8 @@ from tests.run_helpers import CONF, options, rows, train
 
 CHEAP = (
     *("trainer.steps=2", "trainer.image_every=0", "trainer.warmup_n_critic=7", "network.width=8"),
-    *("estimator.n=16", "estimator.n_repeats=2", "estimator.final_n_repeats=2"),
-    *("estimator.floor_n_repeats=2", "device=cpu", "execution.threads=1"),
+    *("evaluator.n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
+    *("evaluator.floor_n_repeats=2", "device=cpu", "execution.threads=1"),
 )
 
 

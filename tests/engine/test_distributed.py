@@ -61,9 +61,9 @@ def jobs():
 
 
 def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with socket.socket() as neural_distance:
+        neural_distance.bind(("127.0.0.1", 0))
+        return neural_distance.getsockname()[1]
 
 
 def torchrun(*arguments, **options):

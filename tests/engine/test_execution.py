@@ -97,8 +97,8 @@ def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeyp
 
 
 def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
-    keys = ["data=ring", "device=cpu", "network.width=8", "trainer.batch_size=16", "estimator.n=16"]
-    keys += ["trainer.image_every=0", "probe.steps=0", f"hydra.run.dir={tmp_path}"]
+    keys = ["data=ring", "device=cpu", "network.width=8", "trainer.batch_size=16", "evaluator.n=16"]
+    keys += ["trainer.image_every=0", "neural_distance.steps=0", f"hydra.run.dir={tmp_path}"]
     assert main(["train", *keys, "trainer.steps=3"]) == 0
     assert saved_config(tmp_path).execution.mode == "eager"
     extended = saved_config(tmp_path)

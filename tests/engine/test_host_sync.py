@@ -201,7 +201,12 @@ def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
 
     watched("_step", inside)
     watched("_settled", boundaries)
-    cheap = ("probe.steps=0", "estimator.every=1000", "estimator.n=64", "trainer.image_every=0")
+    cheap = (
+        "neural_distance.steps=0",
+        "evaluator.every=1000",
+        "evaluator.n=64",
+        "trainer.image_every=0",
+    )
     keys = ("trainer.steps=40", "trainer.log_every=10", "trainer.film_every=0", "network.width=8")
     train(tmp_path / "run", "data=ring", *cheap, *keys, "device=cpu")
     assert inside == [0] * 40

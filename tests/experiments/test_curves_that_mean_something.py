@@ -13,9 +13,9 @@ from gan_lab.config import compose
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.curves_that_mean_something.read import (
     ENERGY,
+    EVALUATOR,
     GAMES,
     JS,
-    RULER,
     ceiling,
     curves,
     filtered,
@@ -38,19 +38,19 @@ def falling(n_seeds=5):
 
 
 def arrays(estimate_of, js=0.69):
-    ruler = falling()
+    evaluator = falling()
     found = {"data": np.array(["digits", "ring"]), "games": np.array(list(GAMES))}
     for data, (game, played) in itertools.product(("digits", "ring"), GAMES.items()):
-        estimate = np.full_like(ruler, js) if played.estimate == JS else estimate_of(ruler)
+        estimate = np.full_like(evaluator, js) if played.estimate == JS else estimate_of(evaluator)
         found |= {
             f"{data}/{game}/{key}": value
             for key, value in {
                 "steps": STEPS,
                 "estimate": estimate,
-                "generator": -estimate_of(ruler),
-                "ruler": ruler,
-                "energy": ruler - 3,
-                "ruler_deviation": np.full_like(ruler, 0.01),
+                "generator": -estimate_of(evaluator),
+                "ruler": evaluator,
+                "energy": evaluator - 3,
+                "ruler_deviation": np.full_like(evaluator, 0.01),
                 "floor": np.array(3.0),
             }.items()
         }
@@ -62,7 +62,7 @@ def verdicts(found):
 
 
 def test_estimates_that_rank_as_the_ruler_pass_whatever_their_scale():
-    found = verdicts(arrays(lambda ruler: 0.01 * (ruler - 3) ** 3))
+    found = verdicts(arrays(lambda evaluator: 0.01 * (evaluator - 3) ** 3))
     assert found == dict.fromkeys(found, "pass")
     assert set(found) == {
         *("digits_wasserstein_follows", "digits_wasserstein_clip_follows"),
@@ -73,19 +73,19 @@ def test_estimates_that_rank_as_the_ruler_pass_whatever_their_scale():
 
 
 def test_a_wrong_sign_and_a_weak_discriminator_fail():
-    found = verdicts(arrays(lambda ruler: -ruler, js=0.3))
+    found = verdicts(arrays(lambda evaluator: -evaluator, js=0.3))
     assert found == dict.fromkeys(found, "fail")
 
 
 def test_a_curve_that_is_chance_passes_nothing():
     noise = np.random.default_rng(0).normal(size=falling().shape)
-    found = verdicts(arrays(lambda ruler: noise))
+    found = verdicts(arrays(lambda evaluator: noise))
     assert found["ring_wasserstein_follows_closely"] == "fail"
     assert "pass" not in {verdict for name, verdict in found.items() if "_follows" in name}
 
 
 def test_a_seed_that_diverged_is_no_success():
-    found = arrays(lambda ruler: ruler)
+    found = arrays(lambda evaluator: evaluator)
     found["digits/wasserstein/ruler"][2, 30:] = np.nan
     assert np.isnan(study().correlations(found, "digits", "wasserstein")[2])
     assert verdicts(found)["digits_wasserstein_follows"] == "fail"
@@ -108,14 +108,18 @@ def test_the_running_median_removes_one_outlier_and_keeps_a_line():
 
 
 def test_the_ceiling_is_one_without_noise_and_near_zero_where_all_is_noise():
-    ruler = falling()
-    np.testing.assert_allclose(ceiling(ruler, np.zeros_like(ruler)), 1.0, rtol=0, atol=1e-12)
-    assert np.abs(ceiling(ruler, np.full_like(ruler, 1e3)).mean()) < 0.2
+    evaluator = falling()
+    np.testing.assert_allclose(
+        ceiling(evaluator, np.zeros_like(evaluator)), 1.0, rtol=0, atol=1e-12
+    )
+    assert np.abs(ceiling(evaluator, np.full_like(evaluator, 1e3)).mean()) < 0.2
 
 
 def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation(tmp_path):
     half = float(stats.t.ppf(0.975, 3)) * 0.25
-    rows = [{"step": 0, "seed": 0, RULER: 6.0, f"{RULER}_floor": 3.0}]  # nothing trained yet
+    rows = [
+        {"step": 0, "seed": 0, EVALUATOR: 6.0, f"{EVALUATOR}_floor": 3.0}
+    ]  # nothing trained yet
     for step in (10, 20):
         rows.append(
             {
@@ -124,10 +128,14 @@ def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation
                     "seed": 0,
                     JS: 0.5,
                     "loss/generator": 1.0,
-                    RULER: 4.0,
+                    EVALUATOR: 4.0,
                     ENERGY: 1.0,
                 },
-                **{f"{RULER}_low": 4 - half, f"{RULER}_high": 4 + half, f"{RULER}_floor": 3.0},
+                **{
+                    f"{EVALUATOR}_low": 4 - half,
+                    f"{EVALUATOR}_high": 4 + half,
+                    f"{EVALUATOR}_floor": 3.0,
+                },
             }
         )
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -150,7 +150,7 @@ def test_stacked_combinations_are_counted_as_the_classifier_counts_them():
 
 def test_play_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, monkeypatch):
     keys = (*TINY, "loss=non_saturating", "n_seeds=2", "optim.decay=linear", "trainer.steps=6")
-    quiet = ("probe.steps=0", "measure=[modes]", "trainer.image_every=0")
+    quiet = ("neural_distance.steps=0", "metrics=[modes]", "trainer.image_every=0")
     assert main("train", *keys, *quiet, f"hydra.run.dir={tmp_path / 'run'}") == 0
     runs = []
     plain = games._counts

@@ -30,8 +30,8 @@ def test_a_difference_is_seen(tmp_path, workdir):
 
 
 def test_what_the_clock_chooses_changes_no_weight(tmp_path, workdir, monkeypatch):
-    """estimator.every=0 chooses by seconds when to look; looking moves nothing."""
-    paced = [key for key in RING if not key.startswith(("estimator.every", "trainer.image_every"))]
+    """evaluator.every=0 chooses by seconds when to look; looking moves nothing."""
+    paced = [key for key in RING if not key.startswith(("evaluator.every", "trainer.image_every"))]
     runs = []
     for cost in (0.0, 1.0):
         with monkeypatch.context() as patch:
@@ -39,7 +39,7 @@ def test_what_the_clock_chooses_changes_no_weight(tmp_path, workdir, monkeypatch
                 "gan_lab.training.intervals.Pacing.learn",
                 lambda self, *looks, c=cost: setattr(self, "_costs", type(self._costs)(c, c)),
             )
-            keys = (*paced, "estimator.every=0", "trainer.steps=70", "trainer.log_every=100")
+            keys = (*paced, "evaluator.every=0", "trainer.steps=70", "trainer.log_every=100")
             runs.append(train(tmp_path / f"{cost}", *keys))
     cheap, dear = runs
     assert len(determinism.rows(cheap)) > len(determinism.rows(dear))

@@ -23,12 +23,12 @@ FOUND = [
     ["n_seeds=1000000000000000"],
     ["network.depth=1000000"],
     ["data=ring", "data.n_modes=1000000000"],
-    ["estimator.n=1000000000"],
+    ["evaluator.n=1000000000"],
     ["trainer.n_preview=1000000000"],
     ["loss=../loss/minimax"],
     ["+hydra.foo=1"],
-    ["data=two_moons", "measure=[kl]", "estimator.n=4"],
-    ["data=two_moons", "measure=[js]", "measure.js.k=40", "estimator.final_n=20"],
+    ["data=two_moons", "metrics=[kl]", "evaluator.n=4"],
+    ["data=two_moons", "metrics=[js]", "metrics.js.k=40", "evaluator.final_n=20"],
 ]
 # The picture of a generator whose samples all lie outside of it.
 FAR_OFF = ["data=gaussian_1d", "data.std=0.003", "trainer.steps=2", "trainer.image_every=2"]
@@ -52,7 +52,7 @@ def test_what_was_found_once_is_refused(words, home, workdir):
 
 
 def test_a_picture_may_show_no_sample_at_all(home, workdir):
-    words = [*FAR_OFF, "network.width=8", "probe.steps=0", "measure=[]", "device=cpu"]
+    words = [*FAR_OFF, "network.width=8", "neural_distance.steps=0", "metrics=[]", "device=cpu"]
     assert fuzz.tried(words, home) == ("trained", "")
 
 

@@ -17,7 +17,7 @@ from scripts.faults import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
 from tests.training.callbacks.test_divergence import infinite_data_at, infinite_weight_at
 
-CLOCK = ("trainer.steps=40", "trainer.log_every=7", "estimator.every=6")
+CLOCK = ("trainer.steps=40", "trainer.log_every=7", "evaluator.every=6")
 CLOCK = (*CLOCK, "trainer.checkpoint_every=10", "trainer.film_every=8", "trainer.image_every=20")
 THREE = (*CLOCK, "seed=3", "n_seeds=3")
 DROP = "trainer.on_divergence=drop_seed"
@@ -220,7 +220,7 @@ def test_an_estimate_that_has_to_be_finite_stops_the_run(value, workdir, capsys,
 
 def test_an_infinite_divergence_is_a_result(workdir):
     """KL of a collapsed generator is infinite, and is said."""
-    choice = ("measure=[kl]", "trainer.steps=4", "optim.lr=1e-12", "network.latent_dim=1")
+    choice = ("metrics=[kl]", "trainer.steps=4", "optim.lr=1e-12", "network.latent_dim=1")
     path = train("run", *RING, *choice)
     assert any(not math.isfinite(r["divergence/kl_real_fake"]) for r in rows(path))
 

@@ -314,7 +314,7 @@ def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, m
     monkeypatch.setattr(AppendFile, "write", full)
     monkeypatch.setattr(checkpoint, "save", and_note)
     keys = ("n_seeds=2", "trainer.log_every=1", "trainer.checkpoint_every=5", "trainer.steps=20")
-    train("run", *RING, *keys, "estimator.every=50")
+    train("run", *RING, *keys, "evaluator.every=50")
     one = {"writes": 1, "first_step": 3, "last_step": 3, "why": "No space left on device"}
     assert [one, None, one] in told
     both = {**one, "writes": 2, "last_step": 14}

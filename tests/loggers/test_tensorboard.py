@@ -191,7 +191,7 @@ def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(written):
 
 def test_the_table_begins_with_what_matters_most(tmp_path):
     section = made_report(tmp_path).sections[0]
-    finals = {label: {"a": 1.0, "probe/js": 2.0, "b": 3.0} for label in LABELS}
+    finals = {label: {"a": 1.0, "neural_distance/js": 2.0, "b": 3.0} for label in LABELS}
     finals["minimax"]["divergence/wasserstein"] = 4.0  # the others diverged, say
     choices = {label: {"loss._target_": label} for label in LABELS}
     report = replace(
@@ -200,7 +200,7 @@ def test_the_table_begins_with_what_matters_most(tmp_path):
     tensorboard.write(report, tmp_path / "runs")
     content = read(tmp_path / "runs" / "minimax").SummaryMetadata(hparams.EXPERIMENT_TAG)
     experiment = hparams.parse_experiment_plugin_data(content.plugin_data.content)
-    tags = ["divergence/wasserstein", "probe/js", "a", "b"]
+    tags = ["divergence/wasserstein", "neural_distance/js", "a", "b"]
     assert [m.name.tag for m in experiment.metric_infos] == [f"final/{tag}" for tag in tags]
     assert [info.name for info in experiment.hparam_infos] == ["loss"]
 

@@ -9,18 +9,18 @@ import torch
 from gan_lab.data.base import TensorSource
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
-from gan_lab.metrics.evaluator import Ruler, RulerSettings
+from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
 from gan_lab.metrics.metrics import KullbackLeibler, Neighbours, Wasserstein
 from tests.helpers import CPU
 
-SETTINGS = RulerSettings(n=50, n_repeats=3, final_n=60, final_n_repeats=5, floor_n_repeats=4)
+SETTINGS = EvaluatorSettings(n=50, n_repeats=3, final_n=60, final_n_repeats=5, floor_n_repeats=4)
 MEASURES = {"wasserstein": Wasserstein(), "neighbours": Neighbours()}
 WASSERSTEIN = "divergence/wasserstein"
 
 
 def ruler_on(data, latent_dim, **changes):
     settings = dataclasses.replace(SETTINGS, **changes)
-    return Ruler(settings, MEASURES, data.open(CPU), latent_dim)
+    return Evaluator(settings, MEASURES, data.open(CPU), latent_dim)
 
 
 def ring_ruler(**changes):
@@ -72,9 +72,9 @@ def test_the_end_of_a_run_takes_more_repeats_of_more_samples():
 
 
 def test_every_estimate_stands_beside_its_floor():
-    ruler = ring_ruler()
-    measured = ruler.measure(torch.tanh, seed=0, step=0)
-    floors = ruler.floors()
+    evaluator = ring_ruler()
+    measured = evaluator.measure(torch.tanh, seed=0, step=0)
+    floors = evaluator.floors()
     assert set(measured) == set(floors) == {WASSERSTEIN, "samples/pairwise_distance"}
     for tag, estimate in measured.items():
         assert estimate.floor == floors[tag] > 0
@@ -90,16 +90,16 @@ def test_the_floor_is_the_same_for_every_seed_and_differs_with_n():
 
 
 def test_a_perfect_generator_stands_at_its_floor():
-    ruler = ruler_on(Gaussian1d(0.0, 1.0), 1, n=200, n_repeats=20, floor_n_repeats=40)
-    estimate = ruler.measure(lambda z: z, seed=0, step=0)[WASSERSTEIN]
+    evaluator = ruler_on(Gaussian1d(0.0, 1.0), 1, n=200, n_repeats=20, floor_n_repeats=40)
+    estimate = evaluator.measure(lambda z: z, seed=0, step=0)[WASSERSTEIN]
     assert estimate.floor is not None
     # Equal in expectation; both have errors of their own.
     assert estimate.low - 0.02 <= estimate.floor <= estimate.high + 0.02
 
 
 def test_a_shifted_generator_is_measured_at_its_shift():
-    ruler = ruler_on(Gaussian1d(0.0, 1.0), 1, n=1000, n_repeats=10, floor_n_repeats=2)
-    estimate = ruler.measure(lambda z: z + 5, seed=0, step=0)[WASSERSTEIN]
+    evaluator = ruler_on(Gaussian1d(0.0, 1.0), 1, n=1000, n_repeats=10, floor_n_repeats=2)
+    estimate = evaluator.measure(lambda z: z + 5, seed=0, step=0)[WASSERSTEIN]
     assert estimate.value == pytest.approx(5.0, abs=0.05)
     assert estimate.low <= 5.0 <= estimate.high
 
@@ -108,9 +108,11 @@ def test_a_shifted_generator_is_measured_at_its_shift():
 @pytest.mark.parametrize(("asked", "there", "got"), [(500, 40, 40), (30, 40, 30)])
 def test_n_is_limited_by_the_part_that_is_read(asked, there, got, final):
     sizes = {"n_held_out": there} if final else {"n_validation": there}
-    ruler = ruler_on(Digits(**sizes), 64, n=asked, final_n=asked, floor_n_repeats=2)
-    measured = ruler.measure(lambda z: z.tanh().reshape(-1, 1, 8, 8), seed=0, step=0, final=final)
-    assert ruler.n(final) == got
+    evaluator = ruler_on(Digits(**sizes), 64, n=asked, final_n=asked, floor_n_repeats=2)
+    measured = evaluator.measure(
+        lambda z: z.tanh().reshape(-1, 1, 8, 8), seed=0, step=0, final=final
+    )
+    assert evaluator.n(final) == got
     assert {estimate.n for estimate in measured.values()} == {got}
 
 
@@ -121,8 +123,10 @@ def test_the_curve_reads_the_validation_part_and_the_end_the_held_out_one():
     for part, is_final in (("validation", False), ("held_out", True)):
         copied = getattr(source, part)(30, torch.Generator().manual_seed(0))
         for final in (False, True):
-            ruler = Ruler(settings, MEASURES, source, 64)
-            found = ruler.measure(lambda z, x=copied: x, seed=0, step=0, final=final)[WASSERSTEIN]
+            evaluator = Evaluator(settings, MEASURES, source, 64)
+            found = evaluator.measure(lambda z, x=copied: x, seed=0, step=0, final=final)[
+                WASSERSTEIN
+            ]
             assert (found.value < 1e-6) == (final == is_final)
             assert found.floor > 1
 
@@ -130,39 +134,39 @@ def test_the_curve_reads_the_validation_part_and_the_end_the_held_out_one():
 def test_the_floor_of_the_curve_is_that_of_the_validation_part():
     """Validation samples far from the training data have a high floor; held-out ones do not."""
     near, far = torch.zeros(60, 1), torch.full((60, 1), 7.0)
-    ruler = Ruler(SETTINGS, MEASURES, TensorSource(near, far, near, CPU), 1)
-    assert ruler.floors()[WASSERSTEIN] == pytest.approx(7.0, abs=1e-6)
-    assert ruler.floors(final=True)[WASSERSTEIN] == pytest.approx(0.0, abs=1e-6)
+    evaluator = Evaluator(SETTINGS, MEASURES, TensorSource(near, far, near, CPU), 1)
+    assert evaluator.floors()[WASSERSTEIN] == pytest.approx(7.0, abs=1e-6)
+    assert evaluator.floors(final=True)[WASSERSTEIN] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_one_number_alone_is_the_number_among_all():
-    ruler = ring_ruler()
-    everything = ruler.measure(torch.tanh, seed=0, step=7, final=True)
+    evaluator = ring_ruler()
+    everything = evaluator.measure(torch.tanh, seed=0, step=7, final=True)
     alone = ring_ruler().measure(torch.tanh, seed=0, step=7, final=True, only=WASSERSTEIN)
     assert set(alone) == {WASSERSTEIN}
     assert same(alone, {WASSERSTEIN: everything[WASSERSTEIN]})
 
 
 def test_the_ruler_remembers_the_curve_and_not_the_end():
-    ruler = ring_ruler()
-    curve = ruler.measure(torch.tanh, seed=3, step=7)
-    ruler.measure(torch.tanh, seed=3, step=7, final=True)
-    assert same(ruler.newest[3], curve)
+    evaluator = ring_ruler()
+    curve = evaluator.measure(torch.tanh, seed=3, step=7)
+    evaluator.measure(torch.tanh, seed=3, step=7, final=True)
+    assert same(evaluator.newest[3], curve)
 
 
 @pytest.mark.parametrize(("latent_dim", "defined"), [(1, False), (2, True)])
 def test_kl_of_a_generator_of_too_few_dimensions_is_undefined(latent_dim, defined):
-    ruler = Ruler(SETTINGS, {"kl": KullbackLeibler()}, Ring().open(CPU), latent_dim)
-    for estimate in ruler.measure(lambda z: z[:, [0, -1]] + 0.1, seed=0, step=0).values():
+    evaluator = Evaluator(SETTINGS, {"kl": KullbackLeibler()}, Ring().open(CPU), latent_dim)
+    for estimate in evaluator.measure(lambda z: z[:, [0, -1]] + 0.1, seed=0, step=0).values():
         assert math.isfinite(estimate.value) == defined
         assert math.isfinite(estimate.floor) == defined
 
 
 def test_finite_data_are_measured_for_copying_too():
-    ruler = ruler_on(Digits(), 1, floor_n_repeats=2)
-    source = ruler.source
+    evaluator = ruler_on(Digits(), 1, floor_n_repeats=2)
+    source = evaluator.source
     train = source.real(source.n_train, torch.Generator().manual_seed(0))
-    measured = ruler.measure(lambda z: train[: len(z)], seed=0, step=0)
+    measured = evaluator.measure(lambda z: train[: len(z)], seed=0, step=0)
     copied = measured["samples/nearest_train_distance"]
     assert copied.value == pytest.approx(0, abs=1e-12)
     assert copied.floor is not None
@@ -183,5 +187,5 @@ def test_finite_data_are_measured_for_copying_too():
     ],
 )
 def test_settings_that_cannot_measure_are_refused_by_name(key, value):
-    with pytest.raises(ValueError, match=rf"RulerSettings\.{key}="):
-        RulerSettings(**{key: value})
+    with pytest.raises(ValueError, match=rf"EvaluatorSettings\.{key}="):
+        EvaluatorSettings(**{key: value})

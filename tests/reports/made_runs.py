@@ -15,7 +15,7 @@ CONFIG = {
         "steps": 100,
         "n_critic": 1,
     },
-    "estimator": {"_target_": "gan_lab.metrics.ruler.RulerSettings", "every": 10, "n": 256},
+    "evaluator": {"_target_": "gan_lab.metrics.evaluator.EvaluatorSettings", "every": 10, "n": 256},
     "regularizer": {},
     "seed": 0,
     "n_seeds": 1,

@@ -183,10 +183,10 @@ def test_different_data_get_sections_of_their_own(tmp_path):
 
 def test_another_ruler_is_another_section_and_its_name_says_why(tmp_path):
     run(tmp_path / "a", 0)
-    run(tmp_path / "b", 0, estimator={**CONFIG["estimator"], "n": 64})
-    run(tmp_path / "c", 1, estimator={**CONFIG["estimator"], "every": 20})  # as often as it likes
+    run(tmp_path / "b", 0, evaluator={**CONFIG["evaluator"], "n": 64})
+    run(tmp_path / "c", 1, evaluator={**CONFIG["evaluator"], "every": 20})  # as often as it likes
     sections = {p.name: len(p.groups[0].runs) for p in found(tmp_path)}
-    assert sections == {"ring, estimator.n=256": 2, "ring, estimator.n=64": 1}
+    assert sections == {"ring, evaluator.n=256": 2, "ring, evaluator.n=64": 1}
 
 
 def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):

@@ -17,7 +17,7 @@ from tests.helpers import assert_same
 from tests.run_helpers import RING, files, main, saved, train
 from tests.runner.test_resume import assert_same_run, stop_after
 
-CLOCK = ("trainer.log_every=7", "estimator.every=6", "trainer.checkpoint_every=10")
+CLOCK = ("trainer.log_every=7", "evaluator.every=6", "trainer.checkpoint_every=10")
 BASE = (*RING, *CLOCK, "trainer.steps=30", "trainer.keep_checkpoints=9")
 
 
@@ -86,9 +86,9 @@ def test_the_first_measurement_of_a_fork_is_that_of_its_origin(origins, workdir)
         {row["step"]: row for row in read_metrics(Path(path) / "metrics.jsonl")}[30]
         for path in ("fork", origins("minimax"))
     )
-    ruler = [tag for tag in ours if tag.startswith(("divergence/", "samples/"))]
-    assert len(ruler) > 4
-    assert {tag: ours[tag] for tag in ruler} == {tag: theirs[tag] for tag in ruler}
+    evaluator = [tag for tag in ours if tag.startswith(("divergence/", "samples/"))]
+    assert len(evaluator) > 4
+    assert {tag: ours[tag] for tag in evaluator} == {tag: theirs[tag] for tag in evaluator}
 
 
 def test_forks_of_one_step_are_paired_and_share_nothing_with_their_origin(origins, workdir):

@@ -33,7 +33,7 @@ from tests.run_helpers import (
 )
 
 # Boundaries that do not coincide: logs at 7, estimates at 6, checkpoints at 10, draws at 32.
-CLOCK = ("trainer.log_every=7", "estimator.every=6", "trainer.checkpoint_every=10")
+CLOCK = ("trainer.log_every=7", "evaluator.every=6", "trainer.checkpoint_every=10")
 VARIANTS = {
     "wasserstein": RING,
     "two_seeds": (*RING, "n_seeds=2", "seed=3"),
@@ -163,7 +163,7 @@ def test_a_signal_during_a_boundary_is_obeyed_after_saving(moment, workdir, monk
             signal.raise_signal(signal.SIGTERM)
         return result
 
-    every = ("estimator.every=6", "trainer.log_every=6", "trainer.checkpoint_every=6")
+    every = ("evaluator.every=6", "trainer.log_every=6", "trainer.checkpoint_every=6")
     with monkeypatch.context() as patch:
         patch.setattr(Journal, moment, and_signal)
         assert main("train", *RING, *every, "trainer.steps=20", "hydra.run.dir=run") == 143
@@ -254,7 +254,7 @@ def looked(path):
 
 
 def test_more_steps_extend_a_run_as_if_it_had_been_longer_from_the_start(workdir):
-    choice = (*RING, "trainer.log_every=5", "estimator.every=5", "trainer.checkpoint_every=5")
+    choice = (*RING, "trainer.log_every=5", "evaluator.every=5", "trainer.checkpoint_every=5")
     train("run", *choice, "trainer.steps=20")
     assert main("resume", "run", "trainer.steps=40") == 0
     train("whole", *choice, "trainer.steps=40")
@@ -297,7 +297,7 @@ def test_a_directory_in_use_is_refused(workdir, capsys):
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over(workdir, capsys):
-    choice = (*RING, "trainer.log_every=5", "estimator.every=5", "trainer.checkpoint_every=5")
+    choice = (*RING, "trainer.log_every=5", "evaluator.every=5", "trainer.checkpoint_every=5")
     train("run", *choice, "trainer.steps=20")
     (workdir / "run" / "checkpoints" / "step_00000020.pt").write_bytes(b"torn")
     assert main("resume", "run", "trainer.steps=30") == 0

@@ -58,7 +58,12 @@ def test_an_answer_of_the_shell_imports_nothing_heavy(arguments):
 @pytest.fixture(scope="module")
 def at_first_step(tmp_path_factory):
     path = tmp_path_factory.mktemp("start") / "run"
-    keys = ("trainer.steps=1", "probe.steps=0", "estimator.floor_n_repeats=2", "device=cpu")
+    keys = (
+        "trainer.steps=1",
+        "neural_distance.steps=0",
+        "evaluator.floor_n_repeats=2",
+        "device=cpu",
+    )
     return imported(FIRST_STEP, "train", *keys, f"hydra.run.dir={path}")
 
 

@@ -77,8 +77,8 @@ PLANTS = {
     "modes covered": in_module(mode_coverage, "mode_statistics", "modes/covered"),
     "high quality": in_module(mode_coverage, "mode_statistics", "modes/high_quality"),
     "KL of modes": in_module(mode_coverage, "mode_statistics", "modes/kl"),
-    "probe JS": in_module(neural_distance.Probe, "measure", "probe/js"),
-    "probe W1": in_module(neural_distance.Probe, "measure", "probe/wasserstein"),
+    "probe JS": in_module(neural_distance.NeuralDistance, "measure", "neural_distance/js"),
+    "probe W1": in_module(neural_distance.NeuralDistance, "measure", "neural_distance/wasserstein"),
 }
 
 
@@ -217,5 +217,7 @@ def test_expectations_agree_with_closed_forms_where_both_are_known():
 def test_the_probe_does_not_stick_to_the_wrong_sign_on_a_line():
     # With a two-sided penalty these very batches left the critic at slope -1: W1 = -1.6.
     source = Gaussian1d().open(CPU)
-    found = neural_distance.Probe(n=4096).measure(lambda n, g: Gaussian1d(3.0).sample(n, g), source)
-    assert 2.2 < found["probe/wasserstein"].value < 3.1
+    found = neural_distance.NeuralDistance(n=4096).measure(
+        lambda n, g: Gaussian1d(3.0).sample(n, g), source
+    )
+    assert 2.2 < found["neural_distance/wasserstein"].value < 3.1

@@ -6,7 +6,12 @@ import pytest
 from gan_lab.errors import ConfigError
 from tests.run_helpers import main, setup
 
-CHEAP = ("trainer.steps=3", "network.width=8", "estimator.floor_n_repeats=2", "probe.steps=5")
+CHEAP = (
+    "trainer.steps=3",
+    "network.width=8",
+    "evaluator.floor_n_repeats=2",
+    "neural_distance.steps=5",
+)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +65,7 @@ def test_images_per_second_count_the_warm_up(tmp_path):
     from gan_lab.loggers.jsonl import read_metrics
 
     keys = ("trainer.warmup_steps=10", "trainer.warmup_n_critic=20", "trainer.log_every=5")
-    cheap = ("data=ring", "trainer.steps=10", "network.width=8", "probe.steps=0", *keys)
+    cheap = ("data=ring", "trainer.steps=10", "network.width=8", "neural_distance.steps=0", *keys)
     assert main("train", *cheap, f"hydra.run.dir={tmp_path / 'run'}") == 0
     rows = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["step"] > 0]
     for row in rows:

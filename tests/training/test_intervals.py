@@ -42,7 +42,7 @@ def test_a_long_run_has_some_64_pictures_at_most():
 
 def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
     path = tmp_path / "run"
-    open_pace = ("estimator.every=0", "trainer.image_every=null", "trainer.checkpoint_every=40")
+    open_pace = ("evaluator.every=0", "trainer.image_every=null", "trainer.checkpoint_every=40")
     train(path, *RING, *open_pace, "trainer.steps=40")
     pace = RunDir(path).read_status()["pace"]
     assert saved(path)["pace"] == pace
@@ -56,7 +56,7 @@ def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
     assert main("resume", path, "trainer.steps=85") == 0
     measured = [r["step"] for r in read_metrics(path / "metrics.jsonl") if W1 in r]
     assert [step for step in measured if step > 40] == [41, 82, 85]
-    assert yaml.safe_load((path / "config.yaml").read_text())["estimator"]["every"] == 0
+    assert yaml.safe_load((path / "config.yaml").read_text())["evaluator"]["every"] == 0
 
 
 W1 = "divergence/wasserstein"

@@ -145,15 +145,15 @@ def test_meta_networks_cost_no_time_and_no_memory():
     ("keys", "n"),
     [
         (("data=ring",), 512),
-        (("data=ring", "estimator.n=3000"), 3000),
-        (("data=digits", "estimator.n=3000"), 500),  # 256 for validation, 500 held out
-        (("data=digits", "data.n_held_out=300", "estimator.final_n=20000"), 300),
+        (("data=ring", "evaluator.n=3000"), 3000),
+        (("data=digits", "evaluator.n=3000"), 500),  # 256 for validation, 500 held out
+        (("data=digits", "data.n_held_out=300", "evaluator.final_n=20000"), 300),
     ],
 )
 def test_the_ruler_keeps_the_distances_of_as_many_samples_as_there_are(monkeypatch, keys, n):
     asked = []
     real = memory.check
-    monkeypatch.setattr(memory, "check", lambda *a: asked.append(real(*a).ruler))
+    monkeypatch.setattr(memory, "check", lambda *a: asked.append(real(*a).distances))
     choice = setup(*keys, "device=cpu")
     choice.check(choice.data.open(torch.device("cpu")))
     assert asked == [24 * n**2]
@@ -202,11 +202,11 @@ def test_a_run_that_cannot_fit_ends_with_one_line_before_anything_is_written(
 
 def test_a_ruler_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: int(9.5 * GB))
-    keys = ("data=ring", "network.width=8", "estimator.final_n=20000", "n_seeds=3", "device=cpu")
+    keys = ("data=ring", "network.width=8", "evaluator.final_n=20000", "n_seeds=3", "device=cpu")
     assert main("train", *keys) == 2
     told = capsys.readouterr().err
     assert told.endswith(
-        "the ruler 9.6 GB), but 9.5 GB are free on cpu; lower estimator.n or estimator.final_n\n"
+        "the ruler 9.6 GB), but 9.5 GB are free on cpu; lower evaluator.n or evaluator.final_n\n"
     )
     assert list(workdir.iterdir()) == []
 

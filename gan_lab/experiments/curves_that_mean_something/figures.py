@@ -24,7 +24,7 @@ from gan_lab.reports.plots.style import (
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[tuple[str, str, str], np.ndarray]
-_RULER = Style("exact W1 to held-out data (right axis)", BLACK, (0, (4, 1.5)), "")
+_EVALUATOR_KEYS = Style("exact W1 to held-out data (right axis)", BLACK, (0, (4, 1.5)), "")
 _ENERGY = Style("energy distance to held-out data (right axis)", GREY, (0, (1, 1)), "")
 _CLAIMED = 0.8
 
@@ -46,7 +46,7 @@ def on_one_clock(arrays: Arrays, data: str, width: int) -> Figure:
         own = Style(f"{style.label}: own estimate", style.colour, style.line, style.marker)
         over_seeds(each, steps, filtered(arrays[f"{prefix}/estimate"], width), own)
         right = each.twinx()
-        over_seeds(right, steps, arrays[f"{prefix}/ruler"], _RULER, linewidth=1.4)
+        over_seeds(right, steps, arrays[f"{prefix}/ruler"], _EVALUATOR_KEYS, linewidth=1.4)
         over_seeds(right, steps, arrays[f"{prefix}/energy"], _ENERGY, linewidth=1.6)
         right.spines["top"].set_visible(False)
         right.set_ylim(bottom=min(0.0, float(np.nanmin(arrays[f"{prefix}/energy"]))))
@@ -77,7 +77,7 @@ def on_one_clock(arrays: Arrays, data: str, width: int) -> Figure:
         each.set_xlabel("steps (all discriminator updates, then one of the generator)")
     for each in axes.flat[len(games) :]:
         each.set_visible(False)
-    handles += [Line2D([], [], **style.line_arguments()) for style in (_RULER, _ENERGY)]
+    handles += [Line2D([], [], **style.line_arguments()) for style in (_EVALUATOR_KEYS, _ENERGY)]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small"
     )
@@ -99,11 +99,11 @@ def against(arrays: Arrays, data: str, width: int, summary: Summary) -> Figure:
     ):
         for each, game in zip(row, games, strict=True):
             prefix = f"{data}/{game}"
-            ruler = arrays[f"{prefix}/{judge}"]
+            evaluator = arrays[f"{prefix}/{judge}"]
             estimate = filtered(arrays[f"{prefix}/estimate"], width)
-            steps = np.broadcast_to(arrays[f"{prefix}/steps"], ruler.shape)
+            steps = np.broadcast_to(arrays[f"{prefix}/steps"], evaluator.shape)
             points = each.scatter(
-                *(ruler.ravel(), estimate.ravel()),
+                *(evaluator.ravel(), estimate.ravel()),
                 c=steps.ravel(),
                 cmap=MAP,
                 vmin=0,

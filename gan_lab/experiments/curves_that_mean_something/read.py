@@ -11,7 +11,7 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 
 Numbers = dict[str, np.ndarray]
-RULER, ENERGY = "divergence/wasserstein", "divergence/energy"
+EVALUATOR, ENERGY = "divergence/wasserstein", "divergence/energy"
 JS, WASSERSTEIN = "discriminator_estimate/js", "discriminator_estimate/wasserstein"
 
 
@@ -51,7 +51,11 @@ def curves(path: Path, estimate: str, n_repeats: int) -> Numbers:
     """
     home = RunDir(path)
     seeds = [
-        {row["step"]: row for row in read_metrics(child.metrics) if {estimate, RULER} <= row.keys()}
+        {
+            row["step"]: row
+            for row in read_metrics(child.metrics)
+            if {estimate, EVALUATOR} <= row.keys()
+        }
         for child in home.children() or [home]
     ]
     steps = sorted(set().union(*seeds))
@@ -60,15 +64,15 @@ def curves(path: Path, estimate: str, n_repeats: int) -> Numbers:
         return np.array([[float(s.get(t, {}).get(tag, np.nan)) for t in steps] for s in seeds])
 
     # The ruler's interval is a t interval of the mean over its repeats.
-    half = (gathered(f"{RULER}_high") - gathered(f"{RULER}_low")) / 2
+    half = (gathered(f"{EVALUATOR}_high") - gathered(f"{EVALUATOR}_low")) / 2
     return {
         "steps": np.array(steps, dtype=int),
         "estimate": gathered(estimate),
         "generator": gathered("loss/generator"),
-        "ruler": gathered(RULER),
+        "ruler": gathered(EVALUATOR),
         "ruler_deviation": half / stats.t.ppf(0.975, n_repeats - 1),
         "energy": gathered(ENERGY),
-        "floor": np.nanmean(gathered(f"{RULER}_floor")),
+        "floor": np.nanmean(gathered(f"{EVALUATOR}_floor")),
     }
 
 
@@ -77,25 +81,25 @@ def filtered(curve: np.ndarray, width: int) -> np.ndarray:
     return ndimage.median_filter(curve, size=(*[1] * (curve.ndim - 1), width), mode="nearest")
 
 
-def rank_correlations(curve: np.ndarray, ruler: np.ndarray) -> np.ndarray:
+def rank_correlations(curve: np.ndarray, evaluator: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation of each seed's curve with its ruler: [S, T], [S, T] -> [S].
 
     nan where a curve is constant or a seed diverged: nothing can be ranked then.
     """
     found = []
-    for mine, truth in zip(curve, ruler, strict=True):
+    for mine, truth in zip(curve, evaluator, strict=True):
         usable = np.isfinite(mine).all() and np.isfinite(truth).all()
         flat = not usable or np.ptp(mine) == 0 or np.ptp(truth) == 0
         found.append(np.nan if flat else float(stats.spearmanr(mine, truth).statistic))
     return np.array(found)
 
 
-def ceiling(ruler: np.ndarray, deviation: np.ndarray, n_draws: int = 20) -> np.ndarray:
+def ceiling(evaluator: np.ndarray, deviation: np.ndarray, n_draws: int = 20) -> np.ndarray:
     """About the rank correlation that a perfect curve would have with so noisy a ruler, [S].
 
     The ruler against itself with its own noise added once more; where it lies at its floor, ranks
     are chance for any curve.
     """
     generator = np.random.default_rng(0)
-    noise = generator.standard_normal((n_draws, *ruler.shape))
-    return np.mean([rank_correlations(ruler + deviation * e, ruler) for e in noise], axis=0)
+    noise = generator.standard_normal((n_draws, *evaluator.shape))
+    return np.mean([rank_correlations(evaluator + deviation * e, evaluator) for e in noise], axis=0)

@@ -127,15 +127,15 @@ class CurvesThatMeanSomething(Experiment):
             *(f"trainer.steps={every * self.n_points}", f"trainer.n_critic={n_critic}"),
             *(f"trainer.warmup_steps={self.warmup_steps}", "trainer.warmup_n_critic=100"),
             # The ruler lies on the generator that the discriminator sees, not on its average.
-            *(f"trainer.log_every={every}", f"estimator.every={every}", "trainer.ema=0"),
+            *(f"trainer.log_every={every}", f"evaluator.every={every}", "trainer.ema=0"),
             *(
                 "trainer.image_every=0",
                 "trainer.checkpoint_every=0",
-                "measure=[wasserstein,kernel]",
+                "metrics=[wasserstein,kernel]",
             ),
-            *(f"estimator.n={self.n}", f"estimator.n_repeats={self.n_repeats}"),
-            *(f"estimator.final_n={self.n}", f"estimator.final_n_repeats={self.n_repeats}"),
-            "probe.steps=0",
+            *(f"evaluator.n={self.n}", f"evaluator.n_repeats={self.n_repeats}"),
+            *(f"evaluator.final_n={self.n}", f"evaluator.final_n_repeats={self.n_repeats}"),
+            "neural_distance.steps=0",
         ]
 
     def claims(self, arrays: Arrays) -> list[Claim]:
@@ -191,12 +191,14 @@ class CurvesThatMeanSomething(Experiment):
         for data in map(str, arrays["data"]):
             for game in map(str, arrays["games"]):
                 prefix = f"{data}/{game}"
-                ruler = arrays[f"{prefix}/ruler"]
+                evaluator = arrays[f"{prefix}/ruler"]
                 generator = filtered(arrays[f"{prefix}/generator"], self.filter_width)
                 found[data, game, "estimate"] = self.correlations(arrays, data, game)
                 found[data, game, "energy"] = self.correlations(arrays, data, game, "energy")
-                found[data, game, "generator"] = rank_correlations(generator, ruler)
-                found[data, game, "ceiling"] = ceiling(ruler, arrays[f"{prefix}/ruler_deviation"])
+                found[data, game, "generator"] = rank_correlations(generator, evaluator)
+                found[data, game, "ceiling"] = ceiling(
+                    evaluator, arrays[f"{prefix}/ruler_deviation"]
+                )
         return found
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
@@ -243,9 +245,9 @@ class CurvesThatMeanSomething(Experiment):
     ) -> list[str]:
         values, energies = summary[data, game, "estimate"], summary[data, game, "energy"]
         most = np.median(summary[data, game, "ceiling"])
-        ruler, energy = arrays[f"{data}/{game}/ruler"], arrays[f"{data}/{game}/energy"]
+        evaluator, energy = arrays[f"{data}/{game}/ruler"], arrays[f"{data}/{game}/energy"]
         floor = float(arrays[f"{data}/{game}/floor"])
-        middle = np.median(ruler, 0)
+        middle = np.median(evaluator, 0)
         first, least, last = middle[0], int(middle.argmin()), middle[-1]
         at_least, at_last = np.median(energy, 0)[[least, -1]]
         missed = GAMES[game].estimate == WASSERSTEIN and np.median(values) < WELL

@@ -19,11 +19,11 @@ from gan_lab.reports.plots.style import SERIES, STYLES, Style
 # What does not change the game that is played: where it runs, what is written, how often it is
 # looked at; and the seed, which is what is averaged over. Hints are already in the other keys.
 _NO_DIFFERENCE = re.compile(
-    r"seed|n_seeds|device|(execution|hints)\..*|estimator\.(every|budget)"
+    r"seed|n_seeds|device|(execution|hints)\..*|evaluator\.(every|budget)"
     r"|trainer\.(_target_|log_every|image_every|film_every|checkpoint_every|keep_checkpoints|n_preview)"
 )
 # Numbers under different data or another ruler must never meet in one table.
-_RULER = re.compile(r"(data|measure|estimator|probe)\..*")
+_EVALUATION = re.compile(r"(data|metrics|evaluator|neural_distance)\..*")
 _MOST_POINTS = 1000
 _SECONDS_POINTS = 200
 
@@ -84,15 +84,17 @@ def problems(records: Sequence[Record]) -> list[Problem]:
     essential = [
         {k: _plain(v) for k, v in r.config.items() if not _irrelevant(k, r.config)} for r in records
     ]
-    rulers = [{k: v for k, v in e.items() if _RULER.fullmatch(k)} for e in essential]
+    evaluations = [{k: v for k, v in e.items() if _EVALUATION.fullmatch(k)} for e in essential]
     parted: dict[str, list[int]] = {}
-    for i, ruler in enumerate(rulers):
-        parted.setdefault(_key(ruler), []).append(i)
+    for i, evaluation in enumerate(evaluations):
+        parted.setdefault(_key(evaluation), []).append(i)
     members = list(parted.values())
-    names = _names([rulers[m[0]] for m in members], partial(class_name, node="data"))
+    names = _names([evaluations[m[0]] for m in members], partial(class_name, node="data"))
     made = []
     for name, indices in zip(names, members, strict=True):
-        games = [{k: v for k, v in essential[i].items() if k not in rulers[i]} for i in indices]
+        games = [
+            {k: v for k, v in essential[i].items() if k not in evaluations[i]} for i in indices
+        ]
         groups, repeated = _groups([records[i] for i in indices], games)
         made.append(Problem(name, groups, repeated))
     return made

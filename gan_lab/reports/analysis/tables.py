@@ -24,7 +24,7 @@ from gan_lab.reports.plots.style import short
 FINAL = (
     CURVES[HEADLINE],
     CURVES["divergence/js"],
-    Curve("probe/js", "JS by a fresh probe", "nats", -1, True, most=math.log(2)),
+    Curve("neural_distance/js", "JS by a fresh probe", "nats", -1, True, most=math.log(2)),
     CURVES["modes/covered"],
     CURVES["modes/high_quality"],
     CURVES["samples/pairwise_distance"],
@@ -185,7 +185,7 @@ def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
         series = run.curves.get(f"{tag}_floor")
         final = run.finals.get(tag)
         if series is not None and final is not None and final.get("floor") is not None:
-            n = run.config.get("estimator.n", "?")
+            n = run.config.get("evaluator.n", "?")
             return (
                 f"{short(float(series.values[-1]))} with {n} samples",
                 f"{short(float(final['floor']))} with {final.get('n', '?')}",

@@ -21,7 +21,15 @@ from gan_lab.reports.plots.samples import read_png
 FLOOR = "floor (real samples)"
 WORDS = "verdict and tables"
 _LONGEST_NAME = 100
-_FIRST = (*(HEADLINE, "divergence/js", "probe/js", "modes/covered", "samples/pairwise_distance"),)
+_FIRST = (
+    *(
+        HEADLINE,
+        "divergence/js",
+        "neural_distance/js",
+        "modes/covered",
+        "samples/pairwise_distance",
+    ),
+)
 
 _HOW_TO_READ = """\
 Every run is a group of seeds: its line is the mean, its band the 95 % t interval over the seeds. \

@@ -9,7 +9,7 @@ from rich.table import Table
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.runs.safe_io import printable
 
-_HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "probe/js")
+_HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "neural_distance/js")
 
 
 def console(width: int | None = None, stderr: bool = False) -> Console:

@@ -51,7 +51,7 @@ class Best:
             content: Gives what a checkpoint holds now, by reference; this object's `found` in it.
             left: Indices of the seeds that were not dropped.
         """
-        estimates = {index: run.ruler.newest[run.seeds[index]].get(TAG) for index in left}
+        estimates = {index: run.evaluator.newest[run.seeds[index]].get(TAG) for index in left}
         known = {index: vars(estimate) for index, estimate in estimates.items() if estimate}
         if len(known) < len(estimates):
             return
@@ -116,7 +116,7 @@ class Best:
                     report["held_out"] = vars(held_out(run, average, index, step, TAG))
                 except NotFinite:
                     pass
-            now = vars(run.ruler.newest[seed][TAG])
+            now = vars(run.evaluator.newest[seed][TAG])
             report["last"] = {"step": last, "validation": now, "held_out": final}
             reports.append(report)
         return reports

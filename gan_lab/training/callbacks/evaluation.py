@@ -45,9 +45,9 @@ def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, 
         NotFinite: Something in its samples overflows, or in a number that has to be finite.
     """
     make = partial(finite_samples, run, index)
-    found = run.ruler.measure(make, run.seeds[index], step, final)
+    found = run.evaluator.measure(make, run.seeds[index], step, final)
     for tag, estimate in found.items():
-        if not math.isfinite(estimate.value) and tag not in run.ruler.unbounded:
+        if not math.isfinite(estimate.value) and tag not in run.evaluator.unbounded:
             raise NotFinite(tag, run.seeds[index])
     return found
 
@@ -70,7 +70,7 @@ def held_out(run: Run, average: Mapping[str, Tensor], index: int, step: int, tag
     def make(z: Tensor) -> Tensor:
         return _checked(run, index, run.samples_of(leaves, index, z))
 
-    return run.ruler.measure(make, run.seeds[index], step, final=True, only=tag)[tag]
+    return run.evaluator.measure(make, run.seeds[index], step, final=True, only=tag)[tag]
 
 
 def evaluated(
@@ -81,12 +81,12 @@ def evaluated(
     Raises:
         NotFinite: Something in a seed's samples overflows.
     """
-    probe, source = setup.probe, run.source
-    floors = probe.measure(source.real, source)
+    neural_distance, source = setup.neural_distance, run.source
+    floors = neural_distance.measure(source.real, source)
     everything = []
     for index in indices:
         found = measured(run, index, step, final=True)
-        for tag, estimate in probe.measure(partial(run.generated, index), source).items():
+        for tag, estimate in neural_distance.measure(partial(run.generated, index), source).items():
             found[tag] = estimate.with_floor(floors[tag].value)
         everything.append(found)
     return everything

@@ -29,7 +29,7 @@ _TABLE = (
     "final/divergence/wasserstein",
     "final/divergence/wasserstein_floor",
     "final/divergence/js",
-    "final/probe/js",
+    "final/neural_distance/js",
     "final/modes/covered",
     "final/samples/pairwise_distance",
     "time/train_seconds",

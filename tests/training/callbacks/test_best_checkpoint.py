@@ -20,7 +20,7 @@ from tests.run_helpers import DIGITS, RING, main, rows, saved, train, trained
 from tests.runner.test_resume import assert_same_run
 
 # Measured at 6, 12, ...; saved at 10, 20, ...
-CLOCK = ("trainer.log_every=7", "estimator.every=6", "trainer.checkpoint_every=10")
+CLOCK = ("trainer.log_every=7", "evaluator.every=6", "trainer.checkpoint_every=10")
 FAST = (*RING, *CLOCK, "optim.lr=1e-2", "trainer.ema=0.5", "trainer.steps=44")
 TWO = (*FAST, "n_seeds=2")
 
@@ -122,9 +122,9 @@ def test_a_finite_set_chooses_on_data_that_are_not_reported(workdir, monkeypatch
 
     monkeypatch.setattr(Run, "samples", copied)
     monkeypatch.setattr(Run, "samples_of", lambda self, a, i, z: copied(self, i, z, 2))
-    sizes = ("data.n_validation=20", "data.n_held_out=20", "estimator.n=20", "estimator.final_n=20")
-    keys = [k for k in DIGITS if k.partition("=")[0] not in ("estimator.n", "estimator.final_n")]
-    train("run", *keys, *sizes, "trainer.steps=4", "estimator.every=1", "optim.lr=1e-5")
+    sizes = ("data.n_validation=20", "data.n_held_out=20", "evaluator.n=20", "evaluator.final_n=20")
+    keys = [k for k in DIGITS if k.partition("=")[0] not in ("evaluator.n", "evaluator.final_n")]
+    train("run", *keys, *sizes, "trainer.steps=4", "evaluator.every=1", "optim.lr=1e-5")
     best = best_of("run")
     assert best["step"] == 2
     assert best["validation"]["value"] == pytest.approx(0, abs=1e-6)
@@ -198,8 +198,8 @@ def test_every_kept_checkpoint_finds_the_best_it_names(whole):
 
 
 def test_without_the_measure_there_is_no_best(workdir, capsys):
-    cheap = [key for key in RING if not key.startswith("measure=")]
-    train("run", *cheap, "measure=[neighbours]", "trainer.steps=4")
+    cheap = [key for key in RING if not key.startswith("metrics=")]
+    train("run", *cheap, "metrics=[neighbours]", "trainer.steps=4")
     assert best_of("run") is None
     assert checkpoints("run") == ["step_00000004.pt"]
     capsys.readouterr()
@@ -219,7 +219,7 @@ def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
         return exact(*samples) if next(n_calls) < 6 else value
 
     monkeypatch.setattr(metrics, "exact_wasserstein", broken)
-    keys = ("trainer.steps=20", "estimator.every=5", "estimator.floor_n_repeats=2")
+    keys = ("trainer.steps=20", "evaluator.every=5", "evaluator.floor_n_repeats=2")
     assert main("train", *RING, *keys, "hydra.run.dir=run") == 1
     best = saved("run", "best")
     assert best["step"] <= 5
@@ -227,7 +227,7 @@ def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
 
 
 def test_a_run_that_diverges_leaves_its_best(workdir):
-    keys = ("estimator.every=1", "optim=sgd", "optim.lr=1e10", "trainer.checkpoint_every=0")
+    keys = ("evaluator.every=1", "optim=sgd", "optim.lr=1e10", "trainer.checkpoint_every=0")
     assert main("train", *RING, *keys, "trainer.steps=20", "hydra.run.dir=run") == 1
     assert saved("run", "best")["step"] < 20
 

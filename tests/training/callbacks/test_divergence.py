@@ -85,7 +85,7 @@ def test_a_learning_rate_that_is_far_too_large_ends_the_run(workdir, capsys):
 @pytest.mark.parametrize("log_every", [1, 50])
 def test_the_failing_step_is_found_however_late_one_looks(log_every, workdir, capsys, monkeypatch):
     infinite_data_at(monkeypatch, 23)
-    clock = (f"trainer.log_every={log_every}", "estimator.every=1000", "trainer.checkpoint_every=0")
+    clock = (f"trainer.log_every={log_every}", "evaluator.every=1000", "trainer.checkpoint_every=0")
     line, content = diverged(capsys, *LATE, *clock, "seed=5")
     assert "loss/discriminator is not finite at step 24 for seed 5." in line
     monkeypatch.undo()
@@ -112,7 +112,7 @@ def test_the_generator_s_side_is_named(workdir, capsys):
 def test_samples_that_overflow_are_a_divergence(workdir, capsys):
     """The generator's only update is far too large; its loss was finite, its weights still are."""
     choice = ("loss=non_saturating", "optim=sgd", "optim.lr=1e15", "optim.discriminator_lr=1e-9")
-    line, content = diverged(capsys, *LATE, *choice, "estimator.every=1", "seed=2")
+    line, content = diverged(capsys, *LATE, *choice, "evaluator.every=1", "seed=2")
     assert "a sample is not finite at step 1 for seed 2." in line
     assert content["step"] == 0
 
@@ -124,7 +124,7 @@ def test_weights_that_overflow_are_never_saved_as_a_checkpoint(
     infinite_weight_at(monkeypatch, 13)
     clock = (
         f"trainer.log_every={log_every}",
-        "estimator.every=1000",
+        "evaluator.every=1000",
         "trainer.checkpoint_every=13",
     )
     line, _ = diverged(capsys, *LATE, *clock)
