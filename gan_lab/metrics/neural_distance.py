@@ -69,9 +69,10 @@ class NeuralDistance:
 
         Returns:
             neural_distance/js: log 2 - loss/2 on the reported share, a lower bound of JS in nats.
-            neural_distance/wasserstein: the critic's difference on the reported share over its largest slope
-            there, a lower bound of W1 in data units where that slope is the critic's largest.
-            neural_distance/gradient_norm: that slope.
+            neural_distance/wasserstein: the critic's difference on the reported share over its
+                largest gradient norm there, a lower bound of W1 in data units where that norm is
+                the critic's largest.
+            neural_distance/gradient_norm: that norm.
             Intervals are over the reported samples, for the network as it came out.
         """
         if self.steps == 0:
