@@ -1,12 +1,9 @@
-"""Trains what the README shows, writes its table of results and its picture. About ten minutes.
+"""Train what the README's table shows: docs/results.json and docs/images/first_light.png.
 
-    .venv/bin/python scripts/readme_results.py
-
-Every number comes from the runs' own metrics.jsonl; docs/results.json keeps them.
+Every number comes from the runs' own metrics.jsonl. Runs that are there already are kept.
 """
 
 import json
-import re
 import statistics
 import sys
 from pathlib import Path
@@ -20,7 +17,7 @@ from gan_lab.cli.main import main as gan_lab
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / "outputs" / "readme"
 W1 = "final/divergence/wasserstein"
 # name -> (words for the table, overrides)
@@ -48,7 +45,7 @@ GAMES = {
 
 
 def run(name: str, seed: int) -> RunDir:
-    """The run of a game and seed, trained unless it is there already."""
+    """Return the run of a row and a seed, trained unless it is there already."""
     directory = RunDir(RUNS / f"{name}_seed_{seed}")
     if directory.read_status().get("state") != "done":
         overrides = [o.format(seed=seed) for o in GAMES[name][1]]
@@ -59,7 +56,7 @@ def run(name: str, seed: int) -> RunDir:
 
 
 def measured(name: str, seeds: range) -> dict[str, float | int | str]:
-    """Medians over seeds of what the last line of each run says."""
+    """Return the medians over seeds of the last line of each run."""
     last = [read_metrics(run(name, seed).metrics)[-1] for seed in seeds]
 
     def median(tag: str) -> float:
@@ -78,34 +75,8 @@ def measured(name: str, seeds: range) -> dict[str, float | int | str]:
     return result
 
 
-def table(rows: list[dict]) -> str:
-    head = (
-        "game",
-        "seeds",
-        "steps",
-        "W1, median [least, most]",
-        "floor",
-        "spread / data's",
-        "nearest training / held-out's",
-    )
-    lines = ["| " + " | ".join(head) + " |", "| " + " | ".join("---" for _ in head) + " |"]
-    for r in rows:
-        nearest = f"{r['nearest']:.2f}" if "nearest" in r else "-"
-        cells = (
-            r["game"],
-            str(r["seeds"]),
-            str(r["steps"]),
-            f"{r['w1']:.3f} [{r['w1_least']:.3f}, {r['w1_most']:.3f}]",
-            f"{r['floor']:.3f}",
-            f"{r['spread']:.2f}",
-            nearest,
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def picture(path: Path) -> None:
-    """The digits beside three losses on the ring, from the pictures that the runs drew."""
+    """Draw the digits beside three losses on the ring, from the runs' own pictures."""
     shown = (
         ("digits_wasserstein", "WGAN-GP on 8x8 digits"),
         ("ring_wasserstein", ""),
@@ -123,18 +94,8 @@ def picture(path: Path) -> None:
     figure.savefig(path)
 
 
-def main() -> None:
+def measure() -> None:
+    """Train the seven rows and keep their numbers and the picture."""
     rows = [measured(name, range(3 if name.startswith("digits") else 5)) for name in GAMES]
-    (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs" / "results.json").write_text(json.dumps(rows, indent=1) + "\n")
-    readme = ROOT / "README.md"
-    pattern = r"(<!-- results -->\n).*?(<!-- end results -->)"
-    text = re.sub(
-        pattern, lambda m: m[1] + table(rows) + "\n" + m[2], readme.read_text(), flags=re.S
-    )
-    readme.write_text(text)
     picture(ROOT / "docs" / "images" / "first_light.png")
-
-
-if __name__ == "__main__":
-    main()

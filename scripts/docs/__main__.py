@@ -1,0 +1,34 @@
+"""Write the generated parts of README.md and docs/.
+
+.venv/bin/python -m scripts.docs            write them
+.venv/bin/python -m scripts.docs --check    name the pages that are out of date; exit code 1
+.venv/bin/python -m scripts.docs --results  train what the README's table shows first
+                                            (about ten minutes), then write
+"""
+
+import argparse
+
+from scripts.docs import pages
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.docs")
+    parser.add_argument("--check", action="store_true", help="write nothing, name stale pages")
+    parser.add_argument("--results", action="store_true", help="train the README's table first")
+    options = parser.parse_args()
+    if options.results:
+        from scripts.docs import results  # torch
+
+        results.measure()
+    stale = pages.stale()
+    for path, text in stale.items():
+        if options.check:
+            print(f"{path.relative_to(pages.ROOT)} is out of date; run python -m scripts.docs")
+        else:
+            path.write_text(text)
+            print(f"written: {path.relative_to(pages.ROOT)}")
+    return int(options.check and bool(stale))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,255 @@
+"""Generated sections of the pages, made from conf/, loss cards, --help and docs/*.json.
+
+A page holds a section between two comments, which GitHub does not show:
+
+    <!-- generated: group data -->
+    ...
+    <!-- end generated -->
+
+The words after the colon name a function of SECTIONS and its arguments.
+"""
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+_SECTION = re.compile(r"(<!-- generated: ([\w /]+) -->\n).*?(<!-- end generated -->)", re.S)
+# In the order in which a reader meets them; `--help` lists the same.
+COMMANDS = (
+    *("train", "resume", "fork", "sample", "evaluate", "compare", "dashboard"),
+    *("experiment", "reproduce", "divergence", "selfcheck", "completion"),
+)
+# Groups that `train` takes, in the order of conf/train.yaml.
+GROUPS = (
+    *("data", "network", "optim", "loss", "regularizer", "trainer", "evaluator", "metrics"),
+    *("neural_distance", "execution", "preset"),
+)
+
+
+def stale() -> dict[Path, str]:
+    """Return page -> new text, for each page whose generated sections are out of date."""
+    found = {}
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        before = path.read_text()
+        after = _SECTION.sub(lambda m: f"{m[1]}{_section(m[2])}\n{m[3]}", before)
+        if after != before:
+            found[path] = after
+    return found
+
+
+def _section(words: str) -> str:
+    name, *arguments = words.split()
+    return SECTIONS[name](*arguments)
+
+
+def describe(path: Path) -> str:
+    """Return the sentence behind "--" in a config file's first comment, over all its lines."""
+    comments: list[str] = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("#") or line.startswith("# Use:"):
+            if comments:
+                break
+            continue
+        if not line.startswith("# @package"):
+            comments.append(line.lstrip("# "))
+    text = re.sub(r"^conf/\S+ -- ", "", " ".join(comments))
+    return re.sub(r": python -m gan_lab train preset=\w+", ".", text)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines
+    )
+
+
+def results() -> str:
+    """Return the README's table from docs/results.json."""
+    head = (
+        *("run", "seeds", "steps", "W1, median [least, greatest]", "floor"),
+        *("spread / data's", "nearest training / held-out's"),
+    )
+    rows = []
+    for r in json.loads((ROOT / "docs/results.json").read_text()):
+        w1 = f"{r['w1']:.3f} [{r['w1_least']:.3f}, {r['w1_most']:.3f}]"
+        nearest = f"{r['nearest']:.2f}" if "nearest" in r else "-"
+        numbers = (str(r["seeds"]), str(r["steps"]), w1, f"{r['floor']:.3f}")
+        rows.append((r["game"], *numbers, f"{r['spread']:.2f}", nearest))
+    return table(head, rows)
+
+
+def losses() -> str:
+    """Return the table of losses from conf/loss and the loss cards."""
+    rows = []
+    for path in _files("loss"):
+        config = OmegaConf.load(path)
+        module, _, name = config.loss._target_.rpartition(".")
+        card = getattr(importlib.import_module(module), name).card
+        regularizers = config.defaults[0]["override /regularizer"]
+        n_critic = str(OmegaConf.to_container(config.trainer)["n_critic"])
+        formulas = (f"`{card.discriminator}`", f"`{card.generator}`", card.divergence)
+        brings = (
+            ", ".join(f"`{each}`" for each in regularizers) or "none",
+            "from the data" if "hints" in n_critic else n_critic,
+        )
+        rows.append((f"`{path.stem}`", *formulas, *brings))
+    head = ("`loss=`", "D minimises", "G minimises", "at D's optimum", "regularizer", "n_critic")
+    return table(head, rows)
+
+
+def group(name: str) -> str:
+    """Return the choices of one group of conf/ and what each is."""
+    head = ("name" if name == "experiment" else f"`{name}=`", "what it is")
+    rows = []
+    for path in _files(name):
+        page = f"{path.stem}.md"
+        link = name == "experiment" and (ROOT / "docs/experiments" / page).exists()
+        shown = f"[`{path.stem}`]({page})" if link else f"`{path.stem}`"
+        rows.append((shown, describe(path)))
+    return table(head, rows)
+
+
+def keys() -> str:
+    """Return every key of `train`: its default and its comment, group by group."""
+    parts = [_keys_of(CONF / "train.yaml", "Keys of no group")]
+    for name in GROUPS:
+        parts.append(f"## {name}")
+        hints: dict[str, Mapping[str, Any]] = {}
+        for path in _files(name):
+            parts.append(_keys_of(path, f"{name}={path.stem}", level=3))
+            config = OmegaConf.load(path)
+            if "hints" in config:
+                hints[path.stem] = OmegaConf.to_container(config.hints)  # type: ignore[assignment]
+        if name == "data":
+            names = list(dict.fromkeys(key for each in hints.values() for key in each))
+            rows = [
+                (f"`{data}`", *(f"{each.get(key, '-')}" for key in names))
+                for data, each in hints.items()
+            ]
+            parts += ["### Hints", table(("`data=`", *(f"`hints.{n}`" for n in names)), rows)]
+    return "\n\n".join(parts)
+
+
+def experiment_keys(name: str) -> str:
+    """Return the keys of a study's config file."""
+    return _keys_table(CONF / "experiment" / f"{name}.yaml")
+
+
+def cli() -> str:
+    """Return the help of the program and of each command."""
+    top = _help([])
+    parts = [f"## gan_lab\n\n```text\n{top}\n```"]
+    for name in COMMANDS:
+        if re.search(rf"^ *{name}\b", top, re.M):
+            parts.append(f"## {name}\n\n```text\n{_help([name])}\n```")
+    return "\n\n".join(parts)
+
+
+def claims(study: str = "") -> str:
+    """Return the rows of the kept `reproduce`: all, or those of one study."""
+    from gan_lab.experiments import registry
+
+    kept = json.loads((ROOT / "docs/reproduce.json").read_text())
+    rows = kept["rows"]
+    if study:
+        rows = [row for row in rows if (row["command"] or "").split()[1:2] == [study]]
+        return f"{registry.counts(rows)}.\n\n{registry.table(rows)}"
+    where, versions = kept["environment"]["hardware"], kept["environment"]["versions"]
+    made = (
+        f"Measured by `python -m gan_lab reproduce` on {where['cores']} cores ({where['cpu']}), "
+        f"torch {versions['torch']}, Python {versions['python']}."
+    )
+    return f"{made}\n\n**{len(rows)} claims: {registry.counts(rows)}.**\n\n{registry.table(rows)}"
+
+
+def question(study: str) -> str:
+    """Return a study's question and source, from its class."""
+    target = OmegaConf.load(CONF / "experiment" / f"{study}.yaml")._target_
+    module, _, name = target.rpartition(".")
+    found = getattr(importlib.import_module(module), name)
+    return f"**Question.** {found.question}\n\n**Source.** {found.reference}."
+
+
+SECTIONS: dict[str, Callable[..., str]] = {
+    "results": results,
+    "losses": losses,
+    "group": group,
+    "keys": keys,
+    "experiment": experiment_keys,
+    "cli": cli,
+    "claims": claims,
+    "question": question,
+}
+
+
+def _files(group_name: str) -> list[Path]:
+    return sorted((CONF / group_name).glob("*.yaml"))
+
+
+def _keys_of(path: Path, title: str, level: int = 2) -> str:
+    text = path.read_text()
+    use = re.search(r"^# Use: (.*)$", text, re.M)
+    about = describe(path)
+    parts = [f"{'#' * level} {title}", about[:1].upper() + about[1:]]
+    rows = _keys_table(path)
+    if use and level > 2:
+        parts.append(f"Use: `{use[1]}`")
+    return "\n\n".join([*parts, *([rows] if rows else [])])
+
+
+def _keys_table(path: Path) -> str:
+    """Return key, default and comment of each value in a config file, without its hints."""
+    rows, above = [], []
+    inside = ""
+    for line in path.read_text().splitlines():
+        match = re.match(r"^( *)([\w./ ]+):(?: +(.*?))?(?: +# ?(.*))?$", line)
+        if not match or line.lstrip().startswith(("#", "-")):
+            continue
+        indent, key, value, comment = len(match[1]) // 2, match[2], match[3] or "", match[4] or ""
+        if value.startswith("#"):
+            value, comment = "", value.lstrip("# ")
+        above[indent:] = [key]
+        inside = above[0]
+        if inside in ("hints", "defaults", "hydra") or key == "_target_" or not value:
+            continue
+        prefix = _prefix(path)
+        name = ".".join([*([prefix] if prefix else []), *above])
+        rows.append((f"`{name}`", f"`{value}`", comment))
+    return table(("key", "default", "meaning"), rows) if rows else ""
+
+
+def _prefix(path: Path) -> str:
+    """Return what stands before a file's keys: nothing in a file of the package _global_."""
+    is_global = path.parent == CONF or path.read_text().startswith("# @package _global_")
+    return "" if is_global else path.parent.name
+
+
+def _help(words: Sequence[str]) -> str:
+    """Return what `python -m gan_lab WORDS --help` prints, 100 columns wide."""
+    from gan_lab.cli.main import main
+
+    printed = io.StringIO()
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "100"
+    try:
+        with contextlib.redirect_stdout(printed):
+            code = main([*words, "--help"])
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+    if code:
+        raise SystemExit(f"gan_lab {' '.join(words)} --help: exit code {code}")
+    lines = [line.rstrip() for line in printed.getvalue().strip("\n").splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip()
