@@ -164,7 +164,8 @@ def claims(study: str = "") -> str:
     rows = kept["rows"]
     if study:
         rows = [row for row in rows if (row["command"] or "").split()[1:2] == [study]]
-        return f"{registry.counts(rows)}.\n\n{registry.table(rows)}"
+        counts = f"{registry.counts(rows)}, in the kept [run of all claims](claims.md)."
+        return f"{counts}\n\n{registry.table(rows)}"
     where, versions = kept["environment"]["hardware"], kept["environment"]["versions"]
     made = (
         f"Measured by `python -m gan_lab reproduce` on {where['cores']} cores ({where['cpu']}), "
