@@ -7,10 +7,10 @@ from pathlib import Path
 
 from gan_lab.errors import ConfigError
 
-MOST = 10**12  # of anything that is counted: what is beyond is a slip, and would never end
+MAX_COUNT = 10**12  # of anything that is counted: what is beyond is a slip, and would never end
 
 
-def check_count(owner: object, name: str, at_least: int = 1, at_most: int = MOST) -> None:
+def check_count(owner: object, name: str, at_least: int = 1, at_most: int = MAX_COUNT) -> None:
     """Refuses a field that is not a whole number from at_least to at_most.
 
     Raises:

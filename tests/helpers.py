@@ -14,7 +14,7 @@ from gan_lab.data.toy import Ring
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.optimizers import Adam
 from gan_lab.engine.rng import Draws, StepDraws
-from gan_lab.engine.state import Player, TrainState
+from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
 from gan_lab.metrics.evaluator import EvaluatorSettings
@@ -88,7 +88,7 @@ def small_setup(
         regularizers=regularizers or {},
         optim=optim or Adam(1e-3),
         trainer=TrainerSettings(**trainer),
-        estimator=EvaluatorSettings(),
+        evaluator=EvaluatorSettings(),
         metrics={"wasserstein": Wasserstein()},
         neural_distance=NeuralDistance(),
         execution=Execution(threads=1),
@@ -107,7 +107,7 @@ def in_float64(run, optim):
     def double(player):
         buffers = {n: b.double() if b.is_floating_point() else b for n, b in player.buffers.items()}
         params = {n: p.detach().double() for n, p in player.params.items()}
-        return Player(params, buffers, player.stacked)
+        return NetworkState(params, buffers, player.stacked)
 
     run.state = TrainState(double(run.state.discriminator), double(run.state.generator), optim)
     return run

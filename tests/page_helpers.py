@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from gan_lab.reports.analysis.charts import QUESTIONS
-from gan_lab.reports.analysis.model import AXES, Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.model import AXES, Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots import landscape
 from gan_lab.reports.plots.style import SERIES
 
@@ -42,7 +42,7 @@ def film(directory, dims, steps=(0, 10, 20), shift=0.0):
     for step in steps:
         centre = shift + step / 10
         fake = real * 0.5
-        content = landscape.frame(
+        content = landscape.compute(
             real, fake, lambda x, c=centre: -0.5 * ((x - c) ** 2).flatten(1).sum(1)
         )
         found[step] = directory / f"film_{dims}_{shift}_{step}.npz"
@@ -91,12 +91,10 @@ def report(directory, labels=("minimax", NASTY)):
         section(
             "plane",
             labels,
-            frames=plane,
-            events=[
-                Happening(labels[1], 0, 10, "collapse", "1 of 8", "Few modes.", "Fewer steps.")
-            ],
+            landscapes=plane,
+            events=[EventRow(labels[1], 0, 10, "collapse", "1 of 8", "Few modes.", "Fewer steps.")],
         ),
-        section("line", labels, frames={label: film(directory, 1) for label in labels}),
+        section("line", labels, landscapes={label: film(directory, 1) for label in labels}),
         section("images", labels, pictures={labels[0]: pictures(directory)}),
     ]
     return Report(
@@ -140,7 +138,7 @@ def _renamed(section, name):
             for c in section.charts
         ],
         styles=keys(section.styles),
-        frames=keys(section.frames),
+        landscapes=keys(section.frames),
         pictures=keys(section.pictures),
         seed=keys(section.seed),
     )

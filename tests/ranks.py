@@ -66,18 +66,18 @@ def filled(full):
 @contextlib.contextmanager
 def counted(seen):
     """Notes how many samples this rank's steps are given."""
-    share = World.share
+    shard = World.shard
 
     def and_count(self, draws, stacked):
-        mine = share(self, draws, stacked)
+        mine = shard(self, draws, stacked)
         seen.append(mine.discriminator.mix.shape[-1])
         return mine
 
-    World.share = and_count
+    World.shard = and_count
     try:
         yield
     finally:
-        World.share = share
+        World.shard = shard
 
 
 def main(path):

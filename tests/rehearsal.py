@@ -46,13 +46,15 @@ class Rehearsal:
         outputs: list[Tensor] = []
 
         def replay() -> Tensor:
-            with _Watch(fixed) as watch:
+            with _Watch(fixed) as monitor:
                 output = program()
             if not first:
-                first.append(watch)
+                first.append(monitor)
                 outputs.append(output)
-            elif watch.calls != first[0].calls:
-                raise RuntimeError(f"a replay differs: {_difference(first[0].calls, watch.calls)}")
+            elif monitor.calls != first[0].calls:
+                raise RuntimeError(
+                    f"a replay differs: {_difference(first[0].calls, monitor.calls)}"
+                )
             return outputs[0].copy_(output)
 
         return replay

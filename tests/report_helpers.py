@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from gan_lab.reports.analysis.charts import QUESTIONS
-from gan_lab.reports.analysis.model import Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.style import STYLES
 
 LABELS = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none/R1")
@@ -73,7 +73,7 @@ def made_section(directory, name="ring", labels=LABELS, n_points=50, n_curves=2)
         },
         seed=dict.fromkeys(labels, 0),
         events=[
-            Happening(labels[0], 2, 400, "saturation", "norm 1e-8", "No gradient.", "Another loss")
+            EventRow(labels[0], 2, 400, "saturation", "norm 1e-8", "No gradient.", "Another loss")
         ],
         cards={label: ["name: a loss", "sign: lower is better"] for label in labels},
         choices={

@@ -92,11 +92,11 @@ def rows(path):
 
 def series(path):
     """TensorBoard's scalars without the clock: tag -> [(step, value)]."""
-    board = EventAccumulator(str(Path(path) / "tensorboard"), size_guidance={"scalars": 0})
-    board.Reload()
+    writer = EventAccumulator(str(Path(path) / "tensorboard"), size_guidance={"scalars": 0})
+    writer.Reload()
     return {
-        tag: [(event.step, event.value) for event in board.Scalars(tag)]
-        for tag in board.Tags()["scalars"]
+        tag: [(event.step, event.value) for event in writer.Scalars(tag)]
+        for tag in writer.Tags()["scalars"]
         if not tag.startswith("time/")
     }
 

@@ -109,7 +109,7 @@ def test_a_peers_sizes_choose_its_rows(tmp_path):
         part("measure").Peer.load(file)
 
 
-def by_hand(work, penalty):
+def analytic(work, penalty):
     """The products of one step, no more than are needed; what they compute does not matter."""
     n = work.batch_size
     g = [(work.latent_dim, work.width), *[(work.width, work.width)] * 2, (work.width, work.n_in)]
@@ -151,7 +151,7 @@ def test_the_formula_counts_what_torch_counts_of_a_step_by_hand(game, width):
     rows = part("rows")
     work = rows.Work(game, "mlp", width, n_critic=1 if game == "non_saturating" else 5)
     with FlopCounterMode(display=False) as counter:
-        by_hand(work, game == "wgan_gp")
+        analytic(work, game == "wgan_gp")
     assert part("flops").needed(work) == counter.get_total_flops()
 
 

@@ -34,7 +34,7 @@ from gan_lab.reports.export import csv as csv_export
 from gan_lab.reports.export import markdown, tensorboard
 from gan_lab.reports.html import page
 from gan_lab.reports.plots import landscape, samples
-from gan_lab.reports.plots.animation import Film, save_page
+from gan_lab.reports.plots.animation import Animation, save_page
 from gan_lab.runs import checkpoint, imports, run_dir
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
@@ -156,11 +156,11 @@ def listening(process):
     ("keys", "address", "warned"), [([], "0100007F", False), (["host=0.0.0.0"], "00000000", True)]
 )
 def test_the_dashboard_listens_on_this_machine_alone_unless_asked(keys, address, warned, tmp_path):
-    from gan_lab.loggers.tensorboard import Board
+    from gan_lab.loggers.tensorboard import TensorBoardWriter
 
-    board = Board(tmp_path / "run" / "tensorboard")
-    board.scalars(0, {"a": 1.0})
-    board.close()
+    writer = TensorBoardWriter(tmp_path / "run" / "tensorboard")
+    writer.scalars(0, {"a": 1.0})
+    writer.close()
     process = subprocess.Popen(
         [sys.executable, "-m", "gan_lab", "dashboard", "run", "port=0", "open=false", *keys],
         stdout=subprocess.PIPE,
@@ -188,7 +188,7 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        return train(home / "run", *RING, "trainer.steps=4", "trainer.film_every=2")
+        return train(home / "run", *RING, "trainer.steps=4", "trainer.landscape_every=2")
 
 
 @pytest.fixture
@@ -320,7 +320,7 @@ def objects():
 
 def test_code_in_any_file_of_a_run_or_of_data_does_not_run(stranger, capsys):
     np.savez("film.npz", x=objects(), logit=objects(), real=objects(), fake=objects())
-    for frame in (stranger / "film").glob("*.npz"):
+    for frame in (stranger / "landscape").glob("*.npz"):
         shutil.copy("film.npz", frame)
         assert landscape.loaded(frame) is None
     assert main("compare", stranger, "output=out") == 0
@@ -398,7 +398,7 @@ def test_what_is_removed_is_never_what_a_link_points_at(stranger):
 @pytest.mark.parametrize(
     "name",
     [
-        *("checkpoints", "samples", "film", "tensorboard", "evaluation", "figures", "seed_7"),
+        *("checkpoints", "samples", "landscape", "tensorboard", "evaluation", "figures", "seed_7"),
         "evaluation/tensorboard/step_00000004",
     ],
 )
@@ -556,10 +556,10 @@ def test_a_class_of_ones_own_is_found_in_the_working_directory_after_all_else(wo
     before = list(sys.path)
     Path("own_of_mine.py").write_text("class Own: pass\n")
     Path("json.py").write_text("open('ran', 'w').close()\n")
-    assert imports.attribute("gan_lab.errors.ConfigError") is ConfigError
+    assert imports.import_object("gan_lab.errors.ConfigError") is ConfigError
     assert sys.path == before
-    assert imports.attribute("own_of_mine.Own").__name__ == "Own"
-    assert imports.attribute("own_of_mine.Own").__module__ == "own_of_mine"
+    assert imports.import_object("own_of_mine.Own").__name__ == "Own"
+    assert imports.import_object("own_of_mine.Own").__module__ == "own_of_mine"
     assert sys.path == [*before, str(workdir)]
     assert not Path("ran").exists()
     sys.modules.pop("own_of_mine")
@@ -606,11 +606,11 @@ def test_pictures_and_frames_of_others_are_not_shown(stranger):
     Image.new("RGB", (4, 4)).save(stranger / "samples/step_00000001.png")
     (stranger / "samples/step_00000002.png").symlink_to(Path("private.png").absolute())
     (stranger / "samples/step_00000003.png").symlink_to("step_00000001.png")
-    shutil.move(stranger / "film", "film")
-    (stranger / "film").symlink_to(Path("film").absolute())
+    shutil.move(stranger / "landscape", "landscape")
+    (stranger / "landscape").symlink_to(Path("landscape").absolute())
     run = load.read(stranger)
     assert run.pictures().keys() & {1, 2, 3} == {1, 3}
-    assert run.frames() == {}
+    assert run.landscapes() == {}
 
 
 def test_a_comparison_says_no_more_than_was_typed_of_where_its_runs_are(workdir):
@@ -711,7 +711,7 @@ def test_no_text_breaks_out_of_the_page(name, harmless):
 def test_markup_in_a_film_stays_text(name, tmp_path):
     picture = np.zeros((4, 4, 3), np.uint8)
     for title in ("harmless", name):
-        save_page(Film(title, [picture], [title], text=title), tmp_path / f"{len(title)}.html")
+        save_page(Animation(title, [picture], [title], text=title), tmp_path / f"{len(title)}.html")
     plain, found = (
         Tags(without_scripts((tmp_path / f"{len(t)}.html").read_text())).found
         for t in ("harmless", name)

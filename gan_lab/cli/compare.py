@@ -27,7 +27,7 @@ def compare(arguments: list[str]) -> int:
     texts = {key: value for key, value in map(_text, arguments) if key in ("title", "output")}
     rest = [word for word in arguments if _text(word)[0] not in texts]
     paths, given = open_run.arguments(_expanded(rest), "compare")
-    open_run.options(given, {"output": None, "title": None})
+    open_run.parse_options(given, {"output": None, "title": None})
     home = _home(texts.get("output"))
     report, problems = build.report(paths, texts.get("title") or "Comparison")
     try:

@@ -148,15 +148,15 @@ def _launched(directory: Path, port: int | None, host: str = _HOST) -> str:
     """Starts the server in a thread that ends with the process; returns its address."""
     from tensorboard import program  # takes a second, and a refusal needs none of it
 
-    board = program.TensorBoard()
+    server = program.TensorBoard()
     flags = ["--logdir", str(directory), "--host", host, "--samples_per_plugin", _SAMPLES]
     flags += ["--window_title", f"gan_lab: {directory}"]
     flags += [] if port is None else ["--port", str(port)]  # else 6006 or the next that is free
-    board.configure(argv=[None, *flags])
+    server.configure(argv=[None, *flags])
     try:
         # What it says of its own inner workings is no news to who uses it.
         with contextlib.redirect_stderr(io.StringIO()):
-            url: str = board.launch()
+            url: str = server.launch()
     except (program.TensorBoardServerException, SystemExit) as error:  # its server leaves by itself
         named = f"port={port}" if host == _HOST else f"host={host}"
         why = getattr(error, "msg", "it cannot be listened on")

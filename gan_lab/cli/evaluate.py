@@ -6,7 +6,7 @@ from typing import Any
 
 from gan_lab.cli import open_run
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import Recorder
+from gan_lab.loggers.jsonl import RunLogger
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.export.terminal import show
 from gan_lab.runs import checkpoint
@@ -21,14 +21,14 @@ def evaluate(arguments: list[str]) -> int:
     Prints a table, writes DIR/evaluation/step_*.json and DIR/evaluation/tensorboard.
     """
     paths, given = open_run.arguments(arguments, "evaluate")
-    options = open_run.options(given, {"step": None, "device": None})
-    step, device = options["step"], options["device"]
+    choices = open_run.parse_options(given, {"step": None, "device": None})
+    step, device = choices["step"], choices["device"]
     named = step in (None, "all") or checkpoint.is_name(step)
     if not named and (type(step) is not int or step < 0):
         raise ConfigError(f"step={step} is neither a whole number >= 0 nor all nor best")
     for path in paths:
         for one in _steps(path, step):
-            opened = open_run.opened(path, one, device)
+            opened = open_run.open_run(path, one, device)
             seeds, one_seed = opened.run.seeds, open_run.is_child(path)
             whole = len(seeds) > 1 and not one_seed
             indices = opened.left if whole else [opened.which]
@@ -64,9 +64,9 @@ def _record(path: Path, seed: int, step: int, estimates: dict[str, Estimate]) ->
     for tag, estimate in estimates.items():
         row |= estimate.scalars(f"evaluation/{tag}")
     # A file of its own for each step: a second look replaces it and leaves the others.
-    board = RunDir(home.path / "tensorboard" / f"step_{step:08d}")
-    shutil.rmtree(board.path, ignore_errors=True)
-    recorder = Recorder(board, seed)
-    recorder.scalars(step, row)
-    recorder.close()
+    writer = RunDir(home.path / "tensorboard" / f"step_{step:08d}")
+    shutil.rmtree(writer.path, ignore_errors=True)
+    logger = RunLogger(writer, seed)
+    logger.scalars(step, row)
+    logger.close()
     print(printable(f"written: {file}"))

@@ -61,7 +61,7 @@ def fork(arguments: list[str]) -> int:
     directory = train_command.directory()
     # Anything but the device is checked against the old run before a big set is read.
     source = forked.data.open(resolve_device(forked.device))
-    with compatibility.reading(loaded.path):
+    with compatibility.damage_if_malformed(loaded.path):
         forks.check(forked, source, parent)
         compatibility.check_finite(loaded.path, loaded.content["state"])
     forked.check(source)
@@ -87,7 +87,7 @@ def _taken(
     if seed not in whole.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     loaded = open_run.taken(home, step, whole.config)
-    with compatibility.reading(loaded.path):
+    with compatibility.damage_if_malformed(loaded.path):
         return loaded, forks.of_seed(loaded.content, list(whole.seeds).index(seed))
 
 

@@ -21,7 +21,7 @@ from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.validation import place
 
-_MOST_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
+_MAX_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
 
 
 class HydraArguments(argparse.ArgumentParser):
@@ -77,7 +77,7 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
         else [_plain(o)]
         for o in parsed
     ]
-    return [list(job) for job in itertools.islice(itertools.product(*choices), _MOST_COMBINATIONS)]
+    return [list(job) for job in itertools.islice(itertools.product(*choices), _MAX_COMBINATIONS)]
 
 
 def run_directory(what: str = "run") -> Path:

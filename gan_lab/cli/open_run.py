@@ -11,12 +11,13 @@ from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import run_config
 from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.old_names import current_config, current_override
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
 from gan_lab.training.config import Run, Setup
 
 
-class Opened(NamedTuple):
+class OpenedRun(NamedTuple):
     """A checkpoint with its networks filled in.
 
     Attributes:
@@ -37,7 +38,7 @@ class Opened(NamedTuple):
 Step = int | str | None  # of a checkpoint, or its name (checkpoint.is_name); None = the newest
 
 
-def opened(path: Path, step: Step, device: str | None = None) -> Opened:
+def open_run(path: Path, step: Step, device: str | None = None) -> OpenedRun:
     """A run directory's checkpoint: the newest, the best, one step's; a child's is in its parent.
 
     Args:
@@ -70,9 +71,9 @@ def opened(path: Path, step: Step, device: str | None = None) -> Opened:
         _warn(f"seed {each} was dropped after step {why['step']}: {why['quantity']} is not finite")
     left = [index for index, each in enumerate(run.seeds) if each not in dropped]
     if not is_child(path):
-        return Opened(setup, run, left[0], int(loaded.content["step"]), left)
+        return OpenedRun(setup, run, left[0], int(loaded.content["step"]), left)
     at = dropped[seed]["step"] if seed in dropped else loaded.content["step"]
-    return Opened(setup, run, run.seeds.index(seed), int(at), left)
+    return OpenedRun(setup, run, run.seeds.index(seed), int(at), left)
 
 
 def _warn(text: str) -> None:
@@ -128,7 +129,7 @@ def exists(word: str) -> bool:
         return False
 
 
-def options(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def parse_options(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults with what was given.
 
     Raises:
@@ -158,9 +159,11 @@ def saved_config(path: Path) -> DictConfig:
         raise ConfigError(f"{file} cannot be read: {error}") from error
     if not isinstance(saved, DictConfig):
         raise ConfigError(f"{file} is not a configuration")
-    trusted(OmegaConf.to_container(saved, resolve=False), str(file))
+    plain = OmegaConf.to_container(saved, resolve=False)
+    trusted(plain, str(file))
     check_inside(path)
-    return saved
+    assert isinstance(plain, dict)
+    return OmegaConf.create(current_config(plain))
 
 
 def trusted(plain: Any, where: str) -> None:
@@ -214,7 +217,7 @@ def typed_keys(path: Path) -> list[str] | None:
     for each in typed:
         if each.lstrip("+~").startswith("hydra"):  # it would say where to write and what to load
             raise ConfigError(f"{run.status}: a run has no override '{each}'. Remove it")
-    return typed
+    return [current_override(each) for each in typed]
 
 
 def _leaves(node: Any, name: str = "", deeper: int = 64) -> Iterator[tuple[str, Any]]:

@@ -126,7 +126,7 @@ def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
         kind = each.verdict.partition(":")[0]
         colour = COLOURS.get(kind, "dim")
         numbers = (claims.expectation(record), claims.finding(record))
-        marks = (each.row.provenance, each.row.protocol)
+        marks = (each.row.evidence, each.row.protocol)
         table.add_row(each.row.statement, *marks, *numbers, f"[{colour}]{each.verdict}[/]")
     return table
 
@@ -138,7 +138,7 @@ def _registry_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         cost = f"{row.cost:.0f} s" if row.command else ""
         needs = "" if row.needs in (None, "long") else f"needs {row.needs}"
-        cells = (row.provenance, row.protocol, row.command or needs, cost)
+        cells = (row.evidence, row.protocol, row.command or needs, cost)
         table.add_row(row.id, row.statement, *cells)
     return table
 

@@ -23,27 +23,27 @@ def sample(arguments: list[str]) -> int:
     """Writes what a checkpoint's generator makes: a PNG grid and an array for images or points."""
     (path,), given = open_run.arguments(arguments, "sample", at_most=1)
     defaults = {"n": 64, "seed": 0, "step": None, "average": True, "output": None, "device": None}
-    options = open_run.options(given, defaults)
-    n, seed, step = options["n"], options["seed"], options["step"]
+    choices = open_run.parse_options(given, defaults)
+    n, seed, step = choices["n"], choices["seed"], choices["step"]
     for name, value, least in (("n", n, 1), ("seed", seed, 0), ("step", step, 0)):
         if value is None or (name == "step" and checkpoint.is_name(value)):
             continue
         if type(value) is not int or value < least:
             raise ConfigError(f"{name}={value} is not a whole number >= {least}")
-    output = options["output"]
+    output = choices["output"]
     if output is not None and not Path(str(output)).name:
         raise ConfigError(f"output={output} is no name for a file")
     if output is not None:
         place("output", f"{output}.npy")
-    if type(options["average"]) is not bool:
-        raise ConfigError(f"average={options['average']} is neither true nor false")
-    setup, opened, index, at, _ = open_run.opened(path, step, options["device"])
+    if type(choices["average"]) is not bool:
+        raise ConfigError(f"average={choices['average']} is neither true nor false")
+    setup, opened, index, at, _ = open_run.open_run(path, step, choices["device"])
     each = setup.network.latent_dim + math.prod(opened.source.shape)
     memory.check_samples(n, each, opened.source.device)
     generator = stream(seed, "sample", opened.source.device)
     latent = (n, setup.network.latent_dim)
     z = torch.randn(latent, generator=generator, device=opened.source.device)
-    samples = opened.samples(index, z) if options["average"] else opened.now(index, z)
+    samples = opened.samples(index, z) if choices["average"] else opened.now(index, z)
     if not bool(samples.isfinite().all()):
         raise ConfigError(f"the generator of {path} overflows at step {at}; choose another step=")
     stem = Path(output or RunDir(path).samples / f"sample_step_{at:08d}_seed_{seed}")

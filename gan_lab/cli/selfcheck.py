@@ -26,7 +26,7 @@ from gan_lab.validation import is_whole, place
 
 _KEYS = ("quick", "seeds", "output")
 _SIMULATIONS = 400
-_MOST_SEEDS = 1000  # each takes seconds
+_MAX_SEEDS = 1000  # each takes seconds
 
 
 def selfcheck(arguments: list[str]) -> int:
@@ -72,10 +72,10 @@ def selfcheck(arguments: list[str]) -> int:
     atomic_write(output / "result.json", to_json(result, indent=2))
     save_png(bias_picture(sizes), output / "figures" / "bias.png")
     for row in failed:
-        got = f"FAIL {row.evaluator}: {row.case}, n = {row.n}, seed {row.seed}: {row.estimate:.6g}"
+        got = f"FAIL {row.estimator}: {row.case}, n = {row.n}, seed {row.seed}: {row.estimate:.6g}"
         say(f"{got} is not in {row.band[0]:.6g} to {row.band[1]:.6g}: {row.reason}")
     for each in missed:
-        say(f"FAIL {each.evaluator}: intervals of {each.repeats} repeats cover {each.share:.1%}")
+        say(f"FAIL {each.estimator}: intervals of {each.repeats} repeats cover {each.share:.1%}")
     n_rows = len(rows) + len(sizes) + len(covered)
     n_failed = len(failed) + len(missed)
     console.print(f"{n_rows - n_failed} of {n_rows} checks passed", highlight=False)
@@ -106,8 +106,8 @@ def _parsed(arguments: Sequence[str]) -> tuple[bool, int, Path]:
     seeds = given.get("seeds", "1" if quick == "true" else "5")
     if not (is_whole(seeds) and int(seeds) >= 1):
         raise ConfigError(f"seeds={seeds} is not a whole number >= 1")
-    if int(seeds) > _MOST_SEEDS:
-        raise ConfigError(f"seeds={seeds} is more than {_MOST_SEEDS}, the most")
+    if int(seeds) > _MAX_SEEDS:
+        raise ConfigError(f"seeds={seeds} is more than {_MAX_SEEDS}, the most")
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     output = place("output", given.get("output", f"outputs/selfcheck/{stamp}"))
     if output.is_file():
@@ -117,7 +117,7 @@ def _parsed(arguments: Sequence[str]) -> tuple[bool, int, Path]:
 
 def _table(rows: Sequence[Row], seeds: int) -> Table:
     """One line a case: the first seed's numbers, and how many seeds passed."""
-    passed = Counter((row.evaluator, row.case) for row in rows if row.passed)
+    passed = Counter((row.estimator, row.case) for row in rows if row.passed)
     table = Table(
         title="Estimators against known answers", title_justify="left", box=box.SIMPLE_HEAD
     )
@@ -125,13 +125,13 @@ def _table(rows: Sequence[Row], seeds: int) -> Table:
     table.add_column("case", no_wrap=True)
     for column in ("n", "truth", "estimate", "95 % interval", "bias", "has to be in", "passed"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in sorted((row for row in rows if row.seed == 0), key=lambda row: row.evaluator):
-        count = passed[row.evaluator, row.case]
+    for row in sorted((row for row in rows if row.seed == 0), key=lambda row: row.estimator):
+        count = passed[row.estimator, row.case]
         verdict = "[green]pass[/]" if count == seeds else "[red]FAIL[/]"
         if seeds > 1:
             verdict += f" {count}/{seeds}"
         table.add_row(
-            row.evaluator,
+            row.estimator,
             row.case,
             str(row.n),
             f"{row.truth:.3g}",
@@ -151,8 +151,8 @@ def _sizes_table(rows: Sequence[Row]) -> Table:
     sizes = sorted({row.n for row in rows})
     for n in sizes:
         table.add_column(f"n = {n}", justify="right", no_wrap=True)
-    for name in dict.fromkeys(row.evaluator for row in rows):
-        mine = {row.n: row for row in rows if row.evaluator == name}
+    for name in dict.fromkeys(row.estimator for row in rows):
+        mine = {row.n: row for row in rows if row.estimator == name}
         cells = []
         for n in sizes:
             row = mine.get(n)
@@ -173,5 +173,5 @@ def _coverage_table(rows: Sequence[Coverage]) -> Table:
     for row in rows:
         numbers = (str(row.n), str(row.repeats), str(row.simulations))
         verdict = "[green]pass[/]" if row.passed else "[red]FAIL[/]"
-        table.add_row(row.evaluator, *numbers, f"{row.share:.1%}", verdict, row.label)
+        table.add_row(row.estimator, *numbers, f"{row.share:.1%}", verdict, row.label)
     return table

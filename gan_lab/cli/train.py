@@ -102,11 +102,11 @@ def in_world(program: Callable[[], int]) -> int:
 
     Rank 0 speaks for all: what the others say is dropped, but for the traceback of a crash.
     """
-    with distributed.joined() as world, contextlib.ExitStack() as held:
+    with distributed.joined() as world, contextlib.ExitStack() as stack:
         if not world.alone:
-            held.enter_context(asking())
+            stack.enter_context(asking())
         try:
-            if world.leads:
+            if world.is_main:
                 return program()
             with (
                 open(os.devnull, "w") as nowhere,
@@ -120,7 +120,7 @@ def in_world(program: Callable[[], int]) -> int:
         except distributed.RankFailed:
             return 1
         except ConfigError:
-            if world.leads:
+            if world.is_main:
                 raise
             return 2
 
@@ -137,7 +137,7 @@ def _train_one(overrides: Sequence[str]) -> int:
     path = directory()
     source = setup.world.agreed(lambda: setup.data.open(resolve_device(setup.device)))
     setup.world.agreed(lambda: setup.check(source))
-    training.check_share(setup, source)
+    training.check_shard(setup, source)
     return guarded(lambda: run(setup, source, path, lambda: training.start(setup, source, path)))
 
 
@@ -198,8 +198,8 @@ def _stack(job: list[str], n: int) -> int:
     if resolve_device(setup.device).type != "cpu":
         return n  # a GPU has room for many small networks
     source = setup.data.open(torch.device("cpu"))
-    most = -(-n // cores()) if setup.largest_weight(source) <= STACKED_UP_TO else 1
-    return max(size for size in range(1, most + 1) if n % size == 0)
+    limit = -(-n // cores()) if setup.largest_weight(source) <= STACKED_UP_TO else 1
+    return max(size for size in range(1, limit + 1) if n % size == 0)
 
 
 def _uses_cluster(overrides: Sequence[str]) -> bool:
@@ -247,13 +247,13 @@ def guarded(program: Callable[[], int]) -> int:
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
     """Says what came out: where the run is, a picture, and the ruler's numbers."""
-    dropped = setup.world.lead(lambda: RunDir(path).read_status().get("dropped") or {})
-    if setup.world.leads:
+    dropped = setup.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
+    if setup.world.is_main:
         finals = zip(map(str, setup.seeds), estimates, strict=True)
         _show(setup, path, {seed: each for seed, each in finals if seed not in dropped})
     if dropped:
-        *most, last = sorted(dropped, key=int)
-        seeds = f"seeds {', '.join(most)} and {last} were" if most else f"seed {last} was"
+        *limit, last = sorted(dropped, key=int)
+        seeds = f"seeds {', '.join(limit)} and {last} were" if limit else f"seed {last} was"
         raise RunDiverged(f"{seeds} dropped; the others are done")
     return 0
 

@@ -177,7 +177,7 @@ def construct(node: Any, path: str, base: type) -> Any:
 
 def _class(target: str, path: str, base: type) -> type:
     try:
-        cls = imports.attribute(target)
+        cls = imports.import_object(target)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
     if not (inspect.isclass(cls) and base in cls.__mro__):
@@ -188,12 +188,12 @@ def _class(target: str, path: str, base: type) -> type:
 def _typed(value: Any, annotation: Any, path: str) -> Any:
     """The value as its annotation wants it: lists become tuples, whole floats stay floats."""
     value = tuple(value) if isinstance(value, list) else value
-    options = (
+    choices = (
         typing.get_args(annotation)
         if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
         else (annotation,)
     )
-    kinds = [typing.get_origin(option) or option for option in options]
+    kinds = [typing.get_origin(option) or option for option in choices]
     if any(kind not in (int, float, bool, str, type(None), tuple) for kind in kinds):
         return value  # the constructor checks what is not simple
     if isinstance(value, bool):
@@ -213,11 +213,11 @@ def _shown(value: Any) -> str:
 
 
 def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
-    for name, value, least, most in (("seed", seed, 0, math.inf), ("n_seeds", n_seeds, 1, 10**6)):
+    for name, value, least, limit in (("seed", seed, 0, math.inf), ("n_seeds", n_seeds, 1, 10**6)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ConfigError(f"{name}={_shown(value)} is not a whole number >= {least}")
-        if value > most:
-            raise ConfigError(f"{name}={value} is more than {most}, the most")
+        if value > limit:
+            raise ConfigError(f"{name}={value} is more than {limit}, the most")
     return tuple(range(seed, seed + n_seeds))
 
 
@@ -285,8 +285,8 @@ def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
 
 
 def _no_choice(group: str, option: str) -> str:
-    options = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
-    return f"{group}={option} is unknown; take one of {', '.join(options)}"
+    choices = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+    return f"{group}={option} is unknown; take one of {', '.join(choices)}"
 
 
 def _keys(cfg: Any, prefix: str = "") -> list[str]:

@@ -205,11 +205,11 @@ def _warnings(array: NDArray[np.generic], what: str, standardized: bool) -> tupl
         return (f"{what} holds {len(array)} times the same; there is nothing to learn from it",)
     if array.ndim == 4:
         return _warnings_of_images(array, what)
-    most = np.abs(array).max()
-    if standardized or 1e-3 <= most <= 1e3:
+    limit = np.abs(array).max()
+    if standardized or 1e-3 <= limit <= 1e3:
         return ()
     return (
-        f"{what} reaches {most:.3g}, where networks learn from numbers of about 1; scale it, for "
+        f"{what} reaches {limit:.3g}, where networks learn from numbers of about 1; scale it, for "
         "example by data.standardize=true",
     )
 

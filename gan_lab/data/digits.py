@@ -19,7 +19,7 @@ from gan_lab.data.class_modes import class_modes, stacked_modes
 from gan_lab.data.validation import check_n_validation, check_whole, n_validation_of, split
 
 N_DIGITS = 1797
-_MOST_VALIDATION = 256  # as many as the ruler takes during training
+_MAX_VALIDATION = 256  # as many as the ruler takes during training
 
 
 def load_digits(
@@ -73,7 +73,7 @@ class _DigitSplit(Data):
 
     def _load(self, device: torch.device) -> TensorSource:
         n_validation = n_validation_of(
-            self.n_validation, N_DIGITS - self.n_held_out, _MOST_VALIDATION
+            self.n_validation, N_DIGITS - self.n_held_out, _MAX_VALIDATION
         )
         return load_digits(self.n_held_out, self.split_seed, device, n_validation)
 

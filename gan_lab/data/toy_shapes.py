@@ -169,7 +169,7 @@ class Checkerboard(Distribution):
     def log_density(self, x: Tensor) -> Tensor:
         """-log(2 half_width^2) on the dark squares, -inf elsewhere: [N, 2] -> [N] in nats."""
         square = torch.floor((x + self.half_width) * (self.cells / (2 * self.half_width)))
-        on_board = ((square >= 0) & (square < self.cells)).all(dim=1)
-        dark = on_board & (square.sum(dim=1) % 2 == 0)
+        on_square = ((square >= 0) & (square < self.cells)).all(dim=1)
+        dark = on_square & (square.sum(dim=1) % 2 == 0)
         level = x.new_full((len(x),), -math.log(2 * self.half_width**2))
         return torch.where(dark, level, -math.inf)

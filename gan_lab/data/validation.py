@@ -88,14 +88,14 @@ def check_share(key: str, value: object, example: float = 0.1) -> None:
         raise refuse(key, "a number between 0 and 1, both excluded", value, example)
 
 
-def check_one_of(key: str, value: object, options: Sequence[object]) -> None:
+def check_one_of(key: str, value: object, choices: Sequence[object]) -> None:
     """Refuses what is not one of a few options (type included: 1 is not True).
 
     Raises:
         ConfigError: Not among the options.
     """
-    if not any(type(value) is type(option) and value == option for option in options):
-        raise refuse(key, "one of " + ", ".join(map(str, options)), value, options[0])
+    if not any(type(value) is type(option) and value == option for option in choices):
+        raise refuse(key, "one of " + ", ".join(map(str, choices)), value, choices[0])
 
 
 def check_numbers(key: str, values: object, example: str) -> tuple[float, ...]:
@@ -122,7 +122,7 @@ class Split(NamedTuple):
     held_out: Tensor
 
 
-def n_validation_of(asked: int | None, n_left: int, most: int = 1000) -> int:
+def n_validation_of(asked: int | None, n_left: int, limit: int = 1000) -> int:
     """How large the validation part is: as asked, else a fifth of what is not held out.
 
     Args:
@@ -130,7 +130,7 @@ def n_validation_of(asked: int | None, n_left: int, most: int = 1000) -> int:
         n_left: Samples that are not held out.
         most: Of the default; the ruler needs no more, and every one is lost to training.
     """
-    return max(1, min(most, n_left // 5)) if asked is None else asked
+    return max(1, min(limit, n_left // 5)) if asked is None else asked
 
 
 def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> Split:

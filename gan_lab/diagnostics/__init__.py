@@ -6,6 +6,6 @@ its thresholds and its measured rate of false alarms are in docs/events.md.
 """
 
 from gan_lab.diagnostics.detector import Event
-from gan_lab.diagnostics.monitor import Watch, not_finite
+from gan_lab.diagnostics.monitor import Monitor, not_finite
 
-__all__ = ["Event", "Watch", "not_finite"]
+__all__ = ["Event", "Monitor", "not_finite"]

@@ -85,7 +85,7 @@ def number(row: Row, tag: str) -> float:
     return float(value) if not abs(value) > _HUGE else math.copysign(math.inf, value)
 
 
-class Reading(NamedTuple):
+class Measurement(NamedTuple):
     """One reading of the ruler with its interval and what real samples get; nan where unknown."""
 
     step: int
@@ -100,9 +100,9 @@ class Reading(NamedTuple):
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
-def reading(step: int, row: Row, tag: str) -> Reading | None:
+def measurement(step: int, row: Row, tag: str) -> Measurement | None:
     """The ruler's estimate of a tag with its interval; None where the row has none."""
     if tag not in row:
         return None
     ends = (number(row, f"{tag}_{end}") for end in ("low", "high", "floor"))
-    return Reading(step, number(row, tag), *ends)
+    return Measurement(step, number(row, tag), *ends)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gan_lab.diagnostics.detector import Detector, Reading, Row, Verdict, reading
+from gan_lab.diagnostics.detector import Detector, Measurement, Row, Verdict, measurement
 
 _SPREAD, _W1 = "samples/pairwise_distance", "divergence/wasserstein"
 _MODES, _QUALITY = "modes/covered", "modes/high_quality"
@@ -41,13 +41,15 @@ class Collapse(Detector):
 
     def __init__(self) -> None:
         super().__init__()
-        self._readings: list[Reading] = []
+        self._measurements: list[Measurement] = []
         self._widest = 0.0  # lower end of the best interval so far
-        self._most_modes = 0.0  # lower end of the best interval so far
+        self._max_modes = 0.0  # lower end of the best interval so far
 
     def look(self, step: int, row: Row) -> Verdict | None:
         """Reads samples/pairwise_distance and modes/covered with their intervals and floors."""
-        spread, modes, quality = (reading(step, row, tag) for tag in (_SPREAD, _MODES, _QUALITY))
+        spread, modes, quality = (
+            measurement(step, row, tag) for tag in (_SPREAD, _MODES, _QUALITY)
+        )
         verdicts = [self._of_spread(spread), self._of_modes(modes, quality)]
         given = [verdict for verdict in verdicts if verdict is not None]
         if not given:
@@ -55,17 +57,17 @@ class Collapse(Detector):
         numbers = {name: value for verdict in given for name, value in verdict.numbers.items()}
         return Verdict(any(v.on for v in given), all(v.over for v in given), numbers)
 
-    def _of_spread(self, now: Reading | None) -> Verdict | None:
+    def _of_spread(self, now: Measurement | None) -> Verdict | None:
         if now is None or not (now.supported and now.floor > 0):
             return None
-        self._readings.append(now)
+        self._measurements.append(now)
         self._widest = max(self._widest, now.low)
         was_wide = self._widest >= 0.8 * now.floor
-        before = _latest(self._readings, now.step / 2)
+        before = _latest(self._measurements, now.step / 2)
         stopped = (
             before is not None
             and now.step >= self.least_steps
-            and self._widest >= self.started * self._readings[0].high
+            and self._widest >= self.started * self._measurements[0].high
             and now.value <= before.value + self.growth * now.floor
         )
         return Verdict(
@@ -77,19 +79,19 @@ class Collapse(Detector):
             },
         )
 
-    def _of_modes(self, now: Reading | None, quality: Reading | None) -> Verdict | None:
+    def _of_modes(self, now: Measurement | None, quality: Measurement | None) -> Verdict | None:
         if now is None or not (now.supported and now.floor > 0):
             return None
-        self._most_modes = max(self._most_modes, now.low)
+        self._max_modes = max(self._max_modes, now.low)
         least = max(2.0, self.lost * now.floor)
         missing = quality is not None and quality.low >= self.good * quality.floor
-        most = max(self._most_modes, now.floor if missing else 0.0)
+        limit = max(self._max_modes, now.floor if missing else 0.0)
         return Verdict(
-            most - now.high >= least,
-            most - now.value < 1.0,
+            limit - now.high >= least,
+            limit - now.value < 1.0,
             {
                 "modes covered [modes]": now.value,
-                "modes covered at its best, at least [modes]": self._most_modes,
+                "modes covered at its best, at least [modes]": self._max_modes,
                 "modes covered by real samples [modes]": now.floor,
             },
         )
@@ -117,11 +119,11 @@ class Divergence(Detector):
     def __init__(self) -> None:
         super().__init__()
         self._first: float | None = None
-        self._best: Reading | None = None
+        self._best: Measurement | None = None
 
     def look(self, step: int, row: Row) -> Verdict | None:
         """Reads divergence/wasserstein with its interval."""
-        now = reading(step, row, _W1)
+        now = measurement(step, row, _W1)
         if now is None or math.isnan(now.value) or math.isnan(now.low):
             return None
         if self._first is None:
@@ -164,21 +166,21 @@ class Plateau(Detector):
     gain: ClassVar[float] = 0.1  # of the distance above the floor: the end further from 0
     excess: ClassVar[float] = 0.5  # of the floor, that has to be left
     gain_over: ClassVar[float] = 0.2
-    least_readings: ClassVar[int] = 8
+    min_measurements: ClassVar[int] = 8
     least_steps: ClassVar[int] = 200
 
     def __init__(self) -> None:
         super().__init__()
-        self._readings: list[Reading] = []
+        self._measurements: list[Measurement] = []
 
     def look(self, step: int, row: Row) -> Verdict | None:
         """Reads divergence/wasserstein with its interval and floor."""
-        now = reading(step, row, _W1)
+        now = measurement(step, row, _W1)
         if now is None or not (now.supported and math.isfinite(now.value) and now.floor > 0):
             return None
-        self._readings.append(now)
-        self._readings = half = [each for each in self._readings if each.step > step / 2]
-        if len(half) < self.least_readings or step < self.least_steps:
+        self._measurements.append(now)
+        self._measurements = half = [each for each in self._measurements if each.step > step / 2]
+        if len(half) < self.min_measurements or step < self.least_steps:
             return None
         older, newer = half[: len(half) // 2], half[len(half) // 2 :]
         gain, error = _gain([r.value for r in older], [r.value for r in newer])
@@ -195,10 +197,10 @@ class Plateau(Detector):
         )
 
 
-def _latest(readings: list[Reading], step: float) -> Reading | None:
+def _latest(measurements: list[Measurement], step: float) -> Measurement | None:
     """The last reading at or before a step."""
-    index = bisect.bisect_right(readings, step, key=lambda each: each.step)
-    return readings[index - 1] if index else None
+    index = bisect.bisect_right(measurements, step, key=lambda each: each.step)
+    return measurements[index - 1] if index else None
 
 
 def _gain(older: list[float], newer: list[float]) -> tuple[float, float]:

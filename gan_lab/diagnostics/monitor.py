@@ -9,7 +9,7 @@ from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturat
 from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
 
 
-class Watch:
+class Monitor:
     """Follows the rows of one seed.
 
     Args:

@@ -46,8 +46,8 @@ def period(values: np.ndarray) -> Period | None:
     if not size > 1e-9 * (1e-30 + float(np.abs(values).max())):
         return None
     rest = rest / size
-    most = 2 * n // _CYCLES
-    r = np.array([float(rest[: n - k] @ rest[k:]) / (n - k) for k in range(most + 1)])
+    limit = 2 * n // _CYCLES
+    r = np.array([float(rest[: n - k] @ rest[k:]) / (n - k) for k in range(limit + 1)])
     negative = np.flatnonzero(r < 0)
     if not len(negative):
         return None

@@ -77,7 +77,7 @@ class World:
         return self.size == 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes, prints and measures."""
         return self.rank == 0
 
@@ -102,7 +102,7 @@ class World:
             return flags
         return self.maximum_((~flags).to(torch.uint8)) == 0
 
-    def most(self, number: int) -> int:
+    def max_over_ranks(self, number: int) -> int:
         """The largest of one whole number a rank."""
         return number if self.size == 1 else int(self.maximum_(torch.tensor(number)))
 
@@ -128,7 +128,7 @@ class World:
             found[rank] = box[0]
         return found
 
-    def lead(self, function: Callable[[], T]) -> T:
+    def run_on_main(self, function: Callable[[], T]) -> T:
         """Runs a function in rank 0 alone; every rank gets what it returns.
 
         Raises:
@@ -139,7 +139,7 @@ class World:
             return function()
         failure: BaseException | None = None
         outcome: tuple[Any, str | None, bool] = (None, None, False)
-        if self.leads:
+        if self.is_main:
             try:
                 outcome = (function(), None, False)
             except BaseException as error:
@@ -173,7 +173,7 @@ class World:
                     raise ConfigError(told)
         return result  # type: ignore[return-value]
 
-    def share(self, draws: StepDraws, stacked: bool) -> StepDraws:
+    def shard(self, draws: StepDraws, stacked: bool) -> StepDraws:
         """This rank's slice of the N axis of everything drawn for a step.
 
         Args:
@@ -188,9 +188,9 @@ class World:
             n = tensor.shape[axis] // self.size
             return tensor.narrow(axis, self.rank * n, n)
 
-        def of(player: Draws) -> Draws:
-            noise = {name: mine(tensor) for name, tensor in player.noise.items()}
-            return Draws(mine(player.real), mine(player.z), mine(player.mix), noise)
+        def of(updates: Draws) -> Draws:
+            noise = {name: mine(tensor) for name, tensor in updates.noise.items()}
+            return Draws(mine(updates.real), mine(updates.z), mine(updates.mix), noise)
 
         return StepDraws(of(draws.discriminator), of(draws.generator))
 
@@ -230,7 +230,7 @@ def _whole(
     environment: Mapping[str, str],
     name: str,
     least: int,
-    most: int | None = None,
+    limit: int | None = None,
     default: int | None = None,
 ) -> int:
     """A whole number that torchrun sets.
@@ -239,8 +239,8 @@ def _whole(
         ConfigError: It is none, or lies elsewhere.
     """
     told = environment.get(name, str(default))
-    if not told.isdecimal() or int(told) < least or (most is not None and int(told) > most):
-        upto = "" if most is None else f" to {most}"
+    if not told.isdecimal() or int(told) < least or (limit is not None and int(told) > limit):
+        upto = "" if limit is None else f" to {limit}"
         raise ConfigError(
             f"{name}={told!r} is no whole number from {least}{upto}; start the processes with "
             f"torchrun"

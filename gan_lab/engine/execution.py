@@ -80,13 +80,13 @@ class Execution:
                 "execution.mode=compiled needs a C++ compiler, and neither CXX nor the PATH leads "
                 "to one; install g++ or take execution.mode=eager"
             )
-        if self.threads > (most := max(64, 8 * cores())):
+        if self.threads > (limit := max(64, 8 * cores())):
             raise ConfigError(
-                f"execution.threads={self.threads} is more than {most}, the most on {cores()} "
+                f"execution.threads={self.threads} is more than {limit}, the most on {cores()} "
                 f"cores; take 0 to let it choose"
             )
 
-    def resolved(self, device: torch.device, n_updates: int, by_hand: bool, alone: bool) -> str:
+    def resolved(self, device: torch.device, n_updates: int, analytic: bool, alone: bool) -> str:
         """What `mode` comes to: auto chooses by device, network and length of the run.
 
         On a GPU a step is recorded as CUDA graphs. On the CPU compiling takes up to half a minute
@@ -103,7 +103,7 @@ class Execution:
             return self.mode
         if device.type == "cuda":
             return "cuda_graph" if alone else "eager"
-        return "compiled" if by_hand and n_updates >= _LONG and _compiler() else "eager"
+        return "compiled" if analytic and n_updates >= _LONG and _compiler() else "eager"
 
     def set_threads(self, n_parameters: int) -> int:
         """Sets torch's intra-op threads for the process and returns their number."""

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from gan_lab.engine.distributed import ALONE, World
-from gan_lab.engine.objective import Game
-from gan_lab.engine.state import Player, TrainState
+from gan_lab.engine.objective import Objective
+from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.regularizers.base import Tensors
 
 # Gradients by leaf (of a loss: the loss itself), values to log ([S] or scalars), new buffers.
-Moved = tuple[Any, Tensors, Tensors]
+GradientResult = tuple[Any, Tensors, Tensors]
 
 
 @dataclass(frozen=True)
@@ -28,37 +28,39 @@ class Gradients:
         world: Who else has a slice of the batch.
     """
 
-    game: Game
+    objective: Objective
     stacked: bool = False
     world: World = ALONE
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "game", replace(self.game, transformed=self.stacked))
+        object.__setattr__(self, "objective", replace(self.objective, transformed=self.stacked))
 
     def per_seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function of one seed, as a function of all seeds: [..] -> [S, ..] where stacked."""
         return torch.func.vmap(function) if self.stacked else function
 
     def discriminator(
-        self, d: Player, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
-    ) -> Moved:
+        self, d: NetworkState, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
+    ) -> GradientResult:
         """Gradients by a discriminator's leaves, values to log ([S] or scalar), new buffers."""
         return self._differentiate(
-            d, self.game.discriminator_loss, d.params, d.buffers, real, fake, mix, noise
+            d, self.objective.discriminator_loss, d.params, d.buffers, real, fake, mix, noise
         )
 
-    def generator(self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors) -> Moved:
+    def generator(
+        self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors
+    ) -> GradientResult:
         """Gradients by the generator's leaves, values to log ([S] or scalar), new buffers."""
         g, d = state.generator, state.discriminator
         frozen = {name: leaf.detach() for name, leaf in d.params.items()}
         return self._differentiate(
-            g, self.game.generator_loss, g.params, g.buffers, frozen, d.buffers, real, z, noise
+            g, self.objective.generator_loss, g.params, g.buffers, frozen, d.buffers, real, z, noise
         )
 
     @torch.no_grad()
     def fakes(self, state: TrainState, z: Tensor) -> Tensor:
         """Fakes for several discriminator updates: [updates, (S,) N, latent] -> [.., *shape]."""
-        if not self.game.generator_independent:  # each batch has statistics of its own
+        if not self.objective.generator_independent:  # each batch has statistics of its own
             return torch.stack([self._fakes(state, batch) for batch in z])
         updates, n = z.shape[0], z.shape[-2]
         joined = z.transpose(0, -3).flatten(-3, -2) if self.stacked else z.flatten(0, 1)
@@ -67,16 +69,19 @@ class Gradients:
 
     def _fakes(self, state: TrainState, z: Tensor) -> Tensor:
         g = state.generator
-        fakes: Tensor = self.per_seed(self.game.fakes)(g.params, g.buffers, z)
+        fakes: Tensor = self.per_seed(self.objective.fakes)(g.params, g.buffers, z)
         return fakes
 
     def _differentiate(
-        self, player: Player, loss: Callable[..., Moved], *arguments: Tensors | Tensor
-    ) -> Moved:
+        self,
+        network: NetworkState,
+        loss: Callable[..., GradientResult],
+        *arguments: Tensors | Tensor,
+    ) -> GradientResult:
         """Gradients of a loss by its first argument, which holds the player's parameters."""
         value, values, buffers = self.per_seed(loss)(*arguments)
-        gradients = torch.autograd.grad(value.sum(), list(player.params.values()))
-        return dict(zip(player.params, gradients, strict=True)), values, buffers
+        gradients = torch.autograd.grad(value.sum(), list(network.params.values()))
+        return dict(zip(network.params, gradients, strict=True)), values, buffers
 
 
 @dataclass(frozen=True)
@@ -87,26 +92,29 @@ class Functional(Gradients):
     """
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "game", replace(self.game, transformed=True))
+        object.__setattr__(self, "objective", replace(self.objective, transformed=True))
         for name in ("discriminator_loss", "generator_loss"):
-            gradient = _gradient_of(getattr(self.game, name))
+            gradient = _gradient_of(getattr(self.objective, name))
             compiled = torch.compile(self.per_seed(gradient), dynamic=False)
             object.__setattr__(self, f"_{name}", compiled)
 
     def _differentiate(
-        self, player: Player, loss: Callable[..., Moved], *arguments: Tensors | Tensor
-    ) -> Moved:
-        compiled: Callable[..., Moved] = getattr(self, f"_{loss.__name__}")
+        self,
+        network: NetworkState,
+        loss: Callable[..., GradientResult],
+        *arguments: Tensors | Tensor,
+    ) -> GradientResult:
+        compiled: Callable[..., GradientResult] = getattr(self, f"_{loss.__name__}")
         with torch.no_grad():
             return compiled(*arguments)
 
 
-def _gradient_of(loss: Callable[..., Moved]) -> Callable[..., Moved]:
+def _gradient_of(loss: Callable[..., GradientResult]) -> Callable[..., GradientResult]:
     def with_aux(*arguments: Tensors | Tensor) -> tuple[Tensor, tuple[Tensors, Tensors]]:
         value, values, buffers = loss(*arguments)
         return value, (values, buffers)
 
-    def gradient(*arguments: Tensors | Tensor) -> Moved:
+    def gradient(*arguments: Tensors | Tensor) -> GradientResult:
         gradients, (values, buffers) = torch.func.grad(with_aux, has_aux=True)(*arguments)
         return gradients, values, buffers
 

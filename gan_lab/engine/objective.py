@@ -41,7 +41,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Game:
+class Objective:
     """Two network templates, a loss and the regularizers of the discriminator.
 
     Attributes:
@@ -173,7 +173,7 @@ class Game:
         loss = self.loss.generator(real_logits, fake_logits).mean()
         return loss, {"loss/generator": loss.detach()}, buffers
 
-    def slopes(
+    def gradient_norms(
         self, d: Tensors, d_buffers: Tensors, real: Tensor, fake: Tensor, mix: Tensor
     ) -> Tensors:
         """The slope the discriminator has: its input gradient's norm on real, fake and between.
@@ -183,10 +183,10 @@ class Game:
         """
         weights = mix.reshape(-1, *[1] * (real.ndim - 1))
         points = torch.cat([real, fake, weights * real + (1 - weights) * fake])
-        slope = norms(input_gradient(self.score(d, d_buffers), points)).detach()
+        norm = norms(input_gradient(self.score(d, d_buffers), points)).detach()
         return {
-            "discriminator_estimate/slope_mean": slope.mean(),
-            "discriminator_estimate/slope_max": slope.amax(),
+            "discriminator_estimate/gradient_norm_mean": norm.mean(),
+            "discriminator_estimate/gradient_norm_max": norm.amax(),
         }
 
     def _shown(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:

@@ -70,15 +70,15 @@ class DrawSpec:
     latent_dim: int
     noise: Mapping[str, tuple[int, ...]]
     schedule: Schedule
-    most_steps: int = _BLOCK_STEPS
+    max_steps: int = _BLOCK_STEPS
 
     @property
     def block_steps(self) -> int:
         """Steps drawn at once: fixed by the configuration, never by the number of seeds."""
         per_sample = self.latent_dim + 2 + sum(torch.Size(s).numel() for s in self.noise.values())
-        updates = self.schedule.most_discriminator_updates + self.schedule.n_generator
+        updates = self.schedule.max_discriminator_updates + self.schedule.n_generator
         per_step = updates * self.batch_size * per_sample
-        return max(1, min(self.most_steps, _BLOCK_NUMBERS // per_step))
+        return max(1, min(self.max_steps, _BLOCK_NUMBERS // per_step))
 
 
 class _Tickets(NamedTuple):
@@ -103,8 +103,8 @@ class Streams:
         purposes = ["real", "z", "mix", *(f"noise/{name}" for name in spec.noise)]
         self._generators = [
             {
-                f"{player}/{of}": stream(seed, f"{purpose}{player}/{of}", source.device)
-                for player in ("discriminator", "generator")
+                f"{network}/{of}": stream(seed, f"{purpose}{network}/{of}", source.device)
+                for network in ("discriminator", "generator")
                 for of in purposes
             }
             for seed in seeds
@@ -154,8 +154,10 @@ class Streams:
             "generator": self._draw("generator", n_generator),
         }
 
-    def _draw(self, player: str, updates: int) -> _Tickets:
-        per_seed = [self._draw_seed(generators, player, updates) for generators in self._generators]
+    def _draw(self, network: str, updates: int) -> _Tickets:
+        per_seed = [
+            self._draw_seed(generators, network, updates) for generators in self._generators
+        ]
         if not self.stacked:
             return per_seed[0]
         return _Tickets(
@@ -166,16 +168,16 @@ class Streams:
         )
 
     def _draw_seed(
-        self, generators: Mapping[str, torch.Generator], player: str, updates: int
+        self, generators: Mapping[str, torch.Generator], network: str, updates: int
     ) -> _Tickets:
         n, device = self.spec.batch_size, self.source.device
 
         def normal(purpose: str, *shape: int) -> Tensor:
-            generator = generators[f"{player}/{purpose}"]
+            generator = generators[f"{network}/{purpose}"]
             return torch.randn(updates, n, *shape, generator=generator, device=device)
 
-        real = self.source.draw(updates * n, generators[f"{player}/real"])
-        mix_stream = generators[f"{player}/mix"]
+        real = self.source.draw(updates * n, generators[f"{network}/real"])
+        mix_stream = generators[f"{network}/mix"]
         return _Tickets(
             real.reshape(updates, n, *real.shape[1:]),
             normal("z", self.spec.latent_dim),
@@ -183,8 +185,8 @@ class Streams:
             {name: normal(f"noise/{name}", *shape) for name, shape in self.spec.noise.items()},
         )
 
-    def _slice(self, player: str, start: int, stop: int) -> Draws:
-        block = self._block[player]
+    def _slice(self, network: str, start: int, stop: int) -> Draws:
+        block = self._block[network]
         return Draws(
             self.source.gather(block.real[start:stop]),
             block.z[start:stop],

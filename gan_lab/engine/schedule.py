@@ -32,7 +32,7 @@ class Schedule:
         check_count(self, "warmup_every", at_least=0)
 
     @property
-    def most_discriminator_updates(self) -> int:
+    def max_discriminator_updates(self) -> int:
         """The largest number of discriminator updates that any step has."""
         warms_up = self.warmup_steps > 0 or self.warmup_every > 0
         return max(self.n_critic, self.warmup_n_critic) if warms_up else self.n_critic

@@ -13,7 +13,7 @@ from gan_lab.engine.optimizers import Moves, Optimizer
 from gan_lab.regularizers.base import Tensors
 
 
-class Player:
+class NetworkState:
     """One network's leaves and its optimiser; [S, ...] leaves hold S seeds.
 
     Attributes:
@@ -79,7 +79,9 @@ class Player:
 class TrainState:
     """Both players, the moving average of the generator, and how many steps are done."""
 
-    def __init__(self, discriminator: Player, generator: Player, optimizer: Optimizer) -> None:
+    def __init__(
+        self, discriminator: NetworkState, generator: NetworkState, optimizer: Optimizer
+    ) -> None:
         self.discriminator, self.generator = discriminator, generator
         discriminator.optimizer = optimizer.build_discriminator(discriminator.flat)
         generator.optimizer = optimizer.build_generator(generator.flat)
@@ -103,11 +105,13 @@ class TrainState:
 
     def of_seed(self, index: int) -> list[Tensor]:
         """All that belongs to one of several stacked seeds, as views."""
-        held = [*self.average.values()]
-        for player in (self.discriminator, self.generator):
-            held += [player.flat.detach(), *player.buffers.values()]
-            held += [t for t in player.optimizer.state.values() if t.ndim]  # not a count of steps
-        return [tensor[index] for tensor in held]
+        tensors = [*self.average.values()]
+        for network in (self.discriminator, self.generator):
+            tensors += [network.flat.detach(), *network.buffers.values()]
+            tensors += [
+                t for t in network.optimizer.state.values() if t.ndim
+            ]  # not a count of steps
+        return [tensor[index] for tensor in tensors]
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, by reference: save or clone it before the next step."""
@@ -144,7 +148,7 @@ def copy_into_(leaves: Tensors, values: Mapping[str, Tensor]) -> None:
             leaf.copy_(values[name])
 
 
-def leaves_of(modules: Iterable[nn.Module], stacked: bool, device: torch.device) -> Player:
+def leaves_of(modules: Iterable[nn.Module], stacked: bool, device: torch.device) -> NetworkState:
     """A player from initialised modules, one a seed, stacked as [S, ...] where asked."""
     each = [(dict(m.named_parameters()), dict(m.named_buffers())) for m in modules]
 
@@ -157,4 +161,4 @@ def leaves_of(modules: Iterable[nn.Module], stacked: bool, device: torch.device)
             for name in first
         }
 
-    return Player(gather(0), gather(1), stacked)
+    return NetworkState(gather(0), gather(1), stacked)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gan_lab.engine.gradients import Gradients, Moved
+from gan_lab.engine.gradients import GradientResult, Gradients
 from gan_lab.engine.rng import Draws, StepDraws
-from gan_lab.engine.state import Player, TrainState, copy_into_
+from gan_lab.engine.state import NetworkState, TrainState, copy_into_
 from gan_lab.regularizers.base import Regularizer, Tensors
 
 FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a warm-up's memory
@@ -55,39 +55,41 @@ class Update(NamedTuple):
 
 
 def update_discriminator_(
-    player: Player, gradients: Gradients, draws: Draws, i: int, fake: Tensor
+    network: NetworkState, gradients: Gradients, draws: Draws, i: int, fake: Tensor
 ) -> Update:
     """The i-th of the drawn updates of a discriminator, in place."""
-    moved = gradients.discriminator(player, draws.real[i], fake, draws.mix[i], draws.noise_of(i))
-    update = _apply_(player, "discriminator", moved, gradients)
-    _after_step_(player, gradients)
+    result = gradients.discriminator(network, draws.real[i], fake, draws.mix[i], draws.noise_of(i))
+    update = _apply_(network, "discriminator", result, gradients)
+    _after_step_(network, gradients)
     return update
 
 
 def update_generator_(state: TrainState, gradients: Gradients, draws: Draws, i: int) -> Update:
     """The i-th of the drawn updates of the generator, in place."""
-    moved = gradients.generator(state, draws.real[i], draws.z[i], draws.noise_of(i))
-    return _apply_(state.generator, "generator", moved, gradients)
+    result = gradients.generator(state, draws.real[i], draws.z[i], draws.noise_of(i))
+    return _apply_(state.generator, "generator", result, gradients)
 
 
-def _apply_(player: Player, name: str, moved: Moved, gradients: Gradients) -> Update:
-    leaf_gradients, values, buffers = moved
-    flat = player.collect_(leaf_gradients)
+def _apply_(
+    network: NetworkState, name: str, result: GradientResult, gradients: Gradients
+) -> Update:
+    leaf_gradients, values, buffers = result
+    flat = network.collect_(leaf_gradients)
     gradients.world.mean_(flat)
     norm = torch.linalg.vector_norm(flat, dim=-1)
-    player.update_(player.gradients, buffers)
+    network.update_(network.gradients, buffers)
     return Update({**values, f"gradient/{name}_norm": norm}, norm + values[f"loss/{name}"])
 
 
 @torch.no_grad()
-def _after_step_(player: Player, gradients: Gradients) -> None:
-    for regularizer in gradients.game.regularizers:
+def _after_step_(network: NetworkState, gradients: Gradients) -> None:
+    for regularizer in gradients.objective.regularizers:
         if type(regularizer).after_step is Regularizer.after_step:
             continue  # most have nothing to do, and vmap would copy every leaf to do it
         after = gradients.per_seed(regularizer.after_step)
-        params, buffers = after(player.params, player.buffers)
-        copy_into_(player.params, params)
-        copy_into_(player.buffers, buffers)
+        params, buffers = after(network.params, network.buffers)
+        copy_into_(network.params, params)
+        copy_into_(network.buffers, buffers)
 
 
 def chunks(draws: Draws) -> list[Draws]:

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.claims import Claim
-from gan_lab.reports.plots.animation import Film
+from gan_lab.reports.plots.animation import Animation
 from gan_lab.training.config import Setup
 
 Arrays = dict[str, np.ndarray]
@@ -74,7 +74,7 @@ class Experiment(ABC):
         """Tag -> what TensorBoard shows as a curve. Pure."""
         return {}
 
-    def films(self, arrays: Arrays) -> Mapping[str, Film]:
+    def animations(self, arrays: Arrays) -> Mapping[str, Animation]:
         """File name without ending -> film. Pure."""
         return {}
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.engine.gradients import Gradients
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import Draws, stream
 from gan_lab.engine.state import leaves_of
@@ -50,14 +50,14 @@ class Discriminators:
             pair.initialise_(modules[seed], stream(seed, "init/discriminator"))
             for regularizer in regularizers:
                 regularizer.prepare(modules[seed])
-        self.player = leaves_of([modules[seed] for seed in seeds], stacked=True, device=device)
-        self.player.optimizer = optim.build_discriminator(self.player.flat)
+        self.network = leaves_of([modules[seed] for seed in seeds], stacked=True, device=device)
+        self.network.optimizer = optim.build_discriminator(self.network.flat)
         template = modules[seeds[0]].to("meta")
-        self.game = Game(template, template, loss, tuple(regularizers), transformed=True)
-        self.gradients = Gradients(self.game, stacked=True)
+        self.objective = Objective(template, template, loss, tuple(regularizers), transformed=True)
+        self.gradients = Gradients(self.objective, stacked=True)
 
     def __len__(self) -> int:
-        return len(next(iter(self.player.params.values())))
+        return len(next(iter(self.network.params.values())))
 
     def update_(
         self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
@@ -75,12 +75,12 @@ class Discriminators:
         """
         noise = {name: tensor[None] for name, tensor in (noise or {}).items()}
         draws = Draws(real[None], mix[None], mix[None], noise)  # z is not looked at
-        return update_discriminator_(self.player, self.gradients, draws, 0, fake)
+        return update_discriminator_(self.network, self.gradients, draws, 0, fake)
 
     @torch.no_grad()
     def logits(self, x: Tensor) -> Tensor:
         """[S, N, *shape] -> [S, N]."""
-        return torch.func.vmap(self._score)(self._leaves(), self.player.buffers, x)
+        return torch.func.vmap(self._score)(self._leaves(), self.network.buffers, x)
 
     def input_gradient(self, x: Tensor) -> Tensor:
         """Gradient of every logit by its sample, [S, N, *shape] -> the same shape."""
@@ -89,7 +89,7 @@ class Discriminators:
             return self._score(leaves, buffers, points).sum()
 
         gradient = torch.func.grad(of_sum, argnums=2)
-        return torch.func.vmap(gradient)(self._leaves(), self.player.buffers, x).detach()
+        return torch.func.vmap(gradient)(self._leaves(), self.network.buffers, x).detach()
 
     def generator_gradient(
         self, fake: Tensor, real: Tensor, loss: AdversarialLoss | None = None
@@ -106,18 +106,18 @@ class Discriminators:
         Returns:
             N d(mean loss)/d(fake), the shape of fake.
         """
-        game = replace(self.game, loss=loss or self.game.loss)
+        objective = replace(self.objective, loss=loss or self.objective.loss)
 
         def total(leaves: Tensors, buffers: Tensors, x: Tensor, y: Tensor) -> Tensor:
-            score = game.score(leaves, buffers)
-            return game.loss.generator(score(y), score(x)).sum()
+            score = objective.score(leaves, buffers)
+            return objective.loss.generator(score(y), score(x)).sum()
 
         gradient = torch.func.grad(total, argnums=2)
-        pulled = torch.func.vmap(gradient)(self._leaves(), self.player.buffers, fake, real)
+        pulled = torch.func.vmap(gradient)(self._leaves(), self.network.buffers, fake, real)
         return pulled.detach()
 
     def _score(self, leaves: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
-        return self.game.score(leaves, buffers)(x)
+        return self.objective.score(leaves, buffers)(x)
 
     def _leaves(self) -> Tensors:
-        return {name: leaf.detach() for name, leaf in self.player.params.items()}
+        return {name: leaf.detach() for name, leaf in self.network.params.items()}

@@ -15,7 +15,7 @@ from gan_lab.reports.analysis.statistics import Measured
 from gan_lab.runs.run_dir import atomic_write, environment, to_json
 from gan_lab.validation import check_choice
 
-PROVENANCES = {
+EVIDENCE = {
     "V": "read in the paper, its code or its tables",
     "V2": "read second-hand",
     "R": "recalled, not read",
@@ -53,7 +53,7 @@ class Row:
     id: str
     statement: str
     citation: str
-    provenance: str
+    evidence: str
     protocol: str
     command: str | None
     claim: str | None
@@ -69,7 +69,7 @@ class Row:
     needs: str | None
 
     def __post_init__(self) -> None:
-        check_choice(self, "provenance", list(PROVENANCES))
+        check_choice(self, "provenance", list(EVIDENCE))
         check_choice(self, "protocol", list(PROTOCOLS))
         check_choice(self, "relation", list(RELATIONS))
         if (self.command is None) != (self.claim is None):
@@ -224,7 +224,7 @@ def _page(
 ) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     hardware = where["hardware"]
-    marks = "; ".join(f"{mark} = {text}" for mark, text in PROVENANCES.items())
+    marks = "; ".join(f"{mark} = {text}" for mark, text in EVIDENCE.items())
     lines = [
         "# Claims, reproduced",
         "",

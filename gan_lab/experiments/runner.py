@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
-from gan_lab.loggers.jsonl import Recorder
-from gan_lab.reports.plots.animation import Film, save_gif, save_page
+from gan_lab.loggers.jsonl import RunLogger
+from gan_lab.reports.plots.animation import Animation, save_gif, save_page
 from gan_lab.reports.plots.samples import rendered, save_png
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
@@ -144,39 +144,39 @@ def redraw(study: Experiment, path: Path) -> list[Path]:
     check_inside(path)
     arrays = load_arrays(path)
     try:
-        figures, films = study.figures(arrays), study.films(arrays)
+        figures, animations = study.figures(arrays), study.animations(arrays)
         pictures = {name: rendered(figure) for name, figure in figures.items()}
     except Exception as error:  # whatever a picture takes for granted
         raise ConfigError(
             f"{path / ARRAYS} cannot be drawn: {type(error).__name__}: {error}. Perform the study "
             "again"
         ) from error
-    return _written(pictures, films, RunDir(path))
+    return _written(pictures, animations, RunDir(path))
 
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
     """Writes pictures and films, and all of it into TensorBoard."""
     pictures = {name: rendered(figure) for name, figure in study.figures(result.arrays).items()}
-    _written(pictures, study.films(result.arrays), home)
+    _written(pictures, study.animations(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):
             rows.setdefault(int(step), {})[tag] = float(value)
-    recorder = Recorder(home, int(result.config.get("seed", 0)))
+    logger = RunLogger(home, int(result.config.get("seed", 0)))
     try:
-        recorder.text("question", f"**{study.title}.** {study.question} ({study.reference})")
-        recorder.text("claims", claims_markdown(result))
+        logger.text("question", f"**{study.title}.** {study.question} ({study.reference})")
+        logger.text("claims", claims_markdown(result))
         if result.notes:
-            recorder.text("notes", "\n".join(f"- {note}" for note in result.notes))
+            logger.text("notes", "\n".join(f"- {note}" for note in result.notes))
         for step in sorted(rows):
-            recorder.scalars(step, rows[step])
+            logger.scalars(step, rows[step])
         last = max(rows, default=0)
         for name, picture in pictures.items():
-            recorder.image(f"figures/{name}", 0, picture)
+            logger.image(f"figures/{name}", 0, picture)
         measured = {f"claims/{c.id}": c.measured.value for c in result.claims}
-        recorder.scalars(last, {tag: v for tag, v in measured.items() if np.isfinite(v)})
+        logger.scalars(last, {tag: v for tag, v in measured.items() if np.isfinite(v)})
     finally:
-        recorder.close()
+        logger.close()
 
 
 def claims_markdown(result: Result) -> str:
@@ -199,14 +199,14 @@ def failed(record: Mapping[str, Any]) -> list[str]:
 
 
 def _written(
-    pictures: Mapping[str, np.ndarray], films: Mapping[str, Film], home: RunDir
+    pictures: Mapping[str, np.ndarray], animations: Mapping[str, Animation], home: RunDir
 ) -> list[Path]:
     written = []
     for name, picture in pictures.items():
         written.append(home.figures / f"{name}.png")
         save_png(picture, written[-1])
-    for name, film in films.items():
-        save_gif(film, home.figures / f"{name}.gif")
-        save_page(film, home.figures / f"{name}.html")
+    for name, animation in animations.items():
+        save_gif(animation, home.figures / f"{name}.gif")
+        save_page(animation, home.figures / f"{name}.html")
         written += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
     return written

@@ -16,7 +16,7 @@ from gan_lab.information.gaussians import Gaussians, gaussians
 from gan_lab.information.inputs import Number, Real, answer, prepared
 from gan_lab.information.penalty_bias import (
     GradientPenaltyValue,
-    clipping_slope_bound,
+    clipping_gradient_norm_bound,
     gradient_penalty_value,
 )
 from gan_lab.information.quadrature import (
@@ -32,7 +32,7 @@ __all__ = [
     "Gaussians",
     "Segments",
     "SmoothedSegments",
-    "clipping_slope_bound",
+    "clipping_gradient_norm_bound",
     "gaussian_shift",
     "gaussians",
     "gradient_penalty_value",

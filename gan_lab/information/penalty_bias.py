@@ -78,7 +78,9 @@ def gradient_penalty_value(
     return answer(result, theta, weight)
 
 
-def clipping_slope_bound(bound: float, n_layers: int, width: int, n_inputs: int = 1) -> float:
+def clipping_gradient_norm_bound(
+    bound: float, n_layers: int, width: int, n_inputs: int = 1
+) -> float:
     """The largest slope of a ReLU network whose weights are clipped to [-bound, bound].
 
     Along one coordinate at most bound^L H^(L-1) for L layers of width H; in the Euclidean norm at

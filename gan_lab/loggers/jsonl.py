@@ -21,7 +21,8 @@ from typing import Any, Literal
 import numpy as np
 
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.tensorboard import Board, Layout
+from gan_lab.loggers.tensorboard import Layout, TensorBoardWriter
+from gan_lab.runs.old_names import current_tag
 from gan_lab.runs.run_dir import AppendFile, RunDir, atomic_write, plain, to_json
 from gan_lab.runs.safe_io import read_regular
 
@@ -52,7 +53,7 @@ class Lost:
         self.last_step, self.why = step, error.strerror or str(error)
 
 
-class Recorder:
+class RunLogger:
     """Writes the records of one seed into one run directory.
 
     A record is with the kernel when a call returns (it survives kill -9) and on the disk after
@@ -85,9 +86,9 @@ class Recorder:
         self.lost, self._warned = _lost_before(run, resume_step), False
         self._seed, self._step = seed, resume_step or 0
         self._metrics, self._events = AppendFile(run.metrics), AppendFile(run.events)
-        self._board = Board(run.tensorboard, resume_step) if tensorboard else None
-        self._files: list[AppendFile | Board] = [self._metrics, self._events]
-        self._files += [self._board] if self._board else []
+        self._writer = TensorBoardWriter(run.tensorboard, resume_step) if tensorboard else None
+        self._files: list[AppendFile | TensorBoardWriter] = [self._metrics, self._events]
+        self._files += [self._writer] if self._writer else []
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Writes one line and one TensorBoard summary (float32 there, full precision here)."""
@@ -95,7 +96,7 @@ class Recorder:
         numbers = {tag: float(value) for tag, value in values.items()}
         line = to_json({"step": step, "seed": self._seed, **numbers})
         self._try(lambda: self._metrics.write(line))
-        self._show(lambda board: board.scalars(step, numbers))
+        self._show(lambda writer: writer.scalars(step, numbers))
 
     def event(self, step: int, kind: str, **fields: Any) -> None:
         """Writes one line to events.jsonl and one text: what happened at this step, and when."""
@@ -107,18 +108,18 @@ class Recorder:
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Shows a text (Markdown) in TensorBoard."""
-        self._show(lambda board: board.text(tag, text, step))
+        self._show(lambda writer: writer.text(tag, text, step))
 
     def image(self, tag: str, step: int, array: np.ndarray) -> None:
         """Shows an image in TensorBoard: uint8, shape [H, W, 3]. Raises ValueError otherwise."""
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
             raise ValueError(f"an image is uint8 [H, W, 3], got {array.dtype} {array.shape}")
-        if self._board:
+        if self._writer:
             from PIL import Image  # only here, and most runs on toy data show no image
 
             png = io.BytesIO()
             Image.fromarray(array).save(png, format="png")
-            self._show(lambda board: board.png(tag, step, png.getvalue()))
+            self._show(lambda writer: writer.png(tag, step, png.getvalue()))
 
     def keep(self, path: Path, step: int, write: Callable[[Path], object]) -> None:
         """Writes a picture or a frame with `write(path)`; of one that fails, nothing stays."""
@@ -137,7 +138,7 @@ class Recorder:
 
     def layout(self, layout: Layout) -> None:
         """Lays out TensorBoard's page of custom scalars."""
-        self._show(lambda board: board.layout(layout))
+        self._show(lambda writer: writer.layout(layout))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
         """Makes the run a row of TensorBoard's HParams table, with status RUNNING.
@@ -146,13 +147,13 @@ class Recorder:
             config: Flat. A bool, a number or a string a key; anything else is shown as text.
             metrics: Tags of the scalars that become columns.
         """
-        if self._board:
-            self._board.hparams(config, metrics)
+        if self._writer:
+            self._writer.hparams(config, metrics)
             self.session_end("running")
 
     def session_end(self, status: Literal["running", "success", "failure"]) -> None:
         """Sets the row's status; a TensorBoard that is open shows it after its next start."""
-        self._show(lambda board: board.session_end(status))
+        self._show(lambda writer: writer.session_end(status))
 
     def flush(self) -> None:
         """Waits for the disk. Called before each checkpoint, which then knows no lost record."""
@@ -165,12 +166,12 @@ class Recorder:
         while self._files:
             self._try(self._files.pop().close)
 
-    def _show(self, write: Callable[[Board], None]) -> None:
-        if board := self._board:
+    def _show(self, write: Callable[[TensorBoardWriter], None]) -> None:
+        if writer := self._writer:
 
             def shown() -> None:
                 self._metrics.path.parent.stat()  # a directory that was removed is not made anew
-                write(board)
+                write(writer)
 
             self._try(shown)
 
@@ -223,7 +224,10 @@ def _told(value: Any) -> str:
 
 
 def _numbers(record: dict[str, Any]) -> dict[str, Any]:
-    return {k: _WORDS.get(v, v) if isinstance(v, str) else v for k, v in record.items()}
+    return {
+        current_tag(key): _WORDS.get(value, value) if isinstance(value, str) else value
+        for key, value in record.items()
+    }
 
 
 def _lost_before(run: RunDir, resume_step: int | None) -> Lost:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gan_lab.console import announce
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import Lost, Recorder
+from gan_lab.loggers.jsonl import Lost, RunLogger
 from gan_lab.runs.run_dir import RunDir
 
 
@@ -34,9 +34,9 @@ class Losses:
     """
 
     def __init__(
-        self, parent: RunDir, homes: Sequence[RunDir], recorders: Sequence[Recorder]
+        self, parent: RunDir, homes: Sequence[RunDir], loggers: Sequence[RunLogger]
     ) -> None:
-        self._parent, self._homes, self._recorders = parent, homes, recorders
+        self._parent, self._homes, self._loggers = parent, homes, loggers
         self._known: list[int] | None = None  # how many writes of each seed the status knows of
 
     @property
@@ -51,12 +51,12 @@ class Losses:
             for index, home in enumerate(self._homes):
                 news = self._known is None or self._known[index] != now[index]
                 if news and home != self._parent:
-                    note(home, lost=_told([self._recorders[index].lost]))
-            note(self._parent, lost=_told([each.lost for each in self._recorders]), **fields)
+                    note(home, lost=_told([self._loggers[index].lost]))
+            note(self._parent, lost=_told([each.lost for each in self._loggers]), **fields)
             self._known = now
 
     def _counts(self) -> list[int]:
-        return [recorder.lost.writes for recorder in self._recorders]
+        return [logger.lost.writes for logger in self._loggers]
 
 
 def _told(each: Sequence[Lost]) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 from gan_lab.runs.run_dir import AppendFile, atomic_write, plain
 
 
-class Board:
+class TensorBoardWriter:
     """One run as TensorBoard sees it: a directory with an HParams row and series.
 
     TensorBoard reads the files of a directory in the order of their names: the HParams row first,

@@ -27,7 +27,7 @@ class LossCard:
     divergence: str
     equilibrium: tuple[float, float]
     unit: str
-    reading: str
+    interpretation: str
     reference: str
 
 

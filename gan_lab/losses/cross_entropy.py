@@ -57,7 +57,7 @@ class Minimax(_CrossEntropyDiscriminator):
         divergence="2 JS(p_data, p_g) - 2 log 2 over both players",
         equilibrium=(2 * math.log(2), -math.log(2)),
         unit="nats",
-        reading="1.386 = cannot tell real from fake; near 0 = tells them apart, and the "
+        interpretation="1.386 = cannot tell real from fake; near 0 = tells them apart, and the "
         "generator's gradient is then vanishing.",
         reference="Goodfellow et al. 2014, arXiv:1406.2661, eq. 1",
     )
@@ -95,7 +95,7 @@ class NonSaturating(_CrossEntropyDiscriminator):
         divergence="gradient of KL(p_g, p_data) - 2 JS(p_data, p_g) at the optimal discriminator",
         equilibrium=(2 * math.log(2), math.log(2)),
         unit="nats",
-        reading="1.386 = cannot tell real from fake; near 0 = tells them apart, and the "
+        interpretation="1.386 = cannot tell real from fake; near 0 = tells them apart, and the "
         "generator's gradient is then large and noisy.",
         reference="Goodfellow et al. 2014, arXiv:1406.2661, section 3",
     )

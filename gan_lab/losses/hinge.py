@@ -20,8 +20,8 @@ class Hinge(AdversarialLoss):
         divergence="2 TV(p_data, p_g) over bounded discriminators",
         equilibrium=(2.0, 0.0),
         unit="",
-        reading="2 = cannot tell real from fake; 0 = every sample is beyond its margin, and the "
-        "discriminator has stopped learning.",
+        interpretation="2 = cannot tell real from fake; 0 = every sample is beyond its margin, and "
+        "the discriminator has stopped learning.",
         reference="Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, eq. 16",
     )
 

@@ -20,7 +20,7 @@ class LeastSquares(AdversarialLoss):
         "labels -1, 1, 0)",
         equilibrium=(0.25, 0.125),
         unit="",
-        reading="0.25 = cannot tell real from fake; near 0 = tells them apart.",
+        interpretation="0.25 = cannot tell real from fake; near 0 = tells them apart.",
         reference="Mao et al. 2017, arXiv:1611.04076, labels 0 and 1",
     )
 

@@ -22,7 +22,7 @@ class RelativisticPairing(AdversarialLoss):
         divergence="a divergence of its own (Jolicoeur-Martineau 2020), zero only at p_g = p_data",
         equilibrium=(math.log(2), math.log(2)),
         unit="nats",
-        reading="0.693 = cannot tell which of a pair is real; near 0 = always can.",
+        interpretation="0.693 = cannot tell which of a pair is real; near 0 = always can.",
         reference="Jolicoeur-Martineau 2018, arXiv:1807.00734; Huang et al. 2024, arXiv:2501.05441",
     )
 

@@ -19,8 +19,8 @@ class Wasserstein(AdversarialLoss):
         divergence="K W1(p_data, p_g), K the critic's largest slope",
         equilibrium=(0.0, 0.0),
         unit="data units x slope",
-        reading="Its negative is the critic's estimate of W1: large and negative = far apart, "
-        "towards 0 = close. The generator's value has a free constant: do not read it.",
+        interpretation="Its negative is the critic's estimate of W1: large and negative = far "
+        "apart, towards 0 = close. The generator's value has a free constant: do not read it.",
         reference="Arjovsky et al. 2017, arXiv:1701.07875, eq. 2 and algorithm 1",
     )
 

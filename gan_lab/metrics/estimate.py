@@ -73,7 +73,7 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
     return Estimate(mean, unit, n, mean - half, mean + half)
 
 
-def from_counts(values: Sequence[float], unit: str, n: int, most: float = math.inf) -> Estimate:
+def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.inf) -> Estimate:
     """The mean of independent counts with an interval that does not collapse where all agree.
 
     Four repeats that all find 8 modes do not prove that none is ever missed: the t interval then
@@ -87,7 +87,7 @@ def from_counts(values: Sequence[float], unit: str, n: int, most: float = math.i
         values: Whole numbers, one for each independent draw of n samples.
         unit: Of the values.
         n: Samples on each side of one repeat.
-        most: The largest count there can be.
+        limit: The largest count there can be.
 
     Returns:
         An estimate without a floor.
@@ -109,4 +109,4 @@ def from_counts(values: Sequence[float], unit: str, n: int, most: float = math.i
         above = sum(value > least for value in values)
         low = min(low, least + float(special.betaincinv(above, repeats - above + 1, 0.025)))
         high = max(high, least + float(special.betaincinv(above + 1, repeats - above, 0.975)))
-    return replace(plain, low=max(low, 0.0), high=min(high, most))
+    return replace(plain, low=max(low, 0.0), high=min(high, limit))

@@ -18,8 +18,8 @@ from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
 from gan_lab.metrics.metrics import Metric
 from gan_lab.validation import check_count, check_interval
 
-_MOST_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB
-_MOST_REPEATS = 10_000
+_MAX_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB
+_MAX_REPEATS = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class EvaluatorSettings:
         check_count(self, "every", at_least=0)
         check_interval(self, "budget", self.budget, high=1.0)
         for name in ("n", "final_n"):
-            check_count(self, name, at_least=2, at_most=_MOST_SAMPLES)
+            check_count(self, name, at_least=2, at_most=_MAX_SAMPLES)
         for name in ("n_repeats", "final_n_repeats", "floor_n_repeats"):
-            check_count(self, name, at_least=2, at_most=_MOST_REPEATS)
+            check_count(self, name, at_least=2, at_most=_MAX_REPEATS)
 
 
 class Evaluator:
@@ -154,12 +154,12 @@ class Evaluator:
 
     def _estimates(self, rows: list[dict[str, float]], n: int) -> dict[str, Estimate]:
         modes = self.source.modes
-        most = math.inf if modes is None else float(len(modes.weights))
+        limit = math.inf if modes is None else float(len(modes.weights))
 
         def average(tag: str) -> Estimate:
             values, unit = [row[tag] for row in rows], self.units[tag]
             if unit == "modes":  # a count: repeats that agree are no proof
-                return from_counts(values, unit, n, most)
+                return from_counts(values, unit, n, limit)
             return from_repeats(values, unit, n)
 
         return {tag: average(tag) for tag in rows[0]}

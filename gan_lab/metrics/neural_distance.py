@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan_lab.data.base import Source
 from gan_lab.engine.gradients import Gradients
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Adam
 from gan_lab.engine.rng import stream
 from gan_lab.engine.state import leaves_of
@@ -94,15 +94,15 @@ class NeuralDistance:
         penalty = GradientPenalty(self.penalty_weight, one_sided=True)
         critic = self._fitted(Wasserstein(), (penalty,), reals, fakes, source)
         mix = torch.rand(len(reals[2]), generator=generator, device=source.device)
-        slopes = critic.game.slopes(critic.leaves, {}, reals[2], fakes[2], mix)
-        slope = float(slopes["discriminator_estimate/slope_max"])
-        gaps = (critic(reals[2]) - critic(fakes[2])) / max(slope, 1e-12)
+        norms = critic.objective.gradient_norms(critic.leaves, {}, reals[2], fakes[2], mix)
+        largest_norm = float(norms["discriminator_estimate/gradient_norm_max"])
+        gaps = (critic(reals[2]) - critic(fakes[2])) / max(largest_norm, 1e-12)
         size = len(reals[2])
         return {
             "neural_distance/js": js,
             "neural_distance/wasserstein": _mean(gaps, "data units"),
             "neural_distance/gradient_norm": Estimate(
-                slope, "logits per data unit", size, slope, slope
+                largest_norm, "logits per data unit", size, largest_norm, largest_norm
             ),
         }
 
@@ -117,11 +117,11 @@ class NeuralDistance:
         pair = Mlp(latent_dim=1, width=self.width, depth=2, activation="leaky_relu")
         module = pair.discriminator(source.shape)
         pair.initialise_(module, stream(0, "probe/init"))
-        player = leaves_of([module], stacked=False, device=source.device)
-        player.optimizer = Adam(self.lr).build(player.flat, self.lr)
+        network = leaves_of([module], stacked=False, device=source.device)
+        network.optimizer = Adam(self.lr).build(network.flat, self.lr)
         template = module.to("meta")
-        game = Game(template, template, loss, regularizers)
-        gradients = Gradients(game)
+        objective = Objective(template, template, loss, regularizers)
+        gradients = Gradients(objective)
         draws = stream(0, "probe/batches", source.device)
         size = min(self.batch_size, len(reals[0]))
 
@@ -129,33 +129,35 @@ class NeuralDistance:
             at = torch.randint(len(samples), (size,), generator=draws, device=source.device)
             return samples[at]
 
-        best, kept = math.inf, player.copied()
+        best, kept = math.inf, network.copied()
         for step in range(1, self.steps + 1):
             mix = torch.rand(size, generator=draws, device=source.device)
-            moved = gradients.discriminator(player, batch(reals[0]), batch(fakes[0]), mix, {})
-            player.update_(moved[0], {})
+            result = gradients.discriminator(network, batch(reals[0]), batch(fakes[0]), mix, {})
+            network.update_(result[0], {})
             if step % self.check_every == 0:
-                value = float(_validation(game, player.params, reals[1], fakes[1]))
+                value = float(_validation(objective, network.params, reals[1], fakes[1]))
                 if value < best:
                     best = value
-                    kept = player.copied()
-        return _Fitted(game, kept)
+                    kept = network.copied()
+        return _Fitted(objective, kept)
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    game: Game
+    objective: Objective
     leaves: dict[str, Tensor]
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
-        return self.game.score(self.leaves, {})(x)
+        return self.objective.score(self.leaves, {})(x)
 
 
-def _validation(game: Game, params: dict[str, Tensor], real: Tensor, fake: Tensor) -> Tensor:
+def _validation(
+    objective: Objective, params: dict[str, Tensor], real: Tensor, fake: Tensor
+) -> Tensor:
     mix = torch.linspace(0, 1, len(real), device=real.device)
     leaves = {name: leaf.detach() for name, leaf in params.items()}
-    return game.discriminator_loss(leaves, {}, real, fake, mix, {})[0].detach()
+    return objective.discriminator_loss(leaves, {}, real, fake, mix, {})[0].detach()
 
 
 def _mean(values: Tensor, unit: str) -> Estimate:

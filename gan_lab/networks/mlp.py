@@ -16,7 +16,7 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "batch": nn.BatchNorm1d,
     "layer": nn.LayerNorm,
 }
-_MOST_LAYERS = 1000  # what is made to be counted, even on the meta device, takes time
+_MAX_LAYERS = 1000  # what is made to be counted, even on the meta device, takes time
 
 
 class Reshape(nn.Module):
@@ -57,7 +57,7 @@ class Mlp(NetworkPair):
     def __post_init__(self) -> None:
         for name in ("latent_dim", "width", "packing"):
             check_count(self, name)
-        check_count(self, "depth", at_most=_MOST_LAYERS)
+        check_count(self, "depth", at_most=_MAX_LAYERS)
         check_choice(self, "activation", list(ACTIVATIONS))
         check_choice(self, "generator_norm", list(NORMS))
         check_choice(self, "discriminator_norm", list(NORMS))

@@ -67,7 +67,7 @@ class Regularizer:
         return {}
 
 
-class SlopePenalty(Regularizer):
+class GradientNormPenalty(Regularizer):
     """A penalty on the norm of each sample's input gradient: where it is looked at, what it costs.
 
     Told apart like this, the gradients of both can be found by hand; `penalty` puts them together.
@@ -80,7 +80,7 @@ class SlopePenalty(Regularizer):
         """Where the slope is looked at, [N, *shape]. Pure; for the arguments see `penalty`."""
         raise NotImplementedError
 
-    def cost(self, slopes: Tensor) -> Tensor:
+    def cost(self, gradient_norms: Tensor) -> Tensor:
         """What slopes cost, [N] in logits per data unit -> [N] in the unit of the loss. Pure."""
         raise NotImplementedError
 

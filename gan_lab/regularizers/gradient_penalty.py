@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gan_lab.regularizers.base import SlopePenalty, Tensors
+from gan_lab.regularizers.base import GradientNormPenalty, Tensors
 from gan_lab.validation import check_number
 
 
@@ -17,7 +17,7 @@ def _like(mix: Tensor, samples: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class GradientPenalty(SlopePenalty):
+class GradientPenalty(GradientNormPenalty):
     """weight (|grad f(x)| - target)^2 at x = mix real + (1 - mix) fake, one x for each sample.
 
     With `one_sided` only slopes above the target are penalised (WGAN-LP).
@@ -39,14 +39,14 @@ class GradientPenalty(SlopePenalty):
         weights = _like(mix, real)
         return weights * real + (1 - weights) * fake
 
-    def cost(self, slopes: Tensor) -> Tensor:
+    def cost(self, gradient_norms: Tensor) -> Tensor:
         """See the class; [N] -> [N]."""
-        excess = slopes - self.target
+        excess = gradient_norms - self.target
         return self.weight * (F.relu(excess) if self.one_sided else excess).square()
 
 
 @dataclass(frozen=True)
-class _SquaredSlope(SlopePenalty):
+class _SquaredGradientNorm(GradientNormPenalty):
     weight: float = 1.0
     at_real: ClassVar[bool]
 
@@ -57,27 +57,27 @@ class _SquaredSlope(SlopePenalty):
         """The samples of one side, [N, *shape]."""
         return real if self.at_real else fake
 
-    def cost(self, slopes: Tensor) -> Tensor:
+    def cost(self, gradient_norms: Tensor) -> Tensor:
         """See the class; [N] -> [N]."""
-        return self.weight / 2 * slopes.square()
+        return self.weight / 2 * gradient_norms.square()
 
 
 @dataclass(frozen=True)
-class R1(_SquaredSlope):
+class R1(_SquaredGradientNorm):
     """weight/2 |grad f(x)|^2 at real samples: Mescheder et al. 2018, arXiv:1801.04406, eq. 9."""
 
     at_real: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
-class R2(_SquaredSlope):
+class R2(_SquaredGradientNorm):
     """weight/2 |grad f(x)|^2 at generated samples: Mescheder et al. 2018, arXiv:1801.04406."""
 
     at_real: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
-class Dragan(SlopePenalty):
+class Dragan(GradientNormPenalty):
     """weight (|grad f(x + d)| - 1)^2 around real samples, d ~ N(0, (scale std)^2).
 
     std is that of the batch over all its entries.
@@ -104,6 +104,6 @@ class Dragan(SlopePenalty):
         unit = torch.randn_like(real) if noise is None else noise["dragan"]
         return real + self.scale * real.std() * unit
 
-    def cost(self, slopes: Tensor) -> Tensor:
+    def cost(self, gradient_norms: Tensor) -> Tensor:
         """See the class; [N] -> [N]."""
-        return self.weight * (slopes - 1.0).square()
+        return self.weight * (gradient_norms - 1.0).square()

@@ -66,16 +66,16 @@ def of_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
     def mine(leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: leaf[index] for name, leaf in leaves.items()}
 
-    players = {
-        player: {part: mine(state[player][part]) for part in ("params", "buffers")}
-        for player in ("generator", "discriminator")
+    both = {
+        network: {part: mine(state[network][part]) for part in ("params", "buffers")}
+        for network in ("generator", "discriminator")
     }
-    return {**content, "state": {**players, "average": mine(state["average"])}}
+    return {**content, "state": {**both, "average": mine(state["average"])}}
 
 
 def start(setup: Setup, source: Source, path: Path, parent: Parent) -> training.Estimates:
     """Trains a fork into a new directory; see session.start."""
-    run = opened(setup, source, parent)
+    run = open_fork(setup, source, parent)
     forked_from = {"path": str(parent.path.absolute()), "step": parent.step}
     return training.start(setup, source, path, run, parent.origin, forked_from=forked_from)
 
@@ -121,7 +121,7 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
         )
 
 
-def opened(setup: Setup, source: Source, parent: Parent) -> Run:
+def open_fork(setup: Setup, source: Source, parent: Parent) -> Run:
     """The run of a fork before its first step.
 
     A regularizer's buffers go on where both games have them; new ones start from the weights as
@@ -129,9 +129,9 @@ def opened(setup: Setup, source: Source, parent: Parent) -> Run:
     """
     state, stacked = parent.content["state"], len(setup.seeds) > 1
     networks = setup.networks(source)
-    for player, modules in zip(("generator", "discriminator"), networks, strict=True):
+    for network, modules in zip(("generator", "discriminator"), networks, strict=True):
         for index, module in enumerate(modules):
-            saved = _leaves(state[player])
+            saved = _leaves(state[network])
             mine = {n: leaf[index] if stacked else leaf for n, leaf in saved.items()}
             # Before regularizers add buffers: what else was saved belongs to the old regularizers.
             module.load_state_dict({name: mine[name] for name in module.state_dict()})
@@ -147,8 +147,8 @@ def opened(setup: Setup, source: Source, parent: Parent) -> Run:
     return run
 
 
-def _leaves(player: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {**player["params"], **player["buffers"]}
+def _leaves(network: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {**network["params"], **network["buffers"]}
 
 
 def _changed(old: Any, new: Any) -> str:
@@ -165,10 +165,10 @@ def _changed(old: Any, new: Any) -> str:
 def _difference(setup: Setup, source: Source, parent: Parent) -> str:
     """The first leaf of another shape or dtype, in brackets; empty if all fit."""
     state, seeds = parent.content["state"], [len(setup.seeds)] if len(setup.seeds) > 1 else []
-    for player in ("generator", "discriminator"):
-        module: nn.Module = getattr(setup.network, player)(source.shape)
-        parts = {player: _leaves(state[player])}
-        if player == "generator":
+    for network in ("generator", "discriminator"):
+        module: nn.Module = getattr(setup.network, network)(source.shape)
+        parts = {network: _leaves(state[network])}
+        if network == "generator":
             parts["average"] = state["average"]
         own = module.state_dict()
         for part, saved in parts.items():
@@ -177,7 +177,7 @@ def _difference(setup: Setup, source: Source, parent: Parent) -> str:
                     return f" ({part} {name}: {apart})"
             # Buffers that the networks have not are those of a regularizer.
             for name in saved:
-                if name not in own and name not in state[player]["buffers"]:
+                if name not in own and name not in state[network]["buffers"]:
                     return f" ({part} {name}: there, and none here)"
     return ""
 

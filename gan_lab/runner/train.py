@@ -50,9 +50,9 @@ def start(
         RunDiverged, Interrupted: See `Trainer.train`.
     """
     parent, world, setup = RunDir(path), setup.world, setup.resolved(source)
-    check_share(setup, source)
-    with contextlib.ExitStack() as held:
-        world.lead(lambda: _take(parent, held))
+    check_shard(setup, source)
+    with contextlib.ExitStack() as stack:
+        world.run_on_main(lambda: _take(parent, stack))
         run = run or setup.open_with(source)
 
         def prepare() -> None:
@@ -64,7 +64,7 @@ def start(
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
         with _room(parent):
-            world.lead(prepare)
+            world.run_on_main(prepare)
         return _train(setup, parent, Trainer(setup, run, parent, origin=origin), **status)
 
 
@@ -92,14 +92,16 @@ def check_free(parent: RunDir) -> None:
             f"{parent.path}`, or choose another hydra.run.dir."
         )
     ours = (parent.config, parent.metrics, parent.events, parent.tensorboard, parent.samples)
-    if not parent.read_status() and any(map(Path.exists, (*ours, parent.film, parent.checkpoints))):
+    if not parent.read_status() and any(
+        map(Path.exists, (*ours, parent.landscape, parent.checkpoints))
+    ):
         raise ConfigError(
             f"{parent.path} holds files that no run has left, by the names of a run's. Choose "
             f"another hydra.run.dir"
         )
 
 
-def _take(parent: RunDir, held: contextlib.ExitStack) -> None:
+def _take(parent: RunDir, stack: contextlib.ExitStack) -> None:
     """Makes a directory for a new run and locks it as long as `held` lasts."""
     check_free(parent)
     try:
@@ -107,7 +109,7 @@ def _take(parent: RunDir, held: contextlib.ExitStack) -> None:
     except OSError as error:
         reason = f"{parent.path} cannot be made ({error.strerror}); set hydra.run.dir"
         raise ConfigError(reason) from error
-    held.enter_context(parent.lock())
+    stack.enter_context(parent.lock())
     check_free(parent)  # another process may have begun one in between
 
 
@@ -119,13 +121,13 @@ def resume(setup: Setup, path: Path) -> Estimates:
         RunDiverged, Interrupted: See `Trainer.train`.
     """
     parent, world = RunDir(path), setup.world
-    with contextlib.ExitStack() as held:
-        loaded = world.lead(lambda: _taken_up(setup, parent, held))
+    with contextlib.ExitStack() as stack:
+        loaded = world.run_on_main(lambda: _taken_up(setup, parent, stack))
         run = world.agreed(setup.open)
-        check_share(setup, run.source)
+        check_shard(setup, run.source)
         world.agreed(lambda: compatibility.check_data(loaded.path, loaded.content, run.source))
         compatibility.check_fits(loaded, run.state.state_dict())
-        with compatibility.reading(loaded.path):
+        with compatibility.damage_if_malformed(loaded.path):
             _check_device(run, loaded.content)
             trainer = Trainer(setup, run, parent, loaded.content)
 
@@ -136,15 +138,15 @@ def resume(setup: Setup, path: Path) -> Estimates:
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
         with _room(parent):
-            world.lead(prepare)
+            world.run_on_main(prepare)
         step, steps = loaded.content["step"], setup.trainer.steps
         print(printable(f"resuming {path} at step {step} of {steps}"))
         return _train(setup, parent, trainer)
 
 
-def _taken_up(setup: Setup, parent: RunDir, held: contextlib.ExitStack) -> checkpoint.Loaded:
+def _taken_up(setup: Setup, parent: RunDir, stack: contextlib.ExitStack) -> checkpoint.Loaded:
     """Locks a run as long as `held` lasts and reads its newest valid checkpoint."""
-    held.enter_context(parent.lock())
+    stack.enter_context(parent.lock())
     loaded = compatibility.of_run(checkpoint.load_latest(parent.checkpoints), setup.config)
     for skipped, reason in loaded.skipped:
         print(printable(f"warning: passed over {skipped}: {reason}"))
@@ -157,7 +159,7 @@ def _taken_up(setup: Setup, parent: RunDir, held: contextlib.ExitStack) -> check
     return loaded
 
 
-def check_share(setup: Setup, source: Source) -> None:
+def check_shard(setup: Setup, source: Source) -> None:
     """Refuses what would not train alike in several processes, each of which sees a slice of N.
 
     Raises:
@@ -198,7 +200,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
     told: dict[str, Any] = {}
 
     def say(state: str, error: str | None = None, signal: str | None = None) -> None:
-        if not setup.world.leads:
+        if not setup.world.is_main:
             return
         gone = [parent.child(seed) for seed in trainer.dropped.found]  # told already
         at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
@@ -215,14 +217,14 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
         trainer.dropped.note(parent)
 
     with _room(parent):
-        setup.world.lead(begin)
-        setup.world.lead(trainer.open_journal)
+        setup.world.run_on_main(begin)
+        setup.world.run_on_main(trainer.open_logging)
     keep_freed_memory()
-    if setup.execution.mode == "compiled" and setup.world.leads:
+    if setup.execution.mode == "compiled" and setup.world.is_main:
         print("compiling: the first step takes half a minute or so")
     try:
         estimates = trainer.train()
-        if setup.world.leads:
+        if setup.world.is_main:
             finals = [_record(each) for each in estimates]
             for home, final, best in zip(homes, finals, trainer.bests, strict=True):
                 note(home, final=final, best=best)
@@ -248,7 +250,7 @@ def _clear(directory: RunDir) -> None:
     """Removes the records of a run that was stopped before its first checkpoint."""
     for file in (directory.metrics, directory.events):
         file.unlink(missing_ok=True)
-    for folder in (directory.tensorboard, directory.film, directory.samples):
+    for folder in (directory.tensorboard, directory.landscape, directory.samples):
         shutil.rmtree(folder, ignore_errors=True)
 
 

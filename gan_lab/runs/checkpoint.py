@@ -330,7 +330,7 @@ def to_cpu(node: Any) -> Any:
     return node
 
 
-def is_bounded(record: Any, most: int) -> bool:
+def is_bounded(record: Any, limit: int) -> bool:
     """Whether what was read is no larger than a file of so many bytes, however it is walked.
 
     A tensor of a terabyte may share a number, and a list may name another a thousand times: whoever
@@ -338,11 +338,11 @@ def is_bounded(record: Any, most: int) -> bool:
     """
     level, n_levels = [record], 0
     while level:
-        most -= sum(node.nbytes if isinstance(node, Tensor) else 1 for node in level)
+        limit -= sum(node.nbytes if isinstance(node, Tensor) else 1 for node in level)
         n_levels += 1
-        if most < 0 or n_levels > _DEEPEST:
+        if limit < 0 or n_levels > _DEEPEST:
             return False
-        level = list(islice(chain.from_iterable(map(_inside, level)), most + 1))
+        level = list(islice(chain.from_iterable(map(_inside, level)), limit + 1))
     return True
 
 

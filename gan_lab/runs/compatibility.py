@@ -17,6 +17,7 @@ from torch import Tensor
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
 from gan_lab.runs.checkpoint import CheckpointDamaged, Loaded
+from gan_lab.runs.old_names import current_config
 
 # What a run may go on with in another way; and where its data are.
 RESUMABLE = (
@@ -45,7 +46,7 @@ def of_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
     if missing or type(content["step"]) is not int or not isinstance(content["config"], Mapping):
         what = f"without {', '.join(missing)}" if missing else "with a strange step or config"
         raise CheckpointDamaged(loaded.path, f"it is not that of a run ({what})")
-    saved, own = _flat(content["config"]), _flat(config)
+    saved, own = _flat(current_config(content["config"])), _flat(config)
     differ = [
         f"{key}: {_shown(saved, key)} / {_shown(own, key)}"
         for key in sorted((saved.keys() | own.keys()) - _MAY_DIFFER, key=_telling)
@@ -61,7 +62,7 @@ def of_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
     if named and int(named[1]) != content["step"]:
         reason = f"it is of step {content['step']} under the name of another"
         raise CheckpointDamaged(loaded.path, reason)
-    with reading(loaded.path):
+    with damage_if_malformed(loaded.path):
         _check_dropped(content.get("dropped", {}), content["config"])
     return loaded
 
@@ -100,7 +101,7 @@ def check_data(path: Path, content: Mapping[str, Any], source: Source) -> None:
     saved, own = content.get("data"), data_of(source)
     if saved is None or saved == own:
         return
-    with reading(path):
+    with damage_if_malformed(path):
         there, here = _flat(saved), _flat(own or {})
     keys = [key for key in there if there[key] != here.get(key)]
     differ = [f"{key}: {_shown(there, key)} / {_shown(here, key)}" for key in keys]
@@ -136,17 +137,17 @@ def check_finite(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointDamaged: There is one.
     """
-    for player, leaves in (
+    for network, leaves in (
         ("discriminator", state["discriminator"]["params"]),
         ("generator", state["average"]),
     ):
         for name, leaf in leaves.items():
             if not bool(leaf.isfinite().all()):
-                raise CheckpointDamaged(path, f"{player}.{name} is not finite")
+                raise CheckpointDamaged(path, f"{network}.{name} is not finite")
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
+def damage_if_malformed(path: Path) -> Iterator[None]:
     """Inside, content that is not what a run saves is damage of its file, not a crash.
 
     Raises:

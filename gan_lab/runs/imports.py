@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 
-def attribute(name: str) -> Any:
+def import_object(name: str) -> Any:
     """What a dotted name names; its module is imported, and so its code is run.
 
     A module outside of gan_lab is looked for in the working directory too, after all other places.

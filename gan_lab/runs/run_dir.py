@@ -151,7 +151,7 @@ class RunDir:
     checkpoints = _Under("checkpoints")  # step_*.pt
     figures = _Under("figures")  # *.png, drawn from the other files
     samples = _Under("samples")
-    film = _Under("film")  # step_*.npz, frames of the landscape
+    landscape = _Under("landscape")  # step_*.npz, the discriminator on a grid
 
     def create(self) -> RunDir:
         """Makes the directory and its parents; one that exists is left as it is."""

@@ -13,7 +13,7 @@ class NoFile(OSError):
     """What has a file's name is none that a program should read: a pipe, a folder, too large."""
 
 
-def open_regular(path: Path, most: int) -> BinaryIO:
+def open_regular(path: Path, limit: int) -> BinaryIO:
     """A file, opened; of a pipe a reader would wait for ever.
 
     Args:
@@ -29,15 +29,15 @@ def open_regular(path: Path, most: int) -> BinaryIO:
         found = os.fstat(opened)
         if not stat.S_ISREG(found.st_mode):
             raise NoFile(errno.EINVAL, "it is no file", str(path))
-        if found.st_size > most:
-            raise NoFile(errno.EFBIG, f"it is longer than {most} bytes", str(path))
+        if found.st_size > limit:
+            raise NoFile(errno.EFBIG, f"it is longer than {limit} bytes", str(path))
         return os.fdopen(opened, "rb")
     except BaseException:
         os.close(opened)
         raise
 
 
-def read_regular(path: Path, most: int) -> bytes:
+def read_regular(path: Path, limit: int) -> bytes:
     """The content of a file.
 
     Args:
@@ -48,7 +48,7 @@ def read_regular(path: Path, most: int) -> bytes:
         NoFile: It is no regular file, or larger.
         OSError: It cannot be read.
     """
-    with open_regular(path, most) as file:
+    with open_regular(path, limit) as file:
         return file.read(os.fstat(file.fileno()).st_size)  # not what is added to it meanwhile
 
 

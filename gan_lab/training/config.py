@@ -12,11 +12,11 @@ from typing import Any
 from torch import nn
 
 from gan_lab.data.base import Data, Source
-from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
 from gan_lab.engine.backends.select import build_gradients, build_step
 from gan_lab.engine.distributed import ALONE, World
 from gan_lab.engine.execution import Execution, resolve_device
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import DrawSpec, Streams, stream
 from gan_lab.engine.state import TrainState, leaves_of
@@ -150,11 +150,13 @@ class Setup:
     def resolved(self, source: Source) -> "Setup":
         """The same with `execution.mode=auto` decided, in the record too: resume has to keep it."""
         regularizers = tuple(self.regularizers.values())
-        game = Game(*self._on_meta(source), self.loss, regularizers)
+        objective = Objective(*self._on_meta(source), self.loss, regularizers)
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
         alone = self.world.alone
-        mode = self.execution.resolved(source.device, n_updates, ByHand.knows(game), alone)
+        mode = self.execution.resolved(
+            source.device, n_updates, AnalyticMlpGradients.knows(objective), alone
+        )
         if mode == self.execution.mode:
             return self
         config = {**self.config, "execution": {**self.config.get("execution", {}), "mode": mode}}
@@ -208,13 +210,15 @@ class Setup:
             self.optim,
         )
         regularizers = tuple(self.regularizers.values())
-        game = Game(_template(generators[0]), _template(discriminators[0]), self.loss, regularizers)
+        objective = Objective(
+            _template(generators[0]), _template(discriminators[0]), self.loss, regularizers
+        )
         chosen = self.resolved(source).execution
-        gradients = build_gradients(game, stacked, chosen)
+        gradients = build_gradients(objective, stacked, chosen)
         # Those of the step are averaged over processes; what measures is one of them alone.
         moving = gradients
         if not self.world.alone:
-            moving = build_gradients(game, stacked, chosen, self.world)
+            moving = build_gradients(objective, stacked, chosen, self.world)
         noise = {
             name: shape for r in regularizers for name, shape in r.noise_spec(source.shape).items()
         }
@@ -225,7 +229,7 @@ class Setup:
             tuple(self.seeds),
             stacked,
             source,
-            game,
+            objective,
             gradients,
             build_step(state, moving, self.trainer.ema, chosen),
             state,
@@ -233,9 +237,9 @@ class Setup:
             Evaluator(self.evaluator, self.metrics, source, self.network.latent_dim),
         )
 
-    def _network(self, source: Source, seed: int, player: str) -> nn.Module:
-        module: nn.Module = getattr(self.network, player)(source.shape)
-        self.network.initialise_(module, stream(seed, f"init/{player}"))
+    def _network(self, source: Source, seed: int, name: str) -> nn.Module:
+        module: nn.Module = getattr(self.network, name)(source.shape)
+        self.network.initialise_(module, stream(seed, f"init/{name}"))
         return module
 
 

@@ -20,7 +20,7 @@ CALIBRATION = (16, 32)  # steps between which a step is timed: the first ones wa
 
 
 @dataclass(frozen=True)
-class Pace:
+class Intervals:
     """Intervals in steps; 0 = never between the start and the end.
 
     Attributes:
@@ -36,9 +36,9 @@ class Pace:
         return asdict(self)
 
     @staticmethod
-    def from_dict(values: Mapping[str, int]) -> "Pace":
+    def from_dict(values: Mapping[str, int]) -> "Intervals":
         """The inverse."""
-        return Pace(int(values["measure"]), int(values["draw"]))
+        return Intervals(int(values["measure"]), int(values["draw"]))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def chosen(
     costs: Costs,
     step_seconds: float,
     n_steps: int,
-) -> Pace:
+) -> Intervals:
     """The pace that keeps to a budget; an interval that was asked for stays as it is.
 
     Two thirds of the budget are for measuring and a sixth for drawing; the rest is for logging,
@@ -72,7 +72,7 @@ def chosen(
     measure = every or interval(costs.measure, step_seconds, budget * 2 / 3)
     if image_every is None:
         image_every = interval(costs.draw, step_seconds, budget / 6, at_least=n_steps / _PICTURES)
-    return Pace(measure, image_every)
+    return Intervals(measure, image_every)
 
 
 def interval(cost: float, step_seconds: float, share: float, at_least: float = 1) -> int:
@@ -101,11 +101,11 @@ class Due(NamedTuple):
     log: bool
     measure: bool
     draw: bool
-    film: bool
+    landscape: bool
     save: bool
 
 
-class Pacing:
+class IntervalCalibration:
     """The intervals of a run: those that were typed, and those that the first steps decide.
 
     Args:
@@ -119,29 +119,29 @@ class Pacing:
     def __init__(self, setup: Setup) -> None:
         self.evaluator, self.settings, self.began_at = setup.evaluator, setup.trainer, 0
         every, draw = self.evaluator.every, self.settings.image_every
-        self.pace = Pace(every, draw) if every and draw is not None else None
+        self.intervals = Intervals(every, draw) if every and draw is not None else None
         self._costs = Costs(0.0, 0.0)
         self._timed_from = 0.0
 
     def due(self, step: int, stop: bool) -> Due:
         """What is due after a step; a run that stops is saved."""
         settings, last = self.settings, step == self.settings.steps
-        pace = self.pace or Pace(self.evaluator.every, settings.image_every or 0)
+        intervals = self.intervals or Intervals(self.evaluator.every, settings.image_every or 0)
 
         def now(every: int) -> bool:
             return every > 0 and (last or step % every == 0)
 
         return Due(
             log=now(settings.log_every),
-            metrics=last or now(pace.measure),
-            draw=now(pace.draw) or (last and settings.image_every != 0),
-            film=now(settings.film_interval),
+            measure=last or now(intervals.measure),
+            draw=now(intervals.draw) or (last and settings.image_every != 0),
+            landscape=now(settings.landscape_interval),
             save=now(settings.checkpoint_every) or last or stop,
         )
 
     def times(self, step: int) -> bool:
         """Whether the clock has to be read at this step."""
-        return self.pace is None and step - self.began_at in CALIBRATION
+        return self.intervals is None and step - self.began_at in CALIBRATION
 
     def learn(self, measure: Callable[[], None], draw: Callable[[], None], n_seeds: int) -> None:
         """Times a look at all seeds and a picture of one."""
@@ -160,17 +160,17 @@ class Pacing:
             step: One of those that `times` names.
             seconds: Of training so far.
         """
-        pace = world.broadcast(self._chosen(step, seconds))
-        if pace is not None:
-            self.pace = pace
+        intervals = world.broadcast(self._chosen(step, seconds))
+        if intervals is not None:
+            self.intervals = intervals
 
             def tell() -> None:
                 with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
-                    note(directory, pace=pace.as_dict())
+                    note(directory, intervals=intervals.as_dict())
 
-            world.lead(tell)
+            world.run_on_main(tell)
 
-    def _chosen(self, step: int, seconds: float) -> Pace | None:
+    def _chosen(self, step: int, seconds: float) -> Intervals | None:
         if step - self.began_at == CALIBRATION[0]:
             self._timed_from = seconds
             return None

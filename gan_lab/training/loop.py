@@ -21,12 +21,12 @@ from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, StopSignals
 from gan_lab.training.callbacks.best_checkpoint import Best
-from gan_lab.training.callbacks.divergence import Dropped, copied, healthy, retraced
+from gan_lab.training.callbacks.divergence import Dropped, copied, find_failing_step, healthy
 from gan_lab.training.callbacks.evaluation import NotFinite
-from gan_lab.training.callbacks.logging import Journal
+from gan_lab.training.callbacks.logging import LoggingCallback
 from gan_lab.training.compute_budget import Origin, clocks, rates
 from gan_lab.training.config import Run, Setup
-from gan_lab.training.intervals import Due, Pace, Pacing
+from gan_lab.training.intervals import Due, IntervalCalibration, Intervals
 
 
 class Trainer:
@@ -55,7 +55,7 @@ class Trainer:
     ) -> None:
         self.setup, self.run, self.directory = setup, run, directory
         self.settings, self.world = setup.trainer, setup.world
-        self.accumulator, self.pacing = Accumulator(), Pacing(setup)
+        self.accumulator, self.calibration = Accumulator(), IntervalCalibration(setup)
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, Best()
         self.dropped = Dropped(run.seeds, run.state)
@@ -65,7 +65,7 @@ class Trainer:
         if content is not None:
             self.load(content)
         self._is_new, self._data = content is None, compatibility.data_of(run.source)
-        self.pacing.began_at = run.state.step
+        self.calibration.began_at = run.state.step
         self._looked = content is None or bool(content.get("looked", True))  # at this step
         self._finite: Tensor | None = None
         self._logged_at = self._now
@@ -84,7 +84,7 @@ class Trainer:
         succeeded, signals = False, StopSignals(patient=not world.alone)
         try:
             with signals, ProgressLine(n_steps, state.step) as progress:
-                world.lead(lambda: self._journal.begin())
+                world.run_on_main(lambda: self._logging.begin())
                 self._before = copied(self.content())
                 while not self._led(lambda: self._look_around(progress)):
                     pass  # as often as a seed is dropped at the start
@@ -97,26 +97,26 @@ class Trainer:
                     _, finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
                     # Read once: one that comes while the boundary is written waits for a step.
-                    signum = world.most(signals.received or 0)
+                    signum = world.max_over_ranks(signals.received or 0)
                     passed = self._boundary(progress, stop=signum > 0)
                     progress.at(state.step)
                     if signum and passed and state.step < n_steps:
                         raise Interrupted(signum)
-                estimates = world.lead(self._report)
+                estimates = world.run_on_main(self._report)
             succeeded = True
         finally:
-            if world.leads:
-                self._journal.end(succeeded)
-                self._journal.close()
+            if world.is_main:
+                self._logging.end(succeeded)
+                self._logging.close()
         return estimates
 
-    def open_journal(self) -> None:
+    def open_logging(self) -> None:
         """Opens the records, before `train` and in the process that leads; may raise OSError."""
         at = None if self._is_new else self.run.state.step - (not self._looked)
-        self._journal = Journal(self.setup, self.run, self.directory, at, self.dropped)
+        self._logging = LoggingCallback(self.setup, self.run, self.directory, at, self.dropped)
 
     def _report(self) -> list[dict[str, Estimate]]:
-        finals = self._journal.estimates
+        finals = self._logging.estimates
         where, left = self.directory.checkpoints, self.dropped.left
         self.bests = self.best.report(self.run, where, finals, left)
         return finals
@@ -131,7 +131,7 @@ class Trainer:
                 return error.quantity, error.seed
             return None
 
-        found = self.world.lead(seen)
+        found = self.world.run_on_main(seen)
         if found is not None:
             self._replay(NotFinite(*found))
         return found is None
@@ -146,7 +146,7 @@ class Trainer:
             "streams": self.run.streams.state_dict(),
             "accumulator": self.accumulator.state_dict(),
             "seconds": self.seconds,
-            "pace": self.pacing.pace and self.pacing.pace.as_dict(),
+            "pace": self.calibration.intervals and self.calibration.intervals.as_dict(),
             "best": self.best.found,
             "origin": None if self.origin is None else self.origin.as_dict(),
             "dropped": self.dropped.found,
@@ -159,7 +159,7 @@ class Trainer:
         self.accumulator.load_state_dict(content["accumulator"])
         self.seconds = dict(content["seconds"])
         if content["pace"] is not None:
-            self.pacing.pace = Pace.from_dict(content["pace"])
+            self.calibration.intervals = Intervals.from_dict(content["pace"])
         self.dropped.load(content.get("dropped", {}))  # runs of earlier versions have none of these
         self.best.go_back_to(content.get("best"))
         origin = content.get("origin")
@@ -167,25 +167,25 @@ class Trainer:
 
     def _look_around(self, progress: ProgressLine) -> None:
         """Looks once before the first step and, where the pace is open, times what a look costs."""
-        journal = self._journal
+        logging = self._logging
         if self.run.state.step == self.settings.steps and self._looked:  # but it was not told
             self._measure(final=True)
-            journal.forget()  # these rows are written
+            logging.forget()  # these rows are written
             self._save()  # the kill may have come before the rotation
             return
         if self._is_new:
             self._measure()
-            journal.clock(clocks(self.setup, *self._now, self.origin))
-            progress.tell(journal.write())
-            journal.draw()
-            if self.settings.film_interval:
-                journal.film()
+            logging.clock(clocks(self.setup, *self._now, self.origin))
+            progress.tell(logging.write())
+            logging.draw()
+            if self.settings.landscape_interval:
+                logging.save_landscape()
             if self.origin is not None:  # its networks exist nowhere in this directory yet
-                journal.flush()
+                logging.flush()
                 self._save()
-        if self.pacing.pace is None:
-            self.pacing.learn(journal.measure, journal.rehearse_drawing, len(self.run.seeds))
-            journal.forget()
+        if self.calibration.intervals is None:
+            self.calibration.learn(logging.measure, logging.rehearse_drawing, len(self.run.seeds))
+            logging.forget()
 
     def _step(self) -> tuple[Tensors, Tensor]:
         state, decay = self.run.state, self.setup.optim.decay
@@ -193,7 +193,7 @@ class Trainer:
             factor = learning_rate_factor(decay, state.step, self.settings.steps)
             state.discriminator.set_lr_factor_(factor)
             state.generator.set_lr_factor_(factor)
-        draws = self.world.share(self.run.streams.draws(state.step), self.run.stacked)
+        draws = self.world.shard(self.run.streams.draws(state.step), self.run.stacked)
         values, finite = self.run.step(draws)
         self.accumulator.add_(values)
         return values, self.dropped.hold_(finite)
@@ -201,13 +201,13 @@ class Trainer:
     def _boundary(self, progress: ProgressLine, stop: bool) -> bool:
         """Does what is due after a step; False where the run went back instead."""
         step = self.run.state.step
-        now, times = self.pacing.due(step, stop), self.pacing.times(step)
+        now, times = self.calibration.due(step, stop), self.calibration.times(step)
         if not (any(now) or times):
             return True
         if not self._settled():
             return False
         if times:
-            self.pacing.calibrate(self.world, self.directory, *self._now)
+            self.calibration.calibrate(self.world, self.directory, *self._now)
         if now.log or now.save:
             self.accumulator.agree_(self.world)
         if not self._led(lambda: self._look(progress, now)):
@@ -221,11 +221,11 @@ class Trainer:
     def _look(self, progress: ProgressLine, now: Due) -> None:
         """What a boundary measures, writes and saves."""
         last = self.run.state.step == self.settings.steps
-        looked_from, journal = time.perf_counter(), self._journal
+        looked_from, logging = time.perf_counter(), self._logging
         if now.log:
             before, self._logged_at = self._logged_at, self._now
-            paces = rates(self.setup, before, self._logged_at, self.seconds)
-            journal.training(self.accumulator.means(), paces)
+            speeds = rates(self.setup, before, self._logged_at, self.seconds)
+            logging.training(self.accumulator.means(), speeds)
         if last:  # the training is whole, whatever becomes of its evaluation
             self._save(looked=False)
         if now.log:
@@ -233,16 +233,16 @@ class Trainer:
         if now.measure:
             self._measure(final=last)
         if now.log or now.measure:
-            journal.clock(clocks(self.setup, *self._now, self.origin))
-        progress.tell(journal.write())
+            logging.clock(clocks(self.setup, *self._now, self.origin))
+        progress.tell(logging.write())
         if now.draw:
-            journal.draw()
-        if now.film:
-            journal.film()
+            logging.draw()
+        if now.landscape:
+            logging.save_landscape()
         if not last:  # the final evaluation always runs in full, and is no part of the loop
             self.seconds["time/estimate_seconds"] += time.perf_counter() - looked_from
         if now.save:
-            journal.flush()
+            logging.flush()
             self._save()
 
     def _settled(self) -> bool:
@@ -256,10 +256,10 @@ class Trainer:
         return finite
 
     def _measure(self, final: bool = False) -> None:
-        self._journal.measure()
+        self._logging.measure()
         self.best.consider(self.run, self.content, self.dropped.left)
         if final:
-            self._journal.finish()
+            self._logging.finish()
 
     def _replay(self, found: NotFinite | None = None) -> None:
         """Goes through the last interval again to the step that failed, and keeps what was before.
@@ -269,21 +269,21 @@ class Trainer:
         end, self._clock = self.run.state.step, time.perf_counter()
         self.load(self._before)
         self._logged_at = min(self._logged_at, self._now)  # that of a step that is undone is none
-        failure = retraced(self.run, self.world, end, self._step, self.content, found)
+        failure = find_failing_step(self.run, self.world, end, self._step, self.content, found)
         others = [s for s in self.dropped.left_seeds if s not in failure.seeds]
         going_on = self.settings.on_divergence == "drop_seed" and bool(others)
 
         def record() -> str:
-            self._journal.diverged(failure.quantity, failure.seeds)
+            self._logging.diverged(failure.quantity, failure.seeds)
             return failure.recorded(self.directory.checkpoints, others, going_on)
 
-        told = self.world.lead(record)
+        told = self.world.run_on_main(record)
         if not going_on:
             raise RunDiverged(told)
         self.load(failure.before)
         self.dropped.add(failure.seeds, failure.quantity, told)
         self.best.narrow(self.dropped.left)
-        self.world.lead(lambda: self.dropped.note(self.directory))
+        self.world.run_on_main(lambda: self.dropped.note(self.directory))
         self._before, self._finite = copied(self.content()), None
 
     @property

@@ -119,11 +119,11 @@ def needed(
     state = _COPIES * kept + d.weights + g.weights
     of_d = n * (2 + 4 * inner) * d.outputs + (1 + 2 * inner) * d.weights
     of_g = 2 * n * (g.outputs + d.outputs) + g.weights
-    together = min(FAKES_TOGETHER, spec.schedule.most_discriminator_updates)
+    together = min(FAKES_TOGETHER, spec.schedule.max_discriminator_updates)
     fakes = together * n * (sample + g.largest)
     per_sample = spec.latent_dim + 1 + ticket
     per_sample += sum(torch.Size(noise).numel() for noise in spec.noise.values())
-    updates = spec.schedule.most_discriminator_updates + spec.schedule.n_generator
+    updates = spec.schedule.max_discriminator_updates + spec.schedule.n_generator
     block = spec.block_steps * updates * n * per_sample
     draws = (2 if n_seeds > 1 else 1) * block + updates * n * sample
     return Need(*(_FLOAT * n_seeds * part for part in (state, max(of_d, of_g) + fakes, draws)))
@@ -239,14 +239,14 @@ def _cgroup(
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
             try:
-                most = (folder / limit).read_text().strip()
+                limit = (folder / limit).read_text().strip()
                 used = int((folder / usage).read_text())
                 rows = (folder / "memory.stat").read_text().splitlines()
             except (OSError, ValueError):
                 continue
-            if most != "max":
+            if limit != "max":
                 cached = sum(int(r.split()[1]) for r in rows if r.split()[0] == cache)
-                left.append(max(0, int(most) - used + cached))
+                left.append(max(0, int(limit) - used + cached))
     return min(left, default=None)
 
 

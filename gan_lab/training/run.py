@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.data.base import Source
 from gan_lab.engine.backends.select import Step
 from gan_lab.engine.gradients import Gradients
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.state import TrainState
 from gan_lab.metrics.evaluator import Evaluator
@@ -35,7 +35,7 @@ class Run:
     seeds: tuple[int, ...]
     stacked: bool
     source: Source
-    game: Game
+    objective: Objective
     gradients: Gradients
     step: Step
     state: TrainState
@@ -55,12 +55,12 @@ class Run:
     @torch.no_grad()
     def samples(self, index: int, z: Tensor) -> Tensor:
         """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
-        return self.game.samples(*self.generator_leaves(index), z)
+        return self.objective.samples(*self.generator_leaves(index), z)
 
     @torch.no_grad()
     def samples_of(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
         """The same of averaged generators that were saved at another step."""
-        return self.game.samples(*self._averaged(average, index), z)
+        return self.objective.samples(*self._averaged(average, index), z)
 
     def generated(self, index: int, n: int, generator: torch.Generator) -> Tensor:
         """n samples of one seed's averaged generator, from a generator's randomness."""
@@ -70,12 +70,12 @@ class Run:
     @torch.no_grad()
     def now(self, index: int, z: Tensor) -> Tensor:
         """The same of the generator as it is, without averaging."""
-        return self.game.samples(*self._generator_now(index), z)
+        return self.objective.samples(*self._generator_now(index), z)
 
     @torch.no_grad()
     def fakes(self, index: int, z: Tensor) -> Tensor:
         """What the discriminator of one seed is shown of z: the generator as it is, no average."""
-        return self.game.fakes(*self._generator_now(index), z)
+        return self.objective.fakes(*self._generator_now(index), z)
 
     def _averaged(
         self, average: Mapping[str, Tensor], index: int

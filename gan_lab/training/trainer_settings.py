@@ -7,7 +7,7 @@ from functools import cached_property
 from gan_lab.engine.schedule import Schedule
 from gan_lab.validation import check_choice, check_count, check_interval
 
-_FRAMES = 48
+_MAX_LANDSCAPES = 48
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class TrainerSettings:
         log_every: Steps between two lines of metrics.
         image_every: Steps between two pictures; 0 = never, None = chosen once, to keep
             evaluator.budget.
-        film_every: Steps between two frames of the landscape film; 0 = never, None = at most 48
-            frames, at powers of two, so that runs of different losses share their steps.
+        landscape_every: Steps between two saved landscapes of the discriminator; 0 = never, None =
+            at most 48 of them, at powers of two, so that runs of different losses share their
+            steps.
         checkpoint_every: Steps between two checkpoints; 0 = at the end only.
         keep_checkpoints: Newest checkpoints that stay.
         on_divergence: What a number that is not finite stops: "stop" the run, or with "drop_seed"
@@ -45,7 +46,7 @@ class TrainerSettings:
     ema: float = 0.99
     log_every: int = 50
     image_every: int | None = None
-    film_every: int | None = None
+    landscape_every: int | None = None
     checkpoint_every: int = 500
     keep_checkpoints: int = 2
     n_preview: int = 64
@@ -57,7 +58,7 @@ class TrainerSettings:
         check_count(self, "n_preview", at_most=10_000)
         check_count(self, "batch_size", at_least=2)
         check_count(self, "checkpoint_every", at_least=0)
-        for name in ("image_every", "film_every"):
+        for name in ("image_every", "landscape_every"):
             if getattr(self, name) is not None:
                 check_count(self, name, at_least=0)
         check_choice(self, "on_divergence", ["stop", "drop_seed"])
@@ -65,11 +66,11 @@ class TrainerSettings:
         _ = self.schedule
 
     @property
-    def film_interval(self) -> int:
+    def landscape_interval(self) -> int:
         """Steps between two frames of the film; 0 = never."""
-        if self.film_every is not None:
-            return self.film_every
-        return 1 << max(0, math.ceil(math.log2(self.steps / _FRAMES)))
+        if self.landscape_every is not None:
+            return self.landscape_every
+        return 1 << max(0, math.ceil(math.log2(self.steps / _MAX_LANDSCAPES)))
 
     @cached_property
     def schedule(self) -> Schedule:

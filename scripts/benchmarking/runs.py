@@ -98,7 +98,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
         f"evaluator.every={n}",
         f"trainer.log_every={n}",
         "trainer.image_every=0",
-        "trainer.film_every=0",
+        "trainer.landscape_every=0",
         "trainer.checkpoint_every=0",
     ]
     seconds: dict[str, list[float]] = {"on": [], "off": []}

@@ -34,7 +34,7 @@ STEPS, STOP = 40, 30
 _KEYS = (
     *("data=ring", "network=mlp", "network.width=8", "device=cpu", "execution.threads=1"),
     *("trainer.batch_size=16", "trainer.log_every=5", "trainer.checkpoint_every=10"),
-    *("trainer.keep_checkpoints=3", "trainer.image_every=20", "trainer.film_every=20"),
+    *("trainer.keep_checkpoints=3", "trainer.image_every=20", "trainer.landscape_every=20"),
     *("metrics=[wasserstein]", "neural_distance.steps=0", "evaluator.every=5", "evaluator.n=16"),
     *("evaluator.final_n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
     "evaluator.floor_n_repeats=2",

@@ -51,7 +51,7 @@ class Full:
         if full and mounted:
             fill(self.disk)
 
-        def watch(call: str, path: str) -> None:
+        def monitor(call: str, path: str) -> None:
             nonlocal seen, full
             if call == self.call and re.search(self.path, path):
                 seen += 1
@@ -65,7 +65,7 @@ class Full:
             if full and not mounted and call == "write" and path.startswith(str(self.disk)):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
-        intercept(watch)
+        intercept(monitor)
 
 
 def fill(disk: Path) -> None:
@@ -98,14 +98,14 @@ class Remove:
         """Plants itself in this process."""
         steps = 0
 
-        def watch(call: str, path: str) -> None:
+        def monitor(call: str, path: str) -> None:
             nonlocal steps
             if path == "Trainer._step":
                 steps += 1
                 if steps == self.nth:
                     shutil.rmtree(self.path)
 
-        intercept(watch)
+        intercept(monitor)
 
 
 @dataclass(frozen=True)
@@ -121,13 +121,13 @@ class ReadOnly:
         """Plants itself in this process."""
         steps = 0
 
-        def watch(call: str, path: str) -> None:
+        def monitor(call: str, path: str) -> None:
             nonlocal steps
             steps += path == "Trainer._step"
             if steps >= self.nth and path.startswith(str(self.path)):
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
-        intercept(watch)
+        intercept(monitor)
 
 
 # What stops a run: kind -> the call at which the disk is full, how often it came before.

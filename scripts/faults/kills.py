@@ -45,14 +45,14 @@ class Fuse:
         """Plants itself in this process."""
         pattern, seen = re.compile(self.path), 0
 
-        def watch(call: str, path: str) -> float | None:
+        def monitor(call: str, path: str) -> float | None:
             nonlocal seen
             if call != self.call or not pattern.search(path):
                 return None
             seen += 1
             return self.share if seen == self.nth else None
 
-        intercept(watch)
+        intercept(monitor)
 
 
 # A moment: the call and what it is made on.
@@ -222,19 +222,19 @@ def _count(path: Path) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     write = os.write
 
-    def watch(call: str, where: str) -> None:
+    def monitor(call: str, where: str) -> None:
         for kind, (each, pattern) in MOMENTS.items():
             if each == call and re.search(pattern, where):
                 write(file, f"{kind}\n".encode())
 
-    intercept(watch)
+    intercept(monitor)
 
 
 def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def intercept(watch: Callable[[str, str], float | None]) -> None:
+def intercept(monitor: Callable[[str, str], float | None]) -> None:
     """Shows each call to `watch`, in this process; a number from it is the share that is done
     before the process kills itself.
     """
@@ -244,7 +244,7 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
     real_write, real_open = os.write, io.open
 
     def write(fd: int, data: bytes) -> int:
-        share = watch("write", os.readlink(f"/proc/self/fd/{fd}"))
+        share = monitor("write", os.readlink(f"/proc/self/fd/{fd}"))
         if share is not None:
             real_write(fd, bytes(data)[: int(share * len(data))])
             _end()
@@ -253,7 +253,7 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
     def whole(call: str, real: Callable[..., Any], name: Callable[..., str]) -> Callable[..., Any]:
         @functools.wraps(real)
         def called(*arguments: Any, **keys: Any) -> Any:
-            share = watch(call, name(*arguments))
+            share = monitor(call, name(*arguments))
             if share is not None and share < 0.5:
                 _end()
             result = real(*arguments, **keys)
@@ -266,9 +266,9 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
     def open_(file: Any, mode: str = "r", *arguments: Any, **keys: Any) -> Any:
         watched = bool({*"wx"} & {*mode}) and isinstance(file, str | os.PathLike)
         if watched:
-            watch("open", os.fspath(file))
+            monitor("open", os.fspath(file))
         opened = real_open(file, mode, *arguments, **keys)
-        return _Written(opened, os.fspath(file), watch) if watched else opened
+        return _Written(opened, os.fspath(file), monitor) if watched else opened
 
     os.write = write  # type: ignore[assignment]
     builtins.open = io.open = open_  # type: ignore[assignment]
@@ -287,11 +287,11 @@ def intercept(watch: Callable[[str, str], float | None]) -> None:
 class _Written:
     """An open file whose writes are watched."""
 
-    def __init__(self, file: Any, path: str, watch: Callable[[str, str], float | None]) -> None:
-        self._file, self._path, self._watch = file, path, watch
+    def __init__(self, file: Any, path: str, monitor: Callable[[str, str], float | None]) -> None:
+        self._file, self._path, self._monitor = file, path, monitor
 
     def write(self, data: Any) -> Any:
-        share = self._watch("write", self._path)
+        share = self._monitor("write", self._path)
         if share is not None:
             self._file.write(data[: int(share * len(data))])
             self._file.flush()

@@ -33,7 +33,7 @@ KINDS = ("data", "a loss", "a gradient", "a weight", "a sample", "an estimate")
 POLICIES = ("stop", "drop_seed")
 _KEYS = (
     *("data=ring", "network=mlp", "network.width=8", "device=cpu", "execution.threads=1"),
-    *("trainer.batch_size=16", "trainer.image_every=0", "trainer.film_every=0"),
+    *("trainer.batch_size=16", "trainer.image_every=0", "trainer.landscape_every=0"),
     *(
         "metrics=[wasserstein]",
         "neural_distance.steps=0",
@@ -150,7 +150,7 @@ def poisoned(poison: Poison) -> Iterator[None]:
 
     def draw(self: Streams, at: int) -> Any:
         found = draws(self, at)
-        now[0] = at if self.spec.most_steps != 1 else -1  # the optimality light draws one step
+        now[0] = at if self.spec.max_steps != 1 else -1  # the optimality light draws one step
         if now[0] == poison.at - 1 and poison.kind == "data":
             found.discriminator.real[:, index].fill_(poison.value)
         return found

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # chosen by the clock.
 CHEAP = (
     *("trainer.batch_size=16", "trainer.steps=45", "trainer.checkpoint_every=10"),
-    *("trainer.image_every=20", "trainer.film_every=8"),
+    *("trainer.image_every=20", "trainer.landscape_every=8"),
     *(
         "metrics=[wasserstein,neighbours]",
         "neural_distance.steps=0",
@@ -148,7 +148,7 @@ def _events(run: RunDir) -> list[dict[str, Any]]:
     return [{k: v for k, v in event.items() if k != "time"} for event in read_metrics(run.events)]
 
 
-def _board(run: RunDir) -> dict[str, list[tuple[int, Any]]]:
+def _writer(run: RunDir) -> dict[str, list[tuple[int, Any]]]:
     """Series, texts and pictures as TensorBoard's page shows them: tag -> (step, value)."""
     everything = dict.fromkeys(("scalars", "images", "text"), 0)
     page = EventMultiplexer(tensor_size_guidance=everything).AddRun(str(run.tensorboard), "run")
@@ -164,12 +164,12 @@ def _board(run: RunDir) -> dict[str, list[tuple[int, Any]]]:
 
 
 def _hparams(run: RunDir) -> dict[str, Any]:
-    board = EventAccumulator(str(run.tensorboard)).Reload()
+    writer = EventAccumulator(str(run.tensorboard)).Reload()
     read = {
         tag: plugin_data_pb2.HParamsPluginData.FromString(
-            board.SummaryMetadata(tag).plugin_data.content
+            writer.SummaryMetadata(tag).plugin_data.content
         )
-        for tag in board.PluginTagToContent(metadata.PLUGIN_NAME)
+        for tag in writer.PluginTagToContent(metadata.PLUGIN_NAME)
     }
     start = read[metadata.SESSION_START_INFO_TAG].session_start_info
     return {
@@ -181,7 +181,7 @@ def _hparams(run: RunDir) -> dict[str, Any]:
 def _pictures(run: RunDir) -> dict[str, bytes]:
     return {
         str(path.relative_to(run.path)): path.read_bytes()
-        for folder in (run.samples, run.film)
+        for folder in (run.samples, run.landscape)
         for path in sorted(folder.glob("*"))
     }
 
@@ -193,7 +193,7 @@ def _config(run: RunDir) -> str:
 _READ: dict[str, Callable[[RunDir], Any]] = {
     "metrics": _metrics,
     "events": _events,
-    "TensorBoard's series": _board,
+    "TensorBoard's series": _writer,
     "TensorBoard's table": _hparams,
     "pictures": _pictures,
     "configuration": _config,

@@ -84,7 +84,11 @@ def judged(n: int, samples: list[Sample], run: RunDir) -> Campaign:
     files = _files(run)
     descriptors = sorted({s.descriptors for s in during})
     threads = sorted({s.threads for s in during})
-    bounds = {"checkpoints": 4, "samples": 66, "film": 50}  # 2 and their best; 64 and both ends
+    bounds = {
+        "checkpoints": 4,
+        "samples": 66,
+        "landscape": 50,
+    }  # 2 and their best; 64 and both ends
     over = [kind for kind, most in bounds.items() if files[kind]["files"] > most]
     # Of a shorter run the slope is that of warming up: it is shown and not judged.
     leaking, grown = slope - 2 * error > 1, f"{slope:.2f} MiB / 100,000 steps"
@@ -151,7 +155,7 @@ def _files(run: RunDir) -> dict[str, dict[str, Any]]:
     kinds = {
         "checkpoints": list(run.checkpoints.glob("*")),
         "samples": list(run.samples.glob("*")),
-        "film": list(run.film.glob("*")),
+        "landscape": list(run.landscape.glob("*")),
         "metrics.jsonl": [run.metrics],
         "events.jsonl": [run.events],
         "tensorboard": list(run.tensorboard.glob("*")),

@@ -10,7 +10,7 @@ import pytest
 from gan_lab.reports.html import page
 from tests.page_helpers import NASTY, hostile, report
 
-FILM, CHART = ".film", ".chart"
+FILM, CHART = ".landscape", ".chart"
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_the_film_plays_scrubs_and_obeys_keys(browser, address):
 
     driver = opened(browser, address, 1280, 900)
     film = find(driver, FILM)
-    canvas = "return document.querySelector('.film canvas').toDataURL()"
+    canvas = "return document.querySelector('.landscape canvas').toDataURL()"
     clock = "return arguments[0].querySelector('.clock').textContent"
     readings = "return [...arguments[0].querySelectorAll('.reading')].map((e) => e.textContent)"
 
@@ -158,7 +158,7 @@ def test_the_film_plays_scrubs_and_obeys_keys(browser, address):
     assert scrub.get_attribute("aria-valuetext") == "step 10"
 
     # Pictures are films as well.
-    pictures = find(driver, ".film[data-kind=pictures]")
+    pictures = find(driver, ".landscape[data-kind=pictures]")
     source = "return arguments[0].querySelector('img').src"
     last = driver.execute_script(source, pictures)
     pictures.send_keys(Keys.HOME)
@@ -227,7 +227,7 @@ def test_without_a_script_the_words_tables_and_last_pictures_are_there(browser, 
     assert "Curves and films need JavaScript" in body
     assert "On plane the first is better." in body
     assert "0.5 [0.4, 0.6]" in " ".join(body.split())
-    assert find(driver, ".film img").is_displayed()
+    assert find(driver, ".landscape img").is_displayed()
     assert not find(driver, ".controls").is_displayed()
     assert json.dumps(NASTY)[1:5] in json.dumps(body)
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from gan_lab.loggers.tensorboard import Board
+from gan_lab.loggers.tensorboard import TensorBoardWriter
 from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.export import tensorboard
 from tests.report_helpers import made_report
@@ -136,12 +136,12 @@ def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(tmp_path, s
     pictures.mkdir()
     report = made_report(pictures)
     tensorboard.write(report, tmp_path / "compare" / "tensorboard")
-    board = Board(tmp_path / "train" / "run")
-    board.layout(tensorboard.layout())
+    writer = TensorBoardWriter(tmp_path / "train" / "run")
+    writer.layout(tensorboard.layout())
     for step in range(0, 2000, 100):
         row = {"divergence/js": 0.3, "divergence/js_low": 0.2, "divergence/js_high": 0.4}
-        board.scalars(step, {**row, "loss/generator": 1.0 + step / 500})
-    board.close()
+        writer.scalars(step, {**row, "loss/generator": 1.0 + step / 500})
+    writer.close()
     driver = browser(1500, 1400)
     driver.get(f"{served(tmp_path / 'train')}#custom_scalars")
     shown = wait(driver, lambda s: sum(matches(s)) == 2, "a run alone")

@@ -124,11 +124,11 @@ def test_a_damaged_line_of_metrics_costs_that_line(line, runs):
 
 @pytest.mark.parametrize("content", [b"", b"not a file of this kind", b"\x89PNG\r\n\x1a\n"])
 def test_a_damaged_picture_or_frame_costs_itself(content, runs, workdir):
-    for folder, name in (("samples", "step_00000010.png"), ("film", "step_00000010.npz")):
+    for folder, name in (("samples", "step_00000010.png"), ("landscape", "step_00000010.npz")):
         path = runs / "wgan_seed_0" / folder
         path.mkdir()
         (path / name).write_bytes(content)
-    film = runs / "minimax_seed_0" / "film"
+    film = runs / "minimax_seed_0" / "landscape"
     film.mkdir()
     np.savez_compressed(film / "step_00000020.npz", x=np.zeros(3, np.float32))  # half of a frame
     whole = (film / "step_00000020.npz").read_bytes()

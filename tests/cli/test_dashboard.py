@@ -15,18 +15,18 @@ import pytest
 from gan_lab.cli import dashboard as dashboard_command
 from gan_lab.cli.main import main
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.tensorboard import Board
+from gan_lab.loggers.tensorboard import TensorBoardWriter
 from gan_lab.reports.export import tensorboard
 
 ROOT = Path(__file__).parents[2]
 
 
 def log(directory, layout=True):
-    board = Board(directory)
+    writer = TensorBoardWriter(directory)
     if layout:
-        board.layout(tensorboard.layout())
-    board.scalars(0, {"loss/generator": 1.0})
-    board.close()
+        writer.layout(tensorboard.layout())
+    writer.scalars(0, {"loss/generator": 1.0})
+    writer.close()
     return directory
 
 

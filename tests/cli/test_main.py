@@ -215,7 +215,9 @@ ALWAYS = {
 }
 EVALUATOR = {f"divergence/wasserstein{end}" for end in ("", "_low", "_high", "_floor")}
 
-OPTIMALITY = {f"discriminator_estimate/{name}" for name in ("gap", "slope_mean", "slope_max")}
+OPTIMALITY = {
+    f"discriminator_estimate/{name}" for name in ("gap", "gradient_norm_mean", "gradient_norm_max")
+}
 
 
 @pytest.mark.parametrize(
@@ -240,9 +242,9 @@ def test_metrics_are_valid_json_under_the_promised_tags(choice, own, workdir):
     looked = {tag for tag in tags_of(found[0]) if not tag.startswith(aside)}
     fresh = {f"{tag}_fresh" for tag in own}
     if own:
-        fresh.add("discriminator_estimate/readable")
+        fresh.add("discriminator_estimate/near_optimal")
     if "wasserstein" in choice:
-        fresh.add("discriminator_estimate/wasserstein_per_slope")
+        fresh.add("discriminator_estimate/wasserstein_per_gradient_norm")
     assert looked == EVALUATOR | OPTIMALITY | fresh
     assert tags_of(found[1]) >= ALWAYS | own
     clocks = {tag for tag in tags_of(found[1]) if tag.startswith("clock/")}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gan_lab.diagnostics import Watch, not_finite
+from gan_lab.diagnostics import Monitor, not_finite
 from gan_lab.diagnostics.detector import Detector, Verdict
 from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturation, SignFlip
 from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
@@ -88,8 +88,8 @@ def test_saturation_is_at_one_percent_and_two_decades(share, fall, says):
 
 
 def test_a_loss_that_cannot_saturate_is_not_watched_for_it():
-    rows, watch = saturating(np.full(10, -5.0), np.array([1.0] * 4 + [1e-9] * 6)), Watch(0.0)
-    assert [event.kind for row in rows for event in watch.see(row)] == []
+    rows, monitor = saturating(np.full(10, -5.0), np.array([1.0] * 4 + [1e-9] * 6)), Monitor(0.0)
+    assert [event.kind for row in rows for event in monitor.see(row)] == []
 
 
 def test_a_spread_that_was_there_and_went_is_a_collapse():
@@ -168,8 +168,8 @@ def circle(n, length, amplitude=1.0, noise=0.1, seed=0):
 
 @pytest.mark.parametrize("length", [4, 5.5, 6, 8, 10])
 def test_a_circle_is_found_with_its_period(length):
-    watch = Watch(EQUILIBRIUM)
-    events = [event for row in circle(60, length) for event in watch.see(row)]
+    monitor = Monitor(EQUILIBRIUM)
+    events = [event for row in circle(60, length) for event in monitor.see(row)]
     assert [(e.kind, e.step) for e in events] == [("oscillation", 40 * 50)]
     assert events[0].numbers["period [steps]"] == pytest.approx(50 * length, abs=30)
 
@@ -256,14 +256,14 @@ def test_noise_raises_few_alarms():
     """Two-sided: a watch that is deaf would pass a bound from above alone (see the circles)."""
     counts = {}
     for seed in range(200):
-        watch = Watch(EQUILIBRIUM)
+        monitor = Monitor(EQUILIBRIUM)
         for row in healthy(np.random.default_rng(seed)):
-            for event in watch.see(row):
+            for event in monitor.see(row):
                 counts[event.kind] = counts.get(event.kind, 0) + 1
     assert sum(counts.values()) <= 6, counts
     heard = sum(
-        "oscillation" in {e.kind for row in rows for e in watch.see(row)}
-        for watch, rows in ((Watch(0.0), circle(80, 7, noise=0.5, seed=s)) for s in range(40))
+        "oscillation" in {e.kind for row in rows for e in monitor.see(row)}
+        for monitor, rows in ((Monitor(0.0), circle(80, 7, noise=0.5, seed=s)) for s in range(40))
     )
     assert 30 <= heard <= 40
 
@@ -274,12 +274,12 @@ BAD = [math.nan, math.inf, -math.inf, None, "nan", True, 1e308, -1e308, 0.0]
 def test_nothing_that_a_row_may_hold_raises():
     rng = np.random.default_rng(0)
     tags = [*healthy(rng, 8)[0], "modes/high_quality", "modes/high_quality_floor"]
-    watch = Watch(EQUILIBRIUM)
+    monitor = Monitor(EQUILIBRIUM)
     for step in range(0, 6000, 10):
         row = {tag: BAD[rng.integers(len(BAD))] for tag in tags if rng.random() < 0.8}
-        watch.see({**row, "step": step})
-    watch.see({})
-    watch.see({"step": math.nan})
+        monitor.see({**row, "step": step})
+    monitor.see({})
+    monitor.see({"step": math.nan})
 
 
 def every_detector():
@@ -353,9 +353,9 @@ def test_a_fork_is_judged_by_its_own_history_and_tells_its_own_steps():
             "divergence/wasserstein_high": 1.01,
             "divergence/wasserstein_floor": 0.1,
         }
-        watch, found = Watch(0.0), []
+        monitor, found = Monitor(0.0), []
         for k in range(40):
-            found += watch.see({"step": first + 25 * k, **reading})
+            found += monitor.see({"step": first + 25 * k, **reading})
         return [(e.kind, e.step, e.numbers) for e in found]
 
     ((kind, step, numbers),) = plateau(0)

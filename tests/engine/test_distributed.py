@@ -268,7 +268,12 @@ def test_alone_everything_is_what_it_was():
     assert ALONE.mean_(tensor) is tensor
     assert ALONE.maximum_(tensor) is tensor
     assert ALONE.all(tensor) is tensor
-    assert ALONE.lead(lambda: 3) == ALONE.agreed(lambda: 3) == ALONE.broadcast(3) == ALONE.most(3)
+    assert (
+        ALONE.run_on_main(lambda: 3)
+        == ALONE.agreed(lambda: 3)
+        == ALONE.broadcast(3)
+        == ALONE.max_over_ranks(3)
+    )
     assert ALONE.gather(3) == [3]
     assert ALONE.device("auto") == "auto"
     with joined({}) as world:
@@ -280,7 +285,7 @@ def test_shares_are_a_partition_of_the_batch(stacked):
     shape = (3, 2, 6) if stacked else (3, 6)
     batch = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
     draws = Draws(batch[..., None], batch[..., None], batch, {"r": batch})
-    shares = [World(rank, 2).share(StepDraws(draws, draws), stacked) for rank in (0, 1)]
+    shares = [World(rank, 2).shard(StepDraws(draws, draws), stacked) for rank in (0, 1)]
     for player in ("discriminator", "generator"):
         first, second = (getattr(share, player) for share in shares)
         for field in ("real", "z", "mix"):
@@ -296,11 +301,11 @@ def test_means_and_maxima_over_ranks_are_told_apart(monkeypatch):
     monkeypatch.setattr(World, "maximum_", lambda self, rows: rows.add_(1))
     accumulator = Accumulator()
     for value in (1.0, 3.0):
-        accumulator.add_({"a": torch.tensor([value]), "slope_max": torch.tensor([value])})
+        accumulator.add_({"a": torch.tensor([value]), "gradient_norm_max": torch.tensor([value])})
     accumulator.agree_(World(0, 2))
     means = accumulator.means()
     assert means["a"].tolist() == [20.0]
-    assert means["slope_max"].tolist() == [4.0]
+    assert means["gradient_norm_max"].tolist() == [4.0]
 
 
 def test_half_an_environment_is_refused():

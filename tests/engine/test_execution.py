@@ -10,7 +10,7 @@ from gan_lab.cli.open_run import saved_config
 from gan_lab.config import compose
 from gan_lab.engine import execution
 from gan_lab.engine.backends import matmul
-from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
 from gan_lab.engine.execution import Execution, cores
 from gan_lab.engine.gradients import Gradients
 from gan_lab.errors import ConfigError
@@ -31,12 +31,12 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_auto_decides_by_device_network_and_length(
-    device, updates, by_hand, alone, mode, monkeypatch
+    device, updates, analytic, alone, mode, monkeypatch
 ):
     monkeypatch.setattr(execution, "_compiler", lambda: True)
-    assert Execution().resolved(device, updates, by_hand, alone) == mode
+    assert Execution().resolved(device, updates, analytic, alone) == mode
     for asked in ("eager", "compiled", "cuda_graph"):
-        assert Execution(mode=asked).resolved(device, updates, by_hand, alone) == asked
+        assert Execution(mode=asked).resolved(device, updates, analytic, alone) == asked
 
 
 def test_without_a_compiler_auto_stays_eager_and_compiled_is_refused(monkeypatch):
@@ -110,12 +110,12 @@ def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
 
 def test_gradients_follow_the_network_and_the_precision():
     run = setup_of("execution.precision=bf16").open()
-    assert isinstance(run.gradients, ByHand)
+    assert isinstance(run.gradients, AnalyticMlpGradients)
     assert run.gradients.bf16
     run = setup_of("execution.precision=bf16", "network.activation=elu").open()
     assert type(run.gradients) is Gradients
-    assert run.gradients.game.arithmetic.bf16
-    assert not run.game.arithmetic.bf16  # samples to show and to measure are plain
+    assert run.gradients.objective.arithmetic.bf16
+    assert not run.objective.arithmetic.bf16  # samples to show and to measure are plain
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch):

@@ -207,7 +207,12 @@ def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
         "evaluator.n=64",
         "trainer.image_every=0",
     )
-    keys = ("trainer.steps=40", "trainer.log_every=10", "trainer.film_every=0", "network.width=8")
+    keys = (
+        "trainer.steps=40",
+        "trainer.log_every=10",
+        "trainer.landscape_every=0",
+        "network.width=8",
+    )
     train(tmp_path / "run", "data=ring", *cheap, *keys, "device=cpu")
     assert inside == [0] * 40
     assert boundaries == [1] * 4

@@ -54,29 +54,29 @@ def losses_of(run, game):
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_one_forward_for_real_and_fake_equals_two(loss, norm):
     run = opened(load_loss(loss), network=Mlp(2, 8, 2, discriminator_norm=norm), float64=True)
-    assert run.game.independent
-    joined = losses_of(run, run.game)
-    separate = losses_of(run, apart(run.game))
+    assert run.objective.independent
+    joined = losses_of(run, run.objective)
+    separate = losses_of(run, apart(run.objective))
     for ours, theirs in zip(joined, separate, strict=True):
         torch.testing.assert_close(ours, theirs, **CLOSE)
 
 
 def test_with_batch_norm_one_forward_differs_from_two_so_it_is_not_shared():
     run = opened(network=BATCH_NORM, float64=True)
-    assert not run.game.independent
-    separate = losses_of(run, run.game)[0][0]
-    run.game.__dict__["independent"] = True
-    joined = losses_of(run, run.game)[0][0]
+    assert not run.objective.independent
+    separate = losses_of(run, run.objective)[0][0]
+    run.objective.__dict__["independent"] = True
+    joined = losses_of(run, run.objective)[0][0]
     assert abs((joined - separate).item()) > 1e-3
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)], ids=["solo", "stacked"])
 def test_fakes_of_several_updates_in_one_forward_equal_separate_ones(seeds):
     run = opened(network=Mlp(2, 8, 2, generator_norm="layer"), seeds=seeds, float64=True)
-    assert run.game.generator_independent
+    assert run.objective.generator_independent
     z = normal(5, *([len(seeds)] if run.stacked else []), 7, 2)
     joined = run.gradients.fakes(run.state, z)
-    run.gradients.game.__dict__["generator_independent"] = False
+    run.gradients.objective.__dict__["generator_independent"] = False
     separate = run.gradients.fakes(run.state, z)
     assert joined.shape == (*z.shape[:-1], 2)
     torch.testing.assert_close(joined, separate, **CLOSE)
@@ -85,12 +85,12 @@ def test_fakes_of_several_updates_in_one_forward_equal_separate_ones(seeds):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)], ids=["solo", "stacked"])
 def test_a_batch_norm_generator_makes_each_updates_fakes_by_themselves(seeds):
     run = opened(network=BATCH_NORM, seeds=seeds, float64=True)
-    assert not run.game.generator_independent
+    assert not run.objective.generator_independent
     z = normal(5, *([len(seeds)] if run.stacked else []), 7, 2)
     separate = run.gradients.fakes(run.state, z)
     one = torch.cat([run.gradients.fakes(run.state, batch[None]) for batch in z])
     torch.testing.assert_close(separate, one, rtol=0, atol=0)
-    run.gradients.game.__dict__["generator_independent"] = True
+    run.gradients.objective.__dict__["generator_independent"] = True
     joined = run.gradients.fakes(run.state, z)
     assert (joined - separate).abs().max().item() > 1e-3
 
@@ -103,9 +103,9 @@ def test_fakes_have_no_graph_and_samples_use_running_statistics():
     assert not run.gradients.fakes(run.state, z).requires_grad
     assert_same(buffers, before)
     # With running statistics every z is mapped by itself.
-    whole = run.game.samples(g, buffers, z[0])
-    torch.testing.assert_close(whole[:3], run.game.samples(g, buffers, z[0, :3]), **CLOSE)
-    assert not torch.allclose(run.game.fakes(g, buffers, z[0]), whole)
+    whole = run.objective.samples(g, buffers, z[0])
+    torch.testing.assert_close(whole[:3], run.objective.samples(g, buffers, z[0, :3]), **CLOSE)
+    assert not torch.allclose(run.objective.fakes(g, buffers, z[0]), whole)
     assert_same(buffers, before)
 
 
@@ -114,7 +114,7 @@ def test_losses_mutate_nothing_and_return_new_buffers(network):
     regularizers = {"i": InstanceNoise(), "s": SpectralNorm()}
     run = opened(regularizers=regularizers, network=network)
     before = [snapshot(leaves) for part in parts(run) for leaves in part]
-    (_, _, d_buffers), (_, _, g_buffers) = losses_of(run, run.game)
+    (_, _, d_buffers), (_, _, g_buffers) = losses_of(run, run.objective)
     after = [leaves for part in parts(run) for leaves in part]
     for ours, theirs in zip(after, before, strict=True):
         assert_same(ours, theirs)
@@ -127,7 +127,7 @@ def test_losses_mutate_nothing_and_return_new_buffers(network):
 
 def test_loss_plus_penalty_is_what_is_minimised_and_both_are_logged():
     run = opened(Wasserstein(), {"gp": GradientPenalty(10.0)}, float64=True)
-    (total, values, _), (generator, logged, _) = losses_of(run, run.game)
+    (total, values, _), (generator, logged, _) = losses_of(run, run.objective)
     parts_sum = values["loss/discriminator"] + values["loss/penalty"]
     torch.testing.assert_close(total.detach(), parts_sum, **CLOSE)
     assert values["loss/penalty"] > 0
@@ -141,25 +141,27 @@ def test_the_generators_loss_is_that_of_its_own_fakes():
     run = opened(Wasserstein(), float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
     _, z, _, _ = first(draws_like(run).generator)
-    logits = run.game.score(d, d_buffers)(run.game.fakes(g, g_buffers, z))
-    torch.testing.assert_close(losses_of(run, run.game)[1][0], -logits.mean(), **CLOSE)
+    logits = run.objective.score(d, d_buffers)(run.objective.fakes(g, g_buffers, z))
+    torch.testing.assert_close(losses_of(run, run.objective)[1][0], -logits.mean(), **CLOSE)
 
 
 def test_a_loss_that_compares_real_gets_the_real_logits_in_the_generators_step():
     run = opened(RelativisticPairing(), float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
     real, z, _, _ = first(draws_like(run).generator)
-    score = run.game.score(d, d_buffers)
-    expected = RelativisticPairing().generator(score(real), score(run.game.fakes(g, g_buffers, z)))
-    torch.testing.assert_close(losses_of(run, run.game)[1][0], expected.mean(), **CLOSE)
+    score = run.objective.score(d, d_buffers)
+    expected = RelativisticPairing().generator(
+        score(real), score(run.objective.fakes(g, g_buffers, z))
+    )
+    torch.testing.assert_close(losses_of(run, run.objective)[1][0], expected.mean(), **CLOSE)
 
 
 @pytest.mark.parametrize("name", [n for n in names("regularizer") if n != "none"])
 def test_each_regularizer_is_applied(name):
     regularizers = load_regularizers(name)
     with_it, without = opened(regularizers=regularizers), opened()
-    (loss, _, _), _ = losses_of(with_it, with_it.game)
-    (plain, _, _), _ = losses_of(without, without.game)
+    (loss, _, _), _ = losses_of(with_it, with_it.objective)
+    (plain, _, _), _ = losses_of(without, without.objective)
     if name == "weight_clipping":  # acts on the leaves after the step only
         assert torch.equal(loss, plain)
     else:
@@ -169,14 +171,14 @@ def test_each_regularizer_is_applied(name):
 def test_instance_noise_is_on_what_the_discriminator_sees_in_both_players_steps():
     run = opened(Wasserstein(), {"i": InstanceNoise(0.7)}, float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
-    score, draws = run.game.score(d, d_buffers), draws_like(run)
+    score, draws = run.objective.score(d, d_buffers), draws_like(run)
     shown = []
     for real, z, _, noise in (first(part) for part in draws):
-        fake = run.game.fakes(g, g_buffers, z)
+        fake = run.objective.fakes(g, g_buffers, z)
         on_real = score(real + 0.7 * noise["instance_real"]).mean()
         on_fake = score(fake + 0.7 * noise["instance_fake"]).mean()
         shown.append((on_real, on_fake))
-    (discriminator, _, _), (generator, _, _) = losses_of(run, run.game)
+    (discriminator, _, _), (generator, _, _) = losses_of(run, run.objective)
     torch.testing.assert_close(discriminator, shown[0][1] - shown[0][0], **CLOSE)
     torch.testing.assert_close(generator, -shown[1][1], **CLOSE)
 
@@ -184,7 +186,7 @@ def test_instance_noise_is_on_what_the_discriminator_sees_in_both_players_steps(
 def test_several_penalties_add_up():
     def penalty(*files):
         run = opened(NonSaturating(), load_regularizers(*files), float64=True)
-        return losses_of(run, run.game)[0][1]["loss/penalty"]
+        return losses_of(run, run.objective)[0][1]["loss/penalty"]
 
     together = penalty("gradient_penalty", "r1", "r2")
     torch.testing.assert_close(
@@ -195,16 +197,16 @@ def test_several_penalties_add_up():
 def test_slopes_are_the_norms_of_the_input_gradient_on_real_fake_and_between():
     run = opened(float64=True)
     linear = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()
-    game = type(run.game)(run.game.generator, linear, run.game.loss)
+    game = type(run.objective)(run.objective.generator, linear, run.objective.loss)
     leaves = {"0.weight": torch.tensor([[3.0, 4.0]]).double(), "0.bias": torch.zeros(1).double()}
     real, fake = normal(5, 2, seed=1), normal(5, 2, seed=2)
-    slopes = game.slopes(leaves, {}, real, fake, torch.rand(5).double())
-    assert slopes["discriminator_estimate/slope_mean"].item() == pytest.approx(5, abs=1e-12)
-    assert slopes["discriminator_estimate/slope_max"].item() == pytest.approx(5, abs=1e-12)
+    slopes = game.gradient_norms(leaves, {}, real, fake, torch.rand(5).double())
+    assert slopes["discriminator_estimate/gradient_norm_mean"].item() == pytest.approx(5, abs=1e-12)
+    assert slopes["discriminator_estimate/gradient_norm_max"].item() == pytest.approx(5, abs=1e-12)
 
 
 def test_a_dcgan_game_scores_images():
     run = opened(data=Digits(), network=Dcgan(4, 4), regularizers={"gp": GradientPenalty()})
-    (total, _, _), (generator, _, _) = losses_of(run, run.game)
+    (total, _, _), (generator, _, _) = losses_of(run, run.objective)
     assert total.isfinite()
     assert generator.isfinite()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
-from gan_lab.engine.state import Player
+from gan_lab.engine.state import NetworkState
 from tests.helpers import normal
 
 CHOICES = [
@@ -65,7 +65,7 @@ def test_one_optimiser_on_stacked_leaves_is_one_for_each_seed(choice, kind, argu
 def test_an_update_does_not_depend_on_the_memory_layout_of_the_gradient(choice, kind, arguments):
     # vmap returns transposed gradients, and torch's fused kernels on the CPU ignore strides.
     start, gradient = normal(3, 4), normal(3, 4, seed=1)
-    players = [Player({"w": start.clone()}, {}) for _ in range(2)]
+    players = [NetworkState({"w": start.clone()}, {}) for _ in range(2)]
     transposed = gradient.t().contiguous().t()
     assert transposed.stride() != gradient.stride()
     for player, layout in zip(players, (gradient, transposed), strict=True):
@@ -89,7 +89,7 @@ def test_the_discriminator_has_a_rate_of_its_own_where_asked():
 
 
 def test_a_decay_scales_the_rate_the_run_started_with():
-    player = Player({"w": torch.zeros(2)}, {})
+    player = NetworkState({"w": torch.zeros(2)}, {})
     player.optimizer = Sgd(0.1).build_generator(player.flat)
     for factor, expected in ((1.0, 0.1), (0.5, 0.05), (0.5, 0.05), (0.0, 0.0), (1.0, 0.1)):
         player.set_lr_factor_(factor)

@@ -37,7 +37,7 @@ def test_without_a_warm_up_there_is_none():
 )
 def test_the_most_updates_are_the_largest_of_any_step(schedule):
     counts = [schedule.discriminator_updates(s) for s in range(30)]
-    assert schedule.most_discriminator_updates == max(counts)
+    assert schedule.max_discriminator_updates == max(counts)
 
 
 def test_a_warm_up_every_so_often_includes_step_0():

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gan_lab.data.digits import Digits
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
-from gan_lab.engine.state import Player
+from gan_lab.engine.state import NetworkState
 from gan_lab.engine.step import train_step
 from gan_lab.losses import Minimax, NonSaturating, Wasserstein
 from gan_lab.networks.dcgan import Dcgan
@@ -272,8 +272,8 @@ def test_every_update_sees_its_own_batch_and_noise():
     seen = []
     run = opened(regularizers={"i": InstanceNoise()}, n_critic=11)
     draws = draws_like(run)
-    fakes = [run.game.fakes(run.state.generator.params, {}, z) for z in draws.discriminator.z]
-    train(run, 1, gradients=Seen(run.game))
+    fakes = [run.objective.fakes(run.state.generator.params, {}, z) for z in draws.discriminator.z]
+    train(run, 1, gradients=Seen(run.objective))
     assert len(seen) == 11
     for i, (real, fake, mix, noise) in enumerate(seen):
         assert torch.equal(real, draws.discriminator.real[i])
@@ -288,7 +288,7 @@ def test_every_update_sees_its_own_batch_and_noise():
 @pytest.fixture
 def timeline(monkeypatch):
     """Who moved, and both players' leaves before and after, for every update."""
-    events, player_update = [], Player.update_
+    events, player_update = [], NetworkState.update_
 
     def watching(run):
         players = {"discriminator": run.state.discriminator, "generator": run.state.generator}
@@ -306,7 +306,7 @@ def timeline(monkeypatch):
             role = next(role for role, player in players.items() if player is self)
             events.append((role, before, leaves()))
 
-        monkeypatch.setattr(Player, "update_", update_)
+        monkeypatch.setattr(NetworkState, "update_", update_)
         return events, leaves
 
     return watching
@@ -405,7 +405,7 @@ def test_a_step_is_not_finite_if_any_one_of_its_updates_was_not(failing):
 
     seen = []
     run = opened(n_critic=3, n_generator=2)
-    _, finite = train(run, 1, gradients=OneBad(run.game))
+    _, finite = train(run, 1, gradients=OneBad(run.objective))
     assert seen == ["discriminator"] * 3 + ["generator"] * 2
     assert not finite
     assert all(leaf.isfinite().all() for leaf in run.state.generator.params.values())
@@ -489,7 +489,7 @@ def test_the_logged_norm_is_that_of_the_gradient_of_the_last_update():
 
     seen = []
     run = opened(float64=True)
-    values, _ = train(run, 1, gradients=Seen(run.game))
+    values, _ = train(run, 1, gradients=Seen(run.objective))
     squares = sum(g.square().sum() for g in seen[-1][0].values())
     assert values["gradient/generator_norm"].item() == pytest.approx(
         math.sqrt(squares.item()), rel=1e-12
@@ -524,7 +524,9 @@ def test_gradients_of_the_step_equal_finite_differences_of_its_loss(loss):
 
     def along(step):
         moved = {n: p.detach() + step * direction[n] for n, p in state.discriminator.params.items()}
-        loss, _, _ = run.game.discriminator_loss(moved, {}, part.real[0], fake, part.mix[0], {})
+        loss, _, _ = run.objective.discriminator_loss(
+            moved, {}, part.real[0], fake, part.mix[0], {}
+        )
         return loss.item()
 
     measured = (along(1e-5) - along(-1e-5)) / 2e-5

@@ -27,11 +27,11 @@ def test_norms_by_layer_are_those_of_autograd_through_the_game():
     norms = fit.activation_gradients(d, real, fake)
     assert norms.shape == (2, 4)
     # By the last hidden layer h the critic is w h + b: d loss / d h is -+w/N for each sample.
-    last = [leaf for name, leaf in d.player.params.items() if name.endswith("weight")][-1]
+    last = [leaf for name, leaf in d.network.params.items() if name.endswith("weight")][-1]
     expected = last.detach()[:, 0].double().norm(dim=1) * (2 / 64) ** 0.5
     torch.testing.assert_close(norms[:, -1], expected)
     # One layer back: the active units only, by hand.
-    leaves = [leaf.detach()[0].double() for leaf in d.player.params.values()]
+    leaves = [leaf.detach()[0].double() for leaf in d.network.params.values()]
     h = torch.cat([real[0], fake[0]]).double()
     active = []
     for weight, bias in zip(leaves[:-2:2], leaves[1:-2:2], strict=True):

@@ -9,7 +9,7 @@ import torch
 
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL, PASS
-from gan_lab.experiments.dirac_gan.game import (
+from gan_lab.experiments.dirac_gan.dynamics import (
     METHODS,
     SCHEMES,
     TRUE_CONSENSUS,

@@ -17,7 +17,7 @@ from gan_lab.experiments.gan_1d.study import Gan1d
 from gan_lab.information import gaussians
 
 NORMAL = Gaussian1d().components()
-STUDY = Gan1d(steps=10, frames=5)
+STUDY = Gan1d(steps=10, pictures=5)
 
 
 def lab(path, n_seeds=2):
@@ -138,9 +138,9 @@ def test_the_first_frame_is_one_picture_for_all_games(arrays):
 
 
 def test_films_and_pictures_are_drawn_from_arrays_alone(arrays):
-    film = STUDY.films(arrays)["gan_1d"]
+    film = STUDY.animations(arrays)["gan_1d"]
     assert len(film.frames) == len(arrays["step"]) == len(film.captions)
-    assert not np.array_equal(film.frames[0], film.frames[-1])
+    assert not np.array_equal(film.landscapes[0], film.landscapes[-1])
     assert set(STUDY.figures(arrays)) == {"moments", "distances", "floors"}
     assert STUDY.notes(arrays)
 

@@ -13,7 +13,7 @@ from gan_lab.data.toy import Grid, Ring
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
 from gan_lab.experiments.mode_collapse import games
 from gan_lab.experiments.mode_collapse.claims import of_counts
-from gan_lab.experiments.mode_collapse.games import METHODS, Watch, count, play
+from gan_lab.experiments.mode_collapse.games import METHODS, Monitor, count, play
 from gan_lab.experiments.mode_collapse.numbers import (
     QUALITY_CEILING,
     expected_modes,
@@ -155,7 +155,7 @@ def test_play_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path
     runs = []
     plain = games._counts
     monkeypatch.setattr(games, "_counts", lambda run, *rest: runs.append(run) or plain(run, *rest))
-    found = play(setup(*keys), Watch(6, 3, 50, 60))
+    found = play(setup(*keys), Monitor(6, 3, 50, 60))
     theirs = saved(tmp_path / "run")["state"]
     for name, leaf in runs[-1].state.generator.params.items():
         torch.testing.assert_close(leaf, theirs["generator"]["params"][name], rtol=1e-5, atol=1e-7)
@@ -169,14 +169,14 @@ def test_play_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path
 
 def test_methods_are_paired_by_seed():
     keys = (*TINY, "n_seeds=2", "trainer.steps=1")
-    starts = [play(setup(*keys, *METHODS[m]), Watch(1, 1, 50, 50)) for m in METHODS]
+    starts = [play(setup(*keys, *METHODS[m]), Monitor(1, 1, 50, 50)) for m in METHODS]
     for each in starts:  # the same generator, the same z, before the first step
         np.testing.assert_array_equal(each["nearest"][0], starts[0]["nearest"][0])
 
 
 def test_the_looks_hold_the_start_and_the_end():
-    assert Watch(10, 4, 5, 5).looks == [0, 4, 8, 10]
-    assert Watch(8, 4, 5, 5).looks == [0, 4, 8]
+    assert Monitor(10, 4, 5, 5).looks == [0, 4, 8, 10]
+    assert Monitor(8, 4, 5, 5).looks == [0, 4, 8]
 
 
 # Claims.

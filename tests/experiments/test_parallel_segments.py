@@ -105,7 +105,7 @@ def test_the_gradient_by_the_shift_is_that_of_the_mean_loss():
     # Finite differences of the mean generator loss over the same samples, in float64.
     design = trained.Design(width=8)
     networks = design.discriminators(design.method("cross_entropy"), 2, [0], CPU)
-    for leaf in networks.player.params.values():
+    for leaf in networks.network.params.values():
         leaf.data = leaf.data.double()
     x = torch.rand(1, 7, 2, dtype=torch.float64)
     pull = networks.generator_gradient(x, x, Minimax()).mean(1)[0]

@@ -22,7 +22,7 @@ from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import Claim
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.analysis.statistics import mean
-from gan_lab.reports.plots.animation import Film
+from gan_lab.reports.plots.animation import Animation
 from gan_lab.reports.plots.samples import rendered
 from gan_lab.reports.plots.style import canvas, label
 from gan_lab.validation import check_count
@@ -95,9 +95,9 @@ class Tiny(Experiment):
     def curves(self, arrays):
         return {"tiny/square": (arrays["steps"], arrays["steps"] ** 2.0)}
 
-    def films(self, arrays):
+    def animations(self, arrays):
         frames = [rendered(self._figure(arrays))] * 2
-        return {"moving": Film("Tiny", frames, ["first", "second"])} if self.film else {}
+        return {"moving": Animation("Tiny", frames, ["first", "second"])} if self.film else {}
 
     def notes(self, arrays):
         return [f"{len(arrays['values'])} seeds"]
@@ -209,16 +209,16 @@ def test_pictures_follow_the_arrays_on_disk(perform, workdir):
 def test_tensorboard_has_curves_claims_and_pictures(perform, workdir):
     perform()
     home = workdir / "study"
-    board = EventAccumulator(str(home / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
-    board.Reload()
-    squares = [(event.step, event.value) for event in board.Scalars("tiny/square")]
+    writer = EventAccumulator(str(home / "tensorboard"), size_guidance={"scalars": 0, "images": 0})
+    writer.Reload()
+    squares = [(event.step, event.value) for event in writer.Scalars("tiny/square")]
     assert squares == [(step, step**2) for step in range(8)]
-    assert board.Scalars("claims/one")[0].value == pytest.approx(1.005, abs=0.006)
-    assert "claims/far" not in board.Tags()["scalars"]  # a curve cannot show infinity
-    (image,) = board.Images("figures/dots")
+    assert writer.Scalars("claims/one")[0].value == pytest.approx(1.005, abs=0.006)
+    assert "claims/far" not in writer.Tags()["scalars"]  # a curve cannot show infinity
+    (image,) = writer.Images("figures/dots")
     picture = Image.open(home / "figures" / "dots.png")
     assert (image.width, image.height) == picture.size
-    texts = {tag.removesuffix("/text_summary") for tag in board.Tags()["tensors"]}
+    texts = {tag.removesuffix("/text_summary") for tag in writer.Tags()["tensors"]}
     assert texts >= {"question", "claims", "notes"}
     rows = read_metrics(home / "metrics.jsonl")
     assert [row["tiny/square"] for row in rows if "tiny/square" in row] == [

@@ -66,19 +66,21 @@ def frozen(n_seeds=2, logit=0.0):
         chosen.network, source.shape, chosen.loss, (), chosen.optim, chosen.seeds, CPU
     )
     with torch.no_grad():
-        last = [name for name in fresh.player.params if name.endswith("bias")][-1]
-        fresh.player.params[last].fill_(logit)
+        last = [name for name in fresh.network.params if name.endswith("bias")][-1]
+        fresh.network.params[last].fill_(logit)
     job = fit.Fit(chosen, [0], 3, "cpu")
     template = chosen.network.generator(source.shape).to("meta")
     return fit._Looks(job, source, fresh, template, g, 1), fresh, template, g
 
 
-def by_hand(looks, fresh, template, g, index, weight):
+def analytic(looks, fresh, template, g, index, weight):
     """Norm of sum_i weight(logit_i) d logit_i / d g / N over all z, by autograd on one seed."""
     leaves = {name: leaf[index].double().requires_grad_(True) for name, leaf in g.items()}
-    d = {name: leaf[index].detach().double() for name, leaf in fresh.player.params.items()}
+    d = {name: leaf[index].detach().double() for name, leaf in fresh.network.params.items()}
     z = looks.z[:, index].flatten(0, 1)
-    logits = functional_call(fresh.game.discriminator, d, (functional_call(template, leaves, z),))
+    logits = functional_call(
+        fresh.objective.discriminator, d, (functional_call(template, leaves, z),)
+    )
     total = (weight(logits.detach()) * logits).mean()
     flat = torch.cat([x.flatten() for x in torch.autograd.grad(total, list(leaves.values()))])
     return float(flat.norm())
@@ -90,9 +92,9 @@ def test_norms_are_those_of_the_losses_derivatives_also_where_float32_would_lose
     looks.take()
     arrays = looks.arrays()
     for i in range(2):
-        expected = by_hand(looks, fresh, template, g, i, lambda x: -torch.sigmoid(x))
+        expected = analytic(looks, fresh, template, g, i, lambda x: -torch.sigmoid(x))
         assert arrays["minimax/norm"][0, i, 0] == pytest.approx(expected, rel=1e-9)
-        expected = by_hand(looks, fresh, template, g, i, lambda x: torch.sigmoid(x) - 1)
+        expected = analytic(looks, fresh, template, g, i, lambda x: torch.sigmoid(x) - 1)
         assert arrays["non_saturating/norm"][0, i, 0] == pytest.approx(expected, rel=1e-9)
     if logit < 0:
         assert 0 < arrays["minimax/norm"].max() < 1e-15  # e^-40 = 4e-18

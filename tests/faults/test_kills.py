@@ -128,11 +128,11 @@ class Signalled:
     def __call__(self):
         sent = []
 
-        def watch(call, path):
+        def monitor(call, path):
             if call == self.call and path == self.path and not sent:
                 sent.append(os.kill(os.getpid(), self.signum))
 
-        kills.intercept(watch)
+        kills.intercept(monitor)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -12,13 +12,18 @@ from gan_lab.metrics.metrics import Neighbours
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
-from gan_lab.training.callbacks.logging import Journal
+from gan_lab.training.callbacks.logging import LoggingCallback
 from scripts.faults import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
 from tests.training.callbacks.test_divergence import infinite_data_at, infinite_weight_at
 
 CLOCK = ("trainer.steps=40", "trainer.log_every=7", "evaluator.every=6")
-CLOCK = (*CLOCK, "trainer.checkpoint_every=10", "trainer.film_every=8", "trainer.image_every=20")
+CLOCK = (
+    *CLOCK,
+    "trainer.checkpoint_every=10",
+    "trainer.landscape_every=8",
+    "trainer.image_every=20",
+)
 THREE = (*CLOCK, "seed=3", "n_seeds=3")
 DROP = "trainer.on_divergence=drop_seed"
 SLOW = ("clipping", "spectral_norm", "noise", "warm_up")  # of these the cheaper ones say the same
@@ -287,7 +292,7 @@ def test_a_seed_is_dropped_though_the_status_cannot_be_written(workdir, monkeypa
 
 
 def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monkeypatch):
-    make, begin, begun = evaluation.finite_samples, Journal.begin, []
+    make, begin, begun = evaluation.finite_samples, LoggingCallback.begin, []
 
     def overflowing(run, index, z):
         if index == 1:
@@ -295,7 +300,7 @@ def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monke
         return make(run, index, z)
 
     monkeypatch.setattr(evaluation, "finite_samples", overflowing)
-    monkeypatch.setattr(Journal, "begin", lambda self: begun.append(begin(self)))
+    monkeypatch.setattr(LoggingCallback, "begin", lambda self: begun.append(begin(self)))
     assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
     assert len(begun) == 1
 

@@ -29,8 +29,8 @@ def test_the_trend_of_a_line_is_its_slope():
 
 
 def test_what_grows_is_seen(tmp_path, monkeypatch):
-    files = {kind: {"files": 3} for kind in ("checkpoints", "samples", "film")}
-    files["film"]["files"] = 400
+    files = {kind: {"files": 3} for kind in ("checkpoints", "samples", "landscape")}
+    files["landscape"]["files"] = 400
     monkeypatch.setattr(soak, "_files", lambda run: files)
     monkeypatch.setattr(soak, "_speed", lambda run: 0.5)
     steps = range(0, 200_000, 1000)

@@ -13,7 +13,7 @@ from scipy.stats import norm, wasserstein_distance
 
 from gan_lab.information import closed_forms
 from gan_lab.information.closed_forms import (
-    clipping_slope_bound,
+    clipping_gradient_norm_bound,
     gaussian_shift,
     gaussians,
     gradient_penalty_value,
@@ -328,17 +328,17 @@ def test_two_points_are_the_limit_of_narrow_gaussians():
 
 
 def test_clipping_bound():
-    assert clipping_slope_bound(0.01, 4, 512) == near(0.01**4 * 512**3)
-    as_printed(clipping_slope_bound(0.01, 4, 512), "1.342")
-    assert clipping_slope_bound(0.01, 4, 512, 2) == near(0.01**4 * 512**3 * math.sqrt(2))
+    assert clipping_gradient_norm_bound(0.01, 4, 512) == near(0.01**4 * 512**3)
+    as_printed(clipping_gradient_norm_bound(0.01, 4, 512), "1.342")
+    assert clipping_gradient_norm_bound(0.01, 4, 512, 2) == near(0.01**4 * 512**3 * math.sqrt(2))
     # A network that attains it: every weight at the bound, every unit on.
     x = f64([[1.0, 1.0, 1.0]]).requires_grad_()
     hidden = torch.relu(x @ torch.full((3, 5), 0.3, dtype=torch.float64))
     hidden = torch.relu(hidden @ torch.full((5, 5), 0.3, dtype=torch.float64))
     value = hidden @ torch.full((5,), 0.3, dtype=torch.float64)
     (slope,) = torch.autograd.grad(value.sum(), x)
-    assert slope[0, 0].item() == near(clipping_slope_bound(0.3, 3, 5), 1e-12)
-    assert slope.norm().item() == near(clipping_slope_bound(0.3, 3, 5, 3), 1e-12)
+    assert slope[0, 0].item() == near(clipping_gradient_norm_bound(0.3, 3, 5), 1e-12)
+    assert slope.norm().item() == near(clipping_gradient_norm_bound(0.3, 3, 5, 3), 1e-12)
 
 
 def test_numbers_in_numbers_out_and_tensors_in_tensors_out():
@@ -410,10 +410,10 @@ def test_closed_forms_are_differentiable():
         (lambda: gradient_penalty_value(1.0, 0.0), "weight = 0 is not above 0"),
         (lambda: gradient_penalty_value(1.0, 1.0, -1.0), "std=-1.0 is not a finite number >= 0"),
         (lambda: gradient_penalty_value(1.0, 1.0, math.nan), "std=nan"),
-        (lambda: clipping_slope_bound(0.0, 4, 512), "bound=0.0"),
-        (lambda: clipping_slope_bound(0.1, 0, 512), "n_layers=0 is below 1"),
-        (lambda: clipping_slope_bound(0.1, 1, 0), "width=0 is below 1"),
-        (lambda: clipping_slope_bound(0.1, 1, 1, 0), "n_inputs=0 is below 1"),
+        (lambda: clipping_gradient_norm_bound(0.0, 4, 512), "bound=0.0"),
+        (lambda: clipping_gradient_norm_bound(0.1, 0, 512), "n_layers=0 is below 1"),
+        (lambda: clipping_gradient_norm_bound(0.1, 1, 0), "width=0 is below 1"),
+        (lambda: clipping_gradient_norm_bound(0.1, 1, 1, 0), "n_inputs=0 is below 1"),
     ],
 )
 def test_refusals(call, message):

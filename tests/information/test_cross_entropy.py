@@ -96,9 +96,9 @@ def test_known_values_of_the_clip_in_float32():
 
 def test_the_batch_equals_log_softmax_and_nll():
     logits = f64(BATCH)
-    by_hand = F.nll_loss(logits.log_softmax(1), CLASSES, reduction="none")
+    analytic = F.nll_loss(logits.log_softmax(1), CLASSES, reduction="none")
     each = sparse_softmax_cross_entropy_with_logits(logits, CLASSES)
-    close(each, by_hand)
+    close(each, analytic)
     close(each, oracles.softmax_cross_entropy(BATCH, np.eye(4)[CLASSES]))
     assert each.mean() == sparse_softmax_cross_entropy_with_logits(
         logits, CLASSES, reduction="mean"

@@ -15,7 +15,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import Lost, Recorder, read_metrics
+from gan_lab.loggers.jsonl import Lost, RunLogger, read_metrics
 from gan_lab.runs import checkpoint, run_dir
 from gan_lab.runs.checkpoint import load, save
 from gan_lab.runs.run_dir import AppendFile, RunDir
@@ -28,13 +28,13 @@ def refuse(constant):
     raise AssertionError(f"{constant} is not JSON")
 
 
-def board(run):
+def writer(run):
     return EventAccumulator(str(run.tensorboard), size_guidance={"scalars": 0}).Reload()
 
 
 def series(run, tag=TAG):
     """The series as TensorBoard's two readers see it; they purge by different rules."""
-    scalars = [(event.step, event.value) for event in board(run).Scalars(tag)]
+    scalars = [(event.step, event.value) for event in writer(run).Scalars(tag)]
     page = EventMultiplexer(tensor_size_guidance={"scalars": 0}).AddRun(str(run.tensorboard), "run")
     shown = page.Reload().Tensors("run", tag)
     assert [(event.step, event.tensor_proto.float_val[0]) for event in shown] == scalars
@@ -42,11 +42,11 @@ def series(run, tag=TAG):
 
 
 def record(run, steps, resume_step=None):
-    recorder = Recorder(run, 3, resume_step=resume_step)
+    logger = RunLogger(run, 3, resume_step=resume_step)
     for step in steps:
-        recorder.scalars(step, {TAG: step / 3, "gradient/norm": -step})
-        recorder.event(step, "saved", path="x")
-    return recorder
+        logger.scalars(step, {TAG: step / 3, "gradient/norm": -step})
+        logger.event(step, "saved", path="x")
+    return logger
 
 
 @pytest.fixture
@@ -55,10 +55,10 @@ def run(tmp_path):
 
 
 def test_every_line_is_strict_json_and_infinity_is_a_word(run):
-    recorder = Recorder(run, 0)
+    logger = RunLogger(run, 0)
     values = {TAG: 1 / 3, "a": math.inf, "b": -math.inf, "c": math.nan, "d": np.float32(0.1)}
-    recorder.scalars(100, values)
-    recorder.close()
+    logger.scalars(100, values)
+    logger.close()
     [line] = run.metrics.read_text().splitlines()
     words = {"a": "inf", "b": "-inf", "c": "nan", "d": float(np.float32(0.1))}
     expected = {"step": 100, "seed": 0, TAG: 1 / 3} | words
@@ -79,10 +79,10 @@ def test_tensorboard_holds_the_series_of_metrics_jsonl(run):
 
 
 def test_records_survive_without_flush_or_close(run):
-    recorder = record(run, [1, 2])  # kill -9 loses nothing that a call returned from
+    logger = record(run, [1, 2])  # kill -9 loses nothing that a call returned from
     assert [line["step"] for line in read_metrics(run.metrics)] == [1, 2]
     assert [step for step, _ in series(run)] == [1, 2]
-    recorder.close()
+    logger.close()
 
 
 @pytest.mark.parametrize("torn", [b'{"step": 6, "se', b"\0" * 50, b'{"step": 6, "x": "\xc3', b""])
@@ -113,11 +113,11 @@ def test_a_resumed_runs_metrics_equal_the_uninterrupted_runs(run, tmp_path):
 
 
 def test_a_new_run_refuses_the_metrics_of_an_earlier_one(run):
-    Recorder(run, 0).close()  # a run that died before its first record is no obstacle
+    RunLogger(run, 0).close()  # a run that died before its first record is no obstacle
     record(run, [1]).close()
     before = run.metrics.read_bytes()
     with pytest.raises(ConfigError, match="holds the metrics of an earlier run"):
-        Recorder(run, 0)
+        RunLogger(run, 0)
     assert run.metrics.read_bytes() == before
 
 
@@ -136,16 +136,16 @@ def test_read_metrics_leaves_out_only_a_torn_last_line(run):
 
 
 def test_images_texts_and_events_can_be_read_back(run):
-    recorder = Recorder(run, 5)
+    logger = RunLogger(run, 5)
     array = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
-    recorder.image("samples/grid", 10, array)
-    recorder.text("about", "a *ring*")
-    recorder.event(10, "skipped", reason="it is empty", low=-math.inf)
+    logger.image("samples/grid", 10, array)
+    logger.text("about", "a *ring*")
+    logger.event(10, "skipped", reason="it is empty", low=-math.inf)
     for wrong in (array[..., 0], array.astype(np.float32), array[..., :2]):
         with pytest.raises(ValueError, match=r"uint8 \[H, W, 3\]"):
-            recorder.image("samples/grid", 10, wrong)
-    recorder.close()
-    log = board(run)
+            logger.image("samples/grid", 10, wrong)
+    logger.close()
+    log = writer(run)
     [image] = log.Images("samples/grid")
     assert (image.step, image.width, image.height) == (10, 5, 4)
     assert image.encoded_image_string.startswith(b"\x89PNG")
@@ -175,10 +175,10 @@ CONFIG = {"loss": "hinge", "n_critic": 5, "lr": 1e-3, "ema": False, "low": -math
 
 
 def test_a_run_is_one_row_of_tensorboards_own_hparams_table(run):
-    recorder = record(run, [])
-    recorder.hparams(CONFIG, [TAG])
-    recorder.scalars(7, {TAG: 0.5})
-    recorder.close()
+    logger = record(run, [])
+    logger.hparams(CONFIG, [TAG])
+    logger.scalars(7, {TAG: 0.5})
+    logger.close()
     [group] = session_groups(run.path.parent)
     hparams = dict(group.hparams.items())
     assert hparams["loss"].string_value == "hinge"
@@ -193,24 +193,24 @@ def test_a_run_is_one_row_of_tensorboards_own_hparams_table(run):
 
 
 def test_the_last_status_of_a_run_counts(run):
-    recorder = record(run, [1])
-    recorder.hparams(CONFIG, [TAG])
-    recorder.session_end("failure")
-    recorder.close()
+    logger = record(run, [1])
+    logger.hparams(CONFIG, [TAG])
+    logger.session_end("failure")
+    logger.close()
     assert session_groups(run.path.parent)[0].sessions[0].status == api_pb2.STATUS_FAILURE
-    recorder = record(run, [2], resume_step=1)
-    recorder.hparams(CONFIG | {"n_critic": 2}, [TAG])
-    recorder.session_end("success")
-    recorder.close()
+    logger = record(run, [2], resume_step=1)
+    logger.hparams(CONFIG | {"n_critic": 2}, [TAG])
+    logger.session_end("success")
+    logger.close()
     [group] = session_groups(run.path.parent)
     assert [session.status for session in group.sessions] == [api_pb2.STATUS_SUCCESS]
     assert group.hparams["n_critic"].number_value == 2
 
 
 def test_hparams_are_parsed_by_the_plugin(run):
-    recorder = record(run, [])
-    recorder.hparams(CONFIG, [TAG])
-    recorder.close()
+    logger = record(run, [])
+    logger.hparams(CONFIG, [TAG])
+    logger.close()
     log = EventMultiplexer().AddRun(str(run.tensorboard), "run").Reload().GetAccumulator("run")
     content = log.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
     experiment = metadata.parse_experiment_plugin_data(content)
@@ -223,8 +223,8 @@ def test_hparams_are_parsed_by_the_plugin(run):
 
 
 def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, capsys):
-    recorder = record(run, [1])
-    recorder.hparams(CONFIG, [TAG])
+    logger = record(run, [1])
+    logger.hparams(CONFIG, [TAG])
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -232,34 +232,34 @@ def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, caps
     with monkeypatch.context() as patch:
         patch.setattr(run_dir.os, "write", full)
         patch.setattr(run_dir.os, "fsync", full)
-        recorder.scalars(2, {TAG: 0.0})  # 2 lost: the line and the summary
-        recorder.event(2, "saved")  # 2 lost
-        recorder.session_end("success")  # 1 lost
-        recorder.flush()  # 3 files not on the disk
-    assert recorder.lost == Lost(8, 2, 2, "No space left on device")
+        logger.scalars(2, {TAG: 0.0})  # 2 lost: the line and the summary
+        logger.event(2, "saved")  # 2 lost
+        logger.session_end("success")  # 1 lost
+        logger.flush()  # 3 files not on the disk
+    assert logger.lost == Lost(8, 2, 2, "No space left on device")
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1
     assert "No space left" in warning
-    recorder.scalars(3, {TAG: 3.0})  # somebody made room
-    recorder.close()
-    recorder.close()
-    assert recorder.lost.writes == 8
+    logger.scalars(3, {TAG: 3.0})  # somebody made room
+    logger.close()
+    logger.close()
+    assert logger.lost.writes == 8
     assert [line["step"] for line in read_metrics(run.metrics)] == [1, 3]
     assert [step for step, _ in series(run)] == [1, 3]
 
 
 def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
-    recorder, path = record(run, [1]), run.path / "picture"
+    logger, path = record(run, [1]), run.path / "picture"
 
     def torn(path):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    recorder.keep(path, 2, torn)
+    logger.keep(path, 2, torn)
     assert not path.exists()
-    assert (recorder.lost.writes, recorder.lost.last_step) == (1, 2)
-    recorder.keep(path, 3, lambda path: path.write_bytes(b"whole"))
-    recorder.close()
+    assert (logger.lost.writes, logger.lost.last_step) == (1, 2)
+    logger.keep(path, 3, lambda path: path.write_bytes(b"whole"))
+    logger.close()
     assert path.read_bytes() == b"whole"
     assert capsys.readouterr().err.count("warning: ") == 1
 
@@ -269,22 +269,22 @@ def removed(*_, **__):
 
 
 def test_a_warning_that_cannot_be_said_stops_nothing(run, monkeypatch):
-    recorder = record(run, [1])
+    logger = record(run, [1])
     with monkeypatch.context() as patch:
         patch.setattr("builtins.print", removed)
         patch.setattr(AppendFile, "write", removed)
-        recorder.scalars(2, {TAG: 0.0})
-    assert recorder.lost.writes == 2
-    recorder.close()
+        logger.scalars(2, {TAG: 0.0})
+    assert logger.lost.writes == 2
+    logger.close()
 
 
 def test_records_of_a_removed_directory_are_lost_and_said_so(run, capsys):
-    recorder = record(run, [1])
+    logger = record(run, [1])
     shutil.rmtree(run.path)
-    recorder.scalars(2, {TAG: 0.0})
-    assert recorder.lost == Lost(2, 2, 2, "No such file or directory")
+    logger.scalars(2, {TAG: 0.0})
+    assert logger.lost == Lost(2, 2, 2, "No such file or directory")
     assert "was removed" in capsys.readouterr().err
-    recorder.close()
+    logger.close()
 
 
 @pytest.mark.parametrize(
@@ -293,9 +293,9 @@ def test_records_of_a_removed_directory_are_lost_and_said_so(run, capsys):
 def test_what_was_lost_for_good_is_remembered(run, resume_step, known):
     """Records after the checkpoint are written again."""
     run.create().write_status(lost=vars(Lost(3, 5, 9, "full")))
-    recorder = Recorder(run, 0, resume_step=resume_step)
-    recorder.close()
-    assert recorder.lost == known
+    logger = RunLogger(run, 0, resume_step=resume_step)
+    logger.close()
+    assert logger.lost == known
 
 
 def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, monkeypatch):
@@ -323,21 +323,21 @@ def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, m
 
 
 def test_without_tensorboard_only_the_lines_are_written(run):
-    recorder = Recorder(run, 0, tensorboard=False)
-    recorder.scalars(1, {TAG: 1.0})
-    recorder.event(1, "saved")
-    recorder.image("x", 1, np.zeros((2, 2, 3), np.uint8))
-    recorder.hparams({}, [])
-    recorder.session_end("success")
-    recorder.close()
+    logger = RunLogger(run, 0, tensorboard=False)
+    logger.scalars(1, {TAG: 1.0})
+    logger.event(1, "saved")
+    logger.image("x", 1, np.zeros((2, 2, 3), np.uint8))
+    logger.hparams({}, [])
+    logger.session_end("success")
+    logger.close()
     assert sorted(path.name for path in run.path.iterdir()) == ["events.jsonl", "metrics.jsonl"]
-    assert recorder.lost == Lost()
+    assert logger.lost == Lost()
 
 
 def values(step, n_seeds=3):
     generator = torch.Generator().manual_seed(step)
     a, b, c = torch.randn(3, n_seeds, generator=generator)
-    return {"slope_max": a, "loss": b, "a_max": c, "zero": torch.zeros(n_seeds)}
+    return {"gradient_norm_max": a, "loss": b, "a_max": c, "zero": torch.zeros(n_seeds)}
 
 
 def test_means_are_means_and_maxima_are_maxima():
@@ -349,7 +349,7 @@ def test_means_are_means_and_maxima_are_maxima():
     means = accumulator.means()
     all_ = {tag: torch.stack([values(step)[tag].double() for step in range(10)]) for tag in means}
     torch.testing.assert_close(means["loss"], all_["loss"].mean(0), rtol=1e-14, atol=0)
-    for tag in ("slope_max", "a_max"):
+    for tag in ("gradient_norm_max", "a_max"):
         assert torch.equal(means[tag], all_[tag].amax(0))
     assert torch.equal(means["zero"], torch.zeros(3, dtype=torch.float64))
     accumulator.reset_()

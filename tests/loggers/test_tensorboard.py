@@ -14,7 +14,7 @@ from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
-from gan_lab.loggers.jsonl import Recorder
+from gan_lab.loggers.jsonl import RunLogger
 from gan_lab.reports.analysis.charts import CURVES, QUESTIONS
 from gan_lab.reports.analysis.model import Table
 from gan_lab.reports.export import tensorboard
@@ -148,12 +148,12 @@ def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_pa
 
 def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
     run = RunDir(tmp_path)
-    recorder = Recorder(run, 0)
-    recorder.layout(tensorboard.layout())
+    logger = RunLogger(run, 0)
+    logger.layout(tensorboard.layout())
     for step in (0, 10):
-        recorder.scalars(step, {"loss/generator": 1.0, "loss/generator_other": 2.0})
-    recorder.close()
-    Recorder(run, 0, resume_step=0).close()
+        logger.scalars(step, {"loss/generator": 1.0, "loss/generator_other": 2.0})
+    logger.close()
+    RunLogger(run, 0, resume_step=0).close()
     log = read(run.tensorboard)
     page = layout_of(log)
     assert page == tensorboard.layout()

@@ -81,23 +81,23 @@ def test_what_is_not_finite_is_refused(value):
 
 
 def test_counts_that_agree_have_an_interval_all_the_same():
-    estimate = from_counts([8.0] * 4, "modes", 64, most=8)
+    estimate = from_counts([8.0] * 4, "modes", 64, limit=8)
     assert estimate.value == estimate.high == 8
     # 4 repeats miss nothing with probability .025 if each misses one with probability .602.
     assert (estimate.low - 7) ** 4 == pytest.approx(0.025, abs=1e-12)
-    inside = from_counts([5.0] * 10, "modes", 64, most=8)
+    inside = from_counts([5.0] * 10, "modes", 64, limit=8)
     assert inside.high - 5 == pytest.approx(5 - inside.low, abs=1e-12)
     assert 5 - inside.low == pytest.approx(1 - 0.025**0.1, abs=1e-12)
 
 
 def test_counts_that_differ_by_one_have_the_binomial_interval_at_least():
-    estimate = from_counts([7.0] * 9 + [8.0], "modes", 64, most=8)
+    estimate = from_counts([7.0] * 9 + [8.0], "modes", 64, limit=8)
     assert estimate.value == pytest.approx(7.1)
     assert estimate.low <= 7.0025286  # Clopper-Pearson of 1 in 10: .0025286 to .4450161
     assert estimate.high == pytest.approx(7.4450161, abs=1e-6)
 
 
 def test_counts_stay_between_none_and_all():
-    estimate = from_counts([0.0, 8.0], "modes", 64, most=8)
+    estimate = from_counts([0.0, 8.0], "modes", 64, limit=8)
     assert (estimate.low, estimate.high) == (0, 8)
     assert from_counts([3.0], "modes", 64).high == math.inf

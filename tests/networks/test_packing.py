@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.losses import NonSaturating
@@ -82,15 +82,17 @@ def test_packing_is_a_whole_number(make, packing):
 
 def test_a_packed_discriminator_couples_samples_by_name():
     assert batch_coupling(PACKED.discriminator((2,))) == "Packing ('0')"
-    assert not Game(PACKED.generator((2,)), PACKED.discriminator((2,)), NonSaturating()).independent
+    assert not Objective(
+        PACKED.generator((2,)), PACKED.discriminator((2,)), NonSaturating()
+    ).independent
 
 
 def game_losses(run):
     d, g = run.state.discriminator, run.state.generator
     draws = draws_like(run)
     real, z, mix = (each[0] for each in draws.discriminator[:3])
-    fake = run.game.fakes(g.params, g.buffers, z).detach()
-    lost = run.game.discriminator_loss(d.params, d.buffers, real, fake, mix, {})[0]
+    fake = run.objective.fakes(g.params, g.buffers, z).detach()
+    lost = run.objective.discriminator_loss(d.params, d.buffers, real, fake, mix, {})[0]
     return real, fake, lost
 
 
@@ -99,7 +101,7 @@ def test_a_pack_holds_samples_of_one_side_only(batch_size):
     # With a batch that is no multiple of twice the packing, joining real and fake would mix them.
     run = opened(network=Mlp(2, 8, 2, packing=2), batch_size=batch_size, float64=True)
     real, fake, lost = game_losses(run)
-    score = run.game.score(run.state.discriminator.params, {})
+    score = run.objective.score(run.state.discriminator.params, {})
     expected = NonSaturating().discriminator(score(real), score(fake)).mean()
     torch.testing.assert_close(lost, expected, **CLOSE)
     assert score(real).shape == (batch_size // 2,)
@@ -154,16 +156,16 @@ def test_a_point_is_shown_by_the_logit_of_equal_copies():
     run = opened(network=Mlp(2, 8, 2, packing=3), batch_size=6, float64=True)
     leaves = run.state.discriminator.params, {}
     points = normal(5, 2)
-    shown = run.game.landscape(*leaves)(points)
+    shown = run.objective.landscape(*leaves)(points)
     assert shown.shape == (5,)
-    score = run.game.score(*leaves)
+    score = run.objective.score(*leaves)
     for point, logit in zip(points, shown, strict=True):
         torch.testing.assert_close(score(point.expand(3, 2))[0], logit, **CLOSE)
 
 
 def test_an_odd_number_of_points_is_drawn():
     run = opened(network=PACKED)
-    score = run.game.landscape(run.state.discriminator.params, {})
+    score = run.objective.landscape(run.state.discriminator.params, {})
     picture = points_picture(torch.randn(7, 2), torch.randn(5, 2), score, "title")
     assert picture.ndim == 3
 
@@ -179,9 +181,9 @@ def test_a_packed_run_trains_measures_and_draws(tmp_path, data):
     rows = [r for seed in (0, 1) for r in read_metrics(tmp_path / f"run/seed_{seed}/metrics.jsonl")]
     last = rows[-1]
     assert "discriminator_estimate/js" in rows[-2] or "discriminator_estimate/js" in last
-    assert any("discriminator_estimate/gap" in row for row in rows)
+    assert any("discriminator_estimate/optimality_gap" in row for row in rows)
     # A slope at one sample depends on its pack, so none is told.
-    assert not any("discriminator_estimate/slope_mean" in row for row in rows)
+    assert not any("discriminator_estimate/gradient_norm_mean" in row for row in rows)
     assert sorted(path.name for path in (tmp_path / "run/seed_1/samples").glob("*.png"))
 
 

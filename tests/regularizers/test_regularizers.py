@@ -360,7 +360,7 @@ def test_weights_are_in_the_box_after_every_update(seeds):
     run = opened(
         Wasserstein(), {"c": regularizer}, optim=RmsProp(0.05), seeds=seeds, n_critic=3, steps=4
     )
-    watched = _InTheBox(run.game, run.stacked)
+    watched = _InTheBox(run.objective, run.stacked)
     for _ in range(4):
         train(run, 1, gradients=watched)
         assert in_the_box(run.state.discriminator.params)

@@ -164,7 +164,7 @@ def parent_of(path, step=None):
 
 def opened(path, *keys):
     setup = compose.setup_of(compose.composed("train", [*BASE, *keys]))
-    return fork.opened(setup, setup.data.open(torch.device("cpu")), parent_of(path))
+    return fork.open_fork(setup, setup.data.open(torch.device("cpu")), parent_of(path))
 
 
 def test_new_buffers_start_from_the_weights_as_they_are(origins):

@@ -16,7 +16,7 @@ import torch
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callbacks.logging import Journal
+from gan_lab.training.callbacks.logging import LoggingCallback
 from tests.run_helpers import (
     DIGITS,
     ONE,
@@ -61,13 +61,13 @@ def stop_after(patch, step, signum=signal.SIGTERM, done=0):
     """Signals during the given step, or before the first one that is made."""
     if step - 1 > done:
         return signal_at(patch, step - 1, signum)
-    begin = Journal.begin
+    begin = LoggingCallback.begin
 
     def and_signal(self):
         begin(self)
         signal.raise_signal(signum)
 
-    patch.setattr(Journal, "begin", and_signal)
+    patch.setattr(LoggingCallback, "begin", and_signal)
 
 
 def assert_same_run(actual, expected):
@@ -154,7 +154,7 @@ def test_a_signal_ends_the_run_with_its_code_after_saving(
 @pytest.mark.parametrize("moment", ["measure", "write", "flush"])
 def test_a_signal_during_a_boundary_is_obeyed_after_saving(moment, workdir, monkeypatch):
     """Whenever it comes, what was said to be saved is saved."""
-    original, calls = getattr(Journal, moment), []
+    original, calls = getattr(LoggingCallback, moment), []
 
     def and_signal(self, *arguments, **keys):
         result = original(self, *arguments, **keys)
@@ -165,7 +165,7 @@ def test_a_signal_during_a_boundary_is_obeyed_after_saving(moment, workdir, monk
 
     every = ("evaluator.every=6", "trainer.log_every=6", "trainer.checkpoint_every=6")
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, moment, and_signal)
+        patch.setattr(LoggingCallback, moment, and_signal)
         assert main("train", *RING, *every, "trainer.steps=20", "hydra.run.dir=run") == 143
     assert 6 in calls
     status = RunDir(Path("run")).read_status()
@@ -362,7 +362,7 @@ def test_other_data_under_the_same_path_are_refused_with_what_differs(workdir, c
 
 
 def test_a_status_that_is_emptied_under_the_run_is_written_anew(workdir, monkeypatch, capsys):
-    finish = Journal.finish
+    finish = LoggingCallback.finish
 
     def and_empty(self):
         finish(self)
@@ -370,7 +370,7 @@ def test_a_status_that_is_emptied_under_the_run_is_written_anew(workdir, monkeyp
 
     whole = RunDir(train("whole", *RING, *CLOCK, "trainer.steps=12")).read_status()
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "finish", and_empty)
+        patch.setattr(LoggingCallback, "finish", and_empty)
         train("run", *RING, *CLOCK, "trainer.steps=12")
     assert capsys.readouterr().err.count("status.json was damaged; it is written anew") == 1
     told = RunDir(Path("run")).read_status()
@@ -416,7 +416,7 @@ def test_a_failed_evaluation_loses_no_training(workdir, monkeypatch):
         raise ValueError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "finish", broken)
+        patch.setattr(LoggingCallback, "finish", broken)
         with pytest.raises(ValueError, match="planted"):
             main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run")
     assert saved("run")["step"] == 12
@@ -427,14 +427,14 @@ def test_a_full_disk_is_one_line_and_exit_code_1(workdir, monkeypatch, capsys):
     def full(path, data):
         raise OSError(28, "No space left on device", str(path))
 
-    begin = Journal.begin
+    begin = LoggingCallback.begin
 
     def begin_and_fill(self):
         begin(self)
         monkeypatch.setattr("gan_lab.runs.checkpoint.atomic_write", full)
         monkeypatch.setattr("gan_lab.runs.run_dir.atomic_write", full)
 
-    monkeypatch.setattr(Journal, "begin", begin_and_fill)
+    monkeypatch.setattr(LoggingCallback, "begin", begin_and_fill)
     assert main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run") == 1
     err = capsys.readouterr().err
     assert "CheckpointNotSaved" in err

@@ -161,7 +161,7 @@ def test_whoever_locks_a_run_sweeps_what_killed_writers_left(tmp_path):
         run.path / ".status.json.1.tmp",
         run.tensorboard / ".events.out.tfevents.0000000000.hparams.1.tmp",  # TensorBoard reads it
         run.checkpoints / ".step_00000010.pt.1.tmp",
-        run.child(3).film / ".step_00000008.npz.1.tmp",
+        run.child(3).landscape / ".step_00000008.npz.1.tmp",
         run.child(3).samples / ".step_00000008.png.1.tmp",
     ]
     kept = [run.path / "notes.tmp", run.tensorboard / "events.out.tfevents.0000000001.series"]

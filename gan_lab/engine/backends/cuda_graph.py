@@ -125,19 +125,19 @@ class GraphedStep:
         self.state.step += 1
         return values, self._finite.clone()
 
-    def _run(self, player: str, draws: Draws) -> Tensors:
-        key = (player, len(draws.z))
+    def _run(self, network: str, draws: Draws) -> Tensors:
+        key = (network, len(draws.z))
         if key not in self._graphs:
-            self._graphs[key] = self._recorded(player, draws)
+            self._graphs[key] = self._recorded(network, draws)
         graph = self._graphs[key]
         _copy_draws_(graph.inputs, draws)
         # Graphs share memory, so what one wrote has to leave before the next one runs.
         values = graph.replay().clone()
         return dict(zip(graph.names, values.unbind(), strict=True))
 
-    def _recorded(self, player: str, draws: Draws) -> _Graph:
+    def _recorded(self, network: str, draws: Draws) -> _Graph:
         inputs, names = _empty_like(draws), list[str]()
-        updates = self._discriminator_ if player == "discriminator" else self._generator_
+        updates = self._discriminator_ if network == "discriminator" else self._generator_
         finite = self._finite
         assert finite is not None
 
@@ -189,9 +189,9 @@ def _copy_draws_(inputs: Draws, draws: Draws) -> None:
 def _tensors(state: TrainState) -> list[Tensor]:
     """Everything that an update reads or writes, without a graph."""
     found = list(state.average.values())
-    for player in (state.discriminator, state.generator):
-        optimizer = player.optimizer  # with its rate, if that is a tensor
-        found += [player.flat, player.gradient, *player.buffers.values()]
+    for network in (state.discriminator, state.generator):
+        optimizer = network.optimizer  # with its rate, if that is a tensor
+        found += [network.flat, network.gradient, *network.buffers.values()]
         found += optimizer.state.values()
         if isinstance(optimizer.rate, Tensor):
             found.append(optimizer.rate)

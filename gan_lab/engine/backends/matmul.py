@@ -35,7 +35,7 @@ def is_thin(n_in: int, n_out: int) -> bool:
     return min(n_in, n_out) < _THIN
 
 
-def _mkl_is_held_back() -> bool:
+def _mkl_is_throttled() -> bool:
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkl.is_available():
         return False
     try:
@@ -49,7 +49,7 @@ def _mkl_is_held_back() -> bool:
 # processors of other makers, also where they have AVX-512; oneDNN, which torch ships too, does not:
 # 210 against 92 GFLOP/s were measured on an AMD EPYC (Zen 5). The rule is the maker's name and not
 # a timing, so that a seed stays bit-exact on a machine.
-MKL_IS_HELD_BACK = _mkl_is_held_back()
+MKL_IS_THROTTLED = _mkl_is_throttled()
 
 
 def _linear(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
@@ -77,7 +77,7 @@ def _onednn(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
 
 def _prefers_onednn(x: Tensor, y: Tensor) -> bool:
     return (
-        MKL_IS_HELD_BACK
+        MKL_IS_THROTTLED
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and x.shape[0] * x.shape[1] * y.shape[1] >= (_WORTH if x.is_contiguous() else 4 * _WORTH)

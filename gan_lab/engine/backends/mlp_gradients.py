@@ -28,11 +28,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gan_lab.engine.backends.matmul import addmm, is_thin, mm
-from gan_lab.engine.gradients import Gradients, Moved
-from gan_lab.engine.objective import Game
-from gan_lab.engine.state import Player, TrainState
+from gan_lab.engine.gradients import GradientResult, Gradients
+from gan_lab.engine.objective import Objective
+from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.networks.mlp import Reshape
-from gan_lab.regularizers.base import Regularizer, SlopePenalty, Tensors, norms
+from gan_lab.regularizers.base import GradientNormPenalty, Regularizer, Tensors, norms
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Perceptron:
     """
 
     names: tuple[tuple[str, str], ...]
-    slope: float
+    negative_slope: float
     tanh: bool
     shape: tuple[int, ...]
     bf16: bool = False
@@ -67,7 +67,11 @@ class Perceptron:
             w, b = _as(leaves[weight], types[k]), _as(leaves[bias], types[k])
             a = addmm(b, found[-1], w.mT)
             if k < last:
-                a = torch.relu_(a) if self.slope == 0 else F.leaky_relu_(a, self.slope)
+                a = (
+                    torch.relu_(a)
+                    if self.negative_slope == 0
+                    else F.leaky_relu_(a, self.negative_slope)
+                )
                 a = _as(a, types[k + 1])
             else:
                 a = _as(a, leaves[weight].dtype)
@@ -135,9 +139,9 @@ class Perceptron:
     def _masked(self, u: Tensor, a: Tensor) -> Tensor:
         # A positive activation is the image of a positive number, so the output is mask enough; a
         # comparison would cost several times as much.
-        if self.slope == 0:
+        if self.negative_slope == 0:
             return torch.ops.aten.threshold_backward(u, a, 0)
-        return torch.ops.aten.leaky_relu_backward(u, a, self.slope, True)
+        return torch.ops.aten.leaky_relu_backward(u, a, self.negative_slope, True)
 
     def _types(self, leaves: Tensors) -> list[torch.dtype | None]:
         if not self.bf16:
@@ -167,11 +171,13 @@ def perceptron(module: nn.Module, bf16: bool) -> Perceptron | None:
     linear = [name for name, layer in layers if isinstance(layer, nn.Linear)]
     if any(layer.bias is None for _, layer in layers if isinstance(layer, nn.Linear)):
         return None
-    slopes = {layer.negative_slope for _, layer in layers if isinstance(layer, nn.LeakyReLU)}
-    if len(slopes) > 1 or min(slopes, default=0.0) < 0:
+    input_gradients = {
+        layer.negative_slope for _, layer in layers if isinstance(layer, nn.LeakyReLU)
+    }
+    if len(input_gradients) > 1 or min(input_gradients, default=0.0) < 0:
         return None
     names = tuple((f"{name}.weight", f"{name}.bias") for name in linear)
-    return Perceptron(names, max(slopes, default=0.0), tanh, last.shape, bf16)
+    return Perceptron(names, max(input_gradients, default=0.0), tanh, last.shape, bf16)
 
 
 def _times(u: Tensor, weight: Tensor) -> Tensor:
@@ -185,7 +191,7 @@ _Program = Callable[..., tuple[Tensors, Tensors]]
 
 
 @dataclass(frozen=True)
-class ByHand(Gradients):
+class AnalyticMlpGradients(Gradients):
     """Gradients by hand; `knows` says of which games.
 
     Attributes:
@@ -198,42 +204,47 @@ class ByHand(Gradients):
 
     _critic: Perceptron = field(init=False, repr=False)
     _generator: Perceptron = field(init=False, repr=False)
-    _penalties: tuple[SlopePenalty, ...] = field(init=False, repr=False)
+    _penalties: tuple[GradientNormPenalty, ...] = field(init=False, repr=False)
     _of_discriminator: _Program = field(init=False, repr=False)
     _of_generator: _Program = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        game = self.game
+        objective = self.objective
         # torch.compile follows plain attributes, no cached properties.
         for name, value in (
-            ("_critic", perceptron(game.discriminator, self.bf16)),
-            ("_generator", perceptron(game.generator, self.bf16)),
-            ("_penalties", tuple(r for r in game.regularizers if isinstance(r, SlopePenalty))),
+            ("_critic", perceptron(objective.discriminator, self.bf16)),
+            ("_generator", perceptron(objective.generator, self.bf16)),
+            (
+                "_penalties",
+                tuple(r for r in objective.regularizers if isinstance(r, GradientNormPenalty)),
+            ),
             ("_of_discriminator", self._program(self._discriminator_gradients)),
             ("_of_generator", self._program(self._generator_gradients)),
         ):
             object.__setattr__(self, name, value)
 
     @staticmethod
-    def knows(game: Game) -> bool:
+    def knows(objective: Objective) -> bool:
         """Whether both networks are perceptrons and all penalties are on slopes."""
-        critic = perceptron(game.discriminator, bf16=False)
+        critic = perceptron(objective.discriminator, bf16=False)
         return (
             critic is not None
             and not critic.tanh
-            and perceptron(game.generator, bf16=False) is not None
-            and all(_leaves_alone(regularizer) for regularizer in game.regularizers)
+            and perceptron(objective.generator, bf16=False) is not None
+            and all(_leaves_alone(regularizer) for regularizer in objective.regularizers)
         )
 
     def discriminator(
-        self, d: Player, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
-    ) -> Moved:
+        self, d: NetworkState, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
+    ) -> GradientResult:
         """See `Gradients`."""
         with torch.no_grad():
             return *self._of_discriminator(d.params, real, fake, mix, noise), d.buffers
 
-    def generator(self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors) -> Moved:
+    def generator(
+        self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors
+    ) -> GradientResult:
         """See `Gradients`."""
         g, d = state.generator.params, state.discriminator.params
         with torch.no_grad():
@@ -247,7 +258,9 @@ class ByHand(Gradients):
         points = [self.per_seed(p.points)(real, fake, mix, noise) for p in self._penalties]
         found = net.forward(leaves, torch.cat([real, fake, *points], axis).flatten(axis + 1))
         logits = found[-1].squeeze(-1)
-        by_logits, values = self._gradient(self.game.judged, *logits[..., : 2 * n].split(n, -1))
+        by_logits, values = self._gradient(
+            self.objective.judged, *logits[..., : 2 * n].split(n, -1)
+        )
         # Back from the loss at real and fake, and from 1 at the points, where it is the chain of
         # the input gradient.
         u = torch.cat([*by_logits, torch.ones_like(logits[..., 2 * n :])], -1)
@@ -255,8 +268,8 @@ class ByHand(Gradients):
         if not points:
             zero = torch.zeros_like(logits[..., 0])
             return net.gradients(found, us, 2 * n), {**values, "loss/penalty": zero}
-        slopes = net.input_gradient(leaves, us[0].narrow(-2, 2 * n, n_points))
-        vs, penalty = self._gradient(self._penalty, *slopes.split(n, -2))
+        input_gradients = net.input_gradient(leaves, us[0].narrow(-2, 2 * n, n_points))
+        vs, penalty = self._gradient(self._penalty, *input_gradients.split(n, -2))
         at_points = [a.narrow(-2, 2 * n, n_points) for a in found]
         tangents = net.tangents(leaves, at_points, torch.cat([*vs], -2))
         # With tangents in the place of the points' activations, one product a layer sums the
@@ -272,7 +285,7 @@ class ByHand(Gradients):
         made = net.forward(leaves, z)
         found = critic.forward(critics, made[-1])
         logits = found[-1].squeeze(-1)
-        if self.game.loss.compares_real:
+        if self.objective.loss.compares_real:
             of_real = critic.forward(critics, real.flatten(int(self.stacked) + 1))
             real_logits = of_real[-1].squeeze(-1)
         else:
@@ -311,13 +324,15 @@ class ByHand(Gradients):
             value, said = self.per_seed(function)(*x)
             return torch.autograd.grad(value.sum(), x, materialize_grads=True), said
 
-    def _penalty(self, *slopes: Tensor) -> tuple[Tensor, Tensors]:
-        costs = [p.cost(norms(s)).mean() for p, s in zip(self._penalties, slopes, strict=True)]
+    def _penalty(self, *input_gradients: Tensor) -> tuple[Tensor, Tensors]:
+        costs = [
+            p.cost(norms(s)).mean() for p, s in zip(self._penalties, input_gradients, strict=True)
+        ]
         penalty = sum(costs[1:], costs[0])
         return penalty, {"loss/penalty": penalty.detach()}
 
     def _generated(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
-        loss = self.game.loss.generator(real_logits, fake_logits).mean()
+        loss = self.objective.loss.generator(real_logits, fake_logits).mean()
         return loss, {"loss/generator": loss.detach()}
 
 
@@ -335,7 +350,7 @@ def _with_code_of_its_own(method: _Program) -> _Program:
 def _leaves_alone(regularizer: Regularizer) -> bool:
     """Whether a regularizer adds nothing but a penalty on slopes, or what follows the step."""
     kind = type(regularizer)
-    penalty = SlopePenalty if isinstance(regularizer, SlopePenalty) else Regularizer
+    penalty = GradientNormPenalty if isinstance(regularizer, GradientNormPenalty) else Regularizer
     return (
         kind.penalty is penalty.penalty
         and kind.reparametrize is Regularizer.reparametrize

@@ -6,11 +6,11 @@ from dataclasses import replace
 from torch import Tensor, nn
 
 from gan_lab.engine.backends.cuda_graph import GraphedStep
-from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
 from gan_lab.engine.distributed import ALONE, World
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.gradients import Functional, Gradients
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.engine.precision import Arithmetic
 from gan_lab.engine.rng import StepDraws
 from gan_lab.engine.state import TrainState
@@ -23,20 +23,20 @@ Step = Callable[[StepDraws], tuple[Tensors, Tensor]]
 
 
 def build_gradients(
-    game: Game, stacked: bool, execution: Execution, world: World = ALONE
+    objective: Objective, stacked: bool, execution: Execution, world: World = ALONE
 ) -> Gradients:
     """The fastest way to this game's gradients.
 
     By hand where both networks are perceptrons, by autograd otherwise; compiled where asked.
     """
     bf16, compiled = execution.precision == "bf16", execution.mode == "compiled"
-    if ByHand.knows(game):
-        return ByHand(game, stacked, world, bf16, compiled)
-    convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in _layers(game))
+    if AnalyticMlpGradients.knows(objective):
+        return AnalyticMlpGradients(objective, stacked, world, bf16, compiled)
+    convolves = any(isinstance(m, nn.Conv2d | nn.ConvTranspose2d) for m in _layers(objective))
     # vmap makes one grouped convolution of all seeds, which has an order of its own.
     arithmetic = Arithmetic(bf16, channels_last=convolves and not stacked)
     kind = Functional if compiled else Gradients
-    return kind(replace(game, arithmetic=arithmetic), stacked, world)
+    return kind(replace(objective, arithmetic=arithmetic), stacked, world)
 
 
 def build_step(
@@ -48,5 +48,5 @@ def build_step(
     return lambda draws: train_step(state, draws, gradients, ema_decay)
 
 
-def _layers(game: Game) -> list[nn.Module]:
-    return [*game.generator.modules(), *game.discriminator.modules()]
+def _layers(objective: Objective) -> list[nn.Module]:
+    return [*objective.generator.modules(), *objective.discriminator.modules()]

@@ -145,7 +145,7 @@ def activation_gradients(d: Discriminators, real: Tensor, fake: Tensor) -> Tenso
         real: [S, N, 2].
         fake: [S, N, 2].
     """
-    params = {name: leaf.detach().double().cpu() for name, leaf in d.player.params.items()}
+    params = {name: leaf.detach().double().cpu() for name, leaf in d.network.params.items()}
     layers = [name.removesuffix(".weight") for name in params if name.endswith(".weight")]
     h = torch.cat([real, fake], 1).double().cpu()
     activations = []
@@ -173,12 +173,12 @@ def _trained(
     first = torch.zeros(len(d))
     for step in range(design.steps):
         if design.falls:
-            d.player.set_lr_factor_(0.5 * (1 + math.cos(math.pi * step / design.steps)))
+            d.network.set_lr_factor_(0.5 * (1 + math.cos(math.pi * step / design.steps)))
         real, fake, mix = batch(design.batch_size)
         d.update_(real, fake, mix)
         if step == 0:
             first = _at_bounds(d, design)
-    leaves = torch.cat([leaf.detach().flatten(1) for leaf in d.player.params.values()], 1)
+    leaves = torch.cat([leaf.detach().flatten(1) for leaf in d.network.params.values()], 1)
     bound = getattr(design.regularizer, "bound", 0.5)
     edges = torch.linspace(-1.0001, 1.0001, _BINS + 1) * bound
     counts = torch.histogram(leaves.float().cpu().clamp(-bound, bound).flatten(), edges).hist
@@ -196,7 +196,7 @@ def _at_bounds(d: Discriminators, design: Design) -> Tensor:
     if not isinstance(regularizer, WeightClipping):
         return torch.full((len(d),), math.nan)
     share = torch.func.vmap(lambda leaves: regularizer.measure(leaves)["weights/clipped_share"])
-    return share({name: leaf.detach() for name, leaf in d.player.params.items()}).cpu()
+    return share({name: leaf.detach() for name, leaf in d.network.params.items()}).cpu()
 
 
 def _streams(seeds: Sequence[int], of: str, device: torch.device) -> list[torch.Generator]:

@@ -14,7 +14,7 @@ from gan_lab.experiments.critic_surfaces import figures as drawings
 from gan_lab.experiments.critic_surfaces import fit
 from gan_lab.experiments.critic_surfaces.claims import all_claims, log_slopes
 from gan_lab.experiments.parallel import in_processes
-from gan_lab.information import clipping_slope_bound
+from gan_lab.information import clipping_gradient_norm_bound
 from gan_lab.regularizers import GradientPenalty, WeightClipping
 from gan_lab.validation import check_count, check_interval, check_number
 
@@ -131,7 +131,7 @@ class CriticSurfaces(Experiment):
         """What a reader needs beside the claims."""
         upside_down = int((arrays["penalty/value"] < 0).sum())
         deep_down = int((arrays["deep/penalty/value"] < 0).sum())
-        allowed = clipping_slope_bound(self.bound, 4, self.width, 2)
+        allowed = clipping_gradient_norm_bound(self.bound, 4, self.width, 2)
         first = [
             float(np.median(arrays[f"deep/clip_{i}/at_bounds_first"]))
             for i in range(len(self.deep_bounds))

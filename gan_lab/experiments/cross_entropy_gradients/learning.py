@@ -55,7 +55,7 @@ def flow_time(start: np.ndarray, learned: float) -> dict[str, np.ndarray]:
 
 
 def neuron_part(
-    seeds: Sequence[int], learning_rate: float, learned: float, n_starts: int, most_steps: int
+    seeds: Sequence[int], learning_rate: float, learned: float, n_starts: int, max_steps: int
 ) -> Arrays:
     """Steps of gradient descent until one neuron answers `learned` instead of 0.
 
@@ -84,7 +84,7 @@ def neuron_part(
         target = torch.zeros_like(weight)
         steps = torch.full(weight.shape, -1)
         paths = []
-        for step in range(most_steps + 1):
+        for step in range(max_steps + 1):
             logits = weight + bias
             output = torch.sigmoid(logits)
             paths.append(output[: len(STARTS)])

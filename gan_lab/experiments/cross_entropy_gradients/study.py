@@ -40,7 +40,7 @@ class CrossEntropyGradients(Experiment):
     learning_rate: float = 0.15
     learned: float = 0.1
     n_starts: int = 200
-    most_steps: int = 20_000
+    max_steps: int = 20_000
     n_train: int = 60
     width: int = 64
     fit_steps: int = 2000
@@ -72,7 +72,7 @@ class CrossEntropyGradients(Experiment):
         arrays |= precision_part()
         lab.tell("formulas and precision")
         arrays |= neuron_part(
-            lab.seeds, self.learning_rate, self.learned, self.n_starts, self.most_steps
+            lab.seeds, self.learning_rate, self.learned, self.n_starts, self.max_steps
         )
         lab.tell("one neuron")
         arrays |= overfitting_part(

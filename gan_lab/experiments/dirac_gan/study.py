@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.dirac_gan import figures as drawings
-from gan_lab.experiments.dirac_gan.game import (
+from gan_lab.experiments.dirac_gan.dynamics import (
     METHODS,
     SCHEMES,
     TRUE_CONSENSUS,

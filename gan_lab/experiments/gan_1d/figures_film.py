@@ -8,7 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from gan_lab.reports.plots.animation import Film, animated
+from gan_lab.reports.plots.animation import Animation, animated
 from gan_lab.reports.plots.style import BLACK, BLUE, FAKE, GREY, STYLES, canvas, legend_below
 
 Numbers = Mapping[str, np.ndarray]
@@ -18,7 +18,7 @@ _BOTTOM = 1.22 * Z_AXIS  # of a panel
 _SAYS = {"minimax": "D", "non_saturating": "D", "least_squares": "f", "hinge": "f"}
 
 
-def film(arrays: Numbers, names: Sequence[str]) -> Film:
+def animation(arrays: Numbers, names: Sequence[str]) -> Animation:
     """All games over training, the exact JS and W1 under each."""
     figure, axes = canvas("", 2, 4, (3.75, 3.2))
     figure.set_dpi(92)  # 40 frames then stay below 6 MB
@@ -33,7 +33,7 @@ def film(arrays: Numbers, names: Sequence[str]) -> Film:
         return [artist for part in parts for artist in part.move(i)]
 
     figure.suptitle("GANs on a line: one generator, one z, seven losses", fontsize="x-large")
-    return Film(
+    return Animation(
         "GANs on a line",
         animated(figure, move, len(steps)),
         [f"step {step} of {steps[-1]}" for step in steps],

@@ -108,7 +108,7 @@ def _numbers(
     # A loss that compares pairs sees independent ones; for the others the order is nothing.
     order = torch.randperm(view.n_nodes, generator=stream(0, "gan_1d/pairs")).numpy()
     real_logits, fake_logits = _logits(run, index, real), _logits(run, index, fake[order])
-    loss = run.game.loss
+    loss = run.objective.loss
     low, high = min(real.min(), fake.min()), max(real.max(), fake.max())
     between = np.linspace(low, high, 2001)
     slopes = np.abs(np.diff(_logits(run, index, between).numpy())) / np.diff(between)
@@ -137,5 +137,5 @@ def _generated(run: Run, index: int, z: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def _logits(run: Run, index: int, x: np.ndarray) -> Tensor:
-    score = run.game.score(*run.discriminator_leaves(index))
+    score = run.objective.score(*run.discriminator_leaves(index))
     return score(torch.from_numpy(x).to(torch.float32)[:, None]).double()

@@ -14,10 +14,10 @@ from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.gan_1d import figures as drawings
-from gan_lab.experiments.gan_1d import figures_film as gan_1d_film
+from gan_lab.experiments.gan_1d import figures_film as gan_1d_animation
 from gan_lab.experiments.gan_1d.games import CRITICS, GAMES, View, play
 from gan_lab.reports.analysis.statistics import exact, median
-from gan_lab.reports.plots.animation import Film
+from gan_lab.reports.plots.animation import Animation
 from gan_lab.reports.plots.style import STYLES
 from gan_lab.validation import check_count
 
@@ -33,7 +33,7 @@ class Gan1d(Experiment):
     Attributes:
         steps: Rounds of each game.
         n_critic: Discriminator updates of a round, the same for every loss.
-        frames: Pictures of the film, dense at the start.
+        pictures: Pictures of the animation, dense at the start.
         means: Of the data's Gaussians, data units.
         stds: Likewise.
         weights: Their shares, sum 1.
@@ -41,7 +41,7 @@ class Gan1d(Experiment):
 
     steps: int = 1200
     n_critic: int = 3
-    frames: int = 40
+    pictures: int = 40
     means: Sequence[float] = (0.7, 2.9)
     stds: Sequence[float] = (0.45, 0.35)
     weights: Sequence[float] = (0.55, 0.45)
@@ -56,7 +56,7 @@ class Gan1d(Experiment):
     def __post_init__(self) -> None:
         check_count(self, "steps", at_least=10)
         check_count(self, "n_critic")
-        check_count(self, "frames", at_least=5)
+        check_count(self, "pictures", at_least=5)
         Mixture1d(self.means, self.stds, self.weights)  # refuses what is no mixture
 
     def measure(self, lab: Lab) -> Arrays:
@@ -144,16 +144,16 @@ class Gan1d(Experiment):
             "floors": drawings.floors(arrays, [*_FLOORED, *CRITICS]),
         }
 
-    def films(self, arrays: Arrays) -> Mapping[str, Film]:
+    def animations(self, arrays: Arrays) -> Mapping[str, Animation]:
         """The paper's picture for every loss, over training, of the first seed."""
-        return {"gan_1d": gan_1d_film.film(arrays, list(GAMES))}
+        return {"gan_1d": gan_1d_animation.animation(arrays, list(GAMES))}
 
     def _data(self) -> Mixture1d:
         return Mixture1d(self.means, self.stds, self.weights)
 
     def _moments(self) -> tuple[int, ...]:
         # Quadratic in time: most happens at the start.
-        share = np.linspace(0, 1, self.frames) ** 2
+        share = np.linspace(0, 1, self.pictures) ** 2
         return tuple(dict.fromkeys(np.round(share * self.steps).astype(int).tolist()))
 
     def _x(self) -> np.ndarray:

@@ -32,7 +32,7 @@ _CHUNK = 2048  # samples that are told apart at once; bounds the memory of a nea
 
 
 @dataclass(frozen=True)
-class Watch:
+class Monitor:
     """When and how finely a game is watched.
 
     Attributes:
@@ -70,7 +70,7 @@ def count(samples: Tensor, modes: Modes) -> tuple[np.ndarray, np.ndarray]:
     return nearest.numpy().astype(np.int32), good.numpy().astype(np.int32)
 
 
-def play(setup: Setup, watch: Watch) -> dict[str, np.ndarray]:
+def play(setup: Setup, monitor: Monitor) -> dict[str, np.ndarray]:
     """Trains one game, all of its seeds at once, and counts samples by mode on the way.
 
     Returns:
@@ -84,19 +84,19 @@ def play(setup: Setup, watch: Watch) -> dict[str, np.ndarray]:
     modes = source.modes
     assert modes is not None
     rows = []
-    looks = watch.looks
-    for step in range(watch.steps + 1):
+    looks = monitor.looks
+    for step in range(monitor.steps + 1):
         if step in looks:
-            rows.append(_counts(run, modes, run.now, watch.n, f"modes {step}"))
-        if step < watch.steps:
-            factor = learning_rate_factor(setup.optim.decay, step, watch.steps)
+            rows.append(_counts(run, modes, run.now, monitor.n, f"modes {step}"))
+        if step < monitor.steps:
+            factor = learning_rate_factor(setup.optim.decay, step, monitor.steps)
             run.state.discriminator.set_lr_factor_(factor)
             run.state.generator.set_lr_factor_(factor)
-            train_step(run.state, run.streams.draws(step), run.gradients, watch.decay)
+            train_step(run.state, run.streams.draws(step), run.gradients, monitor.decay)
     nearest, good = (np.stack([row[i] for row in rows]) for i in (0, 1))
     found = {"nearest": nearest, "good": good}
-    last = f"modes {watch.steps}"
-    for name, make, n in (("final", run.now, watch.n_final), ("average", run.samples, watch.n)):
+    last = f"modes {monitor.steps}"
+    for name, make, n in (("final", run.now, monitor.n_final), ("average", run.samples, monitor.n)):
         found[f"{name}_nearest"], found[f"{name}_good"] = _counts(run, modes, make, n, last)
     return found
 

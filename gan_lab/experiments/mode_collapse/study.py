@@ -14,7 +14,7 @@ from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.mode_collapse import claims as verdicts
 from gan_lab.experiments.mode_collapse import figures as drawings
 from gan_lab.experiments.mode_collapse import figures_over_time as over_time
-from gan_lab.experiments.mode_collapse.games import METHODS, Watch, play
+from gan_lab.experiments.mode_collapse.games import METHODS, Monitor, play
 from gan_lab.experiments.mode_collapse.numbers import (
     BY_SAMPLE,
     NAMES,
@@ -95,9 +95,9 @@ class ModeCollapse(Experiment):
         jobs = {}
         # The critics make 3 to 5 updates a step and take longest; the stacked digits before all.
         for data in sorted(self.datasets, key=DATA.index, reverse=True):
-            watch = self._watch(data)
+            monitor = self._monitor(data)
             for method in sorted(METHODS, key=lambda name: "wasserstein" not in name):
-                jobs[f"{data} {method}"] = (self._setup(lab, data, METHODS[method]), watch)
+                jobs[f"{data} {method}"] = (self._setup(lab, data, METHODS[method]), monitor)
         played = parallel.in_processes(lab, play, jobs)
         arrays: Arrays = {
             "data": np.array(self.datasets),
@@ -105,16 +105,16 @@ class ModeCollapse(Experiment):
             "seeds": np.array(lab.seeds),
         }
         for data in self.datasets:
-            watch = self._watch(data)
+            monitor = self._monitor(data)
             games = [played[f"{data} {method}"] for method in METHODS]
             for name in games[0]:
                 arrays[f"{data}/{name}"] = np.stack([game[name] for game in games])
-            arrays[f"{data}/steps"] = np.array(watch.looks)
-            arrays[f"{data}/n"] = np.array(watch.n)
-            arrays[f"{data}/n_final"] = np.array(watch.n_final)
+            arrays[f"{data}/steps"] = np.array(monitor.looks)
+            arrays[f"{data}/n"] = np.array(monitor.n)
+            arrays[f"{data}/n_final"] = np.array(monitor.n_final)
             source = lab.setup([f"data={data}"]).data.open(torch.device("cpu"))
             repeats = max(2, self.floor_repeats // 5) if data == BY_SAMPLE else self.floor_repeats
-            for name, value in of_the_data(source, watch.n_final, repeats).items():
+            for name, value in of_the_data(source, monitor.n_final, repeats).items():
                 arrays[f"{data}/{name}"] = value
         return arrays
 
@@ -198,11 +198,11 @@ class ModeCollapse(Experiment):
         )
         return found
 
-    def _watch(self, data: str) -> Watch:
+    def _monitor(self, data: str) -> Monitor:
         if data == BY_SAMPLE:
             every = max(1, self.digit_steps // self.digit_looks)
-            return Watch(self.digit_steps, every, self.n, self.n_stacked)
-        return Watch(self.toy_steps, max(1, self.toy_steps // self.toy_looks), self.n, self.n)
+            return Monitor(self.digit_steps, every, self.n, self.n_stacked)
+        return Monitor(self.toy_steps, max(1, self.toy_steps // self.toy_looks), self.n, self.n)
 
     def _setup(self, lab: Lab, data: str, overrides: Sequence[str]) -> object:
         if data == BY_SAMPLE:

@@ -143,7 +143,7 @@ def discriminators_of_pair(
     shift = torch.tensor(pair.shift, device=device)
     n = budget.batch_size
     for step in range(budget.steps):
-        d.player.set_lr_factor_(_cosine(step, budget.steps))
+        d.network.set_lr_factor_(_cosine(step, budget.steps))
         real = torch.stack([pair.real.sample(n, g) for g in streams])
         z = torch.stack([torch.randn(n, pair.dim, generator=g, device=device) for g in streams])
         d.update_(real, shift + pair.scale * z, real.new_zeros(len(seeds), n))
@@ -199,7 +199,7 @@ def _train(
     n, copies = budget.batch_size, len(shifts)
     moved = torch.tensor(shifts, device=device).repeat_interleave(len(seeds))[:, None]
     for step in range(budget.steps):
-        d.player.set_lr_factor_(_cosine(step, budget.steps))
+        d.network.set_lr_factor_(_cosine(step, budget.steps))
         # One draw a seed, for all shifts alike.
         normal = torch.stack([torch.randn(2, n, generator=g, device=device) for g in streams], 1)
         mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])

@@ -198,7 +198,7 @@ def fitted(
         found.setdefault("estimate", []).append(value.reshape(n_t, n_s))
         if not isinstance(method.loss, Wasserstein):
             return
-        weights = networks.player.params.values()
+        weights = networks.network.params.values()
         largest = max(largest, *(float(w.detach().abs().max()) for w in weights))
 
     for step in range(1, max(steps) + 1):

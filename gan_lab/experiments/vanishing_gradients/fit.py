@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import functional_call, grad, jvp, vmap
 
 from gan_lab.data.base import Source
-from gan_lab.engine.objective import Game
+from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import stream
 from gan_lab.engine.step import train_step
 from gan_lab.experiments.discriminators import Discriminators
@@ -143,7 +143,9 @@ class _Looks:
         )
         regularizers = tuple(setup.regularizers.values())
         self.games = {
-            name: Game(template, fresh.game.discriminator, loss, regularizers, transformed=True)
+            name: Objective(
+                template, fresh.objective.discriminator, loss, regularizers, transformed=True
+            )
             for name, loss in losses.items()
         }
         self.g = {name: leaf.double() for name, leaf in g.items()}
@@ -169,14 +171,14 @@ class _Looks:
         """Looks once."""
         for name, (real, fake) in self.judged.items():
             real_logits, fake_logits = self.fresh.logits(real), self.fresh.logits(fake)
-            loss = self.fresh.game.loss.discriminator(real_logits, fake_logits).mean(-1)
+            loss = self.fresh.objective.loss.discriminator(real_logits, fake_logits).mean(-1)
             middle = 0.0 if self.cross_entropy else _middle(real_logits, fake_logits)
             right = ((real_logits > middle).double() + (fake_logits < middle).double()) / 2
             self._note(f"loss{name}", loss)
             self._note(f"accuracy{name}", right.mean(-1))
-        self.d = {n: leaf.detach().double() for n, leaf in self.fresh.player.params.items()}
-        for name, game in self.games.items():
-            mean, deviation = self._gradient(game)
+        self.d = {n: leaf.detach().double() for n, leaf in self.fresh.network.params.items()}
+        for name, objective in self.games.items():
+            mean, deviation = self._gradient(objective)
             self._note(f"{name}/norm", mean)
             self._note(f"{name}/deviation", deviation)
 
@@ -194,18 +196,18 @@ class _Looks:
     def _split(self, values: Tensor) -> np.ndarray:
         return values.reshape(self.n_stages, -1, *values.shape[1:]).numpy()
 
-    def _gradient(self, game: Game) -> tuple[Tensor, Tensor]:
+    def _gradient(self, objective: Objective) -> tuple[Tensor, Tensor]:
         """Norm of the mean gradient, and the root of one batch's summed variances, each [K S]."""
 
         def loss(g: Tensors, d: Tensors, z: Tensor) -> Tensor:
-            return game.generator_loss(g, {}, d, {}, z, z, {})[0]  # no loss here looks at real
+            return objective.generator_loss(g, {}, d, {}, z, z, {})[0]  # no loss here looks at real
 
         take = vmap(grad(loss))
         each = [take(self.g, self.d, z) for z in self.z]  # a list of [K S, ...] leaves
         flat = torch.stack([torch.cat([x.flatten(1) for x in g.values()], 1) for g in each])
         return flat.mean(0).norm(dim=-1), flat.var(0).sum(-1).sqrt()
 
-    def _tails(self, game: Game) -> tuple[Tensor, Tensor]:
+    def _tails(self, objective: Objective) -> tuple[Tensor, Tensor]:
         """How heavy the tails of single samples' gradients are, along random directions.
 
         Returns:
@@ -215,8 +217,8 @@ class _Looks:
         """
 
         def losses(g: Tensors, d: Tensors, z: Tensor) -> Tensor:
-            logits = game.score(d, {})(game.fakes(g, {}, z))
-            return game.loss.generator(torch.zeros_like(logits), logits)
+            logits = objective.score(d, {})(objective.fakes(g, {}, z))
+            return objective.loss.generator(torch.zeros_like(logits), logits)
 
         def along(g: Tensors, direction: Tensors, d: Tensors, z: Tensor) -> Tensor:
             return jvp(lambda leaves: losses(leaves, d, z), (g,), (direction,))[1]

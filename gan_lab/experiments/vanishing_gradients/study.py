@@ -95,8 +95,8 @@ class VanishingGradients(Experiment):
             )
             for data, width in zip(self.datasets, self.widths, strict=True)
         }
-        game = ("loss=non_saturating", "trainer.ema=0", f"trainer.steps={self.stages[-1]}")
-        setups = {data: lab.setup([*keys, *game]) for data, keys in shared.items()}
+        objective = ("loss=non_saturating", "trainer.ema=0", f"trainer.steps={self.stages[-1]}")
+        setups = {data: lab.setup([*keys, *objective]) for data, keys in shared.items()}
         made = parallel.in_processes(
             lab,
             fit.generators,

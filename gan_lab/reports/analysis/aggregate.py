@@ -20,11 +20,11 @@ from gan_lab.reports.plots.style import SERIES, STYLES, Style
 # looked at; and the seed, which is what is averaged over. Hints are already in the other keys.
 _NO_DIFFERENCE = re.compile(
     r"seed|n_seeds|device|(execution|hints)\..*|evaluator\.(every|budget)"
-    r"|trainer\.(_target_|log_every|image_every|film_every|checkpoint_every|keep_checkpoints|n_preview)"
+    r"|trainer\.(_target_|log_every|image_every|landscape_every|checkpoint_every|keep_checkpoints|n_preview)"
 )
 # Numbers under different data or another ruler must never meet in one table.
 _EVALUATION = re.compile(r"(data|metrics|evaluator|neural_distance)\..*")
-_MOST_POINTS = 1000
+_MAX_POINTS = 1000
 _SECONDS_POINTS = 200
 
 
@@ -92,10 +92,10 @@ def problems(records: Sequence[Record]) -> list[Problem]:
     names = _names([evaluations[m[0]] for m in members], partial(class_name, node="data"))
     made = []
     for name, indices in zip(names, members, strict=True):
-        games = [
+        methods = [
             {k: v for k, v in essential[i].items() if k not in evaluations[i]} for i in indices
         ]
-        groups, repeated = _groups([records[i] for i in indices], games)
+        groups, repeated = _groups([records[i] for i in indices], methods)
         made.append(Problem(name, groups, repeated))
     return made
 
@@ -162,21 +162,21 @@ def _read(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> np.ndarray:
 def _grid(places: Sequence[np.ndarray], exact: bool) -> np.ndarray:
     if exact or all(np.array_equal(places[0], x) for x in places):
         grid = np.unique(np.concatenate(places))
-        stride = -(-len(grid) // _MOST_POINTS)
+        stride = -(-len(grid) // _MAX_POINTS)
         return np.unique(np.r_[grid[::stride], grid[-1]])
     return np.linspace(min(x[0] for x in places), max(x[-1] for x in places), _SECONDS_POINTS)
 
 
 def _groups(
-    records: Sequence[Record], games: Sequence[dict[str, Any]]
+    records: Sequence[Record], methods: Sequence[dict[str, Any]]
 ) -> tuple[list[Group], list[Record]]:
     parted: dict[str, list[int]] = {}
-    for i, game in enumerate(games):
-        parted.setdefault(_key(game), []).append(i)
+    for i, choice in enumerate(methods):
+        parted.setdefault(_key(choice), []).append(i)
     members = list(parted.values())
-    labels = _names([games[m[0]] for m in members], _named)
-    differing = _differing([games[m[0]] for m in members])
-    styles = _styles([_style_key(games[m[0]]) for m in members])
+    labels = _names([methods[m[0]] for m in members], _named)
+    differing = _differing([methods[m[0]] for m in members])
+    styles = _styles([_style_key(methods[m[0]]) for m in members])
     groups, repeated = [], []
     for label, indices, style in zip(labels, members, styles, strict=True):
         by_seed: dict[int, Record] = {}
@@ -186,8 +186,8 @@ def _groups(
                 record, old = sorted((record, old), key=_worth, reverse=True)
                 repeated.append(old)
             by_seed[record.seed] = record
-        game = games[indices[0]]
-        choices = {key: _text(game.get(key, "none")) for key in differing}
+        choice = methods[indices[0]]
+        choices = {key: _text(choice.get(key, "none")) for key in differing}
         groups.append(Group(label, choices, style, [by_seed[seed] for seed in sorted(by_seed)]))
     order = list(STYLES.values())
     groups.sort(key=lambda g: order.index(g.style) if g.style in order else len(order))

@@ -12,7 +12,7 @@ from gan_lab.reports.analysis.statistics import Difference, difference, mean
 from gan_lab.reports.analysis.tables import as_text, spread
 
 _GAIN_FROM = 5  # seeds
-_MOST_STEPS = 80
+_MAX_STEPS = 80
 
 
 def gains(groups: Sequence[Group]) -> Table | None:
@@ -63,7 +63,7 @@ def gained_until(group: Group, tag: str = HEADLINE) -> int | None:
         steps = np.intersect1d(steps, x)
     if len(steps) < 3:
         return None
-    steps = steps[:: -(-len(steps) // _MOST_STEPS)]
+    steps = steps[:: -(-len(steps) // _MAX_STEPS)]
     table = np.stack([y[np.searchsorted(x, steps)] for x, y in curves])
     for i in range(len(steps) - 1):
         if not any(mean(later).high < 0 for later in (table[:, i + 1 :] - table[:, i : i + 1]).T):

@@ -13,7 +13,7 @@ from gan_lab.reports.analysis import best_steps, load, run_config, summary, tabl
 from gan_lab.reports.analysis.aggregate import Group, Problem, band, problems
 from gan_lab.reports.analysis.charts import QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
-from gan_lab.reports.analysis.model import AXES, Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.model import AXES, Band, Chart, EventRow, Report, Section, Table
 
 _METHOD = (
     "Groups are runs that differ in nothing but their seed; everything in which the groups differ "
@@ -70,7 +70,7 @@ def section(problem: Problem) -> Section:
         tables=_tables(groups),
         charts=[c for q in QUESTIONS for curve in q.curves if (c := chart(groups, curve, q.title))],
         pictures={label: run.pictures() for label, run in runs.items()},
-        frames={label: f for label, run in runs.items() if (f := run.frames())},
+        landscapes={label: f for label, run in runs.items() if (f := run.landscapes())},
         seed=seeds,
         events=_events(groups),
         cards={g.label: run_config.card_lines(g.runs[0].config) for g in groups},
@@ -97,7 +97,7 @@ def chart(groups: Sequence[Group], curve: Curve, question: str) -> Chart | None:
 
 
 def _inside(shown: Band, curve: Curve) -> Band:
-    low, high = np.maximum(shown.low, curve.least), np.minimum(shown.high, curve.most)
+    low, high = np.maximum(shown.low, curve.least), np.minimum(shown.high, curve.limit)
     return dataclasses.replace(shown, low=low, high=high)
 
 
@@ -129,9 +129,9 @@ def _shown_seeds(groups: Sequence[Group]) -> dict[str, int]:
     return {g.label: min(common) if common else g.runs[0].seed for g in groups}
 
 
-def _events(groups: Sequence[Group]) -> list[Happening]:
+def _events(groups: Sequence[Group]) -> list[EventRow]:
     found = [
-        Happening(
+        EventRow(
             group.label,
             run.seed,
             event["step"],

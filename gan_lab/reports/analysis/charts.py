@@ -27,7 +27,7 @@ class Curve:
     better: int = 0
     interval: bool = False
     least: float = -math.inf
-    most: float = math.inf
+    limit: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ QUESTIONS = (
         "Comparable. Modes covered and spread fall when samples collapse.",
         (
             Curve("modes/covered", "Modes covered", "modes", 1, True, least=0.0),
-            Curve("modes/high_quality", "Share of high quality", "", 1, True, least=0.0, most=1.0),
+            Curve("modes/high_quality", "Share of high quality", "", 1, True, least=0.0, limit=1.0),
             Curve("modes/kl", "KL of the modes' weights", "nats", -1, True, least=0.0),
             Curve(
                 "samples/pairwise_distance",
@@ -88,15 +88,18 @@ QUESTIONS = (
         "Not comparable across losses.",
         (
             Curve(
-                "discriminator_estimate/js", "The discriminator's own JS", "nats", most=math.log(2)
+                "discriminator_estimate/js", "The discriminator's own JS", "nats", limit=math.log(2)
             ),
             Curve("discriminator_estimate/wasserstein", "The critic's own W", "data units x slope"),
-            Curve("discriminator_estimate/gap", "How far from its optimum", "loss"),
+            Curve("discriminator_estimate/optimality_gap", "How far from its optimum", "loss"),
             Curve(
                 "discriminator_estimate/offset", "Mean logit of the critic", "data units x slope"
             ),
             Curve(
-                "discriminator_estimate/readable", "Readable (1) or not (0)", least=0.0, most=1.0
+                "discriminator_estimate/near_optimal",
+                "Readable (1) or not (0)",
+                least=0.0,
+                limit=1.0,
             ),
         ),
     ),
@@ -107,7 +110,7 @@ QUESTIONS = (
             Curve("gradient/generator_norm", "Norm of the generator's gradient", least=0.0),
             Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient", least=0.0),
             Curve(
-                "discriminator_estimate/slope_mean",
+                "discriminator_estimate/gradient_norm_mean",
                 "Slope that samples see",
                 "logit / data unit",
                 least=0.0,

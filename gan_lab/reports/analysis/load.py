@@ -17,6 +17,8 @@ from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.analysis import run_config
 from gan_lab.reports.analysis.charts import CURVES
+from gan_lab.runs import old_names
+from gan_lab.runs.old_names import current_tag, former_tags
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import inside, open_regular
 
@@ -31,7 +33,7 @@ CLOCKS = {
 _DAMAGED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _LONGEST, _LONGEST_ROW = 1 << 36, 1 << 20  # bytes of a metrics.jsonl and of a line in it
 _LONGEST_EVENTS = 1 << 26
-_INSIDE = {"checkpoints", "samples", "film", "figures", "tensorboard", "evaluation"}
+_INSIDE = {"checkpoints", "samples", "landscape", "film", "figures", "tensorboard", "evaluation"}
 
 
 class Series(NamedTuple):
@@ -83,9 +85,12 @@ class Record:
         """Step -> PNG of its samples; a link to a picture elsewhere is none of them."""
         return _by_step(self.path, RunDir(self.path).samples, "png")
 
-    def frames(self) -> dict[int, Path]:
-        """Step -> frame of its landscape."""
-        return _by_step(self.path, RunDir(self.path).film, "npz")
+    def landscapes(self) -> dict[int, Path]:
+        """Step -> the file of its discriminator's landscape."""
+        run = RunDir(self.path)
+        old = run.path / old_names.LANDSCAPE_FOLDER
+        folder = run.landscape if run.landscape.exists() else old
+        return _by_step(self.path, folder, "npz")
 
 
 def found(paths: Iterable[Path]) -> list[Path]:
@@ -165,7 +170,7 @@ def _record(
 
 
 def _estimates(final: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {tag: _estimate(each) for tag, each in final.items()}
+    return {current_tag(tag): _estimate(each) for tag, each in final.items()}
 
 
 def _estimate(each: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,6 +239,7 @@ def _stacked(path: Path) -> int:
 def _curves(path: Path) -> dict[str, Series]:
     """The wanted tags of a metrics.jsonl, read line by line: a long run has gigabytes of others."""
     wanted = {*CURVES, *(f"{tag}_floor" for tag in CURVES), *CLOCKS.values()}
+    wanted |= former_tags(wanted)
     found: dict[str, dict[int, float]] = {}
     if not path.exists():
         return {}
@@ -244,7 +250,9 @@ def _curves(path: Path) -> dict[str, Series]:
                 step = row["step"]
                 if type(step) is not int or not 0 <= step < 2**53:
                     continue
-                values = {tag: float(row[tag]) for tag in wanted & row.keys()}  # "inf", too
+                values = {
+                    current_tag(tag): float(row[tag]) for tag in wanted & row.keys()
+                }  # "inf", too
             except _DAMAGED:
                 continue  # a kill may tear the last line; what is no row is no number either
             for tag, value in values.items():

@@ -79,7 +79,7 @@ AXES = {
 
 
 @dataclass(frozen=True)
-class Happening:
+class EventRow:
     """A named event of one run.
 
     Attributes:
@@ -130,9 +130,9 @@ class Section:
     tables: Sequence[Table]
     charts: Sequence[Chart]
     pictures: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
-    frames: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
+    landscapes: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
     seed: Mapping[str, int] = field(default_factory=dict)
-    events: Sequence[Happening] = ()
+    events: Sequence[EventRow] = ()
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     finals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -159,9 +159,9 @@ class Report:
     made: str
 
 
-def events_table(events: Sequence[Happening]) -> Table:
+def events_table(events: Sequence[EventRow]) -> Table:
     """Named events, a row for each kind of each group, with the numbers of the first."""
-    kinds: dict[tuple[str, str], list[Happening]] = {}
+    kinds: dict[tuple[str, str], list[EventRow]] = {}
     for event in events:
         kinds.setdefault((event.group, event.kind), []).append(event)
     rows = []

@@ -12,6 +12,7 @@ import yaml
 from gan_lab.errors import ConfigError
 from gan_lab.reports.plots.style import short
 from gan_lab.runs import imports
+from gan_lab.runs.old_names import current_config
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable, read_regular
 
@@ -71,7 +72,7 @@ def _parsed(file: Path, changed: int) -> dict[str, Any]:
     loaded = yaml.load(text_of(file), Loader=_LOADER)
     if not isinstance(loaded, dict):
         raise ConfigError(f"{file} is not a configuration. Remove or repair the run.")
-    read: dict[str, Any] = visible(_flat(loaded))
+    read: dict[str, Any] = visible(_flat(current_config(loaded)))
     return read
 
 
@@ -130,7 +131,7 @@ def card_lines(config: Mapping[str, Any]) -> list[str]:
     if not may_import(target):
         return []
     try:
-        card = imports.attribute(target).card
+        card = imports.import_object(target).card
     except (ImportError, AttributeError, ValueError):
         return []
     return [f"{key}: {_said(value)}" for key, value in vars(card).items()]

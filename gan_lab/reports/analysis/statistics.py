@@ -212,5 +212,5 @@ def _concordance(ranks: np.ndarray) -> float:
         float((counts**3 - counts).sum())
         for counts in (np.unique(row, return_counts=True)[1] for row in ranks)
     )
-    most = n_seeds**2 * (n_groups**3 - n_groups) - n_seeds * ties
-    return 12 * spread / most if most > 0 else math.nan
+    limit = n_seeds**2 * (n_groups**3 - n_groups) - n_seeds * ties
+    return 12 * spread / limit if limit > 0 else math.nan

@@ -118,8 +118,8 @@ def _elsewhere(groups: Sequence[Group]) -> list[str]:
         leader, second = sorted(means, key=lambda label: means[label])[:2]
         (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, second})
         fewest = min(len(v) for v in values.values())
-        most = max(len(g.runs) for g in groups)
-        seeds = f", over {fewest} of {most} seeds" if fewest < most else ""
+        limit = max(len(g.runs) for g in groups)
+        seeds = f", over {fewest} of {limit} seeds" if fewest < limit else ""
         said.append(
             f"After equally many {unit} ({_count(budget)}{seeds}) {leader} has the lowest mean on "
             f"the curves, {short(means[leader])} ({_margin(pair, leader)}: {pair.verdict}; real "

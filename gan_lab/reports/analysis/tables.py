@@ -24,7 +24,7 @@ from gan_lab.reports.plots.style import short
 FINAL = (
     CURVES[HEADLINE],
     CURVES["divergence/js"],
-    Curve("neural_distance/js", "JS by a fresh probe", "nats", -1, True, most=math.log(2)),
+    Curve("neural_distance/js", "JS by a fresh probe", "nats", -1, True, limit=math.log(2)),
     CURVES["modes/covered"],
     CURVES["modes/high_quality"],
     CURVES["samples/pairwise_distance"],
@@ -245,7 +245,7 @@ def inside(m: Measured, tag: str) -> Measured:
     curve = _KNOWN.get(tag)
     if curve is None or math.isinf(m.low):
         return m
-    return Measured(m.value, max(m.low, curve.least), min(m.high, curve.most))
+    return Measured(m.value, max(m.low, curve.least), min(m.high, curve.limit))
 
 
 def as_text(m: Measured) -> str:

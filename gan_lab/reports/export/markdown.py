@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from gan_lab.reports.analysis.model import Happening, Report, Section, Table, events_table
+from gan_lab.reports.analysis.model import EventRow, Report, Section, Table, events_table
 
 
 def markdown(report: Report) -> str:
@@ -40,7 +40,7 @@ def _verdict(section: Section) -> str:
     return "\n\n".join(part for part in (lead, _list(others)) if part)
 
 
-def _events(events: Sequence[Happening]) -> list[str]:
+def _events(events: Sequence[EventRow]) -> list[str]:
     table = events_table(events)
     kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in events)
     meanings = [

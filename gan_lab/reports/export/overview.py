@@ -17,7 +17,7 @@ from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import loaded
 from gan_lab.reports.plots.style import FAKE, GREY, REAL, canvas, label, reference
 
-_MOST_SHOWN = 4
+_MAX_SHOWN = 4
 
 
 def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
@@ -85,8 +85,8 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
 
 
 def _samples(axes: Axes, section: Section) -> None:
-    names = [n for n in section.labels if section.frames.get(n) or section.pictures.get(n)]
-    names = names[:_MOST_SHOWN]
+    names = [n for n in section.labels if section.landscapes.get(n) or section.pictures.get(n)]
+    names = names[:_MAX_SHOWN]
     label(axes, "samples of one seed at the end", "", "")
     axes.axis("off")
     columns = int(np.ceil(np.sqrt(len(names)))) if names else 1
@@ -98,8 +98,8 @@ def _samples(axes: Axes, section: Section) -> None:
         inset.set_title(name, fontsize="x-small", pad=2)
         inset.set_xticks([])
         inset.set_yticks([])
-        if section.frames.get(name):
-            _points(inset, section.frames[name][max(section.frames[name])])
+        if section.landscapes.get(name):
+            _points(inset, section.landscapes[name][max(section.landscapes[name])])
         else:
             pictures = section.pictures[name]
             if png := samples.read_png(pictures[max(pictures)]):  # a torn file costs itself

@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gan_lab.loggers.tensorboard import Board, Layout
+from gan_lab.loggers.tensorboard import Layout, TensorBoardWriter
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
-from gan_lab.reports.analysis.model import Band, Chart, Happening, Report, Section, Table
+from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.samples import read_png
 
 # Runs beside the groups: what real samples get, as a line in every chart; and what is said in
@@ -102,13 +102,13 @@ def _write_group(
     choices: Mapping[str, Any],
     metrics: Sequence[str],
 ) -> None:
-    board = Board(directory)
-    board.layout(page)
-    board.hparams(choices, metrics)
+    writer = TensorBoardWriter(directory)
+    writer.layout(page)
+    writer.hparams(choices, metrics)
     if card := section.cards.get(label):
-        board.text("loss_card", _list(card))
+        writer.text("loss_card", _list(card))
     if events := [event for event in section.events if event.group == label]:
-        board.text("events", _events(events))
+        writer.text("events", _events(events))
     rows: dict[int, dict[str, float]] = {}
     for chart in section.charts:
         band = chart.bands.get("step", {}).get(label)
@@ -119,13 +119,13 @@ def _write_group(
     finals = {_final(tag): value for tag, value in section.finals.get(label, {}).items()}
     rows.setdefault(last, {}).update(finals)
     for step in sorted(rows):
-        board.scalars(step, rows[step])
+        writer.scalars(step, rows[step])
     for step, path in sorted(section.pictures.get(label, {}).items()):
         if png := read_png(path):  # a torn file costs itself
-            board.png("samples", step, png)
-    board.session_end("success")
-    board.sync()
-    board.close()
+            writer.png("samples", step, png)
+    writer.session_end("success")
+    writer.sync()
+    writer.close()
 
 
 def _points(chart: Chart, band: Band) -> Iterable[tuple[int, dict[str, float]]]:
@@ -150,32 +150,32 @@ def _write_floor(section: Section, directory: Path, page: Layout) -> None:
             for step in {first, round(max(band.x[-1] for band in bands))}:
                 ends.setdefault(step, {}).update(values)
     if ends:
-        board = Board(directory)
-        board.layout(page)
+        writer = TensorBoardWriter(directory)
+        writer.layout(page)
         for step in sorted(ends):
-            board.scalars(step, ends[step])
-        board.sync()
-        board.close()
+            writer.scalars(step, ends[step])
+        writer.sync()
+        writer.close()
 
 
 def _write_words(report: Report, section: Section, directory: Path, page: Layout) -> None:
     verdict = [f"**{_plain(report.question)}**" if report.question else ""]
     verdict += map(_plain, section.verdict)
     verdict.append(_HOW_TO_READ.format(floor=FLOOR))
-    board = Board(directory)
-    board.layout(page)
+    writer = TensorBoardWriter(directory)
+    writer.layout(page)
     texts = [("verdict", "\n\n".join(filter(None, verdict)))]
     texts += [(table.title, _markdown(table)) for table in section.tables]
     texts += [("notes", _list(report.notes))]
     texts += [("method", "\n\n".join(map(_plain, [*report.method, report.made])))]
     for number, (title, text) in enumerate(texts, 1):  # TensorBoard sorts them by their tags
         if text:
-            board.text(f"comparison/{number:02d} {title}", text)
-    board.sync()
-    board.close()
+            writer.text(f"comparison/{number:02d} {title}", text)
+    writer.sync()
+    writer.close()
 
 
-def _events(events: Sequence[Happening]) -> str:
+def _events(events: Sequence[EventRow]) -> str:
     columns = ("step", "seed", "what", "numbers", "what it means", "to try")
     rows = [(str(e.step), str(e.seed), e.kind, e.numbers, e.explanation, e.advice) for e in events]
     return _markdown(Table("", "", columns, rows))

@@ -17,7 +17,7 @@ from gan_lab.reports.analysis.model import AXES, Band, Section
 from gan_lab.reports.plots import landscape, samples
 
 CURVE_POINTS = 400  # a curve; a chart is not wider on any screen that matters
-FILM_STEPS = 60
+ANIMATION_STEPS = 60
 CURVE_BYTES = 3_500_000  # of a page, as text
 MEDIA_BYTES = 5_500_000  # films and pictures of a page, as text
 _FULL = 65534  # largest number of a 16-bit point; the one above says "outside the window"
@@ -48,12 +48,12 @@ def text_of(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
-def thinned(n: int, most: int) -> np.ndarray:
+def thinned(n: int, limit: int) -> np.ndarray:
     """Which of n points in a row are kept: at most `most`, evenly, the first and last among them.
 
     Even, and so the same for all curves of a length: a hover finds all groups at one x.
     """
-    return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(int)
+    return np.arange(n) if n <= limit else np.linspace(0, n - 1, limit).round().astype(int)
 
 
 def curves(sections: Sequence[Section]) -> tuple[list[list[Json]], list[str], int]:
@@ -63,13 +63,13 @@ def curves(sections: Sequence[Section]) -> tuple[list[list[Json]], list[str], in
         Per section its charts; the arrays that they point into; how many points a curve may have,
         or 0 where none had to be thinned.
     """
-    most, longest = CURVE_POINTS, _longest(sections)
+    limit, longest = CURVE_POINTS, _longest(sections)
     while True:
         pool = Pool()
-        charts = [_charts(section, pool, most) for section in sections]
-        if pool.size <= CURVE_BYTES or most <= 50:
-            return charts, pool.arrays, most if longest > most else 0
-        most //= 2
+        charts = [_charts(section, pool, limit) for section in sections]
+        if pool.size <= CURVE_BYTES or limit <= 50:
+            return charts, pool.arrays, limit if longest > limit else 0
+        limit //= 2
 
 
 def _longest(sections: Sequence[Section]) -> int:
@@ -85,11 +85,11 @@ def _bands(section: Section) -> list[tuple[str, Band]]:
     ]
 
 
-def _charts(section: Section, pool: Pool, most: int) -> list[Json]:
+def _charts(section: Section, pool: Pool, limit: int) -> list[Json]:
     found = []
     for chart in section.charts:
         axes = {
-            axis: {label: _band(band, pool, most) for label, band in bands.items() if len(band.x)}
+            axis: {label: _band(band, pool, limit) for label, band in bands.items() if len(band.x)}
             for axis, bands in chart.bands.items()
             if axis in AXES
         }
@@ -108,15 +108,15 @@ def _charts(section: Section, pool: Pool, most: int) -> list[Json]:
     return found
 
 
-def _band(band: Band, pool: Pool, most: int) -> list[int]:
-    kept = thinned(len(band.x), most)
+def _band(band: Band, pool: Pool, limit: int) -> list[int]:
+    kept = thinned(len(band.x), limit)
     return [
         pool.add(np.asarray(values)[kept])
         for values in (band.x, band.mean, band.low, band.high, band.n)
     ]
 
 
-def film(section: Section, budget: int) -> Json | None:
+def animation(section: Section, budget: int) -> Json | None:
     """The landscapes of a section on one clock, or None where there are none.
 
     Args:
@@ -128,17 +128,21 @@ def film(section: Section, budget: int) -> Json | None:
         "groups": per group "label", "seed", "slope" (the longest arrow, logits per data unit) and
         "frames", each with its own step; "dropped": how many steps were left out.
     """
-    paths = {label: section.frames[label] for label in section.labels if section.frames.get(label)}
+    paths = {
+        label: section.landscapes[label]
+        for label in section.labels
+        if section.landscapes.get(label)
+    }
     everything = sorted({step for steps in paths.values() for step in steps})
     if not everything:
         return None
-    most = FILM_STEPS
+    limit = ANIMATION_STEPS
     while True:
-        clock = [everything[i] for i in thinned(len(everything), most)]
-        packed = _film(section, {label: _kept(steps, clock) for label, steps in paths.items()})
-        if _size(packed) <= budget or most <= 8:
+        clock = [everything[i] for i in thinned(len(everything), limit)]
+        packed = _animation(section, {label: _kept(steps, clock) for label, steps in paths.items()})
+        if _size(packed) <= budget or limit <= 8:
             break
-        most //= 2
+        limit //= 2
     if not packed["groups"]:
         return None
     return {"steps": clock, "dropped": len(everything) - len(clock), **packed}
@@ -149,17 +153,21 @@ def _kept(steps: Mapping[int, Path], clock: Sequence[int]) -> dict[int, Path]:
     return {step: steps[step] for step in sorted(steps) if step in clock or step == max(steps)}
 
 
-def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
+def _animation(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
     real: dict[str, int] = {}
     groups = []
     for label, steps in paths.items():
-        films = {step: read for step, path in steps.items() if (read := landscape.loaded(path))}
-        if not films:
+        animations = {
+            step: read for step, path in steps.items() if (read := landscape.loaded(path))
+        }
+        if not animations:
             continue
-        length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in films.items()}
+        length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in animations.items()}
         finite = np.concatenate([n[np.isfinite(n)] for n in length.values()])
         slope = float(np.quantile(finite, 0.95)) if len(finite) else 0.0
-        packed = [_frame(step, each, slope, length[step], real) for step, each in films.items()]
+        packed = [
+            _landscape(step, each, slope, length[step], real) for step, each in animations.items()
+        ]
         groups.append(
             {
                 "label": label,
@@ -171,16 +179,20 @@ def _film(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
     return {"real": list(real), "groups": groups}
 
 
-def _frame(
-    step: int, frame: landscape.Frame, slope: float, norms: np.ndarray, real: dict[str, int]
+def _landscape(
+    step: int,
+    landscape_at: landscape.Landscape,
+    slope: float,
+    norms: np.ndarray,
+    real: dict[str, int],
 ) -> Json:
-    axes = [frame[name] for name in ("x", "y") if name in frame]
+    axes = [landscape_at[name] for name in ("x", "y") if name in landscape_at]
     window = [[float(axis[0]), float(axis[-1])] for axis in axes]
-    logit, fake = frame["logit"], frame["fake"]
-    points = _quantised(frame["real"], window)
+    logit, fake = landscape_at["logit"], landscape_at["fake"]
+    points = _quantised(landscape_at["real"], window)
     levels, low, high = quantized_logits(logit)
     finite = norms[np.isfinite(norms)]
-    arrows = frame["arrow"] / (slope or 1.0)
+    arrows = landscape_at["arrow"] / (slope or 1.0)
     # The longest arrows are cut, not their direction.
     arrows = arrows / np.maximum(1.0, np.linalg.norm(arrows, axis=1, keepdims=True))
     arrows = np.where(np.isfinite(arrows), arrows, 0.0)
@@ -239,9 +251,9 @@ def pictures(section: Section, budget: int) -> Json | None:
     everything = sorted({step for steps in paths.values() for step in steps})
     if not everything:
         return None
-    most, scale = FILM_STEPS, 1.0
+    limit, scale = ANIMATION_STEPS, 1.0
     while True:
-        clock = [everything[i] for i in thinned(len(everything), most)]
+        clock = [everything[i] for i in thinned(len(everything), limit)]
         groups = [
             {
                 "label": label,
@@ -254,10 +266,10 @@ def pictures(section: Section, budget: int) -> Json | None:
         if not groups:
             return None
         packed: Json = {"groups": groups, "scale": scale}
-        if _size(packed) <= budget or (most <= 6 and scale < 0.2):
+        if _size(packed) <= budget or (limit <= 6 and scale < 0.2):
             return {"steps": clock, "dropped": len(everything) - len(clock), **packed}
-        if most > 6:
-            most = max(6, min(most, len(everything)) // 2)
+        if limit > 6:
+            limit = max(6, min(limit, len(everything)) // 2)
         else:
             scale /= 1.5
 

@@ -14,8 +14,8 @@ from typing import Any
 from gan_lab.reports.analysis.charts import QUESTIONS
 from gan_lab.reports.analysis.model import AXES, Report, Section
 from gan_lab.reports.html import embed
+from gan_lab.reports.html.page_parts import animation, chapters, prose, tables
 from gan_lab.reports.html.page_parts import cards as loss_cards
-from gan_lab.reports.html.page_parts import chapters, film, prose, tables
 from gan_lab.reports.html.page_parts import events as named_events
 from gan_lab.runs.run_dir import atomic_write
 
@@ -86,14 +86,14 @@ def _policy(scripts: Sequence[str]) -> str:
 
 def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
     """What the scripts read, and sentences about what had to be left out."""
-    charts, arrays, most = embed.curves(report.sections)
-    n_media = sum(bool(s.frames or s.pictures) for s in report.sections)
+    charts, arrays, limit = embed.curves(report.sections)
+    n_media = sum(bool(s.landscapes or s.pictures) for s in report.sections)
     budget = embed.MEDIA_BYTES // max(1, n_media)
     sections, limits = [], []
-    if most:
-        limits.append(f"Curves on this page show at most {most} points, evenly taken from theirs.")
+    if limit:
+        limits.append(f"Curves on this page show at most {limit} points, evenly taken from theirs.")
     for section, drawn in zip(report.sections, charts, strict=True):
-        landscapes = embed.film(section, budget)
+        landscapes = embed.animation(section, budget)
         grids = None if landscapes else embed.pictures(section, budget)
         media = landscapes or grids or {}
         if media.get("dropped"):
@@ -170,7 +170,7 @@ def _verdict(section: Section) -> str:
 
 def _section(i: int, section: Section, data: dict[str, Any], several: bool) -> str:
     name = html.escape(section.name)
-    inside = [_verdict(section) if several else "", film(i, section, data)]
+    inside = [_verdict(section) if several else "", animation(i, section, data)]
     inside += [tables(section.tables, data["looks"]), chapters(i, data)]
     inside += [named_events(section.events, data["looks"]), loss_cards(section, data["looks"])]
     heading = f'<h2 id="section-{i}">{name}</h2>'

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.reports.analysis.charts import QUESTIONS
-from gan_lab.reports.analysis.model import AXES, Happening, Section, Table, events_table
+from gan_lab.reports.analysis.model import AXES, EventRow, Section, Table, events_table
 
 _OPEN_TABLES = 2  # the others wait behind their titles
 _OPEN_EVENTS = 8
@@ -20,7 +20,7 @@ _LINE_HINT = (
     "Above, how data and samples are spread over the data's window; below, what each discriminator "
     "says of every point. The height of the logit spans"
 )
-_FILM_HINT = (
+_ANIMATION_HINT = (
     " each frame's own range, which is printed below it, since the levels of different losses "
     "cannot be compared. Arrows are the gradient of the logit at samples: where a sample would go "
     "to look more real."
@@ -169,20 +169,22 @@ def _chapter(
     )
 
 
-def film(i: int, section: Section, data: Mapping[str, Any]) -> str:
+def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
     """The players of a section side by side, with one set of controls; nothing without frames."""
     media = data["film"] or data["pictures"]
     if not media:
         return ""
     drawn, last = data["film"] is not None, len(media["steps"]) - 1
-    players = "".join(_player(k, each, data["looks"]) for k, each in enumerate(media["groups"]))
+    animations = "".join(
+        _animation_controls(k, each, data["looks"]) for k, each in enumerate(media["groups"])
+    )
     missing = [name for name in section.labels if name not in {g["label"] for g in media["groups"]}]
     lost = f"<p class='hint'>No frames: {html.escape(', '.join(missing))}.</p>" if missing else ""
     title = "The landscape film" if drawn else "The samples, step by step"
     hint, key = "Samples from the same noise at every step.", ""
     if drawn:
         flat = len(media["groups"][0]["frames"][0]["window"]) == 1
-        hint = (_LINE_HINT if flat else _MAP_HINT) + _FILM_HINT
+        hint = (_LINE_HINT if flat else _MAP_HINT) + _ANIMATION_HINT
         scale = '<span class="dot line"></span>logit' if flat else _RAMP
         key = (
             '<ul class="film-key"><li><span class="dot real"></span>data</li>'
@@ -191,7 +193,7 @@ def film(i: int, section: Section, data: Mapping[str, Any]) -> str:
     return (
         f'<section class="film" data-kind="{"landscape" if drawn else "pictures"}" tabindex="0" '
         f'aria-labelledby="film-{i}"><h3 id="film-{i}">{title}</h3><p class="hint">{hint}</p>{key}'
-        f'<div class="players">{players}</div>{lost}<div class="controls">'
+        f'<div class="players">{animations}</div>{lost}<div class="controls">'
         '<button type="button" class="play" aria-label="Play">'
         '<span aria-hidden="true">&#9654;</span> <span class="word">Play</span></button>'
         f'<input type="range" class="scrub" min="0" max="{last}" value="{last}" step="1" '
@@ -205,7 +207,7 @@ def film(i: int, section: Section, data: Mapping[str, Any]) -> str:
     )
 
 
-def _player(k: int, group: dict[str, Any], looks: Looks) -> str:
+def _animation_controls(k: int, group: dict[str, Any], looks: Looks) -> str:
     label, last = group["label"], group["frames"][-1]
     seed = "" if group["seed"] is None else f'<span class="seed">seed {group["seed"]}</span>'
     name = html.escape(label)
@@ -221,7 +223,7 @@ def _player(k: int, group: dict[str, Any], looks: Looks) -> str:
     )
 
 
-def events(found: Sequence[Happening], looks: Looks) -> str:
+def events(found: Sequence[EventRow], looks: Looks) -> str:
     """What was noticed during training, and below it what each kind means."""
     if not found:
         return ""

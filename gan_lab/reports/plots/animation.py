@@ -20,7 +20,7 @@ from gan_lab.runs.run_dir import atomic_write
 
 
 @dataclass(frozen=True)
-class Film:
+class Animation:
     """Frames on one clock.
 
     Attributes:
@@ -32,21 +32,21 @@ class Film:
     """
 
     title: str
-    frames: Sequence[np.ndarray]
+    pictures: Sequence[np.ndarray]
     captions: Sequence[str]
     milliseconds: int = 120
     text: str = ""
 
     def __post_init__(self) -> None:
-        if not self.frames or len(self.frames) != len(self.captions):
+        if not self.pictures or len(self.pictures) != len(self.captions):
             raise ValueError(
-                f"a film needs one caption a frame and at least one frame, got {len(self.frames)} "
-                f"frames and {len(self.captions)} captions"
+                f"an animation needs pictures and one caption for each, got {len(self.pictures)} "
+                f"pictures and {len(self.captions)} captions"
             )
 
 
 def animated(
-    figure: Figure, move: Callable[[int], Sequence[Artist]], n_frames: int
+    figure: Figure, move: Callable[[int], Sequence[Artist]], n_pictures: int
 ) -> list[np.ndarray]:
     """The frames of a figure of which only some artists move: the rest is drawn once.
 
@@ -64,19 +64,21 @@ def animated(
     canvas: Any = figure.canvas
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)
-    frames = []
-    for i in range(n_frames):
+    pictures = []
+    for i in range(n_pictures):
         canvas.restore_region(still)
         for artist in move(i):
             figure.draw_artist(artist)
-        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    return frames
+        pictures.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return pictures
 
 
-def save_gif(film: Film, path: Path, hold: int = 8) -> None:
+def save_gif(animation: Animation, path: Path, hold: int = 8) -> None:
     """Writes an endless GIF; the last frame stays `hold` times as long."""
-    palette = [Image.fromarray(f).quantize(128, dither=Image.Dither.NONE) for f in film.frames]
-    times = [film.milliseconds] * (len(palette) - 1) + [film.milliseconds * hold]
+    palette = [
+        Image.fromarray(f).quantize(128, dither=Image.Dither.NONE) for f in animation.pictures
+    ]
+    times = [animation.milliseconds] * (len(palette) - 1) + [animation.milliseconds * hold]
     buffer = io.BytesIO()
     palette[0].save(
         buffer, "GIF", save_all=True, append_images=palette[1:], duration=times, loop=0, disposal=1
@@ -84,16 +86,16 @@ def save_gif(film: Film, path: Path, hold: int = 8) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def save_page(film: Film, path: Path) -> None:
+def save_page(animation: Animation, path: Path) -> None:
     """Writes one HTML file that holds everything: no request leaves it."""
-    data = [base64.b64encode(_small(frame)).decode() for frame in film.frames]
+    data = [base64.b64encode(_small(picture)).decode() for picture in animation.pictures]
     parts = {
-        "TITLE": html.escape(film.title),
-        "TEXT": html.escape(film.text),
+        "TITLE": html.escape(animation.title),
+        "TEXT": html.escape(animation.text),
         "LAST": str(len(data) - 1),
-        "MS": str(film.milliseconds),
+        "MS": str(animation.milliseconds),
         "FRAMES": _script(data),
-        "CAPTIONS": _script(list(film.captions)),
+        "CAPTIONS": _script(list(animation.captions)),
     }
     # One pass, so that nothing inside a part is taken for a mark.
     page = re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], _PAGE)
@@ -105,13 +107,13 @@ def _script(value: list[str]) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def _small(frame: np.ndarray) -> bytes:
+def _small(picture: np.ndarray) -> bytes:
     """The smaller of a palette PNG and a full one."""
     buffer = io.BytesIO()
-    Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE).save(
+    Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE).save(
         buffer, "PNG", optimize=True
     )
-    return min(buffer.getvalue(), encoded(frame), key=len)
+    return min(buffer.getvalue(), encoded(picture), key=len)
 
 
 _PAGE = """<!doctype html>

@@ -15,14 +15,14 @@ from gan_lab.regularizers.base import Score, input_gradient
 from gan_lab.runs.run_dir import atomic_write
 from gan_lab.runs.safe_io import open_regular
 
-Frame = dict[str, np.ndarray]
+Landscape = dict[str, np.ndarray]
 _SIDE = 40  # points of the landscape along each axis; of a line, their square
 _ARROWS = 64
 _NEEDED = {"x", "logit", "real", "fake", "arrow"}
 _LARGEST = 1 << 20  # bytes of a frame when unpacked; ours have some ten thousand
 
 
-def frame(real: Tensor, fake: Tensor, score: Score) -> Frame:
+def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
     """The state of a game on points of one or two dimensions.
 
     Args:
@@ -52,7 +52,7 @@ def frame(real: Tensor, fake: Tensor, score: Score) -> Frame:
     return {name: t.detach().float().cpu().numpy() for name, t in tensors.items()}
 
 
-def save(content: Frame, path: Path) -> None:
+def save(content: Landscape, path: Path) -> None:
     """Writes a frame, atomically; logits and arrows in half precision."""
     buffer = io.BytesIO()
     with np.errstate(over="ignore"):  # a diverging discriminator's logit may become infinite
@@ -64,7 +64,7 @@ def save(content: Frame, path: Path) -> None:
     atomic_write(path, buffer.getvalue())
 
 
-def load(path: Path) -> Frame:
+def load(path: Path) -> Landscape:
     """Reads a frame as float32.
 
     Raises:
@@ -76,22 +76,22 @@ def load(path: Path) -> Frame:
         return {name: saved[name].astype(np.float32) for name in saved.files}
 
 
-def loaded(path: Path) -> Frame | None:
+def loaded(path: Path) -> Landscape | None:
     """A frame, or None where it cannot be read: one torn file must not cost the page."""
     try:
-        frame = load(path)
+        compute = load(path)
     except Exception:  # of zipfile, zlib, lzma, struct, numpy: at least ten types
         return None
-    return frame if frame.keys() >= _NEEDED and _is_scene(frame) else None
+    return compute if compute.keys() >= _NEEDED and _is_scene(compute) else None
 
 
-def _is_scene(frame: Frame) -> bool:
+def _is_scene(compute: Landscape) -> bool:
     """Whether the arrays of a frame belong together: d axes, points [N, d], logits on the axes."""
-    axes = [frame[name] for name in ("y", "x") if name in frame]
-    points = [frame[name] for name in ("real", "fake", "arrow")]
+    axes = [compute[name] for name in ("y", "x") if name in compute]
+    points = [compute[name] for name in ("real", "fake", "arrow")]
     return (
         all(axis.ndim == 1 and len(axis) > 1 for axis in axes)
-        and frame["logit"].shape == tuple(map(len, axes))
+        and compute["logit"].shape == tuple(map(len, axes))
         and all(each.ndim == 2 and each.shape[1] == len(axes) for each in points)
     )
 

@@ -25,7 +25,7 @@ from gan_lab.runs.safe_io import read_regular
 REAL_COLOUR, FAKE_COLOUR, LINE_COLOUR = "#000000", "#D55E00", "#0072B2"
 _MAP_POINTS = 64  # of the discriminator's landscape along each axis
 _ARROWS = 96
-_MOST_PIXELS, _LARGEST = 1 << 25, 1 << 25  # of a picture of a run, and its bytes
+_MAX_PIXELS, _LARGEST = 1 << 25, 1 << 25  # of a picture of a run, and its bytes
 _P = ParamSpec("_P")
 
 
@@ -124,7 +124,7 @@ def read_png(path: Path) -> bytes | None:
     try:
         data = read_regular(path, _LARGEST)
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            if image.width * image.height > _MOST_PIXELS:
+            if image.width * image.height > _MAX_PIXELS:
                 return None
             image.verify()
     except Exception:  # of damaged files: at least five types, struct.error among them

@@ -96,7 +96,7 @@ def healthy(run: Run, world: World, finite: Tensor) -> Tensor:
     return world.all(finite.reshape(-1) & torch.stack(rows).all(0))
 
 
-def retraced(
+def find_failing_step(
     run: Run,
     world: World,
     end: int,

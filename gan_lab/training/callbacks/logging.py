@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from gan_lab.console import announce
-from gan_lab.diagnostics import Event, Watch, not_finite
+from gan_lab.diagnostics import Event, Monitor, not_finite
 from gan_lab.engine.rng import stream
-from gan_lab.loggers.jsonl import Recorder, read_metrics
+from gan_lab.loggers.jsonl import RunLogger, read_metrics
 from gan_lab.loggers.lost_records import Losses
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers.base import Score
@@ -38,7 +38,7 @@ _TABLE = (
 _OWN = "discriminator_estimate/"
 
 
-class Journal:
+class LoggingCallback:
     """Collects a row for each seed, writes it, and draws what the generators make.
 
     Args:
@@ -64,13 +64,13 @@ class Journal:
         children = [directory.child(seed) for seed in run.seeds]
         self.directories = children if run.stacked else [directory]
         self.estimates: list[dict[str, Estimate]] = [{} for _ in run.seeds]
-        self.recorders = [
-            Recorder(directory, seed, resume_step=resumed_at)
+        self.loggers = [
+            RunLogger(directory, seed, resume_step=resumed_at)
             for directory, seed in zip(self.directories, run.seeds, strict=True)
         ]
-        self._losses = Losses(directory, self.directories, self.recorders)
+        self._losses = Losses(directory, self.directories, self.loggers)
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
-        self._watches = [Watch(setup.loss.card.equilibrium[0]) for _ in run.seeds]
+        self._monitors = [Monitor(setup.loss.card.equilibrium[0]) for _ in run.seeds]
         if resumed_at is not None:
             self._catch_up()
         self._preview = [
@@ -82,13 +82,13 @@ class Journal:
         """Writes what does not change: the configuration, the loss card, the HParams row."""
         card = vars(self.setup.loss.card)
         told = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
-        for index, recorder in enumerate(self.recorders):
+        for index, logger in enumerate(self.loggers):
             directory = self.directories[index]
             # Indented, not fenced: a value could close a fence.
-            recorder.text("config", textwrap.indent(directory.config.read_text(), "    "))
-            recorder.text("loss_card", told)
-            recorder.hparams(self._choices(index), _TABLE)
-            recorder.layout(tensorboard.layout())
+            logger.text("config", textwrap.indent(directory.config.read_text(), "    "))
+            logger.text("loss_card", told)
+            logger.hparams(self._choices(index), _TABLE)
+            logger.layout(tensorboard.layout())
 
     def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
         """Adds what the optimisers saw since the last row, and what the discriminators are now."""
@@ -116,12 +116,14 @@ class Journal:
             for tag, estimate in measured(self.run, index, self.run.state.step).items():
                 row.update(estimate.scalars(tag))
             row.update(_of_seed(light, index))
-            row.update(self._slopes(index))
+            row.update(self._gradient_norms(index))
             fresh = row.get(f"{_OWN}wasserstein_fresh")
-            if fresh is not None and row.get(f"{_OWN}slope_max", 0.0) > 0:
+            if fresh is not None and row.get(f"{_OWN}gradient_norm_max", 0.0) > 0:
                 # A lower bound of W1 whatever held the critic, if the largest slope that was found
                 # is the largest there is.
-                row[f"{_OWN}wasserstein_per_slope"] = fresh / row[f"{_OWN}slope_max"]
+                row[f"{_OWN}wasserstein_per_gradient_norm"] = (
+                    fresh / row[f"{_OWN}gradient_norm_max"]
+                )
 
     def finish(self) -> None:
         """Adds the final evaluation: the ruler in full and the probe, as final/*.
@@ -142,8 +144,8 @@ class Journal:
         happened: list[tuple[int, Event]] = []
         for index, row in self._open_rows():
             if row:
-                self.recorders[index].scalars(step, row)
-                found = self._watches[index].see({"step": step, **row})
+                self.loggers[index].scalars(step, row)
+                found = self._monitors[index].see({"step": step, **row})
                 happened += [(index, event) for event in found]
         self._tell(happened)
         if self._losses.unheard:
@@ -172,18 +174,18 @@ class Journal:
         for index in self._dropped.left:
             picture = self.picture(index)
             file = self.directories[index].samples / f"step_{step:08d}.png"
-            self.recorders[index].keep(file, step, partial(samples.save_png, picture))
-            self.recorders[index].image("samples", step, picture)
+            self.loggers[index].keep(file, step, partial(samples.save_png, picture))
+            self.loggers[index].image("samples", step, picture)
 
-    def film(self) -> None:
+    def save_landscape(self) -> None:
         """Keeps a frame of each seed's landscape, where data are points of 1 or 2 dimensions."""
         source, step = self.run.source, self.run.state.step
         if source.shape not in ((1,), (2,)):
             return
         for index in self._dropped.left:
-            frame = landscape.frame(*self._scene(index, 256))
-            file = self.directories[index].film / f"step_{step:08d}.npz"
-            self.recorders[index].keep(file, step, partial(landscape.save, frame))
+            content = landscape.compute(*self._scene(index, 256))
+            file = self.directories[index].landscape / f"step_{step:08d}.npz"
+            self.loggers[index].keep(file, step, partial(landscape.save, content))
 
     def rehearse_drawing(self) -> None:
         """Does one seed's share of `draw` without writing anything, to see what it costs."""
@@ -199,20 +201,20 @@ class Journal:
 
     def flush(self) -> None:
         """Waits for the disk; before each checkpoint, so that it never knows a later step."""
-        for recorder in self.recorders:
-            recorder.flush()
+        for logger in self.loggers:
+            logger.flush()
         self._losses.note(step=self.run.state.step)
 
     def end(self, succeeded: bool) -> None:
         """Closes the HParams rows."""
-        for index, recorder in enumerate(self.recorders):
+        for index, logger in enumerate(self.loggers):
             well = succeeded and index in self._dropped.left
-            recorder.session_end("success" if well else "failure")
+            logger.session_end("success" if well else "failure")
 
     def close(self) -> None:
         """Closes all files and, if the disk has room again, says in the status what was lost."""
-        for recorder in self.recorders:
-            recorder.close()
+        for logger in self.loggers:
+            logger.close()
         self._losses.note()
 
     def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
@@ -220,12 +222,12 @@ class Journal:
 
     def _catch_up(self) -> None:
         """Shows the watches what was written before: they say again what comes, not what was."""
-        for watch, directory in zip(self._watches, self.directories, strict=True):
+        for monitor, directory in zip(self._monitors, self.directories, strict=True):
             for row in read_metrics(directory.metrics):
-                watch.see(row)
+                monitor.see(row)
 
     def _record(self, index: int, event: Event) -> None:
-        self.recorders[index].event(
+        self.loggers[index].event(
             event.step,
             event.kind,
             numbers=event.numbers,
@@ -260,7 +262,7 @@ class Journal:
         }
 
     def _points(self, index: int) -> np.ndarray:
-        packing = self.run.game.packing
+        packing = self.run.objective.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
         title = f"{type(self.setup.loss).__name__}, step {self.run.state.step}{copies}"
         return samples.points_picture(*self._scene(index, 512), title)
@@ -271,18 +273,20 @@ class Journal:
         generator = stream(self.run.seeds[index], "picture", source.device)
         real = source.held_out(min(n, source.n_held_out or n), generator)
         fake = self.run.samples(index, self._normal(index, "picture z", n))
-        return real, fake, self.run.game.landscape(*self.run.discriminator_leaves(index))
+        return real, fake, self.run.objective.landscape(*self.run.discriminator_leaves(index))
 
-    def _slopes(self, index: int) -> dict[str, float]:
-        if not self.run.game.independent:
+    def _gradient_norms(self, index: int) -> dict[str, float]:
+        if not self.run.objective.independent:
             return {}  # with batch norm or packing "the slope at a sample" depends on others
         source, n = self.run.source, self.setup.trainer.batch_size
         generator = stream(self.run.seeds[index], f"slope {self.run.state.step}", source.device)
         real = source.gather(source.draw(n, generator))
         fake = self.run.fakes(index, self._normal(index, f"slope z {self.run.state.step}", n))
         mix = torch.rand(n, generator=generator, device=source.device)
-        slopes = self.run.game.slopes(*self.run.discriminator_leaves(index), real, fake, mix)
-        return _of_seed(slopes, 0)
+        gradient_norms = self.run.objective.gradient_norms(
+            *self.run.discriminator_leaves(index), real, fake, mix
+        )
+        return _of_seed(gradient_norms, 0)
 
     def _normal(self, index: int, purpose: str, n: int) -> Tensor:
         device = self.run.source.device

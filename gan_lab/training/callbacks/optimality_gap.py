@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_lab.engine.rng import Draws, Streams
 from gan_lab.engine.schedule import Schedule
-from gan_lab.engine.state import Player
+from gan_lab.engine.state import NetworkState
 from gan_lab.engine.step import update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
@@ -21,29 +21,29 @@ from gan_lab.training.config import Run, Setup
 
 UPDATES = 8  # of the copy
 _JUDGES = 4  # batches on which both are judged
-_READABLE = 0.1  # an estimate that moves by less than this share may be read
+_NEAR_OPTIMAL = 0.1  # an estimate that moves by less than this share may be read
 
 
 def optimality(setup: Setup, run: Run) -> Tensors:
     """Trains a copy of every seed's discriminator a little more and compares.
 
     Returns:
-        discriminator_estimate/gap: by how much the copy's objective (loss and penalty) is lower, in
-        the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
-        discriminator_estimate/readable, where the loss has an estimate: 1 where that estimate moved
-        by at most a tenth of its size, else 0.
+        discriminator_estimate/optimality_gap: by how much the copy's objective (loss and penalty)
+        is lower, in the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
+        discriminator_estimate/near_optimal, where the loss has an estimate: 1 where that estimate
+        changed by at most a tenth of its size, else 0.
         discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on batches drawn
         afresh.
         discriminator_estimate/penalty_bias, for a two-sided gradient penalty with target 1 on
         one-dimensional data: 2 penalty, which at the optimum is exactly what the critic's value has
         too much, (1/(2 weight)) int A^2/rho.
     """
-    spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _JUDGES), most_steps=1)
+    spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _JUDGES), max_steps=1)
     streams = Streams(run.seeds, run.stacked, spec, run.source, f"light {run.state.step}/")
     draws = streams.draws(0).discriminator
     fakes = run.gradients.fakes(run.state, draws.z)
     d = run.state.discriminator
-    copy = Player(
+    copy = NetworkState(
         d.copied(),
         {name: buffer.clone() for name, buffer in d.buffers.items()},
         d.stacked,
@@ -54,11 +54,11 @@ def optimality(setup: Setup, run: Run) -> Tensors:
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])
     after = _judged(run, copy, draws, fakes)
-    values = {"discriminator_estimate/gap": _objective(before) - _objective(after)}
+    values = {"discriminator_estimate/optimality_gap": _objective(before) - _objective(after)}
     for tag in ("discriminator_estimate/js", "discriminator_estimate/wasserstein"):
         if tag in after:
-            moved = (after[tag] - before[tag]).abs() <= _READABLE * after[tag].abs()
-            values["discriminator_estimate/readable"] = moved.to(after[tag].dtype)
+            change_is_small = (after[tag] - before[tag]).abs() <= _NEAR_OPTIMAL * after[tag].abs()
+            values["discriminator_estimate/near_optimal"] = change_is_small.to(after[tag].dtype)
             values[f"{tag}_fresh"] = before[tag]
     if _has_known_bias(setup, run):
         values["discriminator_estimate/penalty_bias"] = 2 * before["loss/penalty"]
@@ -81,11 +81,11 @@ def _objective(values: Tensors) -> Tensor:
     return values["loss/discriminator"] + values["loss/penalty"]
 
 
-def _judged(run: Run, player: Player, draws: Draws, fakes: Tensor) -> Tensors:
-    weights = {name: leaf.detach() for name, leaf in player.params.items()}
-    loss = run.gradients.per_seed(run.gradients.game.discriminator_loss)
+def _judged(run: Run, network: NetworkState, draws: Draws, fakes: Tensor) -> Tensors:
+    weights = {name: leaf.detach() for name, leaf in network.params.items()}
+    loss = run.gradients.per_seed(run.gradients.objective.discriminator_loss)
     rows = [
-        loss(weights, player.buffers, draws.real[i], fakes[i], draws.mix[i], draws.noise_of(i))[1]
+        loss(weights, network.buffers, draws.real[i], fakes[i], draws.mix[i], draws.noise_of(i))[1]
         for i in range(UPDATES, UPDATES + _JUDGES)
     ]
     return {tag: torch.stack([row[tag] for row in rows]).mean(0) for tag in rows[0]}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_lab.engine.backends.cuda_graph import GraphedStep
-from gan_lab.engine.backends.mlp_gradients import ByHand
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
 from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating, Wasserstein
@@ -137,7 +137,7 @@ def test_gradients_by_hand_replay(name, seeds):
     regularizers = {"gp": GradientPenalty(10.0)}
     runs = [opened(load_loss(name), regularizers, seeds=seeds, n_critic=2) for _ in range(2)]
     for run in runs:
-        run.gradients = ByHand(run.game, run.stacked)
+        run.gradients = AnalyticMlpGradients(run.objective, run.stacked)
     check(runs, 3)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.engine.backends.mlp_gradients import ByHand, perceptron
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients, perceptron
 from gan_lab.engine.backends.select import build_gradients
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.gradients import Functional, Gradients
@@ -15,7 +15,7 @@ from gan_lab.engine.precision import Arithmetic
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty
-from gan_lab.regularizers.base import SlopePenalty, input_gradient, norms
+from gan_lab.regularizers.base import GradientNormPenalty, input_gradient, norms
 from tests.helpers import (
     digits,
     draws_like,
@@ -33,9 +33,12 @@ PENALTIES = [(), ("gradient_penalty",), ("r1", "r2"), ("dragan",), ("weight_clip
 
 def both_ways(run):
     """Gradients and values of both players, by autograd and by hand."""
-    assert ByHand.knows(run.game)
+    assert AnalyticMlpGradients.knows(run.objective)
     found = []
-    for gradients in (Gradients(run.game, run.stacked), ByHand(run.game, run.stacked)):
+    for gradients in (
+        Gradients(run.objective, run.stacked),
+        AnalyticMlpGradients(run.objective, run.stacked),
+    ):
         d, g = draws_like(run)
         fake = gradients.fakes(run.state, d.z)
         moved = gradients.discriminator(
@@ -82,7 +85,7 @@ def test_they_are_for_images_whose_generator_ends_in_tanh(seeds):
 
 def test_a_penalty_of_ones_own_is_known_if_it_is_on_slopes():
     @dataclass(frozen=True)
-    class Cubic(SlopePenalty):
+    class Cubic(GradientNormPenalty):
         def points(self, real, fake, mix, noise):
             return real - 0.5 * fake
 
@@ -95,7 +98,7 @@ def test_a_penalty_of_ones_own_is_known_if_it_is_on_slopes():
         def penalty(self, score, real, fake, mix, noise=None):
             return norms(input_gradient(score, real)) + score(fake)
 
-    assert not ByHand.knows(opened(regularizers={"other": Other()}).game)
+    assert not AnalyticMlpGradients.knows(opened(regularizers={"other": Other()}).objective)
 
 
 @pytest.mark.parametrize("files", ["spectral_norm", "instance_noise"])
@@ -117,7 +120,7 @@ def test_autograd_is_taken_where_a_regularizer_changes_weights_or_inputs(files):
 )
 def test_autograd_is_taken_for_other_networks(network):
     assert type(opened(network=network).gradients) is Gradients
-    assert type(opened().gradients) is ByHand
+    assert type(opened().gradients) is AnalyticMlpGradients
 
 
 def test_a_module_that_only_looks_like_a_perceptron_is_none():
@@ -147,8 +150,8 @@ def test_tangents_are_forward_derivatives_of_what_every_layer_puts_out():
 def test_a_training_by_hand_is_one_by_autograd(seeds):
     choice = {"regularizers": load_regularizers("gradient_penalty"), "optim": Adam(1e-3)}
     runs = [opened(seeds=seeds, float64=True, **choice) for _ in range(2)]
-    train(runs[0], 20, gradients=Gradients(runs[0].game, len(seeds) > 1))
-    train(runs[1], 20, gradients=ByHand(runs[1].game, len(seeds) > 1))
+    train(runs[0], 20, gradients=Gradients(runs[0].objective, len(seeds) > 1))
+    train(runs[1], 20, gradients=AnalyticMlpGradients(runs[1].objective, len(seeds) > 1))
     for name, leaf in snapshot(runs[0].state.average).items():
         torch.testing.assert_close(runs[1].state.average[name], leaf, rtol=0, atol=1e-9)
 
@@ -174,7 +177,7 @@ def test_bf16_turns_a_gradient_a_little_and_keeps_weights_float32(seeds):
     d = draws_like(run).discriminator
     fake = run.gradients.fakes(run.state, d.z)[0]
     plain, rounded = (
-        ByHand(run.game, len(seeds) > 1, bf16=bf16).discriminator(
+        AnalyticMlpGradients(run.objective, len(seeds) > 1, bf16=bf16).discriminator(
             run.state.discriminator, d.real[0], fake, d.mix[0], {}
         )[0]
         for bf16 in (False, True)
@@ -204,10 +207,10 @@ def test_channels_last_changes_no_number():
     network = Dcgan(latent_dim=3, width=4, generator_norm="batch")
     penalty = load_regularizers("gradient_penalty")
     run = opened(network=network, regularizers=penalty, data=digits(), float64=True)
-    assert run.gradients.game.arithmetic.channels_last
+    assert run.gradients.objective.arithmetic.channels_last
     d, g = draws_like(run)
-    plain = Gradients(run.game)
-    assert not plain.game.arithmetic.channels_last
+    plain = Gradients(run.objective)
+    assert not plain.objective.arithmetic.channels_last
     for gradients in (plain, run.gradients):
         fake = gradients.fakes(run.state, d.z)
         ours = gradients.discriminator(run.state.discriminator, d.real[0], fake[0], d.mix[0], {})
@@ -226,7 +229,7 @@ def test_channels_last_changes_no_number():
 def check_compiled_is_eager(kind, n_steps=3, **choice):
     runs = [opened(optim=Adam(1e-3), n_critic=2, **choice) for _ in range(2)]
     stacked = len(runs[0].seeds) > 1
-    compiled = build_gradients(runs[0].game, stacked, Execution(mode="compiled"))
+    compiled = build_gradients(runs[0].objective, stacked, Execution(mode="compiled"))
     assert type(compiled) is kind
     for gradients, run in zip((compiled, runs[1].gradients), runs, strict=True):
         train(run, n_steps, gradients=gradients)
@@ -235,7 +238,9 @@ def check_compiled_is_eager(kind, n_steps=3, **choice):
 
 
 def test_a_compiled_step_is_the_eager_one():
-    check_compiled_is_eager(ByHand, regularizers=load_regularizers("gradient_penalty"))
+    check_compiled_is_eager(
+        AnalyticMlpGradients, regularizers=load_regularizers("gradient_penalty")
+    )
 
 
 def test_two_compiled_games_of_one_process_do_not_share_what_was_compiled():
@@ -244,12 +249,12 @@ def test_two_compiled_games_of_one_process_do_not_share_what_was_compiled():
     for loss in ("wasserstein", "non_saturating"):
         for weight in (0.0, 1.0, 3.0):
             game = replace(
-                run.game, loss=load_loss(loss), regularizers=(GradientPenalty(weight=weight),)
+                run.objective, loss=load_loss(loss), regularizers=(GradientPenalty(weight=weight),)
             )
             d = draws_like(run).discriminator
             arguments = run.state.discriminator, d.real[0], d.z[0], d.mix[0], {}
-            expected, values, _ = ByHand(game).discriminator(*arguments)
-            compiled, said, _ = ByHand(game, compiled=True).discriminator(*arguments)
+            expected, values, _ = AnalyticMlpGradients(game).discriminator(*arguments)
+            compiled, said, _ = AnalyticMlpGradients(game, compiled=True).discriminator(*arguments)
             for name, gradient in expected.items():
                 torch.testing.assert_close(compiled[name], gradient, rtol=1e-4, atol=1e-6)
             torch.testing.assert_close(said["loss/penalty"], values["loss/penalty"])
@@ -259,7 +264,9 @@ def test_two_compiled_games_of_one_process_do_not_share_what_was_compiled():
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 @pytest.mark.parametrize("files", PENALTIES[1:4], ids=["gp", "r1+r2", "dragan"])
 def test_every_compiled_step_is_the_eager_one(files, seeds):
-    check_compiled_is_eager(ByHand, regularizers=load_regularizers(*files), seeds=seeds)
+    check_compiled_is_eager(
+        AnalyticMlpGradients, regularizers=load_regularizers(*files), seeds=seeds
+    )
 
 
 @pytest.mark.slow

@@ -231,7 +231,7 @@ def test_a_film_has_one_clock_and_a_group_that_ended_early_keeps_its_own_steps(d
 
 
 def test_quantised_frames_are_the_frames_to_half_a_level(made, data):
-    path = made.sections[0].frames["minimax"][10]
+    path = made.sections[0].landscapes["minimax"][10]
     frame, packed = landscape.load(path), data["sections"][0]["film"]["groups"][0]["frames"][1]
     low, high = packed["range"]
     levels = np.frombuffer(base64.b64decode(packed["logit"]), np.uint8).reshape(packed["shape"])
@@ -269,18 +269,18 @@ def test_samples_outside_the_window_are_counted(tmp_path):
     content = landscape.load(path)
     content["fake"][:3] = [[50, 0], [0, -50], [np.nan, 0]]
     landscape.save(content, path)
-    found = embed.film(section("out", ["a"], frames={"a": {0: path}}), 10**6)
+    found = embed.landscape(section("out", ["a"], landscapes={"a": {0: path}}), 10**6)
     assert found["groups"][0]["frames"][0]["outside"] == 3
 
 
 def test_a_torn_frame_costs_a_frame_and_not_the_page(tmp_path):
     paths = film(tmp_path, 2)
     paths[10].write_bytes(paths[10].read_bytes()[:100])
-    found = embed.film(section("torn", ["a"], frames={"a": paths}), 10**6)
+    found = embed.landscape(section("torn", ["a"], landscapes={"a": paths}), 10**6)
     assert [f["step"] for f in found["groups"][0]["frames"]] == [0, 20]
     paths[0].write_bytes(b"")
     paths[20].unlink()
-    assert embed.film(section("torn", ["a"], frames={"a": paths}), 10**6) is None
+    assert embed.landscape(section("torn", ["a"], landscapes={"a": paths}), 10**6) is None
 
 
 def test_eight_films_of_48_frames_are_under_four_megabytes(tmp_path):
@@ -296,7 +296,7 @@ def test_eight_films_of_48_frames_are_under_four_megabytes(tmp_path):
             }
             paths[label][step] = tmp_path / f"{i}_{step}.npz"
             np.savez(paths[label][step], **content)
-    found = embed.film(section("many", labels, frames=paths), embed.MEDIA_BYTES)
+    found = embed.landscape(section("many", labels, landscapes=paths), embed.MEDIA_BYTES)
     assert len(found["steps"]) == 48
     assert found["dropped"] == 0
     assert 500_000 < len(page.script_json(found)) < 4_000_000

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lab.reports.plots.animation import Film, animated, save_gif, save_page
+from gan_lab.reports.plots.animation import Animation, animated, save_gif, save_page
 from gan_lab.reports.plots.samples import rendered
 
 
@@ -21,14 +21,16 @@ def frames(n=3, height=8, width=12):
 
 
 def test_a_film_needs_a_caption_for_every_frame():
-    with pytest.raises(ValueError, match="3 frames and 2 captions"):
-        Film("f", frames(3), ["a", "b"])
+    with pytest.raises(ValueError, match="3 pictures and 2 captions"):
+        Animation("f", frames(3), ["a", "b"])
     with pytest.raises(ValueError, match="at least one frame"):
-        Film("f", [], [])
+        Animation("f", [], [])
 
 
 def test_a_gif_has_all_frames_and_holds_the_last(tmp_path):
-    save_gif(Film("f", frames(3), ["a", "b", "c"], milliseconds=100), tmp_path / "f.gif", hold=5)
+    save_gif(
+        Animation("f", frames(3), ["a", "b", "c"], milliseconds=100), tmp_path / "f.gif", hold=5
+    )
     with Image.open(tmp_path / "f.gif") as gif:
         assert gif.n_frames == 3
         durations, shades = [], []
@@ -46,10 +48,10 @@ def page_of(tmp_path, film):
 
 
 def test_a_page_holds_every_frame_and_asks_for_nothing(tmp_path):
-    film = Film("f", frames(3), ["a", "b", "c"])
+    film = Animation("f", frames(3), ["a", "b", "c"])
     page = page_of(tmp_path, film)
     stored = json.loads(re.search(r"const frames = (\[.*?\]), captions", page).group(1))
-    for data, frame in zip(stored, film.frames, strict=True):
+    for data, frame in zip(stored, film.pictures, strict=True):
         with Image.open(BytesIO(base64.b64decode(data))) as image:
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), frame)
     assert "http" not in page
@@ -57,7 +59,7 @@ def test_a_page_holds_every_frame_and_asks_for_nothing(tmp_path):
 
 
 def test_captions_and_titles_cannot_break_out_of_the_page(tmp_path):
-    page = page_of(tmp_path, Film("<b>", frames(1), ["</script><b>"], text="a < b"))
+    page = page_of(tmp_path, Animation("<b>", frames(1), ["</script><b>"], text="a < b"))
     assert page.count("</script>") == 1
     assert "<b>" not in page
     assert "a &lt; b" in page

@@ -15,7 +15,7 @@ from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.best_checkpoint import TAG, Best
 from gan_lab.training.callbacks.evaluation import evaluated, measured
-from gan_lab.training.callbacks.logging import Journal
+from gan_lab.training.callbacks.logging import LoggingCallback
 from tests.run_helpers import DIGITS, RING, main, rows, saved, train, trained
 from tests.runner.test_resume import assert_same_run
 
@@ -151,12 +151,12 @@ def killed(monkeypatch, *overrides, at, moment):
 
             patch.setattr(checkpoint, "save", save_or_die)
         else:
-            write = Journal.write
+            write = LoggingCallback.write
 
             def write_or_die(self):
                 return die() if self.run.state.step == at else write(self)
 
-            patch.setattr(Journal, "write", write_or_die)
+            patch.setattr(LoggingCallback, "write", write_or_die)
         with pytest.raises(Killed):
             main("train", *overrides, "hydra.run.dir=run")
 
@@ -234,7 +234,7 @@ def test_a_run_that_diverges_leaves_its_best(workdir):
 
 def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsys):
     """A run that was resumed after its best measurement has the state on the disk alone."""
-    opened = open_run.opened(whole[1], None)
+    opened = open_run.open_run(whole[1], None)
     finals = evaluated(opened.setup, opened.run, 44, [0])
     measured(opened.run, 0, 44)
     best = Best()

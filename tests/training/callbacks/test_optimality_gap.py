@@ -8,7 +8,7 @@ from gan_lab.engine.step import train_step, update_discriminator_
 from gan_lab.training.callbacks.optimality_gap import optimality
 from tests.run_helpers import RING, setup
 
-GAP = "discriminator_estimate/gap"
+GAP = "discriminator_estimate/optimality_gap"
 
 
 def opened(*overrides):
@@ -71,9 +71,9 @@ def test_stacked_seeds_are_judged_as_the_same_seeds_alone():
 
 
 def test_only_losses_with_an_estimate_are_called_readable():
-    assert "discriminator_estimate/readable" not in optimality(*opened("loss=hinge"))
+    assert "discriminator_estimate/near_optimal" not in optimality(*opened("loss=hinge"))
     values = optimality(*opened("loss=minimax"))
-    assert float(values["discriminator_estimate/readable"]) in (0.0, 1.0)
+    assert float(values["discriminator_estimate/near_optimal"]) in (0.0, 1.0)
     assert "discriminator_estimate/js_fresh" in values
 
 

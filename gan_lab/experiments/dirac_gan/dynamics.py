@@ -139,11 +139,11 @@ def gradient(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
 def _loss(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
     """The sum over games of what a player minimises."""
     nodes, weights = _nodes(method)
-    n_games, n_nodes = len(theta), len(nodes)
+    n_starts, n_nodes = len(theta), len(nodes)
     fake = theta[:, None].expand(-1, n_nodes).reshape(-1, 1)
     real = torch.zeros_like(fake)
     slopes = psi[:, None].expand(-1, n_nodes).reshape(-1)
-    noise = nodes.repeat(n_games)[:, None]
+    noise = nodes.repeat(n_starts)[:, None]
     for regularizer in method.regularizers:
         real, fake = regularizer.inputs(
             real, fake, {"instance_real": noise, "instance_fake": noise}
@@ -153,7 +153,7 @@ def _loss(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
         return -slopes * x[:, 0]
 
     def total(values: Tensor) -> Tensor:
-        return (values.reshape(n_games, n_nodes) @ weights).sum()
+        return (values.reshape(n_starts, n_nodes) @ weights).sum()
 
     logits = score(real), score(fake)
     loss = total(getattr(method.loss, player)(*logits))

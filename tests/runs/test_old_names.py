@@ -1,0 +1,68 @@
+"""A run directory of the layout before the rooms opens in every command."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gan_lab.config.compose import setup_of
+from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.runs.old_names import current_config, current_override, current_tag
+from gan_lab.runs.run_dir import RunDir
+from tests.run_helpers import main
+
+STORED = Path(__file__).parents[1] / "data" / "old_run"
+
+
+@pytest.fixture
+def old(workdir):
+    shutil.copytree(STORED, workdir / "old")
+    return Path("old")
+
+
+def test_every_class_key_and_tag_of_an_old_run_has_a_name_of_today():
+    config = yaml.safe_load((STORED / "config.yaml").read_text())
+    now = setup_of(current_config(config))
+    assert (now.evaluator.n, now.neural_distance.steps, now.trainer.landscape_every) == (16, 20, 40)
+    assert list(now.metrics) == list(config["measure"])
+    last = read_metrics(STORED / "seed_0" / "metrics.jsonl")[-1]
+    assert "final/neural_distance/js_floor" in last
+    assert "discriminator_estimate/gradient_norm_max" in last
+    assert not any("probe" in tag or "slope" in tag or "readable" in tag for tag in last)
+
+
+def test_names_of_today_stay_as_they_are():
+    assert current_override("probe.steps=3") == "neural_distance.steps=3"
+    assert current_override("+trainer.film_every=0") == "+trainer.landscape_every=0"
+    for same in ("seed=3", "neural_distance.steps=3", "data=ring", "metrics=[js]"):
+        assert current_override(same) == same
+    assert current_tag("neural_distance/js") == "neural_distance/js"
+    assert current_tag("final/probe/js_high") == "final/neural_distance/js_high"
+    config = {"evaluator": {"n": 3}, "data": {"measure": 1}}
+    assert current_config(config) == config
+
+
+def test_sample_evaluate_and_compare_read_an_old_run(old):
+    assert main("sample", old, "n=5") == 0
+    assert main("evaluate", old) == 0
+    assert main("evaluate", old / "seed_1", "step=best") == 0
+    assert main("compare", old, "output=page") == 0
+    numbers = "".join(file.read_text() for file in (Path("page") / "csv").iterdir())
+    assert "neural_distance/js" in numbers
+    assert "probe" not in numbers
+
+
+def test_resume_extends_an_old_run(old):
+    assert main("resume", old, "trainer.steps=60") == 0
+    for seed in (0, 1):
+        rows = read_metrics(RunDir(old).child(seed).metrics)
+        assert [row["step"] for row in rows] == [0, 10, 20, 30, 40, 50, 60]
+    assert json.loads((old / "status.json").read_text())["state"] == "done"
+
+
+def test_fork_starts_from_an_old_run(old):
+    code = main("fork", old, "loss=minimax", "trainer.steps=50", "hydra.run.dir=forked")
+    assert code == 0
+    assert read_metrics(RunDir(Path("forked")).child(0).metrics)[-1]["step"] == 50
