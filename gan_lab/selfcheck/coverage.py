@@ -141,5 +141,5 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
 
 def _interval(estimator: str, values: list[float]) -> Estimate:
     if estimator.startswith("modes covered"):
-        return from_counts(values, "modes", N, most=8)
+        return from_counts(values, "modes", N, limit=8)
     return from_repeats(values, "", N)

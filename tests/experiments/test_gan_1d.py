@@ -139,8 +139,8 @@ def test_the_first_frame_is_one_picture_for_all_games(arrays):
 
 def test_films_and_pictures_are_drawn_from_arrays_alone(arrays):
     film = STUDY.animations(arrays)["gan_1d"]
-    assert len(film.frames) == len(arrays["step"]) == len(film.captions)
-    assert not np.array_equal(film.landscapes[0], film.landscapes[-1])
+    assert len(film.pictures) == len(arrays["step"]) == len(film.captions)
+    assert not np.array_equal(film.pictures[0], film.landscapes[-1])
     assert set(STUDY.figures(arrays)) == {"moments", "distances", "floors"}
     assert STUDY.notes(arrays)
 
