@@ -45,7 +45,7 @@ def train(data: str, seed: int, precision: str, keys: Sequence[str], runs: Path)
                 f"execution.precision={precision}",
                 "device=cpu",
                 "execution.threads=1",
-                "trainer.film_every=0",
+                "trainer.landscape_every=0",
                 "neural_distance.steps=0",
                 *keys,
                 f"hydra.run.dir={directory.path}",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.config.compose import composed, setup_of
-from gan_lab.diagnostics import Event, Watch
+from gan_lab.diagnostics import Event, Monitor
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
@@ -39,7 +39,7 @@ BASE = (
     "metrics=[wasserstein,modes,neighbours]",
     "neural_distance.steps=0",
     "trainer.image_every=0",
-    "trainer.film_every=0",
+    "trainer.landscape_every=0",
     "trainer.log_every=10",
     "trainer.checkpoint_every=0",
     "evaluator.n=128",
@@ -158,7 +158,7 @@ def train(name: str, which: str) -> Path:
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         try:
             trainer = Trainer(setup, run, directory)
-            trainer.open_journal()
+            trainer.open_logging()
             trainer.train()
         except RunDiverged as error:
             (path / "diverged").write_text(str(error))
@@ -276,8 +276,8 @@ def healthy(rows: list[Row]) -> bool:
 def replay(name: str, rows: list[Row]) -> list[Event]:
     """What the detectors say of a run's rows."""
     loss = setup_of(composed("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
-    watch = Watch(loss.card.equilibrium[0])
-    return [event for row in rows for event in watch.see(row)]
+    monitor = Monitor(loss.card.equilibrium[0])
+    return [event for row in rows for event in monitor.see(row)]
 
 
 def rate(hits: int, n: int) -> str:

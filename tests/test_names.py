@@ -41,8 +41,14 @@ ALLOWED_PARTICIPLES = {
     "expected": "a claim's number, beside measured",
     "compiled": "torch's word for what torch.compile returns",
 }
-IRREGULAR = set(
-    ["told", "taken", "led", "said", "found", "held", "left", "given", "known", "kept", "made", "drawn", "seen", "shown", "written", "gone", "done", "chosen", "sent", "lost", "built", "met", "meant", "felt", "begun", "thrown", "worn", "grown", "broken", "torn", "brought", "caught", "sought", "taught", "bought", "fought", "thought", "sold", "spent", "lent", "bent", "dealt", "slept", "swept", "wept", "stood", "understood", "paid", "laid", "heard", "hidden", "eaten", "fallen", "risen", "spoken", "stolen", "frozen", "driven", "ridden", "forgotten", "forgiven", "forbidden", "shaken", "mistaken", "proven", "hung", "dug", "stuck", "struck", "won", "spun"]
+IRREGULAR = frozenset(
+    """
+    told taken led said found held left given known kept made drawn seen shown written gone done
+    chosen sent lost built met meant felt begun thrown worn grown broken torn brought caught sought
+    taught bought fought thought sold spent lent bent dealt slept swept wept stood understood paid
+    laid heard hidden eaten fallen risen spoken stolen frozen driven ridden forgotten forgiven
+    forbidden shaken mistaken proven hung dug stuck struck won spun
+    """.split()  # noqa: SIM905
 )
 NOT_PARTICIPLES = {"seed", "speed", "need", "feed", "red", "embed", "bed", "indeed", "exceed"}
 
@@ -80,9 +86,9 @@ def words_in(name):
 
 def is_allowed(name):
     """Whether the name is allowed, or all of it that holds a word is."""
-    bare = name.strip("_").lower()
-    for allowed in ALLOWED_WORDS:
-        bare = re.sub(rf"(^|_){allowed.lower()}s?(?=_|$)", r"\1", bare)
+    bare = "_".join(parts(name))
+    for allowed in map("_".join, map(parts, ALLOWED_WORDS)):
+        bare = re.sub(rf"(^|_){allowed}s?(?=_|$)", r"\1", bare)
     return not any(words_in(bare))
 
 
