@@ -8,7 +8,7 @@ cd "$root"
 .venv/bin/ruff check gan_lab tests scripts
 .venv/bin/ruff format --check gan_lab tests scripts
 .venv/bin/mypy
-.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports
+.venv/bin/lint-imports --no-logo
 # One worker a core, one thread a worker: small networks gain nothing from a second thread.
 export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 exec .venv/bin/python -m pytest --numprocesses auto --dist worksteal "$@"
