@@ -13,8 +13,8 @@ from gan_lab.console import ProgressLine
 from gan_lab.engine.step import train_step
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
-from scripts.faults.cheap import CHEAP
-from scripts.faults.cheap import RING as RING  # for the tests
+from tests.campaigns.cheap import CHEAP
+from tests.campaigns.cheap import RING as RING  # for the tests
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"

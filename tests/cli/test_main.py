@@ -27,7 +27,7 @@ def process(*arguments, cwd, **more):
     return subprocess.run(command, cwd=cwd, env=ONE, capture_output=True, text=True, **more)
 
 
-# Refusals: one line, exit code 2, nothing written; the table is scripts/faults/inputs.py
+# Refusals: one line, exit code 2, nothing written; the table is tests/campaigns/inputs.py
 
 SHORT = ("trainer.steps=2", *RING)
 

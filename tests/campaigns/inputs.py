@@ -34,8 +34,8 @@ from PIL import Image
 
 from gan_lab.cli import main as cli
 from gan_lab.loggers.jsonl import read_metrics
-from scripts.faults.cheap import CHEAP, RING
-from scripts.faults.record import ROOT, Campaign, Fault
+from tests.campaigns.cheap import CHEAP, RING
+from tests.campaigns.record import ROOT, Campaign, Fault
 
 LIMIT = 20  # seconds of one case on a core
 
@@ -1044,7 +1044,7 @@ def campaign(
 
 
 def main() -> int:
-    """`python -m scripts.faults.inputs`: what is answered in any other way."""
+    """`python -m tests.campaigns.inputs`: what is answered in any other way."""
     done = campaign(tell=lambda line: print(line, flush=True))
     print(json.dumps(done.rows(), indent=1))
     return 1 if done.lost else 0

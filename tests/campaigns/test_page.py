@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from scripts import reliability
-from scripts.faults import page
-from scripts.faults.record import RESULTS, ROOT, Campaign, Fault
+from tests.campaigns import __main__ as reliability
+from tests.campaigns import page
+from tests.campaigns.record import RESULTS, ROOT, Campaign, Fault
 
 FAULTS = [Fault("kill", "step 1"), Fault("kill", "step 2", "a | row"), Fault("full", "once")]
 

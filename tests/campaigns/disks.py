@@ -18,13 +18,12 @@ from typing import Any
 
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from scripts.faults.kills import intercept
-from scripts.faults.record import Campaign, Fault
-from scripts.faults.runs import GAMES, difference, ended, onward
+from tests.campaigns.kills import intercept
+from tests.campaigns.record import Campaign, Fault
+from tests.campaigns.runs import GAMES, difference, ended, onward
 
 GAME = "ring wasserstein"
 _SIZE = 2 << 20  # bytes of the small file system; a run needs a half
-_RECORDS = r"(metrics\.jsonl|events\.jsonl|\.series|hparams.*|/samples/.*|/film/.*)$"
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ COSTS = {
     "full at metrics.jsonl": ("write", r"/metrics\.jsonl$", 7),
     "full at TensorBoard's series": ("write", r"\.series$", 17),
     "full at a picture": ("write", r"/samples/", 4),
-    "full at a film frame": ("write", r"/film/", 3),
+    "full at a landscape frame": ("write", r"/landscape/", 3),
 }
 REFUSALS = ("full before the first file", "read-only")
 UNDER_WAY = ("read-only from a step on", "directory removed")

@@ -28,7 +28,7 @@ from gan_lab.cli import main as cli
 from gan_lab.console import ProgressLine
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint
-from scripts.faults.record import Campaign, Fault
+from tests.campaigns.record import Campaign, Fault
 
 STEPS, STOP = 40, 30
 _KEYS = (
@@ -440,11 +440,11 @@ def _lines(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str
 
 
 def _frame_with_code(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
-    for path in run.glob("film/*.npz"):
+    for path in run.glob("landscape/*.npz"):
         array = np.empty(1, object)
         array[0] = Canary(canary)
         np.savez(path, x=array, logit=array, real=array, fake=array, arrow=array)
-    return "every film frame runs code when unpickled"
+    return "every landscape frame runs code when unpickled"
 
 
 def _checkpoints_folder(
@@ -515,8 +515,8 @@ def cases() -> list[Case]:
         *[Case("events.jsonl", partial(_lines, name="events.jsonl"))] * 3,
         *[Case("TensorBoard files", partial(_file, name="tensorboard/*"))] * 3,
         Case("TensorBoard files: missing", partial(_gone, name="tensorboard")),
-        *[Case("film frames", partial(_file, name="film/*.npz"))] * 2,
-        Case("film frames: code in them", _frame_with_code),
+        *[Case("landscape frames", partial(_file, name="landscape/*.npz"))] * 2,
+        Case("landscape frames: code in them", _frame_with_code),
         Case("pictures", partial(_file, name="samples/*.png")),
         *[Case("best checkpoint", partial(_file, name="checkpoints/best_*.pt"))] * 2,
         Case("best checkpoint: missing", partial(_gone, name="checkpoints/best_*.pt")),

@@ -3,7 +3,7 @@
 import pytest
 
 from gan_lab.runs import checkpoint
-from scripts.faults import determinism
+from tests.campaigns import determinism
 from tests.run_helpers import RING, train
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from gan_lab.runs.run_dir import RunDir
-from scripts.faults import kills, runs
+from tests.campaigns import kills, runs
 
 SOME = (
     "writing a checkpoint",

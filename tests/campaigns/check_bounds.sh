@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs the tests with the lowest versions that pyproject.toml allows, in an environment of its own
 # (some 7 GB in a temporary folder, removed at the end); arguments go to pytest.
-#   ./scripts/check_bounds.sh
-#   KEEP=1 ./scripts/check_bounds.sh tests/losses
+#   ./tests/campaigns/check_bounds.sh
+#   KEEP=1 ./tests/campaigns/check_bounds.sh tests/losses
 # PYTHON: an interpreter of the lowest version that pyproject.toml allows (python3.11).
 # TMPDIR: where the folder is made. KEEP=1 leaves it there.
 set -euo pipefail
-root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 python="${PYTHON:-python3.11}"
 lowest="$(sed -n 's/^requires-python = ">=\(.*\)"/\1/p' "$root/pyproject.toml")"
 if ! "$python" -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$lowest')" 2> /dev/null; then

@@ -14,8 +14,8 @@ from typing import Any
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from scripts.faults.record import Campaign, Fault
-from scripts.faults.runs import started
+from tests.campaigns.record import Campaign, Fault
+from tests.campaigns.runs import started
 
 GAME = ("data=ring", "network=mlp", "network.width=8", "trainer.batch_size=16", "n_seeds=1")
 CHEAP = (
@@ -53,7 +53,7 @@ class Sample:
 def campaign(
     n: int = 200_000, seed: int = 0, tell: Callable[[str], None] = lambda line: None
 ) -> Campaign:
-    """Trains n steps with pictures, film, checkpoints and both logs, and watches the process.
+    """Trains n steps with pictures, landscapes, checkpoints and both logs, and watches the process.
 
     Args:
         n: Steps.

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gan_lab.training import memory
-from scripts.faults import fuzz
+from tests.campaigns import fuzz
 
 # Configurations that once ended in another way, without what was beside the point.
 FOUND = [

@@ -3,7 +3,7 @@
 import pytest
 
 from gan_lab.runs.run_dir import RunDir
-from scripts.faults import soak
+from tests.campaigns import soak
 
 
 def lost(found):

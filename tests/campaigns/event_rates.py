@@ -1,10 +1,10 @@
 """Named events against runs whose truth is known: thresholds on one set of seeds, rates on another.
 
-Usage: scripts/calibrate_events.py [tune|fresh] [SCENARIO ...]
+Usage: tests/campaigns/event_rates.py [tune|fresh] [SCENARIO ...]
 
-Trains the labelled scenarios below (a few minutes, one thread) into outputs/calibrate_events/ and
+Trains the labelled scenarios below (a few minutes, one thread) into outputs/event_rates/ and
 replays their metrics through the detectors; trained runs are kept and read again. `fresh` also
-writes the table of docs/events.md between its two marks.
+writes the table of docs/diagnostics.md between its two marks.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.loop import Trainer
 
 Row = dict[str, Any]
-ROOT = Path(__file__).resolve().parent.parent
-RUNS = ROOT / "outputs/calibrate_events"
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = ROOT / "outputs/event_rates"
 BEGIN, END = "<!-- rates: begin -->", "<!-- rates: end -->"
 KINDS = (
     *("saturation", "collapse", "critic_drift", "sign_flip"),
@@ -314,7 +314,7 @@ def evaluated(which: str, names: list[str]) -> str:
                 n_any += bool(found)
                 for kind in set(found):
                     said[kind].append(name)
-    lines = ["| kind | said of runs that show it | said of runs that do not | of healthy runs |"]
+    lines = ["| kind | reported for runs that show it | for runs that do not | for healthy runs |"]
     lines.append("| --- | --- | --- | --- |")
     for kind in KINDS:
         yes, no = hits.get((kind, True), []), hits.get((kind, False), [])
@@ -332,7 +332,7 @@ def main() -> None:
     table = evaluated(which, names or list(SCENARIOS))
     print(table)
     if which == "fresh" and not names:
-        page = ROOT / "docs/events.md"
+        page = ROOT / "docs/diagnostics.md"
         before, rest = page.read_text().split(BEGIN)
         page.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}")
 

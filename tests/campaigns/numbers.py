@@ -26,7 +26,7 @@ from gan_lab.metrics.evaluator import Evaluator
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
-from scripts.faults.record import Campaign, Fault
+from tests.campaigns.record import Campaign, Fault
 
 STEPS, SEEDS, LOOKS = 30, (0, 1, 2), 5
 KINDS = ("data", "a loss", "a gradient", "a weight", "a sample", "an estimate")

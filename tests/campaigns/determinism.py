@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from gan_lab.runs import checkpoint
-from scripts.faults.record import Campaign, Fault
+from tests.campaigns.record import Campaign, Fault
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TAG = "divergence/wasserstein"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.faults.record import RESULTS
+from tests.campaigns.record import RESULTS
 
 # Campaigns in the order of the page.
 ORDER = (
@@ -16,16 +16,15 @@ ORDER = (
 _INTRODUCTION = """\
 # Reliability
 
-What was done to gan_lab on purpose, and what it cost. Made by `python -m scripts.reliability` from
-`docs/reliability/*.json`; do not edit. Everything here also runs as tests, a small part of it by
-default and all of it with `./scripts/test.sh -m slow tests/faults`.
+Faults done to gan_lab on purpose, and what each one lost. `python -m tests.campaigns` writes this
+page from `docs/reliability/*.json`; do not edit it. The same campaigns run as tests, a small part
+of each by default and all of them with `./scripts/test.sh -m slow tests/campaigns`.
 
-    .venv/bin/python -m scripts.reliability            # everything, about {minutes} minutes
-    .venv/bin/python -m scripts.reliability kills 20   # one campaign, 20 faults of it
-    .venv/bin/python -m scripts.reliability --render   # this page, from what is there
+    .venv/bin/python -m tests.campaigns            # all campaigns, about {minutes} minutes
+    .venv/bin/python -m tests.campaigns kills 20   # one campaign, 20 faults of it
+    .venv/bin/python -m tests.campaigns --render   # this page, from the stored results
 
-A fault is *survived* if all of what its section promises was found to hold, and *lost* if any of it
-was not.
+A fault is *survived* if everything that its section promises holds after it, and *lost* otherwise.
 """
 
 

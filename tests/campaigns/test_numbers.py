@@ -13,7 +13,7 @@ from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
 from gan_lab.training.callbacks.logging import LoggingCallback
-from scripts.faults import numbers
+from tests.campaigns import numbers
 from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
 from tests.training.callbacks.test_divergence import infinite_data_at, infinite_weight_at
 

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gan_lab.runs import checkpoint
-from scripts.faults import damage
+from tests.campaigns import damage
 
 CASES = damage.cases()
 KINDS = list({case.kind: case for case in CASES}.values())

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.faults.record import Campaign, Fault
-from scripts.faults.runs import GAMES, difference, ended, forked, onward, saved_step, started
+from tests.campaigns.record import Campaign, Fault
+from tests.campaigns.runs import GAMES, difference, ended, forked, onward, saved_step, started
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ MOMENTS = {
     "renaming status.json": ("replace", r"/status\.json$"),
     "writing config.yaml": ("write", r"/\.?config\.yaml"),
     "writing a picture": ("write", r"/samples/"),
-    "writing a film frame": ("write", r"/film/"),
+    "writing a landscape frame": ("write", r"/landscape/"),
     "in a resume's purge of metrics.jsonl": ("write", r"/\.metrics\.jsonl\."),
     "renaming the purged metrics.jsonl": ("replace", r"/metrics\.jsonl$"),
     "in a resume's purge of events.jsonl": ("write", r"/\.events\.jsonl\."),
@@ -84,7 +84,7 @@ _INSTANT, _REAL = "at any instant", "at any instant, python -m gan_lab"
 EXPECTED = (
     "The run goes on with `resume` (with `train` before its first checkpoint) and ends as the "
     "uninterrupted one: the same weights, metrics.jsonl, events.jsonl, TensorBoard, pictures, "
-    "film, files and status, clocks aside."
+    "landscape, files and status, clocks aside."
 )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.faults import disks
+from tests.campaigns import disks
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from gan_lab.training.config import Setup
-from scripts.faults import inputs
-from scripts.faults.inputs import CASES, Case
+from tests.campaigns import inputs
+from tests.campaigns.inputs import CASES, Case
 from tests.run_helpers import setup
 
 

@@ -29,8 +29,8 @@ import numpy as np
 import yaml
 
 from gan_lab.cli import main as cli
-from scripts.faults.inputs import Hung, limited
-from scripts.faults.record import ROOT, Campaign, Fault
+from tests.campaigns.inputs import Hung, limited
+from tests.campaigns.record import ROOT, Campaign, Fault
 
 LIMIT = 60  # seconds of one configuration on a core
 _MEMORY = 2 * 10**9  # bytes that a run is told to be free, and that it may add to the process
@@ -471,7 +471,7 @@ def _supervise(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m scripts.faults.fuzz N SEED [FIRST]`: the faults, by seed and index."""
+    """`python -m tests.campaigns.fuzz N SEED [FIRST]`: the faults, by seed and index."""
     n, seed, first = (*map(int, arguments), *(2000, 0, 0)[len(arguments) :])
     done = campaign(n, seed, lambda line: print(line, flush=True), first=first)
     for fault in done.lost:
