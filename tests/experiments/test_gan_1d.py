@@ -4,33 +4,23 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
-from gan_lab.config import compose
 from gan_lab.data.toy import Gaussian1d, Mixture1d
-from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
 from gan_lab.experiments.gan_1d import exact as line
-from gan_lab.experiments.gan_1d import games as gan_1d_games
 from gan_lab.experiments.gan_1d import study as gan_1d
+from gan_lab.experiments.gan_1d import trainings
 from gan_lab.experiments.gan_1d.study import Gan1d
 from gan_lab.information import gaussians
+from tests.experiments.helpers import small_lab
 
 NORMAL = Gaussian1d().components()
 STUDY = Gan1d(steps=10, pictures=5)
 
 
-def lab(path, n_seeds=2):
-    def setup(overrides):
-        return compose.setup_of(compose.composed("train", list(overrides)))
-
-    device = torch.device("cpu")
-    return Lab(tuple(range(n_seeds)), device, path, 1, True, setup, lambda text: None)
-
-
 @pytest.fixture(scope="module")
 def arrays(tmp_path_factory):
-    return STUDY.measure(lab(tmp_path_factory.mktemp("gan_1d")))
+    return STUDY.measure(small_lab(tmp_path_factory.mktemp("gan_1d")))
 
 
 def verdicts(arrays):
@@ -86,18 +76,18 @@ def test_quantiles_carry_equal_mass():
 
 
 def test_theory_holds_from_the_first_steps_and_two_seeds_settle_nothing(arrays):
-    found = verdicts(arrays)
-    theory = [id for id in found if id.endswith(("_floor", "_duality"))]
+    by_id = verdicts(arrays)
+    theory = [id for id in by_id if id.endswith(("_floor", "_duality"))]
     assert len(theory) == 6
-    assert {found[id] for id in ["paired", *theory]} == {PASS}
-    assert set(found.values()) <= {PASS, INCONCLUSIVE}
+    assert {by_id[id] for id in ["paired", *theory]} == {PASS}
+    assert set(by_id.values()) <= {PASS, INCONCLUSIVE}
 
 
-def test_a_game_from_another_seed_is_not_paired(arrays, tmp_path, monkeypatch):
+def test_a_training_from_another_seed_is_not_paired(arrays, tmp_path, monkeypatch):
     only = {"hinge": ("loss=hinge", "seed=7")}
-    monkeypatch.setattr(gan_1d, "GAMES", only)
-    monkeypatch.setattr(gan_1d_games, "GAMES", only)
-    other = STUDY.measure(lab(tmp_path))
+    monkeypatch.setattr(gan_1d, "METHODS", only)
+    monkeypatch.setattr(trainings, "METHODS", only)
+    other = STUDY.measure(small_lab(tmp_path))
     monkeypatch.undo()
     mixed = {**arrays, "hinge/wasserstein": other["hinge/wasserstein"]}
     assert verdicts(mixed)["paired"] == FAIL
@@ -121,31 +111,28 @@ def test_the_mean_slope_in_place_of_the_largest_breaks_duality(arrays):
 
 def test_a_generator_that_runs_away_fails_to_learn(arrays):
     away = np.linspace(1, 2, 5)[:, None] + 0.1 * np.random.default_rng(0).random((5, 5))
-    away = np.broadcast_to(away[:, :], (5, 5))
-    broken = {**arrays, "wasserstein/wasserstein": away}
-    broken["wasserstein/value"] = broken["wasserstein/slope"] = np.ones((5, 5))
-    broken |= {f"{name}/wasserstein": away for name in gan_1d_games.GAMES}
-    for name in gan_1d_games.CRITICS:
+    broken = arrays | {f"{name}/wasserstein": away for name in trainings.METHODS}
+    for name in trainings.CRITICS:
         broken |= {f"{name}/value": np.ones((5, 5)), f"{name}/slope": np.ones((5, 5))}
     assert verdicts(broken)["wasserstein_learns"] == FAIL
 
 
-def test_the_first_frame_is_one_picture_for_all_games(arrays):
-    for name in gan_1d_games.GAMES:
+def test_the_first_picture_is_the_same_for_all_methods(arrays):
+    for name in trainings.METHODS:
         np.testing.assert_array_equal(arrays[f"{name}/map"][0], arrays["minimax/map"][0])
         area = arrays[f"{name}/density"].sum(1) * (arrays["x"][1] - arrays["x"][0])
         assert (area <= 1 + 1e-9).all()
 
 
-def test_films_and_pictures_are_drawn_from_arrays_alone(arrays):
-    film = STUDY.animations(arrays)["gan_1d"]
-    assert len(film.pictures) == len(arrays["step"]) == len(film.captions)
-    assert not np.array_equal(film.pictures[0], film.landscapes[-1])
+def test_animations_and_pictures_are_drawn_from_arrays_alone(arrays):
+    animation = STUDY.animations(arrays)["gan_1d"]
+    assert len(animation.pictures) == len(arrays["step"]) == len(animation.captions)
+    assert not np.array_equal(animation.pictures[0], animation.pictures[-1])
     assert set(STUDY.figures(arrays)) == {"moments", "distances", "floors"}
     assert STUDY.notes(arrays)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 1}, {"frames": 2}, {"n_critic": 0}])
+@pytest.mark.parametrize("wrong", [{"steps": 1}, {"pictures": 2}, {"n_critic": 0}])
 def test_a_wrong_key_is_named(wrong):
     with pytest.raises(ValueError, match=f"Gan1d.{next(iter(wrong))}"):
         Gan1d(**wrong)

@@ -21,7 +21,7 @@ _LEAST_WIDTH = 1e-7  # data units; a piece that is mapped to a point gets this w
 
 
 class Distances(NamedTuple):
-    """What p (data) and q (generated) are apart.
+    """Distances of p (data) and q (generated).
 
     Attributes:
         js: Jensen-Shannon divergence, nats.
@@ -39,12 +39,12 @@ class Distances(NamedTuple):
 
 
 def z_edges(n: int) -> np.ndarray:
-    """Ends of n equal pieces of the z axis, [n + 1]."""
+    """Return the ends of n equal pieces of the z axis, [n + 1]."""
     return np.linspace(-_Z_END, _Z_END, n + 1)
 
 
 def generated_cdf(x_at_edges: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Distribution function of g(z), z ~ N(0, 1), from g at the edges of the pieces of z.
+    """Return the distribution function of g(z), z ~ N(0, 1), from g at the edges of pieces of z.
 
     Args:
         x_at_edges: g at `z_edges(n)`, [n + 1].
@@ -59,37 +59,36 @@ def generated_cdf(x_at_edges: np.ndarray, x: np.ndarray) -> np.ndarray:
     low, high = np.minimum(edges[:-1], edges[1:]), np.maximum(edges[:-1], edges[1:])
     widen = np.maximum(_LEAST_WIDTH - (high - low), 0) / 2
     low, high = low - widen, high + widen
-    # Each piece adds a ramp from low to high: the slopes of all ramps, summed from the left.
-    ends = np.concatenate([low, high])
-    slopes = masses / (high - low)
+    # Each piece adds a ramp from low to high: the densities of all ramps, summed from the left.
+    ends, each = np.concatenate([low, high]), masses / (high - low)
     order = np.argsort(ends, kind="stable")
-    ends, steps = ends[order], np.concatenate([slopes, -slopes])[order]
+    ends, steps = ends[order], np.concatenate([each, -each])[order]
     density = np.cumsum(steps)[:-1]
     heights = np.concatenate([[0.0], np.cumsum(density * np.diff(ends))])
     return np.interp(x, ends, heights / heights[-1])
 
 
 def data_cdf(data: Components, x: np.ndarray) -> np.ndarray:
-    """Distribution function of a mixture of Gaussians on the line, [K] -> [K]."""
+    """Return the distribution function of a mixture of Gaussians on the line, [K] -> [K]."""
     centres, stds = data.centres.numpy()[:, 0], data.stds.numpy()
     return np.asarray(ndtr((x[:, None] - centres) / stds) @ data.weights.numpy())
 
 
 def data_quantiles(data: Components, n: int) -> np.ndarray:
-    """The quantiles of the levels (i + 1/2)/n, [n], by inverting the distribution function."""
+    """Return the quantiles of the levels (i + 1/2)/n, [n], by inverting the distribution."""
     centres, stds = data.centres.numpy()[:, 0], data.stds.numpy()
     x = np.linspace((centres - 9 * stds).min(), (centres + 9 * stds).max(), 400_001)
     return np.interp((np.arange(n) + 0.5) / n, data_cdf(data, x), x)
 
 
 def normal_quantiles(n: int) -> np.ndarray:
-    """The same of N(0, 1): n values of z of equal mass."""
+    """Return the same of N(0, 1): n values of z of equal mass."""
     levels = torch.arange(n, dtype=torch.float64) + 0.5
     return torch.special.ndtri(levels / n).numpy()
 
 
 def distances(data: Components, x_at_edges: np.ndarray, n_bins: int) -> Distances:
-    """Data against generator.
+    """Compare data and generator.
 
     Args:
         data: A mixture of Gaussians on the line.
@@ -120,16 +119,16 @@ def _masses(cdf: np.ndarray) -> np.ndarray:
     return np.asarray(masses / masses.sum())
 
 
-def floors(found: Distances) -> dict[str, float]:
-    """What each discriminator loss cannot fall below, in its own unit.
+def floors(exact: Distances) -> dict[str, float]:
+    """Return a lower bound of each discriminator loss, in its own unit.
 
     References: Goodfellow et al. 2014, theorem 1; Mao et al. 2017 (the optimum p/(p+q));
     Lim and Ye 2017.
     """
-    cross_entropy = 2 * math.log(2) - 2 * found.js
+    cross_entropy = 2 * math.log(2) - 2 * exact.js
     return {
         "minimax": cross_entropy,
         "non_saturating": cross_entropy,
-        "least_squares": found.harmonic / 2,
-        "hinge": 2 - 2 * found.tv,
+        "least_squares": exact.harmonic / 2,
+        "hinge": 2 - 2 * exact.tv,
     }

@@ -1,4 +1,4 @@
-"""The picture of the first GAN paper as a film, every loss side by side, with exact distances."""
+"""The picture of the first GAN paper over training, all losses abreast, with exact distances."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,14 @@ from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.gan_1d import figures as drawings
-from gan_lab.experiments.gan_1d import figures_film as gan_1d_animation
-from gan_lab.experiments.gan_1d.games import CRITICS, GAMES, View, play
+from gan_lab.experiments.gan_1d.animation import animation
+from gan_lab.experiments.gan_1d.trainings import CRITICS, METHODS, View, train_and_measure
 from gan_lab.reports.analysis.statistics import exact, median
 from gan_lab.reports.plots.animation import Animation
 from gan_lab.reports.plots.style import STYLES
 from gan_lab.validation import check_count
 
-_Z_SHOWN = 3.0
-_ARROWS = 25
-_FLOORED = ("minimax", "non_saturating", "least_squares", "hinge")
+_THREADS = 25  # from z to x
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Gan1d(Experiment):
     """Seven losses learn a mixture of two Gaussians from one z, paired in all randomness.
 
     Attributes:
-        steps: Rounds of each game.
+        steps: Rounds of each training.
         n_critic: Discriminator updates of a round, the same for every loss.
         pictures: Pictures of the animation, dense at the start.
         means: Of the data's Gaussians, data units.
@@ -60,50 +58,40 @@ class Gan1d(Experiment):
         Mixture1d(self.means, self.stds, self.weights)  # refuses what is no mixture
 
     def measure(self, lab: Lab) -> Arrays:
-        """Trains all games, one process each, and measures them at every frame."""
-        view = View(self._moments(), self._x(), line.normal_quantiles(_ARROWS))
+        """Train all methods, one process each, and measure them at every moment."""
+        view = View(self._moments(), self._x(), line.normal_quantiles(_THREADS))
         jobs = {}
-        for name, overrides in GAMES.items():
+        # The penalty's are the longest.
+        longest = ("relativistic", "wasserstein", "hinge")
+        for name in sorted(METHODS, key=lambda n: n not in longest):
             setup = lab.setup(
                 [
-                    f"seed={lab.seeds[0]}",
-                    f"n_seeds={len(lab.seeds)}",
-                    "device=cpu",
-                    "execution.threads=1",
-                    *overrides,
-                    "data=mixture_1d",
+                    *(f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}", "device=cpu"),
+                    *("execution.threads=1", *METHODS[name], "data=mixture_1d"),
                     *(f"data.{k}={list(getattr(self, k))}" for k in ("means", "stds", "weights")),
-                    f"trainer.n_critic={self.n_critic}",
-                    "network.activation=tanh",
+                    *(f"trainer.n_critic={self.n_critic}", "network.activation=tanh"),
                     "optim.decay=linear",
                 ]
             )
             jobs[name] = (name, setup, view)
-        # The penalty's are the longest.
-        order = sorted(jobs, key=lambda n: n not in ("relativistic", "wasserstein", "hinge"))
-        done = parallel.in_processes(lab, play, {name: jobs[name] for name in order})
-        arrays = {f"{name}/{k}": v for name in GAMES for k, v in done[name].items()}
+        results = parallel.in_processes(lab, train_and_measure, jobs)
         data = self._data().components()
-        spacing = view.x[1] - view.x[0]
-        edges = np.append(view.x - spacing / 2, view.x[-1] + spacing / 2)
         return {
-            **arrays,
+            **{f"{name}/{k}": v for name in METHODS for k, v in results[name].items()},
             "step": np.array(view.steps),
             "x": view.x,
             "z": view.z,
-            "data_density": np.diff(line.data_cdf(data, edges)) / spacing,
+            "data_density": view.density(line.data_cdf(data, view.edges)),
         }
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """What theory says of every frame, and what the games reach."""
-        return [*_theory(arrays), *_reached(arrays)]
+        """Judge what theory says of every moment, and what the trainings reach."""
+        return [*_theory(arrays), *_results(arrays)]
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What the numbers mean, made from them."""
-        ends = {n: float(np.median(arrays[f"{n}/wasserstein"][-1])) for n in GAMES}
-        error = max(
-            float(np.abs(arrays[f"{n}/js"] - arrays[f"{n}/js_coarse"]).max()) for n in GAMES
-        )
+        """Explain the numbers."""
+        ends = {n: float(np.median(arrays[f"{n}/wasserstein"][-1])) for n in METHODS}
+        off = [np.abs(arrays[f"{n}/js"] - arrays[f"{n}/js_coarse"]).max() for n in METHODS]
         best = min(ends, key=lambda n: ends[n])
         js, loss = (
             float(np.median(arrays[f"non_saturating/{key}"][-1]))
@@ -112,13 +100,13 @@ class Gan1d(Experiment):
         return [
             "Densities, JS and W1 are integrals of the distribution function that the network has "
             "(2048 pieces of z, each taken as straight), not estimates from samples. Bins twice as "
-            f"wide move no JS by more than {error:.1e} nats.",
+            f"wide move no JS by more than {max(off):.1e} nats.",
             "W1 at the end (median over seeds, data units): "
             + ", ".join(f"{STYLES[n].label} {w:.3f}" for n, w in ends.items())
-            + f". {STYLES[best].label} is nearest here; this is one small game with one learning "
-            "rate for all, not a ranking of losses.",
-            "A discriminator that cannot tell is no proof of equality: the non-saturating game "
-            f"ends with JS {js:.3f} nats, for which the best discriminator has the loss "
+            + f". {STYLES[best].label} is nearest here; this is one small training with one "
+            "learning rate for all, not a ranking of losses.",
+            "A discriminator that cannot tell is no proof of equality: the non-saturating "
+            f"training ends with JS {js:.3f} nats, for which the best discriminator has the loss "
             f"{2 * math.log(2) - 2 * js:.3f} nats; the trained one has {loss:.3f}. What is left "
             "is in narrow peaks, where the map from z folds, and in the gap that a continuous map "
             "has to cross: too fine for a smooth network that is given a few updates a step.",
@@ -128,33 +116,32 @@ class Gan1d(Experiment):
         ]
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """Medians over seeds against the step."""
-        shown = ("js", "wasserstein", "loss_discriminator", "loss_generator")
+        """Return medians over seeds against the step."""
         return {
             f"{name}/{key}": (arrays["step"], np.median(arrays[f"{name}/{key}"], axis=1))
-            for name in GAMES
-            for key in shown
+            for name in METHODS
+            for key in ("js", "wasserstein", "loss_discriminator", "loss_generator")
         }
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """Five moments of every game; distances over training; losses above their floors."""
+        """Draw five moments of every training, distances over time, losses above their floors."""
         return {
-            "moments": drawings.moments(arrays, list(GAMES)),
-            "distances": drawings.distances(arrays, list(GAMES)),
-            "floors": drawings.floors(arrays, [*_FLOORED, *CRITICS]),
+            "moments": drawings.moments(arrays, list(METHODS)),
+            "distances": drawings.distances(arrays, list(METHODS)),
+            "floors": drawings.floors(arrays),
         }
 
     def animations(self, arrays: Arrays) -> Mapping[str, Animation]:
-        """The paper's picture for every loss, over training, of the first seed."""
-        return {"gan_1d": gan_1d_animation.animation(arrays, list(GAMES))}
+        """Draw the paper's picture for every loss, over training, of the first seed."""
+        return {"gan_1d": animation(arrays, list(METHODS))}
 
     def _data(self) -> Mixture1d:
         return Mixture1d(self.means, self.stds, self.weights)
 
     def _moments(self) -> tuple[int, ...]:
         # Quadratic in time: most happens at the start.
-        share = np.linspace(0, 1, self.pictures) ** 2
-        return tuple(dict.fromkeys(np.round(share * self.steps).astype(int).tolist()))
+        fraction = np.linspace(0, 1, self.pictures) ** 2
+        return tuple(dict.fromkeys(np.round(fraction * self.steps).astype(int).tolist()))
 
     def _x(self) -> np.ndarray:
         parts = self._data().components()
@@ -164,11 +151,11 @@ class Gan1d(Experiment):
 
 
 def _theory(arrays: Arrays) -> list[Claim]:
-    starts = np.stack([arrays[f"{name}/wasserstein"][0] for name in GAMES])
-    found = [
+    starts = np.stack([arrays[f"{name}/wasserstein"][0] for name in METHODS])
+    claims = [
         Claim(
             "paired",
-            "All games of a seed start from one generator: largest difference of W1 at step 0",
+            "All trainings of a seed start from one generator: largest difference of W1 at step 0",
             exact(np.ptp(starts, axis=0).max()),
             "equals",
             0.0,
@@ -185,11 +172,11 @@ def _theory(arrays: Arrays) -> list[Claim]:
     }
     for name, (floor, unit, source) in reasons.items():
         above = arrays[f"{name}/loss_discriminator"] - arrays[f"{name}/floor"]
-        found.append(
+        claims.append(
             Claim(
                 f"{name}_floor",
                 f"{STYLES[name].label}: the discriminator's exact loss never falls below {floor} "
-                "(least excess over all frames and seeds)",
+                "(least excess over all moments and seeds)",
                 exact(above.min()),
                 "at_least",
                 0.0,
@@ -199,13 +186,13 @@ def _theory(arrays: Arrays) -> list[Claim]:
             )
         )
     for name in CRITICS:
-        value, slope = arrays[f"{name}/value"], arrays[f"{name}/slope"]
-        share = value / (slope * arrays[f"{name}/wasserstein"])
-        found.append(
+        bound = arrays[f"{name}/slope"] * arrays[f"{name}/wasserstein"]
+        share = arrays[f"{name}/value"] / bound
+        claims.append(
             Claim(
                 f"{name}_duality",
                 f"{STYLES[name].label}: the critic's value is at most its largest slope times W1 "
-                "(largest share over all frames and seeds)",
+                "(largest share over all moments and seeds)",
                 exact(share.max()),
                 "at_most",
                 1.0,
@@ -214,16 +201,16 @@ def _theory(arrays: Arrays) -> list[Claim]:
                 "Kantorovich and Rubinstein's duality, derived (D)",
             )
         )
-    return found
+    return claims
 
 
-def _reached(arrays: Arrays) -> list[Claim]:
+def _results(arrays: Arrays) -> list[Claim]:
     ours = "ours: the factors 5 and 3 were set after pilots"
-    found = []
-    for name in GAMES:
+    claims = []
+    for name in METHODS:
         w = arrays[f"{name}/wasserstein"]
         factor = 5.0 if name == "wasserstein" else 3.0
-        found.append(
+        claims.append(
             Claim(
                 f"{name}_learns",
                 f"{STYLES[name].label}: the exact W1 falls at least {factor:.0f}-fold from start "
@@ -236,7 +223,7 @@ def _reached(arrays: Arrays) -> list[Claim]:
         )
     for name in ("minimax", "non_saturating"):
         label = STYLES[name].label
-        found += [
+        claims += [
             Claim(
                 f"{name}_equilibrium",
                 f"{label}: at the end the discriminator's exact loss is near 2 log 2 (median over "
@@ -257,7 +244,7 @@ def _reached(arrays: Arrays) -> list[Claim]:
                 source="Goodfellow et al. 2014, proposition 1 (D); tolerance ours",
             ),
         ]
-    found.append(
+    claims.append(
         Claim(
             "relativistic_undecided",
             "relativistic: at the end the discriminator's loss is near log 2 (median over seeds)",
@@ -269,4 +256,4 @@ def _reached(arrays: Arrays) -> list[Claim]:
             "the loss card's value at equilibrium (D); tolerance ours",
         )
     )
-    return found
+    return claims

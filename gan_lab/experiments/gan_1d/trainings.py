@@ -1,7 +1,6 @@
-"""Seven games on one line: the same data, noise, weights and schedule, another loss each."""
+"""Seven trainings on one line: the same data, noise, weights and schedule, another loss each."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,33 +14,30 @@ from gan_lab.engine.step import train_step
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.training.config import Run, Setup
 
-# Name of a game -> what it changes in `train`; the names are those of reports.plots.STYLES.
-GAMES: dict[str, tuple[str, ...]] = {
+# Method -> what it changes in `train`; the names are those of reports.plots.style.STYLES.
+METHODS: dict[str, tuple[str, ...]] = {
     "minimax": ("loss=minimax",),
     "non_saturating": ("loss=non_saturating",),
     "wasserstein": ("loss=wasserstein",),
     "wasserstein_clip": (
-        "loss=wasserstein",
-        "regularizer=[weight_clipping]",
-        "regularizer.weight_clipping.bound=0.1",
-        "optim=rmsprop",
+        *("loss=wasserstein", "regularizer=[weight_clipping]"),
+        *("regularizer.weight_clipping.bound=0.1", "optim=rmsprop"),
     ),
     "least_squares": ("loss=least_squares",),
     "hinge": ("loss=hinge",),
     "relativistic": ("loss=relativistic",),
 }
-LOGITS = ("minimax", "non_saturating", "relativistic")  # sigmoid of a logit is a probability
 CRITICS = ("wasserstein", "wasserstein_clip")
 
 
 @dataclass(frozen=True)
 class View:
-    """What is looked at and when.
+    """Where and when a training is measured.
 
     Attributes:
         steps: When, ascending.
-        x: Where the film shows densities and the discriminator, [K], equally spaced.
-        z: Which z the film follows, [A].
+        x: Where densities and the discriminator are drawn, [K], equally spaced.
+        z: Which z the animation follows, [A].
         n_pieces: Pieces of the z axis for the exact distances.
         n_bins: Bins of the x axis for them.
         n_nodes: Equally likely points that losses are averaged over.
@@ -54,13 +50,23 @@ class View:
     n_bins: int = 4096
     n_nodes: int = 1024
 
+    @property
+    def edges(self) -> np.ndarray:
+        """Edges of the bins around x, [K + 1]."""
+        half = (self.x[1] - self.x[0]) / 2
+        return np.append(self.x - half, self.x[-1] + half)
 
-def play(name: str, setup: Setup, view: View) -> dict[str, np.ndarray]:
-    """Trains one game for all seeds and looks at it.
+    def density(self, cdf: np.ndarray) -> np.ndarray:
+        """Return the mean density of each bin, [K], from a distribution function at the edges."""
+        return np.diff(cdf) / (self.x[1] - self.x[0])
+
+
+def train_and_measure(name: str, setup: Setup, view: View) -> dict[str, np.ndarray]:
+    """Train one method for all seeds and measure it at the steps of the view.
 
     Returns:
-        Numbers [frame, seed], see `_numbers`; and of the first seed `map` [frame, A], `density`
-        [frame, K], `logits` [frame, K].
+        Quantities [moment, seed], see `_quantities`; and of the first seed `map` [moment, A],
+        `density` [moment, K], `logits` [moment, K].
     """
     run = setup.open()
     source = setup.data
@@ -70,7 +76,7 @@ def play(name: str, setup: Setup, view: View) -> dict[str, np.ndarray]:
     rows: list[dict[str, np.ndarray]] = []
     for step in range(view.steps[-1] + 1):
         if step in view.steps:
-            rows.append(_look(name, run, data, real, view))
+            rows.append(_moment(name, run, data, real, view))
         factor = learning_rate_factor(setup.optim.decay, step, view.steps[-1])
         run.state.discriminator.set_lr_factor_(factor)
         run.state.generator.set_lr_factor_(factor)
@@ -79,58 +85,57 @@ def play(name: str, setup: Setup, view: View) -> dict[str, np.ndarray]:
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 
-def _look(
+def _moment(
     name: str, run: Run, data: Components, real: np.ndarray, view: View
 ) -> dict[str, np.ndarray]:
-    each = [_numbers(name, run, i, data, real, view) for i in range(len(run.seeds))]
-    found = {key: np.array([numbers[key] for numbers in each]) for key in each[0]}
-    on_edges = _generated(run, 0, line.z_edges(view.n_pieces))
-    half = (view.x[1] - view.x[0]) / 2
-    edges = np.append(view.x - half, view.x[-1] + half)
-    found["map"] = _generated(run, 0, view.z)
-    found["density"] = np.diff(line.generated_cdf(on_edges, edges)) / (2 * half)
-    found["logits"] = _logits(run, 0, view.x).numpy()
-    return found
+    seeds = [_quantities(name, run, i, data, real, view) for i in range(len(run.seeds))]
+    on_edges = _generate(run, 0, line.z_edges(view.n_pieces))
+    return {
+        **{key: np.array([each[key] for each in seeds]) for key in seeds[0]},
+        "map": _generate(run, 0, view.z),
+        "density": view.density(line.generated_cdf(on_edges, view.edges)),
+        "logits": _logits(run, 0, view.x).numpy(),
+    }
 
 
-def _numbers(
+def _quantities(
     name: str, run: Run, index: int, data: Components, real: np.ndarray, view: View
-) -> Mapping[str, float]:
-    """What is known of one seed's game, by quadrature: no sample is drawn.
+) -> dict[str, float]:
+    """Measure one seed's training by quadrature: no sample is drawn.
 
     js, js_coarse (nats), wasserstein (data units): exact distances. loss_discriminator,
-    loss_generator: the losses' expectations; floor: what the first cannot fall below. value: the
-    critic's E f(real) - E f(fake), slope: its largest slope between the outermost points. doubt:
+    loss_generator: the losses' expectations; floor: a lower bound of the first. value: the
+    critic's E f(real) - E f(fake), slope: its largest |f'| between the outermost points. doubt:
     the mean of |sigmoid(f) - 1/2| over data and samples.
     """
-    found = line.distances(data, _generated(run, index, line.z_edges(view.n_pieces)), view.n_bins)
-    fake = _generated(run, index, line.normal_quantiles(view.n_nodes))
+    exact = line.distances(data, _generate(run, index, line.z_edges(view.n_pieces)), view.n_bins)
+    fake = _generate(run, index, line.normal_quantiles(view.n_nodes))
     # A loss that compares pairs sees independent ones; for the others the order is nothing.
     order = torch.randperm(view.n_nodes, generator=stream(0, "gan_1d/pairs")).numpy()
     real_logits, fake_logits = _logits(run, index, real), _logits(run, index, fake[order])
     loss = run.objective.loss
     low, high = min(real.min(), fake.min()), max(real.max(), fake.max())
     between = np.linspace(low, high, 2001)
-    slopes = np.abs(np.diff(_logits(run, index, between).numpy())) / np.diff(between)
-    slope, both = float(slopes.max()), torch.cat([real_logits, fake_logits])
+    derivatives = np.abs(np.diff(_logits(run, index, between).numpy())) / np.diff(between)
+    steepest, both = float(derivatives.max()), torch.cat([real_logits, fake_logits])
     if name in CRITICS:
-        floor = -slope * found.wasserstein
+        floor = -steepest * exact.wasserstein
     else:
-        floor = line.floors(found).get(name, math.nan)
+        floor = line.floors(exact).get(name, math.nan)
     return {
-        "js": found.js,
-        "js_coarse": found.js_coarse,
-        "wasserstein": found.wasserstein,
+        "js": exact.js,
+        "js_coarse": exact.js_coarse,
+        "wasserstein": exact.wasserstein,
         "loss_discriminator": float(loss.discriminator(real_logits, fake_logits).mean()),
         "loss_generator": float(loss.generator(real_logits, fake_logits).mean()),
         "floor": floor,
         "value": float(real_logits.mean() - fake_logits.mean()),
-        "slope": slope,
+        "slope": steepest,
         "doubt": float((both.sigmoid() - 0.5).abs().mean()),
     }
 
 
-def _generated(run: Run, index: int, z: np.ndarray) -> np.ndarray:
+def _generate(run: Run, index: int, z: np.ndarray) -> np.ndarray:
     points = torch.from_numpy(z).to(torch.float32)[:, None]
     return np.asarray(run.fakes(index, points)[:, 0].double().numpy())
 
