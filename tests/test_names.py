@@ -25,6 +25,7 @@ ALLOWED_WORDS = {
     "negative_slope": "torch's name of a leaky relu's parameter",
     "at_most": "the upper bound of a check, beside at_least",
     "FrameType": "Python's stack frame, in a signal handler",
+    "TensorBoard": "a name that is not ours",
     "frame": "Python's stack frame, in a signal handler",
     "share": "a fraction of a whole",
     "parse_options": "what argparse and Hydra call key=value",

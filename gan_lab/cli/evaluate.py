@@ -6,7 +6,7 @@ from typing import Any
 
 from gan_lab.cli import open_run
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import RunLogger
+from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.export.terminal import show
 from gan_lab.runs import checkpoint

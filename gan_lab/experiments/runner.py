@@ -1,7 +1,7 @@
-"""How a study is performed: measured, judged, saved, drawn and shown; and drawn again from disk.
+"""Perform a study: measure, judge, save and draw; draw it again from disk.
 
 A study's directory: `result.json` (experiment, config, claims, notes), `arrays.npz`,
-`figures/*.png` (and films as .gif and .html), `tensorboard/`, and the usual `config.yaml`,
+`figures/*.png` (and animations as .gif and .html), `tensorboard/`, and the usual `config.yaml`,
 `status.json`, `metrics.jsonl`. `runs/` holds the run directories of trainings of its own.
 """
 
@@ -19,10 +19,10 @@ from omegaconf import OmegaConf
 
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
-from gan_lab.experiments.claims import FAIL
-from gan_lab.loggers.jsonl import RunLogger
+from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.plots.animation import Animation, save_gif, save_page
 from gan_lab.reports.plots.samples import rendered, save_png
+from gan_lab.runs.old_names import current_config
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
 from gan_lab.signals import Interrupted
@@ -34,7 +34,7 @@ _LONGEST_RESULT = 1 << 24  # bytes; a study's has some ten thousand
 
 
 def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -> Result:
-    """Measures, judges, saves, then draws; what was measured survives a failure to draw.
+    """Measure, judge, save, then draw; what was measured survives a failure to draw.
 
     Raises:
         ConfigError: The directory holds a study already, or another process uses it.
@@ -53,9 +53,8 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
             save(result, home, study, seconds)
             draw(study, result, home)
         except BaseException as error:
-            state = (
-                "interrupted" if isinstance(error, KeyboardInterrupt | Interrupted) else "failed"
-            )
+            by_user = isinstance(error, KeyboardInterrupt | Interrupted)
+            state = "interrupted" if by_user else "failed"
             home.write_status(state=state, error=f"{type(error).__name__}: {error}")
             raise
         home.write_status(state="done", seconds=seconds)
@@ -63,7 +62,7 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
 
 
 def save(result: Result, home: RunDir, study: Experiment, seconds: float) -> None:
-    """Writes result.json and arrays.npz."""
+    """Write result.json and arrays.npz."""
     for name, array in result.arrays.items():
         if array.dtype.kind not in KINDS:
             raise TypeError(f"array '{name}' is of {array.dtype}; keep numbers, bools or text")
@@ -83,7 +82,7 @@ def save(result: Result, home: RunDir, study: Experiment, seconds: float) -> Non
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """The content of a study's result.json.
+    """Return the content of a study's result.json.
 
     Raises:
         ConfigError: There is none, or it is no result.
@@ -100,7 +99,7 @@ def load_record(path: Path) -> dict[str, Any]:
 
 
 def load_config(path: Path) -> dict[str, Any]:
-    """The configuration that a study was performed with, as it was written.
+    """Return the configuration that a study was performed with, under today's names.
 
     Raises:
         ConfigError: There is no result, or none in it.
@@ -108,25 +107,22 @@ def load_config(path: Path) -> dict[str, Any]:
     config = load_record(path).get("config")
     if not isinstance(config, dict):
         raise ConfigError(f"{path / RESULT} holds no config; perform the study again")
-    return config
+    return current_config(config)
 
 
 def load_arrays(path: Path) -> Arrays:
-    """The arrays of a study.
+    """Return the arrays of a study.
 
     Raises:
         ConfigError: They are missing, damaged or more than the memory holds.
     """
-    there = memory.free(torch.device("cpu")) or sys.maxsize
+    n_free = memory.free(torch.device("cpu")) or sys.maxsize
     try:
-        with (
-            open_regular(path / ARRAYS, there) as file,
-            np.load(file, allow_pickle=False) as saved,
-        ):
-            need = 2 * sum(member.file_size for member in saved.zip.infolist())
-            if need > there:
-                raise ValueError(f"unpacked it needs {need} bytes, of which {there} are free")
-            arrays = {name: saved[name] for name in saved.files}
+        with open_regular(path / ARRAYS, n_free) as file, np.load(file, allow_pickle=False) as npz:
+            need = 2 * sum(member.file_size for member in npz.zip.infolist())
+            if need > n_free:
+                raise ValueError(f"unpacked it needs {need} bytes, of which {n_free} are free")
+            arrays = {name: npz[name] for name in npz.files}
     except Exception as error:  # zipfile, zlib, OSError, ValueError
         raise ConfigError(f"{path / ARRAYS} cannot be read: {error}") from error
     for name, array in arrays.items():
@@ -136,7 +132,7 @@ def load_arrays(path: Path) -> Arrays:
 
 
 def redraw(study: Experiment, path: Path) -> list[Path]:
-    """Draws a study's pictures and films again from its arrays; nothing else changes.
+    """Draw a study's pictures and animations again from its arrays; nothing else changes.
 
     Raises:
         ConfigError: The arrays cannot be read or are another study's, or a link leads elsewhere.
@@ -151,13 +147,13 @@ def redraw(study: Experiment, path: Path) -> list[Path]:
             f"{path / ARRAYS} cannot be drawn: {type(error).__name__}: {error}. Perform the study "
             "again"
         ) from error
-    return _written(pictures, animations, RunDir(path))
+    return _write_figures(pictures, animations, RunDir(path))
 
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
-    """Writes pictures and films, and all of it into TensorBoard."""
+    """Write pictures and animations, and all results into TensorBoard."""
     pictures = {name: rendered(figure) for name, figure in study.figures(result.arrays).items()}
-    _written(pictures, study.animations(result.arrays), home)
+    _write_figures(pictures, study.animations(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):
@@ -180,7 +176,7 @@ def draw(study: Experiment, result: Result, home: RunDir) -> None:
 
 
 def claims_markdown(result: Result) -> str:
-    """The claims as a Markdown table."""
+    """Return the claims as a Markdown table."""
     lines = ["| claim | measured | interval | expected | verdict |", "|---|---|---|---|---|"]
     for claim in result.claims:
         value, low, high = claim.measured
@@ -193,20 +189,15 @@ def claims_markdown(result: Result) -> str:
     return "\n".join(lines)
 
 
-def failed(record: Mapping[str, Any]) -> list[str]:
-    """The ids of the claims that failed in a result.json."""
-    return [claim["id"] for claim in record["claims"] if claim["verdict"] == FAIL]
-
-
-def _written(
+def _write_figures(
     pictures: Mapping[str, np.ndarray], animations: Mapping[str, Animation], home: RunDir
 ) -> list[Path]:
-    written = []
+    paths = []
     for name, picture in pictures.items():
-        written.append(home.figures / f"{name}.png")
-        save_png(picture, written[-1])
+        paths.append(home.figures / f"{name}.png")
+        save_png(picture, paths[-1])
     for name, animation in animations.items():
-        save_gif(animation, home.figures / f"{name}.gif")
-        save_page(animation, home.figures / f"{name}.html")
-        written += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
-    return written
+        paths += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
+        save_gif(animation, paths[-2])
+        save_page(animation, paths[-1])
+    return paths

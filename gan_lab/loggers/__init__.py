@@ -1,1 +1,1 @@
-"""."""
+"""Loggers: JSON lines and TensorBoard, one record a step."""

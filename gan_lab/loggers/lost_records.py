@@ -1,68 +1,85 @@
-"""What status.json says of a run while it trains; see the README for its keys."""
+"""Records that could not be written: counted while a run trains, and written to its status."""
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.console import announce
-from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import Lost, RunLogger
 from gan_lab.runs.run_dir import RunDir
 
 
-def note(run: RunDir, **fields: Any) -> None:
-    """Merges fields into a run's status; one that somebody damaged meanwhile is begun anew.
+@dataclass
+class LostRecords:
+    """Writes that failed, of all starts of a run; status.json has them as `lost`.
 
-    Raises:
-        OSError: It could not be written.
+    Attributes:
+        writes: How many.
+        first_step: Of the first one.
+        last_step: Of the last one.
+        why: The last error.
     """
+
+    writes: int = 0
+    first_step: int | None = None
+    last_step: int | None = None
+    why: str | None = None
+
+    def add(self, step: int, error: OSError) -> None:
+        """Count one more."""
+        self.writes += 1
+        self.first_step = step if self.first_step is None else self.first_step
+        self.last_step, self.why = step, error.strerror or str(error)
+
+
+def read_lost_records(run: RunDir, resume_step: int | None) -> LostRecords:
+    """Return what earlier starts could not write and this one will not write again."""
     try:
-        run.write_status(**fields)
-    except ConfigError:
-        announce(f"warning: {run.status} was damaged; it is written anew")
-        run.status.unlink(missing_ok=True)
-        run.write_status(**fields)
+        before = LostRecords(**dict(run.read_status().get("lost") or {}))
+        first, last = int(before.first_step or 0), int(before.last_step or 0)
+    except (TypeError, ValueError):  # somebody edited it
+        return LostRecords()
+    if resume_step is None or not before.writes or first > resume_step:
+        return LostRecords()
+    return dataclasses.replace(before, last_step=min(last, resume_step))
 
 
-class Losses:
-    """Tells what records were lost: of each seed in its directory, of all in the run's.
+class LostRecordsStatus:
+    """Writes lost records into status.json: of each seed in its directory, of all in the run's.
 
     Args:
         parent: The run's directory.
-        homes: That of each seed; the run's own for a single one.
-        recorders: Of each seed.
+        directories: That of each seed; the run's own for a single one.
+        seeds: What each seed's logger has lost so far; it counts on in them.
     """
 
     def __init__(
-        self, parent: RunDir, homes: Sequence[RunDir], loggers: Sequence[RunLogger]
+        self, parent: RunDir, directories: Sequence[RunDir], seeds: Sequence[LostRecords]
     ) -> None:
-        self._parent, self._homes, self._loggers = parent, homes, loggers
-        self._known: list[int] | None = None  # how many writes of each seed the status knows of
+        self._parent, self._directories, self._seeds = parent, directories, seeds
+        self._counts: list[int] | None = None  # writes of each seed that the status has
 
     @property
-    def unheard(self) -> bool:
-        """Whether something was lost, and the status has said of nothing so far."""
-        return not any(self._known or []) and any(self._counts())
+    def is_overdue(self) -> bool:
+        """Whether something was lost and the status has nothing of it so far."""
+        return not any(self._counts or []) and any(each.writes for each in self._seeds)
 
-    def note(self, **fields: Any) -> None:
-        """Says it, and more of the run; on a full disk nothing, and the next call tries again."""
-        now = self._counts()
+    def write(self, **fields: Any) -> None:
+        """Write the counts and other fields; on a full disk nothing, and the next call retries."""
+        counts = [each.writes for each in self._seeds]
         with contextlib.suppress(OSError):
-            for index, home in enumerate(self._homes):
-                news = self._known is None or self._known[index] != now[index]
-                if news and home != self._parent:
-                    note(home, lost=_told([self._loggers[index].lost]))
-            note(self._parent, lost=_told([each.lost for each in self._loggers]), **fields)
-            self._known = now
-
-    def _counts(self) -> list[int]:
-        return [logger.lost.writes for logger in self._loggers]
+            for index, directory in enumerate(self._directories):
+                changed = self._counts is None or self._counts[index] != counts[index]
+                if changed and directory != self._parent:
+                    directory.update_status(lost=_sum([self._seeds[index]]))
+            self._parent.update_status(lost=_sum(self._seeds), **fields)
+            self._counts = counts
 
 
-def _told(each: Sequence[Lost]) -> dict[str, Any] | None:
-    some = [lost for lost in each if lost.writes]
-    if not some:
+def _sum(seeds: Sequence[LostRecords]) -> dict[str, Any] | None:
+    losses = [each for each in seeds if each.writes]
+    if not losses:
         return None
-    last = max(some, key=lambda lost: lost.last_step or 0)
-    first = min(lost.first_step or 0 for lost in some)
-    return vars(Lost(sum(lost.writes for lost in some), first, last.last_step, last.why))
+    last = max(losses, key=lambda each: each.last_step or 0)
+    first = min(each.first_step or 0 for each in losses)
+    return vars(LostRecords(sum(e.writes for e in losses), first, last.last_step, last.why))

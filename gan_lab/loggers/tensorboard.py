@@ -21,14 +21,14 @@ from gan_lab.runs.run_dir import AppendFile, atomic_write, plain
 
 
 class TensorBoardWriter:
-    """One run as TensorBoard sees it: a directory with an HParams row and series.
+    """One run in TensorBoard: a directory with an HParams row and series.
 
     TensorBoard reads the files of a directory in the order of their names: the HParams row first,
     then the series, one file for each time the run was started. A record is with the kernel when a
     call returns. Every method may raise OSError; what was written before stays readable.
 
     Args:
-        directory: Made when missing.
+        directory: Created when missing.
         resume_step: Step that the run continues from; TensorBoard drops what comes after it. None
             for a new run.
     """
@@ -45,24 +45,25 @@ class TensorBoardWriter:
         self._session: list[Any] = []
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes all values of a step in one record, as float32."""
+        """Write all values of a step in one record, as float32."""
         self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in values.items()))
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
-        """Shows a text (Markdown)."""
+        """Show a text (Markdown)."""
         plugin = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name="text"))
         tensor = make_tensor_proto([text.encode()])
         self._show(step, Summary.Value(tag=tag, metadata=plugin, tensor=tensor))
 
     def png(self, tag: str, step: int, png: bytes) -> None:
-        """Shows a picture, given as the content of a PNG file."""
+        """Show a picture, the content of a PNG file."""
         width, height = struct.unpack(">II", png[16:24])  # of the header, which every PNG has first
         image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=png)
         self._show(step, Summary.Value(tag=tag, image=image))
 
     def layout(self, layout: Layout) -> None:
-        """Lays out the page of custom scalars. TensorBoard merges the layouts of all runs it shows:
-        charts that are equal in all of them appear once.
+        """Lay out the page of custom scalars.
+
+        TensorBoard merges the layouts of all runs: charts that are equal appear once.
         """
         self._show(
             0,
@@ -74,7 +75,7 @@ class TensorBoardWriter:
         )
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        """Describes the run's row of the HParams table; `session_end` writes it.
+        """Describe the run's row of the HParams table; `session_end` writes it.
 
         Args:
             config: Flat, the same keys in every run. A bool, a number or a string a key; anything
@@ -99,10 +100,10 @@ class TensorBoardWriter:
         ]
 
     def session_end(self, status: Literal["running", "success", "failure"]) -> None:
-        """Writes the row with a status; a TensorBoard that is open shows it after its next start.
+        """Write the row with a status; a TensorBoard that is open shows it after its next start.
 
-        TensorBoard believes the first status it reads of a run, so a later one replaces the file: a
-        run that failed, was resumed and succeeded has succeeded.
+        TensorBoard uses the first status that it reads, so a later one replaces the file: a run
+        that failed, was resumed and succeeded has succeeded.
         """
         end = plugin_data_pb2.SessionEndInfo(
             status=f"STATUS_{status.upper()}", end_time_secs=time.time()
@@ -113,11 +114,11 @@ class TensorBoardWriter:
         atomic_write(self._session_path, version + _record(summary=summary))
 
     def sync(self) -> None:
-        """Waits until the series are on the disk."""
+        """Wait until the series are on the disk."""
         self._series.sync()
 
     def close(self) -> None:
-        """Closes the series; a second call does nothing."""
+        """Close the series; a second call does nothing."""
         self._series.close()
 
     def _show(self, step: int, *values: Any) -> None:
@@ -129,8 +130,8 @@ def _hparams_value(tag: str, **data: Any) -> Any:
     return Summary.Value(tag=tag, metadata=plugin, tensor=metadata.NULL_TENSOR)
 
 
-def _record(step: int = 0, **what: Any) -> bytes:
+def _record(step: int = 0, **fields: Any) -> bytes:
     buffer = io.BytesIO()
-    event = Event(wall_time=time.time(), step=step, **what)
+    event = Event(wall_time=time.time(), step=step, **fields)
     RecordWriter(buffer).write(event.SerializeToString())
     return buffer.getvalue()

@@ -12,7 +12,6 @@ from torch import nn
 from gan_lab.data.base import Source
 from gan_lab.engine.execution import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
-from gan_lab.loggers.lost_records import note
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers import Dragan
 from gan_lab.runs import checkpoint, compatibility
@@ -206,7 +205,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
         at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
         for directory, each in seeds.items():
             if directory not in gone:  # all of it: somebody may have damaged the file meanwhile
-                note(directory, seeds=each, **told, **at)
+                directory.update_status(seeds=each, **told, **at)
 
     def begin() -> None:
         told.update(steps=setup.trainer.steps, processes=setup.world.size, **environment())
@@ -227,7 +226,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
         if setup.world.is_main:
             finals = [_record(each) for each in estimates]
             for home, final, best in zip(homes, finals, trainer.bests, strict=True):
-                note(home, final=final, best=best)
+                home.update_status(final=final, best=best)
             trainer.dropped.note(parent)  # the disk may have been full before
         say("done")  # last: a run that says so has nothing left to do
     except RunDiverged as error:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gan_lab import __version__
+from gan_lab.console import announce
 from gan_lab.errors import ConfigError
 from gan_lab.runs.safe_io import NoFile, read_regular
 
@@ -226,6 +227,19 @@ class RunDir:
         """
         self.path.stat()
         atomic_write(self.status, to_json({**self.read_status(), **fields}, indent=2))
+
+    def update_status(self, **fields: Any) -> None:
+        """Merge fields into status.json like `write_status`, but replace one that is damaged.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        try:
+            self.write_status(**fields)
+        except ConfigError:
+            announce(f"warning: {self.status} was damaged; it is written anew")
+            self.status.unlink(missing_ok=True)
+            self.write_status(**fields)
 
     def read_status(self) -> dict[str, Any]:
         """The content of status.json; empty when there is none.

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 from gan_lab.engine.distributed import World
-from gan_lab.loggers.lost_records import note
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.config import Setup
 
@@ -166,7 +165,7 @@ class IntervalCalibration:
 
             def tell() -> None:
                 with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
-                    note(directory, intervals=intervals.as_dict())
+                    directory.update_status(intervals=intervals.as_dict())
 
             world.run_on_main(tell)
 

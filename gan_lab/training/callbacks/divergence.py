@@ -17,7 +17,6 @@ from gan_lab.console import announce
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.distributed import World
 from gan_lab.engine.state import TrainState
-from gan_lab.loggers.lost_records import note
 from gan_lab.regularizers.base import Tensors
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
@@ -207,6 +206,8 @@ class Dropped:
         found = {str(seed): dict(why) for seed, why in self.found.items()}
         with contextlib.suppress(OSError):
             if found or parent.read_status().get("dropped"):
-                note(parent, dropped=found)
+                parent.update_status(dropped=found)
             for seed, why in self.found.items():
-                note(parent.child(seed), state="diverged", step=why["step"], error=why["told"])
+                parent.child(seed).update_status(
+                    state="diverged", step=why["step"], error=why["told"]
+                )

@@ -12,8 +12,9 @@ from torch import Tensor
 from gan_lab.console import announce
 from gan_lab.diagnostics import Event, Monitor, not_finite
 from gan_lab.engine.rng import stream
-from gan_lab.loggers.jsonl import RunLogger, read_metrics
-from gan_lab.loggers.lost_records import Losses
+from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.loggers.lost_records import LostRecordsStatus
+from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers.base import Score
 from gan_lab.reports.export import tensorboard
@@ -68,7 +69,8 @@ class LoggingCallback:
             RunLogger(directory, seed, resume_step=resumed_at)
             for directory, seed in zip(self.directories, run.seeds, strict=True)
         ]
-        self._losses = Losses(directory, self.directories, self.loggers)
+        lost_records = [logger.lost_records for logger in self.loggers]
+        self._lost_records = LostRecordsStatus(directory, self.directories, lost_records)
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
         self._monitors = [Monitor(setup.loss.card.equilibrium[0]) for _ in run.seeds]
         if resumed_at is not None:
@@ -148,8 +150,8 @@ class LoggingCallback:
                 found = self._monitors[index].see({"step": step, **row})
                 happened += [(index, event) for event in found]
         self._tell(happened)
-        if self._losses.unheard:
-            self._losses.note()
+        if self._lost_records.is_overdue:
+            self._lost_records.write()
         _, first = next(self._open_rows())
         self.forget()
         return first
@@ -203,7 +205,7 @@ class LoggingCallback:
         """Waits for the disk; before each checkpoint, so that it never knows a later step."""
         for logger in self.loggers:
             logger.flush()
-        self._losses.note(step=self.run.state.step)
+        self._lost_records.write(step=self.run.state.step)
 
     def end(self, succeeded: bool) -> None:
         """Closes the HParams rows."""
@@ -215,7 +217,7 @@ class LoggingCallback:
         """Closes all files and, if the disk has room again, says in the status what was lost."""
         for logger in self.loggers:
             logger.close()
-        self._losses.note()
+        self._lost_records.write()
 
     def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
         return ((index, self._rows[index]) for index in self._dropped.left)

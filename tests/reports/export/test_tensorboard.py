@@ -14,12 +14,12 @@ from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
-from gan_lab.loggers.jsonl import RunLogger
+from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.analysis.charts import CURVES, QUESTIONS
 from gan_lab.reports.analysis.model import Table
 from gan_lab.reports.export import tensorboard
 from gan_lab.runs.run_dir import RunDir
-from tests.loggers.test_jsonl import session_groups
+from tests.loggers.hparams_table import session_groups
 from tests.report_helpers import LABELS, made_report
 
 NAMES = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none_R1")

@@ -1,3 +1,5 @@
+"""A run's records: strict JSON, the same in TensorBoard, kept by resumes, lost only in the open."""
+
 import errno
 import json
 import math
@@ -5,20 +7,17 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
-from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
-from tensorboard.context import RequestContext
-from tensorboard.plugins.base_plugin import TBContext
-from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups, metadata
+from tensorboard.plugins.hparams import api_pb2, metadata
 
-from gan_lab.engine.accumulator import Accumulator
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import Lost, RunLogger, read_metrics
+from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.loggers.lost_records import LostRecords
+from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.runs import checkpoint, run_dir
-from gan_lab.runs.checkpoint import load, save
 from gan_lab.runs.run_dir import AppendFile, RunDir
+from tests.loggers.hparams_table import session_groups
 from tests.run_helpers import RING, train
 
 TAG = "loss/generator"
@@ -160,17 +159,6 @@ def test_images_texts_and_events_can_be_read_back(run):
     }
 
 
-def session_groups(root):
-    """The rows that TensorBoard's own HParams page is given."""
-    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(root)).Reload()
-    provider = MultiplexerDataProvider(multiplexer, str(root))
-    context = backend_context.Context(TBContext(data_provider=provider))
-    finished = [api_pb2.STATUS_RUNNING, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE]
-    request = api_pb2.ListSessionGroupsRequest(slice_size=10, allowed_statuses=finished)
-    handler = list_session_groups.Handler(RequestContext(), context, "", request)
-    return list(handler.run().session_groups)
-
-
 CONFIG = {"loss": "hinge", "n_critic": 5, "lr": 1e-3, "ema": False, "low": -math.inf, "drop": None}
 
 
@@ -236,14 +224,14 @@ def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, caps
         logger.event(2, "saved")  # 2 lost
         logger.session_end("success")  # 1 lost
         logger.flush()  # 3 files not on the disk
-    assert logger.lost == Lost(8, 2, 2, "No space left on device")
+    assert logger.lost_records == LostRecords(8, 2, 2, "No space left on device")
     warning = capsys.readouterr().err
     assert warning.count("\n") == 1
     assert "No space left" in warning
     logger.scalars(3, {TAG: 3.0})  # somebody made room
     logger.close()
     logger.close()
-    assert logger.lost.writes == 8
+    assert logger.lost_records.writes == 8
     assert [line["step"] for line in read_metrics(run.metrics)] == [1, 3]
     assert [step for step, _ in series(run)] == [1, 3]
 
@@ -257,7 +245,7 @@ def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
 
     logger.keep(path, 2, torn)
     assert not path.exists()
-    assert (logger.lost.writes, logger.lost.last_step) == (1, 2)
+    assert (logger.lost_records.writes, logger.lost_records.last_step) == (1, 2)
     logger.keep(path, 3, lambda path: path.write_bytes(b"whole"))
     logger.close()
     assert path.read_bytes() == b"whole"
@@ -274,7 +262,7 @@ def test_a_warning_that_cannot_be_said_stops_nothing(run, monkeypatch):
         patch.setattr("builtins.print", removed)
         patch.setattr(AppendFile, "write", removed)
         logger.scalars(2, {TAG: 0.0})
-    assert logger.lost.writes == 2
+    assert logger.lost_records.writes == 2
     logger.close()
 
 
@@ -282,24 +270,26 @@ def test_records_of_a_removed_directory_are_lost_and_said_so(run, capsys):
     logger = record(run, [1])
     shutil.rmtree(run.path)
     logger.scalars(2, {TAG: 0.0})
-    assert logger.lost == Lost(2, 2, 2, "No such file or directory")
+    assert logger.lost_records == LostRecords(2, 2, 2, "No such file or directory")
     assert "was removed" in capsys.readouterr().err
     logger.close()
 
 
 @pytest.mark.parametrize(
-    ("resume_step", "known"), [(None, Lost()), (4, Lost()), (7, Lost(3, 5, 7, "full"))]
+    ("resume_step", "known"),
+    [(None, LostRecords()), (4, LostRecords()), (7, LostRecords(3, 5, 7, "full"))],
 )
 def test_what_was_lost_for_good_is_remembered(run, resume_step, known):
     """Records after the checkpoint are written again."""
-    run.create().write_status(lost=vars(Lost(3, 5, 9, "full")))
+    run.create().write_status(lost=vars(LostRecords(3, 5, 9, "full")))
     logger = RunLogger(run, 0, resume_step=resume_step)
     logger.close()
-    assert logger.lost == known
+    assert logger.lost_records == known
 
 
 def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, monkeypatch):
-    home, write, told, save = RunDir(workdir / "run"), AppendFile.write, [], checkpoint.save
+    home, write, save = RunDir(workdir / "run"), AppendFile.write, checkpoint.save
+    statuses = []
 
     def full(self, line):
         mine = self.path == home.child(1).metrics
@@ -307,16 +297,16 @@ def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, m
             raise OSError(errno.ENOSPC, "No space left on device")
         write(self, line)
 
-    def and_note(path, content):
+    def save_and_read(path, content):
         save(path, content)
-        told.append([each.read_status().get("lost") for each in (home, *home.children())])
+        statuses.append([each.read_status().get("lost") for each in (home, *home.children())])
 
     monkeypatch.setattr(AppendFile, "write", full)
-    monkeypatch.setattr(checkpoint, "save", and_note)
+    monkeypatch.setattr(checkpoint, "save", save_and_read)
     keys = ("n_seeds=2", "trainer.log_every=1", "trainer.checkpoint_every=5", "trainer.steps=20")
     train("run", *RING, *keys, "evaluator.every=50")
     one = {"writes": 1, "first_step": 3, "last_step": 3, "why": "No space left on device"}
-    assert [one, None, one] in told
+    assert [one, None, one] in statuses
     both = {**one, "writes": 2, "last_step": 14}
     now = [each.read_status()["lost"] for each in (home, *home.children())]
     assert now == [both, None, both]
@@ -331,113 +321,4 @@ def test_without_tensorboard_only_the_lines_are_written(run):
     logger.session_end("success")
     logger.close()
     assert sorted(path.name for path in run.path.iterdir()) == ["events.jsonl", "metrics.jsonl"]
-    assert logger.lost == Lost()
-
-
-def values(step, n_seeds=3):
-    generator = torch.Generator().manual_seed(step)
-    a, b, c = torch.randn(3, n_seeds, generator=generator)
-    return {"gradient_norm_max": a, "loss": b, "a_max": c, "zero": torch.zeros(n_seeds)}
-
-
-def test_means_are_means_and_maxima_are_maxima():
-    accumulator = Accumulator()
-    for step in range(10):
-        batch = values(step)
-        batch = dict(reversed(batch.items())) if step % 2 else batch
-        accumulator.add_(batch)
-    means = accumulator.means()
-    all_ = {tag: torch.stack([values(step)[tag].double() for step in range(10)]) for tag in means}
-    torch.testing.assert_close(means["loss"], all_["loss"].mean(0), rtol=1e-14, atol=0)
-    for tag in ("gradient_norm_max", "a_max"):
-        assert torch.equal(means[tag], all_[tag].amax(0))
-    assert torch.equal(means["zero"], torch.zeros(3, dtype=torch.float64))
-    accumulator.reset_()
-    assert accumulator.means() == {}
-    accumulator.add_(values(4))
-    assert torch.equal(accumulator.means()["loss"], values(4)["loss"].double())
-
-
-def test_values_are_not_held_and_not_changed():
-    accumulator = Accumulator()
-    value = torch.ones(2, dtype=torch.float64, requires_grad=True)
-    for _ in range(2):
-        accumulator.add_({"loss": value, "loss_max": value})
-    means = accumulator.means()
-    assert torch.equal(value, torch.ones_like(value))
-    assert not means["loss"].requires_grad
-    accumulator.add_({"loss": value, "loss_max": value * 5})
-    assert torch.equal(means["loss_max"], torch.ones_like(means["loss_max"]))
-
-
-def test_networks_may_report_at_different_rates_and_shapes_may_be_scalars():
-    accumulator = Accumulator()
-    accumulator.add_({})
-    for step in range(6):
-        accumulator.add_({"loss/discriminator": torch.tensor(float(step))})
-    accumulator.add_({"loss/generator": torch.tensor(7, dtype=torch.bfloat16)})
-    means = accumulator.means()
-    assert {tag: value.item() for tag, value in means.items()} == {
-        "loss/discriminator": 2.5,
-        "loss/generator": 7.0,
-    }
-    accumulator.add_({"loss/generator": torch.tensor(1.0), "other": torch.tensor(1.0)})
-    with pytest.raises(ValueError, match="loss/generator was added together with different"):
-        accumulator.means()
-
-
-@pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
-def test_a_value_that_is_not_finite_is_never_hidden(bad):
-    accumulator = Accumulator()
-    for value in (1.0, bad, 2.0):
-        accumulator.add_({"x": torch.tensor([value, 0.0]), "x_max": torch.tensor([value, 0.0])})
-    means = accumulator.means()
-    assert str(means["x"][0].item()) == str(bad)
-    assert str(means["x_max"][0].item()) == str(max(bad, 2.0) if bad == bad else bad)
-    assert means["x"][1] == 0
-
-
-def test_adding_never_asks_the_device_for_a_number():
-    # A meta tensor has no values: anything that would wait for one raises.
-    accumulator = Accumulator()
-    for _ in range(3):
-        accumulator.add_(
-            {"x": torch.empty(4, device="meta"), "x_max": torch.empty(4, device="meta")}
-        )
-    accumulator.reset_()
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_adding_on_the_gpu_does_not_synchronise():
-    accumulator = Accumulator()
-    accumulator.load_state_dict([{"tags": ["x", "x_max"], "total": torch.ones(2, 4), "count": 1}])
-    batch = {"x": torch.ones(4, device="cuda"), "x_max": torch.ones(4, device="cuda")}
-    accumulator.add_(batch)  # brings the state that was loaded to the device
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        accumulator.add_(batch)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-    assert accumulator.means()["x"].device.type == "cpu"
-
-
-def test_an_interval_that_a_checkpoint_divides_has_the_same_means(tmp_path):
-    whole, first, second = Accumulator(), Accumulator(), Accumulator()
-    for step in range(7):
-        whole.add_(values(step))
-        if step < 4:
-            first.add_(values(step))
-    save(tmp_path / "a.pt", {"interval": first.state_dict()})
-    state = load(tmp_path / "a.pt")["interval"]
-    second.load_state_dict(state)
-    for step in range(4, 7):
-        second.add_(values(step))
-        first.add_(values(step))  # what was saved is no longer touched
-    for resumed in (first, second):
-        means = resumed.means()
-        assert list(means) == list(whole.means())
-        assert all(torch.equal(value, means[tag]) for tag, value in whole.means().items())
-    third = Accumulator()
-    third.load_state_dict(state)
-    assert not torch.equal(third.means()["loss"], whole.means()["loss"])
+    assert logger.lost_records == LostRecords()
