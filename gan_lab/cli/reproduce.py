@@ -37,7 +37,7 @@ def reproduce(arguments: list[str]) -> int:
         ConfigError: Anything that cannot be read, in one line.
     """
     names, given = _parsed(arguments)
-    rows = claims.chosen(rows_of_the_registry(), names)
+    rows = claims.select_rows(rows_of_the_registry(), names)
     if given["list"]:
         _console().print(_registry_table(rows))
         return 0

@@ -1,5 +1,6 @@
 """Studies: each measures, checks its claims, saves both, and draws what was saved.
 
-`claims` says what a claim is, `base` what a study promises, `program` how one is performed. A study
-is a package: `study` measures, `figures` draws from arrays; other modules hold what is left.
+`claims` says what a claim is, `base` what a study implements, `runner` performs one, `registry`
+judges published claims. A study is a package: `study` measures, `figures` draws from arrays, and
+other modules hold what they need.
 """

@@ -1,4 +1,4 @@
-"""What a study promises: measure into arrays; claims and pictures are functions of those."""
+"""The interface of a study: measure into arrays; claims and pictures are functions of those."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ Curve = tuple[np.ndarray, np.ndarray]  # steps (whole numbers), values
 
 @dataclass(frozen=True)
 class Lab:
-    """What a study is given to work with.
+    """Seeds, device, directory and helpers that a study works with.
 
     Attributes:
         seeds: One integer a repetition; everything random derives from one of them.
@@ -28,7 +28,7 @@ class Lab:
         directory: The study's run directory; trainings of its own go below `runs`.
         workers: Processes for independent work, one thread each.
         quick: Whether the small scale was asked for.
-        setup: The overrides of `train` -> a checked setup, for studies that train whole games.
+        setup: The overrides of `train` -> a checked setup, for studies that train through `train`.
         tell: Shows one line of progress.
     """
 
@@ -56,7 +56,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def measure(self, lab: Lab) -> Arrays:
-        """Does all the work.
+        """Do all the work.
 
         Returns:
             Named arrays of numbers, bools or fixed-width text: all that claims and pictures need.
@@ -64,28 +64,28 @@ class Experiment(ABC):
 
     @abstractmethod
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """Judges what was measured. Pure."""
+        """Judge what was measured. Pure."""
 
     @abstractmethod
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """File name without ending -> picture. Pure."""
+        """Return pictures by file name without ending. Pure."""
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """Tag -> what TensorBoard shows as a curve. Pure."""
+        """Return what TensorBoard shows as curves, by tag. Pure."""
         return {}
 
     def animations(self, arrays: Arrays) -> Mapping[str, Animation]:
-        """File name without ending -> film. Pure."""
+        """Return animations by file name without ending. Pure."""
         return {}
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """Sentences, made from the numbers, that a reader needs beside the claims. Pure."""
+        """Return sentences, made from the numbers, that a reader needs beside the claims. Pure."""
         return []
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a study leaves behind; see `program` for the files."""
+    """Configuration, arrays, claims and notes of a study; see `runner` for the files."""
 
     experiment: str
     config: dict[str, Any]

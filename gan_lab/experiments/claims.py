@@ -1,18 +1,21 @@
-"""A claim: what is said, what was measured, with its interval, what was expected, the verdict."""
+"""A claim: a statement, its measured number with an interval, the expected number, the verdict."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.reports.analysis.statistics import Measured
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gan_lab.reports.analysis.statistics import Measured, exact
 from gan_lab.validation import check_choice
 
 RELATIONS = ("equals", "at_least", "at_most")
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
-def judged(measured: Measured, relation: str, expected: float, tolerance: float) -> str:
-    """pass where the interval lies inside what is allowed, fail where outside, else inconclusive.
+def judge(measured: Measured, relation: str, expected: float, tolerance: float) -> str:
+    """Return pass for an interval inside what is allowed, fail for one outside, else inconclusive.
 
     A number that is undefined fails: nothing was measured.
     """
@@ -21,11 +24,11 @@ def judged(measured: Measured, relation: str, expected: float, tolerance: float)
         return FAIL
     if math.isinf(expected) and relation == "equals":
         return PASS if value == low == high == expected else FAIL
-    least = -math.inf if relation == "at_most" else expected - tolerance
-    most = math.inf if relation == "at_least" else expected + tolerance
-    if least <= low and high <= most:
+    lowest = -math.inf if relation == "at_most" else expected - tolerance
+    highest = math.inf if relation == "at_least" else expected + tolerance
+    if lowest <= low and high <= highest:
         return PASS
-    return FAIL if high < least or low > most else INCONCLUSIVE
+    return FAIL if high < lowest or low > highest else INCONCLUSIVE
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,10 @@ class Claim:
     @property
     def verdict(self) -> str:
         """pass, fail or inconclusive."""
-        return judged(self.measured, self.relation, self.expected, self.tolerance)
+        return judge(self.measured, self.relation, self.expected, self.tolerance)
 
     def record(self) -> dict[str, Any]:
-        """As result.json keeps it."""
+        """Return the claim as result.json keeps it."""
         return {
             "id": self.id,
             "statement": self.statement,
@@ -79,3 +82,25 @@ class Claim:
             "source": self.source,
             "verdict": self.verdict,
         }
+
+
+def zero(
+    id: str, statement: str, difference: ArrayLike, tolerance: float, unit: str, source: str
+) -> Claim:
+    """Return the claim that a difference is 0: its entry of the largest size is, to a tolerance."""
+    largest = exact(np.abs(difference).max())
+    return Claim(id, statement, largest, "equals", 0.0, tolerance, unit, source)
+
+
+def at_least(
+    id: str, statement: str, measured: Measured, bound: float, unit: str, source: str
+) -> Claim:
+    """Return the claim that a number is not below a bound."""
+    return Claim(id, statement, measured, "at_least", bound, 0.0, unit, source)
+
+
+def at_most(
+    id: str, statement: str, measured: Measured, bound: float, unit: str, source: str
+) -> Claim:
+    """Return the claim that a number is not above a bound."""
+    return Claim(id, statement, measured, "at_most", bound, 0.0, unit, source)

@@ -1,7 +1,7 @@
 """Many discriminators at once: S networks, stacked, each against its own samples.
 
-The same game, gradients and update as in training; only the generator is missing, since a study
-moves it by hand or holds it still.
+The same objective, gradients and update as in training; only the generator is missing: a study
+sets the fakes itself.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Discriminators:
         pair: The design.
         shape: Of one sample.
         loss: What they minimise.
-        regularizers: What holds them.
+        regularizers: Penalties and constraints on them.
         optim: Its discriminator's part is used.
         seeds: One for each network; equal seeds start from equal weights.
         device: Where they are.
@@ -62,7 +62,7 @@ class Discriminators:
     def update_(
         self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
     ) -> Update:
-        """One update of every network.
+        """Update every network once.
 
         Args:
             real: [S, N, *shape].
@@ -74,16 +74,16 @@ class Discriminators:
             Values to log, each [S], and a number that is finite where all is, [S].
         """
         noise = {name: tensor[None] for name, tensor in (noise or {}).items()}
-        draws = Draws(real[None], mix[None], mix[None], noise)  # z is not looked at
+        draws = Draws(real[None], mix[None], mix[None], noise)  # z is not used
         return update_discriminator_(self.network, self.gradients, draws, 0, fake)
 
     @torch.no_grad()
     def logits(self, x: Tensor) -> Tensor:
-        """[S, N, *shape] -> [S, N]."""
+        """Return the logits of samples, [S, N, *shape] -> [S, N]."""
         return torch.func.vmap(self._score)(self._leaves(), self.network.buffers, x)
 
     def input_gradient(self, x: Tensor) -> Tensor:
-        """Gradient of every logit by its sample, [S, N, *shape] -> the same shape."""
+        """Return the gradient of every logit by its sample, [S, N, *shape] -> the same shape."""
 
         def of_sum(leaves: Tensors, buffers: Tensors, points: Tensor) -> Tensor:
             return self._score(leaves, buffers, points).sum()
@@ -94,7 +94,7 @@ class Discriminators:
     def generator_gradient(
         self, fake: Tensor, real: Tensor, loss: AdversarialLoss | None = None
     ) -> Tensor:
-        """What the generator's mean loss pulls each fake by, times N.
+        """Return the gradient of the generator's mean loss by each fake, times N.
 
         The mean over N of the result is the gradient by a shift of all fakes.
 
@@ -113,8 +113,8 @@ class Discriminators:
             return objective.loss.generator(score(y), score(x)).sum()
 
         gradient = torch.func.grad(total, argnums=2)
-        pulled = torch.func.vmap(gradient)(self._leaves(), self.network.buffers, fake, real)
-        return pulled.detach()
+        by_fake = torch.func.vmap(gradient)(self._leaves(), self.network.buffers, fake, real)
+        return by_fake.detach()
 
     def _score(self, leaves: Tensors, buffers: Tensors, x: Tensor) -> Tensor:
         return self.objective.score(leaves, buffers)(x)

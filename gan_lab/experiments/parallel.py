@@ -1,4 +1,4 @@
-"""Independent work in several processes, one thread each, and whole games in run directories."""
+"""Independent work in several processes, one thread each, and trainings in run directories."""
 
 import contextlib
 import multiprocessing
@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from gan_lab.experiments.base import Lab
-from gan_lab.runner import train as training
+from gan_lab.errors import RunDiverged
+from gan_lab.experiments.base import Arrays, Lab
+from gan_lab.runner import train
 from gan_lab.training.config import Setup
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ T = TypeVar("T")
 def in_processes(
     lab: Lab, function: Callable[..., T], jobs: Mapping[str, tuple[Any, ...]]
 ) -> dict[str, T]:
-    """function(*arguments) for every named job; the longest first, if given in that order.
+    """Return function(*arguments) of every named job; jobs start in the order given.
 
     Args:
         lab: Says how many processes; with one, or with one job, all runs here.
@@ -33,54 +34,60 @@ def in_processes(
     Returns:
         Name -> result, in the order of the jobs.
     """
-    done: dict[str, T] = {}
+    results: dict[str, T] = {}
     threads = torch.get_num_threads()
     if lab.workers <= 1 or len(jobs) <= 1:
         try:
             for name, arguments in jobs.items():
                 torch.set_num_threads(1)  # the same bits as in a worker
-                done[name] = function(*arguments)
-                lab.tell(f"{len(done)} of {len(jobs)}: {name}")
+                results[name] = function(*arguments)
+                lab.tell(f"{len(results)} of {len(jobs)}: {name}")
         finally:
             torch.set_num_threads(threads)
-        return done
+        return results
     # Not fork: torch's threads do not survive it.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(lab.workers, len(jobs)),
-        mp_context=context,
-        initializer=_worker,
-        initargs=(os.getpid(),),
-    ) as pool:
+    n_workers = min(lab.workers, len(jobs))
+    with ProcessPoolExecutor(n_workers, context, _start_worker, (os.getpid(),)) as pool:
         waiting = {pool.submit(function, *arguments): name for name, arguments in jobs.items()}
         try:
             for future in as_completed(waiting):
-                done[waiting[future]] = future.result()
-                lab.tell(f"{len(done)} of {len(jobs)}: {waiting[future]}")
+                results[waiting[future]] = future.result()
+                lab.tell(f"{len(results)} of {len(jobs)}: {waiting[future]}")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():  # else leaving waits for their jobs
                 worker.terminate()
             raise
-    return {name: done[name] for name in jobs}
+    return {name: results[name] for name in jobs}
 
 
-def train_all(lab: Lab, games: Mapping[str, Sequence[str]]) -> dict[str, Path]:
-    """Trains whole games through the trainer, each into `runs/<name>` of the study's directory.
+def measure_parts(lab: Lab, jobs: Mapping[str, tuple[Any, ...]]) -> Arrays:
+    """Return the arrays `job/name` of jobs, each a function that returns arrays, and arguments."""
+    parts = in_processes(lab, _call, jobs)
+    return {f"{job}/{name}": x for job, part in parts.items() for name, x in part.items()}
+
+
+def _call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
+    return function(*arguments)
+
+
+def train_all(lab: Lab, trainings: Mapping[str, Sequence[str]]) -> dict[str, Path]:
+    """Train through the trainer, each into `runs/<name>` of the study's directory.
 
     Args:
         lab: The study's.
-        games: Name -> overrides of `train`; n_seeds is set to the study's seeds unless given.
+        trainings: Name -> overrides of `train`; n_seeds is set to the study's seeds unless given.
 
     Returns:
         Name -> run directory. Its seeds are children, `RunDir(path).children()`, if there are more
-        than one. A game that diverged has status "diverged" and no final numbers.
+        than one. A training that diverged has status "diverged" and no final numbers.
 
     Raises:
         ConfigError: An override is wrong.
     """
     jobs = {}
-    for name, overrides in games.items():
+    for name, overrides in trainings.items():
         seeds = (f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}")
         setup = lab.setup([*seeds, f"device={lab.device}", "execution.threads=1", *overrides])
         jobs[name] = (setup, lab.directory / "runs" / name)
@@ -88,9 +95,7 @@ def train_all(lab: Lab, games: Mapping[str, Sequence[str]]) -> dict[str, Path]:
 
 
 def train_one(setup: Setup, path: Path) -> Path:
-    """Trains one setup; what it prints goes to `log.txt` beside it."""
-    from gan_lab.errors import RunDiverged
-
+    """Train one setup; what it prints goes to `log.txt` beside it."""
     path.mkdir(parents=True, exist_ok=True)
     source = setup.data.open(torch.device(setup.device))
     setup.check(source)
@@ -100,19 +105,19 @@ def train_one(setup: Setup, path: Path) -> Path:
         contextlib.redirect_stderr(log),
         contextlib.suppress(RunDiverged),
     ):
-        training.start(setup, source, path)
+        train.start(setup, source, path)
     return path
 
 
-def _worker(parent: int) -> None:
+def _start_worker(parent: int) -> None:
     torch.set_num_threads(1)
     # Ctrl-C reaches the whole group; the parent decides, and its workers go when it is gone, also
     # when it was killed and could tell nobody.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
 
 
-def _leave_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)

@@ -1,6 +1,6 @@
-"""Published and derived claims as a registry: each row names the study that measures it.
+"""The registry of published and derived claims; each row names the study that measures it.
 
-A row's own expected number judges what the study measured; the study's verdict is not looked at.
+A row judges the study's number by its own expected one, whatever the study's verdict is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.errors import ConfigError
-from gan_lab.experiments.claims import RELATIONS, judged
+from gan_lab.experiments.claims import RELATIONS, judge
 from gan_lab.experiments.runner import load_record
 from gan_lab.reports.analysis.statistics import Measured
 from gan_lab.runs.run_dir import atomic_write, environment, to_json
@@ -22,8 +22,9 @@ EVIDENCE = {
     "D": "derived and checked numerically",
 }
 PROTOCOLS = ("exact", "scaled", "analogue")
-SKIPPED = "skipped"
-_SHOWN = ("versions", "git", "hardware", "threads", "started")
+SKIP = "skipped"
+# What numbers depend on, not whose machine it was.
+_ENVIRONMENT_KEYS = ("versions", "git", "hardware", "threads", "started")
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Row:
         id: Unique over the registry.
         statement: What is claimed, one sentence.
         citation: Where it comes from.
-        provenance: V, V2, R or D, see PROVENANCES.
+        evidence: V, V2, R or D, see EVIDENCE.
         protocol: exact, scaled or analogue: how near ours is to theirs.
         command: `experiment NAME key=value ...`, or None where nothing here can measure it.
         claim: Id of the study's claim.
@@ -69,7 +70,7 @@ class Row:
     needs: str | None
 
     def __post_init__(self) -> None:
-        check_choice(self, "provenance", list(EVIDENCE))
+        check_choice(self, "evidence", list(EVIDENCE))
         check_choice(self, "protocol", list(PROTOCOLS))
         check_choice(self, "relation", list(RELATIONS))
         if (self.command is None) != (self.claim is None):
@@ -81,11 +82,11 @@ class Row:
 
     @property
     def study(self) -> str | None:
-        """The name of the study that measures it."""
+        """Name of the study that measures it."""
         return None if self.command is None else self.command.split()[1]
 
     def runs(self, everything: bool) -> bool:
-        """Whether it is measured: what is quick and offline, or with `everything` also the long."""
+        """Tell whether it is measured: what is quick and offline; with `everything` the long too."""
         return self.command is not None and (
             self.needs is None or (everything and self.needs == "long")
         )
@@ -93,26 +94,21 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A row and what came out."""
+    """A row, the number measured for it, and its verdict."""
 
     row: Row
     measured: Measured | None
     verdict: str
 
     def record(self) -> dict[str, Any]:
-        """As result.json keeps it."""
-        found = self.measured
-        return {
-            **vars(self.row),
-            "measured": None if found is None else found.value,
-            "low": None if found is None else found.low,
-            "high": None if found is None else found.high,
-            "verdict": self.verdict,
-        }
+        """Return the row and its numbers as result.json keeps them."""
+        value, low, high = self.measured or (None, None, None)
+        numbers = {"measured": value, "low": low, "high": high}
+        return {**vars(self.row), **numbers, "verdict": self.verdict}
 
 
 def registry(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The rows of the registry's files.
+    """Return the rows of the registry's files.
 
     Raises:
         ConfigError: A row lacks a key, has one too many, or repeats another's id.
@@ -136,8 +132,8 @@ def registry(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
     return list(rows.values())
 
 
-def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """The rows that are called by id or by study; all where nothing is named.
+def select_rows(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
+    """Return the rows called by id or by study; all where nothing is named.
 
     Raises:
         ConfigError: A name is neither.
@@ -149,25 +145,24 @@ def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
 
 
 def outcome(row: Row, study: Path | None, why: str = "") -> Outcome:
-    """Judges a row by the study that was performed into a directory.
+    """Judge a row by the study that was performed into a directory.
 
     Raises:
         ConfigError: The study makes no claim of that id.
     """
     if study is None:
-        return Outcome(row, None, f"{SKIPPED}: {why}")
+        return Outcome(row, None, f"{SKIP}: {why}")
     record = load_record(study)
     for claim in record["claims"]:
         if claim["id"] == row.claim:
-            found = Measured(*(float(claim[key]) for key in ("measured", "low", "high")))
-            return Outcome(row, found, judged(found, row.relation, row.expected, row.tolerance))
+            number = Measured(*(float(claim[key]) for key in ("measured", "low", "high")))
+            return Outcome(row, number, judge(number, row.relation, row.expected, row.tolerance))
     raise ConfigError(f"row {row.id}: {row.study} makes no claim '{row.claim}'")
 
 
 def save(outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path) -> None:
-    """Writes result.json and report.md."""
-    # Kept and shown to others: what numbers depend on, not whose machine it was.
-    where = {key: value for key, value in environment().items() if key in _SHOWN}
+    """Write result.json and report.md."""
+    where = {key: value for key, value in environment().items() if key in _ENVIRONMENT_KEYS}
     result = {
         "environment": where,
         "rows": [each.record() for each in outcomes],
@@ -178,14 +173,14 @@ def save(outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path) -
 
 
 def expectation(row: Mapping[str, Any]) -> str:
-    """What a row expects, as a table shows it."""
+    """Return what a row expects as a table shows it."""
     sign = {"equals": "", "at_least": ">= ", "at_most": "<= "}[row["relation"]]
     slack = f" +- {row['tolerance']:.3g}" if row["tolerance"] else ""
     return f"{sign}{float(row['expected']):.4g}{slack} {row['unit']}".strip()
 
 
 def finding(row: Mapping[str, Any]) -> str:
-    """What a row measured, as a table shows it."""
+    """Return what a row measured as a table shows it."""
     if row["measured"] is None:
         return ""
     value, low, high = (float(row[key]) for key in ("measured", "low", "high"))
@@ -194,33 +189,30 @@ def finding(row: Mapping[str, Any]) -> str:
 
 
 def counts(records: Sequence[Mapping[str, Any]]) -> str:
-    """How many rows passed, failed, stayed open and were skipped, in words."""
+    """Return how many rows passed, failed, stayed open and were skipped, in words."""
     kinds = [row["verdict"].partition(":")[0] for row in records]
-    names = ("pass", "fail", "inconclusive", SKIPPED)
+    names = ("pass", "fail", "inconclusive", SKIP)
     return ", ".join(f"{kinds.count(name)} {name}" for name in names)
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of a result.json as a Markdown table."""
+    """Return the rows of a result.json as a Markdown table."""
     lines = [
         "| claim | from | protocol | expected | measured [interval] | verdict |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for row in records:
         # What nobody here has read is not shown as published.
-        mark = row["provenance"]
+        mark = row["evidence"]
         source = "recalled, not read" if mark == "R" else f"{row['citation']} ({mark})"
         cells = (row["statement"], source, row["protocol"], expectation(row), finding(row))
-        said = [cell.replace("|", "\\|") for cell in cells]
-        lines.append("| " + " | ".join([*said, row["verdict"]]) + " |")
+        escaped = [cell.replace("|", "\\|") for cell in cells]
+        lines.append("| " + " | ".join([*escaped, row["verdict"]]) + " |")
     return "\n".join(lines)
 
 
 def _page(
-    outcomes: Sequence[Outcome],
-    studies: Mapping[str, Path],
-    home: Path,
-    where: Mapping[str, Any],
+    outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path, where: Mapping[str, Any]
 ) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     hardware = where["hardware"]

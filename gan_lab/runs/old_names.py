@@ -22,6 +22,10 @@ _KEYS = {
     "measure": "metrics",
     "probe": "neural_distance",
     "trainer.film_every": "trainer.landscape_every",
+    # of studies
+    "games": "methods",
+    "light_weight": "small_weight",
+    "most_steps": "max_steps",
 }
 _TAGS = {
     "discriminator_estimate/gap": "discriminator_estimate/optimality_gap",

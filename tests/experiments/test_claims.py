@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, Claim, judged
+from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, Claim, judge
 from gan_lab.reports.analysis.statistics import Measured, exact, mean, median, share
 
 INF, NAN = math.inf, math.nan
@@ -40,7 +40,7 @@ INF, NAN = math.inf, math.nan
     ],
 )
 def test_verdict_is_where_the_interval_lies(measured, relation, expected, tolerance, verdict):
-    assert judged(Measured(*measured), relation, expected, tolerance) == verdict
+    assert judge(Measured(*measured), relation, expected, tolerance) == verdict
 
 
 @pytest.mark.parametrize("n", [5, 6, 8, 11, 20])

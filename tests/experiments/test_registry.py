@@ -44,7 +44,7 @@ ROW = {
     "id": "one",
     "statement": "One is one.",
     "citation": "ours",
-    "provenance": "D",
+    "evidence": "D",
     "protocol": "exact",
     "command": "experiment parallel_segments",
     "claim": "c",
@@ -98,7 +98,7 @@ def test_a_claim_that_the_study_does_not_make_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"provenance": "X"},
+        {"evidence": "X"},
         {"protocol": "rough"},
         {"relation": "near"},
         {"claim": None},
@@ -118,7 +118,7 @@ def test_two_rows_of_one_name_are_refused():
 
 
 def test_what_was_only_recalled_is_not_shown_as_published():
-    rows = [{**ROW, "provenance": "R", "measured": 1.0, "low": 1.0, "high": 1.0, "verdict": "pass"}]
+    rows = [{**ROW, "evidence": "R", "measured": 1.0, "low": 1.0, "high": 1.0, "verdict": "pass"}]
     assert "ours" not in registry.table(rows)
     assert "recalled, not read" in registry.table(rows)
 

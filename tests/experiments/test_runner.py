@@ -238,7 +238,6 @@ def test_exit_code_says_whether_a_claim_failed(perform, workdir, capsys, overrid
     assert perform(*overrides) == code
     saved = record(workdir / "study")
     assert saved["claims"][0]["verdict"] == verdict
-    assert runner.failed(saved) == (["one"] if code else [])
     assert verdict in capsys.readouterr().out
     assert status(workdir / "study")["state"] == "done"  # a claim that fails is a result
 

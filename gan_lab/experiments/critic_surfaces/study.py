@@ -29,7 +29,7 @@ class CriticSurfaces(Experiment):
         width: Of every hidden layer.
         bound: Of clipping.
         weight: Of the penalty, two-sided as published, and one-sided.
-        light_weight: Of a third, light penalty.
+        small_weight: Of a third, light penalty.
         lr: Of Adam and RMSprop; it falls to 0.
         deep_layers: Hidden layers of the deep critics.
         deep_bounds: Their bounds, the largest first.
@@ -43,7 +43,7 @@ class CriticSurfaces(Experiment):
     width: int = 64
     bound: float = 0.0476
     weight: float = 10.0
-    light_weight: float = 0.1
+    small_weight: float = 0.1
     lr: float = 0.003
     deep_layers: int = 12
     deep_bounds: Sequence[float] = (0.1, 0.01, 0.001)
@@ -63,7 +63,7 @@ class CriticSurfaces(Experiment):
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "width", "deep_layers", "deep_steps", "n_transport"):
             check_count(self, name)
-        for name in ("bound", "weight", "light_weight", "lr", "deep_lr"):
+        for name in ("bound", "weight", "small_weight", "lr", "deep_lr"):
             check_interval(self, name, getattr(self, name))
         for bound in self.deep_bounds:
             check_number(self, "deep_bounds", bound)
@@ -80,7 +80,7 @@ class CriticSurfaces(Experiment):
         kinds = {
             "penalty": GradientPenalty(self.weight),
             "one_sided": GradientPenalty(self.weight, one_sided=True),
-            "light": GradientPenalty(self.light_weight),
+            "light": GradientPenalty(self.small_weight),
             "clip": WeightClipping(self.bound),
         }
         seeds = list(lab.seeds)
@@ -155,7 +155,7 @@ class CriticSurfaces(Experiment):
             f"penalty of weight {self.weight:g}, and {deep_down} of "
             f"{arrays['deep/penalty/value'].size} deep ones, are upside down: they started with "
             "the wrong sign, and slope -1 satisfies the penalty as well as slope 1. The one-sided "
-            f"penalty and the light one ({self.light_weight:g}) have no such trap; the claims on "
+            f"penalty and the light one ({self.small_weight:g}) have no such trap; the claims on "
             "values and surfaces use the one-sided one.",
             f"Slopes of log10 norm a layer: {_listed(log_slopes(arrays, 'penalty'))} (penalty), "
             f"{_listed(log_slopes(arrays, 'clip_0'))} (largest bound).",

@@ -64,7 +64,7 @@ def neuron_part(
         learning_rate: Of plain gradient descent, the same for both losses.
         learned: Output that counts as learned.
         n_starts: Random starts a seed, weight and bias uniform on [-3, 3].
-        most_steps: Where to give up; a start that is not learned then has -1 steps.
+        max_steps: Where to give up; a start that is not learned then has -1 steps.
     """
     grid = torch.linspace(-1, 7, 33, dtype=torch.float64)
     random = [

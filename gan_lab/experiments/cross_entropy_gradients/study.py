@@ -30,7 +30,7 @@ class CrossEntropyGradients(Experiment):
         learning_rate: Of one neuron, the same for both losses.
         learned: Output of the neuron that counts as learned, where 0 is wanted; in (0, .5).
         n_starts: Random starts of the neuron for each seed.
-        most_steps: Where the neuron gives up.
+        max_steps: Where the neuron gives up.
         n_train: Digits that a network sees; few, so that it overfits.
         width: Hidden units of that network.
         fit_steps: Of its training.
@@ -57,7 +57,7 @@ class CrossEntropyGradients(Experiment):
     )
 
     def __post_init__(self) -> None:
-        for name in ("n_starts", "most_steps", "n_train", "width", "fit_steps"):
+        for name in ("n_starts", "max_steps", "n_train", "width", "fit_steps"):
             check_count(self, name)
         if self.n_train > 1297:
             raise ValueError(f"{type(self).__name__}.n_train={self.n_train} is above 1297 digits")
