@@ -1,4 +1,4 @@
-"""What an event is, and how it is said once and not again until it was clearly over."""
+"""Base classes: an event is reported once, and again only after it was clearly over."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,12 +13,12 @@ _HUGE = 1e100  # whose square still is a number
 
 @dataclass(frozen=True)
 class Event:
-    """Something with a name that happened to one seed.
+    """A named problem of one seed.
 
     Attributes:
         kind: saturation, collapse, critic_drift, sign_flip, oscillation, divergence or plateau.
-        step: Of the row that settled it.
-        numbers: What triggered it; each name says the unit in brackets, none is a plain ratio.
+        step: Of the row that settles it.
+        numbers: What triggers it; each name says the unit in brackets, none is a plain ratio.
         explanation: What it means.
         advice: What to try, as keys to type.
     """
@@ -31,9 +31,9 @@ class Event:
 
 
 class Verdict(NamedTuple):
-    """What a detector makes of one row: whether it is on, whether it is clearly over, and why.
+    """One row's verdict: whether the event is on, whether it is clearly over, and why.
 
-    Between the two thresholds it is neither: that is what keeps an event from being said twice.
+    Between the two thresholds it is neither, which keeps an event from being reported twice.
     """
 
     on: bool
@@ -57,28 +57,30 @@ class Detector(ABC):
 
     def __init__(self) -> None:
         self._is_on = False
-        self._agreeing = 0
+        self._n_agreeing = 0
 
     @abstractmethod
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Takes a row into account; None where it says nothing about this kind."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Take a row into account; None where it says nothing about this kind."""
 
-    def see(self, step: int, row: Row) -> Event | None:
-        """The event, if this row is the one that settles it."""
-        verdict = self.look(step, row)
+    def update(self, step: int, row: Row) -> Event | None:
+        """Return the event if this row is the one that settles it."""
+        verdict = self.check(step, row)
         if verdict is None:
             return None
-        self._agreeing = self._agreeing + 1 if (verdict.over, verdict.on)[not self._is_on] else 0
-        if self._agreeing < self.patience:
+        self._n_agreeing = (
+            self._n_agreeing + 1 if (verdict.over, verdict.on)[not self._is_on] else 0
+        )
+        if self._n_agreeing < self.patience:
             return None
-        self._is_on, self._agreeing = not self._is_on, 0
+        self._is_on, self._n_agreeing = not self._is_on, 0
         if not self._is_on:
             return None
         return Event(self.kind, step, dict(verdict.numbers), self.explanation, self.advice)
 
 
 def number(row: Row, tag: str) -> float:
-    """A value of the row; nan where it is missing or no number, infinity beyond any use."""
+    """Return a value of the row; nan where it is missing or no number, infinity beyond any use."""
     value = row.get(tag)
     if not isinstance(value, int | float):
         return math.nan
@@ -86,7 +88,7 @@ def number(row: Row, tag: str) -> float:
 
 
 class Measurement(NamedTuple):
-    """One reading of the ruler with its interval and what real samples get; nan where unknown."""
+    """One estimate of the evaluator with its interval and floor; nan where unknown."""
 
     step: int
     value: float
@@ -95,13 +97,13 @@ class Measurement(NamedTuple):
     floor: float
 
     @property
-    def supported(self) -> bool:
-        """Whether it has an interval at all: one repeat has none."""
+    def has_interval(self) -> bool:
+        """Whether it has an interval: one repeat has none."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
 
 def measurement(step: int, row: Row, tag: str) -> Measurement | None:
-    """The ruler's estimate of a tag with its interval; None where the row has none."""
+    """Return the estimate of a tag with its interval; None where the row has none."""
     if tag not in row:
         return None
     ends = (number(row, f"{tag}_{end}") for end in ("low", "high", "floor"))

@@ -1,4 +1,4 @@
-"""What the two players' own numbers show; these come with every row of the log."""
+"""Detectors on losses, gradient norms and the critic's own estimate, logged in every row."""
 
 import math
 from collections import deque
@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from gan_lab.diagnostics.detector import Detector, Row, Verdict, number
-from gan_lab.diagnostics.periodicity import Period, period
+from gan_lab.diagnostics.periodicity import Period, find_period
 
 
 class Saturation(Detector):
-    """The discriminator is right nearly everywhere while the generator's gradient is gone.
+    """The discriminator is right nearly everywhere while the generator's gradient vanishes.
 
     Args:
         equilibrium: The discriminator's loss where it cannot tell real from fake, > 0. 1 % of it
@@ -36,8 +36,8 @@ class Saturation(Detector):
         super().__init__()
         self._equilibrium, self._peak = equilibrium, 0.0
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads loss/discriminator and gradient/generator_norm."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read loss/discriminator and gradient/generator_norm."""
         loss, norm = number(row, "loss/discriminator"), number(row, "gradient/generator_norm")
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return None
@@ -57,7 +57,7 @@ class Saturation(Detector):
 
 
 class CriticDrift(Detector):
-    """The critic's logits have wandered off, far beyond any difference it ever made."""
+    """The critic's logits have drifted far beyond any difference between real and fake so far."""
 
     kind = "critic_drift"
     explanation = (
@@ -78,8 +78,8 @@ class CriticDrift(Detector):
         super().__init__()
         self._largest, self._offsets = 0.0, list[float]()
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads discriminator_estimate/offset and /wasserstein."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read discriminator_estimate/offset and /wasserstein."""
         offset = number(row, "discriminator_estimate/offset")
         difference = number(row, "discriminator_estimate/wasserstein")
         if not (math.isfinite(offset) and math.isfinite(difference)):
@@ -102,7 +102,7 @@ class CriticDrift(Detector):
 
 
 class SignFlip(Detector):
-    """The critic ranks fakes above real samples: its difference is negative beyond its noise."""
+    """The critic ranks fakes above real samples: its W is negative beyond its noise."""
 
     kind = "sign_flip"
     explanation = (
@@ -115,15 +115,15 @@ class SignFlip(Detector):
     )
     noises: ClassVar[float] = 4.0  # standard deviations between neighbouring rows
     share: ClassVar[float] = 0.05  # of the largest |W| so far
-    window: ClassVar[int] = 32  # rows the noise is read from
+    window: ClassVar[int] = 32  # rows that the noise is estimated from
 
     def __init__(self) -> None:
         super().__init__()
         self._values: deque[float] = deque(maxlen=self.window)
         self._largest = 0.0
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads discriminator_estimate/wasserstein."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read discriminator_estimate/wasserstein."""
         value = number(row, "discriminator_estimate/wasserstein")
         if not math.isfinite(value):
             return None
@@ -146,7 +146,7 @@ class SignFlip(Detector):
 
 
 class Oscillation(Detector):
-    """The players circle: their numbers swing with one period, three times or more."""
+    """The two networks circle: their numbers swing with one period, three times or more."""
 
     kind = "oscillation"
     patience = 2
@@ -165,36 +165,36 @@ class Oscillation(Detector):
         "gradient/generator_norm",
     )
     window: ClassVar[int] = 32  # rows
-    every: ClassVar[int] = 8  # rows between two looks
-    strength: ClassVar[float] = 0.5  # of the autocorrelation, see `period`
+    every: ClassVar[int] = 8  # rows between two checks
+    strength: ClassVar[float] = 0.5  # of the autocorrelation, see `Period`
     strength_over: ClassVar[float] = 0.25
     agreement: ClassVar[float] = 0.15  # of the two periods
-    alone: ClassVar[float] = 0.7  # what one series counts for that no other confirms
+    alone: ClassVar[float] = 0.7  # weight of a series that no other confirms
 
     def __init__(self) -> None:
         super().__init__()
         self._rows: deque[tuple[float, ...]] = deque(maxlen=self.window)
         self._steps: deque[int] = deque(maxlen=self.window)
-        self._until_look = self.window
+        self._rows_to_check = self.window
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads both losses and both gradient norms."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read both losses and both gradient norms."""
         values = tuple(number(row, tag) for tag in self.tags)
         if not any(map(math.isfinite, values)):
             return None
         self._rows.append(values)
         self._steps.append(step)
-        self._until_look -= 1
-        if self._until_look > 0:
+        self._rows_to_check -= 1
+        if self._rows_to_check > 0:
             return None
-        self._until_look = self.every
+        self._rows_to_check = self.every
         gaps = np.diff(np.array(self._steps))
         if (gaps[:-1] != gaps[0]).any():  # the last row of a run that was extended
             return None
-        periods = (period(column) for column in np.array(self._rows).T)
-        found = [p for p in periods if p is not None] or [Period(0.0, 0.0)]
-        alone = max(found, key=lambda p: p.strength)
-        first, second = self._agreeing_pair(found)
+        periods = (find_period(column) for column in np.array(self._rows).T)
+        candidates = [p for p in periods if p is not None] or [Period(0.0, 0.0)]
+        alone = max(candidates, key=lambda p: p.strength)
+        first, second = self._strongest_pair(candidates)
         strength = min(first.strength, second.strength)
         if self.alone * alone.strength > strength:
             first, second, strength = alone, alone, self.alone * alone.strength
@@ -207,16 +207,16 @@ class Oscillation(Detector):
             },
         )
 
-    def _agreeing_pair(self, found: list[Period]) -> tuple[Period, Period]:
-        """The two strongest that share a period; without strength where there are none.
+    def _strongest_pair(self, candidates: list[Period]) -> tuple[Period, Period]:
+        """Return the two strongest that share a period; of strength 0 where there are none.
 
         Twice the period counts as shared: what depends on the distance from the equilibrium swings
-        twice while the players go around once.
+        twice while the two networks go around once.
         """
         pairs = [
             (a, b)
-            for i, a in enumerate(found)
-            for b in found[i + 1 :]
+            for i, a in enumerate(candidates)
+            for b in candidates[i + 1 :]
             for ratio in (0.5, 1.0, 2.0)
             if abs(a.lag - ratio * b.lag) <= max(1.0, self.agreement * a.lag)
         ]

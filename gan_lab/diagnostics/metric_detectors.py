@@ -1,4 +1,4 @@
-"""What the ruler shows: readings are rare, have intervals, and mean the same for any loss."""
+"""Detectors on the evaluator's estimates: rare, with intervals, and comparable across losses."""
 
 import bisect
 import math
@@ -34,10 +34,10 @@ class Collapse(Detector):
     spread: ClassVar[float] = 0.5  # of the data's own
     spread_over: ClassVar[float] = 0.7
     growth: ClassVar[float] = 0.03  # of the data's own since half the steps: still growing
-    started: ClassVar[float] = 2.0  # times the first reading: it has been trained
-    lost: ClassVar[float] = 0.25  # of the data's modes, and at least two of them
+    min_growth: ClassVar[float] = 2.0  # times the first estimate: it has been trained
+    modes_gone: ClassVar[float] = 0.25  # of the data's modes, and at least two of them
     good: ClassVar[float] = 0.5  # of the data's own share of high quality
-    least_steps: ClassVar[int] = 200
+    min_steps: ClassVar[int] = 200
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,33 +45,33 @@ class Collapse(Detector):
         self._widest = 0.0  # lower end of the best interval so far
         self._max_modes = 0.0  # lower end of the best interval so far
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads samples/pairwise_distance and modes/covered with their intervals and floors."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read samples/pairwise_distance and modes/covered with their intervals and floors."""
         spread, modes, quality = (
             measurement(step, row, tag) for tag in (_SPREAD, _MODES, _QUALITY)
         )
         verdicts = [self._of_spread(spread), self._of_modes(modes, quality)]
-        given = [verdict for verdict in verdicts if verdict is not None]
-        if not given:
+        known = [verdict for verdict in verdicts if verdict is not None]
+        if not known:
             return None
-        numbers = {name: value for verdict in given for name, value in verdict.numbers.items()}
-        return Verdict(any(v.on for v in given), all(v.over for v in given), numbers)
+        numbers = {name: value for verdict in known for name, value in verdict.numbers.items()}
+        return Verdict(any(v.on for v in known), all(v.over for v in known), numbers)
 
     def _of_spread(self, now: Measurement | None) -> Verdict | None:
-        if now is None or not (now.supported and now.floor > 0):
+        if now is None or not (now.has_interval and now.floor > 0):
             return None
         self._measurements.append(now)
         self._widest = max(self._widest, now.low)
         was_wide = self._widest >= 0.8 * now.floor
         before = _latest(self._measurements, now.step / 2)
-        stopped = (
+        stands_still = (
             before is not None
-            and now.step >= self.least_steps
-            and self._widest >= self.started * self._measurements[0].high
+            and now.step >= self.min_steps
+            and self._widest >= self.min_growth * self._measurements[0].high
             and now.value <= before.value + self.growth * now.floor
         )
         return Verdict(
-            now.high < self.spread * now.floor and (was_wide or stopped),
+            now.high < self.spread * now.floor and (was_wide or stands_still),
             now.low > self.spread_over * now.floor,
             {
                 "mean distance between samples [data units]": now.value,
@@ -80,10 +80,10 @@ class Collapse(Detector):
         )
 
     def _of_modes(self, now: Measurement | None, quality: Measurement | None) -> Verdict | None:
-        if now is None or not (now.supported and now.floor > 0):
+        if now is None or not (now.has_interval and now.floor > 0):
             return None
         self._max_modes = max(self._max_modes, now.low)
-        least = max(2.0, self.lost * now.floor)
+        least = max(2.0, self.modes_gone * now.floor)
         missing = quality is not None and quality.low >= self.good * quality.floor
         limit = max(self._max_modes, now.floor if missing else 0.0)
         return Verdict(
@@ -98,9 +98,9 @@ class Collapse(Detector):
 
 
 class Divergence(Detector):
-    """The ruler's W1 lies well above the best it has been: what was learned is being lost.
+    """W1 lies well above its best in this run: what was learned is being lost.
 
-    A number that is not finite stops the run and is told by `not_finite`.
+    A number that is not finite stops the run; `not_finite` is that event.
     """
 
     kind = "divergence"
@@ -112,8 +112,8 @@ class Divergence(Detector):
         "Try a smaller step (optim.lr=1e-4), a stronger hold on the discriminator "
         "(regularizer=[gradient_penalty]) or optim.decay=linear, and keep an earlier checkpoint."
     )
-    factor: ClassVar[float] = 1.5  # of the best reading's upper end
-    lost: ClassVar[float] = 0.25  # of all that was gained since the first reading
+    factor: ClassVar[float] = 1.5  # of the best estimate's upper end
+    setback: ClassVar[float] = 0.25  # of the whole gain since the first estimate
     factor_over: ClassVar[float] = 1.2
 
     def __init__(self) -> None:
@@ -121,8 +121,8 @@ class Divergence(Detector):
         self._first: float | None = None
         self._best: Measurement | None = None
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads divergence/wasserstein with its interval."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read divergence/wasserstein with its interval."""
         now = measurement(step, row, _W1)
         if now is None or math.isnan(now.value) or math.isnan(now.low):
             return None
@@ -132,10 +132,10 @@ class Divergence(Detector):
         if best is None or now.high < best.high:
             self._best = now
             return Verdict(False, True, {})
-        gained = max(self._first - best.high, 0.0)
+        gain = max(self._first - best.high, 0.0)
         above = now.low - best.high
         return Verdict(
-            now.low > self.factor * best.high and above > self.lost * gained,
+            now.low > self.factor * best.high and above > self.setback * gain,
             now.value <= self.factor_over * best.high,
             {
                 "W1 now, lower end [data units]": now.low,
@@ -146,10 +146,10 @@ class Divergence(Detector):
 
 
 class Plateau(Detector):
-    """The ruler's W1 has stopped improving, above what real samples get.
+    """W1 has stopped improving, above what real samples get.
 
-    That nothing was gained has to be shown, too: the readings of the last half of the run are
-    parted in two, and the 95 % interval of the gain between the parts has to lie within a small
+    That there is no gain has to be shown, too: the estimates of the last half of the run are
+    divided in two, and the 95 % interval of the gain between the halves has to lie within a small
     range around 0. A run that swings has a wide interval and is no plateau.
     """
 
@@ -164,47 +164,47 @@ class Plateau(Detector):
         "or a smaller step at the end (optim.decay=linear)."
     )
     gain: ClassVar[float] = 0.1  # of the distance above the floor: the end further from 0
-    excess: ClassVar[float] = 0.5  # of the floor, that has to be left
+    excess: ClassVar[float] = 0.5  # above the floor, in floors
     gain_over: ClassVar[float] = 0.2
     min_measurements: ClassVar[int] = 8
-    least_steps: ClassVar[int] = 200
+    min_steps: ClassVar[int] = 200
 
     def __init__(self) -> None:
         super().__init__()
         self._measurements: list[Measurement] = []
 
-    def look(self, step: int, row: Row) -> Verdict | None:
-        """Reads divergence/wasserstein with its interval and floor."""
+    def check(self, step: int, row: Row) -> Verdict | None:
+        """Read divergence/wasserstein with its interval and floor."""
         now = measurement(step, row, _W1)
-        if now is None or not (now.supported and math.isfinite(now.value) and now.floor > 0):
+        if now is None or not (now.has_interval and math.isfinite(now.value) and now.floor > 0):
             return None
         self._measurements.append(now)
         self._measurements = half = [each for each in self._measurements if each.step > step / 2]
-        if len(half) < self.min_measurements or step < self.least_steps:
+        if len(half) < self.min_measurements or step < self.min_steps:
             return None
         older, newer = half[: len(half) // 2], half[len(half) // 2 :]
         gain, error = _gain([r.value for r in older], [r.value for r in newer])
-        left = float(np.mean([r.value for r in older])) - now.floor
+        above_floor = float(np.mean([r.value for r in older])) - now.floor
         lows = float(np.mean([r.low for r in newer]))
         return Verdict(
-            abs(gain) + error < self.gain * left and lows > (1 + self.excess) * now.floor,
-            abs(gain) - error > self.gain_over * left or now.low <= now.floor,
+            abs(gain) + error < self.gain * above_floor and lows > (1 + self.excess) * now.floor,
+            abs(gain) - error > self.gain_over * above_floor or now.low <= now.floor,
             {
                 "W1 gained, upper end [data units]": gain + error,
-                "W1 above that of real samples [data units]": left,
+                "W1 above that of real samples [data units]": above_floor,
                 "since step": float(half[0].step),
             },
         )
 
 
 def _latest(measurements: list[Measurement], step: float) -> Measurement | None:
-    """The last reading at or before a step."""
+    """Return the last estimate at or before a step."""
     index = bisect.bisect_right(measurements, step, key=lambda each: each.step)
     return measurements[index - 1] if index else None
 
 
 def _gain(older: list[float], newer: list[float]) -> tuple[float, float]:
-    """By how much the mean fell, and half its 95 % interval (Welch)."""
+    """Return by how much the mean fell, and half its 95 % interval (Welch)."""
     from scipy import stats  # half a second, and only long runs come here
 
     a, b = np.array(older), np.array(newer)

@@ -1,4 +1,4 @@
-"""One seed under watch: all detectors together."""
+"""All detectors of one seed together."""
 
 import math
 from dataclasses import replace
@@ -27,24 +27,23 @@ class Monitor:
             Divergence(),
             Plateau(),
         ]
-
         self._first: int | None = None
 
-    def see(self, row: Row) -> list[Event]:
-        """The events that a row of metrics.jsonl settles; rows come in the order of their steps."""
+    def update(self, row: Row) -> list[Event]:
+        """Return the events that a row of metrics.jsonl settles; rows come in order of steps."""
         step = _step(row.get("step"))
         if self._first is None:
             self._first = step
         # Detectors count from the first row: a fork's clock begins late, its history does not.
-        found = (detector.see(step - self._first, row) for detector in self._detectors)
-        return [_later(event, self._first) for event in found if event is not None]
+        events = (detector.update(step - self._first, row) for detector in self._detectors)
+        return [_shift(event, self._first) for event in events if event is not None]
 
 
 def not_finite(step: int, quantity: str) -> Event:
-    """The event of a run that stopped because a number was not finite.
+    """Return the event of a run that stops because a number is not finite.
 
     Args:
-        step: That failed.
+        step: Of the update that failed.
         quantity: The tag, or a few words for what is no logged number.
     """
     return Event(
@@ -56,7 +55,7 @@ def not_finite(step: int, quantity: str) -> Event:
     )
 
 
-def _later(event: Event, by: int) -> Event:
+def _shift(event: Event, by: int) -> Event:
     numbers = {k: v + by if k.endswith(" step") else v for k, v in event.numbers.items()}
     return replace(event, step=event.step + by, numbers=numbers)
 

@@ -1,4 +1,4 @@
-"""Whether a short noisy series has a period."""
+"""The period of a short noisy series, if it has one."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ _AS_GOOD = 0.85
 
 
 class Period(NamedTuple):
-    """A period and how sure it is.
+    """A period and its strength.
 
     Attributes:
         lag: In rows.
@@ -22,8 +22,8 @@ class Period(NamedTuple):
     strength: float
 
 
-def period(values: np.ndarray) -> Period | None:
-    """The period of a series from its autocorrelation.
+def find_period(values: np.ndarray) -> Period | None:
+    """Return the period of a series from its autocorrelation.
 
     A trend, and a random walk, have a slow autocorrelation whose first return comes late, if at
     all: hence a straight line is taken out first, a half period has to be as clearly against as a

@@ -277,7 +277,7 @@ def replay(name: str, rows: list[Row]) -> list[Event]:
     """What the detectors say of a run's rows."""
     loss = setup_of(composed("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
     monitor = Monitor(loss.card.equilibrium[0])
-    return [event for row in rows for event in monitor.see(row)]
+    return [event for row in rows for event in monitor.update(row)]
 
 
 def rate(hits: int, n: int) -> str:

@@ -12,20 +12,20 @@ from gan_lab.diagnostics import Monitor, not_finite
 from gan_lab.diagnostics.detector import Detector, Verdict
 from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturation, SignFlip
 from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
-from gan_lab.diagnostics.periodicity import period
+from gan_lab.diagnostics.periodicity import find_period
 from gan_lab.loggers.jsonl import read_metrics
 from tests.run_helpers import RING, main, setup, signal_at, train
 
 EQUILIBRIUM = 2 * math.log(2)
 
 
-def seen(detector, rows):
-    """Steps at which a detector speaks."""
-    events = [detector.see(row["step"], row) for row in rows]
+def event_steps(detector, rows):
+    """Return the steps at which a detector reports an event."""
+    events = [detector.update(row["step"], row) for row in rows]
     return [event.step for event in events if event is not None]
 
 
-def logged(columns, every=50):
+def rows_of(columns, every=50):
     """Rows from columns of equal length, the first at `every`."""
     n = len(next(iter(columns.values())))
     return [
@@ -33,8 +33,8 @@ def logged(columns, every=50):
     ]
 
 
-def ruled(tag, values, width=0.02, floor=0.2, every=64):
-    """Readings of the ruler, the first before the first step."""
+def estimate_rows(tag, values, width=0.02, floor=0.2, every=64):
+    """Estimates of the evaluator, the first before the first step."""
     return [
         {
             "step": every * i,
@@ -53,7 +53,7 @@ W1, SPREAD, COVERED = "divergence/wasserstein", "samples/pairwise_distance", "mo
 class Scripted(Detector):
     kind = explanation = advice = "scripted"
 
-    def look(self, step, row):
+    def check(self, step, row):
         return Verdict(row["on"], row["over"], {})
 
 
@@ -62,21 +62,21 @@ def test_an_event_is_said_once_and_again_only_after_it_was_over_for_as_long():
     story = [on, between, on, on, on, over, on, on, between, over, over, on, over, on, on]
     rows = [{"step": i, "on": a, "over": b} for i, (a, b) in enumerate(story)]
     # Settled at 3; 5 alone ends nothing; over at 9 and 10; 11 alone settles nothing; again at 14.
-    assert seen(Scripted(), rows) == [3, 14]
+    assert event_steps(Scripted(), rows) == [3, 14]
 
 
 def saturating(loss, norm):
-    return logged({"loss/discriminator": loss, "gradient/generator_norm": norm})
+    return rows_of({"loss/discriminator": loss, "gradient/generator_norm": norm})
 
 
 def test_saturation_needs_both_a_sure_discriminator_and_a_gradient_that_fell():
     sure, unsure = np.full(10, 0.005 * EQUILIBRIUM), np.full(10, 0.5 * EQUILIBRIUM)
     fell, stayed = np.array([1.0] * 4 + [1e-3] * 6), np.ones(10)
-    assert seen(Saturation(EQUILIBRIUM), saturating(sure, fell)) == [300]
-    assert seen(Saturation(EQUILIBRIUM), saturating(sure, stayed)) == []
-    assert seen(Saturation(EQUILIBRIUM), saturating(unsure, fell)) == []
+    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, fell)) == [300]
+    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, stayed)) == []
+    assert event_steps(Saturation(EQUILIBRIUM), saturating(unsure, fell)) == []
     gone = np.array([1.0] * 4 + [0.0] * 6)
-    assert seen(Saturation(EQUILIBRIUM), saturating(sure, gone)) == [300]
+    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, gone)) == [300]
 
 
 @pytest.mark.parametrize(
@@ -84,54 +84,55 @@ def test_saturation_needs_both_a_sure_discriminator_and_a_gradient_that_fell():
 )
 def test_saturation_is_at_one_percent_and_two_decades(share, fall, says):
     rows = saturating(np.full(6, share * EQUILIBRIUM), np.array([fall] * 2 + [1.0] * 4))
-    assert len(seen(Saturation(EQUILIBRIUM), rows)) == says
+    assert len(event_steps(Saturation(EQUILIBRIUM), rows)) == says
 
 
-def test_a_loss_that_cannot_saturate_is_not_watched_for_it():
+def test_a_loss_that_cannot_saturate_has_no_such_detector():
     rows, monitor = saturating(np.full(10, -5.0), np.array([1.0] * 4 + [1e-9] * 6)), Monitor(0.0)
-    assert [event.kind for row in rows for event in monitor.see(row)] == []
+    assert [event.kind for row in rows for event in monitor.update(row)] == []
 
 
 def test_a_spread_that_was_there_and_went_is_a_collapse():
     values = [0.05, 0.5, 1.7, 1.8, 1.8, 0.5, 0.3, 0.3, 0.3]
-    assert seen(Collapse(), ruled(SPREAD, values, floor=1.8)) == [7 * 64]
+    assert event_steps(Collapse(), estimate_rows(SPREAD, values, floor=1.8)) == [7 * 64]
 
 
 def test_a_spread_that_grew_and_stopped_is_a_collapse_and_one_that_grows_is_none():
     stopped = [0.05, 0.15, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
     slow = [0.05 + 0.08 * i for i in range(10)]
-    assert seen(Collapse(), ruled(SPREAD, stopped, floor=1.8)) == [6 * 64]
-    assert seen(Collapse(), ruled(SPREAD, slow, floor=1.8)) == []
+    assert event_steps(Collapse(), estimate_rows(SPREAD, stopped, floor=1.8)) == [6 * 64]
+    assert event_steps(Collapse(), estimate_rows(SPREAD, slow, floor=1.8)) == []
 
 
 def test_an_untrained_generator_has_not_collapsed():
-    assert seen(Collapse(), ruled(SPREAD, [0.05] * 40, floor=1.8)) == []
+    assert event_steps(Collapse(), estimate_rows(SPREAD, [0.05] * 40, floor=1.8)) == []
 
 
 def test_a_spread_whose_interval_reaches_up_is_not_called_collapsed():
     values = [0.05, 0.5, 1.7, 1.8, 1.8, 0.5, 0.5, 0.5, 0.5]
     wide = [
-        {**row, f"{SPREAD}_high": row[SPREAD] + 0.5} for row in ruled(SPREAD, values, floor=1.8)
+        {**row, f"{SPREAD}_high": row[SPREAD] + 0.5}
+        for row in estimate_rows(SPREAD, values, floor=1.8)
     ]
-    assert seen(Collapse(), wide) == []
+    assert event_steps(Collapse(), wide) == []
 
 
 def test_modes_that_are_lost_are_a_collapse_and_one_of_eight_is_none():
     for left, steps in ((5, [7 * 64]), (7, [])):
         values = [0, 2, 8, 8, 8, *[left] * 6]
-        assert seen(Collapse(), ruled(COVERED, values, width=0.4, floor=8)) == steps
+        assert event_steps(Collapse(), estimate_rows(COVERED, values, width=0.4, floor=8)) == steps
 
 
 def test_good_samples_that_never_cover_the_modes_are_a_collapse():
     for quality, steps in ((0.9, [2 * 64]), (0.1, [])):
-        modes = ruled(COVERED, [3] * 8, width=0.4, floor=8)
-        good = ruled("modes/high_quality", [quality] * 8, floor=0.99)
+        modes = estimate_rows(COVERED, [3] * 8, width=0.4, floor=8)
+        good = estimate_rows("modes/high_quality", [quality] * 8, floor=0.99)
         rows = [{**a, **b} for a, b in zip(modes, good, strict=True)]
-        assert seen(Collapse(), rows) == steps
+        assert event_steps(Collapse(), rows) == steps
 
 
 def critic(w, offset):
-    return logged(
+    return rows_of(
         {"discriminator_estimate/wasserstein": w, "discriminator_estimate/offset": offset}
     )
 
@@ -139,26 +140,26 @@ def critic(w, offset):
 def test_a_critic_drifts_when_its_offset_leaves_every_difference_far_behind():
     w = np.linspace(2, 0.5, 60)
     # 31 times the largest difference is reached at row 31; two rows settle it.
-    assert seen(CriticDrift(), critic(w, -2.0 * np.arange(60))) == [50 * 32]
-    assert seen(CriticDrift(), critic(w, np.full(60, 50.0))) == []
+    assert event_steps(CriticDrift(), critic(w, -2.0 * np.arange(60))) == [50 * 32]
+    assert event_steps(CriticDrift(), critic(w, np.full(60, 50.0))) == []
     # A flat critic whose clipped bias stands on its bound does not drift.
-    assert seen(CriticDrift(), critic(np.full(60, 1e-4), np.full(60, -1.0))) == []
+    assert event_steps(CriticDrift(), critic(np.full(60, 1e-4), np.full(60, -1.0))) == []
 
 
 def test_a_sign_flip_is_beyond_the_noise_and_lasts():
     noise = np.random.default_rng(0).normal(0, 0.05, 60)
     trend = np.concatenate([np.linspace(1, 0.1, 30), np.linspace(0.1, -1, 30)])
-    (step,) = seen(SignFlip(), critic(trend + noise, np.zeros(60)))
+    (step,) = event_steps(SignFlip(), critic(trend + noise, np.zeros(60)))
     assert 33 * 50 <= step <= 45 * 50
     settled = np.concatenate([np.linspace(1, 0, 20), np.zeros(40)]) + noise
-    assert seen(SignFlip(), critic(settled, np.zeros(60))) == []
+    assert event_steps(SignFlip(), critic(settled, np.zeros(60))) == []
 
 
 def circle(n, length, amplitude=1.0, noise=0.1, seed=0):
     rng = np.random.default_rng(seed)
     angle = 2 * math.pi * np.arange(n) / length
     phases = {tag: i for i, tag in enumerate(Oscillation.tags)}
-    return logged(
+    return rows_of(
         {
             tag: amplitude * np.sin(angle + phase) + noise * rng.normal(size=n) + 3
             for tag, phase in phases.items()
@@ -169,7 +170,7 @@ def circle(n, length, amplitude=1.0, noise=0.1, seed=0):
 @pytest.mark.parametrize("length", [4, 5.5, 6, 8, 10])
 def test_a_circle_is_found_with_its_period(length):
     monitor = Monitor(EQUILIBRIUM)
-    events = [event for row in circle(60, length) for event in monitor.see(row)]
+    events = [event for row in circle(60, length) for event in monitor.update(row)]
     assert [(e.kind, e.step) for e in events] == [("oscillation", 40 * 50)]
     assert events[0].numbers["period [steps]"] == pytest.approx(50 * length, abs=30)
 
@@ -179,7 +180,7 @@ def test_a_loss_that_swings_twice_while_the_other_goes_around_once_agrees():
     columns = {tag: rng.normal(size=60) for tag in Oscillation.tags}
     columns["loss/generator"] = np.sin(angle) + 0.3 * rng.normal(size=60)
     columns["loss/discriminator"] = np.cos(2 * angle) + 0.3 * rng.normal(size=60)
-    assert len(seen(Oscillation(), logged(columns))) == 1
+    assert len(event_steps(Oscillation(), rows_of(columns))) == 1
 
 
 def test_rows_at_unequal_steps_have_no_period():
@@ -187,26 +188,29 @@ def test_rows_at_unequal_steps_have_no_period():
     for row in rows[20:]:
         row["step"] += 7
     # Looks at rows 32, 40 and 48 hold the gap and are passed over; 56 and 64 settle it.
-    assert seen(Oscillation(), rows) == [rows[63]["step"]]
+    assert event_steps(Oscillation(), rows) == [rows[63]["step"]]
 
 
 @pytest.mark.parametrize(
     "values", [np.zeros(32), np.arange(32.0), np.full(32, np.nan), np.ones(5)], ids=str
 )
 def test_a_series_without_a_swing_has_no_period(values):
-    assert period(values) is None
+    assert find_period(values) is None
 
 
 def test_w1_that_climbs_away_from_its_best_is_a_divergence():
     down_and_up = [1.4, 1.0, 0.5, 0.3, 0.3, 0.4, 0.9, 1.2, 1.3, 1.3]
-    assert seen(Divergence(), ruled(W1, down_and_up)) == [7 * 64]
-    assert seen(Divergence(), ruled(W1, down_and_up, width=1.0)) == []
-    assert seen(Divergence(), ruled(W1, [1.4, 1.0, 0.5, 0.3, 0.35, 0.4, 0.4, 0.35])) == []
+    assert event_steps(Divergence(), estimate_rows(W1, down_and_up)) == [7 * 64]
+    assert event_steps(Divergence(), estimate_rows(W1, down_and_up, width=1.0)) == []
+    assert (
+        event_steps(Divergence(), estimate_rows(W1, [1.4, 1.0, 0.5, 0.3, 0.35, 0.4, 0.4, 0.35]))
+        == []
+    )
 
 
 def test_infinite_w1_is_far_above_any_best():
-    rows = ruled(W1, [1.4, 0.5, math.inf, math.inf])
-    assert seen(Divergence(), rows) == [3 * 64]
+    rows = estimate_rows(W1, [1.4, 0.5, math.inf, math.inf])
+    assert event_steps(Divergence(), rows) == [3 * 64]
 
 
 def test_a_plateau_is_flat_above_the_floor():
@@ -216,20 +220,20 @@ def test_a_plateau_is_flat_above_the_floor():
     falling = 0.2 + 1.2 * np.exp(-n / 30) + 0.005 * rng.normal(size=60)
     converged = 0.22 + 1.2 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)
     swinging = 0.8 + 0.3 * np.sin(n)
-    (step,) = seen(Plateau(), ruled(W1, flat))
+    (step,) = event_steps(Plateau(), estimate_rows(W1, flat))
     assert 16 * 64 <= step <= 40 * 64
     for values in (falling, converged, swinging):
-        assert seen(Plateau(), ruled(W1, values)) == []
+        assert event_steps(Plateau(), estimate_rows(W1, values)) == []
 
 
 def healthy(rng, n=200):
-    """A noisy run that learns: correlated noise on everything, a ruler at every fourth row."""
+    """A noisy run that learns: correlated noise on everything, an estimate in every fourth row."""
     t = np.arange(n)
     noise = np.zeros((8, n))
     for i in range(1, n):
         noise[:, i] = 0.7 * noise[:, i - 1] + rng.normal(size=8)
     fall = np.exp(-t / rng.uniform(10, 40))
-    rows = logged(
+    rows = rows_of(
         {
             "loss/discriminator": EQUILIBRIUM * (1 - 0.4 * fall) + 0.03 * noise[0],
             "loss/generator": 0.7 + 0.5 * fall + 0.03 * noise[1],
@@ -246,23 +250,23 @@ def healthy(rng, n=200):
     }
     for i in range(0, n, 4):
         for tag, (value, floor) in values.items():
-            rows[i] |= ruled(tag, [value[i]], width=0.04, floor=floor)[0] | {
+            rows[i] |= estimate_rows(tag, [value[i]], width=0.04, floor=floor)[0] | {
                 "step": rows[i]["step"]
             }
     return rows
 
 
 def test_noise_raises_few_alarms():
-    """Two-sided: a watch that is deaf would pass a bound from above alone (see the circles)."""
+    """Two-sided: a detector that is deaf would pass a bound from above alone (see the circles)."""
     counts = {}
     for seed in range(200):
         monitor = Monitor(EQUILIBRIUM)
         for row in healthy(np.random.default_rng(seed)):
-            for event in monitor.see(row):
+            for event in monitor.update(row):
                 counts[event.kind] = counts.get(event.kind, 0) + 1
     assert sum(counts.values()) <= 6, counts
     heard = sum(
-        "oscillation" in {e.kind for row in rows for e in monitor.see(row)}
+        "oscillation" in {e.kind for row in rows for e in monitor.update(row)}
         for monitor, rows in ((Monitor(0.0), circle(80, 7, noise=0.5, seed=s)) for s in range(40))
     )
     assert 30 <= heard <= 40
@@ -277,9 +281,9 @@ def test_nothing_that_a_row_may_hold_raises():
     monitor = Monitor(EQUILIBRIUM)
     for step in range(0, 6000, 10):
         row = {tag: BAD[rng.integers(len(BAD))] for tag in tags if rng.random() < 0.8}
-        monitor.see({**row, "step": step})
-    monitor.see({})
-    monitor.see({"step": math.nan})
+        monitor.update({**row, "step": step})
+    monitor.update({})
+    monitor.update({"step": math.nan})
 
 
 def every_detector():
@@ -328,11 +332,11 @@ SLOW = (
 
 def test_a_resumed_run_has_the_events_of_one_that_was_not_stopped(workdir, monkeypatch, capsys):
     train("whole", *SLOW)
-    told = capsys.readouterr().err
+    messages = capsys.readouterr().err
     whole = [events(f"whole/seed_{seed}") for seed in (0, 1)]
     kinds = {event["kind"] for each in whole for event in each}
     assert {"sign_flip", "divergence"} <= kinds
-    assert "sign_flip: The critic's W is negative" in told
+    assert "sign_flip: The critic's W is negative" in messages
     steps = sorted(event["step"] for each in whole for event in each)
     for number, stop in enumerate((steps[0] - 1, steps[0] + 1, steps[-1] - 1)):
         path = f"run_{number}"
@@ -343,20 +347,20 @@ def test_a_resumed_run_has_the_events_of_one_that_was_not_stopped(workdir, monke
         assert [events(f"{path}/seed_{seed}") for seed in (0, 1)] == whole
 
 
-def test_a_fork_is_judged_by_its_own_history_and_tells_its_own_steps():
-    """The same flat readings from step 0 and from step 5000 give the same events, 5000 later."""
+def test_a_fork_is_judged_by_its_own_history_and_reports_its_own_steps():
+    """The same flat estimates from step 0 and from step 5000 give the same events, 5000 later."""
 
     def plateau(first):
-        reading = {
+        estimate = {
             "divergence/wasserstein": 1.0,
             "divergence/wasserstein_low": 0.99,
             "divergence/wasserstein_high": 1.01,
             "divergence/wasserstein_floor": 0.1,
         }
-        monitor, found = Monitor(0.0), []
+        monitor, events_so_far = Monitor(0.0), []
         for k in range(40):
-            found += monitor.see({"step": first + 25 * k, **reading})
-        return [(e.kind, e.step, e.numbers) for e in found]
+            events_so_far += monitor.update({"step": first + 25 * k, **estimate})
+        return [(e.kind, e.step, e.numbers) for e in events_so_far]
 
     ((kind, step, numbers),) = plateau(0)
     ((later_kind, later_step, later_numbers),) = plateau(5000)

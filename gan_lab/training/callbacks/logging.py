@@ -147,7 +147,7 @@ class LoggingCallback:
         for index, row in self._open_rows():
             if row:
                 self.loggers[index].scalars(step, row)
-                found = self._monitors[index].see({"step": step, **row})
+                found = self._monitors[index].update({"step": step, **row})
                 happened += [(index, event) for event in found]
         self._tell(happened)
         if self._lost_records.is_overdue:
@@ -226,7 +226,7 @@ class LoggingCallback:
         """Shows the watches what was written before: they say again what comes, not what was."""
         for monitor, directory in zip(self._monitors, self.directories, strict=True):
             for row in read_metrics(directory.metrics):
-                monitor.see(row)
+                monitor.update(row)
 
     def _record(self, index: int, event: Event) -> None:
         self.loggers[index].event(
