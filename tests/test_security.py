@@ -326,7 +326,7 @@ def test_code_in_any_file_of_a_run_or_of_data_does_not_run(stranger, capsys):
     np.savez("film.npz", x=objects(), logit=objects(), real=objects(), fake=objects())
     for frame in (stranger / "landscape").glob("*.npz"):
         shutil.copy("film.npz", frame)
-        assert landscape.loaded(frame) is None
+        assert landscape.load_or_none(frame) is None
     assert main("compare", stranger, "output=out") == 0
     np.save("points.npy", objects())
     np.savez("points.npz", objects())
@@ -629,15 +629,15 @@ def test_a_comparison_says_no_more_than_was_typed_of_where_its_runs_are(workdir)
 def test_a_frame_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
     path = film(tmp_path, 2)[0]
     good = landscape.load(path)
-    assert landscape.loaded(path) is not None
+    assert landscape.load_or_none(path) is not None
     np.savez_compressed(path, **good, more=np.zeros(1 << 23))
     assert path.stat().st_size < 1 << 20
-    assert landscape.loaded(path) is None
+    assert landscape.load_or_none(path) is None
     np.savez_compressed(path, **good, more=np.zeros(1 << 18, np.float64))  # 2 MB
-    assert landscape.loaded(path) is None
+    assert landscape.load_or_none(path) is None
     for bad in ({"x": good["x"][:0]}, {"fake": good["fake"][:, :1]}, {"arrow": good["x"]}):
         np.savez_compressed(path, **{**good, **bad})
-        assert landscape.loaded(path) is None
+        assert landscape.load_or_none(path) is None
 
 
 # What is shown

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gan_lab.reports.analysis.statistics import Measured, exact
+from gan_lab.reports.analysis.statistics import Statistic, exact
 from gan_lab.validation import check_choice
 
 RELATIONS = ("equals", "at_least", "at_most")
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
-def judge(measured: Measured, relation: str, expected: float, tolerance: float) -> str:
+def judge(measured: Statistic, relation: str, expected: float, tolerance: float) -> str:
     """Return pass for an interval inside what is allowed, fail for one outside, else inconclusive.
 
     A number that is undefined fails: nothing was measured.
@@ -48,7 +48,7 @@ class Claim:
 
     id: str
     statement: str
-    measured: Measured
+    measured: Statistic
     relation: str
     expected: float
     tolerance: float = 0.0
@@ -93,14 +93,14 @@ def zero(
 
 
 def at_least(
-    id: str, statement: str, measured: Measured, bound: float, unit: str, source: str
+    id: str, statement: str, measured: Statistic, bound: float, unit: str, source: str
 ) -> Claim:
     """Return the claim that a number is not below a bound."""
     return Claim(id, statement, measured, "at_least", bound, 0.0, unit, source)
 
 
 def at_most(
-    id: str, statement: str, measured: Measured, bound: float, unit: str, source: str
+    id: str, statement: str, measured: Statistic, bound: float, unit: str, source: str
 ) -> Claim:
     """Return the claim that a number is not above a bound."""
     return Claim(id, statement, measured, "at_most", bound, 0.0, unit, source)

@@ -11,7 +11,7 @@ from typing import Any
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.claims import RELATIONS, judge
 from gan_lab.experiments.runner import load_record
-from gan_lab.reports.analysis.statistics import Measured
+from gan_lab.reports.analysis.statistics import Statistic
 from gan_lab.runs.run_dir import atomic_write, environment, to_json
 from gan_lab.validation import check_choice
 
@@ -97,7 +97,7 @@ class Outcome:
     """A row, the number measured for it, and its verdict."""
 
     row: Row
-    measured: Measured | None
+    measured: Statistic | None
     verdict: str
 
     def record(self) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def outcome(row: Row, study: Path | None, why: str = "") -> Outcome:
     record = load_record(study)
     for claim in record["claims"]:
         if claim["id"] == row.claim:
-            number = Measured(*(float(claim[key]) for key in ("measured", "low", "high")))
+            number = Statistic(*(float(claim[key]) for key in ("measured", "low", "high")))
             return Outcome(row, number, judge(number, row.relation, row.expected, row.tolerance))
     raise ConfigError(f"row {row.id}: {row.study} makes no claim '{row.claim}'")
 

@@ -21,7 +21,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.plots.animation import Animation, save_gif, save_page
-from gan_lab.reports.plots.samples import rendered, save_png
+from gan_lab.reports.plots.samples import render_figure, save_png
 from gan_lab.runs.old_names import current_config
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
@@ -141,7 +141,7 @@ def redraw(study: Experiment, path: Path) -> list[Path]:
     arrays = load_arrays(path)
     try:
         figures, animations = study.figures(arrays), study.animations(arrays)
-        pictures = {name: rendered(figure) for name, figure in figures.items()}
+        pictures = {name: render_figure(figure) for name, figure in figures.items()}
     except Exception as error:  # whatever a picture takes for granted
         raise ConfigError(
             f"{path / ARRAYS} cannot be drawn: {type(error).__name__}: {error}. Perform the study "
@@ -152,7 +152,9 @@ def redraw(study: Experiment, path: Path) -> list[Path]:
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
     """Write pictures and animations, and all results into TensorBoard."""
-    pictures = {name: rendered(figure) for name, figure in study.figures(result.arrays).items()}
+    pictures = {
+        name: render_figure(figure) for name, figure in study.figures(result.arrays).items()
+    }
     _write_figures(pictures, study.animations(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():

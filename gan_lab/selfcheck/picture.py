@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gan_lab.reports.plots.samples import rendered
+from gan_lab.reports.plots.samples import render_figure
 from gan_lab.selfcheck.checks import Row
 
 # Okabe and Ito's, without the yellow that paper swallows.
@@ -68,4 +68,4 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
             loc="upper center",
             bbox_to_anchor=(0.5, -0.13),
         )
-    return rendered(figure)
+    return render_figure(figure)

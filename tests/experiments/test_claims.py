@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, Claim, judge
-from gan_lab.reports.analysis.statistics import Measured, exact, mean, median, share
+from gan_lab.reports.analysis.statistics import Statistic, exact, mean, median, share
 
 INF, NAN = math.inf, math.nan
 
@@ -40,7 +40,7 @@ INF, NAN = math.inf, math.nan
     ],
 )
 def test_verdict_is_where_the_interval_lies(measured, relation, expected, tolerance, verdict):
-    assert judge(Measured(*measured), relation, expected, tolerance) == verdict
+    assert judge(Statistic(*measured), relation, expected, tolerance) == verdict
 
 
 @pytest.mark.parametrize("n", [5, 6, 8, 11, 20])
@@ -143,7 +143,7 @@ def test_a_claim_without_an_expected_number_is_refused():
 
 
 def test_record_holds_the_claim():
-    claim = Claim("id", "said", Measured(1, 0, 2), "at_most", 3.0, 0.5, "nats", "derived")
+    claim = Claim("id", "said", Statistic(1, 0, 2), "at_most", 3.0, 0.5, "nats", "derived")
     assert claim.record() == {
         "id": "id",
         "statement": "said",

@@ -23,7 +23,7 @@ from gan_lab.experiments.claims import Claim
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.animation import Animation
-from gan_lab.reports.plots.samples import rendered
+from gan_lab.reports.plots.samples import render_figure
 from gan_lab.reports.plots.style import canvas, label
 from gan_lab.validation import check_count
 from tests.run_helpers import CONF, files, main
@@ -96,7 +96,7 @@ class Tiny(Experiment):
         return {"tiny/square": (arrays["steps"], arrays["steps"] ** 2.0)}
 
     def animations(self, arrays):
-        frames = [rendered(self._figure(arrays))] * 2
+        frames = [render_figure(self._figure(arrays))] * 2
         return {"moving": Animation("Tiny", frames, ["first", "second"])} if self.film else {}
 
     def notes(self, arrays):

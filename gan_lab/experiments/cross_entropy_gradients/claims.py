@@ -6,7 +6,7 @@ import numpy as np
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
-from gan_lab.reports.analysis.statistics import Measured, exact
+from gan_lab.reports.analysis.statistics import Statistic, exact
 
 CALCULUS = "derived: calculus"
 TITLES = {"cross_entropy": "cross entropy", "squared": "squared error"}
@@ -190,5 +190,5 @@ def label_claims(arrays: Arrays) -> list[Claim]:
     ]
 
 
-def _range(values: np.ndarray) -> Measured:
-    return Measured(float(np.median(values)), float(values.min()), float(values.max()))
+def _range(values: np.ndarray) -> Statistic:
+    return Statistic(float(np.median(values)), float(values.min()), float(values.max()))

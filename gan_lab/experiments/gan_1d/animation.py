@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.reports.plots.animation import Animation, animated
+from gan_lab.reports.plots.animation import Animation, render_moving
 from gan_lab.reports.plots.style import BLACK, BLUE, FAKE, GREY, STYLES, canvas, legend_below
 
 _PROBABILITIES = ("minimax", "non_saturating")  # sigmoid(f) is "the probability of real"
@@ -35,7 +35,7 @@ def animation(arrays: Arrays, methods: Sequence[str]) -> Animation:
     figure.suptitle("GANs on a line: one generator, one z, seven losses", fontsize="x-large")
     return Animation(
         "GANs on a line",
-        animated(figure, move, len(steps)),
+        render_moving(figure, move, len(steps)),
         [f"step {step} of {steps[-1]}" for step in steps],
         120,
         "After figure 1 of Goodfellow et al. 2014. Upper line: x, with the density of the data "

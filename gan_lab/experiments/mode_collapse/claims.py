@@ -4,15 +4,15 @@ import numpy as np
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
-from gan_lab.experiments.mode_collapse.numbers import (
+from gan_lab.experiments.mode_collapse.coverage import (
     BY_SAMPLE,
     NAMES,
     QUALITY_CEILING,
     final_modes,
     kl_floor,
-    lost,
+    uncovered_share,
 )
-from gan_lab.reports.analysis.statistics import Measured, mean, median, share
+from gan_lab.reports.analysis.statistics import Statistic, mean, median, share
 
 _PACGAN = (
     "Lin et al. 2018 (PacGAN), arXiv:1712.04086, authors' table (V): 6.3 +- .5 modes of 8 without, "
@@ -21,8 +21,8 @@ _PACGAN = (
 _OURS = "ours; the widths, steps and learning rates of this study"
 
 
-def of_the_data_themselves(arrays: Arrays, data: str) -> list[Claim]:
-    """What no generator can beat: the ceiling of quality and the floor of KL."""
+def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
+    """Claim what no generator can beat: the ceiling of quality and the floor of KL."""
     weights, n = arrays[f"{data}/weights"], int(arrays[f"{data}/n_final"])
     floor = kl_floor(weights, n)
     claims = [
@@ -55,84 +55,65 @@ def of_the_data_themselves(arrays: Arrays, data: str) -> list[Claim]:
     return [ceiling, *claims]
 
 
-def of_the_critic(arrays: Arrays, data: str) -> list[Claim]:
-    """With the penalised critic: every mode at the end, and few lost on the way."""
+def claims_of_critic(arrays: Arrays, data: str) -> list[Claim]:
+    """Claim that the penalised critic covers every mode at the end, and loses few on the way."""
     i, k = _row(arrays, "wasserstein"), len(arrays[f"{data}/weights"])
     return [
         Claim(
             f"critic_covers_{data}",
             f"{NAMES[data]}: with the penalised critic every mode is covered at the end",
             median(final_modes(arrays, data)[i]),
-            "at_least",
-            float(k),
-            0.0,
-            "modes",
-            _OURS,
+            *("at_least", float(k), 0.0, "modes", _OURS),
         ),
         Claim(
             f"critic_keeps_{data}",
             f"{NAMES[data]}: with the penalised critic at most 5 % of (mode, look) pairs of the "
             "second half of training are without a high-quality sample",
-            median(lost(arrays[f"{data}/good"])[i]),
-            "at_most",
-            0.05,
-            0.0,
-            "",
-            _OURS,
+            median(uncovered_share(arrays[f"{data}/good"])[i]),
+            *("at_most", 0.05, 0.0, "", _OURS),
         ),
     ]
 
 
-def of_the_critic_and_the_non_saturating(arrays: Arrays, data: str) -> list[Claim]:
-    """Where the ring is too easy to tell them apart."""
-    modes = final_modes(arrays, data).astype(float)
-    difference = modes[_row(arrays, "wasserstein")] - modes[_row(arrays, "non_saturating")]
-    return [
-        Claim(
-            f"critic_covers_more_{data}",
-            f"{NAMES[data]}: the penalised critic covers at least as many modes as the "
-            "non-saturating loss after as many steps (difference in pairs of one seed; a step has "
-            "3 updates of the critic, 5 on digits, against 1 of the discriminator)",
-            of_counts(difference),
-            "at_least",
-            0.0,
-            0.0,
-            "modes",
-            _OURS,
-        )
-    ]
+def claim_of_critic_over_non_saturating(arrays: Arrays, data: str) -> Claim:
+    """Compare the two where the ring is too easy to tell them apart."""
+    return Claim(
+        f"critic_covers_more_{data}",
+        f"{NAMES[data]}: the penalised critic covers at least as many modes as the "
+        "non-saturating loss after as many steps (difference in pairs of one seed; a step has "
+        "3 updates of the critic, 5 on digits, against 1 of the discriminator)",
+        _excess_over_non_saturating(arrays, data, "wasserstein"),
+        *("at_least", 0.0, 0.0, "modes", _OURS),
+    )
 
 
-def of_packing(arrays: Arrays, data: str) -> list[Claim]:
-    """PacGAN's direction, in pairs of one seed."""
-    modes = final_modes(arrays, data).astype(float)
-    difference = modes[_row(arrays, "packing")] - modes[_row(arrays, "non_saturating")]
-    return [
-        Claim(
-            f"packing_adds_modes_{data}",
-            f"{NAMES[data]}: the non-saturating loss covers at least as many modes with packing 2 "
-            "as without (difference in pairs of one seed)",
-            of_counts(difference),
-            "at_least",
-            0.0,
-            0.0,
-            "modes",
-            _PACGAN,
-        )
-    ]
+def claim_of_packing(arrays: Arrays, data: str) -> Claim:
+    """Claim PacGAN's direction, in pairs of one seed."""
+    return Claim(
+        f"packing_adds_modes_{data}",
+        f"{NAMES[data]}: the non-saturating loss covers at least as many modes with packing 2 "
+        "as without (difference in pairs of one seed)",
+        _excess_over_non_saturating(arrays, data, "packing"),
+        *("at_least", 0.0, 0.0, "modes", _PACGAN),
+    )
 
 
-def of_counts(differences: np.ndarray) -> Measured:
-    """The mean of differences of counts; that all agree proves no more than their number does.
+def mean_of_counts(differences: np.ndarray) -> Statistic:
+    """Return the mean of differences of counts; agreement proves no more than their number does.
 
     Where n pairs agree, another value may have escaped with probability 1 - .025^(1/n), which
     widens the interval by as much: at a ceiling (8 of 8 modes both times) nothing is shown.
     """
-    found = mean(differences)
+    average = mean(differences)
     if len(differences) < 2 or np.ptp(differences) > 0:
-        return found
-    escaped = 1 - 0.025 ** (1 / len(differences))
-    return Measured(found.value, found.value - escaped, found.value + escaped)
+        return average
+    escape = 1 - 0.025 ** (1 / len(differences))
+    return Statistic(average.value, average.value - escape, average.value + escape)
+
+
+def _excess_over_non_saturating(arrays: Arrays, data: str, method: str) -> Statistic:
+    modes = final_modes(arrays, data).astype(float)
+    return mean_of_counts(modes[_row(arrays, method)] - modes[_row(arrays, "non_saturating")])
 
 
 def _row(arrays: Arrays, method: str) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim
 from gan_lab.information import clipping_gradient_norm_bound, smoothed_segments
-from gan_lab.reports.analysis.statistics import Measured, exact, mean, median
+from gan_lab.reports.analysis.statistics import Statistic, exact, mean, median
 
 _EXAMPLE = "Arjovsky et al. 2017, example 1 (V)"
 _DERIVED = "derived and checked by quadrature (D)"
@@ -181,7 +181,7 @@ def clipping(arrays: Arrays) -> list[Claim]:
         Claim(
             "clipping_bound",
             "No gradient of a clipped critic exceeds sqrt(2) bound^3 width^2",
-            Measured(float(np.median(steepest)), float(steepest.min()), float(steepest.max())),
+            Statistic(float(np.median(steepest)), float(steepest.min()), float(steepest.max())),
             "at_most",
             clipping_gradient_norm_bound(bound, 3, int(arrays["width"]), 2),
             unit="per data unit",

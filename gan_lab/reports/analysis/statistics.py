@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 
-class Measured(NamedTuple):
+class Statistic(NamedTuple):
     """A measured number with its interval."""
 
     value: float
@@ -22,12 +22,12 @@ class Measured(NamedTuple):
     high: float
 
 
-def exact(value: float) -> Measured:
+def exact(value: float) -> Statistic:
     """A number that chance has no part in: its interval is itself."""
-    return Measured(float(value), float(value), float(value))
+    return Statistic(float(value), float(value), float(value))
 
 
-def mean(values: Sequence[float] | np.ndarray) -> Measured:
+def mean(values: Sequence[float] | np.ndarray) -> Statistic:
     """The mean over seeds with its 95 % t interval; unbounded for fewer than two seeds.
 
     Raises:
@@ -36,14 +36,14 @@ def mean(values: Sequence[float] | np.ndarray) -> Measured:
     x = _checked(values)
     value = float(x.mean())
     if not np.isfinite(x).all():
-        return Measured(value, value, value)
+        return Statistic(value, value, value)
     if len(x) == 1:
-        return Measured(value, -math.inf, math.inf)
+        return Statistic(value, -math.inf, math.inf)
     half = float(stats.t.ppf(0.975, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
-    return Measured(value, value - half, value + half)
+    return Statistic(value, value - half, value + half)
 
 
-def median(values: Sequence[float] | np.ndarray) -> Measured:
+def median(values: Sequence[float] | np.ndarray) -> Statistic:
     """The median over seeds, between the order statistics that hold the true one with >= 93.75 %.
 
     Free of any assumption about the distribution. Five seeds give [least, greatest] (93.75 %), more
@@ -61,19 +61,19 @@ def median(values: Sequence[float] | np.ndarray) -> Measured:
     # P(true median < k-th smallest) = P(Bin(n, 1/2) < k); k = 1 covers 1 - 2^(1 - n).
     wide = [k for k in range(1, n // 2 + 1) if 2 * stats.binom.cdf(k - 1, n, 0.5) <= 0.0625]
     if not wide:
-        return Measured(middle, -math.inf, math.inf)
+        return Statistic(middle, -math.inf, math.inf)
     k = wide[-1]
-    return Measured(middle, float(x[k - 1]), float(x[n - k]))
+    return Statistic(middle, float(x[k - 1]), float(x[n - k]))
 
 
-def share(successes: int, trials: int) -> Measured:
+def share(successes: int, trials: int) -> Statistic:
     """A share of trials with the binomial interval of Clopper and Pearson, 95 %."""
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"{successes} successes of {trials} trials are no share")
     low = float(stats.beta.ppf(0.025, successes, trials - successes + 1)) if successes else 0.0
     failures = trials - successes
     high = float(stats.beta.ppf(0.975, successes + 1, failures)) if failures else 1.0
-    return Measured(successes / trials, low, high)
+    return Statistic(successes / trials, low, high)
 
 
 def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ class Difference:
         ties: Common seeds in which both are equal.
     """
 
-    measured: Measured
+    measured: Statistic
     n: int
     paired: bool
     p: float
@@ -138,16 +138,16 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
         if not np.ptp(x) > 0:  # counts, most often: a t interval would have no width; a sign test
             p = 1.0 if x[0] == 0 else 2.0 ** (1 - len(x))
             if x[0] != 0 and p >= 0.05:
-                measured = Measured(measured.value, -math.inf, math.inf)
+                measured = Statistic(measured.value, -math.inf, math.inf)
             return Difference(measured, len(x), True, p, *wins)
         return Difference(measured, len(x), True, float(stats.ttest_1samp(x, 0.0).pvalue), *wins)
     ours, theirs = np.array(list(a.values())), np.array(list(b.values()))
     gap, n = float(ours.mean() - theirs.mean()), min(len(ours), len(theirs))
     if n < 2 or not ours.std() + theirs.std() > 0:
-        return Difference(Measured(gap, -math.inf, math.inf), n, False, math.nan, *wins)
+        return Difference(Statistic(gap, -math.inf, math.inf), n, False, math.nan, *wins)
     welch = stats.ttest_ind(ours, theirs, equal_var=False)
     low, high = welch.confidence_interval(0.95)
-    return Difference(Measured(gap, float(low), float(high)), n, False, float(welch.pvalue), *wins)
+    return Difference(Statistic(gap, float(low), float(high)), n, False, float(welch.pvalue), *wins)
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:

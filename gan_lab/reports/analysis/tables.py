@@ -11,7 +11,7 @@ from gan_lab.reports.analysis.model import AXES, Table
 from gan_lab.reports.analysis.run_config import visible
 from gan_lab.reports.analysis.statistics import (
     Difference,
-    Measured,
+    Statistic,
     difference,
     holm,
     mean,
@@ -240,15 +240,15 @@ def spread(values: Mapping[int, float], tag: str = "") -> str:
     return as_text(inside(mean(finite), tag)) + lost
 
 
-def inside(m: Measured, tag: str) -> Measured:
+def inside(m: Statistic, tag: str) -> Statistic:
     """The interval without what the quantity can never be: a t interval knows no bounds."""
     curve = _KNOWN.get(tag)
     if curve is None or math.isinf(m.low):
         return m
-    return Measured(m.value, max(m.low, curve.least), min(m.high, curve.limit))
+    return Statistic(m.value, max(m.low, curve.least), min(m.high, curve.limit))
 
 
-def as_text(m: Measured) -> str:
+def as_text(m: Statistic) -> str:
     """A number with its interval, as every table and sentence shows it."""
     if math.isinf(m.low) and math.isinf(m.high) and math.isfinite(m.value):
         return f"{short(m.value)} (no interval)"

@@ -14,7 +14,7 @@ from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.model import Report, Section
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots import samples
-from gan_lab.reports.plots.landscape import loaded
+from gan_lab.reports.plots.landscape import load_or_none
 from gan_lab.reports.plots.style import FAKE, GREY, REAL, canvas, label, reference
 
 _MAX_SHOWN = 4
@@ -28,7 +28,7 @@ def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
             _curves(row[0], section)
             _ends(row[1], section, problem.groups)
             _samples(row[2], section)
-        samples.save_png(samples.rendered(figure), path)
+        samples.save_png(samples.render_figure(figure), path)
     return path
 
 
@@ -107,7 +107,7 @@ def _samples(axes: Axes, section: Section) -> None:
 
 
 def _points(axes: Axes, path: Path) -> None:
-    frame = loaded(path)
+    frame = load_or_none(path)
     if frame is None or not all(np.isfinite(frame[axis]).all() for axis in ("x", "real")):
         return
     real, fake = frame["real"], frame["fake"]

@@ -158,7 +158,7 @@ def _animation(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Jso
     groups = []
     for label, steps in paths.items():
         animations = {
-            step: read for step, path in steps.items() if (read := landscape.loaded(path))
+            step: read for step, path in steps.items() if (read := landscape.load_or_none(path))
         }
         if not animations:
             continue

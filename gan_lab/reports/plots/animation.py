@@ -15,7 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lab.reports.plots.samples import encoded
+from gan_lab.reports.plots.samples import encode_png
 from gan_lab.runs.run_dir import atomic_write
 
 
@@ -45,7 +45,7 @@ class Animation:
             )
 
 
-def animated(
+def render_moving(
     figure: Figure, move: Callable[[int], Sequence[Artist]], n_pictures: int
 ) -> list[np.ndarray]:
     """The frames of a figure of which only some artists move: the rest is drawn once.
@@ -113,7 +113,7 @@ def _small(picture: np.ndarray) -> bytes:
     Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE).save(
         buffer, "PNG", optimize=True
     )
-    return min(buffer.getvalue(), encoded(picture), key=len)
+    return min(buffer.getvalue(), encode_png(picture), key=len)
 
 
 _PAGE = """<!doctype html>

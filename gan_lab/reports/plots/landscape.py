@@ -76,7 +76,7 @@ def load(path: Path) -> Landscape:
         return {name: saved[name].astype(np.float32) for name in saved.files}
 
 
-def loaded(path: Path) -> Landscape | None:
+def load_or_none(path: Path) -> Landscape | None:
     """A frame, or None where it cannot be read: one torn file must not cost the page."""
     try:
         compute = load(path)

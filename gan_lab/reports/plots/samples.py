@@ -100,10 +100,10 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
         axes.set_xlabel(f"coordinate 1{of} (data units)")
         axes.set_ylabel(f"coordinate 2{of} (data units)")
         figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
-    return rendered(figure)
+    return render_figure(figure)
 
 
-def rendered(figure: Figure) -> np.ndarray:
+def render_figure(figure: Figure) -> np.ndarray:
     """A figure as pixels, uint8 [H, W, 3]."""
     canvas: Any = figure.canvas
     canvas.draw()
@@ -112,7 +112,7 @@ def rendered(figure: Figure) -> np.ndarray:
 
 def save_png(picture: np.ndarray, path: Path) -> None:
     """Writes pixels, uint8 [H, W, 3], making the directory."""
-    atomic_write(path, encoded(picture))
+    atomic_write(path, encode_png(picture))
 
 
 def read_png(path: Path) -> bytes | None:
@@ -132,7 +132,7 @@ def read_png(path: Path) -> bytes | None:
     return data
 
 
-def encoded(picture: np.ndarray) -> bytes:
+def encode_png(picture: np.ndarray) -> bytes:
     """Pixels, uint8 [H, W, 3], as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")

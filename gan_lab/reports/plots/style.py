@@ -70,7 +70,7 @@ def canvas(
     size: tuple[float, float] = (5.0, 3.8),
     **subplots: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes, [rows, columns], ready to be rendered without a display.
+    """A figure and its axes, [rows, columns], ready to be render_figure without a display.
 
     Args:
         title: Above all panels: what the figure shows, one sentence.

@@ -193,7 +193,7 @@ class LoggingCallback:
         """Does one seed's share of `draw` without writing anything, to see what it costs."""
         picture = self.picture(self._dropped.left[0])
         for _ in range(2):  # for the file and for TensorBoard
-            samples.encoded(picture)
+            samples.encode_png(picture)
 
     def picture(self, index: int) -> np.ndarray:
         """What one seed's generator makes, uint8 [H, W, 3]."""

@@ -87,4 +87,4 @@ def test_a_frame_of_any_other_kind_is_left_out(damage, tmp_path):
     else:
         content[content.index(b"\x93NUMPY")] = 0
     path.write_bytes(content)
-    assert landscape.loaded(path) is None
+    assert landscape.load_or_none(path) is None

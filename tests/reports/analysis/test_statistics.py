@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lab.reports.analysis.statistics import Measured, difference, holm, mean, median, ranking
+from gan_lab.reports.analysis.statistics import Statistic, difference, holm, mean, median, ranking
 
 N_SIMULATIONS = 10_000
 
@@ -82,7 +82,7 @@ def test_pairs_are_matched_by_seed_and_not_by_order():
     a, b = {3: 1.0, 1: 5.0, 2: 9.0}, {1: 4.0, 2: 8.0, 3: 0.0, 7: 99.0}
     d = difference(a, b)
     assert d.n == 3
-    assert d.measured == Measured(1.0, -math.inf, math.inf)  # equal thrice: p = 1/4 by signs
+    assert d.measured == Statistic(1.0, -math.inf, math.inf)  # equal thrice: p = 1/4 by signs
 
 
 def test_equal_differences_are_judged_by_their_signs_and_never_without_an_interval():

@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan_lab.reports.plots.animation import Animation, animated, save_gif, save_page
-from gan_lab.reports.plots.samples import rendered
+from gan_lab.reports.plots.animation import Animation, render_moving, save_gif, save_page
+from gan_lab.reports.plots.samples import render_figure
 
 
 def frames(n=3, height=8, width=12):
@@ -75,13 +75,13 @@ def test_blitted_frames_are_the_frames_drawn_whole():
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 3)
         if not blit:
-            return rendered(figure)
+            return render_figure(figure)
 
         def move(frame):
             line.set_ydata([0, frame])
             return [line]
 
-        return animated(figure, move, 3)
+        return render_moving(figure, move, 3)
 
     got = figure(0, blit=True)
     assert len(got) == 3
