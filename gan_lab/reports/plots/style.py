@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -156,12 +157,18 @@ def reference(axes: Axes, y: float, text: str, *, at: float = 0.99) -> None:
     )
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    """One legend for all panels, below them."""
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize="small"
-    )
+def remark(axes: Axes, x: float, y: float, text: str, **more: Any) -> None:
+    """Write small grey text at a point, in data units unless a transform is given."""
+    axes.text(x, y, text, **{"color": GREY, "fontsize": "small", **more})
+
+
+def legend_below(
+    figure: Figure, entries: Axes | Sequence[Artist], columns: int = 4, **more: Any
+) -> None:
+    """Draw one legend for all panels, below them, of one panel's labels or of given handles."""
+    handles = entries.get_legend_handles_labels()[0] if isinstance(entries, Axes) else entries
+    look = {"ncols": columns, "frameon": False, "fontsize": "small", **more}
+    figure.legend(handles=handles, loc="outside lower center", **look)
 
 
 def heat(
