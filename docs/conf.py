@@ -51,7 +51,7 @@ _API = (
     *("metrics.knn", "metrics.kernel", "metrics.histogram", "metrics.mode_coverage"),
     *("metrics.diversity", "metrics.neural_distance"),
     *("information.entropy", "information.divergences", "information.transport"),
-    *("information.cross_entropy", "information.closed_forms"),
+    *("information.cross_entropy", "information.closed_forms", "information.penalty_bias"),
 )
 
 
@@ -85,7 +85,12 @@ def _escape(*arguments: object) -> None:
     """Show docstrings as they are written: [N, *shape] is no emphasis, |x| no substitution."""
     lines = arguments[-1]
     assert isinstance(lines, list)
+    returns = False
     for i, line in enumerate(lines):
+        if line and not line.startswith(" "):
+            returns = line == "Returns:"
+        elif returns and line.strip():
+            line = f"    {line.strip()}"  # napoleon takes a hanging indent there for a quotation
         parts = line.split("`")
         parts[::2] = [re.sub(r"([*|])", r"\\\1", part) for part in parts[::2]]
         lines[i] = "``".join(parts) if len(parts) % 2 else line
