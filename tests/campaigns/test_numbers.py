@@ -117,7 +117,7 @@ def test_a_run_with_a_dropped_seed_is_resumed_exactly(stop, workdir, monkeypatch
     assert main("resume", "run") == 1
     for seed in (3, 4, 5):
         assert_same_seed(Path("run"), Path("whole"), seed)
-        drop = ("started", "command", "hostname", "pace")
+        drop = ("started", "command", "hostname", "intervals")
         mine, theirs = (
             {k: v for k, v in status(path, seed).items() if k not in drop}
             for path in ("run", "whole")

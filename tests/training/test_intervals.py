@@ -44,7 +44,7 @@ def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
     path = tmp_path / "run"
     open_pace = ("evaluator.every=0", "trainer.image_every=null", "trainer.checkpoint_every=40")
     train(path, *RING, *open_pace, "trainer.steps=40")
-    intervals = RunDir(path).read_status()["pace"]
+    intervals = RunDir(path).read_status()["intervals"]
     assert saved(path)["pace"] == intervals
     assert intervals["measure"] & (intervals["measure"] - 1) == 0
     # A pace that no calibration would choose shows that none is made again.

@@ -40,7 +40,7 @@ CASES = {
 # One process for all cases: the peak of the resident set is put back before each.
 MEASURE = """
 import copy, ctypes, gc, json, sys, torch
-from gan_lab import memory
+from gan_lab.training import memory
 from gan_lab.engine.step import train_step
 from tests.run_helpers import setup
 torch.set_num_threads(1)
@@ -206,7 +206,7 @@ def test_a_ruler_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, mon
     assert main("train", *keys) == 2
     told = capsys.readouterr().err
     assert told.endswith(
-        "the ruler 9.6 GB), but 9.5 GB are free on cpu; lower evaluator.n or evaluator.final_n\n"
+        "the evaluator 9.6 GB), but 9.5 GB are free on cpu; lower evaluator.n or evaluator.final_n\n"
     )
     assert list(workdir.iterdir()) == []
 
