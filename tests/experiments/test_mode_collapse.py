@@ -10,19 +10,21 @@ import torch
 from gan_lab.data import toy
 from gan_lab.data.digits import StackedDigits
 from gan_lab.data.toy import Grid, Ring
+from gan_lab.engine.rng import stream
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
-from gan_lab.experiments.mode_collapse import games
-from gan_lab.experiments.mode_collapse.claims import of_counts
-from gan_lab.experiments.mode_collapse.games import METHODS, Monitor, count, play
-from gan_lab.experiments.mode_collapse.numbers import (
+from gan_lab.experiments.mode_collapse import coverage, trainings
+from gan_lab.experiments.mode_collapse.claims import mean_of_counts
+from gan_lab.experiments.mode_collapse.coverage import (
     QUALITY_CEILING,
+    count,
     expected_modes,
     kl_floor,
-    lost,
     mode_kl,
-    of_the_data,
+    score_data,
+    uncovered_share,
 )
 from gan_lab.experiments.mode_collapse.study import ModeCollapse
+from gan_lab.experiments.mode_collapse.trainings import METHODS, CountSchedule, train_and_count
 from gan_lab.metrics.mode_coverage import mode_statistics
 from tests.helpers import CPU, seeded
 from tests.run_helpers import main, saved, setup
@@ -33,11 +35,7 @@ K = {"ring": 8, "grid": 25, "stacked_digits": 1000}
 
 def made_up(seeds=5, data=("ring", "grid", "stacked_digits"), n=2500):
     """Arrays as a study leaves them in which every method covers every mode evenly."""
-    arrays = {
-        "data": np.array(data),
-        "methods": np.array(list(METHODS)),
-        "seeds": np.arange(seeds),
-    }
+    arrays = {"data": np.array(data), "methods": np.array(list(METHODS)), "seeds": np.arange(seeds)}
     for name in data:
         k, looks = K[name], 5
         even = np.full(k, n // k, np.int32)
@@ -49,7 +47,7 @@ def made_up(seeds=5, data=("ring", "grid", "stacked_digits"), n=2500):
             "steps": np.array([0, 10, 20, 30, 40]),
             "n": np.array(n),
             "n_final": np.array(n),
-            **of_the_data(source, n, 200),
+            **score_data(source, n, 200),
         }
         for which in ("nearest", "good"):
             found[f"final_{which}"] = found[which][:, -1].copy()
@@ -81,7 +79,7 @@ def changed(arrays, key, method, seeds, value):
 # Counting.
 
 
-def test_counts_agree_with_the_rulers_own():
+def test_counts_agree_with_the_evaluators_own():
     source = Ring().open(CPU)
     samples = source.real(500, seeded(0))
     samples[:100] += 0.03  # some of them leave their mode's three stds
@@ -99,7 +97,7 @@ def test_counting_in_parts_changes_nothing(monkeypatch):
     source = Ring().open(CPU)
     samples = source.real(100, seeded(0))
     whole = count(samples, source.modes)
-    monkeypatch.setattr(games, "_CHUNK", 7)
+    monkeypatch.setattr(coverage, "_CHUNK", 7)
     for ours, theirs in zip(count(samples, source.modes), whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -123,7 +121,7 @@ def test_what_is_lost_is_counted_in_the_second_half():
     good = np.ones((1, 4, 2, 5))
     good[0, 0] = 0  # the first half does not matter
     good[0, 3, 1, :2] = 0  # two of the ten pairs of the second seed
-    np.testing.assert_allclose(lost(good), [[0.0, 0.2]], atol=1e-15)
+    np.testing.assert_allclose(uncovered_share(good), [[0.0, 0.2]], atol=1e-15)
 
 
 def test_the_floor_is_the_mean_kl_of_multinomial_draws_also_where_modes_are_uneven():
@@ -138,24 +136,26 @@ def test_the_floor_is_the_mean_kl_of_multinomial_draws_also_where_modes_are_unev
 
 def test_stacked_combinations_are_counted_as_the_classifier_counts_them():
     source = StackedDigits().open(CPU)
-    found = of_the_data(source, 300, 2)
-    generator = games.stream(0, "mode_collapse/data", CPU)
+    found = score_data(source, 300, 2)
+    generator = stream(0, "mode_collapse/data", CPU)
     for kl in found["real_kl"]:
         nearest, _ = count(source.real(300, generator), source.modes)
         assert kl == pytest.approx(mode_kl(nearest, found["weights"]), abs=1e-12)
 
 
-# Playing.
+# Training.
 
 
-def test_play_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, monkeypatch):
+def test_it_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, monkeypatch):
     keys = (*TINY, "loss=non_saturating", "n_seeds=2", "optim.decay=linear", "trainer.steps=6")
     quiet = ("neural_distance.steps=0", "metrics=[modes]", "trainer.image_every=0")
     assert main("train", *keys, *quiet, f"hydra.run.dir={tmp_path / 'run'}") == 0
     runs = []
-    plain = games._counts
-    monkeypatch.setattr(games, "_counts", lambda run, *rest: runs.append(run) or plain(run, *rest))
-    found = play(setup(*keys), Monitor(6, 3, 50, 60))
+    plain = trainings._counts
+    monkeypatch.setattr(
+        trainings, "_counts", lambda run, *rest: runs.append(run) or plain(run, *rest)
+    )
+    found = train_and_count(setup(*keys), CountSchedule(6, 3, 50, 60))
     theirs = saved(tmp_path / "run")["state"]
     for name, leaf in runs[-1].state.generator.params.items():
         torch.testing.assert_close(leaf, theirs["generator"]["params"][name], rtol=1e-5, atol=1e-7)
@@ -169,14 +169,16 @@ def test_play_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path
 
 def test_methods_are_paired_by_seed():
     keys = (*TINY, "n_seeds=2", "trainer.steps=1")
-    starts = [play(setup(*keys, *METHODS[m]), Monitor(1, 1, 50, 50)) for m in METHODS]
+    starts = [
+        train_and_count(setup(*keys, *METHODS[m]), CountSchedule(1, 1, 50, 50)) for m in METHODS
+    ]
     for each in starts:  # the same generator, the same z, before the first step
         np.testing.assert_array_equal(each["nearest"][0], starts[0]["nearest"][0])
 
 
-def test_the_looks_hold_the_start_and_the_end():
-    assert Monitor(10, 4, 5, 5).looks == [0, 4, 8, 10]
-    assert Monitor(8, 4, 5, 5).looks == [0, 4, 8]
+def test_the_counts_hold_the_start_and_the_end():
+    assert CountSchedule(10, 4, 5, 5).steps == [0, 4, 8, 10]
+    assert CountSchedule(8, 4, 5, 5).steps == [0, 4, 8]
 
 
 # Claims.
@@ -194,7 +196,7 @@ def test_all_claims_of_perfect_arrays_pass_but_the_one_that_a_ceiling_hides(perf
 
 def test_a_high_quality_radius_of_2_stds_fails_the_ceiling(perfect, monkeypatch):
     monkeypatch.setattr(toy, "HIGH_QUALITY_STDS", 2.0)
-    broken = {f"ring/{k}": v for k, v in of_the_data(Ring().open(CPU), 2500, 20).items()}
+    broken = {f"ring/{k}": v for k, v in score_data(Ring().open(CPU), 2500, 20).items()}
     assert verdicts({**perfect, **broken})["ring_quality_ceiling"] == FAIL
     assert pytest.approx(0.98889, abs=1e-5) == QUALITY_CEILING
 
@@ -220,7 +222,7 @@ def test_a_mode_that_is_missed_is_told(perfect, seeds, verdict):
     ("data", "key"), [("grid", "final_good"), ("stacked_digits", "final_nearest")]
 )
 @pytest.mark.parametrize(("worse", "verdict"), [("non_saturating", PASS), ("wasserstein", FAIL)])
-def test_the_critics_lead_is_told_by_its_sign(perfect, data, key, worse, verdict):
+def test_the_critics_gain_is_told_by_its_sign(perfect, data, key, worse, verdict):
     broken = changed(perfect, f"{data}/{key}", worse, [0, 1, 2, 3, 4], 0)
     assert verdicts(broken)[f"critic_covers_more_{data}"] == verdict
 
@@ -239,9 +241,9 @@ def test_packing_passes_where_it_adds_modes_and_fails_where_it_takes_them(perfec
 
 
 def test_counts_that_agree_still_have_an_interval():
-    assert of_counts(np.zeros(5)).high == pytest.approx(1 - 0.025**0.2, abs=1e-12)
-    assert of_counts(np.ones(1)).low == -np.inf
-    assert of_counts(np.array([0.0, 1.0, 1.0])).low < 0
+    assert mean_of_counts(np.zeros(5)).high == pytest.approx(1 - 0.025**0.2, abs=1e-12)
+    assert mean_of_counts(np.ones(1)).low == -np.inf
+    assert mean_of_counts(np.array([0.0, 1.0, 1.0])).low < 0
 
 
 # The study.

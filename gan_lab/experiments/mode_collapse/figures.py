@@ -4,21 +4,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.mode_collapse.numbers import (
+from gan_lab.experiments.mode_collapse.coverage import (
     BY_SAMPLE,
     NAMES,
     QUALITY_CEILING,
+    expected_modes,
     final_kl,
     final_modes,
     kl_floor,
+    modes_over_time,
     quality,
 )
 from gan_lab.reports.plots.style import (
     BLACK,
     GREY,
+    MAP,
     ORANGE,
     STYLES,
     VERMILLION,
@@ -28,10 +32,10 @@ from gan_lab.reports.plots.style import (
     legend_below,
 )
 
-LOOKS = {**STYLES, "packing": Style("non-saturating, packing 2", BLACK, "-", "*")}
+_STYLES = {**STYLES, "packing": Style("non-saturating, packing 2", BLACK, "-", "*")}
 
 
-class Published(NamedTuple):
+class PaperRow(NamedTuple):
     """A row of a paper's table; nan where it says nothing."""
 
     name: str
@@ -42,42 +46,42 @@ class Published(NamedTuple):
 
 
 _NAN = float("nan")
+_MARK: dict[str, Any] = {"color": GREY, "linewidth": 1, "linestyle": (0, (2, 2)), "zorder": 1}
+_DIAMOND: dict[str, Any] = {"marker": "D", "markerfacecolor": "white", "color": BLACK, "capsize": 3}
 # Authors' tables, read (V). VEEGAN's and PacGAN's numbers for the same method disagree: networks
 # and budgets differ, so neither is a target for the other or for this study.
-_PUBLISHED: dict[str, tuple[Published, ...]] = {
+_PAPERS: dict[str, tuple[PaperRow, ...]] = {
     "ring": (
-        Published("GAN, by VEEGAN", 1, _NAN, 0.993, _NAN),
-        Published("unrolled GAN, by VEEGAN", 7.6, _NAN, 0.356, _NAN),
-        Published("VEEGAN", 8, _NAN, 0.529, _NAN),
-        Published("GAN, by PacGAN", 6.3, 0.5, 0.982, _NAN),
-        Published("PacGAN2", 7.9, 0.1, 0.956, _NAN),
+        PaperRow("GAN, by VEEGAN", 1, _NAN, 0.993, _NAN),
+        PaperRow("unrolled GAN, by VEEGAN", 7.6, _NAN, 0.356, _NAN),
+        PaperRow("VEEGAN", 8, _NAN, 0.529, _NAN),
+        PaperRow("GAN, by PacGAN", 6.3, 0.5, 0.982, _NAN),
+        PaperRow("PacGAN2", 7.9, 0.1, 0.956, _NAN),
     ),
     "grid": (
-        Published("GAN, by VEEGAN", 3.3, _NAN, 0.005, _NAN),
-        Published("unrolled GAN, by VEEGAN", 23.6, _NAN, 0.16, _NAN),
-        Published("VEEGAN", 24.6, _NAN, 0.40, _NAN),
-        Published("GAN, by PacGAN", 17.3, 0.8, 0.948, _NAN),
-        Published("PacGAN2", 23.8, 0.7, 0.913, _NAN),
+        PaperRow("GAN, by VEEGAN", 3.3, _NAN, 0.005, _NAN),
+        PaperRow("unrolled GAN, by VEEGAN", 23.6, _NAN, 0.16, _NAN),
+        PaperRow("VEEGAN", 24.6, _NAN, 0.40, _NAN),
+        PaperRow("GAN, by PacGAN", 17.3, 0.8, 0.948, _NAN),
+        PaperRow("PacGAN2", 23.8, 0.7, 0.913, _NAN),
     ),
     BY_SAMPLE: (
-        Published("DCGAN", 99, _NAN, _NAN, 3.40),
-        Published("unrolled GAN", 48.7, _NAN, _NAN, 4.32),
-        Published("VEEGAN", 150, _NAN, _NAN, 2.95),
-        Published("PacDCGAN2", 1000, _NAN, _NAN, 0.06),
+        PaperRow("DCGAN", 99, _NAN, _NAN, 3.40),
+        PaperRow("unrolled GAN", 48.7, _NAN, _NAN, 4.32),
+        PaperRow("VEEGAN", 150, _NAN, _NAN, 2.95),
+        PaperRow("PacDCGAN2", 1000, _NAN, _NAN, 0.06),
     ),
 }
 
 
 def modes(arrays: Arrays) -> Figure:
-    """Modes covered at the end: every seed, median and range, beside the papers' numbers."""
-    data = arrays["data"].tolist()
-    figure, axes = canvas(
-        "How many modes are covered at the end of training", 1, len(data), size=(5.6, 5.6)
-    )
+    """Draw the modes covered at the end: seeds, median, range, beside the papers' numbers."""
+    data, title = arrays["data"].tolist(), "How many modes are covered at the end of training"
+    figure, axes = canvas(title, 1, len(data), size=(5.6, 5.6))
     for panel, name in zip(axes[0], data, strict=True):
         k, n = len(arrays[f"{name}/weights"]), int(arrays[f"{name}/n_final"])
         _rows(panel, arrays, final_modes(arrays, name), name, "modes")
-        panel.axvline(k, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+        panel.axvline(k, **_MARK)
         panel.set_xlim(-0.04 * k, 1.06 * k)
         panel.set_xticks(np.linspace(0, k, 5) if k != 25 else np.arange(0, 26, 5))
         rule = "of any quality" if name == BY_SAMPLE else "within 3 std"
@@ -91,58 +95,51 @@ def modes(arrays: Arrays) -> Figure:
 
 
 def quality_and_kl(arrays: Arrays) -> Figure:
-    """High-quality share with its ceiling above, KL of the modes with its floor below."""
+    """Draw the high-quality share with its ceiling, and the KL of the modes with its floor."""
     data = arrays["data"].tolist()
     figure, axes = canvas(
-        "How good the samples are, and how evenly they visit the modes",
-        2,
-        len(data),
-        size=(5.6, 4.8),
+        "How good the samples are, and how evenly they visit the modes", *(2, len(data), (5.6, 4.8))
     )
-    for column, name in enumerate(data):
+    for (top, below), name in zip(axes.T, data, strict=True):
         n, weights = int(arrays[f"{name}/n_final"]), arrays[f"{name}/weights"]
-        top, below = axes[0, column], axes[1, column]
         if name == BY_SAMPLE:
             ceiling = float(arrays[f"{name}/real_good"] / arrays[f"{name}/real_n"])
-            said = f"held-out data: {ceiling:.1%}"
+            text = f"held-out data: {ceiling:.1%}"
         else:
-            ceiling, said = QUALITY_CEILING, f"the data: {QUALITY_CEILING:.3%}"
+            ceiling, text = QUALITY_CEILING, f"the data: {QUALITY_CEILING:.3%}"
         _rows(top, arrays, 100 * quality(arrays, name), name, "quality")
         top.set_xlim(-4, 108)
-        _vertical(top, 100 * ceiling, said)
-        label(top, f"{NAMES[name]}", "high-quality samples (%)", "")
-        floor = kl_floor(weights, n)
-        _rows(below, arrays, final_kl(arrays, name), name, "kl")
-        theirs = [row.kl for row in _PUBLISHED[name] if not np.isnan(row.kl)]
-        seen = np.append(final_kl(arrays, name), theirs)
-        least = np.min(seen, initial=floor, where=seen > 0)
+        _vertical(top, 100 * ceiling, text)
+        label(top, NAMES[name], "high-quality samples (%)", "")
+        floor, kl = kl_floor(weights, n), final_kl(arrays, name)
+        _rows(below, arrays, kl, name, "kl")
+        values = np.append(kl, [row.kl for row in _PAPERS[name]])
+        least = np.min(values, initial=floor, where=values > 0)
         below.set_xlim(least / 1.6, 2.2 * np.log(len(weights)))
         below.set_xscale("log")
         _vertical(below, floor, f"floor of {n} samples: {floor:.2g}", left=True)
         _vertical(below, float(np.log(len(weights))), "one mode: log K")
-        label(below, f"{NAMES[name]}", "KL of the modes' shares from the data's (nats)", "")
+        label(below, NAMES[name], "KL of the modes' shares from the data's (nats)", "")
     return figure
 
 
 def packing(arrays: Arrays) -> Figure:
-    """Modes without and with packing, one line a seed, beside PacGAN's table."""
+    """Draw modes without and with packing, one line a seed, beside PacGAN's table."""
     data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
     figure, axes = canvas(
         "Packing: the discriminator judges two samples at once (non-saturating loss)",
-        1,
-        len(data),
-        size=(4.6, 4.2),
+        *(1, len(data), (4.6, 4.2)),
     )
     for panel, name in zip(axes[0], data, strict=True):
-        found, k = final_modes(arrays, name), len(arrays[f"{name}/weights"])
-        pair = found[[methods.index("non_saturating"), methods.index("packing")]].astype(float)
+        covered, k = final_modes(arrays, name), len(arrays[f"{name}/weights"])
+        pair = covered[[methods.index("non_saturating"), methods.index("packing")]].astype(float)
         spread = np.linspace(-0.04, 0.04, pair.shape[1])
         at = np.array([[0.0], [1.0]]) + spread
         panel.plot(at, pair, color=ORANGE, linewidth=1, marker="o", markersize=5, alpha=0.8)
         panel.plot([], [], color=ORANGE, marker="o", label="ours, one line a seed")
         panel.plot([0, 1], pair.mean(1), color=BLACK, linewidth=2.5, marker="s", label="ours, mean")
         _papers_pair(panel, name)
-        panel.axhline(k, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+        panel.axhline(k, **_MARK)
         panel.set_xlim(-0.3, 1.3)
         panel.set_ylim(-0.03 * k, 1.08 * k)
         panel.set_xticks([0, 1], ["without", "packing 2"])
@@ -151,90 +148,125 @@ def packing(arrays: Arrays) -> Figure:
     return figure
 
 
+def survival(arrays: Arrays) -> Figure:
+    """Draw modes covered against steps: one panel a method and data set, all seeds, median."""
+    data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
+    figure, axes = canvas(
+        "Survival of modes over training: each thin line a seed, the thick one their median",
+        *(len(data), len(methods), (2.15, 2.1)),
+        sharex="row",
+        sharey="row",
+    )
+    for row, name in zip(axes, data, strict=True):
+        steps, weights, n = (arrays[f"{name}/{key}"] for key in ("steps", "weights", "n"))
+        k, ceiling = len(weights), expected_modes(weights, int(n))
+        for panel, method, counts in zip(row, methods, modes_over_time(arrays, name), strict=True):
+            seeds, colour = counts.T, _STYLES[method].colour
+            band = {"color": colour, "alpha": 0.18, "linewidth": 0}
+            panel.fill_between(steps, seeds.min(0), seeds.max(0), **band)
+            panel.plot(steps, seeds.T, color=colour, linewidth=0.6, alpha=0.7)
+            panel.plot(steps, np.median(seeds, 0), color=colour, linewidth=2.2)
+            panel.axhline(ceiling, **_MARK)
+            panel.set_ylim(-0.04 * k, 1.25 * k)
+            panel.set_yticks(np.arange(0, 26, 5) if k == 25 else np.linspace(0, k, 5))
+            panel.set_xticks([0, steps[-1] // 2, steps[-1]])
+        row[0].set_ylabel(f"{NAMES[name]}\nmodes covered of {k}")
+        above: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "va": "bottom"}
+        _note(row[0], f"data: {ceiling:.0f}", (0.03, ceiling), ha="left", **above)
+    for panel, method in zip(axes[0], methods, strict=True):
+        panel.set_title(_STYLES[method].label.replace(", ", ",\n"), fontsize="small")
+    for panel in axes[-1]:
+        panel.set_xlabel("steps")
+    return figure
+
+
+def raster(arrays: Arrays, name: str) -> Figure:
+    """Draw each mode's share of samples over time for one seed: when it is reached and lost."""
+    methods, steps = arrays["methods"].tolist(), arrays[f"{name}/steps"]
+    counts, n = arrays[f"{name}/good"][:, :, 0], int(arrays[f"{name}/n"])
+    k = counts.shape[-1]
+    figure, axes = canvas(
+        f"Modes of the {NAMES[name]} over training, seed {arrays['seeds'][0]}: "
+        "white = no sample within 3 std",
+        *(2, (len(methods) + 1) // 2, (3.4, 2.7)),
+        sharex=True,
+        sharey=True,
+    )
+    edges = np.concatenate([[0], (steps[1:] + steps[:-1]) / 2, [steps[-1]]])
+    look: dict[str, Any] = {"cmap": f"{MAP}_r", "norm": LogNorm(k / n, 1), "rasterized": True}
+    for panel, method, each in zip(axes.flat, methods, counts, strict=False):
+        shares = np.where(each > 0, each * k / n, np.nan).T
+        mesh = panel.pcolormesh(edges, np.arange(k + 1), shares, **look)
+        panel.set_facecolor("white")
+        panel.grid(False)
+        at = range(k) if k <= 8 else range(0, k, 5)
+        panel.set_yticks([i + 0.5 for i in at], [str(i) for i in at])
+        panel.set_title(_STYLES[method].label, fontsize="medium")
+    for panel in axes[-1]:
+        panel.set_xlabel("steps")
+    for panel in axes[:, 0]:
+        panel.set_ylabel("mode")
+    unit = "share of high-quality samples\n(1 = the mode's fair share)"
+    figure.colorbar(mesh, ax=axes, label=unit, extend="max")
+    return figure
+
+
 def _papers_pair(panel: Axes, name: str) -> None:
-    rows = {row.name: row for row in _PUBLISHED[name]}
     names = ("DCGAN", "PacDCGAN2") if name == BY_SAMPLE else ("GAN, by PacGAN", "PacGAN2")
-    found = [rows[each] for each in names]
+    by_name = {row.name: row for row in _PAPERS[name]}
+    without, packed = (by_name[each] for each in names)
     panel.errorbar(
         [0.0, 1.0],
-        [row.modes for row in found],
-        yerr=None if name == BY_SAMPLE else [row.error for row in found],
-        color=VERMILLION,
+        [without.modes, packed.modes],
+        yerr=None if name == BY_SAMPLE else [without.error, packed.error],
         linestyle="--",
-        marker="D",
-        markerfacecolor="white",
-        capsize=4,
         label="PacGAN's table (their networks and budget)",
+        **{**_DIAMOND, "color": VERMILLION, "capsize": 4},
     )
 
 
 def _rows(panel: Axes, arrays: Arrays, values: np.ndarray, data: str, what: str) -> None:
-    """One row a method, [methods, seeds]: each seed, median, least to greatest; papers below."""
-    methods = arrays["methods"].tolist()
-    names = []
-    for y, (method, each) in enumerate(zip(methods, values, strict=True)):
-        style, finite = LOOKS[method], each[np.isfinite(each)]
+    """Draw a row for each method, [methods, seeds]: seeds, median, range; the papers' below."""
+    names, positions = [], list[float]()
+    for y, (method, each) in enumerate(zip(arrays["methods"].tolist(), values, strict=True)):
+        style, finite = _STYLES[method], each[np.isfinite(each)]
         names.append(style.label)
+        positions.append(y)
+        colour, middle = style.colour, np.median(finite) if len(finite) else np.nan
         if len(finite):
-            panel.hlines(y, finite.min(), finite.max(), color=style.colour, linewidth=3, alpha=0.35)
+            panel.hlines(y, finite.min(), finite.max(), color=colour, linewidth=3, alpha=0.35)
             offsets = y + np.linspace(-0.18, 0.18, len(finite))
-            panel.scatter(finite, offsets, s=14, color=style.colour, alpha=0.7, linewidths=0)
-            panel.scatter(
-                np.median(finite), y, s=70, color=style.colour, marker=style.marker, zorder=3
-            )
+            panel.scatter(finite, offsets, s=14, color=colour, alpha=0.7, linewidths=0)
+            panel.scatter(middle, y, s=70, color=colour, marker=style.marker, zorder=3)
         if len(finite) < len(each):
-            panel.annotate(
-                f"infinite for {len(each) - len(finite)} of {len(each)} seeds",
-                (0.98, y),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                va="center",
-                fontsize="small",
-                color=style.colour,
-            )
-    y = len(methods)
-    for row in _PUBLISHED[data]:
+            text = f"infinite for {len(each) - len(finite)} of {len(each)} seeds"
+            look = {"ha": "right", "va": "center", "fontsize": "small", "color": colour}
+            _note(panel, text, (0.98, y), **look)
+    n_methods = len(names)
+    for row in _PAPERS[data]:
         value = getattr(row, what) * (100 if what == "quality" else 1)
         if np.isnan(value):
             continue
-        error = row.error if what == "modes" else _NAN
-        panel.errorbar(
-            value,
-            y + 0.2,
-            xerr=None if np.isnan(error) else error,
-            color=BLACK,
-            marker="D",
-            markersize=6,
-            markerfacecolor="white",
-            capsize=3,
-        )
+        positions.append(len(names) + 0.2)
         names.append(row.name)
-        y += 1
-    positions: list[Any] = [*range(len(methods)), *(i + 0.2 for i in range(len(methods), y))]
+        error = None if what != "modes" or np.isnan(row.error) else row.error
+        panel.errorbar(value, positions[-1], xerr=error, markersize=6, **_DIAMOND)
     panel.set_yticks(positions, names, fontsize="small")
-    panel.set_ylim(y - 0.2, -0.6)
-    if y > len(methods):
-        panel.axhline(len(methods) - 0.4, color=BLACK, linewidth=0.8)
-        panel.annotate(
-            "published, other networks and budgets:",
-            (0.01, len(methods) - 0.36),
-            xycoords=("axes fraction", "data"),
-            va="top",
-            fontsize="x-small",
-            color=GREY,
-        )
+    panel.set_ylim(len(names) - 0.2, -0.6)
+    if len(names) > n_methods:
+        panel.axhline(n_methods - 0.4, color=BLACK, linewidth=0.8)
+        text = "published, other networks and budgets:"
+        _note(panel, text, (0.01, n_methods - 0.36), va="top")
 
 
 def _vertical(panel: Axes, x: float, text: str, *, left: bool = False) -> None:
-    panel.axvline(x, color=GREY, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
-    panel.annotate(
-        text,
-        (x, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(2 if left else -2, -2),
-        textcoords="offset points",
-        ha="left" if left else "right",
-        va="top",
-        fontsize="x-small",
-        color=GREY,
-    )
+    panel.axvline(x, **_MARK)
+    where = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+    offset, side = ((2, -2), "left") if left else ((-2, -2), "right")
+    _note(panel, text, (x, 1.0), xytext=offset, ha=side, va="top", **where)
+
+
+def _note(panel: Axes, text: str, at: tuple[float, float], **more: Any) -> None:
+    """Write a small grey text; `at` is a fraction of the width, and a height in data units."""
+    look = {"xycoords": ("axes fraction", "data"), "fontsize": "x-small", "color": GREY}
+    panel.annotate(text, at, **{**look, **more})

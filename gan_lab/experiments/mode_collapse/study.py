@@ -13,19 +13,18 @@ from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.mode_collapse import claims as verdicts
 from gan_lab.experiments.mode_collapse import figures as drawings
-from gan_lab.experiments.mode_collapse import figures_over_time as over_time
-from gan_lab.experiments.mode_collapse.games import METHODS, Monitor, play
-from gan_lab.experiments.mode_collapse.numbers import (
+from gan_lab.experiments.mode_collapse.coverage import (
     BY_SAMPLE,
     NAMES,
     QUALITY_CEILING,
-    covered,
     final_modes,
-    lost,
     modes_over_time,
-    of_the_data,
+    n_covered,
     quality,
+    score_data,
+    uncovered_share,
 )
+from gan_lab.experiments.mode_collapse.trainings import METHODS, CountSchedule, train_and_count
 from gan_lab.validation import check_count
 
 DATA = ("ring", "grid", BY_SAMPLE)
@@ -37,7 +36,7 @@ class ModeCollapse(Experiment):
 
     Attributes:
         datasets: Data sets: ring, grid, stacked_digits.
-        toy_steps: Rounds of the game on the ring and the grid.
+        toy_steps: Rounds of training on the ring and the grid.
         digit_steps: Rounds on the stacked digits.
         toy_width: Hidden units of the networks on the ring and the grid.
         digit_width: The same on the stacked digits.
@@ -91,62 +90,61 @@ class ModeCollapse(Experiment):
             raise ValueError(f"ModeCollapse.batch_size={self.batch_size} makes no packs of 2")
 
     def measure(self, lab: Lab) -> Arrays:
-        """Plays every game and counts the data themselves."""
+        """Train every method on every data set and count the data themselves."""
         jobs = {}
         # The critics make 3 to 5 updates a step and take longest; the stacked digits before all.
         for data in sorted(self.datasets, key=DATA.index, reverse=True):
-            monitor = self._monitor(data)
             for method in sorted(METHODS, key=lambda name: "wasserstein" not in name):
-                jobs[f"{data} {method}"] = (self._setup(lab, data, METHODS[method]), monitor)
-        played = parallel.in_processes(lab, play, jobs)
+                setup = self._setup(lab, data, METHODS[method])
+                jobs[f"{data} {method}"] = (setup, self._schedule(data))
+        results = parallel.in_processes(lab, train_and_count, jobs)
         arrays: Arrays = {
             "data": np.array(self.datasets),
             "methods": np.array(list(METHODS)),
             "seeds": np.array(lab.seeds),
         }
         for data in self.datasets:
-            monitor = self._monitor(data)
-            games = [played[f"{data} {method}"] for method in METHODS]
-            for name in games[0]:
-                arrays[f"{data}/{name}"] = np.stack([game[name] for game in games])
-            arrays[f"{data}/steps"] = np.array(monitor.looks)
-            arrays[f"{data}/n"] = np.array(monitor.n)
-            arrays[f"{data}/n_final"] = np.array(monitor.n_final)
+            schedule = self._schedule(data)
+            rows = [results[f"{data} {method}"] for method in METHODS]
             source = lab.setup([f"data={data}"]).data.open(torch.device("cpu"))
             repeats = max(2, self.floor_repeats // 5) if data == BY_SAMPLE else self.floor_repeats
-            for name, value in of_the_data(source, monitor.n_final, repeats).items():
-                arrays[f"{data}/{name}"] = value
+            of_data = {
+                **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
+                "steps": np.array(schedule.steps),
+                "n": np.array(schedule.n),
+                "n_final": np.array(schedule.n_final),
+                **score_data(source, schedule.n_final, repeats),
+            }
+            arrays |= {f"{data}/{name}": array for name, array in of_data.items()}
         return arrays
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """Ceilings and floors of the data, coverage by the penalised critic, packing in pairs."""
+        """Judge ceilings and floors of the data, the penalised critic's coverage, packing."""
         data = arrays["data"].tolist()
-        found: list[Claim] = []
-        for name in data:
-            found += verdicts.of_the_data_themselves(arrays, name)
+        claims = [claim for name in data for claim in verdicts.claims_of_data(arrays, name)]
         for name in data:
             if name == "ring":
-                found += verdicts.of_the_critic(arrays, name)
+                claims += verdicts.claims_of_critic(arrays, name)
             else:
-                found += verdicts.of_the_critic_and_the_non_saturating(arrays, name)
+                claims.append(verdicts.claim_of_critic_over_non_saturating(arrays, name))
             if name != BY_SAMPLE:
-                found += verdicts.of_packing(arrays, name)
-        return found
+                claims.append(verdicts.claim_of_packing(arrays, name))
+        return claims
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """Modes, quality and KL with their marks, survival, rasters of one seed, packing."""
+        """Draw modes, quality and KL with their marks, survival, rasters of one seed, packing."""
         data = arrays["data"].tolist()
         toys = [name for name in data if name != BY_SAMPLE]
         return {
             "modes": drawings.modes(arrays),
             "quality_and_kl": drawings.quality_and_kl(arrays),
-            "survival": over_time.survival(arrays),
-            **{f"raster_{name}": over_time.raster(arrays, name) for name in toys},
+            "survival": drawings.survival(arrays),
+            **{f"raster_{name}": drawings.raster(arrays, name) for name in toys},
             "packing": drawings.packing(arrays),
         }
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """Median modes covered against steps."""
+        """Return the median number of modes covered against steps."""
         return {
             f"{data}/modes_covered/{method}": (
                 arrays[f"{data}/steps"],
@@ -157,52 +155,53 @@ class ModeCollapse(Experiment):
         }
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What the numbers say and what they do not."""
-        methods, found = arrays["methods"].tolist(), []
+        """Say what the numbers mean and what they do not."""
+        methods, notes = arrays["methods"].tolist(), []
         for data in arrays["data"].tolist():
             name = NAMES[data]
             k = len(arrays[f"{data}/weights"])
             modes, good = final_modes(arrays, data), quality(arrays, data)
-            told = ", ".join(
+            medians = ", ".join(
                 f"{method} {np.median(modes[i]):g} [{modes[i].min()}, {modes[i].max()}]"
                 for i, method in enumerate(methods)
             )
-            found.append(
+            notes.append(
                 f"{name}, modes of {k} after {arrays[f'{data}/steps'][-1]} steps, median "
-                f"[least, greatest] of {modes.shape[1]} seeds: {told}"
+                f"[least, greatest] of {modes.shape[1]} seeds: {medians}"
             )
             if data != BY_SAMPLE and good.max() > QUALITY_CEILING:
                 worst = methods[int(good.max(1).argmax())]
-                found.append(
+                notes.append(
                     f"{name}: {worst} reaches a high-quality share of {good.max():.2%}, "
                     f"above the {QUALITY_CEILING:.2%} of the data: collapse within modes"
                 )
-            away = lost(arrays[f"{data}/good"])[methods.index("wasserstein")]
-            found.append(
+            away = uncovered_share(arrays[f"{data}/good"])[methods.index("wasserstein")]
+            notes.append(
                 f"{name}: with the penalised critic {np.median(away):.1%} [{away.min():.1%}, "
                 f"{away.max():.1%}] of (mode, look) pairs of the second half of training are "
                 f"without a high-quality sample of {int(arrays[f'{data}/n'])}"
             )
-            averaged = covered(arrays[f"{data}/average_good"])
-            plain = covered(arrays[f"{data}/good"][:, -1])
-            found.append(
+            average = n_covered(arrays[f"{data}/average_good"]).astype(float)
+            gain = np.mean(average - n_covered(arrays[f"{data}/good"][:, -1]))
+            notes.append(
                 f"{name}: the generator's moving average covers "
-                f"{np.mean(averaged.astype(float) - plain):+.2f} modes with high-quality samples "
+                f"{gain:+.2f} modes with high-quality samples "
                 f"more than the generator as it is, in the mean over all methods"
             )
-        found.append(
+        notes.append(
             "The papers' protocol is kept in its counting alone (2500 samples, high quality within "
             "3 standard deviations, a mode counts with one such sample): networks, budgets and "
             "scales differ between VEEGAN, PacGAN and this study, so only orderings within one "
             "study are comparable."
         )
-        return found
+        return notes
 
-    def _monitor(self, data: str) -> Monitor:
+    def _schedule(self, data: str) -> CountSchedule:
         if data == BY_SAMPLE:
-            every = max(1, self.digit_steps // self.digit_looks)
-            return Monitor(self.digit_steps, every, self.n, self.n_stacked)
-        return Monitor(self.toy_steps, max(1, self.toy_steps // self.toy_looks), self.n, self.n)
+            interval = max(1, self.digit_steps // self.digit_looks)
+            return CountSchedule(self.digit_steps, interval, self.n, self.n_stacked)
+        interval = max(1, self.toy_steps // self.toy_looks)
+        return CountSchedule(self.toy_steps, interval, self.n, self.n)
 
     def _setup(self, lab: Lab, data: str, overrides: Sequence[str]) -> object:
         if data == BY_SAMPLE:

@@ -1,29 +1,45 @@
-"""What the counts of the study of mode collapse mean, and what the data themselves would score."""
+"""Samples counted by mode, what the counts mean, and the scores of the data themselves."""
 
 import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from gan_lab.data.base import Source
+from gan_lab.data.base import Modes, Source
 from gan_lab.data.digits import StackedSource
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.mode_collapse.games import count
 
 # A perfect two-dimensional Gaussian within 3 standard deviations. More means collapse within modes.
 QUALITY_CEILING = 1 - math.exp(-4.5)
 BY_SAMPLE = "stacked_digits"  # a mode counts with one sample of its class, whatever its quality
 NAMES = {"ring": "ring", "grid": "grid", BY_SAMPLE: "stacked digits"}
+_CHUNK = 2048  # samples classified at once; bounds the memory of a nearest neighbour
 
 
-def covered(counts: np.ndarray) -> np.ndarray:
-    """Modes with at least one of the counted samples: [..., K] -> [...]."""
+def count(samples: Tensor, modes: Modes) -> tuple[np.ndarray, np.ndarray]:
+    """Count the samples [n, *shape] nearest to each mode, and those of high quality among them.
+
+    Both are [K]. A sample that is not finite is nearest to none.
+    """
+    k = len(modes.weights)
+    nearest, good = torch.zeros(k, dtype=torch.int64), torch.zeros(k, dtype=torch.int64)
+    finite = samples[samples.flatten(1).isfinite().all(1)]
+    for part in finite.split(_CHUNK):
+        mode, is_good = modes.classify(part)
+        nearest += torch.bincount(mode, minlength=k).cpu()
+        good += torch.bincount(mode[is_good], minlength=k).cpu()
+    return nearest.numpy().astype(np.int32), good.numpy().astype(np.int32)
+
+
+def n_covered(counts: np.ndarray) -> np.ndarray:
+    """Return the number of modes with at least one counted sample: [..., K] -> [...]."""
     return (counts > 0).sum(-1)
 
 
-def which(data: str) -> str:
-    """The counts that a mode has to be in by the papers' rule: `good`, or `nearest` for images.
+def counting_rule(data: str) -> str:
+    """Return the counts that the papers' rule goes by: `good`, or `nearest` for images.
 
     VEEGAN and PacGAN ask for a sample within 3 standard deviations on the ring and the grid, and
     for a sample that a classifier puts into the mode on Stacked MNIST.
@@ -32,24 +48,24 @@ def which(data: str) -> str:
 
 
 def final_modes(arrays: Arrays, data: str) -> np.ndarray:
-    """Modes covered at the end by the papers' rule, [methods, seeds]."""
-    return covered(arrays[f"{data}/final_{which(data)}"])
+    """Return the number of modes covered at the end by the papers' rule, [methods, seeds]."""
+    return n_covered(arrays[f"{data}/final_{counting_rule(data)}"])
 
 
 def modes_over_time(arrays: Arrays, data: str) -> np.ndarray:
-    """Modes covered at each look by the papers' rule, [methods, looks, seeds]."""
-    return covered(arrays[f"{data}/{which(data)}"])
+    """Return the number of modes covered at each count, [methods, counts, seeds]."""
+    return n_covered(arrays[f"{data}/{counting_rule(data)}"])
 
 
 def quality(arrays: Arrays, data: str) -> np.ndarray:
-    """Share of high-quality samples at the end, [methods, seeds]."""
+    """Return the share of high-quality samples at the end, [methods, seeds]."""
     return arrays[f"{data}/final_good"].sum(-1) / int(arrays[f"{data}/n_final"])
 
 
 def mode_kl(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """KL in nats of the modes' shares among samples from their true weights: [..., K] -> [...].
+    """Return the KL of the modes' shares from their true weights in nats: [..., K] -> [...].
 
-    Infinite where no sample is left to count.
+    It is infinite where no sample is left to count.
     """
     total = counts.sum(-1, keepdims=True)
     shares = counts / np.maximum(total, 1)
@@ -59,12 +75,12 @@ def mode_kl(counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def final_kl(arrays: Arrays, data: str) -> np.ndarray:
-    """KL of the modes' shares at the end, in nats, [methods, seeds]."""
+    """Return the KL of the modes' shares at the end, in nats, [methods, seeds]."""
     return mode_kl(arrays[f"{data}/final_nearest"], arrays[f"{data}/weights"])
 
 
 def kl_floor(weights: np.ndarray, n: int) -> float:
-    """What n samples of the data themselves have on average, in nats, to second order in 1/n.
+    """Return the mean KL of n samples of the data themselves, in nats, to second order in 1/n.
 
     (K - 1)/(2 n) + (sum 1/w - 1)/(12 n^2): half a chi-square with K - 1 degrees of freedom over n,
     and the next term of the expansion of the plug-in entropy.
@@ -73,15 +89,15 @@ def kl_floor(weights: np.ndarray, n: int) -> float:
 
 
 def expected_modes(weights: np.ndarray, n: int) -> float:
-    """Modes that n samples of the data themselves fall into on average."""
+    """Return the number of modes that n samples of the data themselves cover on average."""
     return float(np.sum(1 - (1 - weights) ** n))
 
 
-def lost(good: np.ndarray) -> np.ndarray:
-    """Share of (mode, look) pairs of the second half of training without a sample.
+def uncovered_share(good: np.ndarray) -> np.ndarray:
+    """Return the share of (mode, count) pairs of the second half of training without a sample.
 
     Args:
-        good: Counts [methods, looks, seeds, K].
+        good: Counts [methods, counts, seeds, K].
 
     Returns:
         [methods, seeds], in [0, 1]: 0 where every mode is covered throughout.
@@ -90,8 +106,8 @@ def lost(good: np.ndarray) -> np.ndarray:
     return (second_half == 0).mean((1, 3))
 
 
-def of_the_data(source: Source, n: int, repeats: int) -> Arrays:
-    """What a perfect generator would score: the data in its place.
+def score_data(source: Source, n: int, repeats: int) -> Arrays:
+    """Score the data themselves, as a perfect generator would be.
 
     Args:
         source: The data.
@@ -126,7 +142,7 @@ def of_the_data(source: Source, n: int, repeats: int) -> Arrays:
 def _stacked_counts(
     source: StackedSource, n: int, repeats: int, generator: torch.Generator
 ) -> np.ndarray:
-    """Counts of n combinations of training images by mode, [repeats, K].
+    """Count n combinations of training images by mode, [repeats, K].
 
     The classifier works channel by channel, so each training image is classified once.
     """

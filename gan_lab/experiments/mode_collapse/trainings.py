@@ -1,0 +1,98 @@
+"""The trainings of the study of mode collapse, with counts of samples by mode on the way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_lab.data.base import Modes
+from gan_lab.engine.rng import stream
+from gan_lab.engine.schedule import learning_rate_factor
+from gan_lab.engine.step import train_step
+from gan_lab.experiments.mode_collapse.coverage import count
+from gan_lab.training.config import Run, Setup
+
+# Method -> overrides of `train`; what a loss's config file brings with it stays as it is.
+METHODS: dict[str, tuple[str, ...]] = {
+    "minimax": ("loss=minimax",),
+    "non_saturating": ("loss=non_saturating",),
+    "packing": ("loss=non_saturating", "network.packing=2"),
+    "wasserstein": ("loss=wasserstein",),
+    "wasserstein_clip": ("loss=wasserstein", "regularizer=[weight_clipping]", "optim=rmsprop"),
+    "least_squares": ("loss=least_squares",),
+    "hinge": ("loss=hinge",),
+    "relativistic": ("loss=relativistic",),
+}
+
+
+@dataclass(frozen=True)
+class CountSchedule:
+    """When and with how many samples modes are counted.
+
+    Attributes:
+        n_steps: Rounds of the training.
+        interval: Steps between two counts; the start and the end are always counted.
+        n: Samples of one count.
+        n_final: Samples of the last count.
+        decay: Of the generator's average.
+    """
+
+    n_steps: int
+    interval: int
+    n: int
+    n_final: int
+    decay: float = 0.99
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps after which samples are counted."""
+        return sorted({*range(0, self.n_steps, self.interval), self.n_steps})
+
+
+def train_and_count(setup: Setup, schedule: CountSchedule) -> dict[str, np.ndarray]:
+    """Train all seeds of one method at once, counting samples by mode on the way.
+
+    Returns:
+        nearest, good: Samples nearest to each mode at each count, and those of high quality among
+        them, [T, S, K]; final_*: the same at the end from `n_final` samples, [S, K]; average_*: of
+        the generator's moving average at the end, from `n` samples, [S, K].
+    """
+    source = setup.data.open(torch.device(setup.device))
+    setup.check(source)
+    run = setup.open_with(source)
+    modes = source.modes
+    assert modes is not None
+    rows = []
+    for step in range(schedule.n_steps + 1):
+        if step in schedule.steps:
+            rows.append(_counts(run, modes, run.now, schedule.n, f"modes {step}"))
+        if step < schedule.n_steps:
+            factor = learning_rate_factor(setup.optim.decay, step, schedule.n_steps)
+            run.state.discriminator.set_lr_factor_(factor)
+            run.state.generator.set_lr_factor_(factor)
+            train_step(run.state, run.streams.draws(step), run.gradients, schedule.decay)
+    purpose = f"modes {schedule.n_steps}"
+    counts = {
+        "": tuple(np.stack([row[i] for row in rows]) for i in (0, 1)),
+        "final_": _counts(run, modes, run.now, schedule.n_final, purpose),
+        "average_": _counts(run, modes, run.samples, schedule.n, purpose),
+    }
+    return {
+        f"{prefix}{kind}": values
+        for prefix, pair in counts.items()
+        for kind, values in zip(("nearest", "good"), pair, strict=True)
+    }
+
+
+def _counts(
+    run: Run, modes: Modes, generate: Callable[[int, Tensor], Tensor], n: int, purpose: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count every seed's samples, [S, K] each; the z are the same for every method."""
+    device, shape = run.source.device, (n, run.streams.spec.latent_dim)
+    rows = []
+    for index, seed in enumerate(run.seeds):
+        z = torch.randn(shape, generator=stream(seed, purpose, device), device=device)
+        rows.append(count(generate(index, z), modes))
+    return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])
