@@ -1,8 +1,8 @@
 """Information theory with known answers: entropies, divergences, transport, cross-entropy losses.
 
 Functions of tensors, batched over leading dimensions, differentiable, in nats unless base=2 is
-asked. Every function checks what it is given and names the first bad entry; that reads flags from
-the device, so none of them runs under torch.vmap.
+asked. Every function checks its inputs and names the first bad entry; that reads flags from the
+device, so none of them runs under torch.vmap.
 
 Two names are both a module here and a function: `gan_lab.information.cross_entropy` and
 `gan_lab.information.entropy` are the functions of distributions; the cross-entropy losses of logits
@@ -11,13 +11,10 @@ and labels are exported beside them. The imports below must keep that order.
 
 from gan_lab.information.closed_forms import (
     Gaussians,
-    GradientPenaltyValue,
     Segments,
     SmoothedSegments,
-    clipping_gradient_norm_bound,
     gaussian_shift,
     gaussians,
-    gradient_penalty_value,
     js_gradient_peak,
     segments,
     segments_sample_wasserstein,
@@ -35,6 +32,11 @@ from gan_lab.information.cross_entropy import (
 )
 from gan_lab.information.divergences import js_divergence, kl_divergence, total_variation
 from gan_lab.information.entropy import binary_entropy, cross_entropy, entropy, self_information
+from gan_lab.information.penalty_bias import (
+    GradientPenaltyValue,
+    clipping_gradient_norm_bound,
+    gradient_penalty_value,
+)
 from gan_lab.information.transport import optimal_transport, wasserstein_1, wasserstein_1_samples
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What the functions of this package refuse, and how they say which entry it was."""
+"""Checks of tensors whose errors name the first bad entry, and the dtypes of arithmetic."""
 
 import torch
 from torch import Tensor
@@ -10,31 +10,31 @@ _FLOAT64_TOLERANCE = 1e-9
 
 
 def refuse(bad: Tensor, values: Tensor, name: str, problem: str, digits: int = 6) -> None:
-    """Raises if any entry is bad, naming the first: `labels[3, 1] = 1.5 is above 1 ...`.
+    """Raise if any entry is bad, naming the first: `labels[3, 1] = 1.5 is above 1 ...`.
 
     Args:
         bad: Booleans of the shape of values.
-        values: What was given.
-        name: What the caller calls it.
+        values: The tensor.
+        name: Its name in the message.
         problem: What is wrong and what to do, after the value.
-        digits: How many of the value's are shown.
+        digits: Digits of the value in the message.
 
     Raises:
         ValueError: An entry is bad.
     """
     if not bool(bad.any()):
         return
-    where = bad.nonzero()
-    index = tuple(where[0].tolist())
+    bad_indices = bad.nonzero()
+    index = tuple(bad_indices[0].tolist())
     value = values.detach()[index].item()
-    shown = f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+    text = f"{value:.{digits}g}" if isinstance(value, float) else str(value)
     place = f"{name}[{', '.join(map(str, index))}]" if index else name
-    others = f" ({len(where)} such entries)" if len(where) > 1 else ""
-    raise ValueError(f"{place} = {shown} {problem}{others}")
+    others = f" ({len(bad_indices)} such entries)" if len(bad_indices) > 1 else ""
+    raise ValueError(f"{place} = {text} {problem}{others}")
 
 
 def check_same_shape(a: Tensor, b: Tensor, names: str) -> None:
-    """Refuses to broadcast: [N] against [N, 1] would be [N, N] in silence.
+    """Refuse to broadcast: [N] against [N, 1] would be [N, N] in silence.
 
     Raises:
         ValueError: The shapes differ.
@@ -47,7 +47,7 @@ def check_same_shape(a: Tensor, b: Tensor, names: str) -> None:
 
 
 def check_finite(values: Tensor, name: str) -> None:
-    """Refuses nan, infinity and complex numbers.
+    """Refuse nan, infinity and complex numbers.
 
     Raises:
         ValueError: An entry is not finite, or the dtype is complex.
@@ -58,7 +58,7 @@ def check_finite(values: Tensor, name: str) -> None:
 
 
 def check_unit_interval(values: Tensor, name: str) -> None:
-    """Refuses what is not a number in [0, 1].
+    """Refuse entries outside [0, 1].
 
     Raises:
         ValueError: An entry is not finite, negative or above 1.
@@ -69,7 +69,7 @@ def check_unit_interval(values: Tensor, name: str) -> None:
 
 
 def check_distribution(p: Tensor, name: str) -> None:
-    """Refuses what is not a probability vector along the last axis.
+    """Refuse anything but probability vectors along the last axis.
 
     The sum may be off by 1e-9 in float64, 1e-5 in float32, 4e-3 in float16 and 3e-2 in bfloat16.
 
@@ -91,7 +91,7 @@ def check_distribution(p: Tensor, name: str) -> None:
 
 
 def check_pair(p: Tensor, q: Tensor) -> None:
-    """Refuses anything but two probability vectors, or batches of them, of one shape.
+    """Refuse anything but two probability vectors, or batches of them, of one shape.
 
     Raises:
         ValueError: The shapes differ, or one is not a distribution along the last axis.
@@ -102,7 +102,7 @@ def check_pair(p: Tensor, q: Tensor) -> None:
 
 
 def float_dtype(*tensors: Tensor) -> torch.dtype:
-    """The dtype of a result: the widest that was given; whole numbers count as the default one."""
+    """Return the widest dtype of the tensors; integers count as the default one."""
     result = tensors[0].dtype
     for tensor in tensors[1:]:
         result = torch.promote_types(result, tensor.dtype)
@@ -110,5 +110,5 @@ def float_dtype(*tensors: Tensor) -> torch.dtype:
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
-    """Where the arithmetic is done: half precision is too coarse for 1 - 1e-7 or a long sum."""
+    """Return the dtype to compute in: half precision is too coarse for 1 - 1e-7 or a long sum."""
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype

@@ -1,4 +1,4 @@
-"""How far two discrete distributions are apart: Kullback-Leibler, Jensen-Shannon, total variation.
+"""Divergences of two discrete distributions: Kullback-Leibler, Jensen-Shannon, total variation.
 
 Along the last axis, batched over leading dimensions, in nats unless a base is given. Gradients are
 the true one-sided derivatives, infinite where those are infinite, never nan.
@@ -12,7 +12,7 @@ from gan_lab.information.entropy import nats_per_unit
 
 
 def kl_divergence(p: Tensor, q: Tensor, base: float | None = None) -> Tensor:
-    """Kullback-Leibler divergence KL(p||q) = sum_i p_i log(p_i / q_i).
+    """Return the Kullback-Leibler divergence KL(p||q) = sum_i p_i log(p_i / q_i).
 
     Not symmetric, and no metric: the triangle inequality fails.
 
@@ -41,7 +41,7 @@ def kl_divergence(p: Tensor, q: Tensor, base: float | None = None) -> Tensor:
 
 
 def js_divergence(p: Tensor, q: Tensor, base: float | None = None) -> Tensor:
-    """Jensen-Shannon divergence JS = KL(p||m)/2 + KL(q||m)/2 with m = (p + q)/2.
+    """Return the Jensen-Shannon divergence JS = KL(p||m)/2 + KL(q||m)/2 with m = (p + q)/2.
 
     With the halves, so that it is at most log 2 (the WGAN paper prints it without them). Symmetric;
     its square root is a metric. Where p and q share no mass it is log 2 whatever their distance,
@@ -75,7 +75,7 @@ def js_divergence(p: Tensor, q: Tensor, base: float | None = None) -> Tensor:
 
 
 def total_variation(p: Tensor, q: Tensor) -> Tensor:
-    """Total variation distance TV = (1/2) sum_i |p_i - q_i| = max over events |p(A) - q(A)|.
+    """Return the total variation TV = (1/2) sum_i |p_i - q_i| = max over events |p(A) - q(A)|.
 
     Args:
         p: Distributions along the last axis, shape [..., n].
@@ -96,8 +96,8 @@ def total_variation(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _relative_entropy(p: Tensor, q: Tensor) -> Tensor:
-    """p log p - p log q entry by entry, with the values and gradients that kl_divergence names."""
-    neither = (p == 0) & (q == 0)
-    p, q = torch.where(neither, 1, p), torch.where(neither, 1, q)
+    """Return p log p - p log q entry by entry, with the values and gradients of kl_divergence."""
+    both_zero = (p == 0) & (q == 0)
+    p, q = torch.where(both_zero, 1, p), torch.where(both_zero, 1, q)
     # The logarithms apart, not of p/q: that quotient overflows for a q near the smallest number.
     return -torch.special.entr(p) - torch.xlogy(p, q)

@@ -1,7 +1,7 @@
 """Self-information, entropy and cross entropy of discrete distributions.
 
-Everything here works along the last axis of tensors with any leading dimensions, in nats unless a
-base is given, and uses 0 log 0 = 0. Gradients are the true one-sided derivatives: finite inside,
+All functions work along the last axis, batched over leading dimensions, in nats unless a base is
+given, with 0 log 0 = 0. Gradients are the true one-sided derivatives: finite inside,
 infinite where the derivative is infinite, never nan. (A softmax that rounded a probability to 0
 multiplies that infinity by 0 further upstream; keep the probability above finfo.tiny there.)
 """
@@ -21,7 +21,7 @@ from gan_lab.information.checks import (
 
 
 def nats_per_unit(base: float | None) -> float:
-    """How many nats one unit of information is: 1 for nats (None), log 2 for bits (2).
+    """Return the nats in one unit of information: 1 for nats (None), log 2 for bits (2).
 
     Raises:
         ValueError: The base of the logarithm is not a finite number above 1.
@@ -36,7 +36,7 @@ def nats_per_unit(base: float | None) -> float:
 
 
 def self_information(p: Tensor, base: float | None = None) -> Tensor:
-    """Surprise of an event of probability p, -log p.
+    """Return the surprise of an event of probability p, -log p.
 
     Args:
         p: Probabilities of single events, any shape, in [0, 1].
@@ -58,7 +58,7 @@ def self_information(p: Tensor, base: float | None = None) -> Tensor:
 
 
 def entropy(p: Tensor, base: float | None = None) -> Tensor:
-    """Shannon entropy H(p) = -sum_i p_i log p_i.
+    """Return the Shannon entropy H(p) = -sum_i p_i log p_i.
 
     Args:
         p: Distributions along the last axis, shape [..., n].
@@ -80,7 +80,7 @@ def entropy(p: Tensor, base: float | None = None) -> Tensor:
 
 
 def binary_entropy(p: Tensor, base: float | None = None) -> Tensor:
-    """Entropy of a coin, h(p) = -p log p - (1 - p) log(1 - p).
+    """Return the entropy of a coin, h(p) = -p log p - (1 - p) log(1 - p).
 
     Args:
         p: Probabilities of heads, any shape, in [0, 1].
@@ -101,16 +101,16 @@ def binary_entropy(p: Tensor, base: float | None = None) -> Tensor:
     heads = p.to(wide(dtype))
     # 1 - p drops a small p, so its logarithm is log1p(-p) there; near 1 the difference is exact.
     small = heads <= 0.5
-    kept = torch.where(small, heads, 0)
-    tails = torch.where(small, (kept - 1) * torch.log1p(-kept), torch.special.entr(1 - heads))
+    near = torch.where(small, heads, 0)
+    tails = torch.where(small, (near - 1) * torch.log1p(-near), torch.special.entr(1 - heads))
     return ((torch.special.entr(heads) + tails) / unit).to(dtype)
 
 
 def cross_entropy(p: Tensor, q: Tensor, base: float | None = None) -> Tensor:
-    """Cross entropy of distributions, H(p, q) = -sum_i p_i log q_i = H(p) + KL(p||q).
+    """Return the cross entropy H(p, q) = -sum_i p_i log q_i = H(p) + KL(p||q).
 
-    What a code made for q costs on average under p. For the losses of logits and labels see
-    `softmax_cross_entropy_with_logits` and its neighbours.
+    The mean length under p of a code made for q. For losses of logits and labels see
+    `softmax_cross_entropy_with_logits`.
 
     Args:
         p: The distribution that is averaged over, shape [..., n].

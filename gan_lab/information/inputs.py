@@ -1,4 +1,4 @@
-"""Numbers or tensors in, the same kind out."""
+"""Numbers or tensors as inputs, results of the same kind."""
 
 import dataclasses
 from typing import Any, TypeVar
@@ -12,8 +12,8 @@ Real = float | Tensor
 Number = TypeVar("Number", float, Tensor)
 
 
-def prepared(positive: tuple[str, ...] = (), **values: Real) -> list[Tensor]:
-    """Every value as a float64 tensor, checked by its name, all of one shape.
+def as_tensors(positive: tuple[str, ...] = (), **values: Real) -> list[Tensor]:
+    """Return every value as a float64 tensor of one shape, checked by its name.
 
     Raises:
         ValueError: A value is not finite, one of `positive` is not above 0, or the shapes do not
@@ -34,9 +34,9 @@ def prepared(positive: tuple[str, ...] = (), **values: Real) -> list[Tensor]:
         raise ValueError(f"the shapes do not broadcast: {shapes}") from None
 
 
-def answer(result: Any, *given: Real) -> Any:
-    """The result as it is if a tensor was given, else with every tensor as a plain number."""
-    if any(isinstance(value, Tensor) for value in given):
+def like_inputs(result: Any, *inputs: Real) -> Any:
+    """Return the result as it is if an input was a tensor, else with every tensor as a number."""
+    if any(isinstance(value, Tensor) for value in inputs):
         return result
     if isinstance(result, Tensor):
         return result.item()

@@ -1,4 +1,4 @@
-"""What regularized critics report instead of W1: the analytic bias of penalty and clipping."""
+"""The analytic bias of regularized critics: what gradient penalty and clipping make of W1."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Generic, overload
 import torch
 from torch import Tensor
 
-from gan_lab.information.inputs import Number, Real, answer, prepared
+from gan_lab.information.inputs import Number, Real, as_tensors, like_inputs
 from gan_lab.information.quadrature import panels
 
 _TAIL = 10.0  # standard deviations: A^2/rho is down by exp(-50) there
@@ -18,15 +18,15 @@ class GradientPenaltyValue(Generic[Number]):
     """The optimum of a WGAN-GP critic on a line.
 
     Attributes:
-        value: real mean - fake mean of the critic, what a run would log, in data units.
-        wasserstein: W1, what it stands for; value - wasserstein is the bias.
-        slope: Mean slope over the interpolates, 1 + W1/(2 weight); for two points the slope
-            everywhere between them, so also the one that the generator feels.
+        value: real mean - fake mean of the critic, as a run logs it, in data units.
+        wasserstein: W1; value - wasserstein is the bias.
+        gradient_norm: Mean over the interpolates, 1 + W1/(2 weight); for two points the norm
+            everywhere between them, so also at the generator's samples.
     """
 
     value: Number
     wasserstein: Number
-    slope: Number
+    gradient_norm: Number
 
 
 @overload
@@ -44,7 +44,7 @@ def gradient_penalty_value(
 def gradient_penalty_value(
     theta: Real, weight: Real = 10.0, std: float = 0.0
 ) -> GradientPenaltyValue:
-    """What the two-sided gradient penalty makes of N(0, std^2) against N(theta, std^2).
+    """Return the optimum of a WGAN-GP critic of N(0, std^2) against N(theta, std^2).
 
     Maximising the integral of A f' - weight rho (|f'| - 1)^2, with A = |F - G| and rho the density
     of interpolates of independent pairs, gives the slope 1 + A/(2 weight rho), hence
@@ -65,23 +65,23 @@ def gradient_penalty_value(
 
     Reference: derived from Gulrajani et al. 2017, arXiv:1704.00028, equation 3.
     """
-    distance, penalty = prepared(theta=theta, weight=weight, positive=("weight",))
+    distance, penalty = as_tensors(theta=theta, weight=weight, positive=("weight",))
     if not (math.isfinite(std) and std >= 0):
         raise ValueError(f"std={std} is not a finite number >= 0; use 0 for two points")
     size = distance.abs()
-    squared = size.square() if std == 0 else std**2 * _area_squared_over_density(size / std)
+    integral = size.square() if std == 0 else std**2 * _area_squared_over_density(size / std)
     result: GradientPenaltyValue[Tensor] = GradientPenaltyValue(
-        value=size + squared / (2 * penalty),
+        value=size + integral / (2 * penalty),
         wasserstein=size,
-        slope=1 + size / (2 * penalty),
+        gradient_norm=1 + size / (2 * penalty),
     )
-    return answer(result, theta, weight)
+    return like_inputs(result, theta, weight)
 
 
 def clipping_gradient_norm_bound(
     bound: float, n_layers: int, width: int, n_inputs: int = 1
 ) -> float:
-    """The largest slope of a ReLU network whose weights are clipped to [-bound, bound].
+    """Return the largest gradient norm of a ReLU network with weights clipped to [-bound, bound].
 
     Along one coordinate at most bound^L H^(L-1) for L layers of width H; in the Euclidean norm at
     most sqrt(n_inputs) times that. An invariant, never an equality: training ends far below or,
@@ -92,7 +92,7 @@ def clipping_gradient_norm_bound(
         bound: Of every weight, > 0.
         n_layers: Linear layers, the output layer among them, >= 1.
         width: Of every hidden layer, >= 1.
-        n_inputs: Dimensions of a sample, >= 1; 1 bounds the slope along one coordinate.
+        n_inputs: Dimensions of a sample, >= 1; 1 bounds the derivative by one coordinate.
 
     Returns:
         Critic units per data unit.
@@ -112,7 +112,7 @@ def clipping_gradient_norm_bound(
 
 
 def _area_squared_over_density(t: Tensor) -> Tensor:
-    """Integral of A^2/rho for N(0, 1) against N(t, 1), t >= 0; about t^2 for large t.
+    """Return the integral of A^2/rho for N(0, 1) against N(t, 1), t >= 0; about t^2 for large t.
 
     rho(x) = integral over m in [0, 1] of N(x; m t, m^2 + (1 - m)^2). Symmetric about t/2, so twice
     the lower half, where the normal distribution function keeps its digits.
@@ -129,7 +129,7 @@ def _area_squared_over_density(t: Tensor) -> Tensor:
 
 
 def _interpolate_density(x: Tensor, t: Tensor) -> Tensor:
-    """rho at x <= t/2: only shares m with |x - m t| below 10 or so count."""
+    """Return rho at x <= t/2: only m with |x - m t| below 10 or so count."""
     scale = t.detach().clamp_min(1e-300)
     position = x.detach()
     low = ((position - _TAIL) / scale).clamp(0, 1)

@@ -1,7 +1,7 @@
 """The Wasserstein-1 distance: on a line, between samples, and for any cost matrix.
 
-Differentiable by masses, positions, samples and costs. What it costs to move p onto q feels how far
-apart they are, where KL and JS only feel whether they overlap.
+Differentiable by masses, positions, samples and costs. W1 depends on how far apart p and q are;
+KL and JS of disjoint distributions do not.
 """
 
 import warnings
@@ -21,7 +21,7 @@ _GAP = 1e-8  # largest distance between primal and dual value, in units of the l
 
 
 def wasserstein_1(p: Tensor, q: Tensor, x: Tensor | None = None) -> Tensor:
-    """W1 of two distributions on a line, the area between their distribution functions.
+    """Return W1 of distributions on a line, the area between their distribution functions.
 
     W1 = sum_i |F_i - G_i| (x_(i+1) - x_i), with the positions in ascending order.
 
@@ -57,7 +57,7 @@ def wasserstein_1(p: Tensor, q: Tensor, x: Tensor | None = None) -> Tensor:
 
 
 def wasserstein_1_samples(a: Tensor, b: Tensor) -> Tensor:
-    """W1 of two samples of real numbers: sorted, each quantile goes to the same quantile.
+    """Return W1 of two samples of real numbers: each quantile goes to the same quantile.
 
     The integral over u of |F^-1(u) - G^-1(u)|; for equal sizes the mean of |a_(i) - b_(i)|.
 
@@ -89,15 +89,15 @@ def wasserstein_1_samples(a: Tensor, b: Tensor) -> Tensor:
     edges = torch.cat(
         [torch.arange(0, n * m, m, device=a.device), torch.arange(0, n * m + 1, n, device=a.device)]
     ).unique()
-    left = edges[:-1]
-    quantiles_a = a.to(wide(dtype)).sort(dim=-1).values[..., left // m]
-    quantiles_b = b.to(wide(dtype)).sort(dim=-1).values[..., left // n]
+    starts = edges[:-1]
+    quantiles_a = a.to(wide(dtype)).sort(dim=-1).values[..., starts // m]
+    quantiles_b = b.to(wide(dtype)).sort(dim=-1).values[..., starts // n]
     shares = edges.diff().to(wide(dtype)) / (n * m)
     return ((quantiles_a - quantiles_b).abs() * shares).sum(-1).to(dtype)
 
 
 def optimal_transport(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor]:
-    """The cheapest way to move p onto q: its price and its plan, exactly.
+    """Return the cost and the plan of the cheapest way to move p onto q, exactly.
 
     value = min over couplings P >= 0 with row sums p and column sums q of sum_ij P_ij cost_ij: W1
     if the cost is a distance. Solved on the CPU in float64 (network simplex), about 5 ms for
@@ -147,41 +147,41 @@ def optimal_transport(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tenso
         flat[2].reshape(-1, *pair),
         strict=True,
     )
-    solved = [_solve(*row) for row in rows]
+    solutions = [_solve(*row) for row in rows]
 
-    def stacked(position: int, shape: tuple[int, ...]) -> Tensor:
-        parts = [each[position] for each in solved]
+    def stack(position: int, shape: tuple[int, ...]) -> Tensor:
+        parts = [solution[position] for solution in solutions]
         whole = torch.stack(parts) if parts else torch.zeros(0, *shape, dtype=torch.float64)
         return whole.reshape(*p.shape[:-1], *shape).to(cost)
 
-    coupling = stacked(0, pair)
+    coupling = stack(0, pair)
     # Envelope theorem: at the optimum coupling and potentials count as constants. The added terms
     # are 0; only their gradients matter.
     value = (coupling * cost).sum((-2, -1))
-    value = value + (stacked(1, pair[:1]) * (p - p.detach())).sum(-1)
-    value = value + (stacked(2, pair[1:]) * (q - q.detach())).sum(-1)
+    value = value + (stack(1, pair[:1]) * (p - p.detach())).sum(-1)
+    value = value + (stack(2, pair[1:]) * (q - q.detach())).sum(-1)
     return value.to(dtype), coupling.to(dtype)
 
 
 def _solve(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """One problem on the CPU in float64: the coupling and both dual potentials."""
+    """Solve one problem on the CPU in float64: the coupling and both dual potentials."""
     try:
         import ot
     except ImportError as error:
         raise ImportError(
             "optimal_transport needs POT, which is not installed; say `pip install POT`"
         ) from error
-    p, q = p / p.sum(), q / q.sum()  # the solver wants equal totals to the last digits
-    # The solver takes differences of some 1e-16 for none, whatever the unit.
+    p, q = p / p.sum(), q / q.sum()  # the solver requires equal totals to the last digits
+    # The solver's absolute tolerance is some 1e-16, whatever the unit.
     scale = cost.abs().max()
     scale = torch.where(scale == 0, 1, scale)
     cost = cost / scale
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what a warning would say is measured below
+        warnings.simplefilter("ignore")  # the duality gap is checked below
         plan, log = ot.emd(p.numpy(), q.numpy(), cost.numpy(), numItermax=10_000_000, log=True)
     coupling = torch.from_numpy(plan)
-    # The solver leaves the potentials of entries without mass open. What a first grain there would
-    # cost is its cheapest way to where the other side has mass.
+    # The solver leaves the potentials of entries without mass undefined. The marginal cost of mass
+    # there is the cheapest way to where the other side has mass.
     u = (cost - torch.from_numpy(log["v"]))[:, q > 0].amin(1)
     v = (cost - u[:, None])[p > 0].amin(0)
     gap = (coupling * cost).sum() - (u @ p + v @ q)

@@ -1,4 +1,4 @@
-"""What an adversarial loss is: two pure functions of logits, and a card that explains them."""
+"""The protocol of an adversarial loss: two pure functions of logits, and an explaining card."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class LossCard:
-    """What a person needs to read a loss curve.
+    """The explanation of a loss curve.
 
     Attributes:
         title: The loss's usual name.
@@ -16,9 +16,9 @@ class LossCard:
         generator: What the generator minimises, per sample.
         divergence: What the generator minimises when the discriminator is at its optimum.
         equilibrium: (discriminator, generator) loss where real and fake agree, in `unit`.
-        unit: "nats" for a log loss, "data units x slope" for a critic's difference, "" for none.
-        reading: What the sign and the size of the discriminator's loss say, in one sentence.
-        reference: Where the loss was read.
+        unit: "nats" for a log loss, "data units x gradient norm" for a critic, "" for none.
+        interpretation: The meaning of the sign and size of the discriminator's loss, one sentence.
+        reference: The source of the loss.
     """
 
     title: str
@@ -38,32 +38,32 @@ class AdversarialLoss(Protocol):
 
     Attributes:
         card: The loss card.
-        compares_real: Whether the generator's loss looks at the real logits. Where it does not, the
-            game spares that forward pass and hands over zeros.
+        compares_real: Whether the generator's loss uses the real logits. Where it does not, the
+            objective skips that forward pass and passes zeros.
     """
 
     card: ClassVar[LossCard]
     compares_real: ClassVar[bool] = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Loss of the discriminator per pair: [N], [N] -> [N]."""
+        """Return the loss of the discriminator per pair: [N], [N] -> [N]."""
         ...
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Loss of the generator per sample: [N], [N] -> [N]."""
+        """Return the loss of the generator per sample: [N], [N] -> [N]."""
         ...
 
     def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """What the training network itself says of a divergence: name -> scalar, {} if nothing.
+        """Return the training network's own bounds of a divergence: name -> scalar, {} if none.
 
-        Known names: "js" (nats), "wasserstein" (data units times the critic's slope) and "offset"
-        (mean logit of a critic, to which its loss is blind, in the same unit).
+        Known names: "js" (nats), "wasserstein" (data units times the critic's gradient norm) and
+        "offset" (mean logit of a critic, to which its loss is blind, in the same unit).
         """
         return {}
 
 
 def check_paired(real_logits: Tensor, fake_logits: Tensor) -> None:
-    """Refuses logits whose shapes differ: [N] against [N, 1] would broadcast to [N, N] in silence.
+    """Refuse logits whose shapes differ: [N] against [N, 1] would broadcast to [N, N] in silence.
 
     Raises:
         ValueError: The shapes differ.

@@ -1,7 +1,7 @@
 """The losses of Goodfellow et al. 2014: one discriminator, two generators.
 
 Minimax and non-saturating share the discriminator's binary cross entropy. They differ in what the
-generator minimises, and that difference is the whole story of the vanishing gradient.
+generator minimises, and that difference causes the vanishing gradient.
 """
 
 import math
@@ -17,7 +17,7 @@ from gan_lab.losses.base import AdversarialLoss, LossCard, check_paired
 @dataclass(frozen=True)
 class _CrossEntropyDiscriminator(AdversarialLoss):
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Binary cross entropy of a discriminator that outputs log-odds of "real".
+        """Return the binary cross entropy of a discriminator that outputs log-odds of "real".
 
         Per pair, -log D(x) - log(1 - D(G(z))) with D = sigmoid(logit). The mean is smallest at
         logit = log p_data - log p_g, where it equals 2 log 2 - 2 JS(p_data, p_g).
@@ -39,7 +39,7 @@ class _CrossEntropyDiscriminator(AdversarialLoss):
         return F.softplus(-real_logits) + F.softplus(fake_logits)
 
     def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """The bound log 2 - loss/2 <= JS(p_data, p_g) in nats, tight for the optimal discriminator.
+        """Return the bound log 2 - loss/2 <= JS(p_data, p_g) in nats, tight at the optimum.
 
         On the batch it was trained on it may exceed JS; negative means worse than guessing.
         """
@@ -48,7 +48,7 @@ class _CrossEntropyDiscriminator(AdversarialLoss):
 
 @dataclass(frozen=True)
 class Minimax(_CrossEntropyDiscriminator):
-    """The zero-sum game of Goodfellow et al. 2014: the generator minimises log(1 - D(G(z)))."""
+    """The zero-sum loss of Goodfellow et al. 2014: the generator minimises log(1 - D(G(z)))."""
 
     card: ClassVar[LossCard] = LossCard(
         title="Minimax (saturating)",
@@ -63,13 +63,13 @@ class Minimax(_CrossEntropyDiscriminator):
     )
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Log-probability that a fake is called fake, log(1 - D(G(z))).
+        """Return the log-probability that a fake is called fake, log(1 - D(G(z))).
 
         Its gradient by the logit is -sigmoid(logit): it vanishes exactly where the discriminator is
         sure of a fake.
 
         Args:
-            real_logits: Not looked at, shape [N].
+            real_logits: Unused, shape [N].
             fake_logits: Discriminator on generated samples, shape [N].
 
         Returns:
@@ -101,13 +101,13 @@ class NonSaturating(_CrossEntropyDiscriminator):
     )
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Cross entropy of a fake against the label "real", -log D(G(z)).
+        """Return the cross entropy of a fake against the label "real", -log D(G(z)).
 
         Its gradient by the logit is sigmoid(logit) - 1: it tends to -1 where the discriminator is
         sure of a fake, so it does not saturate there.
 
         Args:
-            real_logits: Not looked at, shape [N].
+            real_logits: Unused, shape [N].
             fake_logits: Discriminator on generated samples, shape [N].
 
         Returns:

@@ -26,7 +26,7 @@ class Hinge(AdversarialLoss):
     )
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Distance inside the margin, per pair: 0 for f(x) >= 1 and f(G(z)) <= -1.
+        """Return the distance inside the margin, per pair: 0 for f(x) >= 1 and f(G(z)) <= -1.
 
         The mean is smallest at f = sign(p_data - p_g), where it equals 2 - 2 TV(p_data, p_g).
 
@@ -46,7 +46,7 @@ class Hinge(AdversarialLoss):
         return F.relu(1 - real_logits) + F.relu(1 + fake_logits)
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """The generator's loss per sample, -f(G(z)): [N], [N] -> [N].
+        """Return the generator's loss per sample, -f(G(z)): [N], [N] -> [N].
 
         Raises:
             ValueError: The shapes differ.

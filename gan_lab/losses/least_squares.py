@@ -25,7 +25,7 @@ class LeastSquares(AdversarialLoss):
     )
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Squared error against the labels 1 and 0, halved, per pair.
+        """Return the squared error against the labels 1 and 0, halved, per pair.
 
         The mean is smallest at f = p_data / (p_data + p_g).
 
@@ -45,7 +45,7 @@ class LeastSquares(AdversarialLoss):
         return (real_logits - 1).square() / 2 + fake_logits.square() / 2
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Squared error of a fake against the label 1, halved: [N], [N] -> [N], >= 0.
+        """Return the squared error of a fake against the label 1, halved: [N], [N] -> [N], >= 0.
 
         Raises:
             ValueError: The shapes differ.

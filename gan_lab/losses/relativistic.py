@@ -27,7 +27,7 @@ class RelativisticPairing(AdversarialLoss):
     )
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Cross entropy of "the first of the pair is the real one", -log sigmoid(f(x) - f(G(z))).
+        """Return the cross entropy of "the pair's first is real", -log sigmoid(f(x) - f(G(z))).
 
         Args:
             real_logits: Discriminator on real samples, shape [N].
@@ -45,7 +45,7 @@ class RelativisticPairing(AdversarialLoss):
         return F.softplus(fake_logits - real_logits)
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """The same with the pair exchanged, -log sigmoid(f(G(z)) - f(x)): [N], [N] -> [N], nats.
+        """Return the exchanged pair's, -log sigmoid(f(G(z)) - f(x)): [N], [N] -> [N], nats.
 
         Raises:
             ValueError: The shapes differ.

@@ -10,32 +10,32 @@ from gan_lab.losses.base import AdversarialLoss, LossCard, check_paired
 
 @dataclass(frozen=True)
 class Wasserstein(AdversarialLoss):
-    """The critic maximises E f(x) - E f(G(z)); a regularizer has to hold its slope."""
+    """The critic maximises E f(x) - E f(G(z)); a regularizer bounds f's gradient norm."""
 
     card: ClassVar[LossCard] = LossCard(
         title="Wasserstein",
         discriminator="f(G(z)) - f(x)",
         generator="-f(G(z))",
-        divergence="K W1(p_data, p_g), K the critic's largest slope",
+        divergence="K W1(p_data, p_g), K the critic's largest gradient norm",
         equilibrium=(0.0, 0.0),
-        unit="data units x slope",
+        unit="data units x gradient norm",
         interpretation="Its negative is the critic's estimate of W1: large and negative = far "
         "apart, towards 0 = close. The generator's value has a free constant: do not read it.",
         reference="Arjovsky et al. 2017, arXiv:1701.07875, eq. 2 and algorithm 1",
     )
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """The critic's loss per pair, f(G(z)) - f(x).
+        """Return the critic's loss per pair, f(G(z)) - f(x).
 
         Minus its mean is a lower bound of W1 for a 1-Lipschitz f, and unbounded without a
-        constraint on f's slope.
+        constraint on f's gradient norm.
 
         Args:
             real_logits: Critic on real samples, shape [N].
             fake_logits: Critic on generated samples, shape [N].
 
         Returns:
-            Loss per pair, shape [N], in data units times the critic's slope.
+            Loss per pair, shape [N], in data units times the critic's gradient norm.
 
         Raises:
             ValueError: The shapes differ.
@@ -46,7 +46,7 @@ class Wasserstein(AdversarialLoss):
         return fake_logits - real_logits
 
     def generator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """The generator's loss per sample, -f(G(z)): [N], [N] -> [N].
+        """Return the generator's loss per sample, -f(G(z)): [N], [N] -> [N].
 
         Raises:
             ValueError: The shapes differ.
@@ -57,11 +57,11 @@ class Wasserstein(AdversarialLoss):
         return -fake_logits
 
     def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
-        """The critic's difference E f(x) - E f(G(z)), and where its logits lie.
+        """Return the critic's difference E f(x) - E f(G(z)), and the offset of its logits.
 
-        The difference, "wasserstein", is in data units times the critic's slope. Not W1: the slope
-        is not exactly 1, and the batch is the one it was trained on. "offset" is the mean logit of
-        both sides, (E f(x) + E f(G(z)))/2: no loss and no penalty sees it, so it may wander.
+        The difference, "wasserstein", is in data units times the critic's gradient norm; not W1,
+        since that norm is not exactly 1 and this batch trained it. "offset" is the mean logit of
+        both sides, (E f(x) + E f(G(z)))/2: no loss and no penalty depends on it.
         """
         # The mean of differences, not the difference of means: a large offset costs no digits.
         return {

@@ -1,4 +1,4 @@
-"""What a pair of networks promises: z [N, latent_dim] -> [N, *shape] -> logits [N]."""
+"""The interface of a pair of networks: z [N, latent_dim] -> [N, *shape] -> logits [N]."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class NetworkPair(ABC):
 
     @abstractmethod
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """z [N, latent_dim] -> samples [N, *shape]; images end in tanh, in [-1, 1].
+        """Return a module z [N, latent_dim] -> samples [N, *shape]; images end in tanh, in [-1, 1].
 
         Raises:
             ValueError: This pair cannot make samples of that shape.
@@ -37,7 +37,7 @@ class NetworkPair(ABC):
 
     @abstractmethod
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Samples [N, *shape] -> logits [N / packing], never squashed.
+        """Return a module, samples [N, *shape] -> logits [N / packing], never squashed.
 
         Raises:
             ValueError: This pair cannot read samples of that shape.
@@ -45,7 +45,7 @@ class NetworkPair(ABC):
 
     @abstractmethod
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
-        """Fills every parameter of one of its networks from the generator's randomness alone."""
+        """Fill every parameter of one of its networks from the generator's randomness alone."""
 
 
 class Packing(nn.Module):
@@ -62,7 +62,7 @@ class Packing(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Samples [N, c, *rest] -> packs [N / size, size c, *rest].
+        """Join samples [N, c, *rest] to packs [N / size, size c, *rest].
 
         Raises:
             ValueError: N is no multiple of the size.
@@ -72,13 +72,13 @@ class Packing(nn.Module):
         return x.reshape(len(x) // self.size, self.size * x.shape[1], *x.shape[2:])
 
 
-def packed(layers: Sequence[nn.Module], size: int) -> nn.Sequential:
-    """A discriminator of packs; without packing its leaves keep the names they always had."""
+def with_packing(layers: Sequence[nn.Module], size: int) -> nn.Sequential:
+    """Return a discriminator of packs; without packing the names of its leaves stay as they are."""
     return nn.Sequential(*([Packing(size)] if size > 1 else []), *layers)
 
 
 def batch_coupling(module: nn.Module) -> str | None:
-    """The first layer through which the samples of a batch see each other, or None.
+    """Return the first layer through which samples of a batch see each other, or None.
 
     Returns:
         A readable name such as "BatchNorm2d ('body.3')".

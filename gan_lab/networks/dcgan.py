@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_lab.networks import init
-from gan_lab.networks.base import NetworkPair, packed
+from gan_lab.networks.base import NetworkPair, with_packing
 from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
@@ -57,7 +57,7 @@ class Dcgan(NetworkPair):
         check_choice(self, "discriminator_norm", list(NORMS))
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """z [N, latent_dim] -> images [N, channels, size, size] in [-1, 1]."""
+        """Return a module z [N, latent_dim] -> images [N, channels, size, size] in [-1, 1]."""
         channels = self.width * 2 ** (_doublings(shape) - 1)
         layers: list[nn.Module] = [
             nn.Unflatten(1, (self.latent_dim, 1, 1)),
@@ -70,7 +70,7 @@ class Dcgan(NetworkPair):
         return nn.Sequential(*layers, last, nn.Tanh())
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Images [N, channels, size, size] -> logits [N / packing]."""
+        """Return a module, images [N, channels, size, size] -> logits [N / packing]."""
         make_norm = NORMS[self.discriminator_norm]
         channels = self.width
         first = nn.Conv2d(self.packing * shape[0], channels, 4, 2, 1)
@@ -81,10 +81,10 @@ class Dcgan(NetworkPair):
             if make_norm is not None:
                 layers.append(make_norm(channels))
             layers.append(nn.LeakyReLU(0.2))
-        return packed([*layers, nn.Conv2d(channels, 1, 4), nn.Flatten(0)], self.packing)
+        return with_packing([*layers, nn.Conv2d(channels, 1, 4), nn.Flatten(0)], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
-        """N(0, 0.02), norm scales N(1, 0.02)."""
+        """Draw weights from N(0, 0.02), norm scales from N(1, 0.02)."""
         init.normal_(module, generator)
 
     def _up(self, n_in: int, n_out: int, stride: int, padding: int) -> list[nn.Module]:

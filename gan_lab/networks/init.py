@@ -8,7 +8,7 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.Instan
 
 @torch.no_grad()
 def uniform_fan_in_(module: nn.Module, generator: torch.Generator) -> None:
-    """Weights and biases of linear layers uniform on +-1/sqrt(fan_in): torch's own default."""
+    """Draw weights and biases of linear layers uniformly on +-1/sqrt(fan_in), torch's default."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             bound = layer.in_features**-0.5
@@ -20,7 +20,7 @@ def uniform_fan_in_(module: nn.Module, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def normal_(module: nn.Module, generator: torch.Generator, std: float = 0.02) -> None:
-    """Weights N(0, std), norm scales N(1, std), biases 0: Radford et al. 2016, arXiv:1511.06434."""
+    """Draw weights N(0, std), norm scales N(1, std), biases 0 (Radford 2016, arXiv:1511.06434)."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             layer.weight.normal_(0.0, std, generator=generator)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.networks import init
-from gan_lab.networks.base import ACTIVATIONS, NetworkPair, packed
+from gan_lab.networks.base import ACTIVATIONS, NetworkPair, with_packing
 from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
@@ -16,7 +16,7 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "batch": nn.BatchNorm1d,
     "layer": nn.LayerNorm,
 }
-_MAX_LAYERS = 1000  # what is made to be counted, even on the meta device, takes time
+_MAX_LAYERS = 1000  # building modules takes time, even on the meta device
 
 
 class Reshape(nn.Module):
@@ -27,7 +27,7 @@ class Reshape(nn.Module):
         self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return x [N, ...] as [N, *shape]."""
         return x.reshape(len(x), *self.shape)
 
 
@@ -63,17 +63,17 @@ class Mlp(NetworkPair):
         check_choice(self, "discriminator_norm", list(NORMS))
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """z [N, latent_dim] -> samples [N, *shape]."""
+        """Return a module z [N, latent_dim] -> samples [N, *shape]."""
         body = self._body(self.latent_dim, math.prod(shape), self.generator_norm)
         return nn.Sequential(*body, *([nn.Tanh()] if len(shape) == 3 else []), Reshape(shape))
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Samples [N, *shape] -> logits [N / packing]."""
+        """Return a module, samples [N, *shape] -> logits [N / packing]."""
         body = self._body(self.packing * math.prod(shape), 1, self.discriminator_norm)
-        return packed([nn.Flatten(), *body, Reshape(())], self.packing)
+        return with_packing([nn.Flatten(), *body, Reshape(())], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
-        """Uniform on +-1/sqrt(fan_in)."""
+        """Draw weights uniformly on +-1/sqrt(fan_in)."""
         init.uniform_fan_in_(module, generator)
 
     def _body(self, n_in: int, n_out: int, norm: str) -> list[nn.Module]:

@@ -54,12 +54,12 @@ def close(a, b, tolerance=1e-12):
         (lambda t: binary_cross_entropy(t([0.5, 0.5]), t([0.0, 1.0])), [0.6931472, 0.6931472]),
         (
             lambda t: softmax_cross_entropy_with_logits(
-                t([1.0, 2.0]), t([1.0, 2.0]), normalized=False
+                t([1.0, 2.0]), t([1.0, 2.0]), sum_to_one=False
             ),
             1.939785,
         ),
         (
-            lambda t: categorical_cross_entropy(t([1.0, 2.0]), t([1.0, 2.0]), normalized=False),
+            lambda t: categorical_cross_entropy(t([1.0, 2.0]), t([1.0, 2.0]), sum_to_one=False),
             1.9095424,
         ),
         (
@@ -128,7 +128,7 @@ def test_softmax_family_is_the_oracle(seed, classes):
     hot = F.one_hot(numbers, classes)
     close(softmax_cross_entropy_with_logits(x, y), oracles.softmax_cross_entropy(x, y))
     close(
-        softmax_cross_entropy_with_logits(x, 3 * y, normalized=False),
+        softmax_cross_entropy_with_logits(x, 3 * y, sum_to_one=False),
         3 * oracles.softmax_cross_entropy(x, y),
     )
     p = x.softmax(-1)
@@ -233,7 +233,7 @@ def test_gradients_agree_with_differences():
     check(lambda a, b: softmax_cross_entropy_with_logits(a, b.softmax(-1)), x, y)
     check(lambda a: sparse_softmax_cross_entropy_with_logits(a, numbers), x)
     check(lambda a, b: binary_cross_entropy(a.sigmoid(), b.sigmoid()), x, y)
-    check(lambda a, b: categorical_cross_entropy(a.exp(), b.exp(), normalized=False), x, y)
+    check(lambda a, b: categorical_cross_entropy(a.exp(), b.exp(), sum_to_one=False), x, y)
     check(lambda a: sparse_categorical_cross_entropy(a.softmax(-1), numbers), x)
     check(squared_error, x, y)
     (gradient,) = torch.autograd.grad(sigmoid_cross_entropy_with_logits(x, soft).sum(), x)
@@ -321,11 +321,11 @@ def test_labels_outside_the_unit_interval_are_refused(loss):
 @pytest.mark.parametrize("loss", SOFT)
 def test_class_labels_sum_to_1_unless_they_are_weights(loss):
     labels = f64([[1.0, 0.0], [0.5, 0.25]])
-    with pytest.raises(ValueError, match=r"sum of labels\[1\] = 0.75.*normalized=False"):
+    with pytest.raises(ValueError, match=r"sum of labels\[1\] = 0.75.*sum_to_one=False"):
         loss(f64(X), labels)
-    assert loss(f64(X), labels, normalized=False).shape == (2,)
+    assert loss(f64(X), labels, sum_to_one=False).shape == (2,)
     with pytest.raises(ValueError, match=r"labels\[1, 0\] = -0.5 is negative"):
-        loss(f64(X), f64(BELOW), normalized=False)
+        loss(f64(X), f64(BELOW), sum_to_one=False)
     with pytest.raises(ValueError, match=r"need a last axis"):
         loss(f64(1.0), f64(1.0))
 
@@ -349,7 +349,7 @@ def test_probabilities_outside_the_unit_interval_are_refused(loss):
 
 def test_weights_of_probabilities():
     with pytest.raises(ValueError, match=r"probabilities\[0, 1\] = -1 is negative; a weight"):
-        categorical_cross_entropy(f64([[2.0, -1.0]]), f64([[1.0, 0.0]]), normalized=False)
+        categorical_cross_entropy(f64([[2.0, -1.0]]), f64([[1.0, 0.0]]), sum_to_one=False)
 
 
 @pytest.mark.parametrize("loss", SPARSE)

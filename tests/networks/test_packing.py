@@ -7,24 +7,26 @@ from gan_lab.engine.objective import Objective
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.losses import NonSaturating
-from gan_lab.networks.base import batch_coupling, packed
+from gan_lab.networks.base import batch_coupling, with_packing
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.reports.plots.samples import points_picture
 from tests.engine.test_step import check_stacked_is_solo
 from tests.helpers import (
+    CHEAP,
     assert_same,
     draws_like,
     load_loss,
     load_regularizers,
+    main,
     names,
     normal,
-    opened,
     seeded,
+    setup,
+    small_run,
     small_setup,
     snapshot,
 )
-from tests.run_helpers import CHEAP, main, setup
 
 PACKED = Mlp(2, 8, 2, packing=2)
 CLOSE = {"rtol": 1e-11, "atol": 1e-12}
@@ -99,7 +101,7 @@ def game_losses(run):
 @pytest.mark.parametrize("batch_size", [8, 6, 2])
 def test_a_pack_holds_samples_of_one_side_only(batch_size):
     # With a batch that is no multiple of twice the packing, joining real and fake would mix them.
-    run = opened(network=Mlp(2, 8, 2, packing=2), batch_size=batch_size, float64=True)
+    run = small_run(network=Mlp(2, 8, 2, packing=2), batch_size=batch_size, float64=True)
     real, fake, lost = game_losses(run)
     score = run.objective.score(run.state.discriminator.params, {})
     expected = NonSaturating().discriminator(score(real), score(fake)).mean()
@@ -138,7 +140,7 @@ def test_what_is_no_penalty_goes_with_packing(name):
 @pytest.mark.parametrize("name", ["gradient_penalty", "r1", "r2", "dragan"])
 def test_a_penalty_is_refused_and_the_message_says_what_to_do(name):
     with pytest.raises(ConfigError) as refused:
-        opened(regularizers=load_regularizers(name), network=PACKED)
+        small_run(regularizers=load_regularizers(name), network=PACKED)
     for said in ("Packing ('0')", "Set network.packing=1", "regularizer=none"):
         assert said in str(refused.value)
 
@@ -153,7 +155,7 @@ def test_a_batch_that_fills_no_packs_is_refused_before_anything_is_allocated():
 
 
 def test_a_point_is_shown_by_the_logit_of_equal_copies():
-    run = opened(network=Mlp(2, 8, 2, packing=3), batch_size=6, float64=True)
+    run = small_run(network=Mlp(2, 8, 2, packing=3), batch_size=6, float64=True)
     leaves = run.state.discriminator.params, {}
     points = normal(5, 2)
     shown = run.objective.landscape(*leaves)(points)
@@ -164,7 +166,7 @@ def test_a_point_is_shown_by_the_logit_of_equal_copies():
 
 
 def test_an_odd_number_of_points_is_drawn():
-    run = opened(network=PACKED)
+    run = small_run(network=PACKED)
     score = run.objective.landscape(run.state.discriminator.params, {})
     picture = points_picture(torch.randn(7, 2), torch.randn(5, 2), score, "title")
     assert picture.ndim == 3
@@ -196,5 +198,5 @@ def test_the_config_takes_packing_and_refuses_it_with_a_critics_penalty():
 
 
 def test_packed_names_nothing_without_need():
-    assert len(packed([torch.nn.Identity()], 1)) == 1
-    assert len(packed([torch.nn.Identity()], 2)) == 2
+    assert len(with_packing([torch.nn.Identity()], 1)) == 1
+    assert len(with_packing([torch.nn.Identity()], 2)) == 2

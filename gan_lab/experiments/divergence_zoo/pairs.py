@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan_lab import information
-from gan_lab.information.quadrature import missing_bits, panels
+from gan_lab.information.quadrature import js_integrand, panels
 
 QUANTITIES = ("entropy_p", "entropy_q", "cross_entropy", "kl", "reverse_kl", "js", "tv", "w1")
 DISTANCES = QUANTITIES[3:]
@@ -149,7 +149,7 @@ class Line:
         return [
             (p * apart).sum(),
             -(q * apart).sum(),
-            ((p + q) / 2 * missing_bits(apart)).sum(),
+            ((p + q) / 2 * js_integrand(apart)).sum(),
             _absolute(densities, edges) / 2,
             _absolute(masses, edges),
         ]
