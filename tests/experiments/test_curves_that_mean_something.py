@@ -11,15 +11,15 @@ from scipy import stats
 
 from gan_lab.config import compose
 from gan_lab.experiments.base import Lab
-from gan_lab.experiments.curves_that_mean_something.read import (
+from gan_lab.experiments.curves_that_mean_something.curves import (
     ENERGY,
     EVALUATOR,
-    GAMES,
     JS,
+    METHODS,
     ceiling,
-    curves,
-    filtered,
+    load_curves,
     rank_correlations,
+    running_median,
 )
 from gan_lab.experiments.curves_that_mean_something.study import CurvesThatMeanSomething
 
@@ -39,11 +39,11 @@ def falling(n_seeds=5):
 
 def arrays(estimate_of, js=0.69):
     evaluator = falling()
-    found = {"data": np.array(["digits", "ring"]), "games": np.array(list(GAMES))}
-    for data, (game, played) in itertools.product(("digits", "ring"), GAMES.items()):
-        estimate = np.full_like(evaluator, js) if played.estimate == JS else estimate_of(evaluator)
+    found = {"data": np.array(["digits", "ring"]), "games": np.array(list(METHODS))}
+    for data, (method, how) in itertools.product(("digits", "ring"), METHODS.items()):
+        estimate = np.full_like(evaluator, js) if how.is_js else estimate_of(evaluator)
         found |= {
-            f"{data}/{game}/{key}": value
+            f"{data}/{method}/{key}": value
             for key, value in {
                 "steps": STEPS,
                 "estimate": estimate,
@@ -101,10 +101,10 @@ def test_rank_correlation_is_scipys_and_undefined_for_a_constant():
 
 def test_the_running_median_removes_one_outlier_and_keeps_a_line():
     line = np.arange(12.0)[None].repeat(2, 0)
-    np.testing.assert_array_equal(filtered(line, 5)[:, 2:-2], line[:, 2:-2])
+    np.testing.assert_array_equal(running_median(line, 5)[:, 2:-2], line[:, 2:-2])
     spoiled = line.copy()
     spoiled[0, 6] = 1e6
-    assert np.abs(filtered(spoiled, 5) - filtered(line, 5)).max() <= 1.0
+    assert np.abs(running_median(spoiled, 5) - running_median(line, 5)).max() <= 1.0
 
 
 def test_the_ceiling_is_one_without_noise_and_near_zero_where_all_is_noise():
@@ -117,59 +117,35 @@ def test_the_ceiling_is_one_without_noise_and_near_zero_where_all_is_noise():
 
 def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation(tmp_path):
     half = float(stats.t.ppf(0.975, 3)) * 0.25
-    rows = [
-        {"step": 0, "seed": 0, EVALUATOR: 6.0, f"{EVALUATOR}_floor": 3.0}
-    ]  # nothing trained yet
-    for step in (10, 20):
-        rows.append(
-            {
-                **{
-                    "step": step,
-                    "seed": 0,
-                    JS: 0.5,
-                    "loss/generator": 1.0,
-                    EVALUATOR: 4.0,
-                    ENERGY: 1.0,
-                },
-                **{
-                    f"{EVALUATOR}_low": 4 - half,
-                    f"{EVALUATOR}_high": 4 + half,
-                    f"{EVALUATOR}_floor": 3.0,
-                },
-            }
-        )
+    floor = {"seed": 0, f"{EVALUATOR}_floor": 3.0}
+    interval = {EVALUATOR: 4.0, f"{EVALUATOR}_low": 4 - half, f"{EVALUATOR}_high": 4 + half}
+    trained = {JS: 0.5, "loss/generator": 1.0, ENERGY: 1.0, **interval, **floor}
+    rows = [{"step": 0, EVALUATOR: 6.0, **floor}]  # nothing trained yet
+    rows += [{"step": step, **trained} for step in (10, 20)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = curves(tmp_path, JS, n_repeats=4)
+    found = load_curves(tmp_path, JS, n_repeats=4)
     assert found["steps"].tolist() == [10, 20]
     np.testing.assert_allclose(found["ruler_deviation"], [[0.25, 0.25]], rtol=1e-9)
     assert float(found["floor"]) == 3.0
 
 
 def test_measured_end_to_end(tmp_path):
-    small = study(
-        games=("wasserstein", "non_saturating"),
-        steps=(6,),
-        n_points=3,
-        n_critic=1,
-        js_n_critic=1,
-        warmup_steps=1,
-        n=16,
-        n_repeats=2,
-    )
+    steps = {"steps": (6,), "n_points": 3, "n_critic": 1, "js_n_critic": 1, "warmup_steps": 1}
+    small = study(methods=("wasserstein", "non_saturating"), n=16, n_repeats=2, **steps)
     lab = Lab(
         seeds=(0, 1),
         device=torch.device("cpu"),
         directory=tmp_path,
         workers=1,
         quick=True,
-        setup=lambda o: compose.setup_of(compose.composed("train", list(o))),
+        setup=lambda o: compose.setup_of(compose.compose_config("train", list(o))),
         tell=lambda line: None,
     )
     found = small.measure(lab)
-    for game in small.games:
-        assert found[f"digits/{game}/steps"].tolist() == [2, 4, 6]
-        assert found[f"digits/{game}/estimate"].shape == (2, 3)
-        assert np.isfinite(found[f"digits/{game}/ruler"]).all()
+    for method in small.methods:
+        assert found[f"digits/{method}/steps"].tolist() == [2, 4, 6]
+        assert found[f"digits/{method}/estimate"].shape == (2, 3)
+        assert np.isfinite(found[f"digits/{method}/ruler"]).all()
     assert (found["digits/non_saturating/estimate"] < math.log(2)).all()
     assert {claim.verdict for claim in small.claims(found)} == {"inconclusive"}  # two seeds
     assert set(small.figures(found)) == {"rank_correlations", "curves_digits", "scatter_digits"}
@@ -183,7 +159,7 @@ def test_measured_end_to_end(tmp_path):
         {"datasets": ()},
         {"steps": (10, 10)},
         {"steps": (10,)},
-        {"games": ("hinge",)},
+        {"methods": ("hinge",)},
         {"filter_width": 4},
         {"clip_lr": 0.0},
     ],
