@@ -107,19 +107,19 @@ def _samples(axes: Axes, section: Section) -> None:
 
 
 def _points(axes: Axes, path: Path) -> None:
-    frame = load_or_none(path)
-    if frame is None or not all(np.isfinite(frame[axis]).all() for axis in ("x", "real")):
+    content = load_or_none(path)
+    if content is None or not all(np.isfinite(content[axis]).all() for axis in ("x", "real")):
         return
-    real, fake = frame["real"], frame["fake"]
-    if "y" not in frame:
-        bins = np.linspace(frame["x"][0], frame["x"][-1], 40).tolist()
+    real, fake = content["real"], content["fake"]
+    if "y" not in content:
+        bins = np.linspace(content["x"][0], content["x"][-1], 40).tolist()
         samples.density(axes, real[:, 0], bins, color=REAL)
         samples.density(axes, fake[:, 0], bins, color=FAKE)
         return
     axes.scatter(real[:, 0], real[:, 1], s=5, color=REAL, marker="x", linewidths=0.6)
     axes.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.7)
-    axes.set_xlim(frame["x"][0], frame["x"][-1])
-    axes.set_ylim(frame["y"][0], frame["y"][-1])
+    axes.set_xlim(content["x"][0], content["x"][-1])
+    axes.set_ylim(content["y"][0], content["y"][-1])
     axes.set_aspect("equal")
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""Figures: one look for all, samples, landscapes and animations."""

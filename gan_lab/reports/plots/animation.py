@@ -1,4 +1,4 @@
-"""Films: frames as a GIF and as one HTML page that plays, pauses and scrubs without a network."""
+"""Animations as a GIF and as one HTML page that plays, pauses and scrubs without a network."""
 
 import base64
 import html
@@ -21,13 +21,13 @@ from gan_lab.runs.run_dir import atomic_write
 
 @dataclass(frozen=True)
 class Animation:
-    """Frames on one clock.
+    """Pictures on one clock.
 
     Attributes:
         title: Above the player.
-        frames: Pictures of one size, uint8 [H, W, 3].
-        captions: What each frame shows, as long as `frames`.
-        milliseconds: How long a frame stays.
+        pictures: All of one size, uint8 [H, W, 3].
+        captions: What each picture shows, as long as `pictures`.
+        milliseconds: How long a picture stays.
         text: A paragraph below the player.
     """
 
@@ -48,13 +48,13 @@ class Animation:
 def render_moving(
     figure: Figure, move: Callable[[int], Sequence[Artist]], n_pictures: int
 ) -> list[np.ndarray]:
-    """The frames of a figure of which only some artists move: the rest is drawn once.
+    """Render a figure of which only some artists move: the rest is drawn once.
 
     Args:
         figure: With all its artists.
-        move: Frame -> the artists that move, updated, in the order in which they are drawn; the
-            same artists for every frame.
-        n_frames: How many.
+        move: Index of a picture -> the artists that move, updated, in the order in which they are
+            drawn; the same artists for every picture.
+        n_pictures: How many.
 
     Returns:
         Pictures of one size, uint8 [H, W, 3].
@@ -74,9 +74,9 @@ def render_moving(
 
 
 def save_gif(animation: Animation, path: Path, hold: int = 8) -> None:
-    """Writes an endless GIF; the last frame stays `hold` times as long."""
+    """Write an endless GIF; the last picture stays `hold` times as long."""
     palette = [
-        Image.fromarray(f).quantize(128, dither=Image.Dither.NONE) for f in animation.pictures
+        Image.fromarray(p).quantize(128, dither=Image.Dither.NONE) for p in animation.pictures
     ]
     times = [animation.milliseconds] * (len(palette) - 1) + [animation.milliseconds * hold]
     buffer = io.BytesIO()
@@ -87,28 +87,28 @@ def save_gif(animation: Animation, path: Path, hold: int = 8) -> None:
 
 
 def save_page(animation: Animation, path: Path) -> None:
-    """Writes one HTML file that holds everything: no request leaves it."""
-    data = [base64.b64encode(_small(picture)).decode() for picture in animation.pictures]
+    """Write one HTML file that contains everything: no request leaves it."""
+    data = [base64.b64encode(_encode_small_png(picture)).decode() for picture in animation.pictures]
     parts = {
         "TITLE": html.escape(animation.title),
         "TEXT": html.escape(animation.text),
         "LAST": str(len(data) - 1),
         "MS": str(animation.milliseconds),
-        "FRAMES": _script(data),
-        "CAPTIONS": _script(list(animation.captions)),
+        "PICTURES": _script_json(data),
+        "CAPTIONS": _script_json(list(animation.captions)),
     }
     # One pass, so that nothing inside a part is taken for a mark.
     page = re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], _PAGE)
     atomic_write(path, page.encode())
 
 
-def _script(value: list[str]) -> str:
+def _script_json(value: list[str]) -> str:
     # "</script>" inside a caption would end the script element.
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def _small(picture: np.ndarray) -> bytes:
-    """The smaller of a palette PNG and a full one."""
+def _encode_small_png(picture: np.ndarray) -> bytes:
+    """Return the smaller of a palette PNG and a full one."""
     buffer = io.BytesIO()
     Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE).save(
         buffer, "PNG", optimize=True
@@ -139,10 +139,10 @@ output { min-width: 12rem; font-variant-numeric: tabular-nums; }
 </head>
 <body>
 <h1>@TITLE@</h1>
-<img id="frame" alt="@TITLE@">
+<img id="picture" alt="@TITLE@">
 <div class="controls">
 <button id="play" type="button" aria-label="play or pause (space)">play</button>
-<input id="scrub" type="range" min="0" max="@LAST@" value="0" step="1" aria-label="frame">
+<input id="scrub" type="range" min="0" max="@LAST@" value="0" step="1" aria-label="picture">
 <output id="caption" for="scrub" aria-live="off"></output>
 <select id="speed" aria-label="speed">
 <option value="0.25">speed 1/4</option><option value="0.5">speed 1/2</option>
@@ -153,24 +153,24 @@ output { min-width: 12rem; font-variant-numeric: tabular-nums; }
 <p>@TEXT@</p>
 <script>
 "use strict";
-const frames = @FRAMES@, captions = @CAPTIONS@;
-const image = document.getElementById("frame"), scrub = document.getElementById("scrub");
+const pictures = @PICTURES@, captions = @CAPTIONS@;
+const image = document.getElementById("picture"), scrub = document.getElementById("scrub");
 const button = document.getElementById("play"), caption = document.getElementById("caption");
 const speed = document.getElementById("speed");
 let timer = null;
 function show(i) {
-  image.src = "data:image/png;base64," + frames[i];
+  image.src = "data:image/png;base64," + pictures[i];
   image.alt = captions[i];
   caption.textContent = captions[i];
   scrub.value = i;
 }
 function stop() { clearInterval(timer); timer = null; button.textContent = "play"; }
 function play() {
-  if (Number(scrub.value) >= frames.length - 1) { show(0); }
+  if (Number(scrub.value) >= pictures.length - 1) { show(0); }
   button.textContent = "pause";
   timer = setInterval(() => {
     const next = Number(scrub.value) + 1;
-    if (next >= frames.length) { stop(); } else { show(next); }
+    if (next >= pictures.length) { stop(); } else { show(next); }
   }, @MS@ / Number(speed.value));
 }
 function toggle() { if (timer === null) { play(); } else { stop(); } }
@@ -186,7 +186,7 @@ document.addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (by && event.target !== scrub) {
     stop();
-    show(Math.min(frames.length - 1, Math.max(0, Number(scrub.value) + by)));
+    show(Math.min(pictures.length - 1, Math.max(0, Number(scrub.value) + by)));
   }
 });
 show(0);

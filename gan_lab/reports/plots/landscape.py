@@ -1,6 +1,7 @@
-"""Frames of the landscape film: what a discriminator of points says, as numbers, not as a picture.
+"""Landscapes: a discriminator of points on a grid, as numbers, not as a picture.
 
-A frame is a few kilobytes and costs milliseconds, so that a run can keep many; the page draws them.
+A landscape is a few kilobytes and costs milliseconds, so that a run can keep many; the page draws
+them.
 """
 
 import io
@@ -18,12 +19,12 @@ from gan_lab.runs.safe_io import open_regular
 Landscape = dict[str, np.ndarray]
 _SIDE = 40  # points of the landscape along each axis; of a line, their square
 _ARROWS = 64
-_NEEDED = {"x", "logit", "real", "fake", "arrow"}
-_LARGEST = 1 << 20  # bytes of a frame when unpacked; ours have some ten thousand
+_REQUIRED_ARRAYS = {"x", "logit", "real", "fake", "arrow"}
+_MAX_BYTES = 1 << 20  # of a landscape when unpacked; ours have some ten thousand
 
 
 def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
-    """The state of a game on points of one or two dimensions.
+    """Compute the landscape of a discriminator of points in one or two dimensions.
 
     Args:
         real: Data, [N, d], d = 1 or 2. They set the window.
@@ -31,7 +32,7 @@ def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
         score: The discriminator, points [K, d] -> logits [K].
 
     Returns:
-        "x" [W] (and for d = 2 "y" [H]): where the logit was read, in data units; "logit" [W], or
+        "x" [W] (and for d = 2 "y" [H]): where the logit is computed, in data units; "logit" [W], or
         [H, W]; "real" [N, d]; "fake" [M, d]; "arrow" [A, d]: the logit's gradient at the first A
         fakes, logits per data unit. All float32.
     """
@@ -53,7 +54,7 @@ def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
 
 
 def save(content: Landscape, path: Path) -> None:
-    """Writes a frame, atomically; logits and arrows in half precision."""
+    """Write a landscape, atomically; logits and arrows in half precision."""
     buffer = io.BytesIO()
     with np.errstate(over="ignore"):  # a diverging discriminator's logit may become infinite
         half: dict[str, Any] = {
@@ -65,33 +66,33 @@ def save(content: Landscape, path: Path) -> None:
 
 
 def load(path: Path) -> Landscape:
-    """Reads a frame as float32.
+    """Read a landscape as float32.
 
     Raises:
-        OSError, ValueError: It cannot be read; damaged, also by other errors.
+        OSError, ValueError: It cannot be read; a damaged one raises other errors, too.
     """
-    with open_regular(path, _LARGEST) as file, np.load(file, allow_pickle=False) as saved:
-        if sum(member.file_size for member in saved.zip.infolist()) > _LARGEST:
-            raise ValueError(f"{path} holds more than a frame")
-        return {name: saved[name].astype(np.float32) for name in saved.files}
+    with open_regular(path, _MAX_BYTES) as file, np.load(file, allow_pickle=False) as archive:
+        if sum(member.file_size for member in archive.zip.infolist()) > _MAX_BYTES:
+            raise ValueError(f"{path} holds more than a landscape")
+        return {name: archive[name].astype(np.float32) for name in archive.files}
 
 
 def load_or_none(path: Path) -> Landscape | None:
-    """A frame, or None where it cannot be read: one torn file must not cost the page."""
+    """Read a landscape, or None where it is damaged: one torn file must not cost the page."""
     try:
-        compute = load(path)
+        content = load(path)
     except Exception:  # of zipfile, zlib, lzma, struct, numpy: at least ten types
         return None
-    return compute if compute.keys() >= _NEEDED and _is_scene(compute) else None
+    return content if content.keys() >= _REQUIRED_ARRAYS and _is_consistent(content) else None
 
 
-def _is_scene(compute: Landscape) -> bool:
-    """Whether the arrays of a frame belong together: d axes, points [N, d], logits on the axes."""
-    axes = [compute[name] for name in ("y", "x") if name in compute]
-    points = [compute[name] for name in ("real", "fake", "arrow")]
+def _is_consistent(content: Landscape) -> bool:
+    """Check that the arrays belong together: d axes, points [N, d], logits on the axes."""
+    axes = [content[name] for name in ("y", "x") if name in content]
+    points = [content[name] for name in ("real", "fake", "arrow")]
     return (
         all(axis.ndim == 1 and len(axis) > 1 for axis in axes)
-        and compute["logit"].shape == tuple(map(len, axes))
+        and content["logit"].shape == tuple(map(len, axes))
         and all(each.ndim == 2 and each.shape[1] == len(axes) for each in points)
     )
 

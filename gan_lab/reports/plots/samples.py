@@ -1,15 +1,11 @@
-"""Pictures of a run: a grid of images, or points with data, discriminator and its gradient.
+"""Pictures of samples: a grid of images, or points with data, discriminator and its gradient."""
 
-Colours are Okabe and Ito's, which the colour-blind can tell apart; markers differ in shape too, so
-that the pictures survive a greyscale printer.
-"""
-
-import functools
+import contextlib
 import gc
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,23 +15,22 @@ from PIL import Image
 from torch import Tensor
 
 from gan_lab.regularizers.base import Score, input_gradient
+from gan_lab.reports.plots.style import BLUE, FAKE, REAL
 from gan_lab.runs.run_dir import atomic_write
 from gan_lab.runs.safe_io import read_regular
 
-REAL_COLOUR, FAKE_COLOUR, LINE_COLOUR = "#000000", "#D55E00", "#0072B2"
 _MAP_POINTS = 64  # of the discriminator's landscape along each axis
 _ARROWS = 96
-_MAX_PIXELS, _LARGEST = 1 << 25, 1 << 25  # of a picture of a run, and its bytes
-_P = ParamSpec("_P")
+_MAX_PIXELS, _MAX_BYTES = 1 << 25, 1 << 25  # of a picture of a run
 
 
 def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
-    """Images [N, C, H, W] in [-1, 1] as one picture, uint8 [H', W', 3].
+    """Draw images [N, C, H, W] in [-1, 1] as one picture, uint8 [H', W', 3].
 
     Args:
         images: 1 or 3 channels.
-        scale: Whole factor by which each pixel is enlarged; by default small images are brought to
-            about 64 pixels, since a browser would blur them.
+        scale: Whole factor that enlarges each pixel; by default small images get about 64 pixels,
+            since a browser would blur them.
     """
     n, channels, height, width = images.shape
     scale = scale or max(1, 64 // max(height, width))
@@ -51,38 +46,34 @@ def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
     cell_h, cell_w = height * scale + gap, width * scale + gap
     canvas = np.full((rows * cell_h + gap, columns * cell_w + gap, 3), 96, np.uint8)
     for i, image in enumerate(pixels.permute(0, 2, 3, 1).numpy()):
-        top, left = (i // columns) * cell_h + gap, (i % columns) * cell_w + gap
-        canvas[top : top + cell_h - gap, left : left + cell_w - gap] = image
+        y, x = (i // columns) * cell_h + gap, (i % columns) * cell_w + gap
+        canvas[y : y + cell_h - gap, x : x + cell_w - gap] = image
     return canvas
 
 
-def _leaving_nothing(draw: Callable[_P, np.ndarray]) -> Callable[_P, np.ndarray]:
-    """Collects the figure after drawing: a cycle of some MB, which otherwise stays for 30 more.
+@contextlib.contextmanager
+def _collect_figure() -> Iterator[None]:
+    """Collect the figure after drawing: a cycle of some MB, which otherwise stays for 30 more.
 
-    What was there before is frozen meanwhile, so that collecting takes milliseconds.
+    Older objects are frozen meanwhile, so that collecting takes milliseconds.
     """
-
-    @functools.wraps(draw)
-    def drawn(*arguments: _P.args, **keys: _P.kwargs) -> np.ndarray:
-        gc.freeze()
-        try:
-            return draw(*arguments, **keys)
-        finally:
-            gc.collect()
-            gc.unfreeze()
-
-    return drawn
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
-@_leaving_nothing
+@_collect_figure()
 def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.ndarray:
-    """Data and samples with the discriminator that judges them, uint8 [H, W, 3].
+    """Draw data and samples with the discriminator that judges them, uint8 [H, W, 3].
 
     Args:
         real: Data points, [N, d].
         fake: Generated points, [M, d].
         score: The discriminator; drawn for d = 1 as a curve and for d = 2 as a landscape with the
-            direction in which each sample is pushed up (the gradient of the logit).
+            gradient of the logit at each sample.
         title: Above the picture.
     """
     dimensions = real.shape[1]
@@ -104,25 +95,24 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
 
 
 def render_figure(figure: Figure) -> np.ndarray:
-    """A figure as pixels, uint8 [H, W, 3]."""
+    """Return a figure as pixels, uint8 [H, W, 3]."""
     canvas: Any = figure.canvas
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def save_png(picture: np.ndarray, path: Path) -> None:
-    """Writes pixels, uint8 [H, W, 3], making the directory."""
+    """Write pixels, uint8 [H, W, 3], as a PNG; its directory is created."""
     atomic_write(path, encode_png(picture))
 
 
 def read_png(path: Path) -> bytes | None:
-    """The content of a PNG file, or None where it is damaged or something else.
+    """Return the content of a PNG file, or None where it is damaged or something else.
 
-    Of a run from elsewhere it may be a link to a file that is nobody's business, or unpack to more
-    than the memory holds.
+    In a stranger's run it may link to a private file, or unpack to more than the memory holds.
     """
     try:
-        data = read_regular(path, _LARGEST)
+        data = read_regular(path, _MAX_BYTES)
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             if image.width * image.height > _MAX_PIXELS:
                 return None
@@ -133,14 +123,14 @@ def read_png(path: Path) -> bytes | None:
 
 
 def encode_png(picture: np.ndarray) -> bytes:
-    """Pixels, uint8 [H, W, 3], as a PNG."""
+    """Return pixels, uint8 [H, W, 3], as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
-    # The frame follows the data, not the samples: pictures of a run then stay comparable, and one
+    # The limits follow the data, not the samples: pictures of a run then stay comparable, and one
     # sample far away does not shrink everything else.
     values = real[:, axis]
     low, high = float(values.min()), float(values.max())
@@ -153,21 +143,13 @@ def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
 
 def _scatter(axes: Any, real: Tensor, fake: Tensor) -> None:
     for points, colour, marker, label, size in (
-        (real, REAL_COLOUR, "x", "data (held out)", 16),
-        (fake, FAKE_COLOUR, "o", "generated", 10),
+        (real, REAL, "x", "data (held out)", 16),
+        (fake, FAKE, "o", "generated", 10),
     ):
         xy = points.detach().cpu().numpy()
         width = 0.9 if marker == "x" else 0.0
-        axes.scatter(
-            xy[:, 0],
-            xy[:, 1],
-            s=size,
-            c=colour,
-            marker=marker,
-            linewidths=width,
-            label=label,
-            alpha=0.75,
-        )
+        style = {"c": colour, "marker": marker, "linewidths": width, "label": label, "alpha": 0.75}
+        axes.scatter(xy[:, 0], xy[:, 1], s=size, **style)
     axes.set_xlim(_limits(real, fake, 0))
     axes.set_ylim(_limits(real, fake, 1))
     axes.set_aspect("equal", adjustable="box")
@@ -179,19 +161,19 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
     points = torch.cartesian_prod(x, y)
     with torch.no_grad():
         heights = score(points).reshape(_MAP_POINTS, _MAP_POINTS).T.cpu().numpy()
-    filled = axes.contourf(x.cpu(), y.cpu(), heights, levels=20, cmap="Greens", alpha=0.6, zorder=0)
-    figure.colorbar(filled, ax=axes, label="discriminator's logit (higher = more real)")
-    pushed = fake[:_ARROWS]
-    arrows = input_gradient(score, pushed).detach().cpu().numpy()
+    surface = axes.contourf(
+        x.cpu(), y.cpu(), heights, levels=20, cmap="Greens", alpha=0.6, zorder=0
+    )
+    figure.colorbar(surface, ax=axes, label="discriminator's logit (higher = more real)")
+    origins = fake[:_ARROWS]
+    arrows = input_gradient(score, origins).detach().cpu().numpy()
     longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
-    at = pushed.detach().cpu().numpy()
+    at = origins.detach().cpu().numpy()
     axes.quiver(
-        at[:, 0],
-        at[:, 1],
-        arrows[:, 0],
-        arrows[:, 1],
+        *at.T,
+        *arrows.T,
         angles="xy",
-        color=LINE_COLOUR,
+        color=BLUE,
         scale=12 * longest,
         width=0.003,
         zorder=4,
@@ -200,7 +182,7 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
 
 
 def density(axes: Any, values: np.ndarray, bins: Sequence[float], **style: Any) -> None:
-    """Draws a histogram of [n] values whose area is their share within the bins, maybe none."""
+    """Draw a histogram of [n] values whose area is their share within the bins, maybe none."""
     each = 1 / (len(values) * (bins[1] - bins[0]))
     axes.hist(values, bins=bins, weights=np.full(len(values), each), histtype="step", **style)
 
@@ -209,8 +191,8 @@ def _line(axes: Any, real: Tensor, fake: Tensor, score: Score) -> None:
     low, high = _limits(real, fake, 0)
     bins = np.linspace(low, high, 61).tolist()
     for points, colour, style, label in (
-        (real, REAL_COLOUR, "--", "data (held out)"),
-        (fake, FAKE_COLOUR, "-", "generated"),
+        (real, REAL, "--", "data (held out)"),
+        (fake, FAKE, "-", "generated"),
     ):
         values = points[:, 0].detach().cpu().numpy()
         density(axes, values, bins, color=colour, linestyle=style, label=label, linewidth=1.6)
@@ -220,6 +202,6 @@ def _line(axes: Any, real: Tensor, fake: Tensor, score: Score) -> None:
     with torch.no_grad():
         logits = score(x).cpu().numpy()
     right = axes.twinx()
-    right.plot(x[:, 0].cpu(), logits, color=LINE_COLOUR, linestyle=":", label="logit")
-    right.set_ylabel("discriminator's logit (higher = more real)", color=LINE_COLOUR)
+    right.plot(x[:, 0].cpu(), logits, color=BLUE, linestyle=":", label="logit")
+    right.set_ylabel("discriminator's logit (higher = more real)", color=BLUE)
     axes.legend(loc="upper left")

@@ -1,4 +1,4 @@
-"""One look for all figures: colours, line styles and markers that say which loss, and helpers.
+"""One look for all figures: a colour, line style and marker for each loss, and helpers.
 
 Okabe and Ito's colours, which the colour-blind can tell apart; every loss has a line style and a
 marker of its own besides, so that figures survive a greyscale printer. Maps use cividis, whose
@@ -34,7 +34,7 @@ class Style:
     marker: str
 
     def line_arguments(self, **more: Any) -> dict[str, Any]:
-        """Arguments for `plot`."""
+        """Return arguments for `plot`."""
         return {"color": self.colour, "linestyle": self.line, "label": self.label, **more}
 
 
@@ -71,7 +71,7 @@ def canvas(
     size: tuple[float, float] = (5.0, 3.8),
     **subplots: Any,
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes, [rows, columns], ready to be render_figure without a display.
+    """Return a figure and its axes, [rows, columns], ready to be rendered without a display.
 
     Args:
         title: Above all panels: what the figure shows, one sentence.
@@ -93,7 +93,7 @@ def canvas(
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Title and axis labels of one panel; units belong into the labels, in brackets."""
+    """Set title and axis labels of one panel; units belong into the labels, in brackets."""
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -108,7 +108,7 @@ def over_seeds(
     logarithmic: bool = False,
     **more: Any,
 ) -> None:
-    """The median over seeds as a line, least to greatest as a band.
+    """Draw the median over seeds as a line, least to greatest as a band.
 
     Args:
         axes: Where.
@@ -119,30 +119,18 @@ def over_seeds(
         more: For the line.
     """
     values = np.where(values > 0, values, np.nan) if logarithmic else values
-    seen = np.isfinite(values).any(0)
-    x, values = np.asarray(x)[seen], values[:, seen]
+    has_value = np.isfinite(values).any(0)
+    x, values = np.asarray(x)[has_value], values[:, has_value]
     if not len(x):
         return
-    axes.fill_between(
-        x,
-        np.nanmin(values, 0),
-        np.nanmax(values, 0),
-        color=style.colour,
-        alpha=0.18,
-        linewidth=0,
-    )
-    few = len(x) <= 16
-    axes.plot(
-        x,
-        np.nanmedian(values, 0),
-        **style.line_arguments(
-            **({"marker": style.marker, "markersize": 4} if few else {}), **more
-        ),
-    )
+    low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+    axes.fill_between(x, low, high, color=style.colour, alpha=0.18, linewidth=0)
+    markers = {"marker": style.marker, "markersize": 4} if len(x) <= 16 else {}
+    axes.plot(x, np.nanmedian(values, 0), **style.line_arguments(**markers, **more))
 
 
 def reference(axes: Axes, y: float, text: str, *, at: float = 0.99) -> None:
-    """A horizontal line at a known value (log 2, -log 4, a floor) with its name."""
+    """Draw a horizontal line at a known value (log 2, -log 4, a floor) with its name."""
     axes.axhline(y, color=GREY, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
     axes.annotate(
         text,
@@ -181,7 +169,7 @@ def heat(
     low: float,
     high: float,
 ) -> None:
-    """A map of [len(y), len(x)] values with cell borders between the x and y that were measured.
+    """Draw [len(y), len(x)] values as a map with cell borders between the measured x and y.
 
     Args:
         figure: Of the axes.
@@ -212,7 +200,7 @@ def _edges(x: np.ndarray) -> np.ndarray:
 
 
 def short(value: float) -> str:
-    """A number as a figure or a table shows it."""
+    """Format a number for a figure or a table."""
     if math.isnan(value):
         return "undefined"
     if math.isinf(value):

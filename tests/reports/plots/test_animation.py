@@ -1,4 +1,4 @@
-"""Films: a page that needs no network, a GIF, and frames that are drawn only where they move."""
+"""Animations: a page that needs no network, a GIF, and pictures drawn only where they move."""
 
 import base64
 import json
@@ -15,21 +15,21 @@ from gan_lab.reports.plots.animation import Animation, render_moving, save_gif, 
 from gan_lab.reports.plots.samples import render_figure
 
 
-def frames(n=3, height=8, width=12):
+def pictures(n=3, height=8, width=12):
     shades = np.linspace(0, 255, n).astype(np.uint8)
     return [np.full((height, width, 3), shade, np.uint8) for shade in shades]
 
 
-def test_a_film_needs_a_caption_for_every_frame():
+def test_an_animation_needs_a_caption_for_every_picture():
     with pytest.raises(ValueError, match="3 pictures and 2 captions"):
-        Animation("f", frames(3), ["a", "b"])
-    with pytest.raises(ValueError, match="at least one frame"):
+        Animation("f", pictures(3), ["a", "b"])
+    with pytest.raises(ValueError, match="0 pictures and 0 captions"):
         Animation("f", [], [])
 
 
-def test_a_gif_has_all_frames_and_holds_the_last(tmp_path):
+def test_a_gif_has_all_pictures_and_holds_the_last(tmp_path):
     save_gif(
-        Animation("f", frames(3), ["a", "b", "c"], milliseconds=100), tmp_path / "f.gif", hold=5
+        Animation("f", pictures(3), ["a", "b", "c"], milliseconds=100), tmp_path / "f.gif", hold=5
     )
     with Image.open(tmp_path / "f.gif") as gif:
         assert gif.n_frames == 3
@@ -42,30 +42,30 @@ def test_a_gif_has_all_frames_and_holds_the_last(tmp_path):
     assert shades == [0, 127, 255]
 
 
-def page_of(tmp_path, film):
-    save_page(film, tmp_path / "f.html")
+def page_of(tmp_path, animation):
+    save_page(animation, tmp_path / "f.html")
     return (tmp_path / "f.html").read_text()
 
 
-def test_a_page_holds_every_frame_and_asks_for_nothing(tmp_path):
-    film = Animation("f", frames(3), ["a", "b", "c"])
-    page = page_of(tmp_path, film)
-    stored = json.loads(re.search(r"const frames = (\[.*?\]), captions", page).group(1))
-    for data, frame in zip(stored, film.pictures, strict=True):
+def test_a_page_holds_every_picture_and_asks_for_nothing(tmp_path):
+    animation = Animation("f", pictures(3), ["a", "b", "c"])
+    page = page_of(tmp_path, animation)
+    stored = json.loads(re.search(r"const pictures = (\[.*?\]), captions", page).group(1))
+    for data, picture in zip(stored, animation.pictures, strict=True):
         with Image.open(BytesIO(base64.b64decode(data))) as image:
-            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), frame)
+            np.testing.assert_array_equal(np.asarray(image.convert("RGB")), picture)
     assert "http" not in page
     assert not re.search(r"@[A-Z]+@", page)
 
 
 def test_captions_and_titles_cannot_break_out_of_the_page(tmp_path):
-    page = page_of(tmp_path, Animation("<b>", frames(1), ["</script><b>"], text="a < b"))
+    page = page_of(tmp_path, Animation("<b>", pictures(1), ["</script><b>"], text="a < b"))
     assert page.count("</script>") == 1
     assert "<b>" not in page
     assert "a &lt; b" in page
 
 
-def test_blitted_frames_are_the_frames_drawn_whole():
+def test_blitted_pictures_are_the_pictures_drawn_whole():
     def figure(i, blit):
         figure = Figure(figsize=(2, 1.5), dpi=60, layout="constrained")
         FigureCanvasAgg(figure)
@@ -77,13 +77,13 @@ def test_blitted_frames_are_the_frames_drawn_whole():
         if not blit:
             return render_figure(figure)
 
-        def move(frame):
-            line.set_ydata([0, frame])
+        def move(index):
+            line.set_ydata([0, index])
             return [line]
 
         return render_moving(figure, move, 3)
 
     got = figure(0, blit=True)
     assert len(got) == 3
-    for i, frame in enumerate(got):
-        np.testing.assert_array_equal(frame, figure(i, blit=False))
+    for i, picture in enumerate(got):
+        np.testing.assert_array_equal(picture, figure(i, blit=False))
