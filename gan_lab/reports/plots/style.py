@@ -129,6 +129,21 @@ def over_seeds(
     axes.plot(x, np.nanmedian(values, 0), **style.line_arguments(**markers, **more))
 
 
+def error_bars(
+    axes: Axes, x: np.ndarray, values: np.ndarray, style: Style, **more: Any
+) -> np.ndarray:
+    """Draw the median over seeds as a marker, least to greatest as a bar; values are [S, T].
+
+    Returns:
+        The medians, [T].
+    """
+    middle = np.median(values, 0)
+    bars = np.stack([middle - values.min(0), values.max(0) - middle])
+    look = {"marker": style.marker, "linestyle": "", "color": style.colour}
+    axes.errorbar(x, middle, bars, **{**look, "label": style.label, **more})
+    return middle
+
+
 def reference(axes: Axes, y: float, text: str, *, at: float = 0.99) -> None:
     """Draw a horizontal line at a known value (log 2, -log 4, a floor) with its name."""
     axes.axhline(y, color=GREY, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
