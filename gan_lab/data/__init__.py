@@ -1,1 +1,34 @@
 """Data sets: a frozen description each (`Data`), opened to a `Source` of samples on a device."""
+
+from gan_lab.data.arrays import Array
+from gan_lab.data.base import Data, Distribution, DistributionSource, Modes, Source, TensorSource
+from gan_lab.data.digits import Digits, StackedDigits, StackedSource
+from gan_lab.data.images import ImageFolder, TorchvisionImages
+from gan_lab.data.toy import Components, Gaussian1d, Grid, Mixture, Mixture1d, Ring, Segments
+from gan_lab.data.toy_shapes import Checkerboard, NoisyCurve, SwissRoll, TwoMoons
+
+__all__ = [
+    "Array",
+    "Checkerboard",
+    "Components",
+    "Data",
+    "Digits",
+    "Distribution",
+    "DistributionSource",
+    "Gaussian1d",
+    "Grid",
+    "ImageFolder",
+    "Mixture",
+    "Mixture1d",
+    "Modes",
+    "NoisyCurve",
+    "Ring",
+    "Segments",
+    "Source",
+    "StackedDigits",
+    "StackedSource",
+    "SwissRoll",
+    "TensorSource",
+    "TorchvisionImages",
+    "TwoMoons",
+]

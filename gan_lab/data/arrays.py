@@ -1,4 +1,4 @@
-"""One's own numbers: .npy, .npz or .csv, points [N, d] or images [N, C, H, W]."""
+"""A user's arrays: .npy, .npz or .csv, points [N, d] or images [N, C, H, W]."""
 
 import os
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from gan_lab.data.base import Data, TensorSource
 from gan_lab.data.csv_files import read_csv
 from gan_lab.data.validation import (
-    check_n_validation,
     check_one_of,
     check_share,
-    check_whole,
+    check_split,
     n_validation_of,
     one_line,
     refuse,
@@ -51,12 +50,11 @@ class Array(Data):
 
     def __post_init__(self) -> None:
         check_share("held_out_share", self.held_out_share)
-        check_n_validation(self.n_validation)
+        check_split(self.n_validation, self.split_seed)
         check_one_of("standardize", self.standardize, (False, True))
-        check_whole("split_seed", self.split_seed, 0, at_least=0)
 
     def open(self, device: torch.device) -> TensorSource:
-        """Reads, checks and splits the array.
+        """Read, check and split the array.
 
         Raises:
             ConfigError: The file is missing, unreadable or of another kind; or the array is not
@@ -65,7 +63,7 @@ class Array(Data):
         path = Path(self.path).expanduser()
         if not os.path.isfile(path):  # unlike is_file, False where a name is too long
             raise refuse("path", "an existing file", self.path, "/path/to/points.npy")
-        array = checked(read_array(path, self.key), path)
+        array = as_samples(read_array(path, self.key), path)
         what = f"array {path}"
         n, n_held_out = len(array), round(self.held_out_share * len(array))
         n_validation = n_validation_of(self.n_validation, n - n_held_out)
@@ -88,7 +86,7 @@ class Array(Data):
 
 
 def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
-    """The array in a file; nothing is unpickled.
+    """Return the array in a file; nothing is unpickled.
 
     Raises:
         ConfigError: Unknown suffix, damaged file, pickled objects, or a key that does not fit.
@@ -139,8 +137,8 @@ def _read_npz(path: Path, key: str | None) -> NDArray[np.generic]:
     return array
 
 
-def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
-    """The array as points [N, d] float32, images [N, C, H, W] float32 in [-1, 1], or uint8 images.
+def as_samples(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
+    """Return points [N, d] float32, images [N, C, H, W] float32 in [-1, 1], or uint8 images.
 
     Raises:
         ConfigError: It is none of these; the error says why.
@@ -160,7 +158,7 @@ def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
         _check_layout(shape, what)
     if array.ndim == 4 and array.dtype == np.uint8:
         return np.ascontiguousarray(array)
-    # An overflow to infinity is looked for next; numpy need not warn of it too.
+    # Infinities are refused below, so numpy need not warn of an overflow.
     with np.errstate(over="ignore"):
         numbers = np.ascontiguousarray(array, dtype=np.float32)
     bad = np.argwhere(~np.isfinite(numbers))
@@ -179,7 +177,7 @@ def checked(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
 
 
 def _check_layout(shape: tuple[int, ...], what: str) -> None:
-    """Refuses images whose channels come last, or may do so.
+    """Refuse images whose channels come last, or may do so.
 
     Raises:
         ConfigError: Grey, RGB or RGBA come last, or every axis may be the channels.
@@ -191,22 +189,22 @@ def _check_layout(shape: tuple[int, ...], what: str) -> None:
             "more than 4 x 4 pixels, [N, C, H, W]"
         )
     if last in (1, 3, 4) and last != third and (second not in (1, 3) or second == third):
-        kept = "array[..., :3]" if last == 4 else "array"
+        source = "array[..., :3]" if last == 4 else "array"
         kind = {1: "1", 3: "3", 4: "RGBA"}[last]
         raise ConfigError(
             f"{what} has shape {shape}, which looks like [N, H, W, {kind}]; put the channels "
-            f"second: {kept}.transpose(0, 3, 1, 2)"
+            f"second: {source}.transpose(0, 3, 1, 2)"
         )
 
 
-def _warnings(array: NDArray[np.generic], what: str, standardized: bool) -> tuple[str, ...]:
-    """What is most likely meant to be something else."""
+def _warnings(array: NDArray[np.generic], what: str, standardize: bool) -> tuple[str, ...]:
+    """Return warnings of what is allowed but most likely a mistake."""
     if (array == array[:1]).all():
         return (f"{what} holds {len(array)} times the same; there is nothing to learn from it",)
     if array.ndim == 4:
         return _warnings_of_images(array, what)
     limit = np.abs(array).max()
-    if standardized or 1e-3 <= limit <= 1e3:
+    if standardize or 1e-3 <= limit <= 1e3:
         return ()
     return (
         f"{what} reaches {limit:.3g}, where networks learn from numbers of about 1; scale it, for "
@@ -215,21 +213,21 @@ def _warnings(array: NDArray[np.generic], what: str, standardized: bool) -> tupl
 
 
 def _warnings_of_images(array: NDArray[np.generic], what: str) -> tuple[str, ...]:
-    found, channels = [], array.shape[1]
+    messages, channels = [], array.shape[1]
     if channels not in (1, 3):
         alpha = "; leave transparency out: array[:, :3]" if channels == 4 else ""
-        found.append(
+        messages.append(
             f"{what} is images of {channels} channels, of which pictures show the first{alpha}"
         )
     low, high = array.min(), array.max()
     if array.dtype == np.uint8 and high <= 1:
-        found.append(
+        messages.append(
             f"{what} is uint8 from {low} to {high}, where 255 is white: all is black; save array * "
             "255"
         )
     elif array.dtype != np.uint8 and low >= 0:
-        found.append(
+        messages.append(
             f"{what} is images from {low:g} to {high:g}, where -1 is black: all is grey or "
             "brighter; save array * 2 - 1"
         )
-    return tuple(found)
+    return tuple(messages)

@@ -1,7 +1,7 @@
-"""What a data set promises: a description that opens to a source of samples on a device.
+"""The interface of a data set: a description that opens to a source of samples on a device.
 
 A `Data` is a frozen dataclass whose fields are the keys of its config file; `open` reads files and
-allocates. A `Source` hands out samples in two moves, so that all randomness of a block of steps is
+allocates. A `Source` gives samples in two calls, so that all randomness of a block of steps is
 drawn at once while memory holds only what a step needs: `draw` gives tickets (indices into a
 tensor, or the points themselves where a distribution is sampled), `gather` turns tickets into
 samples.
@@ -47,7 +47,7 @@ class Source(ABC):
         log_density: x [N, *shape] -> exact log density [N] in nats, or None where none is known.
         modes: The modes of the data, or None where none are known.
         singular: True where the data fill no volume, so that no density and no KL exist.
-        warnings: What is allowed but most likely a mistake, in one sentence each.
+        warnings: One sentence for each thing that is allowed but most likely a mistake.
     """
 
     shape: tuple[int, ...]
@@ -62,18 +62,18 @@ class Source(ABC):
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Tickets for n training samples, uniform with replacement: shape [n, ...]."""
+        """Return tickets for n training samples, uniform with replacement: shape [n, ...]."""
 
     @abstractmethod
     def gather(self, tickets: Tensor) -> Tensor:
-        """Samples for tickets of any leading shape: [*lead, *ticket] -> [*lead, *shape], float32.
+        """Return samples for tickets: [*lead, *ticket] -> [*lead, *shape], float32.
 
         Images lie in [-1, 1].
         """
 
     @abstractmethod
     def real(self, n: int, generator: torch.Generator) -> Tensor:
-        """n training samples to measure with, without replacement where the set is finite.
+        """Return n training samples to measure with, without replacement where the set is finite.
 
         Raises:
             ConfigError: More samples are asked for than exist.
@@ -81,7 +81,7 @@ class Source(ABC):
 
     @abstractmethod
     def validation(self, n: int, generator: torch.Generator) -> Tensor:
-        """n samples to choose with: neither trained on nor reported on, likewise.
+        """Return n samples to choose with, without replacement where the set is finite.
 
         Raises:
             ConfigError: More samples are asked for than exist.
@@ -89,7 +89,7 @@ class Source(ABC):
 
     @abstractmethod
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """n samples no training step and no choice ever sees, to report on, likewise.
+        """Return n samples to report on, which no training step and no choice sees.
 
         Raises:
             ConfigError: More samples are asked for than exist.
@@ -101,7 +101,7 @@ class Data(ABC):
 
     @abstractmethod
     def open(self, device: torch.device) -> Source:
-        """Reads what is to be read and puts it on the device.
+        """Read the files, if any, and put the samples on the device.
 
         Raises:
             ConfigError: The files are missing, damaged or do not fit the description.
@@ -124,18 +124,18 @@ class Distribution(Data):
 
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """n samples on the generator's device, shape [n, *shape], float32."""
+        """Return n samples on the generator's device, shape [n, *shape], float32."""
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Exact log density in nats: x [N, *shape] -> [N], in the dtype and on the device of x."""
+        """Return the exact log density in nats: x [N, *shape] -> [N], dtype and device of x."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
     def modes(self, device: torch.device) -> Modes | None:
-        """The known modes, or None."""
+        """Return the known modes, or None."""
         return None
 
     def open(self, device: torch.device) -> "DistributionSource":
-        """The samples on a device; allocates next to nothing."""
+        """Return the samples on a device; allocates next to nothing."""
         return DistributionSource(self, device)
 
 
@@ -143,7 +143,7 @@ class DistributionSource(Source):
     """Fresh samples of a distribution: a ticket is the sample itself.
 
     Attributes:
-        distribution: What is sampled.
+        distribution: The distribution.
     """
 
     def __init__(self, distribution: Distribution, device: torch.device) -> None:
@@ -155,24 +155,14 @@ class DistributionSource(Source):
         self.modes = distribution.modes(device)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh samples, shape [n, *shape]."""
+        """Return n fresh samples, shape [n, *shape]."""
         return self.distribution.sample(n, generator)
 
     def gather(self, tickets: Tensor) -> Tensor:
-        """The tickets themselves."""
+        """Return the tickets themselves."""
         return tickets
 
-    def real(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh samples."""
-        return self.distribution.sample(n, generator)
-
-    def validation(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh samples."""
-        return self.distribution.sample(n, generator)
-
-    def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh samples."""
-        return self.distribution.sample(n, generator)
+    real = validation = held_out = draw
 
 
 class TensorSource(Source):
@@ -203,7 +193,7 @@ class TensorSource(Source):
         train_labels: Tensor | None = None,
         held_out_labels: Tensor | None = None,
     ) -> None:
-        """Puts the tensors on the device.
+        """Put the tensors on the device.
 
         Args:
             train: [n_train, *shape], float32 or uint8.
@@ -236,31 +226,31 @@ class TensorSource(Source):
         self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """n indices, uniform with replacement: shape [n], int64."""
+        """Return n indices, uniform with replacement: shape [n], int64."""
         return torch.randint(self.n_train, (n,), generator=generator, device=self.device)
 
     def gather(self, tickets: Tensor) -> Tensor:
-        """Samples for indices of any shape: [*lead] -> [*lead, *shape], float32."""
+        """Return samples for indices of any shape: [*lead] -> [*lead, *shape], float32."""
         return to_float(self._train[tickets])
 
     def gather_validation(self, tickets: Tensor) -> Tensor:
-        """The same for indices of validation samples."""
+        """Return samples for indices of the validation part."""
         return to_float(self._validation[tickets])
 
     def gather_held_out(self, tickets: Tensor) -> Tensor:
-        """The same for indices of held-out samples."""
+        """Return samples for indices of the held-out part."""
         return to_float(self._held_out[tickets])
 
     def real(self, n: int, generator: torch.Generator) -> Tensor:
-        """n different training samples."""
+        """Return n different training samples."""
         return self._choose(self._train, n, generator, "training")
 
     def validation(self, n: int, generator: torch.Generator) -> Tensor:
-        """n different validation samples."""
+        """Return n different validation samples."""
         return self._choose(self._validation, n, generator, "validation")
 
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """n different held-out samples."""
+        """Return n different held-out samples."""
         return self._choose(self._held_out, n, generator, "held-out")
 
     def _choose(self, rows: Tensor, n: int, generator: torch.Generator, which: str) -> Tensor:
@@ -274,7 +264,7 @@ class TensorSource(Source):
 
 
 def to_float(samples: Tensor) -> Tensor:
-    """Float32 samples as they are; uint8 images to [-1, 1] (0 to -1 and 255 to 1 exactly)."""
+    """Return float32 samples as they are, uint8 images in [-1, 1]: 0 is -1 and 255 is 1 exactly."""
     if samples.dtype == torch.uint8:
         # A division, not a product with 1 / 127.5: only 255 / 127.5 is exactly 2.
         return samples.to(torch.float32).div_(127.5).sub_(1.0)

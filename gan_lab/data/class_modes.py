@@ -11,7 +11,7 @@ QUALITY_SHARE = 0.95
 
 
 def class_modes(source: TensorSource) -> Modes:
-    """The classes of a labelled set as modes.
+    """Return the classes of a labelled set as modes.
 
     The classifier is the nearest training image under the Euclidean distance; its accuracy on the
     held-out images comes with the modes. The weights are the classes' shares in training.
@@ -37,7 +37,7 @@ def class_modes(source: TensorSource) -> Modes:
 
 
 def stacked_modes(single: Modes, channels: int) -> Modes:
-    """Modes of independent images stacked as channels: one for each combination of classes.
+    """Return the modes of independent images stacked as channels, one a combination of classes.
 
     A sample is of high quality where each of its channels is.
     """

@@ -1,4 +1,4 @@
-"""Numbers from a .csv file, and what to do about one that a spreadsheet wrote in its own way."""
+"""Numbers from a .csv file, with advice for the dialects of spreadsheets."""
 
 import codecs
 import csv
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 
 
 def read_csv(path: Path) -> NDArray[np.float64]:
-    """The rows of a comma separated file, with or without one header line.
+    """Return the rows of a comma separated file, with or without one header line.
 
     Raises:
         ConfigError: It is no UTF-8 text, a line has more or fewer cells than the first one, or a
@@ -72,7 +72,7 @@ def _number(cell: str) -> float | None:
 
 
 def _problem(cells: Sequence[str], first: int) -> str:
-    """What is wrong with a line, and what to do."""
+    """Return what is wrong with a line, and what to do."""
     line = ",".join(cells)
     for sign, name in _SEPARATORS.items():
         parts = [part.strip() for part in line.split(sign) if part.strip()]

@@ -16,16 +16,16 @@ from torch import Tensor
 
 from gan_lab.data.base import Data, Source, TensorSource
 from gan_lab.data.class_modes import class_modes, stacked_modes
-from gan_lab.data.validation import check_n_validation, check_whole, n_validation_of, split
+from gan_lab.data.validation import check_split, check_whole, n_validation_of, split
 
 N_DIGITS = 1797
-_MAX_VALIDATION = 256  # as many as the ruler takes during training
+_MAX_VALIDATION = 256  # the evaluator's n during training
 
 
 def load_digits(
     n_held_out: int, split_seed: int, device: torch.device, n_validation: int = 0
 ) -> TensorSource:
-    """The digits as images [N, 1, 8, 8] in [-1, 1] with their classes as labels.
+    """Return the digits as images [N, 1, 8, 8] in [-1, 1] with their classes as labels.
 
     Raises:
         ConfigError: Nothing is left to train on.
@@ -47,7 +47,7 @@ def load_digits(
 
 
 def _rows() -> NDArray[np.float64]:
-    """64 pixels and the class of each digit, [1797, 65]."""
+    """Return 64 pixels and the class of each digit, [1797, 65]."""
     # The file itself where it lies: to import scikit-learn for it takes half a second.
     package = importlib.util.find_spec("sklearn")
     for place in (package.submodule_search_locations or []) if package else []:
@@ -68,8 +68,7 @@ class _DigitSplit(Data):
 
     def __post_init__(self) -> None:
         check_whole("n_held_out", self.n_held_out, 500, at_least=1)
-        check_n_validation(self.n_validation)
-        check_whole("split_seed", self.split_seed, 0, at_least=0)
+        check_split(self.n_validation, self.split_seed)
 
     def _load(self, device: torch.device) -> TensorSource:
         n_validation = n_validation_of(
@@ -89,7 +88,7 @@ class Digits(_DigitSplit):
     """
 
     def open(self, device: torch.device) -> TensorSource:
-        """The digits with `train_labels` and `held_out_labels`, 0 to 9."""
+        """Return the digits with `train_labels` and `held_out_labels`, 0 to 9."""
         return self._load(device)
 
 
@@ -110,24 +109,24 @@ class StackedSource(Source):
         self.modes = None if single.modes is None else stacked_modes(single.modes, 3)
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """n triples of indices, uniform with replacement: [n, 3], int64."""
+        """Return n triples of indices, uniform with replacement: [n, 3], int64."""
         return self.single.draw(3 * n, generator).view(n, 3)
 
     def gather(self, tickets: Tensor) -> Tensor:
-        """[*lead, 3] -> [*lead, 3, height, width], float32."""
+        """Return samples for tickets, [*lead, 3] -> [*lead, 3, height, width], float32."""
         return self.single.gather(tickets).squeeze(-3)
 
     def real(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh combinations of training images."""
+        """Return n fresh combinations of training images."""
         return self.gather(self.draw(n, generator))
 
     def validation(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh combinations of validation images."""
+        """Return n fresh combinations of validation images."""
         tickets = self._tickets(self.single.n_validation, n, generator)
         return self.single.gather_validation(tickets).squeeze(-3)
 
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh combinations of held-out images."""
+        """Return n fresh combinations of held-out images."""
         tickets = self._tickets(self.single.n_held_out, n, generator)
         return self.single.gather_held_out(tickets).squeeze(-3)
 
@@ -146,5 +145,5 @@ class StackedDigits(_DigitSplit):
     """
 
     def open(self, device: torch.device) -> StackedSource:
-        """The combinations; `source.single` has the digits and their labels."""
+        """Return the combinations; `source.single` has the digits and their labels."""
         return StackedSource(self._load(device))

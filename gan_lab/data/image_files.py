@@ -1,4 +1,4 @@
-"""Image files: which there are below a folder, and one of them as a tensor."""
+"""Image files: the paths below a folder, and one file as a tensor."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # whatever the name: EPS would start 
 
 
 def files_below(root: Path) -> list[Path]:
-    """All files below a folder in the order of their paths, without what is hidden.
+    """Return all files below a folder in the order of their paths, without hidden ones.
 
     Links to folders are not followed: one may lead back here. A link to nothing is a file, which
     cannot be read.
@@ -30,15 +30,15 @@ def files_below(root: Path) -> list[Path]:
             f"folder {error.filename} cannot be read ({error.strerror}); change its permissions"
         ) from error
 
-    found = []
+    paths: list[Path] = []
     for home, folders, names in os.walk(root, onerror=refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(home, name) for name in names if not name.startswith(".")]
-    return sorted(path for path in found if path.is_file() or path.is_symlink())
+        paths += [Path(home, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in paths if path.is_file() or path.is_symlink())
 
 
 def read_image(path: Path, size: int, channels: int) -> Tensor:
-    """One image file as uint8 [channels, size, size].
+    """Read one image file as uint8 [channels, size, size].
 
     Raises:
         ConfigError: The file is damaged, or has more than 8 bits a channel.
@@ -54,9 +54,9 @@ def read_image(path: Path, size: int, channels: int) -> Tensor:
             upright = _opaque(ImageOps.exif_transpose(image))
             upright = upright.convert("RGB" if channels == 3 else "L")
             side = min(upright.size)
-            left, top = (upright.width - side) // 2, (upright.height - side) // 2
+            x, y = (upright.width - side) // 2, (upright.height - side) // 2
             # ImageOps.fit would let the filter mix in pixels from outside the crop.
-            square = upright.crop((left, top, left + side, top + side))
+            square = upright.crop((x, y, x + side, y + side))
             square = square.resize((size, size), Image.Resampling.LANCZOS)
     except ConfigError:
         raise
@@ -69,8 +69,8 @@ def read_image(path: Path, size: int, channels: int) -> Tensor:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """A picture on white where it is transparent: the colour that is hidden there is no data."""
+    """Return a picture on white where it is transparent: the hidden colour there is no data."""
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image
-    shown = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown)
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

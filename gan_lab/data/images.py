@@ -1,4 +1,4 @@
-"""Images: the torchvision sets MNIST, Fashion-MNIST and CIFAR-10, and a folder of one's own.
+"""Images: the torchvision sets MNIST, Fashion-MNIST and CIFAR-10, and a folder of images.
 
 All are kept as uint8 on the device and become float32 in [-1, 1] when they are gathered.
 """
@@ -18,9 +18,9 @@ from gan_lab.data.base import Data, TensorSource
 from gan_lab.data.image_files import SUFFIXES, files_below, read_image
 from gan_lab.data.validation import (
     check_folder,
-    check_n_validation,
     check_one_of,
     check_share,
+    check_split,
     check_whole,
     n_validation_of,
     one_line,
@@ -50,7 +50,7 @@ _READ_ERRORS = (
 
 
 def torchvision_datasets() -> ModuleType:
-    """torchvision.datasets, imported here and nowhere else.
+    """Import torchvision.datasets, here and nowhere else.
 
     Raises:
         ConfigError: torchvision is missing, or was built for another torch (it then raises a
@@ -101,11 +101,10 @@ class TorchvisionImages(Data):
         check_one_of("download", self.download, (False, True))
         check_whole("size", self.size, 32, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
         check_whole("n_held_out", self.n_held_out, 10000, at_least=1)
-        check_n_validation(self.n_validation)
-        check_whole("split_seed", self.split_seed, 0, at_least=0)
+        check_split(self.n_validation, self.split_seed)
 
     def open(self, device: torch.device) -> TensorSource:
-        """The training split in two, and n_held_out images of the test split.
+        """Return the training split in two, and n_held_out images of the test split.
 
         Raises:
             ConfigError: The files are missing or damaged, or a part exceeds its split.
@@ -116,24 +115,24 @@ class TorchvisionImages(Data):
             must_be = f"at most {len(test)}, the size of the test split"
             raise refuse("n_held_out", must_be, self.n_held_out, len(test))
         generator = torch.Generator().manual_seed(self.split_seed)
-        chosen = torch.randperm(len(test), generator=generator)[: self.n_held_out]
+        held_out = torch.randperm(len(test), generator=generator)[: self.n_held_out]
         n_validation = n_validation_of(self.n_validation, len(train))
         if n_validation >= len(train):
             must_be = f"below {len(train)}, the size of the training split"
             raise refuse("n_validation", must_be, n_validation, len(train) // 5)
         order = torch.randperm(len(train), generator=generator)
-        kept = order[n_validation:].sort().values
+        rest = order[n_validation:].sort().values
         return TensorSource(
-            resize(train[kept], self.size),
+            resize(train[rest], self.size),
             resize(train[order[:n_validation]], self.size),
-            resize(test[chosen], self.size),
+            resize(test[held_out], self.size),
             device,
-            train_labels=train_labels[kept],
-            held_out_labels=test_labels[chosen],
+            train_labels=train_labels[rest],
+            held_out_labels=test_labels[held_out],
         )
 
     def _read(self, train: bool) -> tuple[Tensor, Tensor]:
-        """Images [N, C, H, W] uint8 and labels [N] int64 of one split."""
+        """Read images [N, C, H, W] uint8 and labels [N] int64 of one split."""
         class_name, folder = _SETS[self.name]
         root = Path(self.root).expanduser()
         cls = getattr(torchvision_datasets(), class_name)
@@ -148,7 +147,7 @@ class TorchvisionImages(Data):
 
 
 def _unreadable(name: str, root: Path, folder: str, download: bool, error: Exception) -> str:
-    """What to say when torchvision could not read (or fetch) a set."""
+    """Return the error's text where torchvision could not read (or fetch) a set."""
     place, why = root / folder, one_line(error)
     if download:
         return (
@@ -168,7 +167,7 @@ def _unreadable(name: str, root: Path, folder: str, download: bool, error: Excep
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """uint8 images [N, C, H, W] to [N, C, size, size]; see TorchvisionImages for the way."""
+    """Resize uint8 images [N, C, H, W] to [N, C, size, size]; see TorchvisionImages for how."""
     height, width = images.shape[2:]
     if (height, width) == (size, size):
         return images
@@ -209,11 +208,10 @@ class ImageFolder(Data):
         check_whole("size", self.size, 64, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
         check_one_of("channels", self.channels, (3, 1))
         check_share("held_out_share", self.held_out_share)
-        check_n_validation(self.n_validation)
-        check_whole("split_seed", self.split_seed, 0, at_least=0)
+        check_split(self.n_validation, self.split_seed)
 
     def open(self, device: torch.device) -> TensorSource:
-        """Reads and resizes every image, in the order of their paths.
+        """Read and resize every image, in the order of their paths.
 
         Raises:
             ConfigError: No such folder, no image in it, an image that cannot be read (the error
@@ -226,10 +224,10 @@ class ImageFolder(Data):
         paths = [path for path in files if path.suffix.lower() in SUFFIXES]
         others = [path.suffix for path in files if path.suffix.lower() not in SUFFIXES]
         kinds = sorted({suffix or "no suffix" for suffix in others})
-        told = " ".join([*kinds[:5], "..."] if len(kinds) > 5 else kinds)
+        listing = " ".join([*kinds[:5], "..."] if len(kinds) > 5 else kinds)
         if not paths:
             must_be = f"a folder with images ({' '.join(sorted(SUFFIXES))})"
-            must_be += f" and not only {told}" if others else ""
+            must_be += f" and not only {listing}" if others else ""
             raise refuse("root", must_be, self.root, "/path/to/images")
         n, n_held_out = len(paths), round(self.held_out_share * len(paths))
         n_validation = n_validation_of(self.n_validation, n - n_held_out)
@@ -250,6 +248,6 @@ class ImageFolder(Data):
         if others:
             source.warnings = (
                 f"folder {root}: {len(others)} of {len(files)} files are left out, being no images "
-                f"by their names ({told}); convert to PNG those that are",
+                f"by their names ({listing}); convert to PNG those that are",
             )
         return source

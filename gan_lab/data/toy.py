@@ -36,7 +36,7 @@ class Mixture(Distribution):
 
     @abstractmethod
     def components(self) -> Components:
-        """The Gaussians, on the CPU."""
+        """Return the Gaussians, on the CPU."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -44,7 +44,7 @@ class Mixture(Distribution):
         return (self.components().centres.shape[1],)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """A component by inverse transform, then a Gaussian around its centre: [n, d], float32."""
+        """Draw a component by inverse transform, then a Gaussian at its centre: [n, d], float32."""
         parts = self.components()
         device = generator.device
         # Not blocking: a GPU need not have finished its steps before the next ones are drawn.
@@ -58,7 +58,7 @@ class Mixture(Distribution):
         return centres[which] + stds[which, None] * noise
 
     def log_density(self, x: Tensor) -> Tensor:
-        """log sum_k weight_k N(x; centre_k, std_k^2 I): [N, d] -> [N] in nats."""
+        """Return log sum_k weight_k N(x; centre_k, std_k^2 I): [N, d] -> [N] in nats."""
         parts = self.components()
         centres, stds = parts.centres.to(x), parts.stds.to(x)
         distance = (x[:, None, :] - centres).square().sum(-1)
@@ -67,7 +67,7 @@ class Mixture(Distribution):
         return torch.logsumexp(log_scale - distance / (2 * stds.square()), dim=1)
 
     def modes(self, device: torch.device) -> Modes:
-        """One mode a component: the nearest centre; high quality within 3 of its stds."""
+        """Return one mode a component: the nearest centre; high quality within 3 of its stds."""
         parts = self.components()
 
         def classify(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +90,7 @@ class Gaussian1d(Mixture):
         check_number("std", self.std, 1.0, above=0)
 
     def components(self) -> Components:
-        """One component."""
+        """Return one component."""
         mean = torch.tensor([[self.mean]], dtype=torch.float64)
         std = torch.tensor([self.std], dtype=torch.float64)
         return Components(mean, std, torch.ones(1, dtype=torch.float64))
@@ -119,7 +119,7 @@ class Mixture1d(Mixture):
             raise refuse("weights", "of sum 1", list(self.weights), equal)
 
     def components(self) -> Components:
-        """One component an entry."""
+        """Return one component an entry."""
         means, stds, weights = (
             torch.tensor(values, dtype=torch.float64)
             for values in (self.means, self.stds, self.weights)
@@ -147,7 +147,7 @@ class Ring(Mixture):
         check_number("std", self.std, 0.01414, above=0)
 
     def components(self) -> Components:
-        """n_modes components, anticlockwise from (radius, 0)."""
+        """Return n_modes components, anticlockwise from (radius, 0)."""
         angles = torch.arange(self.n_modes, dtype=torch.float64) * (2 * math.pi / self.n_modes)
         return _equal(self.radius * torch.stack([angles.cos(), angles.sin()], dim=1), self.std)
 
@@ -170,13 +170,13 @@ class Grid(Mixture):
         check_number("std", self.std, 0.01768, above=0)
 
     def components(self) -> Components:
-        """side^2 components, the second coordinate running fastest."""
+        """Return side^2 components, the second coordinate running fastest."""
         line = torch.arange(self.side, dtype=torch.float64) - (self.side - 1) / 2
         return _equal(self.spacing * torch.cartesian_prod(line, line), self.std)
 
 
 def _equal(centres: Tensor, std: float) -> Components:
-    """Components of one std and equal weights."""
+    """Return components of one std and equal weights."""
     ones = torch.ones(len(centres), dtype=torch.float64)
     return Components(centres, std * ones, ones / len(centres))
 
@@ -205,7 +205,7 @@ class Segments(Distribution):
         return (self.dim,)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Points (theta, U[0, 1], 0, ...): [n, dim], float32."""
+        """Draw points (theta, U[0, 1], 0, ...): [n, dim], float32."""
         x = torch.zeros(n, self.dim, device=generator.device)
         x[:, 0] = self.theta
         x[:, 1] = torch.rand(n, generator=generator, device=generator.device)

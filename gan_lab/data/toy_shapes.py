@@ -37,7 +37,7 @@ class NoisyCurve(Distribution):
 
     @abstractmethod
     def curve(self, u: Tensor) -> Tensor:
-        """Points of the curve before noise and scale: [N] in [0, 1) -> [N, 2]."""
+        """Return points of the curve before noise and scale: [N] in [0, 1) -> [N, 2]."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,13 +45,13 @@ class NoisyCurve(Distribution):
         return (2,)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """A parameter, then the noise: [n, 2], float32."""
+        """Draw a parameter, then the noise: [n, 2], float32."""
         u = torch.rand(n, generator=generator, device=generator.device)
         noise = torch.randn(n, 2, generator=generator, device=generator.device)
         return (self.curve(u) + self.noise * noise) / self.scale
 
     def log_density(self, x: Tensor) -> Tensor:
-        """log p(x) by composite Gauss-Legendre quadrature over the curve: [N, 2] -> [N] in nats.
+        """Return log p(x) by Gauss-Legendre quadrature over the curve: [N, 2] -> [N] in nats.
 
         A panel is at most one std of the noise long and has 8 nodes: log p is within 1e-12 of its
         limit up to 14 stds from the curve in float64 (measured), within 1e-4 in float32. Time and
@@ -72,7 +72,7 @@ class NoisyCurve(Distribution):
 
 @functools.lru_cache(maxsize=8)
 def _quadrature(curve: NoisyCurve) -> tuple[Tensor, Tensor]:
-    """Points of the scaled curve [M, 2] and the logarithms of their weights [M], float64."""
+    """Return points of the scaled curve [M, 2] and their log weights [M], float64."""
     n_panels = curve.n_pieces * math.ceil(curve.speed / (curve.noise * curve.n_pieces))
     nodes, weights = np.polynomial.legendre.leggauss(_NODES_A_PANEL)
     inside = torch.from_numpy((nodes + 1) / 2)
@@ -99,7 +99,7 @@ class SwissRoll(NoisyCurve):
         check_number("scale", self.scale, 7.5, above=0)
 
     def curve(self, u: Tensor) -> Tensor:
-        """The spiral, from radius 1.5 pi to 4.5 pi."""
+        """Return the spiral, from radius 1.5 pi to 4.5 pi."""
         t = 1.5 * math.pi * (1 + 2 * u)
         return torch.stack([t * t.cos(), t * t.sin()], dim=-1)
 
@@ -122,7 +122,7 @@ class TwoMoons(NoisyCurve):
         check_number("scale", self.scale, 1.0, above=0)
 
     def curve(self, u: Tensor) -> Tensor:
-        """The upper half circle for u < 1/2, the lower one after it."""
+        """Return the upper half circle for u < 1/2, the lower one after it."""
         t = 2 * math.pi * u
         # Both are point reflections of each other at 0, which is what centring achieves.
         upper = torch.stack([t.cos() - 0.5, t.sin() - 0.25], dim=-1)
@@ -154,7 +154,7 @@ class Checkerboard(Distribution):
         return (2,)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """A column, one of its dark squares, a point in it: [n, 2], float32."""
+        """Draw a column, one of its dark squares, a point in it: [n, 2], float32."""
         device = generator.device
         column = torch.randint(self.cells, (n,), generator=generator, device=device)
         pair = torch.randint(self.cells // 2, (n,), generator=generator, device=device)
@@ -167,7 +167,7 @@ class Checkerboard(Distribution):
         return (square + inside.clamp(margin, 1 - margin)) * width - self.half_width
 
     def log_density(self, x: Tensor) -> Tensor:
-        """-log(2 half_width^2) on the dark squares, -inf elsewhere: [N, 2] -> [N] in nats."""
+        """Return -log(2 half_width^2) on dark squares, -inf elsewhere: [N, 2] -> [N] in nats."""
         square = torch.floor((x + self.half_width) * (self.cells / (2 * self.half_width)))
         on_square = ((square >= 0) & (square < self.cells)).all(dim=1)
         dark = on_square & (square.sum(dim=1) % 2 == 0)

@@ -13,14 +13,14 @@ _SMALL = 1e-12  # float32 holds its square, and that of its inverse
 
 
 def refuse(key: str, must_be: str, value: object, example: object) -> ConfigError:
-    """The error of one argument: "data.std must be ..., got ...; set e.g. data.std=..."."""
+    """Return the error of one argument: "data.std must be ..., got ...; set e.g. data.std=..."."""
     return ConfigError(
         f"data.{key} must be {must_be}, got {value!r}; set e.g. data.{key}={example}"
     )
 
 
 def check_number(key: str, value: object, example: float, above: float = -math.inf) -> None:
-    """Refuses what is not a finite number above a bound, or is too far from 1 for float32.
+    """Refuse what is not a finite number above a bound, or is too far from 1 for float32.
 
     Raises:
         ConfigError: Wrong type, not finite, not above the bound, or of a size, other than 0, that
@@ -34,7 +34,7 @@ def check_number(key: str, value: object, example: float, above: float = -math.i
 
 
 def _finite(value: object) -> bool:
-    """Whether it is a number, and one that float64 can hold."""
+    """Return whether it is a number, and one that float64 can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -46,7 +46,7 @@ def _finite(value: object) -> bool:
 def check_whole(
     key: str, value: object, example: int, at_least: int, at_most: int = 2**63 - 1
 ) -> None:
-    """Refuses what is not a whole number from one bound to another.
+    """Refuse what is not a whole number from one bound to another.
 
     Raises:
         ConfigError: Wrong type, too small or too large.
@@ -58,7 +58,7 @@ def check_whole(
 
 
 def check_folder(key: str, value: str, example: str) -> None:
-    """Refuses an empty name, which pathlib takes for the working directory.
+    """Refuse an empty name, which pathlib takes for the working directory.
 
     Raises:
         ConfigError: It is empty.
@@ -67,18 +67,19 @@ def check_folder(key: str, value: str, example: str) -> None:
         raise refuse(key, "the name of a folder (the working directory is .)", value, example)
 
 
-def check_n_validation(value: object) -> None:
-    """Refuses what is neither null nor a whole number above 0.
+def check_split(n_validation: object, split_seed: object) -> None:
+    """Refuse an n_validation that is neither null nor above 0, and a negative split_seed.
 
     Raises:
         ConfigError: Wrong type or too small.
     """
-    if value is not None:
-        check_whole("n_validation", value, 256, at_least=1)
+    if n_validation is not None:
+        check_whole("n_validation", n_validation, 256, at_least=1)
+    check_whole("split_seed", split_seed, 0, at_least=0)
 
 
 def check_share(key: str, value: object, example: float = 0.1) -> None:
-    """Refuses what is not a number strictly between 0 and 1.
+    """Refuse what is not a number strictly between 0 and 1.
 
     Raises:
         ConfigError: Wrong type or out of range.
@@ -89,17 +90,17 @@ def check_share(key: str, value: object, example: float = 0.1) -> None:
 
 
 def check_one_of(key: str, value: object, choices: Sequence[object]) -> None:
-    """Refuses what is not one of a few options (type included: 1 is not True).
+    """Refuse what is not one of a few choices (type included: 1 is not True).
 
     Raises:
-        ConfigError: Not among the options.
+        ConfigError: Not among the choices.
     """
-    if not any(type(value) is type(option) and value == option for option in choices):
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise refuse(key, "one of " + ", ".join(map(str, choices)), value, choices[0])
 
 
 def check_numbers(key: str, values: object, example: str) -> tuple[float, ...]:
-    """A list of finite numbers as a tuple of floats.
+    """Return a list of finite numbers as a tuple of floats.
 
     Raises:
         ConfigError: Not a list, empty, or an entry that is no finite number.
@@ -122,19 +123,19 @@ class Split(NamedTuple):
     held_out: Tensor
 
 
-def n_validation_of(asked: int | None, n_left: int, limit: int = 1000) -> int:
-    """How large the validation part is: as asked, else a fifth of what is not held out.
+def n_validation_of(n_validation: int | None, n_rest: int, limit: int = 1000) -> int:
+    """Return the size of the validation part.
 
     Args:
-        asked: By the user; None = a fifth, at most `most`.
-        n_left: Samples that are not held out.
-        most: Of the default; the ruler needs no more, and every one is lost to training.
+        n_validation: The user's; None = a fifth of n_rest, at most `limit`.
+        n_rest: Samples that are not held out.
+        limit: Of the default; the evaluator needs no more, and every one is lost to training.
     """
-    return max(1, min(limit, n_left // 5)) if asked is None else asked
+    return max(1, min(limit, n_rest // 5)) if n_validation is None else n_validation
 
 
 def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> Split:
-    """A fixed random split, the same for every training seed.
+    """Return a fixed random split, the same for every training seed.
 
     The held-out part does not depend on n_validation: what was reported stays comparable.
 
@@ -154,12 +155,12 @@ def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> S
             "held out and at least 1 remain to train on: change data.n_held_out or "
             "data.held_out_share, or give more samples"
         )
-    n_left = n - n_held_out
-    if not 0 <= n_validation < n_left:
+    n_rest = n - n_held_out
+    if not 0 <= n_validation < n_rest:
         raise ConfigError(
-            f"{what} has {n_left} samples that are not held out, of which {n_validation} would be "
+            f"{what} has {n_rest} samples that are not held out, of which {n_validation} would be "
             f"for validation; at least 1 must remain to train on: set e.g. "
-            f"data.n_validation={max(1, n_left // 5)}"
+            f"data.n_validation={max(1, n_rest // 5)}"
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     return Split(
@@ -170,6 +171,6 @@ def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> S
 
 
 def one_line(error: BaseException) -> str:
-    """The error's type and the first line of its message, for a message of one line."""
+    """Return an error's type and the first line of its message."""
     text = str(error).strip()
     return type(error).__name__ + (f": {text.splitlines()[0]}" if text else "")

@@ -1,6 +1,6 @@
-"""Regularizers: what holds the discriminator, composing with every loss."""
+"""Regularizers of the discriminator; each composes with every loss."""
 
-from gan_lab.regularizers.base import Regularizer, input_gradient
+from gan_lab.regularizers.base import GradientNormPenalty, Regularizer, input_gradient
 from gan_lab.regularizers.gradient_penalty import R1, R2, Dragan, GradientPenalty
 from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
@@ -10,6 +10,7 @@ __all__ = [
     "R1",
     "R2",
     "Dragan",
+    "GradientNormPenalty",
     "GradientPenalty",
     "InstanceNoise",
     "Regularizer",

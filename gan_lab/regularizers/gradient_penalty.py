@@ -1,4 +1,4 @@
-"""Penalties on the discriminator's slope: GP and LP, R1, R2, DRAGAN. The norm is per sample."""
+"""Penalties on the discriminator's gradient norm, per sample: GP and LP, R1, R2, DRAGAN."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def _like(mix: Tensor, samples: Tensor) -> Tensor:
 class GradientPenalty(GradientNormPenalty):
     """weight (|grad f(x)| - target)^2 at x = mix real + (1 - mix) fake, one x for each sample.
 
-    With `one_sided` only slopes above the target are penalised (WGAN-LP).
+    With `one_sided` only norms above the target are penalised (WGAN-LP).
 
     Reference: Gulrajani et al. 2017, arXiv:1704.00028, eq. 3; one-sided: Petzka et al. 2018,
     arXiv:1709.08894.
@@ -35,7 +35,7 @@ class GradientPenalty(GradientNormPenalty):
         check_number(self, "target", self.target)
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
-        """One point between each real and generated sample, [N, *shape]."""
+        """Return one point between each real and generated sample, [N, *shape]."""
         weights = _like(mix, real)
         return weights * real + (1 - weights) * fake
 
@@ -54,7 +54,7 @@ class _SquaredGradientNorm(GradientNormPenalty):
         check_number(self, "weight", self.weight)
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
-        """The samples of one side, [N, *shape]."""
+        """Return the samples of one side, [N, *shape]."""
         return real if self.at_real else fake
 
     def cost(self, gradient_norms: Tensor) -> Tensor:
@@ -93,11 +93,11 @@ class Dragan(GradientNormPenalty):
         check_number(self, "scale", self.scale)
 
     def noise_spec(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
-        """One normal number for each entry of a sample."""
+        """Return one normal number for each entry of a sample."""
         return {"dragan": shape}
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
-        """One point around each real sample, [N, *shape].
+        """Return one point around each real sample, [N, *shape].
 
         Without `noise` it is drawn from torch's global generator; the trainer always passes it.
         """

@@ -1,4 +1,4 @@
-"""Instance noise: what makes disjoint supports overlap."""
+"""Instance noise, with which disjoint supports overlap."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from gan_lab.validation import check_number
 
 @dataclass(frozen=True)
 class InstanceNoise(Regularizer):
-    """Gaussian noise on everything the discriminator sees, in both players' steps.
+    """Gaussian noise on every input of the discriminator, in both networks' updates.
 
     Reference: Arjovsky and Bottou 2017, arXiv:1701.04862, section 3; Sonderby et al. 2017,
     arXiv:1610.04490.
@@ -23,12 +23,9 @@ class InstanceNoise(Regularizer):
         check_number(self, "std", self.std)
 
     def noise_spec(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
-        """One normal number for each entry of a real and of a generated sample."""
+        """Return one normal number for each entry of a real and of a generated sample."""
         return {"instance_real": shape, "instance_fake": shape}
 
     def inputs(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:
-        """Real and fake plus std times their noise."""
-        return (
-            real + self.std * noise["instance_real"],
-            fake + self.std * noise["instance_fake"],
-        )
+        """Return real and fake plus std times their noise."""
+        return real + self.std * noise["instance_real"], fake + self.std * noise["instance_fake"]

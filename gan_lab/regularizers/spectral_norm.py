@@ -7,51 +7,51 @@ from torch import Tensor, nn
 
 from gan_lab.regularizers.base import Regularizer, Tensors
 
-_LEFT, _RIGHT = "_left_singular", "_right_singular"
+_U, _V = "_left_singular", "_right_singular"  # suffixes of the buffers of u and v
 
 
-def _power_iteration(weight: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+def _power_iteration(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     matrix = weight.flatten(1)
-    right = torch.nn.functional.normalize(matrix.T @ left, dim=0)
-    return torch.nn.functional.normalize(matrix @ right, dim=0), right
+    v = torch.nn.functional.normalize(matrix.T @ u, dim=0)
+    return torch.nn.functional.normalize(matrix @ v, dim=0), v
 
 
 @dataclass(frozen=True)
 class SpectralNorm(Regularizer):
-    """Each weight matrix is divided by its largest singular value, so linear layers have slope 1.
+    """Weight matrices over their largest singular values, so that linear layers are 1-Lipschitz.
 
     A convolution's weight is flattened to [out, in x height x width], as in the paper; that bounds
-    its slope only up to a constant. The value is u' W v with u, v by power iteration, 15 rounds at
-    the start and one after each step.
+    its Lipschitz constant only up to a factor. The singular value is u' W v with u, v by power
+    iteration, 15 rounds at the start and one after each step.
 
     Reference: Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
     """
 
     def prepare(self, discriminator: nn.Module) -> None:
-        """Registers the singular vectors of each Linear and Conv2d weight as buffers."""
+        """Register the singular vectors of each Linear and Conv2d weight as buffers."""
         for module in discriminator.modules():
             if isinstance(module, nn.Linear | nn.Conv2d):
                 weight = module.weight.detach()
-                left = weight.new_ones(len(weight)) / len(weight) ** 0.5
+                u = weight.new_ones(len(weight)) / len(weight) ** 0.5
                 for _ in range(15):
-                    left, right = _power_iteration(weight, left)
-                module.register_buffer("weight" + _LEFT, left)
-                module.register_buffer("weight" + _RIGHT, right)
+                    u, v = _power_iteration(weight, u)
+                module.register_buffer("weight" + _U, u)
+                module.register_buffer("weight" + _V, v)
 
     def reparametrize(self, params: Tensors, buffers: Tensors) -> Tensors:
-        """Weights over their largest singular value; the gradient flows through that value."""
-        used = dict(params)
+        """Return weights over their largest singular value, through which the gradient flows."""
+        new_params = dict(params)
         for name, weight in params.items():
-            if name + _LEFT in buffers:
-                left, right = buffers[name + _LEFT], buffers[name + _RIGHT]
-                used[name] = weight / torch.dot(left, weight.flatten(1) @ right)
-        return used
+            if name + _U in buffers:
+                u, v = buffers[name + _U], buffers[name + _V]
+                new_params[name] = weight / torch.dot(u, weight.flatten(1) @ v)
+        return new_params
 
     def after_step(self, params: Tensors, buffers: Tensors) -> tuple[Tensors, Tensors]:
-        """One more round of power iteration for each weight."""
-        updated = dict(buffers)
+        """Run one more round of power iteration for each weight."""
+        new_buffers = dict(buffers)
         for name, weight in params.items():
-            if name + _LEFT in buffers:
-                left, right = _power_iteration(weight, buffers[name + _LEFT])
-                updated[name + _LEFT], updated[name + _RIGHT] = left, right
-        return params, updated
+            if name + _U in buffers:
+                u, v = _power_iteration(weight, buffers[name + _U])
+                new_buffers[name + _U], new_buffers[name + _V] = u, v
+        return params, new_buffers

@@ -1,4 +1,4 @@
-"""Weight clipping, the first way to hold a critic's slope."""
+"""Weight clipping, the first constraint on a critic's gradient norm."""
 
 from dataclasses import dataclass
 
@@ -24,11 +24,10 @@ class WeightClipping(Regularizer):
             raise ValueError("WeightClipping.bound=0 leaves no critic; take a bound > 0, say 0.01")
 
     def after_step(self, params: Tensors, buffers: Tensors) -> tuple[Tensors, Tensors]:
-        """Clips last: the generator must never meet a critic outside the box."""
-        clipped = {name: leaf.clamp(-self.bound, self.bound) for name, leaf in params.items()}
-        return clipped, buffers
+        """Clip last: the generator must never meet a critic outside the box."""
+        return {name: leaf.clamp(-self.bound, self.bound) for name, leaf in params.items()}, buffers
 
     def measure(self, params: Tensors) -> dict[str, Tensor]:
-        """The share of weights that sit on the bound, in [0, 1]."""
+        """Return the fraction of weights on the bound, in [0, 1]."""
         leaves = torch.cat([leaf.detach().flatten() for leaf in params.values()])
         return {"weights/clipped_share": (leaves.abs() >= self.bound).to(leaves.dtype).mean()}
