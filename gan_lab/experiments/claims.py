@@ -84,23 +84,24 @@ class Claim:
         }
 
 
-def zero(
-    id: str, statement: str, difference: ArrayLike, tolerance: float, unit: str, source: str
-) -> Claim:
-    """Return the claim that a difference is 0: its entry of the largest size is, to a tolerance."""
-    largest = exact(np.abs(difference).max())
-    return Claim(id, statement, largest, "equals", 0.0, tolerance, unit, source)
+Expectation = tuple[str, float, float, str, str]  # the last five arguments of a claim
 
 
-def at_least(
-    id: str, statement: str, measured: Statistic, bound: float, unit: str, source: str
-) -> Claim:
-    """Return the claim that a number is not below a bound."""
-    return Claim(id, statement, measured, "at_least", bound, 0.0, unit, source)
+def equals(expected: float, tolerance: float, unit: str = "", source: str = "") -> Expectation:
+    """Return the arguments of a claim that a number is `expected`, to a tolerance."""
+    return "equals", expected, tolerance, unit, source
 
 
-def at_most(
-    id: str, statement: str, measured: Statistic, bound: float, unit: str, source: str
-) -> Claim:
-    """Return the claim that a number is not above a bound."""
-    return Claim(id, statement, measured, "at_most", bound, 0.0, unit, source)
+def at_least(bound: float, unit: str = "", source: str = "", tolerance: float = 0.0) -> Expectation:
+    """Return the arguments of a claim that a number is not below a bound."""
+    return "at_least", bound, tolerance, unit, source
+
+
+def at_most(bound: float, unit: str = "", source: str = "", tolerance: float = 0.0) -> Expectation:
+    """Return the arguments of a claim that a number is not above a bound."""
+    return "at_most", bound, tolerance, unit, source
+
+
+def largest(difference: ArrayLike) -> Statistic:
+    """Return the largest size of an entry, without an interval: for claims that something is 0."""
+    return exact(np.abs(difference).max())

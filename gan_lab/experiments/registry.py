@@ -86,7 +86,7 @@ class Row:
         return None if self.command is None else self.command.split()[1]
 
     def runs(self, everything: bool) -> bool:
-        """Tell whether it is measured: what is quick and offline; with `everything` the long too."""
+        """Tell whether it is measured: what is quick and offline; with `everything` also long."""
         return self.command is not None and (
             self.needs is None or (everything and self.needs == "long")
         )

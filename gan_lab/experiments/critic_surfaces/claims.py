@@ -3,7 +3,7 @@
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.claims import Claim, at_least, at_most, equals
 from gan_lab.reports.analysis.statistics import mean, median
 
 PAPER = "Gulrajani et al. 2017, arXiv:1704.00028"
@@ -40,31 +40,19 @@ def all_claims(arrays: Arrays) -> list[Claim]:
             f"Change of log10 gradient norm a layer towards the output, clipping at {large:g}: "
             "below 0, it grows on the way back",
             median(slopes["clip_0"]),
-            "at_most",
-            0.0,
-            0.0,
-            "decades a layer",
-            figure,
+            *at_most(0.0, "decades a layer", figure),
         ),
         Claim(
             "small_bound_vanishes",
             f"The same, clipping at {small:g}: above 0, it dies on the way back",
             median(slopes[f"clip_{last}"]),
-            "at_least",
-            0.0,
-            0.0,
-            "decades a layer",
-            figure,
+            *at_least(0.0, "decades a layer", figure),
         ),
         Claim(
             "penalty_keeps_gradients",
             "The smaller of both sizes over that of the penalty",
             median(sharpest),
-            "at_least",
-            5.0,
-            0.0,
-            "",
-            f"{figure}; the factor is ours",
+            *at_least(5.0, "", f"{figure}; the factor is ours"),
         ),
     ]
     for i, bound in enumerate(arrays["deep_bounds"]):
@@ -73,11 +61,9 @@ def all_claims(arrays: Arrays) -> list[Claim]:
                 f"weights_at_bounds_{i}",
                 f"Share of the deep critic's weights on a bound, clipping at {bound:g}",
                 median(arrays[f"deep/clip_{i}/at_bounds"]),
-                "at_least",
-                0.5,
-                0.0,
-                "",
-                f"{figure}, right: pushed towards two values; half is our number",
+                *at_least(
+                    0.5, "", f"{figure}, right: pushed towards two values; half is our number"
+                ),
             )
         )
     claims.append(
@@ -86,11 +72,7 @@ def all_claims(arrays: Arrays) -> list[Claim]:
             f"The same for a critic of 3 hidden layers that started inside its box of "
             f"{float(arrays['bound']):g}",
             median(arrays["inside/at_bounds"]),
-            "at_least",
-            0.5,
-            0.0,
-            "",
-            f"{figure}, right; half is our number",
+            *at_least(0.5, "", f"{figure}, right; half is our number"),
         )
     )
     contrast = arrays["one_sided/contrast"][0] - arrays["clip/contrast"][0]
@@ -100,13 +82,10 @@ def all_claims(arrays: Arrays) -> list[Claim]:
             "8 Gaussians: contrast between modes and gaps, as a share of the critic's value, "
             "penalty less clipping",
             mean(contrast),
-            "at_least",
-            0.0,
-            0.0,
-            "",
-            f"{PAPER}, section 3.1: a clipped critic ignores higher moments",
+            *at_least(0.0, "", f"{PAPER}, section 3.1: a clipped critic ignores higher moments"),
         )
     )
+    bias = "derived: the bias grows as 1/weight; the weight is that of the authors' toy code"
     by_kind = {kind: ratios(arrays, kind) for kind in ("clip", "one_sided", "light")}
     for k, (name, words) in enumerate(NAMES.items()):
         claims += [
@@ -114,31 +93,19 @@ def all_claims(arrays: Arrays) -> list[Claim]:
                 f"clip_value_{name}",
                 f"{words}: clipped critic's value over the exact W1",
                 mean(by_kind["clip"][k]),
-                "at_most",
-                0.5,
-                0.0,
-                "",
-                KOROTIN.format(".031"),
+                *at_most(0.5, "", KOROTIN.format(".031")),
             ),
             Claim(
                 f"penalty_value_{name}",
                 f"{words}: the same with the one-sided penalty",
                 mean(by_kind["one_sided"][k]),
-                "equals",
-                1.0,
-                0.2,
-                "",
-                KOROTIN.format(".857 and .817"),
+                *equals(1.0, 0.2, "", KOROTIN.format(".857 and .817")),
             ),
             Claim(
                 f"light_value_{name}",
                 f"{words}: the same with the light penalty, which overestimates",
                 mean(by_kind["light"][k]),
-                "at_least",
-                1.0,
-                0.0,
-                "",
-                "derived: the bias grows as 1/weight; the weight is that of the authors' toy code",
+                *at_least(1.0, "", bias),
             ),
         ]
     return claims

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.claims import Claim, at_least, at_most, equals, largest
 from gan_lab.experiments.cross_entropy_gradients.claims import CALCULUS, TITLES
 from gan_lab.experiments.cross_entropy_gradients.formulas import EPSILON
 from gan_lab.experiments.cross_entropy_gradients.learning import flow_time
@@ -34,63 +34,46 @@ def precision_claims(arrays: Arrays) -> list[Claim]:
             "stuck_at_epsilon",
             "float32, label 1, logit -40: probabilities clipped at 1e-7 cost 16.118, not 40",
             exact(single[1, 1, surely_no]),
-            "equals",
-            -math.log(EPSILON),
-            1e-4,
-            "nats",
-            "derived: -log 1e-7",
+            *equals(-math.log(EPSILON), 1e-4, "nats", "derived: -log 1e-7"),
         ),
         Claim(
             "stuck_at_rounding",
             "float32, label 0, logit 40: clipped, they cost 23 log 2, since 1 - 1e-7 rounds to "
             "1 - 2^-23",
             exact(single[1, 0, surely_yes]),
-            "equals",
-            23 * math.log(2),
-            1e-4,
-            "nats",
-            _ROUNDING,
+            *equals(23 * math.log(2), 1e-4, "nats", _ROUNDING),
         ),
         Claim(
             "clipped_gradient_is_zero",
             "float32: the clipped form's gradient there is exactly 0, both ways (the truth: 1)",
-            exact(np.abs(wrong_slopes).max()),
-            "equals",
-            0.0,
-            0.0,
-            "1/logit",
-            "derived: a constant has no slope",
+            largest(wrong_slopes),
+            *equals(0.0, 0.0, "1/logit", "derived: a constant has no slope"),
         ),
         Claim(
             "logits_gradient_is_right",
             "float32: the logit form's gradient there is +-1: largest difference",
-            exact(np.abs(true_slopes).max()),
-            "equals",
-            0.0,
-            1e-6,
-            "1/logit",
-            CALCULUS,
+            largest(true_slopes),
+            *equals(0.0, 1e-6, "1/logit", CALCULUS),
         ),
         Claim(
             "clipped_dies_at",
             "float32, label 1: the largest logit with a gradient of exactly 0 is log(1e-7)",
             exact(dead),
-            "equals",
-            math.log(EPSILON),
-            _CELL,
-            "logit",
-            "derived: a = 1e-7; the tolerance is a cell of the grid",
+            *equals(
+                math.log(EPSILON),
+                _CELL,
+                "logit",
+                "derived: a = 1e-7; the tolerance is a cell of the grid",
+            ),
         ),
         *(
             Claim(
                 f"logits_right_in_{name}",
                 f"{name}: error of the loss from logits x, over 1 + |x|, the largest",
                 exact(error.max()),
-                "at_most",
-                bound,
-                0.0,
-                "nats",
-                _ROUNDING + ": two roundings of x in float32, one of the result",
+                *at_most(
+                    bound, "nats", _ROUNDING + ": two roundings of x in float32, one of the result"
+                ),
             )
             for name, error, bound in (
                 ("float32", errors[0], 2.0**-23),
@@ -102,43 +85,37 @@ def precision_claims(arrays: Arrays) -> list[Claim]:
             "float16, label 0, logit 40: clipping to 1 - 1e-7 = 1 does nothing, the loss is "
             "infinite",
             exact(half[2, 0, surely_yes]),
-            "equals",
-            math.inf,
-            0.0,
-            "nats",
-            _ROUNDING,
+            *equals(math.inf, 0.0, "nats", _ROUNDING),
         ),
         Claim(
             "half_is_undefined",
             "float16: a right and sure answer costs 0 times infinity: share of logits > 8.37 with "
             "nan",
             exact(float(np.isnan(half[2, 1][right]).mean())),
-            "equals",
-            1.0,
-            0.0,
-            "",
-            _ROUNDING,
+            *equals(1.0, 0.0, "", _ROUNDING),
         ),
         Claim(
             "half_breaks_at",
             "float16: the least logit with nan is where sigmoid rounds to 1, log(2^12 - 1)",
             exact(undefined),
-            "equals",
-            math.log(2**12 - 1),
-            _CELL,
-            "logit",
-            _ROUNDING + "; the tolerance is a cell of the grid",
+            *equals(
+                math.log(2**12 - 1),
+                _CELL,
+                "logit",
+                _ROUNDING + "; the tolerance is a cell of the grid",
+            ),
         ),
         Claim(
             "half_gradient_breaks_at",
             "float16, label 1: the largest logit below 0 whose gradient is not finite is where 1/a "
             "leaves float16, -log(65519)",
             exact(overflow),
-            "equals",
-            -math.log(65519),
-            _CELL,
-            "logit",
-            _ROUNDING + "; the tolerance is a cell of the grid",
+            *equals(
+                -math.log(65519),
+                _CELL,
+                "logit",
+                _ROUNDING + "; the tolerance is a cell of the grid",
+            ),
         ),
     ]
 
@@ -158,11 +135,9 @@ def neuron_claims(arrays: Arrays, learning_rate: float) -> list[Claim]:
                 f"Steps to learn one neuron under {TITLES[name]} are the time of gradient flow: "
                 " largest relative difference over starts at logits 1 to 7",
                 exact(off),
-                "at_most",
-                0.05,
-                0.0,
-                "",
-                "derived: the flow's integral; descent differs by about one step",
+                *at_most(
+                    0.05, "", "derived: the flow's integral; descent differs by about one step"
+                ),
             )
         )
     three, seven = int(np.flatnonzero(start == 3)[0]), int(np.flatnonzero(start == 7)[0])
@@ -197,21 +172,13 @@ def neuron_claims(arrays: Arrays, learning_rate: float) -> list[Claim]:
             "squared_is_slower_everywhere",
             "Squared error needs at least twice the steps from every random start: the least ratio",
             exact(np.nanmin(ratios)),
-            "at_least",
-            2.0,
-            0.0,
-            "times",
-            "derived: 1/(2a(1-a)) >= 2",
+            *at_least(2.0, "times", "derived: 1/(2a(1-a)) >= 2"),
         ),
         Claim(
             "squared_is_slower",
             "Median over random starts of the ratio of steps, median over seeds",
             median(middle),
-            "at_least",
-            2.0,
-            0.0,
-            "times",
-            "derived: 1/(2a(1-a)) >= 2",
+            *at_least(2.0, "times", "derived: 1/(2a(1-a)) >= 2"),
         ),
     ]
 
@@ -227,22 +194,14 @@ def overfitting_claims(arrays: Arrays) -> list[Claim]:
             "Training cross entropy at the end minus at the step that half of the held-out digits "
             "chose, mean over seeds",
             mean(train[:, -1] - train[rows, stop]),
-            "at_most",
-            0.0,
-            0.0,
-            "nats",
-            "ours: what overfitting means",
+            *at_most(0.0, "nats", "ours: what overfitting means"),
         ),
         Claim(
             "held_out_rises",
             "Held-out cross entropy (the other half) at the end minus at that step, mean over "
             "seeds",
             mean(judge[:, -1] - judge[rows, stop]),
-            "at_least",
-            0.0,
-            0.0,
-            "nats",
-            "ours: what overfitting means",
+            *at_least(0.0, "nats", "ours: what overfitting means"),
         ),
     ]
 
@@ -256,7 +215,7 @@ def _delay(id: str, statement: str, counts: np.ndarray, times: np.ndarray, sourc
     """The second of two starts against the first, by counted steps and by gradient flow."""
     taken, expected = _steps(counts), float(times[1] / times[0])
     measured = exact(taken[1] / taken[0])
-    return Claim(id, statement, measured, "equals", expected, 0.05 * expected, "times", source)
+    return Claim(id, statement, measured, *equals(expected, 0.05 * expected, "times", source))
 
 
 def _steps(counts: np.ndarray) -> np.ndarray:

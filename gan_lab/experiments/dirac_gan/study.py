@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.claims import Claim, at_least, at_most, equals, largest
 from gan_lab.experiments.dirac_gan import figures as drawings
 from gan_lab.experiments.dirac_gan.dynamics import (
     METHODS,
@@ -111,18 +111,14 @@ class DiracGan(Experiment):
                 "Instance noise, R1 and consensus end within .001 of the equilibrium under every "
                 "schedule: the largest |(theta, psi)|",
                 exact(converged.max()),
-                "at_most",
-                1e-3,
-                source=_SETTINGS,
+                *at_most(1e-3, source=_SETTINGS),
             ),
             Claim(
                 "others_stay_away",
                 "Minimax, non-saturating, WGAN and WGAN-GP end further than .1 from it under every "
                 "schedule: the least |(theta, psi)|",
                 exact(stayed.min()),
-                "at_least",
-                0.1,
-                source=_SETTINGS,
+                *at_least(0.1, source=_SETTINGS),
             ),
             *found,
             *(
@@ -138,7 +134,7 @@ class DiracGan(Experiment):
         difference = np.abs(arrays["jacobian"] - arrays["jacobian_closed_form"])
         eigenvalues = spectrum(arrays)
         index = {name: i for i, name in enumerate(METHODS)}
-        largest = np.abs(eigenvalues).max(-1)
+        sizes = np.abs(eigenvalues).max(-1)
         pair = eigenvalues[index["r1_critical"], 0]
         return [
             Claim(
@@ -146,48 +142,33 @@ class DiracGan(Experiment):
                 "Jacobian of a step at the equilibrium: autograd through the update against the "
                 "closed form, largest difference",
                 exact(np.nanmax(difference)),
-                "equals",
-                0.0,
-                1e-9,
-                source=source,
+                *equals(0.0, 1e-9, source=source),
             ),
             Claim(
                 "simultaneous_minimax_expands",
                 "Simultaneous minimax: the squared size of both eigenvalues is 1 + h^2/4 > 1",
-                exact(largest[index["minimax"], 0] ** 2),
-                "equals",
-                1 + h**2 / 4,
-                1e-9,
-                source=source,
+                exact(sizes[index["minimax"], 0] ** 2),
+                *equals(1 + h**2 / 4, 1e-9, source=source),
             ),
             Claim(
                 "alternating_minimax_circles",
                 "Alternating minimax: both eigenvalues lie on the unit circle (largest distance "
                 "over 1 and 5 discriminator updates)",
-                exact(np.abs(np.abs(eigenvalues[index["minimax"], 1:]) - 1).max()),
-                "equals",
-                0.0,
-                1e-6,
-                source=source,
+                largest(np.abs(eigenvalues[index["minimax"], 1:]) - 1),
+                *equals(0.0, 1e-6, source=source),
             ),
             Claim(
                 "r1_contracts",
                 "Simultaneous minimax with R1 of .3: the squared size of both eigenvalues is "
                 "1 - .3 h + h^2/4",
-                exact(largest[index["r1"], 0] ** 2),
-                "equals",
-                1 - 0.3 * h + h**2 / 4,
-                1e-9,
-                source=source,
+                exact(sizes[index["r1"], 0] ** 2),
+                *equals(1 - 0.3 * h + h**2 / 4, 1e-9, source=source),
             ),
             Claim(
                 "critical_weight",
                 "R1 of weight 1 is critical: the two eigenvalues of the simultaneous step meet",
                 exact(abs(pair[0] - pair[1])),
-                "equals",
-                0.0,
-                1e-6,
-                source=source,
+                *equals(0.0, 1e-6, source=source),
             ),
         ]
 
@@ -257,10 +238,10 @@ def _number(name: str, scheme: str, norm: float, printed: str) -> Claim:
     value = float(printed)
     statement = f"{METHODS[name].title}, {scheme.replace('_', ' ')}: |(theta, psi)| at the end"
     if value < 1e-6:
-        return Claim(f"{name}_{scheme}", statement, exact(norm), "at_most", 1e-3, source=_SETTINGS)
+        return Claim(f"{name}_{scheme}", statement, exact(norm), *at_most(1e-3, source=_SETTINGS))
     tolerance = 1e-3 * value + half_digit(printed)
     return Claim(
-        f"{name}_{scheme}", statement, exact(norm), "equals", value, tolerance, source=_SETTINGS
+        f"{name}_{scheme}", statement, exact(norm), *equals(value, tolerance, source=_SETTINGS)
     )
 
 
