@@ -17,9 +17,8 @@ from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.engine.step import train_step
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training import memory
+from tests.helpers import CHEAP, load_checkpoint
 from tests.rehearsal import Rehearsal
-from tests.run_helpers import CHEAP, saved
 
 TINY = ["data=ring", "network.width=16", "trainer.batch_size=32", "evaluator.n=64"]
 IMAGES = ["data=digits", "network=dcgan", "network.width=8", "trainer.batch_size=16"]
@@ -29,7 +28,7 @@ LOSSES = ["minimax", "non_saturating", "wasserstein", "relativistic"]
 
 
 def opened(device, *keys):
-    return compose.setup_of(compose.composed("train", [*keys, f"device={device}"])).open()
+    return compose.setup_of(compose.compose_config("train", [*keys, f"device={device}"])).open()
 
 
 def eager(run):
@@ -180,7 +179,7 @@ def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
     assert main(["train", *keys, "trainer.steps=60", f"hydra.run.dir={whole}"]) == 0
     assert main(["train", *keys, "trainer.steps=30", f"hydra.run.dir={parts}"]) == 0
     assert main(["resume", str(parts), "trainer.steps=60"]) == 0
-    contents = [saved(path) for path in (whole, parts)]
+    contents = [load_checkpoint(path) for path in (whole, parts)]
     assert contents[0]["step"] == contents[1]["step"] == 60
     for states in zip(*(c["streams"]["states"] for c in contents), strict=True):
         assert_close(states[1], states[0], rtol=0, atol=0)  # the randomness is exact
@@ -198,13 +197,9 @@ def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
 @pytest.mark.gpu
 def test_the_estimate_of_memory_is_right_on_a_gpu():
     keys = ["data=ring", "network.width=1024", "loss=wasserstein", "device=cuda"]
-    setup = compose.setup_of(compose.composed("train", keys))
+    setup = compose.setup_of(compose.compose_config("train", keys))
     source = setup.data.open(torch.device("cuda"))
-    networks = memory.on_meta(setup.network, source.shape)
-    estimate = memory.check(
-        *(networks, source, source.device, setup.network.latent_dim),
-        *(tuple(setup.regularizers.values()), setup.optim, setup.trainer, 1),
-    )
+    estimate = setup.memory_need(source)
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     run = setup.open_with(source)

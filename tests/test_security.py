@@ -38,9 +38,9 @@ from gan_lab.reports.plots.animation import Animation, save_page
 from gan_lab.runs import checkpoint, imports, run_dir
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
+from tests.helpers import ONE, RING, ROOT, main, train
 from tests.page_helpers import film, hostile, report
 from tests.reports import made_runs
-from tests.run_helpers import ONE, RING, ROOT, main, train
 
 # Name of a call -> files that may make it, with the reason.
 ALLOWED = {
@@ -473,7 +473,7 @@ def test_the_dashboard_waits_for_no_pipe(tmp_path, in_time):
 @pytest.fixture
 def study(workdir):
     """A study's directory without arrays, and a function that writes its result.json."""
-    plain = compose.resolved(compose.composed("experiment", ["experiment=dirac_gan"]))
+    plain = compose.resolve(compose.compose_config("experiment", ["experiment=dirac_gan"]))
 
     def write(config):
         Path("study").mkdir(exist_ok=True)
@@ -521,7 +521,7 @@ def test_a_study_that_cannot_be_drawn_is_refused(study, capsys, monkeypatch):
     np.savez("study/arrays.npz", x=np.zeros(2, [("a", "f4")]))
     assert "holds no numbers as 'x'" in refused(capsys, "experiment", "study")
     np.savez_compressed("study/arrays.npz", x=np.zeros(1 << 20))
-    monkeypatch.setattr(memory, "free", lambda device: 1 << 20)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 20)
     assert "unpacked it needs" in refused(capsys, "experiment", "study")
     Path("elsewhere").mkdir()
     Path("study/figures").symlink_to(Path("elsewhere").absolute())

@@ -116,7 +116,7 @@ def load_arrays(path: Path) -> Arrays:
     Raises:
         ConfigError: They are missing, damaged or more than the memory holds.
     """
-    n_free = memory.free(torch.device("cpu")) or sys.maxsize
+    n_free = memory.free_bytes(torch.device("cpu")) or sys.maxsize
     try:
         with open_regular(path / ARRAYS, n_free) as file, np.load(file, allow_pickle=False) as npz:
             need = 2 * sum(member.file_size for member in npz.zip.infolist())

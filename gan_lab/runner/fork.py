@@ -128,7 +128,7 @@ def open_fork(setup: Setup, source: Source, parent: Parent) -> Run:
     they are.
     """
     state, stacked = parent.content["state"], len(setup.seeds) > 1
-    networks = setup.networks(source)
+    networks = setup.build_networks(source)
     for network, modules in zip(("generator", "discriminator"), networks, strict=True):
         for index, module in enumerate(modules):
             saved = _leaves(state[network])

@@ -48,7 +48,7 @@ def start(
         ConfigError: The directory holds a run already, or another process uses it.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent, world, setup = RunDir(path), setup.world, setup.resolved(source)
+    parent, world, setup = RunDir(path), setup.world, setup.with_mode(source)
     check_shard(setup, source)
     with contextlib.ExitStack() as stack:
         world.run_on_main(lambda: _take(parent, stack))

@@ -13,7 +13,8 @@ _TARGETS = {
     "gan_lab.estimators.ruler.RulerSettings": "gan_lab.metrics.evaluator.EvaluatorSettings",
     "gan_lab.estimators.measures": "gan_lab.metrics.metrics",
     "gan_lab.probe.Probe": "gan_lab.metrics.neural_distance.NeuralDistance",
-    "gan_lab.settings": "gan_lab.training.trainer_settings",
+    "gan_lab.settings": "gan_lab.training.config",
+    "gan_lab.training.trainer_settings": "gan_lab.training.config",
     "gan_lab.execution": "gan_lab.engine.execution",
     "gan_lab.optim": "gan_lab.engine.optimizers",
 }

@@ -1,12 +1,14 @@
-"""A run before it runs: everything that was chosen, checked as a whole, and opened.
+"""The configuration of a run as objects, checked as a whole, and opened.
 
 `Setup` allocates nothing. `Setup.check` refuses what cannot work, with the reason; `open` reads the
-data and makes the networks.
+data and builds the networks.
 """
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from torch import nn
@@ -19,6 +21,7 @@ from gan_lab.engine.execution import Execution, resolve_device
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import DrawSpec, Streams, stream
+from gan_lab.engine.schedule import Schedule
 from gan_lab.engine.state import TrainState, leaves_of
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
@@ -33,20 +36,90 @@ from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
 from gan_lab.training import memory
 from gan_lab.training.run import Networks, Run
-from gan_lab.training.trainer_settings import TrainerSettings
+from gan_lab.validation import check_choice, check_count, check_interval
 
-LEAST = 20  # samples of each part of a finite set that a run can be measured with
+_MIN_SAMPLES = 20  # of each part of a finite set that a run can be measured with
+_MAX_LANDSCAPES = 48
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The keys of `trainer` in the config; intervals are in steps.
+
+    Attributes:
+        steps: Each with n_critic discriminator updates, then n_generator generator updates.
+        batch_size: Samples of one update.
+        n_critic: Discriminator updates of a step.
+        n_generator: Generator updates of a step.
+        warmup_steps: First steps with `warmup_n_critic` discriminator updates.
+        warmup_every: Steps divisible by it have as many.
+        warmup_n_critic: See `Schedule`.
+        ema: Decay of the generator's moving average, whose samples are measured and drawn.
+        log_every: Steps between two lines of metrics.
+        image_every: Steps between two pictures; 0 = never, None = once the cost of a picture is
+            known, so that evaluator.budget is kept.
+        landscape_every: Steps between two saved landscapes of the discriminator; 0 = never, None =
+            a power of two that gives at most 48 of them, so that runs of different losses share
+            their steps.
+        checkpoint_every: Steps between two checkpoints; 0 = at the end only.
+        keep_checkpoints: Newest checkpoints that are kept.
+        on_divergence: "stop" ends the run at a number that is not finite; "drop_seed" stops its
+            seed alone, as long as another seed goes on.
+        n_preview: Samples in a picture, from noise that stays fixed.
+    """
+
+    steps: int
+    batch_size: int
+    n_critic: int = 1
+    n_generator: int = 1
+    warmup_steps: int = 0
+    warmup_every: int = 0
+    warmup_n_critic: int = 100
+    ema: float = 0.99
+    log_every: int = 50
+    image_every: int | None = None
+    landscape_every: int | None = None
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    n_preview: int = 64
+    on_divergence: str = "stop"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "log_every", "keep_checkpoints"):
+            check_count(self, name)
+        check_count(self, "n_preview", at_most=10_000)
+        check_count(self, "batch_size", at_least=2)
+        check_count(self, "checkpoint_every", at_least=0)
+        for name in ("image_every", "landscape_every"):
+            if getattr(self, name) is not None:
+                check_count(self, name, at_least=0)
+        check_choice(self, "on_divergence", ["stop", "drop_seed"])
+        check_interval(self, "ema", self.ema, low_open=False, high=1.0)
+        _ = self.schedule
+
+    @property
+    def landscape_interval(self) -> int:
+        """Steps between two saved landscapes; 0 = never."""
+        if self.landscape_every is not None:
+            return self.landscape_every
+        return 1 << max(0, math.ceil(math.log2(self.steps / _MAX_LANDSCAPES)))
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """How many updates of each network a step makes."""
+        warmup = (self.warmup_steps, self.warmup_every, self.warmup_n_critic)
+        return Schedule(self.n_critic, self.n_generator, *warmup)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything that was chosen for a run.
+    """All choices of a run.
 
     Attributes:
-        config: The resolved configuration it was built from, for the record.
-        overrides: The keys that were typed, for the record, as key=value; None where unknown.
+        config: The resolved configuration it was built from, for config.yaml.
+        overrides: The typed key=value, for status.json; None where unknown.
         seeds: One integer a seed; several are trained at once, stacked.
-        world: Who else trains the same run.
+        world: The processes that train the same run.
     """
 
     data: Data
@@ -66,7 +139,7 @@ class Setup:
     world: World = ALONE
 
     def check(self, source: Source, here: bool = True) -> None:
-        """Refuses what would fail or mislead later, before any parameter is allocated.
+        """Refuse what would fail or mislead later, before any parameter is allocated.
 
         Args:
             source: The data, on any device.
@@ -75,14 +148,14 @@ class Setup:
         Raises:
             ConfigError: What, why, and what to do instead.
         """
-        generator, discriminator = memory.on_meta(self.network, source.shape)
+        networks = memory.on_meta(self.network, source.shape)
         packing, size = self.network.packing, self.trainer.batch_size
         if size % packing:
             raise ConfigError(
                 f"trainer.batch_size={size} is no multiple of network.packing={packing}, whose "
                 f"packs it has to fill; set trainer.batch_size={packing * max(1, size // packing)}"
             )
-        coupling = batch_coupling(discriminator)
+        coupling = batch_coupling(networks[1])
         cure = "network.packing=1" if packing > 1 else "network.discriminator_norm=layer"
         for name, regularizer in self.regularizers.items():
             if coupling and regularizer.needs_independent_samples:
@@ -92,12 +165,12 @@ class Setup:
                     f"Set {cure}, or drop the penalty with regularizer=none."
                 )
         parts = (source.n_train, source.n_validation, source.n_held_out)
-        if min(LEAST if n is None else n for n in parts) < LEAST:
+        if min(_MIN_SAMPLES if n is None else n for n in parts) < _MIN_SAMPLES:
             raise ConfigError(
                 f"{source.n_train} samples are left to train on, {source.n_validation} for "
-                f"validation and {source.n_held_out} to hold out, but the ruler and the probe need "
-                f"{LEAST} of each: change data.n_held_out, data.held_out_share or "
-                f"data.n_validation, or bring more samples"
+                f"validation and {source.n_held_out} to hold out, but the evaluator and the neural "
+                f"distance need {_MIN_SAMPLES} of each: change data.n_held_out, "
+                f"data.held_out_share or data.n_validation, or bring more samples"
                 + "".join(f"; {warning}" for warning in source.warnings)
             )
         n = min(self.evaluator.n, self.evaluator.final_n, *(n for n in parts if n is not None))
@@ -110,47 +183,51 @@ class Setup:
                 )
         sides = ((self.evaluator.n, parts[1]), (self.evaluator.final_n, parts[2]))
         if here:
-            self.execution.check(resolve_device(self.device), self.world.alone)
-            memory.check(
-                (generator, discriminator),
-                source,
-                resolve_device(self.device),
-                self.network.latent_dim,
-                tuple(self.regularizers.values()),
-                self.optim,
-                self.trainer,
-                len(self.seeds),
-                self.world.local_size,
-                max(min(n, part or n, source.n_train or n) for n, part in sides),
-            )
+            device = resolve_device(self.device)
+            self.execution.check(device, self.world.alone)
+            n_compared = max(min(n, part or n, source.n_train or n) for n, part in sides)
+            need = self.memory_need(source, n_compared)
+            memory.check(need, device, len(self.seeds), self.world.local_size)
+
+    def memory_need(self, source: Source, n_compared: int = 0) -> memory.Need:
+        """Return the memory it takes, with the distances of n samples on each side."""
+        return memory.estimate(
+            memory.on_meta(self.network, source.shape),
+            source,
+            self._draw_spec(source),
+            tuple(self.regularizers.values()),
+            self.optim,
+            len(self.seeds),
+            n_compared,
+        )
 
     def warnings(self) -> list[str]:
-        """What is allowed but known to go wrong, in one sentence each."""
-        found = []
+        """Return what is allowed but known to go wrong, in one sentence each."""
+        warnings = []
         kinds = [type(regularizer) for regularizer in self.regularizers.values()]
         critic = isinstance(self.loss, Wasserstein)
         if critic and not set(kinds) - {InstanceNoise}:
-            found.append(
+            warnings.append(
                 "loss=wasserstein without a regularizer: the critic's slope is unbounded and its "
                 "value means nothing; add regularizer=[gradient_penalty]"
             )
         if critic and kinds == [SpectralNorm]:
-            found.append(
+            warnings.append(
                 "loss=wasserstein with spectral_norm alone barely moves: each layer's slope is at "
                 "most 1 and the product far below it; scale the data or prefer gradient_penalty"
             )
         momentum = getattr(self.optim, "momentum", 0.0) or getattr(self.optim, "betas", (0.0,))[0]
         if WeightClipping in kinds and momentum:
-            found.append(
+            warnings.append(
                 "weight_clipping with momentum is unstable (Arjovsky et al. 2017, section 4); "
                 "prefer optim=rmsprop"
             )
-        return found
+        return warnings
 
-    def resolved(self, source: Source) -> "Setup":
-        """The same with `execution.mode=auto` decided, in the record too: resume has to keep it."""
-        regularizers = tuple(self.regularizers.values())
-        objective = Objective(*self._on_meta(source), self.loss, regularizers)
+    def with_mode(self, source: Source) -> "Setup":
+        """Return it with `execution.mode=auto` decided, in `config` too: resume has to keep it."""
+        networks = memory.on_meta(self.network, source.shape)
+        objective = Objective(*networks, self.loss, tuple(self.regularizers.values()))
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
         alone = self.world.alone
@@ -163,14 +240,12 @@ class Setup:
         return replace(self, execution=replace(self.execution, mode=mode), config=config)
 
     def largest_weight(self, source: Source) -> int:
-        """Numbers in the largest weight of both networks: what decides how they run fastest."""
-        return max(p.numel() for network in self._on_meta(source) for p in network.parameters())
-
-    def _on_meta(self, source: Source) -> tuple[nn.Module, nn.Module]:
-        return memory.on_meta(self.network, source.shape)
+        """Return the size of the largest weight: it decides whether stacked seeds run faster."""
+        networks = memory.on_meta(self.network, source.shape)
+        return max(p.numel() for network in networks for p in network.parameters())
 
     def open(self) -> Run:
-        """Reads the data, checks the whole, makes networks, optimisers and streams.
+        """Read the data, check the whole, build networks, optimisers and streams.
 
         Raises:
             ConfigError: Something in the choice or in the data cannot be run.
@@ -179,30 +254,28 @@ class Setup:
         self.check(source)
         return self.open_with(source)
 
-    def networks(self, source: Source) -> Networks:
-        """Freshly initialised modules for every seed."""
+    def build_networks(self, source: Source) -> Networks:
+        """Return freshly initialised modules for every seed."""
         return Networks(
-            [self._network(source, seed, "generator") for seed in self.seeds],
-            [self._network(source, seed, "discriminator") for seed in self.seeds],
+            [self._build_network(source, seed, "generator") for seed in self.seeds],
+            [self._build_network(source, seed, "discriminator") for seed in self.seeds],
         )
 
     def open_with(self, source: Source, networks: Networks | None = None, purpose: str = "") -> Run:
-        """The same on data that are open and checked.
+        """Open it on data that are open and checked.
 
         Args:
             source: The data.
             networks: Modules to start from instead of fresh ones, without regularizers' buffers.
-            purpose: Goes before the name of every stream of training.
+            purpose: Prefix of the name of every random stream of training.
         """
         stacked = len(self.seeds) > 1
-        generators, discriminators = networks or self.networks(source)
+        generators, discriminators = networks or self.build_networks(source)
         for discriminator in discriminators:
             for regularizer in self.regularizers.values():
                 regularizer.prepare(discriminator)
-        n_parameters = sum(
-            p.numel() for m in (*generators, *discriminators) for p in m.parameters()
-        )
-        self.execution.set_threads(n_parameters)
+        modules = (*generators, *discriminators)
+        self.execution.set_threads(sum(p.numel() for m in modules for p in m.parameters()))
         self.execution.set_precision()
         state = TrainState(
             leaves_of(discriminators, stacked, source.device),
@@ -211,37 +284,36 @@ class Setup:
         )
         regularizers = tuple(self.regularizers.values())
         objective = Objective(
-            _template(generators[0]), _template(discriminators[0]), self.loss, regularizers
+            copy.deepcopy(generators[0]).to("meta"),
+            copy.deepcopy(discriminators[0]).to("meta"),
+            self.loss,
+            regularizers,
         )
-        chosen = self.resolved(source).execution
-        gradients = build_gradients(objective, stacked, chosen)
-        # Those of the step are averaged over processes; what measures is one of them alone.
-        moving = gradients
+        execution = self.with_mode(source).execution
+        gradients = build_gradients(objective, stacked, execution)
+        # A step averages its gradients over processes; one process alone measures.
+        step_gradients = gradients
         if not self.world.alone:
-            moving = build_gradients(objective, stacked, chosen, self.world)
-        noise = {
-            name: shape for r in regularizers for name, shape in r.noise_spec(source.shape).items()
-        }
-        spec = DrawSpec(
-            self.trainer.batch_size, self.network.latent_dim, noise, self.trainer.schedule
-        )
+            step_gradients = build_gradients(objective, stacked, execution, self.world)
         return Run(
             tuple(self.seeds),
             stacked,
             source,
             objective,
             gradients,
-            build_step(state, moving, self.trainer.ema, chosen),
+            build_step(state, step_gradients, self.trainer.ema, execution),
             state,
-            Streams(self.seeds, stacked, spec, source, purpose),
+            Streams(self.seeds, stacked, self._draw_spec(source), source, purpose),
             Evaluator(self.evaluator, self.metrics, source, self.network.latent_dim),
         )
 
-    def _network(self, source: Source, seed: int, name: str) -> nn.Module:
+    def _draw_spec(self, source: Source) -> DrawSpec:
+        specs = [r.noise_spec(source.shape) for r in self.regularizers.values()]
+        noise = {name: shape for spec in specs for name, shape in spec.items()}
+        settings = self.trainer
+        return DrawSpec(settings.batch_size, self.network.latent_dim, noise, settings.schedule)
+
+    def _build_network(self, source: Source, seed: int, name: str) -> nn.Module:
         module: nn.Module = getattr(self.network, name)(source.shape)
         self.network.initialise_(module, stream(seed, f"init/{name}"))
         return module
-
-
-def _template(module: nn.Module) -> nn.Module:
-    return copy.deepcopy(module).to("meta")

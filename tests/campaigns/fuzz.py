@@ -15,10 +15,8 @@ import os
 import re
 import resource
 import shutil
-import sys
 import tempfile
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +27,7 @@ import numpy as np
 import yaml
 
 from gan_lab.cli import main as cli
-from tests.campaigns.inputs import Hung, limited
+from tests.campaigns.inputs import TimeLimitReached, describe, expand, time_limit
 from tests.campaigns.record import ROOT, Campaign, Fault
 
 LIMIT = 60  # seconds of one configuration on a core
@@ -42,115 +40,10 @@ _DATA = (
     *("checkerboard", "digits", "stacked_digits", "array", "image_folder"),
 )
 _IMAGES = ("digits", "stacked_digits", "image_folder")
-# What costs seconds at its default; a drawn value replaces it.
-_CHEAP = {
-    "trainer.steps": "2",
-    "trainer.batch_size": "16",
-    "trainer.n_preview": "9",
-    "network.width": "8",
-    "neural_distance.steps": "0",
-    "neural_distance.n": "40",
-    "evaluator.every": "1",
-    "evaluator.n": "20",
-    "evaluator.final_n": "20",
-    "evaluator.n_repeats": "2",
-    "evaluator.final_n_repeats": "2",
-    "evaluator.floor_n_repeats": "2",
-    "execution.threads": "1",
-    "device": "cpu",
-}
-_PLAUSIBLE = {
-    "trainer.steps": ("1", "2", "3"),
-    "trainer.batch_size": ("2", "7", "16", "32"),
-    "trainer.n_critic": ("1", "2", "5"),
-    "trainer.n_generator": ("1", "2"),
-    "trainer.warmup_n_critic": ("1", "3"),
-    "trainer.n_preview": ("1", "9", "10"),
-    "trainer.ema": ("0", "0.5", "0.999"),
-    "trainer.on_divergence": ("stop", "drop_seed"),
-    "network.width": ("1", "2", "8", "16"),
-    "network.depth": ("1", "2", "4"),
-    "network.latent_dim": ("1", "2", "16"),
-    "network.packing": ("1", "2", "4"),
-    "network.activation": ("relu", "leaky_relu", "elu", "silu", "softplus", "tanh"),
-    "network.generator_norm": ("none", "batch", "layer", "instance"),
-    "network.discriminator_norm": ("none", "batch", "layer", "instance"),
-    "optim.decay": ("constant", "linear", "cosine"),
-    "optim.betas": ("[0,0.9]", "[0.5,0.999]", "[0.9,0.9]"),
-    "neural_distance.steps": ("0", "2", "20"),
-    "neural_distance.batch_size": ("2", "16"),
-    "neural_distance.width": ("1", "8"),
-    "neural_distance.n": ("20", "40"),
-    "neural_distance.check_every": ("1", "20"),
-    "trainer.log_every": ("1", "2", "50"),
-    "evaluator.n": ("2", "20", "64"),
-    "evaluator.final_n": ("2", "20", "64"),
-    "evaluator.n_repeats": ("2", "3"),
-    "evaluator.final_n_repeats": ("2", "3"),
-    "evaluator.floor_n_repeats": ("2", "3"),
-    "execution.mode": ("auto", "eager", "cuda_graph"),
-    "execution.precision": ("f32", "bf16", "tf32"),
-    "execution.threads": ("0", "1"),
-    "data.path": ("points.npy", "points.csv", "pictures.npy"),
-    "data.root": ("pictures",),
-    "data.size": ("4", "8", "16"),
-    "data.channels": ("1", "3"),
-    "data.key": ("null", "points"),
-    "data.means": ("[0]", "[-1,1]", "[0,1,2]"),
-    "data.stds": ("[0.1]", "[0.1,1]", "[1,1,1]"),
-    "data.weights": ("[1]", "[0.5,0.5]", "[0.2,0.3,0.5]"),
-    "data.dim": ("2", "3", "8"),
-    "data.cells": ("2", "4", "8"),
-    "data.n_held_out": ("1", "20", "500", "1776", "1797"),
-    "data.n_validation": ("null", "1", "20", "256", "1500"),
-    "device": ("cpu", "auto", "cuda", "cuda:1"),
-    "seed": ("0", "7", "18446744073709551616"),
-    "n_seeds": ("1", "2", "3"),
-}
-_NUMBERS = ("0", "1", "2", "-1", "0.5", "1.5", "-0.0", "1e-8", "1e-30", "1e30", "1e308", "-1e308")
-_ABSURD = (
-    *_NUMBERS,
-    *("1e-400", "1e400", "nan", "inf", "-inf", "null", "true", "false", "abc", "''", "' '", "???"),
-    *("[]", "[1,2]", "[nan]", "[[1]]", "{}", "{a:1}", "{a:{b:[null]}}", "[a,{b:c}]"),
-    *("${seed}", "${nope}", "${optim.lr}", "${oc.env:HOME}", "${nope:1}", "${", "\\${x}", "${seed"),
-    *("'a\nb'", "'a\0b'", "a b", "'\u00e9\u4e2d'", "'<b>'", "'", '"', "=", "a=b", "a,b", "../x"),
-    *("12345678901234567890123", "1000000000", "2000000", "x" * 5000, "[" * 60 + "]" * 60),
-    *("range(3)", "choice(1,2)", "glob(*)", "int(3)", "1e5", "0x10", "1_0", "~", "!!python/none"),
-)
-_STRANGE = (
-    *("foo=1", "+foo=1", "+foo.bar.baz={a:[1]}", "++seed=1", "~seed", "~device", "~hints", "~x"),
-    *("~loss", "~optim", "~data", "~network", "~trainer", "~measure", "~regularizer", "~probe"),
-    *("+loss=minimax", "+optim=sgd", "+optim.foo=1", "++optim={lr:1}", "optim={lr:1}", "loss=null"),
-    *(
-        "optim=null",
-        "metrics=null",
-        "optim._target_=os.system",
-        "loss._target_=gan_lab.engine.optimizers.Sgd",
-    ),
-    *("optim._target_=..optim", "+optim._args_=[1]", "+regularizer.r1.weight=1", "loss@x=hinge"),
-    *(
-        "+loss@x=hinge",
-        "regularizer.r1=3",
-        "+measure.x={}",
-        "hydra.mode=x",
-        "+hydra.x=1",
-        "hydra=1",
-    ),
-    *("hydra.run.dir=", "hydra.run.dir='a b/c'", "hydra.run.dir='a\nb'", "hydra.run.dir='a\0b'"),
-    *("hydra.run.dir=points.npy", "hydra.run.dir=" + "d" * 300, "hydra.run.dir=a/../out/x"),
-    *("loss=../loss/hinge", "loss=hinge.yaml", "loss=", "=", "==", "+", "~", "", " ", "--", "-x"),
-    *(
-        "ring",
-        "data",
-        "optim.lr",
-        "optim..lr=1",
-        ".=1",
-        "optim[0]=1",
-        "a b=1",
-        "\u00e9=1",
-        "hints=1",
-    ),
-)
+_TABLE = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_CHEAP = {key: str(value) for key, value in _TABLE["cheap"].items()}
+_PLAUSIBLE = {key: str(values).split() for key, values in _TABLE["plausible"].items()}
+_ABSURD, _STRANGE = ([*map(expand, _TABLE[name])] for name in ("absurd", "strange"))
 
 
 def overrides(random: Random) -> list[str]:
@@ -162,9 +55,8 @@ def overrides(random: Random) -> list[str]:
     known = _known(choices)
     keys |= {key: value for key, value in _CHEAP.items() if "." not in key or key in known}
     if choices["data"] == "array":
-        keys["data.path"] = random.choice(
-            ("points.npy", "points.npy", "points.csv", "pictures.npy")
-        )
+        paths = ("points.npy", "points.npy", "points.csv", "pictures.npy")
+        keys["data.path"] = random.choice(paths)
     if choices["data"] == "image_folder":
         keys |= {"data.root": "pictures", "data.size": "8"}
     for key in random.sample(sorted(known), random.randint(0, min(6, len(known)))):
@@ -290,24 +182,21 @@ def tried(words: Sequence[str], home: Path) -> tuple[str, str]:
         (directory / file).symlink_to(home / file)
     before = _files(directory)
     out, err = io.StringIO(), io.StringIO()
-    back, start = Path.cwd(), _resident()
-    os.chdir(directory)
+    start = _resident()
     try:
         with (
+            contextlib.chdir(directory),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
-            limited(LIMIT),
+            time_limit(LIMIT),
         ):
             code = cli.main(["train", *words])
         kind, wrong = judged(code, err.getvalue(), directory, _files(directory) - before)
-    except Hung:
+    except TimeLimitReached:
         kind, wrong = "fault", f"hung: no end after {LIMIT} s"
     except BaseException as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        kind, wrong = "fault", f"{message} ({Path(place.filename).name}:{place.lineno})"
+        kind, wrong = "fault", describe(error)
     finally:
-        os.chdir(back)
         shutil.rmtree(directory, ignore_errors=True)
     grown = _resident() - start
     if not wrong and grown > _MEMORY:
@@ -370,7 +259,7 @@ def _confine() -> None:
     """What this process may have, so that what is accepted does not depend on the machine."""
     from gan_lab.training import memory
 
-    memory.free = lambda device: _MEMORY
+    memory.free_bytes = lambda device: _MEMORY
     size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY:  # else there is a limit already
@@ -468,18 +357,3 @@ def _supervise(
         process.kill()
         results[left.pop(0)] = ("fault", wrong)
     process.join()
-
-
-def main(arguments: Sequence[str]) -> int:
-    """`python -m tests.campaigns.fuzz N SEED [FIRST]`: the faults, by seed and index."""
-    n, seed, first = (*map(int, arguments), *(2000, 0, 0)[len(arguments) :])
-    done = campaign(n, seed, lambda line: print(line, flush=True), first=first)
-    for fault in done.lost:
-        index = int(fault.what.rpartition(" ")[2])
-        print(f"{fault.what}: {fault.lost}\n    {made(seed, index)}")
-    print(done.rows(), done.measured)
-    return 1 if done.lost else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ CONFIG = {
     "loss": {"_target_": "gan_lab.losses.Minimax"},
     "optim": {"_target_": "gan_lab.engine.optimizers.Adam", "lr": 0.001},
     "trainer": {
-        "_target_": "gan_lab.training.trainer_settings.TrainerSettings",
+        "_target_": "gan_lab.training.config.TrainerSettings",
         "steps": 100,
         "n_critic": 1,
     },

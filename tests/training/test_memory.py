@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gan_lab.data.toy import Ring
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
 from gan_lab.engine.rng import DrawSpec
 from gan_lab.engine.schedule import Schedule
@@ -17,8 +18,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.metrics.metrics import Kernel
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training import memory
-from tests.helpers import load_regularizers
-from tests.run_helpers import ONE, ROOT, main, setup
+from tests.helpers import ONE, ROOT, load_regularizers, main, setup
 
 GB = 10**9
 CASES = {
@@ -40,9 +40,8 @@ CASES = {
 # One process for all cases: the peak of the resident set is put back before each.
 MEASURE = """
 import copy, ctypes, gc, json, sys, torch
-from gan_lab.training import memory
 from gan_lab.engine.step import train_step
-from tests.run_helpers import setup
+from tests.helpers import setup
 torch.set_num_threads(1)
 
 def resident(row):
@@ -52,10 +51,7 @@ def resident(row):
 def measured(keys):
     choice = setup(*keys, "device=cpu", "execution.threads=1")
     source = choice.data.open(torch.device("cpu"))
-    need = memory.check(
-        memory.on_meta(choice.network, source.shape), source, torch.device("cpu"),
-        choice.network.latent_dim, tuple(choice.regularizers.values()), choice.optim,
-        choice.trainer, len(choice.seeds))
+    need = choice.memory_need(source)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     open("/proc/self/clear_refs", "w").write("5")
@@ -92,19 +88,19 @@ def test_the_estimate_is_within_a_factor_of_two_of_what_is_taken(measured, case)
     assert 0.5 * taken < estimate < 2.0 * taken
 
 
-def need(width=64, n_seeds=1, batch=32, regularizers=(), n_moments=2, ticket=2, **schedule):
-    network = Mlp(4, width, 3)
+def need(width=64, n_seeds=1, batch=32, regularizers=(), optim=Adam(1e-3), **schedule):  # noqa: B008
+    networks = memory.on_meta(Mlp(4, width, 3), (2,))
     spec = DrawSpec(batch, 4, {}, Schedule(**schedule))
-    networks = memory.on_meta(network, (2,))
-    return memory.needed(networks, (2,), spec, regularizers, n_moments, n_seeds, ticket)
+    source = Ring().open(torch.device("cpu"))
+    return memory.estimate(networks, source, spec, regularizers, optim, n_seeds)
 
 
 def test_the_state_is_the_formula():
     d = 2 * 64 + 64 + 2 * (64 * 64 + 64) + 64 + 1
     g = 4 * 64 + 64 + 2 * (64 * 64 + 64) + 2 * 64 + 2
-    for n_moments in (0, 1, 2):
-        kept = (1 + n_moments) * (d + g) + g
-        assert need(n_moments=n_moments).state == 4 * (4 * kept + d + g)
+    for n_moments, optim in enumerate((Sgd(1e-3), RmsProp(1e-3), Adam(1e-3))):
+        snapshot = (1 + n_moments) * (d + g) + g
+        assert need(optim=optim).state == 4 * (4 * snapshot + d + g)
 
 
 def test_what_grows_with_what():
@@ -131,7 +127,7 @@ def test_what_grows_with_what():
     ids=str,
 )
 def test_moments_are_counted(optim, expected):
-    assert memory.moments(optim) == expected
+    assert memory.count_moments(optim) == expected
 
 
 def test_meta_networks_cost_no_time_and_no_memory():
@@ -150,16 +146,15 @@ def test_meta_networks_cost_no_time_and_no_memory():
         (("data=digits", "data.n_held_out=300", "evaluator.final_n=20000"), 300),
     ],
 )
-def test_the_ruler_keeps_the_distances_of_as_many_samples_as_there_are(monkeypatch, keys, n):
-    asked = []
-    real = memory.check
-    monkeypatch.setattr(memory, "check", lambda *a: asked.append(real(*a).distances))
+def test_the_evaluator_keeps_the_distances_of_as_many_samples_as_there_are(monkeypatch, keys, n):
+    distances = []
+    monkeypatch.setattr(memory, "check", lambda need, *_: distances.append(need.distances))
     choice = setup(*keys, "device=cpu")
     choice.check(choice.data.open(torch.device("cpu")))
-    assert asked == [24 * n**2]
+    assert distances == [24 * n**2]
 
 
-def test_the_ruler_s_estimate_is_what_its_largest_measure_takes():
+def test_the_evaluator_s_estimate_is_what_its_largest_metric_takes():
     if not os.access("/proc/self/clear_refs", os.W_OK):
         pytest.skip("this system does not say what a process takes")
     n, samples = 2000, torch.randn(2, 2000, 2)
@@ -193,20 +188,20 @@ def test_a_run_that_cannot_fit_ends_with_one_line_before_anything_is_written(
     workdir, capsys, keys, said
 ):
     assert main("train", *keys, "device=cpu") == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert told.startswith("ConfigError: the ")
-    assert told.endswith(said)
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("ConfigError: the ")
+    assert err.endswith(said)
     assert list(workdir.iterdir()) == []
 
 
-def test_a_ruler_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, monkeypatch):
-    monkeypatch.setattr(memory, "free", lambda device: int(9.5 * GB))
+def test_an_evaluator_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(9.5 * GB))
     keys = ("data=ring", "network.width=8", "evaluator.final_n=20000", "n_seeds=3", "device=cpu")
     assert main("train", *keys) == 2
-    told = capsys.readouterr().err
-    assert told.endswith(
-        "the evaluator 9.6 GB), but 9.5 GB are free on cpu; lower evaluator.n or evaluator.final_n\n"
+    err = capsys.readouterr().err
+    assert err.endswith(
+        "9.6 GB), but 9.5 GB are free on cpu; lower evaluator.n or evaluator.final_n\n"
     )
     assert list(workdir.iterdir()) == []
 
@@ -214,17 +209,12 @@ def test_a_ruler_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, mon
 def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
     choice = setup("data=ring", "network.width=64", "device=cpu")
     source = choice.data.open(torch.device("cpu"))
-    monkeypatch.setattr(memory, "free", lambda device: None)  # where nobody says
+    monkeypatch.setattr(memory, "free_bytes", lambda device: None)  # where nobody says
     choice.check(source)
-    networks = memory.on_meta(choice.network, source.shape)
-    needs = memory.check(
-        *(networks, source, source.device, choice.network.latent_dim),
-        *(tuple(choice.regularizers.values()), choice.optim, choice.trainer, 1),
-        n_compared=512,
-    ).total
-    monkeypatch.setattr(memory, "free", lambda device: needs)
+    needs = choice.memory_need(source, 512).total
+    monkeypatch.setattr(memory, "free_bytes", lambda device: needs)
     choice.check(source)
-    monkeypatch.setattr(memory, "free", lambda device: needs - 1)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: needs - 1)
     with pytest.raises(ConfigError, match="the run needs about"):
         choice.check(source)
 
@@ -233,18 +223,18 @@ def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
 
 
 def test_this_machine_says_what_is_free():
-    there = memory.free(torch.device("cpu"))
+    free = memory.free_bytes(torch.device("cpu"))
     if Path("/proc/meminfo").exists():
         rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        assert 0 < there <= 1024 * int(rows["MemTotal"].split()[0])
+        assert 0 < free <= 1024 * int(rows["MemTotal"].split()[0])
 
 
 def test_available_memory_is_read_and_a_system_without_it_has_pages(tmp_path):
     file = tmp_path / "meminfo"
     file.write_text("MemTotal:  16 kB\nMemFree:  2 kB\nMemAvailable:   5 kB\n")
-    assert memory._available(file) == 5 * 1024
+    assert memory._available_memory(file) == 5 * 1024
     expected = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert memory._available(tmp_path / "none") == expected
+    assert memory._available_memory(tmp_path / "none") == expected
 
 
 @pytest.mark.parametrize("own", ["0::/\n", "0::/job/step\n", "3:memory:/job/step\n", ""])
@@ -254,7 +244,7 @@ def test_a_control_groups_limit_counts_with_its_cache_dropped(tmp_path, own, nam
     me.write_text(own)
     folder = tmp_path / "fs" / ("job/step" if "job" in own else "")
     folder.mkdir(parents=True)
-    assert memory._cgroup(tmp_path / "fs", me) is None
+    assert memory._cgroup_memory(tmp_path / "fs", me) is None
     limit, usage, cache = {
         2: ("memory.max", "memory.current", "inactive_file"),
         1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -262,6 +252,6 @@ def test_a_control_groups_limit_counts_with_its_cache_dropped(tmp_path, own, nam
     (folder / limit).write_text(f"{8 * GB}\n")
     (folder / usage).write_text(f"{5 * GB}\n")
     (folder / "memory.stat").write_text(f"anon 7\n{cache} {GB}\nactive_file 3\n")
-    assert memory._cgroup(tmp_path / "fs", me) == 4 * GB
+    assert memory._cgroup_memory(tmp_path / "fs", me) == 4 * GB
     (folder / limit).write_text("max\n")
-    assert memory._cgroup(tmp_path / "fs", me) is None
+    assert memory._cgroup_memory(tmp_path / "fs", me) is None
