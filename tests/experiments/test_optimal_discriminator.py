@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.experiments.base import Lab
-from gan_lab.experiments.optimal_discriminator import exact as exact_side
-from gan_lab.experiments.optimal_discriminator import fit
-from gan_lab.experiments.optimal_discriminator.claims import _identities, all_claims, branch
+from gan_lab.experiments.optimal_discriminator import exact, fit
+from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch, identities
 from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
 from gan_lab.losses import Minimax, NonSaturating
+from tests.experiments.helpers import small_lab
 
 TABLE = {  # t: minimax, non-saturating; derived and checked with mpmath and scipy
     0.1: (0.04987531121, 0.0501246888),
@@ -31,7 +30,7 @@ IDENTITIES = {
 
 
 def test_gradients_between_gaussians_are_those_of_the_table():
-    found = exact_side.shift_gradients(list(TABLE))
+    found = exact.shift_gradients(list(TABLE))
     for i, (minimax, non_saturating) in enumerate(TABLE.values()):
         assert found["minimax"][i].item() == pytest.approx(minimax, rel=1e-9)
         assert found["non_saturating"][i].item() == pytest.approx(non_saturating, rel=1e-9)
@@ -40,45 +39,45 @@ def test_gradients_between_gaussians_are_those_of_the_table():
 
 @pytest.mark.parametrize("name", ["1d", "2d"])
 def test_js_gradient_agrees_with_differences(name):
-    pair = exact_side.PAIRS[name]
-    found = exact_side.identities(pair)["minimax_gradient"]
+    pair = exact.PAIRS[name]
+    found = exact.identities(pair)["minimax_gradient"]
     for i in range(pair.dim + 1):
         step = torch.zeros(pair.dim + 1, dtype=torch.float64)
         step[i] = 1e-4
-        up, down = (exact_side.divergences(pair, pair.theta() + s * step)["js"] for s in (1, -1))
+        up, down = (exact.divergences(pair, pair.theta() + s * step)["js"] for s in (1, -1))
         assert found[i].item() == pytest.approx(float((up - down) / 1e-4), abs=1e-7)
 
 
 def test_the_value_of_a_coin_is_minus_log_4():
-    for pair in exact_side.PAIRS.values():
-        coin = torch.zeros(len(exact_side.grid(pair.dim).points), dtype=torch.float64)
-        assert float(exact_side.value_of(pair, coin)) == pytest.approx(-math.log(4), abs=1e-10)
+    for pair in exact.PAIRS.values():
+        coin = torch.zeros(len(exact.grid(pair.dim).points), dtype=torch.float64)
+        assert float(exact.value_of(pair, coin)) == pytest.approx(-math.log(4), abs=1e-10)
 
 
 def test_the_shortfall_is_what_a_wrong_discriminator_loses():
-    pair = exact_side.PAIRS["1d"]
-    at = exact_side.grid(1).points
-    best = exact_side.optimal_logits(pair, at, pair.theta())
+    pair = exact.PAIRS["1d"]
+    at = exact.grid(1).points
+    best = exact.optimal_logits(pair, at, pair.theta())
     for wrong in (best + 1, 0.5 * best):
-        lost = exact_side.value_of(pair, best) - exact_side.value_of(pair, wrong)
+        lost = exact.value_of(pair, best) - exact.value_of(pair, wrong)
         assert float(lost) > 0.01
-        assert float(exact_side.shortfall(pair, wrong)) == pytest.approx(float(lost), abs=1e-10)
+        assert float(exact.shortfall(pair, wrong)) == pytest.approx(float(lost), abs=1e-10)
 
 
 def quadrature_arrays():
     """What the identities are judged by."""
     arrays = {}
-    for name, pair in exact_side.PAIRS.items():
-        arrays |= {f"{name}/{k}": v.numpy() for k, v in exact_side.identities(pair).items()}
-    found = exact_side.critic_identity(exact_side.PAIRS["1d"])
+    for name, pair in exact.PAIRS.items():
+        arrays |= {f"{name}/{k}": v.numpy() for k, v in exact.identities(pair).items()}
+    found = exact.critic_identity(exact.PAIRS["1d"])
     arrays |= {f"1d/{k}": v.numpy() for k, v in found.items()}
     apart = list(TABLE)
-    arrays |= {f"shift/{k}": v.numpy() for k, v in exact_side.shift_gradients(apart).items()}
+    arrays |= {f"shift/{k}": v.numpy() for k, v in exact.shift_gradients(apart).items()}
     return {**arrays, "shift/t": np.array(apart)}
 
 
 def verdicts(arrays):
-    return {claim.id: claim.verdict for claim in _identities(arrays)}
+    return {claim.id: claim.verdict for claim in identities(arrays)}
 
 
 def test_every_identity_holds():
@@ -100,11 +99,11 @@ def test_identities_fail_with_the_generators_losses_swapped(monkeypatch):
 
 
 def test_identities_fail_if_the_discriminator_follows_the_generator(monkeypatch):
-    follows = exact_side.generator_loss
+    follows = exact.generator_loss
     monkeypatch.setattr(
-        exact_side,
+        exact,
         "generator_loss",
-        lambda loss, pair, theta, held=None: follows(loss, pair, theta),
+        lambda loss, pair, theta, optimal_at=None: follows(loss, pair, theta),
     )
     found = verdicts(quadrature_arrays())
     assert found["minimax_gradient"] == found["shift_gradients"] == "fail"
@@ -114,17 +113,8 @@ def test_identities_fail_if_the_discriminator_follows_the_generator(monkeypatch)
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A whole study, small."""
-    lab = Lab(
-        seeds=(0, 1, 2, 3, 4),
-        device=torch.device("cpu"),
-        directory=tmp_path_factory.mktemp("study"),
-        workers=1,
-        quick=True,
-        setup=lambda overrides: None,
-        tell=lambda line: None,
-    )
     study = OptimalDiscriminator((0.0, 1.0, 10.0), steps=60, batch_size=64, width=16)
-    return study, study.measure(lab)
+    return study, study.measure(small_lab(tmp_path_factory.mktemp("study"), 5))
 
 
 def test_a_small_study_has_every_claim_picture_and_note(small):
@@ -134,7 +124,7 @@ def test_a_small_study_has_every_claim_picture_and_note(small):
     for name in ("equilibrium_value", "minimax_vanishes", "shortfall_identity"):
         assert claims[name].verdict == "pass", claims[name]
     assert set(study.figures(arrays)) == {
-        *("densities", "identities", "gradients", "slopes", "critic_branches"),
+        *("densities", "identities", "gradients", "slopes", "critic_branches")
     }
     assert len(study.notes(arrays)) == 6
     assert {array.dtype.kind for array in arrays.values()} <= set("fiubU")
@@ -175,10 +165,11 @@ def test_a_branch_is_told_from_the_other_and_from_neither():
 
 
 def test_a_seeds_critic_does_not_depend_on_its_neighbours_in_the_stack():
-    budget = fit.Budget(steps=20, batch_size=32, width=8, lr=0.01)
-    cpu = torch.device("cpu")
-    alone = fit.critics_of_shifts("penalty", [1.0], [1], budget, cpu)["value"]
-    stacked = fit.critics_of_shifts("penalty", [2.0, 1.0], [0, 1], budget, cpu)["value"]
+    def value(shifts, seeds):
+        training = fit.Training(seeds, torch.device("cpu"), 20, batch_size=32, width=8, lr=0.01)
+        return fit.critics_of_shifts("penalty", shifts, training)["value"]
+
+    alone, stacked = value([1.0], [1]), value([2.0, 1.0], [0, 1])
     np.testing.assert_allclose(stacked[1, 1], alone[0, 0], rtol=1e-3)
     assert abs(stacked[1, 0] - alone[0, 0]) > 1e-3
 

@@ -46,8 +46,8 @@ def moments(arrays: Arrays, methods: Sequence[str]) -> Figure:
             density = arrays[f"{name}/density"][i]
             panel.plot(x, density, color=FAKE, linewidth=1.5)
             values = discriminator_output(arrays[f"{name}/logits"][i], name)
-            scaled = (values - low) / (high - low) * 0.86 * top
-            panel.plot(x, scaled, color=BLUE, linestyle="-.", lw=1.2)
+            heights = (values - low) / (high - low) * 0.86 * top
+            panel.plot(x, heights, color=BLUE, linestyle="-.", lw=1.2)
             lines, ends = threads(arrays, name, int(i), top)
             panel.add_collection(LineCollection(list(lines), colors=FAKE, lw=0.6, alpha=0.75))
             panel.plot(ends, np.full(len(ends), -0.03 * top), "^", color=FAKE, ms=2.5, mec="none")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gan_lab.data.toy import Mixture1d
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.claims import Claim, at_least, at_most, equals
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.gan_1d import figures as drawings
 from gan_lab.experiments.gan_1d.animation import animation
@@ -157,11 +157,7 @@ def _theory(arrays: Arrays) -> list[Claim]:
             "paired",
             "All trainings of a seed start from one generator: largest difference of W1 at step 0",
             exact(np.ptp(starts, axis=0).max()),
-            "equals",
-            0.0,
-            1e-9,
-            "data units",
-            "ours: the same streams of initial weights, data, z",
+            *equals(0.0, 1e-9, "data units", "ours: the same streams of initial weights, data, z"),
         )
     ]
     reasons = {
@@ -178,11 +174,7 @@ def _theory(arrays: Arrays) -> list[Claim]:
                 f"{STYLES[name].label}: the discriminator's exact loss never falls below {floor} "
                 "(least excess over all moments and seeds)",
                 exact(above.min()),
-                "at_least",
-                0.0,
-                1e-3,
-                unit,
-                source,
+                *at_least(0.0, unit, source, 1e-3),
             )
         )
     for name in CRITICS:
@@ -194,11 +186,7 @@ def _theory(arrays: Arrays) -> list[Claim]:
                 f"{STYLES[name].label}: the critic's value is at most its largest slope times W1 "
                 "(largest share over all moments and seeds)",
                 exact(share.max()),
-                "at_most",
-                1.0,
-                0.01,
-                "",
-                "Kantorovich and Rubinstein's duality, derived (D)",
+                *at_most(1.0, "", "Kantorovich and Rubinstein's duality, derived (D)", 0.01),
             )
         )
     return claims
@@ -216,9 +204,7 @@ def _results(arrays: Arrays) -> list[Claim]:
                 f"{STYLES[name].label}: the exact W1 falls at least {factor:.0f}-fold from start "
                 "to end (median over seeds)",
                 median(w[0] / w[-1]),
-                "at_least",
-                factor,
-                source=ours,
+                *at_least(factor, "", ours),
             )
         )
     for name in ("minimax", "non_saturating"):
@@ -229,19 +215,18 @@ def _results(arrays: Arrays) -> list[Claim]:
                 f"{label}: at the end the discriminator's exact loss is near 2 log 2 (median over "
                 "seeds)",
                 median(arrays[f"{name}/loss_discriminator"][-1]),
-                "equals",
-                2 * math.log(2),
-                0.05,
-                "nats",
-                "Goodfellow et al. 2014, theorem 1 (D); tolerance ours",
+                *equals(
+                    2 * math.log(2),
+                    0.05,
+                    "nats",
+                    "Goodfellow et al. 2014, theorem 1 (D); tolerance ours",
+                ),
             ),
             Claim(
                 f"{name}_undecided",
                 f"{label}: at the end D is near 1/2 (median over seeds of the mean |D - 1/2|)",
                 median(arrays[f"{name}/doubt"][-1]),
-                "at_most",
-                0.1,
-                source="Goodfellow et al. 2014, proposition 1 (D); tolerance ours",
+                *at_most(0.1, "", "Goodfellow et al. 2014, proposition 1 (D); tolerance ours"),
             ),
         ]
     claims.append(
@@ -249,11 +234,12 @@ def _results(arrays: Arrays) -> list[Claim]:
             "relativistic_undecided",
             "relativistic: at the end the discriminator's loss is near log 2 (median over seeds)",
             median(arrays["relativistic/loss_discriminator"][-1]),
-            "equals",
-            math.log(2),
-            0.05,
-            "nats",
-            "the loss card's value at equilibrium (D); tolerance ours",
+            *equals(
+                math.log(2),
+                0.05,
+                "nats",
+                "the loss card's value at equilibrium (D); tolerance ours",
+            ),
         )
     )
     return claims

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.claims import Claim, at_least, at_most, equals
 from gan_lab.experiments.mode_collapse.coverage import (
     BY_SAMPLE,
     NAMES,
@@ -31,11 +31,12 @@ def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
             f"{NAMES[data]}: {n} samples of the data themselves have a KL of (K - 1)/(2 n) from "
             "their own mode weights, so no smaller number is an achievement",
             mean(arrays[f"{data}/real_kl"]),
-            "equals",
-            floor,
-            0.1 * floor,
-            "nats",
-            "derived (D): the expansion of the plug-in estimate to second order",
+            *equals(
+                floor,
+                0.1 * floor,
+                "nats",
+                "derived (D): the expansion of the plug-in estimate to second order",
+            ),
         )
     ]
     if data == BY_SAMPLE:
@@ -46,11 +47,12 @@ def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
         f"{NAMES[data]}: of the data themselves 1 - exp(-4.5) lie within 3 standard deviations, so "
         "a larger high-quality share is collapse within modes",
         share(good, total),
-        "equals",
-        QUALITY_CEILING,
-        0.002,
-        "",
-        "derived (D): the radius of a two-dimensional Gaussian is Rayleigh",
+        *equals(
+            QUALITY_CEILING,
+            0.002,
+            "",
+            "derived (D): the radius of a two-dimensional Gaussian is Rayleigh",
+        ),
     )
     return [ceiling, *claims]
 
@@ -63,14 +65,14 @@ def claims_of_critic(arrays: Arrays, data: str) -> list[Claim]:
             f"critic_covers_{data}",
             f"{NAMES[data]}: with the penalised critic every mode is covered at the end",
             median(final_modes(arrays, data)[i]),
-            *("at_least", float(k), 0.0, "modes", _OURS),
+            *at_least(float(k), "modes", _OURS),
         ),
         Claim(
             f"critic_keeps_{data}",
             f"{NAMES[data]}: with the penalised critic at most 5 % of (mode, look) pairs of the "
             "second half of training are without a high-quality sample",
             median(uncovered_share(arrays[f"{data}/good"])[i]),
-            *("at_most", 0.05, 0.0, "", _OURS),
+            *at_most(0.05, "", _OURS),
         ),
     ]
 
@@ -83,7 +85,7 @@ def claim_of_critic_over_non_saturating(arrays: Arrays, data: str) -> Claim:
         "non-saturating loss after as many steps (difference in pairs of one seed; a step has "
         "3 updates of the critic, 5 on digits, against 1 of the discriminator)",
         _excess_over_non_saturating(arrays, data, "wasserstein"),
-        *("at_least", 0.0, 0.0, "modes", _OURS),
+        *at_least(0.0, "modes", _OURS),
     )
 
 
@@ -94,7 +96,7 @@ def claim_of_packing(arrays: Arrays, data: str) -> Claim:
         f"{NAMES[data]}: the non-saturating loss covers at least as many modes with packing 2 "
         "as without (difference in pairs of one seed)",
         _excess_over_non_saturating(arrays, data, "packing"),
-        *("at_least", 0.0, 0.0, "modes", _PACGAN),
+        *at_least(0.0, "modes", _PACGAN),
     )
 
 

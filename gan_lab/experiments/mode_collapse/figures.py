@@ -117,7 +117,7 @@ def quality_and_kl(arrays: Arrays) -> Figure:
         least = np.min(values, initial=floor, where=values > 0)
         below.set_xlim(least / 1.6, 2.2 * np.log(len(weights)))
         below.set_xscale("log")
-        _vertical(below, floor, f"floor of {n} samples: {floor:.2g}", left=True)
+        _vertical(below, floor, f"floor of {n} samples: {floor:.2g}", side="left")
         _vertical(below, float(np.log(len(weights))), "one mode: log K")
         label(below, NAMES[name], "KL of the modes' shares from the data's (nats)", "")
     return figure
@@ -131,8 +131,8 @@ def packing(arrays: Arrays) -> Figure:
         *(1, len(data), (4.6, 4.2)),
     )
     for panel, name in zip(axes[0], data, strict=True):
-        covered, k = final_modes(arrays, name), len(arrays[f"{name}/weights"])
-        pair = covered[[methods.index("non_saturating"), methods.index("packing")]].astype(float)
+        counts, k = final_modes(arrays, name), len(arrays[f"{name}/weights"])
+        pair = counts[[methods.index("non_saturating"), methods.index("packing")]].astype(float)
         spread = np.linspace(-0.04, 0.04, pair.shape[1])
         at = np.array([[0.0], [1.0]]) + spread
         panel.plot(at, pair, color=ORANGE, linewidth=1, marker="o", markersize=5, alpha=0.8)
@@ -214,11 +214,11 @@ def raster(arrays: Arrays, name: str) -> Figure:
 def _papers_pair(panel: Axes, name: str) -> None:
     names = ("DCGAN", "PacDCGAN2") if name == BY_SAMPLE else ("GAN, by PacGAN", "PacGAN2")
     by_name = {row.name: row for row in _PAPERS[name]}
-    without, packed = (by_name[each] for each in names)
+    plain, packing = (by_name[each] for each in names)
     panel.errorbar(
         [0.0, 1.0],
-        [without.modes, packed.modes],
-        yerr=None if name == BY_SAMPLE else [without.error, packed.error],
+        [plain.modes, packing.modes],
+        yerr=None if name == BY_SAMPLE else [plain.error, packing.error],
         linestyle="--",
         label="PacGAN's table (their networks and budget)",
         **{**_DIAMOND, "color": VERMILLION, "capsize": 4},
@@ -259,10 +259,10 @@ def _rows(panel: Axes, arrays: Arrays, values: np.ndarray, data: str, what: str)
         _note(panel, text, (0.01, n_methods - 0.36), va="top")
 
 
-def _vertical(panel: Axes, x: float, text: str, *, left: bool = False) -> None:
+def _vertical(panel: Axes, x: float, text: str, *, side: str = "right") -> None:
     panel.axvline(x, **_MARK)
     where = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-    offset, side = ((2, -2), "left") if left else ((-2, -2), "right")
+    offset = (2 if side == "left" else -2, -2)
     _note(panel, text, (x, 1.0), xytext=offset, ha=side, va="top", **where)
 
 

@@ -1,4 +1,4 @@
-"""Against known densities everything that a perfect discriminator says is an integral: do it."""
+"""Outputs, losses and gradients at the optimal discriminator of known densities, as integrals."""
 
 import math
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Pair:
         return len(self.shift)
 
     def theta(self) -> Tensor:
-        """The generator's parameters (shift, scale), [d + 1] in float64."""
+        """Return the generator's parameters (shift, scale), [d + 1] in float64."""
         return torch.tensor([*self.shift, self.scale], dtype=torch.float64)
 
 
@@ -58,7 +58,7 @@ class Grid:
 
 
 def grid(dim: int) -> Grid:
-    """The trapezoid rule for integrands that die out: equal weights on a square grid."""
+    """Return the trapezoid rule of integrands that die out: equal weights on a square grid."""
     n = round(_LIMIT[dim] / _STEP[dim])
     axis = torch.arange(-n, n + 1, dtype=torch.float64) * _STEP[dim]
     points = axis[:, None] if dim == 1 else torch.cartesian_prod(axis, axis)
@@ -66,19 +66,19 @@ def grid(dim: int) -> Grid:
 
 
 def log_fake(x: Tensor, theta: Tensor) -> Tensor:
-    """log density of shift + scale z: x [N, d], theta [d + 1] -> [N] in nats."""
+    """Return the log density of shift + scale z: x [N, d], theta [d + 1] -> [N] in nats."""
     d = x.shape[1]
     z = (x - theta[:d]) / theta[d]
     return -z.square().sum(1) / 2 - d * (theta[d].log() + math.log(2 * math.pi) / 2)
 
 
 def optimal_logits(pair: Pair, x: Tensor, theta: Tensor) -> Tensor:
-    """log p - log q, the logit of D* = p/(p + q): x [N, d] -> [N]."""
+    """Return log p - log q, the logit of D* = p/(p + q): x [N, d] -> [N]."""
     return pair.real.log_density(x) - log_fake(x, theta)
 
 
 def divergences(pair: Pair, theta: Tensor) -> dict[str, Tensor]:
-    """By their definitions on the grid, differentiable by theta: scalars in nats.
+    """Return divergences by their definitions on the grid, differentiable by theta: in nats.
 
     Returns:
         js: JS(Pr, Pg). kl: KL(Pg||Pr). kl_middle: KL(Pg||M), M = (Pr + Pg)/2.
@@ -95,7 +95,7 @@ def divergences(pair: Pair, theta: Tensor) -> dict[str, Tensor]:
 
 
 def value_of(pair: Pair, logits: Tensor) -> Tensor:
-    """V(D) = E_real log D + E_fake log(1 - D) of any discriminator.
+    """Return V(D) = E_real log D + E_fake log(1 - D) of any discriminator.
 
     Args:
         pair: Whose densities.
@@ -115,7 +115,7 @@ def value_of(pair: Pair, logits: Tensor) -> Tensor:
 
 
 def shortfall(pair: Pair, logits: Tensor) -> Tensor:
-    """2 E_M KL(D* || D): how far V(D) must lie below V(D*), from the outputs alone; [...]."""
+    """Return V(D*) - V(D) = 2 E_M KL(D* || D) from the outputs alone, [...]."""
     at = grid(pair.dim)
     best = optimal_logits(pair, at.points, pair.theta())
     p = pair.real.log_density(at.points).exp()
@@ -126,38 +126,38 @@ def shortfall(pair: Pair, logits: Tensor) -> Tensor:
 
 
 def generator_loss(
-    loss: AdversarialLoss, pair: Pair, theta: Tensor, held: Tensor | None = None
+    loss: AdversarialLoss, pair: Pair, theta: Tensor, optimal_at: Tensor | None = None
 ) -> Tensor:
-    """The generator's mean loss against D*, by quadrature over z; scalar in nats.
+    """Return the generator's mean loss against D*, by quadrature over z; scalar in nats.
 
     Args:
         loss: Minimax or non-saturating.
         pair: Whose real density.
         theta: The generator's parameters, [d + 1].
-        held: The parameters for which the discriminator is optimal; it is held there, as in
-            training. None: it follows theta.
+        optimal_at: The parameters for which the discriminator is optimal; it is fixed there, as
+            in training. None: it follows theta.
     """
     at = grid(pair.dim)
     weights = (-at.points.square().sum(1) / 2).exp()
     d = pair.dim
     x = theta[:d] + theta[d] * at.points
-    logits = optimal_logits(pair, x, theta if held is None else held)
+    logits = optimal_logits(pair, x, theta if optimal_at is None else optimal_at)
     return (weights * loss.generator(logits, logits)).sum() / weights.sum()
 
 
 def gradient(scalar: Tensor, theta: Tensor) -> Tensor:
-    """d scalar / d theta."""
+    """Return d scalar / d theta."""
     return torch.autograd.grad(scalar, theta, retain_graph=True)[0]
 
 
 def identities(pair: Pair) -> dict[str, Tensor]:
-    """Both sides of every identity, for one pair; values in nats, gradients by (shift, scale)."""
-    held = pair.theta()
-    theta = held.clone().requires_grad_(True)
+    """Return both sides of each identity of a pair: nats, and gradients by (shift, scale)."""
+    theta0 = pair.theta()
+    theta = theta0.clone().requires_grad_(True)
     by = divergences(pair, theta)
-    best = optimal_logits(pair, grid(pair.dim).points, held)
-    minimax = generator_loss(Minimax(), pair, theta, held)
-    non_saturating = generator_loss(NonSaturating(), pair, theta, held)
+    best = optimal_logits(pair, grid(pair.dim).points, theta0)
+    minimax = generator_loss(Minimax(), pair, theta, theta0)
+    non_saturating = generator_loss(NonSaturating(), pair, theta, theta0)
     following = generator_loss(Minimax(), pair, theta)
     return {
         "js": by["js"].detach(),
@@ -174,13 +174,13 @@ def identities(pair: Pair) -> dict[str, Tensor]:
 
 
 def critic_identity(pair: Pair) -> dict[str, Tensor]:
-    """On a line, the generator's gradient at the best 1-Lipschitz critic, and grad W1.
+    """Return, on a line, the generator's gradient at the best 1-Lipschitz critic, and grad W1.
 
     The best critic rises where the generator's distribution function lies above the data's and
     falls where it lies below: f' = sign(G - F).
     """
     parts = pair.real.components()
-    held = pair.theta()
+    theta0 = pair.theta()
 
     def excess(x: Tensor, theta: Tensor) -> Tensor:
         real = torch.special.ndtr((x[:, None] - parts.centres[:, 0]) / parts.stds) @ parts.weights
@@ -188,28 +188,28 @@ def critic_identity(pair: Pair) -> dict[str, Tensor]:
 
     # Beyond 8 both tails round to 0 and their sign says nothing.
     x = torch.linspace(-8.0, 8.0, 6401, dtype=torch.float64)
-    signs = excess(x, held).sign()
+    signs = excess(x, theta0).sign()
     at = [
-        brentq(lambda v: float(excess(torch.tensor([v]).double(), held)), float(a), float(b))
+        brentq(lambda v: float(excess(torch.tensor([v]).double(), theta0)), float(a), float(b))
         for a, b, change in zip(x[:-1], x[1:], signs[:-1] * signs[1:] < 0, strict=True)
         if change
     ]
     cuts = torch.tensor(at, dtype=torch.float64)
-    slopes = excess(torch.cat([cuts[:1] - 1e-3, cuts + 1e-3]), held).sign()
+    derivatives = excess(torch.cat([cuts[:1] - 1e-3, cuts + 1e-3]), theta0).sign()
 
     def critic(points: Tensor) -> Tensor:
         """Piecewise linear, 0 at the first cut."""
         ends = torch.cat([cuts[1:] - cuts[:-1], torch.tensor([math.inf]).double()])
         rise = (points[:, None] - cuts).clamp_min(0).minimum(ends)
-        return slopes[0] * (points - cuts[0]).clamp_max(0) + rise @ slopes[1:]
+        return derivatives[0] * (points - cuts[0]).clamp_max(0) + rise @ derivatives[1:]
 
-    theta = held.clone().requires_grad_(True)
-    fixed = torch.linspace(-10.0, 10.0, 81, dtype=torch.float64)
-    edges = torch.cat([fixed, (cuts - held[0]) / held[1]]).sort().values
+    theta = theta0.clone().requires_grad_(True)
+    knots = torch.linspace(-10.0, 10.0, 81, dtype=torch.float64)
+    edges = torch.cat([knots, (cuts - theta0[0]) / theta0[1]]).sort().values
     z, weights = panels(edges, 16)
     logits = critic(theta[0] + theta[1] * z)
     loss = (weights * normal_density(z) * Wasserstein().generator(logits, logits)).sum()
-    y, lengths = panels(torch.cat([1.2 * fixed, cuts]).sort().values, 16)
+    y, lengths = panels(torch.cat([1.2 * knots, cuts]).sort().values, 16)
     distance = (lengths * excess(y, theta).abs()).sum()
     return {
         "wasserstein": distance.detach(),
@@ -219,31 +219,31 @@ def critic_identity(pair: Pair) -> dict[str, Tensor]:
 
 
 def shift_gradients(shifts: Sequence[float]) -> dict[str, Tensor]:
-    """N(0, 1) against N(t, 1): each generator's gradient by t, by autograd and in closed form.
+    """Return each generator's gradient by t for N(0, 1) and N(t, 1), by autograd and formula.
 
     Returns:
-        <loss> and <loss>_formula, each [T], per data unit; `own_slope`, the slope of the minimax
-        generator's own loss along t when the discriminator follows.
+        <loss> and <loss>_formula, each [T], per data unit; `own_slope`, the derivative by t of
+        the minimax generator's own loss when the discriminator follows.
     """
-    found: dict[str, list[Tensor]] = {}
+    columns: dict[str, list[Tensor]] = {}
     for t in shifts:
         pair = Pair(Mixture1d([0.0], [1.0], [1.0]), (t,), 1.0)
-        held = pair.theta()
-        theta = held.clone().requires_grad_(True)
-        own = [generator_loss(loss, pair, theta, held) for loss in (Minimax(), NonSaturating())]
-        closed = smoothed_segments(t, 1.0)
+        theta0 = pair.theta()
+        theta = theta0.clone().requires_grad_(True)
+        own = [generator_loss(loss, pair, theta, theta0) for loss in (Minimax(), NonSaturating())]
+        formula = smoothed_segments(t, 1.0)
         # The best critic of a pure shift is linear: f(x) = -x for a fake to the right.
         fakes = theta[0] + theta[1] * torch.zeros(1, dtype=torch.float64)
         row = {
             "minimax": gradient(own[0], theta)[0],
-            "minimax_formula": closed.minimax_gradient,
+            "minimax_formula": formula.minimax_gradient,
             "non_saturating": gradient(own[1], theta)[0],
-            "non_saturating_formula": closed.non_saturating_gradient,
+            "non_saturating_formula": formula.non_saturating_gradient,
             "wasserstein": gradient(Wasserstein().generator(-fakes, -fakes).mean(), theta)[0],
-            "wasserstein_formula": closed.wasserstein_gradient,
+            "wasserstein_formula": formula.wasserstein_gradient,
             "own_slope": gradient(generator_loss(Minimax(), pair, theta), theta)[0],
-            "js": closed.js,
+            "js": formula.js,
         }
         for name, value in row.items():
-            found.setdefault(name, []).append(torch.as_tensor(value, dtype=torch.float64))
-    return {name: torch.stack(values) for name, values in found.items()}
+            columns.setdefault(name, []).append(torch.as_tensor(value, dtype=torch.float64))
+    return {name: torch.stack(values) for name, values in columns.items()}

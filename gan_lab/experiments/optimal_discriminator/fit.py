@@ -1,4 +1,4 @@
-"""Networks against known densities: what a trained discriminator or critic says is then exact.
+"""Networks trained against known densities, whose expectations are then exact.
 
 Every network of one kind is one of a stack. Trained in float32, judged by quadrature in float64.
 """
@@ -36,121 +36,134 @@ CRITICS: dict[str, tuple[Regularizer, ...]] = {
     "clip": (WeightClipping(CLIP_BOUND),),
 }
 _LINE = 161  # points between and beyond the two means
-_SHOWN = {1: (-5.0, 5.0, 201), 2: (-3.6, 3.6, 73)}  # where the pictures of the pairs look
+_PICTURE = {1: (-5.0, 5.0, 201), 2: (-3.6, 3.6, 73)}  # low, high and points of an axis
 
 
 @dataclass(frozen=True)
-class Budget:
+class Training:
     """How every network is trained.
 
     Attributes:
+        seeds: One for each network of a stack.
+        device: Where.
         steps: Updates; the learning rate falls to 0 as half a cosine.
         batch_size: Fresh samples of either side in each update.
         width: Units of each of the two hidden layers.
         lr: Of Adam; a clipped critic takes a tenth of it with RMSprop.
     """
 
+    seeds: Sequence[int]
+    device: torch.device
     steps: int
     batch_size: int
     width: int
     lr: float
 
+    def networks(
+        self,
+        loss: AdversarialLoss,
+        regularizers: tuple[Regularizer, ...],
+        optim: Optimizer,
+        dim: int,
+        copies: int = 1,
+    ) -> Discriminators:
+        """Build fresh networks, one a seed in each of the copies."""
+        design = Mlp(latent_dim=1, width=self.width, depth=2, activation="leaky_relu")
+        seeds = [*self.seeds] * copies
+        return Discriminators(design, (dim,), loss, regularizers, optim, seeds, self.device)
+
+    def streams(self, purpose: str) -> list[torch.Generator]:
+        """Return one generator a seed."""
+        return [stream(s, f"optimal_discriminator/{purpose}", self.device) for s in self.seeds]
+
+    def lr_factor(self, step: int) -> float:
+        """Return half a cosine, from 1 to 0."""
+        return 0.5 * (1 + math.cos(math.pi * step / self.steps))
+
+    def repeat(self, points: Tensor, copies: int = 1) -> Tensor:
+        """[N, d] -> [copies S, N, d] in float32 on the device."""
+        return points.float().to(self.device).expand(copies * len(self.seeds), *points.shape)
+
 
 def line_points(far: float) -> Tensor:
-    """From one unit left of the real mean at 0 to one right of the fake mean, [L]."""
+    """Return points from one unit left of the real mean at 0 to one right of the fake mean, [L]."""
     return torch.linspace(-1.0, far + 1.0, _LINE, dtype=torch.float64)
 
 
-def shown_points(dim: int) -> Tensor:
-    """Where the pictures of a pair look, [P, d] in float64."""
-    low, high, n = _SHOWN[dim]
+def picture_points(dim: int) -> Tensor:
+    """Return the points at which a pair is drawn, [P, d] in float64."""
+    low, high, n = _PICTURE[dim]
     axis = torch.linspace(low, high, n, dtype=torch.float64)
     return axis[:, None] if dim == 1 else torch.cartesian_prod(axis, axis)
 
 
-def discriminators_of_shifts(
-    shifts: Sequence[float], seeds: Sequence[int], budget: Budget, device: torch.device
-) -> Arrays:
-    """Trains D on N(0, 1) against N(t, 1), for every shift t and seed at once.
+def discriminators_of_shifts(shifts: Sequence[float], training: Training) -> Arrays:
+    """Train D on N(0, 1) against N(t, 1), for every shift t and seed at once.
 
     Returns:
         value: V(D) in nats, [T, S]. non_saturating_loss: the generator's, likewise.
         minimax, non_saturating: the generators' gradients by t, per data unit, [T, S].
-        logit, slope: the last shift's D along `line_points`, [S, L].
+        logit, slope: the last shift's D and its derivative along `line_points`, [S, L].
     """
-    d = _stack(Minimax(), (), Adam(budget.lr), 1, len(shifts), seeds, budget, device)
+    d = training.networks(Minimax(), (), Adam(training.lr), 1, len(shifts))
     # Real and fake share their noise: each expectation stays, their difference is less noisy.
-    _train(d, shifts, seeds, budget, device, shared_noise=True)
+    _train(d, shifts, training, shared_noise=True)
     z, weights = _normal()
-    real, fake = _at(z, shifts, seeds, device)
+    real, fake = _quadrature_samples(z, shifts, training)
     logits = _logits(d, fake)
     losses = Minimax().discriminator(_logits(d, real), logits)
-    pulls = {
-        name: d.generator_gradient(fake, real, loss)[..., 0].double().cpu()
-        for name, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating()))
-    }
     result = {
         "value": -(losses @ weights),
         "non_saturating_loss": NonSaturating().generator(logits, logits) @ weights,
-        **{name: pull @ weights for name, pull in pulls.items()},
     }
-    return {**_by_shift(result, len(seeds)), **_along(d, shifts, seeds, device)}
+    for name, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating())):
+        pull = d.generator_gradient(fake, real, loss)[..., 0].double().cpu()
+        result[name] = pull @ weights
+    return _by_shift(result, training) | _along_line(d, shifts, training)
 
 
-def critics_of_shifts(
-    kind: str, shifts: Sequence[float], seeds: Sequence[int], budget: Budget, device: torch.device
-) -> Arrays:
-    """The same for critics.
-
-    Args:
-        kind: One of CRITICS.
-        shifts: Distances t of the means, [T].
-        seeds: [S].
-        budget: How they are trained.
-        device: Where.
+def critics_of_shifts(kind: str, shifts: Sequence[float], training: Training) -> Arrays:
+    """Train a critic of CRITICS on N(0, 1) against N(t, 1), for every shift and seed at once.
 
     Returns:
         value: E_real f - E_fake f, [T, S]. wasserstein: the generator's gradient by t, [T, S].
-        logit, slope: the last shift's critic along `line_points`, [S, L].
+        logit, slope: the last shift's critic and its derivative along `line_points`, [S, L].
     """
-    clipped = kind == "clip"
-    optim: Optimizer = RmsProp(budget.lr / 10) if clipped else Adam(budget.lr)
-    d = _stack(Wasserstein(), CRITICS[kind], optim, 1, len(shifts), seeds, budget, device)
-    _train(d, shifts, seeds, budget, device, shared_noise=False)
+    optim: Optimizer = RmsProp(training.lr / 10) if kind == "clip" else Adam(training.lr)
+    d = training.networks(Wasserstein(), CRITICS[kind], optim, 1, len(shifts))
+    _train(d, shifts, training, shared_noise=False)
     z, weights = _normal()
-    real, fake = _at(z, shifts, seeds, device)
+    real, fake = _quadrature_samples(z, shifts, training)
     pull = d.generator_gradient(fake, real)[..., 0].double().cpu()
     result = {
         "value": (_logits(d, real) - _logits(d, fake)) @ weights,
         "wasserstein": pull @ weights,
     }
-    return {**_by_shift(result, len(seeds)), **_along(d, shifts, seeds, device)}
+    return _by_shift(result, training) | _along_line(d, shifts, training)
 
 
-def discriminators_of_pair(
-    name: str, seeds: Sequence[int], budget: Budget, device: torch.device
-) -> Arrays:
-    """Trains D on one of PAIRS, for every seed at once.
+def discriminators_of_pair(name: str, training: Training) -> Arrays:
+    """Train D on one of PAIRS, for every seed at once.
 
     Returns:
         value, shortfall: V(D), and 2 E_M KL(D*||D), in nats, [S]. error: E_M |D - D*|, [S].
         minimax, non_saturating: the generators' gradients by (shift, scale), [S, d + 1].
-        shown, shown_best: D and D* on `shown_points`, [S, P] and [P].
+        shown, shown_best: D and D* on `picture_points`, [S, P] and [P].
     """
-    pair = PAIRS[name]
-    d = _stack(Minimax(), (), Adam(budget.lr), pair.dim, 1, seeds, budget, device)
-    streams = _streams(seeds, device, f"pair_{name}")
+    pair, n = PAIRS[name], training.batch_size
+    d = training.networks(Minimax(), (), Adam(training.lr), pair.dim)
+    streams = training.streams(f"pair_{name}")
+    device = training.device
     shift = torch.tensor(pair.shift, device=device)
-    n = budget.batch_size
-    for step in range(budget.steps):
-        d.network.set_lr_factor_(_cosine(step, budget.steps))
+    for step in range(training.steps):
+        d.network.set_lr_factor_(training.lr_factor(step))
         real = torch.stack([pair.real.sample(n, g) for g in streams])
         z = torch.stack([torch.randn(n, pair.dim, generator=g, device=device) for g in streams])
-        d.update_(real, shift + pair.scale * z, real.new_zeros(len(seeds), n))
-    at = grid(pair.dim)
-    logits = _logits(d, _repeated(at.points, seeds, device))
-    best = optimal_logits(pair, at.points, pair.theta())
-    p, q = pair.real.log_density(at.points).exp(), log_fake(at.points, pair.theta()).exp()
+        d.update_(real, shift + pair.scale * z, real.new_zeros(len(streams), n))
+    at, theta = grid(pair.dim), pair.theta()
+    logits = _logits(d, training.repeat(at.points))
+    best = optimal_logits(pair, at.points, theta)
+    p, q = pair.real.log_density(at.points).exp(), log_fake(at.points, theta).exp()
     middle = (p + q) / 2 * at.cell
     result = {
         "value": value_of(pair, logits),
@@ -161,93 +174,61 @@ def discriminators_of_pair(
     near = weights > 1e-12
     z, weights = at.points[near], weights[near] / weights.sum()
     fakes = torch.tensor(pair.shift, dtype=torch.float64) + pair.scale * z
-    fake = _repeated(fakes, seeds, device)
+    fake = training.repeat(fakes)
     for key, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating())):
         pull = d.generator_gradient(fake, fake, loss).double().cpu()
         by_shift = (pull * weights[:, None]).sum(1)
         by_scale = ((pull * z).sum(-1) * weights).sum(-1)
         result[key] = torch.cat([by_shift, by_scale[:, None]], 1)
-    points = shown_points(pair.dim)
-    result["shown"] = _logits(d, _repeated(points, seeds, device)).sigmoid()
-    result["shown_best"] = optimal_logits(pair, points, pair.theta()).sigmoid()
+    points = picture_points(pair.dim)
+    result["shown"] = _logits(d, training.repeat(points)).sigmoid()
+    result["shown_best"] = optimal_logits(pair, points, theta).sigmoid()
     return {key: tensor.numpy() for key, tensor in result.items()}
 
 
-def _stack(
-    loss: AdversarialLoss,
-    regularizers: tuple[Regularizer, ...],
-    optim: Optimizer,
-    dim: int,
-    copies: int,
-    seeds: Sequence[int],
-    budget: Budget,
-    device: torch.device,
-) -> Discriminators:
-    design = Mlp(latent_dim=1, width=budget.width, depth=2, activation="leaky_relu")
-    return Discriminators(design, (dim,), loss, regularizers, optim, [*seeds] * copies, device)
-
-
 def _train(
-    d: Discriminators,
-    shifts: Sequence[float],
-    seeds: Sequence[int],
-    budget: Budget,
-    device: torch.device,
-    shared_noise: bool,
+    d: Discriminators, shifts: Sequence[float], training: Training, shared_noise: bool
 ) -> None:
-    streams = _streams(seeds, device, "shifts")
-    n, copies = budget.batch_size, len(shifts)
-    moved = torch.tensor(shifts, device=device).repeat_interleave(len(seeds))[:, None]
-    for step in range(budget.steps):
-        d.network.set_lr_factor_(_cosine(step, budget.steps))
+    streams = training.streams("shifts")
+    n, copies, device = training.batch_size, len(shifts), training.device
+    offset = torch.tensor(shifts, device=device).repeat_interleave(len(streams))[:, None]
+    for step in range(training.steps):
+        d.network.set_lr_factor_(training.lr_factor(step))
         # One draw a seed, for all shifts alike.
         normal = torch.stack([torch.randn(2, n, generator=g, device=device) for g in streams], 1)
         mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])
         real, other = normal.repeat(1, copies, 1)
-        fake = (real if shared_noise else other) + moved
+        fake = (real if shared_noise else other) + offset
         d.update_(real[..., None], fake[..., None], mix.repeat(copies, 1))
 
 
-def _streams(seeds: Sequence[int], device: torch.device, of: str) -> list[torch.Generator]:
-    return [stream(seed, f"optimal_discriminator/{of}", device) for seed in seeds]
-
-
-def _cosine(step: int, steps: int) -> float:
-    return 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
 def _normal() -> tuple[Tensor, Tensor]:
-    """Nodes and weights of an expectation over N(0, 1)."""
+    """Return nodes and weights of an expectation over N(0, 1)."""
     z = torch.linspace(-7.0, 7.0, 1401, dtype=torch.float64)
     weights = (-z.square() / 2).exp()
     return z, weights / weights.sum()
 
 
-def _at(
-    z: Tensor, shifts: Sequence[float], seeds: Sequence[int], device: torch.device
+def _quadrature_samples(
+    z: Tensor, shifts: Sequence[float], training: Training
 ) -> tuple[Tensor, Tensor]:
-    moved = torch.tensor(shifts, dtype=torch.float64).repeat_interleave(len(seeds))
-    real = z.expand(len(moved), -1)
-    fake = real + moved[:, None]
-    return real[..., None].float().to(device), fake[..., None].float().to(device)
-
-
-def _repeated(points: Tensor, seeds: Sequence[int], device: torch.device) -> Tensor:
-    return points.float().to(device).expand(len(seeds), *points.shape)
+    """Return the nodes z as real and as fake samples, [T S, N, 1] each."""
+    offset = torch.tensor(shifts, dtype=torch.float64).repeat_interleave(len(training.seeds))
+    real = z.expand(len(offset), -1)
+    fake = real + offset[:, None]
+    return real[..., None].float().to(training.device), fake[..., None].float().to(training.device)
 
 
 def _logits(d: Discriminators, x: Tensor) -> Tensor:
     return d.logits(x).double().cpu()
 
 
-def _by_shift(result: dict[str, Tensor], n_seeds: int) -> Arrays:
-    return {name: value.reshape(-1, n_seeds).numpy() for name, value in result.items()}
+def _by_shift(result: dict[str, Tensor], training: Training) -> Arrays:
+    return {k: value.reshape(-1, len(training.seeds)).numpy() for k, value in result.items()}
 
 
-def _along(
-    d: Discriminators, shifts: Sequence[float], seeds: Sequence[int], device: torch.device
-) -> Arrays:
-    x = _repeated(line_points(shifts[-1])[:, None], [*seeds] * len(shifts), device)
-    last = slice(-len(seeds), None)
-    slope = d.input_gradient(x)[..., 0].double().cpu()
-    return {"logit": _logits(d, x)[last].numpy(), "slope": slope[last].numpy()}
+def _along_line(d: Discriminators, shifts: Sequence[float], training: Training) -> Arrays:
+    x = training.repeat(line_points(shifts[-1])[:, None], len(shifts))
+    last = slice(-len(training.seeds), None)
+    derivative = d.input_gradient(x)[..., 0].double().cpu()
+    return {"logit": _logits(d, x)[last].numpy(), "slope": derivative[last].numpy()}

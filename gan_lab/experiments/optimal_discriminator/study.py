@@ -1,4 +1,4 @@
-"""The optimal discriminator: what theory says of it, what autograd says, what training reaches."""
+"""The optimal discriminator: in theory, by autograd, and as training reaches it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,8 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
-from gan_lab.experiments.optimal_discriminator import exact as exact_side
+from gan_lab.experiments.optimal_discriminator import exact, fit
 from gan_lab.experiments.optimal_discriminator import figures as drawings
-from gan_lab.experiments.optimal_discriminator import figures_slopes as drawings_slopes
-from gan_lab.experiments.optimal_discriminator import fit
 from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch
 from gan_lab.experiments.parallel import in_processes
 from gan_lab.information import gradient_penalty_value
@@ -28,7 +26,7 @@ class OptimalDiscriminator(Experiment):
 
     Attributes:
         shifts: Distances t of N(0, 1) and N(t, 1) in data units; 0 is the equilibrium.
-        far: The distance in the picture of slopes.
+        far: The distance in the picture of derivatives.
         steps: Updates of every network.
         batch_size: Samples of either side in each update.
         width: Units of both hidden layers.
@@ -59,85 +57,87 @@ class OptimalDiscriminator(Experiment):
         check_interval(self, "far", self.far)
         for t in self.shifts:
             check_number(self, "shifts", t)
-        for needed in (0.0, 10.0):
-            if needed not in self.shifts:
+        for shift in (0.0, 10.0):
+            if shift not in self.shifts:
                 raise ValueError(
-                    f"OptimalDiscriminator.shifts={list(self.shifts)} lacks {needed:g}, of which "
+                    f"OptimalDiscriminator.shifts={list(self.shifts)} lacks {shift:g}, of which "
                     "a claim speaks; add it"
                 )
 
     def measure(self, lab: Lab) -> Arrays:
-        """Quadrature first, then every network, in two processes where there are two."""
+        """Compute the integrals, then train every network, in two processes where there are two."""
         shifts = [float(t) for t in self.shifts] + [float(self.far)]
         apart = [t for t in shifts if t > 0]
-        arrays: Arrays = {"shifts": np.array(shifts), "far": np.array(self.far)}
-        for name, pair in exact_side.PAIRS.items():
-            arrays |= _named(f"{name}/", exact_side.identities(pair))
-        arrays |= _named("1d/", exact_side.critic_identity(exact_side.PAIRS["1d"]))
-        arrays |= _named("shift/", exact_side.shift_gradients(apart))
-        arrays["shift/t"] = np.array(apart)
         curve = np.geomspace(0.05, 12.0, _CURVE)
-        arrays |= _named("curve/", exact_side.shift_gradients(curve.tolist()))
-        arrays["curve/t"] = curve
+        arrays: Arrays = {
+            "shifts": np.array(shifts),
+            "far": np.array(self.far),
+            "shift/t": np.array(apart),
+            "curve/t": curve,
+        }
+        for name, pair in exact.PAIRS.items():
+            arrays |= _prefix(f"{name}/", exact.identities(pair))
+            points, theta = fit.picture_points(pair.dim), pair.theta()
+            values = {
+                "points": points,
+                "real": pair.real.log_density(points).exp(),
+                "fake": exact.log_fake(points, theta).exp(),
+            }
+            arrays |= _prefix(f"pair_{name}/", values)
+        arrays |= _prefix("1d/", exact.critic_identity(exact.PAIRS["1d"]))
+        arrays |= _prefix("shift/", exact.shift_gradients(apart))
+        arrays |= _prefix("curve/", exact.shift_gradients(curve.tolist()))
+        x = fit.line_points(float(self.far))
+        # log p - log q of N(0, 1) and N(t, 1).
+        arrays |= {"line": x.numpy(), "line_best": (self.far * (self.far / 2 - x)).numpy()}
         lab.tell("formulas and quadrature")
 
-        budget = fit.Budget(self.steps, self.batch_size, self.width, self.lr)
-        shared = (list(lab.seeds), budget, lab.device)
+        training = fit.Training(
+            *(list(lab.seeds), lab.device, self.steps, self.batch_size, self.width, self.lr)
+        )
         wide = sorted(t for t in shifts if t >= 1)  # nearer, the two maxima cannot be told apart
-        jobs = {
-            "two_sided": (fit.critics_of_shifts, "two_sided", wide, *shared),
-            "penalty": (fit.critics_of_shifts, "penalty", shifts, *shared),
-            "discriminator": (fit.discriminators_of_shifts, shifts, *shared),
-            "clip": (fit.critics_of_shifts, "clip", shifts, *shared),
-            "pair_2d": (fit.discriminators_of_pair, "2d", *shared),
-            "pair_1d": (fit.discriminators_of_pair, "1d", *shared),
+        jobs: dict[str, tuple[Any, ...]] = {
+            "two_sided": (fit.critics_of_shifts, "two_sided", wide),
+            "penalty": (fit.critics_of_shifts, "penalty", shifts),
+            "discriminator": (fit.discriminators_of_shifts, shifts),
+            "clip": (fit.critics_of_shifts, "clip", shifts),
+            "pair_2d": (fit.discriminators_of_pair, "2d"),
+            "pair_1d": (fit.discriminators_of_pair, "1d"),
         }
-        for name, found in in_processes(lab, _call, jobs).items():
-            arrays |= {f"{name}/{key}": value for key, value in found.items()}
-        arrays["two_sided/shifts"], arrays["penalty/shifts"] = np.array(wide), np.array(shifts)
-        for kind in ("two_sided", "penalty"):
-            t = torch.from_numpy(arrays[f"{kind}/shifts"])
-            best = gradient_penalty_value(t, fit.PENALTY_WEIGHT, 1.0)
+        jobs = {name: (*job, training) for name, job in jobs.items()}
+        for name, result in in_processes(lab, _call, jobs).items():
+            arrays |= {f"{name}/{key}": value for key, value in result.items()}
+        for kind, distances in (("two_sided", wide), ("penalty", shifts)):
+            best = gradient_penalty_value(torch.tensor(distances).double(), fit.PENALTY_WEIGHT, 1.0)
+            arrays[f"{kind}/shifts"] = np.array(distances)
             arrays[f"{kind}/value_formula"] = best.value.numpy()
-        x = fit.line_points(float(self.far))
-        arrays["line"] = x.numpy()
-        # log p - log q of N(0, 1) and N(t, 1).
-        arrays["line_best"] = (self.far * (self.far / 2 - x)).numpy()
-        for name in exact_side.PAIRS:
-            dim = exact_side.PAIRS[name].dim
-            points = fit.shown_points(dim)
-            arrays[f"pair_{name}/points"] = points.numpy()
-            theta = exact_side.PAIRS[name].theta()
-            real = exact_side.PAIRS[name].real.log_density(points).exp()
-            arrays[f"pair_{name}/real"] = real.numpy()
-            arrays[f"pair_{name}/fake"] = exact_side.log_fake(points, theta).exp().numpy()
         return arrays
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """See optimal_discriminator_claims."""
+        """Judge the identities at D*, then what training reaches."""
         return all_claims(arrays)
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """Densities and D; both sides of every identity; gradients over t; slopes; branches."""
+        """Draw densities and D, both sides of each identity, gradients, derivatives, branches."""
         return {
             "densities": drawings.densities(arrays),
             "identities": drawings.identities(arrays),
             "gradients": drawings.gradients(arrays),
-            "slopes": drawings_slopes.slopes(arrays),
-            "critic_branches": drawings_slopes.branches(arrays),
+            "slopes": drawings.derivatives(arrays),
+            "critic_branches": drawings.branches(arrays),
         }
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What a reader needs beside the claims."""
+        """Explain what the claims leave open."""
         shifts = arrays["shifts"]
         wrong = branch(arrays) == -1
         ten = int(np.flatnonzero(shifts == 10)[0])
         pull = np.median(arrays["discriminator/non_saturating"][ten])
         own = arrays["2d/minimax_curve_gradient"][-1]
-        held = arrays["2d/minimax_gradient"][-1]
+        pulls = arrays["2d/minimax_gradient"][-1]
         clip = np.median(np.abs(arrays["clip/slope"]))
         off = [
-            float(np.median(_off(arrays, pair, loss)))
+            float(np.median(_relative_error(arrays, pair, loss)))
             for loss in ("non_saturating", "minimax")
             for pair in ("1d", "2d")
         ]
@@ -155,7 +155,7 @@ class OptimalDiscriminator(Experiment):
             f"{off[1]:.0%} (2-D) in the norm, its minimax gradient by {off[2]:.1%} and "
             f"{off[3]:.1%}: -log D weighs most the fakes where real samples are rarest.",
             f"The slope of the generator's own minimax loss at D* is not its gradient: by the "
-            f"scale of the 2-D generator the former is {own:.4f}, the latter {held:+.4f} nats per "
+            f"scale of the 2-D generator the former is {own:.4f}, the latter {pulls:+.4f} nats per "
             "data unit. A falling loss curve says little.",
             f"A clipped critic's slope is {clip:.2g} here, not 1: it grows with the bound "
             f"({fit.CLIP_BOUND:g}) to the power of the layers. Its value is W1 times an unknown "
@@ -163,8 +163,8 @@ class OptimalDiscriminator(Experiment):
         ]
 
 
-def _off(arrays: Arrays, pair: str, loss: str) -> np.ndarray:
-    """Relative error of a generator's gradient at each trained D, [S]."""
+def _relative_error(arrays: Arrays, pair: str, loss: str) -> np.ndarray:
+    """Return the relative error of a generator's gradient at each trained D, [S]."""
     best = arrays[f"{pair}/{loss}_gradient_formula"]
     return np.linalg.norm(arrays[f"pair_{pair}/{loss}"] - best, axis=1) / np.linalg.norm(best)
 
@@ -173,5 +173,5 @@ def _call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
     return function(*arguments)
 
 
-def _named(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Arrays:
+def _prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Arrays:
     return {prefix + name: np.asarray(tensor.numpy()) for name, tensor in tensors.items()}
