@@ -83,7 +83,7 @@ def compared(data: str, found: dict[str, dict[int, RunDir]]) -> dict[str, Any]:
             for precision, values in w1.items()
         },
         "floor": statistics.mean(floors),
-        "difference": {**gap.measured._asdict(), "n": gap.n, "paired": gap.paired, "p": gap.p},
+        "difference": {**gap.measured._asdict(), "n": gap.n, "paired": gap.is_paired, "p": gap.p},
     }
 
 

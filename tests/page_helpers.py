@@ -109,7 +109,7 @@ def report(directory, labels=("minimax", NASTY)):
 
 def hostile(made, name):
     """A report in which every text that may come from a run or a person is `name`."""
-    texts = {"title": name, "question": name, "notes": [name], "method": [name], "made": name}
+    texts = {"title": name, "question": name, "notes": [name], "method": [name], "origin": name}
     return replace(made, **texts, sections=[_renamed(section, name) for section in made.sections])
 
 
@@ -138,7 +138,7 @@ def _renamed(section, name):
             for c in section.charts
         ],
         styles=keys(section.styles),
-        landscapes=keys(section.frames),
+        landscapes=keys(section.landscapes),
         pictures=keys(section.pictures),
         seed=keys(section.seed),
     )

@@ -95,5 +95,5 @@ def made_report(directory, names=("ring",), **section):
         sections=[made_section(directory, name, **section) for name in names],
         notes=["Nothing was left out."],
         method=["Nobody measured this."],
-        made="by a test",
+        origin="by a test",
     )

@@ -464,7 +464,7 @@ def test_nothing_waits_for_a_pipe_in_a_run(name, stranger, in_time):
 def test_the_dashboard_waits_for_no_pipe(tmp_path, in_time):
     os.mkfifo(tmp_path / "events.out.tfevents.1.series")
     with pytest.raises(ConfigError, match="is no file"):
-        dashboard_command._served(tmp_path)
+        dashboard_command._log_directory(tmp_path)
 
 
 # A study from a stranger
@@ -612,7 +612,7 @@ def test_pictures_and_frames_of_others_are_not_shown(stranger):
     (stranger / "samples/step_00000003.png").symlink_to("step_00000001.png")
     shutil.move(stranger / "landscape", "landscape")
     (stranger / "landscape").symlink_to(Path("landscape").absolute())
-    run = load.read(stranger)
+    run = load.read_run(stranger)
     assert run.pictures().keys() & {1, 2, 3} == {1, 3}
     assert run.landscapes() == {}
 

@@ -1,1 +1,1 @@
-"""Pictures and pages, made from samples and run directories; never imports the trainer."""
+"""Reports: run directories are read, compared and shown; nothing here imports training."""

@@ -1,1 +1,1 @@
-"""."""
+"""From run directories to a report: groups, statistics over seeds, tables and sentences."""

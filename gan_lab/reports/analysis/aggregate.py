@@ -1,4 +1,4 @@
-"""Runs -> groups that differ in what was chosen and repeat over seeds; their curves with bands."""
+"""Runs -> groups of one choice over several seeds; their curves with bands over the seeds."""
 
 import math
 import re
@@ -16,13 +16,13 @@ from gan_lab.reports.analysis.run_config import class_name, loss, method, regula
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import SERIES, STYLES, Style
 
-# What does not change the game that is played: where it runs, what is written, how often it is
-# looked at; and the seed, which is what is averaged over. Hints are already in the other keys.
+# Keys that do not change the training: where it runs, what and how often it writes and evaluates;
+# and the seed, over which groups average. Hints are already in the other keys.
 _NO_DIFFERENCE = re.compile(
     r"seed|n_seeds|device|(execution|hints)\..*|evaluator\.(every|budget)"
     r"|trainer\.(_target_|log_every|image_every|landscape_every|checkpoint_every|keep_checkpoints|n_preview)"
 )
-# Numbers under different data or another ruler must never meet in one table.
+# Numbers under different data or another evaluator must never meet in one table.
 _EVALUATION = re.compile(r"(data|metrics|evaluator|neural_distance)\..*")
 _MAX_POINTS = 1000
 _SECONDS_POINTS = 200
@@ -33,9 +33,9 @@ class Group:
     """Runs of one choice, one for each seed.
 
     Attributes:
-        label: Its loss and regularizers, and what else is needed to tell it apart.
+        label: Its loss and regularizers, and what else tells it apart.
         choices: Key that differs between the groups -> its value here, as text.
-        style: How it is drawn, everywhere.
+        style: Of its curves, everywhere.
         runs: By seed.
     """
 
@@ -45,71 +45,69 @@ class Group:
     runs: Sequence[Record]
 
     @property
-    def done(self) -> list[Record]:
-        """The runs that came to their end."""
-        return [run for run in self.runs if run.done]
+    def complete_runs(self) -> list[Record]:
+        """The runs that reached their end."""
+        return [run for run in self.runs if run.is_done]
 
     def finals(self, tag: str) -> dict[int, float]:
-        """Seed -> final value of a tag, of the runs that came to their end and have it."""
-        return {r.seed: float(r.finals[tag]["value"]) for r in self.done if tag in r.finals}
+        """Return seed -> final value of a tag, of the complete runs that have it."""
+        runs = (run for run in self.complete_runs if tag in run.finals)
+        return {run.seed: float(run.finals[tag]["value"]) for run in runs}
 
-    def ranked(self, tag: str) -> dict[int, float]:
-        """The same for all its runs: nan for one that did not come to its end."""
+    def finals_or_nan(self, tag: str) -> dict[int, float]:
+        """Return the same for all its runs: nan for one that did not reach its end."""
         finals = self.finals(tag)
         return {run.seed: finals.get(run.seed, math.nan) for run in self.runs}
 
-    def read_at(self, tag: str, axis: str, budget: float) -> dict[int, float]:
-        """Seed -> value of its curve at a budget, of the runs that came so far."""
-        values = {run.seed: at(run, tag, axis, budget) for run in self.runs}
+    def values_at(self, tag: str, axis: str, budget: float) -> dict[int, float]:
+        """Return seed -> value of its curve at a budget, of the runs that reached it."""
+        values = {run.seed: value_at(run, tag, axis, budget) for run in self.runs}
         return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Groups on the same data under the same ruler.
+    """Groups on the same data under the same evaluator.
 
     Attributes:
         name: Of the data set, and what else tells problems apart.
         groups: In the order of their labels in `STYLES`, then as found.
-        repeated: Runs that were left out, since one that came farther has the same choice and seed.
+        duplicates: Runs without a place, since a longer one has the same choice and seed.
     """
 
     name: str
     groups: Sequence[Group]
-    repeated: Sequence[Record]
+    duplicates: Sequence[Record]
 
 
-def problems(records: Sequence[Record]) -> list[Problem]:
-    """Groups records by what differs."""
+def group_runs(records: Sequence[Record]) -> list[Problem]:
+    """Group records by data and evaluator, and within these by what differs."""
     essential = [
         {k: _plain(v) for k, v in r.config.items() if not _irrelevant(k, r.config)} for r in records
     ]
     evaluations = [{k: v for k, v in e.items() if _EVALUATION.fullmatch(k)} for e in essential]
-    parted: dict[str, list[int]] = {}
-    for i, evaluation in enumerate(evaluations):
-        parted.setdefault(_key(evaluation), []).append(i)
-    members = list(parted.values())
+    members = _equal(evaluations)
     names = _names([evaluations[m[0]] for m in members], partial(class_name, node="data"))
-    made = []
+    problems = []
     for name, indices in zip(names, members, strict=True):
         methods = [
             {k: v for k, v in essential[i].items() if k not in evaluations[i]} for i in indices
         ]
-        groups, repeated = _groups([records[i] for i in indices], methods)
-        made.append(Problem(name, groups, repeated))
-    return made
+        groups, duplicates = _groups([records[i] for i in indices], methods)
+        problems.append(Problem(name, groups, duplicates))
+    return problems
 
 
 def band(group: Group, tag: str, axis: str) -> Band | None:
-    """A curve of a group over its seeds, runs that did not finish included, as far as they came.
+    """Return a curve of a group over its seeds; unfinished runs count as far as they went.
 
-    Between two measurements of a seed a straight line is read, outside of them nothing, so that
-    seeds measured at different steps or seconds can be averaged.
+    Values are interpolated linearly between two estimates of a seed, and never extrapolated, so
+    that seeds evaluated at different steps or seconds can be averaged.
 
     Args:
         group: Whose.
         tag: As in metrics.jsonl.
-        axis: A key of `report.AXES`.
+        axis: A key of `model.AXES`.
 
     Returns:
         None where no run has the tag, or none has the axis.
@@ -118,7 +116,7 @@ def band(group: Group, tag: str, axis: str) -> Band | None:
     if not curves:
         return None
     grid = _grid([x for x, _ in curves], exact=axis != "seconds")
-    table = np.stack([_read(x, y, grid) for x, y in curves])
+    table = np.stack([_interpolate(x, y, grid) for x, y in curves])
     n = (~np.isnan(table)).sum(0)
     grid, table, n = grid[n > 0], table[:, n > 0], n[n > 0]
     if not len(grid):
@@ -131,7 +129,7 @@ def band(group: Group, tag: str, axis: str) -> Band | None:
 
 
 def on_axis(run: Record, tag: str, axis: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """One run's curve on an axis: where and what, x increasing; None where it has none."""
+    """Return x and y of a run's curve on an axis, x increasing; None where it has none."""
     series = run.curves.get(tag)
     if series is None:
         return None
@@ -142,19 +140,19 @@ def on_axis(run: Record, tag: str, axis: str) -> tuple[np.ndarray, np.ndarray] |
 
 
 def at_step(clock: Series, steps: np.ndarray) -> np.ndarray:
-    """Where a clock stood at some steps; at step 0 every clock stands at 0."""
+    """Return a clock's values at some steps; at step 0 every clock is 0."""
     if clock.steps[0] > 0:
         clock = Series(np.r_[0, clock.steps], np.r_[0.0, clock.values])
     return np.interp(steps, clock.steps, clock.values)
 
 
-def at(run: Record, tag: str, axis: str, budget: float) -> float:
-    """What a run had at a budget; nan where it did not come so far."""
+def value_at(run: Record, tag: str, axis: str, budget: float) -> float:
+    """Return a run's value at a budget; nan where it did not reach it."""
     curve = on_axis(run, tag, axis)
-    return np.nan if curve is None else float(_read(*curve, np.array([budget]))[0])
+    return np.nan if curve is None else float(_interpolate(*curve, np.array([budget]))[0])
 
 
-def _read(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> np.ndarray:
+def _interpolate(x: np.ndarray, y: np.ndarray, grid: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # a line to infinity has no middle
         return np.interp(grid, x, y, left=np.nan, right=np.nan)
 
@@ -170,32 +168,29 @@ def _grid(places: Sequence[np.ndarray], exact: bool) -> np.ndarray:
 def _groups(
     records: Sequence[Record], methods: Sequence[dict[str, Any]]
 ) -> tuple[list[Group], list[Record]]:
-    parted: dict[str, list[int]] = {}
-    for i, choice in enumerate(methods):
-        parted.setdefault(_key(choice), []).append(i)
-    members = list(parted.values())
-    labels = _names([methods[m[0]] for m in members], _named)
+    members = _equal(methods)
+    labels = _names([methods[m[0]] for m in members], _method_label)
     differing = _differing([methods[m[0]] for m in members])
     styles = _styles([_style_key(methods[m[0]]) for m in members])
-    groups, repeated = [], []
+    groups, duplicates = [], []
     for label, indices, style in zip(labels, members, styles, strict=True):
         by_seed: dict[int, Record] = {}
         for record in (records[i] for i in indices):
             old = by_seed.get(record.seed)
             if old is not None:
-                record, old = sorted((record, old), key=_worth, reverse=True)
-                repeated.append(old)
+                record, old = sorted((record, old), key=_progress, reverse=True)
+                duplicates.append(old)
             by_seed[record.seed] = record
         choice = methods[indices[0]]
         choices = {key: _text(choice.get(key, "none")) for key in differing}
         groups.append(Group(label, choices, style, [by_seed[seed] for seed in sorted(by_seed)]))
     order = list(STYLES.values())
     groups.sort(key=lambda g: order.index(g.style) if g.style in order else len(order))
-    return groups, repeated
+    return groups, duplicates
 
 
-def _worth(record: Record) -> tuple[bool, int, str]:
-    return record.done, record.step, str(record.path)
+def _progress(record: Record) -> tuple[bool, int, str]:
+    return record.is_done, record.step, str(record.path)
 
 
 def _irrelevant(key: str, config: Mapping[str, Any]) -> bool:
@@ -208,8 +203,12 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _key(config: Mapping[str, Any]) -> str:
-    return repr(sorted(config.items()))
+def _equal(configs: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Return the indices of equal configurations, a list for each."""
+    indices: dict[str, list[int]] = {}
+    for i, config in enumerate(configs):
+        indices.setdefault(repr(sorted(config.items())), []).append(i)
+    return list(indices.values())
 
 
 def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -218,9 +217,10 @@ def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
-    """A short name each, with just those differing keys that are needed to keep names apart."""
+    """Return a short name each, with just those differing keys that keep names apart."""
     names = [short(config) for config in configs]
-    taken = {name for config in configs for name in _said(config)}
+    in_names = re.compile(r"(data|loss|regularizer\.\w+)\._target_|fork\..*")
+    used = {key for config in configs for key in config if in_names.fullmatch(key)}
     while True:
         again = [name for name, count in Counter(names).items() if count > 1]
         if not again:
@@ -228,18 +228,13 @@ def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
         same = [i for i, name in enumerate(names) if name == again[0]]
         alike = [configs[i] for i in same]
         # The key that tells most of them apart; of several the first.
-        free = [key for key in _differing(alike) if key not in taken]
+        free = [key for key in _differing(alike) if key not in used]
         if not free:  # cannot be: their keys differ somewhere
             return [f"{name} ({i})" for i, name in enumerate(names)]
         key = max(free, key=lambda k: len({repr(c.get(k)) for c in alike}))
         for i in same:
             names[i] = f"{names[i]}, {_short_key(key)}={_text(configs[i].get(key, 'none'))}"
-        taken = taken | {key}
-
-
-def _said(config: Mapping[str, Any]) -> set[str]:
-    said = r"(data|loss|regularizer\.\w+)\._target_|fork\..*"
-    return {key for key in config if re.fullmatch(said, key)}
+        used.add(key)
 
 
 def _short_key(key: str) -> str:
@@ -253,7 +248,7 @@ def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _named(config: Mapping[str, Any]) -> str:
+def _method_label(config: Mapping[str, Any]) -> str:
     if "fork.step" not in config:
         return method(config)
     return f"{method(config)}, from {config['fork.of']} at step {config['fork.step']:g}"
@@ -262,17 +257,17 @@ def _named(config: Mapping[str, Any]) -> str:
 def _style_key(config: Mapping[str, Any]) -> str:
     if "fork.step" in config:
         return ""
-    name, held = loss(config), regularizers(config)
+    name, penalties = loss(config), regularizers(config)
     usual = {"wasserstein": ["gradient_penalty"], "hinge": ["spectral_norm"]}.get(name, [])
     if name == "relativistic_pairing":
         name, usual = "relativistic", ["r1", "r2"]
-    if name == "wasserstein" and held == ["weight_clipping"]:
+    if name == "wasserstein" and penalties == ["weight_clipping"]:
         return "wasserstein_clip"
-    return name if held == usual else ""
+    return name if penalties == usual else ""
 
 
 def _styles(keys: Sequence[str]) -> list[Style]:
-    """The method's own look where a group is the only one of it, else one that is still free."""
+    """Return a method's own style for its first group, an unused one for every other group."""
     own = [STYLES[k] if k in STYLES and keys.index(k) == i else None for i, k in enumerate(keys)]
     used = {style.colour for style in own if style is not None}
     rest = iter([s for s in SERIES if s.colour not in used] + list(SERIES) * len(keys))

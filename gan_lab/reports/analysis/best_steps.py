@@ -1,4 +1,4 @@
-"""When more training stopped to help, and what the best checkpoint is worth."""
+"""The step after which training no longer helps, and how good the best checkpoint is."""
 
 import math
 from collections.abc import Sequence
@@ -16,19 +16,17 @@ _MAX_STEPS = 80
 
 
 def gains(groups: Sequence[Group]) -> Table | None:
-    """When more training stopped to help, and what the best checkpoint is worth."""
+    """Return the table of last gains and best checkpoints; None where there are none."""
     rows = []
     for group in groups:
-        until = gained_until(group)
-        if until is None and not _at_the_best(group):
+        until = last_gain_step(group)
+        if until is None and not _best_values(group):
             continue
         last = max((r.step for r in group.runs), default=0)
-        still = (
-            "-"
-            if until is None
-            else (f"{until} (still gaining at the end)" if until >= last else str(until))
-        )
-        rows.append([group.label, str(last), still, *_best_cells(group)])
+        cell = "-" if until is None else str(until)
+        if until is not None and until >= last:
+            cell += " (still gaining at the end)"
+        rows.append([group.label, str(last), cell, *_best_cells(group)])
     if not rows:
         return None
     return Table(
@@ -49,13 +47,13 @@ def gains(groups: Sequence[Group]) -> Table | None:
     )
 
 
-def gained_until(group: Group, tag: str = HEADLINE) -> int | None:
-    """The first measured step from which on no later one is lower by a supported margin.
+def last_gain_step(group: Group, tag: str = HEADLINE) -> int | None:
+    """Return the first evaluated step from which on no later one is lower by a supported margin.
 
-    None where fewer than five seeds or three measurements are known. Few seeds support few gains,
-    so a slow gain ends later than the step that is found.
+    None for fewer than five seeds or three estimates. Few seeds support few gains, so a slow gain
+    ends later than this step.
     """
-    curves = [c for run in group.done if (c := on_axis(run, tag, "step")) is not None]
+    curves = [c for run in group.complete_runs if (c := on_axis(run, tag, "step")) is not None]
     if len(curves) < _GAIN_FROM:
         return None
     steps = curves[0][0]
@@ -71,18 +69,18 @@ def gained_until(group: Group, tag: str = HEADLINE) -> int | None:
     return int(steps[-1])
 
 
-def since_the_best(group: Group) -> Difference | None:
-    """W1 of the best checkpoints minus that at the end, both on held-out data; None if unknown."""
-    there = _at_the_best(group)
+def best_minus_end(group: Group) -> Difference | None:
+    """Return W1 of the best checkpoints minus at the end, on held-out data; None if unknown."""
+    there = _best_values(group)
     ends = group.finals(HEADLINE)
     return difference(there, ends) if len(there.keys() & ends.keys()) >= _GAIN_FROM else None
 
 
-def _at_the_best(group: Group) -> dict[int, float]:
-    """Seed -> W1 of its best checkpoint on held-out data, where it was read."""
+def _best_values(group: Group) -> dict[int, float]:
+    """Return seed -> W1 of its best checkpoint on held-out data, where it is known."""
     return {
         r.seed: value
-        for r in group.done
+        for r in group.complete_runs
         if r.best
         and "held_out" in r.best
         and math.isfinite(value := float(r.best["held_out"]["value"]))
@@ -90,12 +88,12 @@ def _at_the_best(group: Group) -> dict[int, float]:
 
 
 def _best_cells(group: Group) -> list[str]:
-    there = _at_the_best(group)
+    there = _best_values(group)
     finals = group.finals(HEADLINE).items()
     ends = {seed: value for seed, value in finals if seed in there and math.isfinite(value)}
     if not there:
         return ["-", "-", "-"]
-    steps = sorted(int(r.best["step"]) for r in group.done if r.best and r.seed in there)
+    steps = sorted(int(r.best["step"]) for r in group.complete_runs if r.best and r.seed in there)
     where = f"{float(np.median(steps)):g} [{steps[0]}, {steps[-1]}]"
     gap = as_text(difference(there, ends).measured) if ends else "-"
     return [where, spread(there), gap]

@@ -1,4 +1,4 @@
-"""From run directories to a report: what is found, grouped, compared and put into words."""
+"""From run directories to a report: runs are read, grouped, compared and put into words."""
 
 import dataclasses
 import math
@@ -10,15 +10,15 @@ import numpy as np
 
 from gan_lab import __version__
 from gan_lab.reports.analysis import best_steps, load, run_config, summary, tables
-from gan_lab.reports.analysis.aggregate import Group, Problem, band, problems
+from gan_lab.reports.analysis.aggregate import Group, Problem, band, group_runs
 from gan_lab.reports.analysis.charts import QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
 from gan_lab.reports.analysis.model import AXES, Band, Chart, EventRow, Report, Section, Table
 
 _METHOD = (
     "Groups are runs that differ in nothing but their seed; everything in which the groups differ "
-    "is in the table 'What differs'. Runs on other data or under another ruler are never averaged "
-    "or compared with each other: each has a section of its own.",
+    "is in the table 'What differs'. Runs on other data or under another evaluator are never "
+    "averaged or compared with each other: each has a section of its own.",
     "Numbers at the end come from data that were held out from training and from every choice; "
     "curves come from a validation part. Where the data are a distribution, both are drawn afresh.",
     "Intervals are 95 % t intervals over seeds. They assume nearly normal values: for skewed ones "
@@ -33,34 +33,35 @@ _METHOD = (
 
 
 def report(paths: Sequence[Path], title: str = "Comparison") -> tuple[Report, list[Problem]]:
-    """Everything that a comparison of some run directories says, and the groups behind it.
+    """Return the report on some run directories, and the groups behind it.
 
     Raises:
         ConfigError: A path holds no run, or a run cannot be read.
     """
-    records = [load.read(path) for path in load.found(paths)]
-    found = problems(records)
-    n_groups = max(len(problem.groups) for problem in found)
-    names = ", ".join(problem.name for problem in found)
+    records = [load.read_run(path) for path in load.find_runs(paths)]
+    problems = group_runs(records)
+    n_groups = max(len(problem.groups) for problem in problems)
+    names = ", ".join(problem.name for problem in problems)
     question = (
         f"Which of {n_groups} choices makes better samples on {names}, and by how much?"
         if n_groups > 1
         else f"How good are the samples on {names}, and how sure is that?"
     )
-    made = (
+    origin = (
         f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gan_lab {__version__} from "
         f"{len(records)} runs in {', '.join(map(str, paths))}."
     )
-    sections = [section(problem) for problem in found]
-    said = [run_config.visible(text) for text in (title, question, made)]
-    notes = run_config.visible(_notes(records, found))  # with paths, whose names may be anything
-    return Report(said[0], said[1], sections, notes, _METHOD, said[2]), found
+    sections = [section(problem) for problem in problems]
+    # Also the notes have paths, whose names may be anything.
+    title, question, origin = map(run_config.visible, (title, question, origin))
+    notes = run_config.visible(_notes(problems))
+    return Report(title, question, sections, notes, _METHOD, origin), problems
 
 
 def section(problem: Problem) -> Section:
-    """One problem, ready to be shown."""
+    """Return a problem's section of the report."""
     groups = problem.groups
-    seeds = _shown_seeds(groups)
+    seeds = _picture_seeds(groups)
     runs = {g.label: next(r for r in g.runs if r.seed == seeds[g.label]) for g in groups}
     return Section(
         name=problem.name,
@@ -80,25 +81,23 @@ def section(problem: Problem) -> Section:
 
 
 def chart(groups: Sequence[Group], curve: Curve, question: str) -> Chart | None:
-    """One quantity on all axes; None where no group has it."""
+    """Return one quantity on all axes; None where no group has it."""
     bands = {}
     for axis in AXES:
-        found = {
-            g.label: _inside(b, curve)
-            for g in groups
-            if (b := band(g, curve.tag, axis)) is not None
+        of_groups = {
+            g.label: _clip(b, curve) for g in groups if (b := band(g, curve.tag, axis)) is not None
         }
-        if found:
-            bands[axis] = found
+        if of_groups:
+            bands[axis] = of_groups
     if "step" not in bands:
         return None
     floor = next((f for g in groups for r in g.runs if (f := _floor(r, curve.tag))), None)
     return Chart(curve.tag, curve.title, curve.unit, floor, question, bands)
 
 
-def _inside(shown: Band, curve: Curve) -> Band:
-    low, high = np.maximum(shown.low, curve.least), np.minimum(shown.high, curve.limit)
-    return dataclasses.replace(shown, low=low, high=high)
+def _clip(band: Band, curve: Curve) -> Band:
+    low, high = np.maximum(band.low, curve.least), np.minimum(band.high, curve.limit)
+    return dataclasses.replace(band, low=low, high=high)
 
 
 def _floor(run: Record, tag: str) -> float | None:
@@ -109,28 +108,27 @@ def _floor(run: Record, tag: str) -> float | None:
 
 
 def _tables(groups: Sequence[Group]) -> list[Table]:
-    found = [
-        tables.summary(groups),
-        *(tables.differences(groups, tag) for tag in tables.COMPARED),
-        tables.ranks(groups),
+    each = [
+        tables.final_numbers(groups),
+        *(tables.differences(groups, tag) for tag in tables.DIFFERENCE_TAGS),
+        tables.rank_table(groups),
         tables.budgets(groups),
         best_steps.gains(groups),
-        tables.unfinished(groups),
+        tables.incomplete_runs(groups),
         tables.choices(groups),
     ]
-    return [table for table in found if table is not None]
+    return [table for table in each if table is not None]
 
 
-def _shown_seeds(groups: Sequence[Group]) -> dict[str, int]:
-    """The least seed that all groups have finished, or all have, or else each its own least."""
-    done = set.intersection(*({r.seed for r in g.done} for g in groups))
-    some = set.intersection(*({r.seed for r in g.runs} for g in groups))
-    common = done or some
+def _picture_seeds(groups: Sequence[Group]) -> dict[str, int]:
+    """Return the least seed that is complete in all groups, or in all, or else each its own."""
+    complete = set.intersection(*({r.seed for r in g.complete_runs} for g in groups))
+    common = complete or set.intersection(*({r.seed for r in g.runs} for g in groups))
     return {g.label: min(common) if common else g.runs[0].seed for g in groups}
 
 
 def _events(groups: Sequence[Group]) -> list[EventRow]:
-    found = [
+    rows = [
         EventRow(
             group.label,
             run.seed,
@@ -144,11 +142,11 @@ def _events(groups: Sequence[Group]) -> list[EventRow]:
         for run in group.runs
         for event in run.events
     ]
-    return sorted(found, key=lambda e: (e.step, e.group, e.seed))
+    return sorted(rows, key=lambda e: (e.step, e.group, e.seed))
 
 
 def _cautions(problem: Problem) -> list[str]:
-    """What makes groups less comparable than a table looks."""
+    """Return what makes groups less comparable than a table looks."""
     groups, notes = problem.groups, []
     differing = groups[0].choices
     unequal = [
@@ -162,7 +160,7 @@ def _cautions(problem: Problem) -> list[str]:
             f"same work ({'; '.join(unequal)}); equal budgets have a table of their own."
         )
     timings = {run.timing for g in groups for run in g.runs}
-    together = {stacked for stacked, _, _ in timings}
+    together = {n_stacked for n_stacked, _, _ in timings}
     if len(timings) > 1:
         notes.append(
             f"{problem.name}: the runs were not timed alike (seeds stacked in one process, threads "
@@ -187,7 +185,7 @@ def _short(value: object) -> str:
 
 
 def _means(group: Group) -> dict[str, float]:
-    tags = {tag: None for run in group.done for tag in run.finals}
+    tags = {tag: None for run in group.complete_runs for tag in run.finals}
     means = {}
     for tag in tags:
         finite = [v for v in group.finals(tag).values() if math.isfinite(v)]
@@ -196,29 +194,30 @@ def _means(group: Group) -> dict[str, float]:
     return means
 
 
-def _notes(records: Sequence[Record], found: Sequence[Problem]) -> list[str]:
+def _notes(problems: Sequence[Problem]) -> list[str]:
     notes = []
-    if len(found) > 1:
+    if len(problems) > 1:
         notes.append(
-            f"The runs are on {len(found)} different data sets or rulers "
-            f"({', '.join(p.name for p in found)}); each has a section of its own."
+            f"The runs are on {len(problems)} different data sets or evaluators "
+            f"({', '.join(p.name for p in problems)}); each has a section of its own."
         )
-    for problem in found:
-        lost = [r for g in problem.groups for r in g.runs if not r.done]
-        if lost:
-            states = sorted({r.state for r in lost})
+    for problem in problems:
+        incomplete = [r for g in problem.groups for r in g.runs if not r.is_done]
+        if incomplete:
+            states = sorted({r.state for r in incomplete})
+            n_runs = sum(len(g.runs) for g in problem.groups)
             notes.append(
-                f"{problem.name}: {len(lost)} of {sum(len(g.runs) for g in problem.groups)} runs "
+                f"{problem.name}: {len(incomplete)} of {n_runs} runs "
                 f"did not come to their end ({', '.join(states)}); see the table of them."
             )
-        for run in problem.repeated:
+        for run in problem.duplicates:
             notes.append(f"{run.path} was left out: another run has the same choices and seed.")
         ends = {g.label: g.runs[0].steps for g in problem.groups}
         if len(set(ends.values())) > 1:
-            said = ", ".join(f"{label} {steps}" for label, steps in ends.items())
+            lengths = ", ".join(f"{label} {steps}" for label, steps in ends.items())
             notes.append(
-                f"{problem.name}: the groups were trained for different numbers of steps ({said}); "
-                f"read the table 'At equal budgets'."
+                f"{problem.name}: the groups were trained for different numbers of steps "
+                f"({lengths}); read the table 'At equal budgets'."
             )
         notes += _cautions(problem)
         single = [g.label for g in problem.groups if len(g.runs) == 1]

@@ -1,7 +1,4 @@
-"""The questions that a comparison answers, and the curves that answer them.
-
-One list for TensorBoard's custom scalars and for the page, so that both have the same chapters.
-"""
+"""The questions that a comparison answers and their curves, for TensorBoard and for the page."""
 
 import math
 from dataclasses import dataclass
@@ -17,8 +14,8 @@ class Curve:
         unit: "" for none.
         better: -1 where lower is better, 1 where higher is, 0 where neither.
         interval: Whether a run itself has _low, _high and _floor of it.
-        least: What it can never be below; shown intervals end there.
-        most: What it can never be above.
+        least: Lower bound of the quantity; shown intervals end there.
+        limit: Upper bound of the quantity.
     """
 
     tag: str
@@ -37,7 +34,7 @@ class Question:
     Attributes:
         title: The question.
         hint: How its curves are read, and whether they compare losses.
-        curves: That answer it, the most telling first.
+        curves: The most telling first.
     """
 
     title: str
@@ -48,18 +45,13 @@ class Question:
 QUESTIONS = (
     Question(
         "Are the samples better?",
-        "The ruler: the same estimator, unseen data and n for every loss. Comparable.",
+        "The same estimator, unseen data and n for every loss. Comparable.",
         (
             Curve(
-                "divergence/wasserstein",
-                "Exact W1 to unseen data",
-                "data units",
-                -1,
-                True,
-                least=0.0,
+                "divergence/wasserstein", "Exact W1 to unseen data", "data units", -1, True, least=0
             ),
             Curve("divergence/js", "Jensen-Shannon divergence", "nats", -1, True),
-            Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True, least=0.0),
+            Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True, least=0),
             Curve("divergence/kl_real_fake", "KL(data || samples)", "nats", -1, True),
             Curve("divergence/kl_fake_real", "KL(samples || data)", "nats", -1, True),
             Curve("divergence/energy", "Energy distance", "data units", -1, True),
@@ -69,22 +61,19 @@ QUESTIONS = (
         "Are modes lost?",
         "Comparable. Modes covered and spread fall when samples collapse.",
         (
-            Curve("modes/covered", "Modes covered", "modes", 1, True, least=0.0),
-            Curve("modes/high_quality", "Share of high quality", "", 1, True, least=0.0, limit=1.0),
-            Curve("modes/kl", "KL of the modes' weights", "nats", -1, True, least=0.0),
+            Curve("modes/covered", "Modes covered", "modes", 1, True, least=0),
+            Curve("modes/high_quality", "Share of high quality", "", 1, True, least=0, limit=1),
+            Curve("modes/kl", "KL of the modes' weights", "nats", -1, True, least=0),
             Curve(
-                "samples/pairwise_distance",
-                "Mean distance between samples",
-                "data units",
-                1,
-                True,
-                least=0.0,
+                *("samples/pairwise_distance", "Mean distance between samples", "data units", 1),
+                interval=True,
+                least=0,
             ),
         ),
     ),
     Question(
         "Can the curve be believed?",
-        "What a training network says of itself; readable only near its optimum (gap about 0). "
+        "A training network's own estimates; meaningful only near its optimum (gap about 0). "
         "Not comparable across losses.",
         (
             Curve(
@@ -96,10 +85,9 @@ QUESTIONS = (
                 "discriminator_estimate/offset", "Mean logit of the critic", "data units x slope"
             ),
             Curve(
-                "discriminator_estimate/near_optimal",
-                "Readable (1) or not (0)",
-                least=0.0,
-                limit=1.0,
+                *("discriminator_estimate/near_optimal", "Near its optimum (1) or not (0)"),
+                least=0,
+                limit=1,
             ),
         ),
     ),
@@ -107,13 +95,13 @@ QUESTIONS = (
         "Do gradients vanish?",
         "Not comparable across losses in size; a fall by decades is.",
         (
-            Curve("gradient/generator_norm", "Norm of the generator's gradient", least=0.0),
-            Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient", least=0.0),
+            Curve("gradient/generator_norm", "Norm of the generator's gradient", least=0),
+            Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient", least=0),
             Curve(
                 "discriminator_estimate/gradient_norm_mean",
-                "Slope that samples see",
+                "Gradient norm at samples",
                 "logit / data unit",
-                least=0.0,
+                least=0,
             ),
             Curve("loss/generator", "The generator's loss"),
             Curve("loss/discriminator", "The discriminator's loss"),

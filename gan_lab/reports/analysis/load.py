@@ -1,7 +1,7 @@
-"""Run directories on disk -> records of one seed each, whatever made them.
+"""Run directories on disk -> records of one seed each.
 
 A run of several stacked seeds and a sweep over seeds leave the same kind of directories, one a
-seed; nothing here, or after it, can tell them apart.
+seed; nothing in a report can tell them apart.
 """
 
 import json
@@ -29,11 +29,14 @@ CLOCKS = {
     "images": "clock/images",
     "seconds": "time/train_seconds",
 }
-# What comes of content that no run has written.
-_DAMAGED = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
-_LONGEST, _LONGEST_ROW = 1 << 36, 1 << 20  # bytes of a metrics.jsonl and of a line in it
-_LONGEST_EVENTS = 1 << 26
-_INSIDE = {"checkpoints", "samples", "landscape", "film", "figures", "tensorboard", "evaluation"}
+# What damaged content raises.
+_DAMAGE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_MAX_BYTES, _MAX_ROW_BYTES = 1 << 36, 1 << 20  # of a metrics.jsonl and of a line in it
+_MAX_EVENTS_BYTES = 1 << 26
+_FOLDERS_OF_A_RUN = {
+    *("checkpoints", "samples", "landscape", "figures", "tensorboard", "evaluation"),
+    old_names.LANDSCAPE_FOLDER,
+}
 
 
 class Series(NamedTuple):
@@ -45,20 +48,20 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """One seed of one run, as its directory tells it.
+    """One seed of one run, read from its directory.
 
     Attributes:
         path: The directory.
         seed: What everything random derives from.
         config: Resolved, flat, dotted key -> value.
-        state: done, diverged, interrupted, failed, or unfinished (running still, or killed).
-        step: How far it came.
-        steps: How far it was to go.
+        state: done, diverged, interrupted, failed, or unfinished (still running, or killed).
+        step: The last one.
+        steps: The number that was configured.
         error: What stopped it, or None.
         finals: Tag of the final evaluation -> {"value", "low", "high", "floor", "unit", "n"}.
-        curves: Tag -> series: those of `questions`, their floors, and the clocks.
-        events: What happened, as in events.jsonl: step, kind and numbers (a mapping) are there.
-        best: The best checkpoint by the ruler, as in status.json, or None.
+        curves: Tag -> series: those of `QUESTIONS`, their floors, and the clocks.
+        events: As in events.jsonl, each with step, kind and numbers (a mapping).
+        best: The best checkpoint by the evaluator, as in status.json, or None.
         timing: What its seconds depend on: seeds stacked in one process, threads, hardware. Only
             seconds of equal timing may be compared.
     """
@@ -77,24 +80,24 @@ class Record:
     timing: tuple[int, int, str]
 
     @property
-    def done(self) -> bool:
-        """Whether it came to its end and was measured there."""
+    def is_done(self) -> bool:
+        """Whether it reached its end and was evaluated there."""
         return self.state == "done"
 
     def pictures(self) -> dict[int, Path]:
-        """Step -> PNG of its samples; a link to a picture elsewhere is none of them."""
+        """Return step -> PNG of its samples; links to pictures elsewhere are left out."""
         return _by_step(self.path, RunDir(self.path).samples, "png")
 
     def landscapes(self) -> dict[int, Path]:
-        """Step -> the file of its discriminator's landscape."""
+        """Return step -> the file of its discriminator's landscape."""
         run = RunDir(self.path)
         old = run.path / old_names.LANDSCAPE_FOLDER
         folder = run.landscape if run.landscape.exists() else old
         return _by_step(self.path, folder, "npz")
 
 
-def found(paths: Iterable[Path]) -> list[Path]:
-    """The run directories of one seed each at or below some directories, each once, as named.
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Return the run directories of one seed at or below some directories, each once, as named.
 
     Raises:
         ConfigError: One of them is no directory, or holds no run.
@@ -114,12 +117,12 @@ def found(paths: Iterable[Path]) -> list[Path]:
 
 
 def holds_runs(path: Path) -> bool:
-    """Whether a directory is a run or has one below it."""
+    """Tell whether a directory is a run or has one below it."""
     return next(iter(_below(path)), None) is not None
 
 
-def read(path: Path) -> Record:
-    """Reads one run directory.
+def read_run(path: Path) -> Record:
+    """Read one run directory.
 
     Raises:
         ConfigError: Its config, status or events cannot be read.
@@ -132,7 +135,7 @@ def read(path: Path) -> Record:
         return _record(path, config, status, _curves(run.metrics), events)
     except ConfigError:
         raise
-    except (OSError, *_DAMAGED) as error:
+    except (OSError, *_DAMAGE) as error:
         raise ConfigError(
             f"{path} holds no sound run: {type(error).__name__}: {error}. Look at its config.yaml, "
             f"status.json and events.jsonl; remove or repair the run."
@@ -148,7 +151,7 @@ def _record(
 ) -> Record:
     state = str(status.get("state", "unfinished"))
     seeds = status.get("seeds") or [config.get("seed", 0)]
-    if fork := status.get("forked_from"):  # its past is part of what was chosen
+    if fork := status.get("forked_from"):  # its past is part of the choice
         config |= {"fork.of": _method_of(Path(fork["path"])), "fork.step": int(fork["step"])}
     ends = [int(series.steps[-1]) for series in curves.values()]
     error = status.get("error")
@@ -174,11 +177,11 @@ def _estimates(final: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _estimate(each: Mapping[str, Any]) -> dict[str, Any]:
-    """An Estimate as it was written, its numbers as numbers: "inf" is one."""
+    """Return a stored Estimate with its numbers as numbers, "inf" among them."""
     floor = each.get("floor")
     numbers = {name: float(each[name]) for name in ("value", "low", "high")}
-    told = {"floor": None if floor is None else float(floor), "n": int(each["n"])}
-    return {**each, **numbers, **told, "unit": str(each["unit"])}
+    floor = None if floor is None else float(floor)
+    return {**each, **numbers, "floor": floor, "n": int(each["n"]), "unit": str(each["unit"])}
 
 
 def _best(best: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -191,14 +194,14 @@ def _best(best: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _events(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    if path.stat().st_size > _LONGEST_EVENTS:
-        raise ValueError(f"{path} is longer than {_LONGEST_EVENTS} bytes")
-    found = read_metrics(path)
-    for event in found:
+    if path.stat().st_size > _MAX_EVENTS_BYTES:
+        raise ValueError(f"{path} is longer than {_MAX_EVENTS_BYTES} bytes")
+    events = read_metrics(path)
+    for event in events:
         event["step"], event["kind"] = int(event["step"]), str(event["kind"])
         if not isinstance(event.setdefault("numbers", {}), Mapping):
             event["numbers"] = {"": event["numbers"]}
-    return found
+    return events
 
 
 def _below(path: Path) -> Iterable[Path]:
@@ -216,8 +219,8 @@ def _below(path: Path) -> Iterable[Path]:
             return
     is_run = run.config.exists()
     for entry in sorted(path.iterdir()):
-        known = is_run and entry.name in _INSIDE
-        if entry.is_dir() and not known and not entry.is_symlink():
+        is_own = is_run and entry.name in _FOLDERS_OF_A_RUN
+        if entry.is_dir() and not is_own and not entry.is_symlink():
             yield from _below(entry)
 
 
@@ -229,7 +232,7 @@ def _method_of(path: Path) -> str:
 
 
 def _stacked(path: Path) -> int:
-    """How many seeds were trained together with this one, itself included."""
+    """Return how many seeds were trained together with this one, itself included."""
     home = path.resolve().parent
     if not path.resolve().name.startswith("seed_") or not RunDir(home).config.exists():
         return 1
@@ -237,27 +240,26 @@ def _stacked(path: Path) -> int:
 
 
 def _curves(path: Path) -> dict[str, Series]:
-    """The wanted tags of a metrics.jsonl, read line by line: a long run has gigabytes of others."""
-    wanted = {*CURVES, *(f"{tag}_floor" for tag in CURVES), *CLOCKS.values()}
-    wanted |= former_tags(wanted)
-    found: dict[str, dict[int, float]] = {}
+    """Read some tags of a metrics.jsonl line by line: a long run has gigabytes of others."""
+    tags = {*CURVES, *(f"{tag}_floor" for tag in CURVES), *CLOCKS.values()}
+    tags |= former_tags(tags)
+    curves: dict[str, dict[int, float]] = {}
     if not path.exists():
         return {}
-    with open_regular(path, _LONGEST) as rows:
-        for line in iter(lambda: rows.readline(_LONGEST_ROW), b""):
+    with open_regular(path, _MAX_BYTES) as rows:
+        for line in iter(lambda: rows.readline(_MAX_ROW_BYTES), b""):
             try:
                 row = json.loads(line)
                 step = row["step"]
                 if type(step) is not int or not 0 <= step < 2**53:
                     continue
-                values = {
-                    current_tag(tag): float(row[tag]) for tag in wanted & row.keys()
-                }  # "inf", too
-            except _DAMAGED:
-                continue  # a kill may tear the last line; what is no row is no number either
+                # float reads "inf", too.
+                values = {current_tag(tag): float(row[tag]) for tag in tags & row.keys()}
+            except _DAMAGE:
+                continue  # a kill may tear the last line
             for tag, value in values.items():
-                found.setdefault(tag, {})[step] = value
-    return {tag: _series(values) for tag, values in found.items()}
+                curves.setdefault(tag, {})[step] = value
+    return {tag: _series(values) for tag, values in curves.items()}
 
 
 def _series(values: Mapping[int, float]) -> Series:
@@ -267,5 +269,5 @@ def _series(values: Mapping[int, float]) -> Series:
 
 def _by_step(home: Path, directory: Path, ending: str) -> dict[int, Path]:
     matches = ((re.fullmatch(r"step_(\d{1,12})", p.stem), p) for p in directory.glob(f"*.{ending}"))
-    found = ((int(match[1]), path) for match, path in matches if match)
-    return dict(sorted((step, path) for step, path in found if inside(path, home)))
+    steps = ((int(match[1]), path) for match, path in matches if match)
+    return dict(sorted((step, path) for step, path in steps if inside(path, home)))

@@ -1,4 +1,4 @@
-"""What a comparison says, ready to be shown: the page, Markdown, CSV and TensorBoard read this."""
+"""A comparison's content: what the page, Markdown, CSV and TensorBoard show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,9 +54,9 @@ class Chart:
         title: What it is, a few words.
         unit: Of the values; "" for none.
         floor: What real samples get, or None.
-        question: Title of the question it answers; see `questions`.
-        bands: Axis (a key of `AXES`) -> label of a group -> curve; a group without any value there
-            is left out.
+        question: Title of the question it answers; see `charts.QUESTIONS`.
+        bands: Axis (a key of `AXES`) -> label of a group -> curve; groups without a value there
+            are left out.
     """
 
     tag: str
@@ -103,7 +103,7 @@ class EventRow:
 
 @dataclass(frozen=True)
 class Section:
-    """All groups on one data set, under one ruler: what may be compared with each other.
+    """All groups on one data set, under one evaluator: what may be compared with each other.
 
     Attributes:
         name: Of the data set.
@@ -113,9 +113,9 @@ class Section:
         tables: In the order in which they are shown.
         charts: In the order in which they are shown.
         pictures: Label -> step -> PNG of the samples of one seed, where pictures were drawn.
-        frames: Label -> step -> landscape of one seed (`frames.load`), for data of 1 or 2
+        landscapes: Label -> step -> landscape of one seed (`landscape.load`), for data of 1 or 2
             dimensions.
-        seed: Whose pictures and frames these are; the same in every group where they share one.
+        seed: Whose pictures and landscapes these are; the same in every group where they share one.
         events: Named events, by step.
         cards: Label -> lines about its loss: formulas, what it minimises, how to read it.
         choices: Label -> what tells the group apart, dotted key -> value as text; the same keys in
@@ -144,11 +144,11 @@ class Report:
 
     Attributes:
         title: A few words.
-        question: What was asked, one sentence.
+        question: What the comparison answers, one sentence.
         sections: One for each data set.
         notes: What a reader must know: runs that diverged, were cut off or left out, and why.
         method: How the numbers were made, a paragraph each.
-        made: When, with what, from which directories, one line.
+        origin: When, with what, from which directories, one line.
     """
 
     title: str
@@ -156,20 +156,20 @@ class Report:
     sections: Sequence[Section]
     notes: Sequence[str]
     method: Sequence[str]
-    made: str
+    origin: str
 
 
 def events_table(events: Sequence[EventRow]) -> Table:
-    """Named events, a row for each kind of each group, with the numbers of the first."""
+    """Return a table of events: a row for each kind of each group, with the first's numbers."""
     kinds: dict[tuple[str, str], list[EventRow]] = {}
     for event in events:
         kinds.setdefault((event.group, event.kind), []).append(event)
     rows = []
-    for (group, kind), found in kinds.items():
-        seeds = ", ".join(map(str, sorted({e.seed for e in found})))
-        first, last = found[0].step, found[-1].step
+    for (group, kind), events_of_kind in kinds.items():
+        seeds = ", ".join(map(str, sorted({e.seed for e in events_of_kind})))
+        first, last = events_of_kind[0].step, events_of_kind[-1].step
         steps = f"{first} - {last}" if last > first else f"{first}"
-        rows.append([group, kind, seeds, steps, found[0].numbers])
+        rows.append([group, kind, seeds, steps, events_of_kind[0].numbers])
     return Table(
         "Events",
         "Noticed during training; the numbers are those that triggered the first of each row.",

@@ -1,4 +1,4 @@
-"""The configuration of a run as reports read it: flat, dotted key -> value."""
+"""A run's configuration for reports: flat, dotted key -> value, and safe to show."""
 
 import functools
 import os
@@ -17,20 +17,20 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable, read_regular
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LONGEST = 1 << 18  # bytes of a config.yaml; a run's has some thousand
-_DEEPEST = 64  # of its nests; a run's has four
-_LARGEST = 1 << 63  # of its whole numbers, and of a status's
+_MAX_BYTES = 1 << 18  # of a config.yaml; a run's has some thousand
+_MAX_DEPTH = 64  # of its nests; a run's has four
+_MAX_INTEGER = 1 << 63  # in it, and in a status.json
 
 
 def of_run(path: Path) -> dict[str, Any]:
-    """The configuration in a run directory.
+    """Return the configuration in a run directory.
 
     Raises:
         ConfigError: It is missing, cut off or no configuration.
     """
     file = RunDir(path).config
     try:
-        return dict(_parsed(file, file.stat().st_mtime_ns))
+        return dict(_parse(file, file.stat().st_mtime_ns))
     except ConfigError:
         raise
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
@@ -38,55 +38,55 @@ def of_run(path: Path) -> dict[str, Any]:
 
 
 def text_of(file: Path) -> str:
-    """The text of a config.yaml, if it can be one that a run has written.
+    """Return the text of a config.yaml, if it can be one that a run has written.
 
     Raises:
         OSError, ValueError, YAMLError: It cannot be read, is too long, no text, or no YAML.
         ConfigError: It is nested too deep, or repeats itself by aliases: a few lines of those may
             stand for more than the memory holds.
     """
-    text = read_regular(file, _LONGEST).decode()
+    text = read_regular(file, _MAX_BYTES).decode()
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:  # to parse the whole takes the square of its depth
-            raise ConfigError(f"{file} is no run's: it is nested deeper than {_DEEPEST}")
+        if depth > _MAX_DEPTH:  # to parse the whole takes the square of its depth
+            raise ConfigError(f"{file} is no run's: it is nested deeper than {_MAX_DEPTH}")
         if isinstance(event, yaml.AliasEvent):
             raise ConfigError(f"{file} is no run's: it has YAML aliases")
     return text
 
 
 def may_import(target: str) -> bool:
-    """Whether a class that a stored run names may be imported, which runs its module's code.
+    """Tell whether a class that a stored run names may be imported, which runs its module's code.
 
-    What is typed, or lies in a conf/ of one's own, is trusted; a run directory may be a stranger's.
-    Of it only gan_lab's own classes are taken, and packages that GAN_LAB_PLUGINS names.
+    The command line and the user's own conf/ are trusted; a run directory may be a stranger's.
+    From it only gan_lab's own classes are imported, and packages that GAN_LAB_PLUGINS names.
     """
-    trusted = ["gan_lab", *os.environ.get("GAN_LAB_PLUGINS", "").replace(",", " ").split()]
-    return target.partition(".")[0] in trusted
+    packages = ["gan_lab", *os.environ.get("GAN_LAB_PLUGINS", "").replace(",", " ").split()]
+    return target.partition(".")[0] in packages
 
 
-@functools.lru_cache(maxsize=1024)  # a stacked parent is asked for by each of its seeds
-def _parsed(file: Path, changed: int) -> dict[str, Any]:
-    loaded = yaml.load(text_of(file), Loader=_LOADER)
-    if not isinstance(loaded, dict):
+@functools.lru_cache(maxsize=1024)  # each seed reads its stacked parent
+def _parse(file: Path, modified_ns: int) -> dict[str, Any]:
+    config = yaml.load(text_of(file), Loader=_LOADER)
+    if not isinstance(config, dict):
         raise ConfigError(f"{file} is not a configuration. Remove or repair the run.")
-    read: dict[str, Any] = visible(_flat(current_config(loaded)))
-    return read
+    flat: dict[str, Any] = visible(_flat(current_config(config)))
+    return flat
 
 
 def visible(node: Any) -> Any:
-    """A nest with what no screen should be sent in any of its texts replaced by U+FFFD.
+    """Return a nest with unprintable characters in its texts replaced by U+FFFD.
 
     A run directory may be a stranger's: escape sequences in a name could rewrite the terminal.
 
     Raises:
-        ValueError: A whole number that no run counts to, and that no float holds.
+        ValueError: A whole number is larger than any that a run counts to.
     """
     if isinstance(node, str):
         return printable(node)
-    if isinstance(node, int) and not -_LARGEST <= node <= _LARGEST:
+    if isinstance(node, int) and not -_MAX_INTEGER <= node <= _MAX_INTEGER:
         raise ValueError(f"a whole number of {node.bit_length()} bits")
     if isinstance(node, Mapping):
         return {visible(key): visible(value) for key, value in node.items()}
@@ -104,29 +104,29 @@ def _flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def method(config: Mapping[str, Any]) -> str:
-    """The loss and what holds the discriminator, as a flat configuration names them."""
+    """Return the names of the loss and the regularizers of a flat configuration."""
     return " + ".join([loss(config), *regularizers(config)])
 
 
 def loss(config: Mapping[str, Any]) -> str:
-    """The loss's class in lower case: non_saturating."""
+    """Return the loss's class in lower case: non_saturating."""
     return class_name(config, "loss")
 
 
 def class_name(config: Mapping[str, Any], node: str) -> str:
-    """The class that a node names, as names are written in configurations."""
+    """Return the class of a node, spelled like the names in configurations."""
     target = str(config.get(f"{node}._target_", "unknown")).rpartition(".")[2]
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", target).lower()
 
 
 def regularizers(config: Mapping[str, Any]) -> list[str]:
-    """Their names, in the order of a flat configuration."""
-    found = (re.fullmatch(r"regularizer\.(\w+)\._target_", key) for key in config)
-    return [match[1] for match in found if match]
+    """Return the regularizers' names, in the order of a flat configuration."""
+    matches = (re.fullmatch(r"regularizer\.(\w+)\._target_", key) for key in config)
+    return [match[1] for match in matches if match]
 
 
 def card_lines(config: Mapping[str, Any]) -> list[str]:
-    """What the loss card of a configuration says, a line an entry; none if the loss is unknown."""
+    """Return a configuration's loss card, a line an entry; none if the loss is unknown."""
     target = str(config.get("loss._target_", ""))
     if not may_import(target):
         return []
@@ -134,8 +134,8 @@ def card_lines(config: Mapping[str, Any]) -> list[str]:
         card = imports.import_object(target).card
     except (ImportError, AttributeError, ValueError):
         return []
-    return [f"{key}: {_said(value)}" for key, value in vars(card).items()]
+    return [f"{key}: {_format(value)}" for key, value in vars(card).items()]
 
 
-def _said(value: Any) -> str:
+def _format(value: Any) -> str:
     return ", ".join(map(short, value)) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Statistics over seeds: intervals, paired differences, wins, and how far a ranking can be trusted.
+"""Statistics over seeds: intervals, paired differences, wins, and the stability of a ranking.
 
 Intervals of means are t intervals: a percentile bootstrap of 5 seeds covers 84 % only. Under skew a
 t interval covers less than it says: 88 % for 5 values of an exponential distribution, 92 % for 20
@@ -15,7 +15,7 @@ from scipy import stats
 
 
 class Statistic(NamedTuple):
-    """A measured number with its interval."""
+    """A number with its 95 % interval."""
 
     value: float
     low: float
@@ -23,17 +23,17 @@ class Statistic(NamedTuple):
 
 
 def exact(value: float) -> Statistic:
-    """A number that chance has no part in: its interval is itself."""
+    """Return a number that does not depend on chance: its interval is itself."""
     return Statistic(float(value), float(value), float(value))
 
 
 def mean(values: Sequence[float] | np.ndarray) -> Statistic:
-    """The mean over seeds with its 95 % t interval; unbounded for fewer than two seeds.
+    """Return the mean over seeds with its 95 % t interval; unbounded for fewer than two seeds.
 
     Raises:
         ValueError: No values.
     """
-    x = _checked(values)
+    x = _as_array(values)
     value = float(x.mean())
     if not np.isfinite(x).all():
         return Statistic(value, value, value)
@@ -44,7 +44,7 @@ def mean(values: Sequence[float] | np.ndarray) -> Statistic:
 
 
 def median(values: Sequence[float] | np.ndarray) -> Statistic:
-    """The median over seeds, between the order statistics that hold the true one with >= 93.75 %.
+    """Return the median over seeds and order statistics that enclose the true one with >= 93.75 %.
 
     Free of any assumption about the distribution. Five seeds give [least, greatest] (93.75 %), more
     give the narrowest pair of order statistics with at least that coverage; fewer than five cannot,
@@ -55,7 +55,7 @@ def median(values: Sequence[float] | np.ndarray) -> Statistic:
 
     Reference: the binomial interval for a median, e.g. Conover 1999, section 3.2.
     """
-    x = np.sort(_checked(values))
+    x = np.sort(_as_array(values))
     n = len(x)
     middle = float(np.median(x))
     # P(true median < k-th smallest) = P(Bin(n, 1/2) < k); k = 1 covers 1 - 2^(1 - n).
@@ -67,7 +67,7 @@ def median(values: Sequence[float] | np.ndarray) -> Statistic:
 
 
 def share(successes: int, trials: int) -> Statistic:
-    """A share of trials with the binomial interval of Clopper and Pearson, 95 %."""
+    """Return a share of trials with the binomial interval of Clopper and Pearson, 95 %."""
     if not 0 <= successes <= trials or trials < 1:
         raise ValueError(f"{successes} successes of {trials} trials are no share")
     low = float(stats.beta.ppf(0.025, successes, trials - successes + 1)) if successes else 0.0
@@ -76,7 +76,7 @@ def share(successes: int, trials: int) -> Statistic:
     return Statistic(successes / trials, low, high)
 
 
-def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
+def _as_array(values: Sequence[float] | np.ndarray) -> np.ndarray:
     x = np.asarray(values, dtype=float).ravel()
     if len(x) == 0:
         raise ValueError("no values to average; measure at least one seed")
@@ -85,12 +85,12 @@ def _checked(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Difference:
-    """What one group has more than another, a - b.
+    """By how much one group is larger than another, a - b.
 
     Attributes:
         measured: Mean difference with its 95 % t interval.
         n: Seeds that both have; where the groups share fewer than two, the smaller group's number.
-        paired: Whether differences were taken seed by seed; else the interval is Welch's.
+        is_paired: Whether differences are taken seed by seed; else the interval is Welch's.
         p: Two-sided p value of "no difference"; nan where there is no interval.
         lower: Common seeds in which a is the lower one.
         higher: Common seeds in which a is the higher one.
@@ -99,25 +99,25 @@ class Difference:
 
     measured: Statistic
     n: int
-    paired: bool
+    is_paired: bool
     p: float
     lower: int
     higher: int
     ties: int
 
     @property
-    def supported(self) -> bool:
+    def is_supported(self) -> bool:
         """Whether the interval excludes no difference."""
         _, low, high = self.measured
         return low > 0 or high < 0
 
 
 def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
-    """Compares two groups, by seed -> value; values that are not finite are left out.
+    """Compare two groups, by seed -> value; values that are not finite are left out.
 
-    Differences of runs with one seed are paired: they began with the same weights and saw the same
-    batches and noise, where shapes agree. Where they did not, pairing costs degrees of freedom and
-    no truth. Groups with fewer than two common seeds get Welch's interval.
+    Differences of runs with one seed are paired: they begin with the same weights and see the same
+    batches and noise, where shapes agree. Where they do not, pairing costs degrees of freedom and
+    stays valid. Groups with fewer than two common seeds get Welch's interval.
 
     Args:
         a: Seed -> value.
@@ -151,16 +151,16 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
-    """Which of several differences hold when all are looked at: Holm's step-down correction.
+    """Return which of several differences hold together: Holm's step-down correction.
 
-    Keeps the chance of any false one below `level`, however many there are. nan never holds.
+    The chance of any false one is below `level`, however many there are. nan never holds.
 
     Reference: Holm 1979, Scandinavian Journal of Statistics 6(2).
     """
-    known = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    tests = [i for i, p in enumerate(p_values) if not math.isnan(p)]
     holds = [False] * len(p_values)
-    for rank, i in enumerate(sorted(known, key=lambda i: p_values[i])):
-        if p_values[i] > level / (len(known) - rank):
+    for rank, i in enumerate(sorted(tests, key=lambda i: p_values[i])):
+        if p_values[i] > level / (len(tests) - rank):
             break
         holds[i] = True
     return holds
@@ -183,7 +183,7 @@ class Ranking:
 
 
 def ranking(values: Mapping[str, Mapping[int, float]], better: int) -> Ranking:
-    """Ranks groups within each seed.
+    """Rank groups within each seed.
 
     Args:
         values: Group -> seed -> value. One that is not finite ranks last.

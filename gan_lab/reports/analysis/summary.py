@@ -1,17 +1,18 @@
-"""The answer in words. Every sentence is made from numbers, and says what they do not support."""
+"""The answer in words: sentences made from numbers, which also say what these do not support."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from gan_lab.reports.analysis.aggregate import Group, Problem
-from gan_lab.reports.analysis.best_steps import gained_until, since_the_best
+from gan_lab.reports.analysis.best_steps import best_minus_end, last_gain_step
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.statistics import mean, ranking
 from gan_lab.reports.analysis.tables import (
     Pair,
     as_text,
+    clip_interval,
     common_budget,
-    inside,
     pairs,
     pairs_of,
     two_floors,
@@ -22,46 +23,45 @@ _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds 
 
 
 def sentences(problem: Problem) -> list[str]:
-    """What may be said of a problem's groups, the answer first."""
+    """Return the sentences that a problem's numbers support, the answer first."""
     groups = [g for g in problem.groups if any(map(math.isfinite, g.finals(HEADLINE).values()))]
-    said = [_answer(problem.name, groups)] if groups else [_nothing(problem)]
+    text = [_answer(problem.name, groups) if groups else _no_answer(problem)]
     if len(groups) > 1:
-        said += [_against_the_rest(groups), *_elsewhere(groups), *_one_seed(groups)]
-    said += _noticed(problem.groups)
-    said += _longer(problem.groups)
-    said += _lost(problem.groups)
-    return [sentence for sentence in said if sentence]
+        text += [_against_the_rest(groups), *_at_equal_budgets(groups), *_one_seed(groups)]
+    text += _events(problem.groups) + _more_training(problem.groups)
+    text += _incomplete_runs(problem.groups)
+    return [sentence for sentence in text if sentence]
 
 
 def best_first(groups: Sequence[Group]) -> list[Group]:
-    """Groups by their mean final number, the lowest first."""
+    """Return groups by their mean final number, the lowest first."""
     return sorted(groups, key=lambda g: mean(_finite(g)).value)
 
 
 def _answer(name: str, groups: Sequence[Group]) -> str:
     best = best_first(groups)[0]
     curve, values = CURVES[HEADLINE], _finite(best)
-    floors = [r.finals[HEADLINE].get("floor") for r in best.done if HEADLINE in r.finals]
+    floors = [r.finals[HEADLINE].get("floor") for r in best.complete_runs if HEADLINE in r.finals]
     floor = f", where real samples get {short(float(floors[0]))}" if floors and floors[0] else ""
-    steps = {run.step for group in groups for run in group.done}
+    steps = {run.step for group in groups for run in group.complete_runs}
     end = f"after {steps.pop()} steps" if len(steps) == 1 else "at the end of its training"
-    value = as_text(inside(mean(values), HEADLINE)) if len(values) > 1 else short(values[0])
+    value = as_text(clip_interval(mean(values), HEADLINE)) if len(values) > 1 else short(values[0])
     seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
     what = f"{curve.title[0].lower()}{curve.title[1:]}"
     number = f"{value} {curve.unit} over {seeds}{floor}"
     if len(groups) == 1:
         return f"On {name}, {best.label} {end} has an {what} of {number}."
-    held, _, _ = _sides(pairs(groups, HEADLINE), best.label)
+    lower, _, _ = _sides(pairs(groups, HEADLINE), best.label)
     n = len(groups) - 1
-    others = "the other group" if n == 1 else f"{len(held)} of the {n} others"
-    support = f"supported against {others}" if held else "not supported against any other group"
+    others = "the other group" if n == 1 else f"{len(lower)} of the {n} others"
+    support = f"supported against {others}" if lower else "not supported against any other group"
     lengths = "" if not steps else " The groups were not trained for equally many steps."
     return f"On {name}, {best.label} has the lowest {what} {end}, {support}: {number}.{lengths}"
 
 
-def _sides(found: Sequence[Pair], best: str) -> tuple[list[Pair], list[Pair], list[Pair]]:
-    """Pairs with the best: where it is lower, where higher, both supported; and the rest."""
-    mine = [p for p in found if best in (p.a, p.b)]
+def _sides(table: Sequence[Pair], best: str) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    """Return the pairs with the best: where it is lower, where higher, both supported; the rest."""
+    mine = [p for p in table if best in (p.a, p.b)]
     sign = {id(p): p.difference.measured.value * (1 if p.a == best else -1) for p in mine}
     lower = [p for p in mine if p.among_all and sign[id(p)] < 0]
     higher = [p for p in mine if p.among_all and sign[id(p)] > 0]
@@ -70,26 +70,29 @@ def _sides(found: Sequence[Pair], best: str) -> tuple[list[Pair], list[Pair], li
 
 def _against_the_rest(groups: Sequence[Group]) -> str:
     best = best_first(groups)[0].label
-    held, worse, open_ = _sides(pairs(groups, HEADLINE), best)
+    lower, higher, others = _sides(pairs(groups, HEADLINE), best)
+
+    def names(sides: Sequence[Pair]) -> str:
+        *firsts, last = (p.b if p.a == best else p.a for p in sides)
+        return f"{', '.join(firsts)} and {last}" if firsts else last
+
+    def margins(sides: Sequence[Pair]) -> str:
+        return ", ".join(_margin(p, best) for p in sides)
+
     parts = []
-    if held:
-        every = "every other group" if not open_ + worse and len(held) > 1 else _listed(held, best)
-        wins = ", ".join(_margin(p, best) for p in held)
-        parts.append(f"The difference is supported against {every} ({wins}).")
-    if open_:
-        gaps = ", ".join(_margin(p, best) for p in open_)
-        parts.append(f"Not supported: that it is lower than {_listed(open_, best)} ({gaps}).")
-    if worse:
-        gaps = ", ".join(_margin(p, best) for p in worse)
-        parts.append(
-            f"But on the seeds that both finished it is higher than {_listed(worse, best)} "
-            f"({gaps})."
-        )
+    if lower:
+        every = "every other group" if not others + higher and len(lower) > 1 else names(lower)
+        parts.append(f"The difference is supported against {every} ({margins(lower)}).")
+    if others:
+        parts.append(f"Not supported: that it is lower than {names(others)} ({margins(others)}).")
+    if higher:
+        text = f"it is higher than {names(higher)} ({margins(higher)})"
+        parts.append(f"But on the seeds that both finished {text}.")
     return " ".join(parts)
 
 
 def _margin(pair: Pair, best: str) -> str:
-    """Best minus other, with its interval."""
+    """Format best minus other, with its interval."""
     value, low, high = pair.difference.measured
     if pair.b == best:
         value, low, high = -value, -high, -low
@@ -99,19 +102,14 @@ def _margin(pair: Pair, best: str) -> str:
     return f"{short(value)} [{short(low)}, {short(high)}] to {other}"
 
 
-def _listed(found: Sequence[Pair], best: str) -> str:
-    names = [p.b if p.a == best else p.a for p in found]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _elsewhere(groups: Sequence[Group]) -> list[str]:
-    """Who leads on the curves where all have spent the same, and whether that is supported."""
-    said = []
+def _at_equal_budgets(groups: Sequence[Group]) -> list[str]:
+    """Name the lowest group on the curves at equal budgets, and whether that is supported."""
+    text = []
     for axis, unit in _BUDGETS.items():
         budget = common_budget(groups, HEADLINE, axis)
         if budget is None:
             continue
-        values = {g.label: g.read_at(HEADLINE, axis, budget) for g in groups}
+        values = {g.label: g.values_at(HEADLINE, axis, budget) for g in groups}
         if not all(values.values()):
             continue
         means = {label: mean(list(v.values())).value for label, v in values.items()}
@@ -120,12 +118,12 @@ def _elsewhere(groups: Sequence[Group]) -> list[str]:
         fewest = min(len(v) for v in values.values())
         limit = max(len(g.runs) for g in groups)
         seeds = f", over {fewest} of {limit} seeds" if fewest < limit else ""
-        said.append(
+        text.append(
             f"After equally many {unit} ({_count(budget)}{seeds}) {leader} has the lowest mean on "
             f"the curves, {short(means[leader])} ({_margin(pair, leader)}: {pair.verdict}; real "
             f"samples get {two_floors(groups)[0]})."
         )
-    return said
+    return text
 
 
 def _count(budget: float) -> str:
@@ -133,26 +131,25 @@ def _count(budget: float) -> str:
 
 
 def _one_seed(groups: Sequence[Group]) -> list[str]:
-    found = ranking({g.label: g.ranked(HEADLINE) for g in groups}, CURVES[HEADLINE].better)
-    if found.seeds < 2:
+    ranks = ranking({g.label: g.finals_or_nan(HEADLINE) for g in groups}, CURVES[HEADLINE].better)
+    if ranks.seeds < 2:
         return []
     best = best_first(groups)[0].label
-    _, _, open_ = _sides(pairs(groups, HEADLINE), best)
-    first = found.first[best]
-    said = f"With one seed alone, {best} would have come first in {short(first)} of {found.seeds}"
-    if open_ and first == found.seeds:
-        return [f"{said}: the seeds agree on who is first, by how much varies too much."]
-    return [f"{said}."]
+    _, _, others = _sides(pairs(groups, HEADLINE), best)
+    first = ranks.first[best]
+    text = f"With one seed alone, {best} would have come first in {short(first)} of {ranks.seeds}"
+    if others and first == ranks.seeds:
+        return [f"{text}: the seeds agree on who is first, by how much varies too much."]
+    return [f"{text}."]
 
 
-def _noticed(groups: Sequence[Group]) -> list[str]:
-    """Named events, by kind: in how many runs of which group."""
-    counts: dict[str, dict[str, int]] = {}
+def _events(groups: Sequence[Group]) -> list[str]:
+    """Count the runs of each group that have a kind of event."""
+    counts: dict[str, Counter[str]] = {}
     for group in groups:
         for run in group.runs:
             for kind in {event["kind"] for event in run.events}:
-                at_kind = counts.setdefault(kind, {})
-                at_kind[group.label] = at_kind.get(group.label, 0) + 1
+                counts.setdefault(kind, Counter())[group.label] += 1
     sizes = {g.label: len(g.runs) for g in groups}
     parts = [
         f"{kind.replace('_', ' ')} ({', '.join(f'{n} of {sizes[g]} {g}' for g, n in each.items())})"
@@ -161,38 +158,38 @@ def _noticed(groups: Sequence[Group]) -> list[str]:
     return [f"Noticed while training, in how many runs: {'; '.join(parts)}."] if parts else []
 
 
-def _longer(groups: Sequence[Group]) -> list[str]:
-    """What training on brought: a loss, where the best checkpoint beats the end, or no gain."""
-    worse, stopped = [], []
+def _more_training(groups: Sequence[Group]) -> list[str]:
+    """Name groups whose best checkpoint beats the end, and groups without a gain at the end."""
+    worse, no_gain = [], []
     for group in groups:
-        gap = since_the_best(group)
-        until, last = gained_until(group), max((r.step for r in group.runs), default=0)
+        gap = best_minus_end(group)
+        until, last = last_gain_step(group), max((r.step for r in group.runs), default=0)
         if gap is not None and gap.measured.high < 0:
             value, low, high = gap.measured
             worse.append(f"{group.label} by {short(-value)} [{short(-high)}, {short(-low)}]")
         elif until is not None and until < 0.75 * last and not (gap and gap.measured.low > 0):
-            stopped.append(f"{group.label} after step {until} of {last}")
-    said = []
+            no_gain.append(f"{group.label} after step {until} of {last}")
+    text = []
     if worse:
-        said.append(
+        text.append(
             f"Training on made it worse, from the best checkpoint (chosen on validation data) to "
             f"the end, on held-out data: {'; '.join(worse)}."
         )
-    if stopped:
-        said.append(f"No gain of more training could be shown for {'; '.join(stopped)}.")
-    return said
+    if no_gain:
+        text.append(f"No gain of more training could be shown for {'; '.join(no_gain)}.")
+    return text
 
 
-def _lost(groups: Sequence[Group]) -> list[str]:
-    lost = [(g, r) for g in groups for r in g.runs if not r.done]
-    if not lost:
+def _incomplete_runs(groups: Sequence[Group]) -> list[str]:
+    runs = [(g, r) for g in groups for r in g.runs if not r.is_done]
+    if not runs:
         return []
-    said = ", ".join(f"{g.label} seed {r.seed} ({r.state} at step {r.step})" for g, r in lost[:6])
-    more = f" and {len(lost) - 6} more" if len(lost) > 6 else ""
-    return [f"Not in these numbers, since they did not come to their end: {said}{more}."]
+    text = ", ".join(f"{g.label} seed {r.seed} ({r.state} at step {r.step})" for g, r in runs[:6])
+    more = f" and {len(runs) - 6} more" if len(runs) > 6 else ""
+    return [f"Not in these numbers, since they did not come to their end: {text}{more}."]
 
 
-def _nothing(problem: Problem) -> str:
+def _no_answer(problem: Problem) -> str:
     return f"On {problem.name} no run came to its end with a finite {CURVES[HEADLINE].title}."
 
 

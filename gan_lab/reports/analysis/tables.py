@@ -1,11 +1,11 @@
-"""The tables of a comparison: numbers at the end, paired differences, equal budgets, best steps."""
+"""The tables of a comparison: numbers at the end, differences, ranks, equal budgets, choices."""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gan_lab.reports.analysis.aggregate import Group, at, on_axis
+from gan_lab.reports.analysis.aggregate import Group, on_axis, value_at
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, Curve
 from gan_lab.reports.analysis.model import AXES, Table
 from gan_lab.reports.analysis.run_config import visible
@@ -20,23 +20,23 @@ from gan_lab.reports.analysis.statistics import (
 )
 from gan_lab.reports.plots.style import short
 
-# What the table at the end shows, where a run has it: the ruler's and the probe's numbers.
+# The columns of the table of final numbers, where a run has them.
 FINAL = (
     CURVES[HEADLINE],
     CURVES["divergence/js"],
-    Curve("neural_distance/js", "JS by a fresh probe", "nats", -1, True, limit=math.log(2)),
+    Curve("neural_distance/js", "JS by a fresh discriminator", "nats", -1, True, limit=math.log(2)),
     CURVES["modes/covered"],
     CURVES["modes/high_quality"],
     CURVES["samples/pairwise_distance"],
 )
-COMPARED = (HEADLINE, "divergence/js", "modes/covered")
+DIFFERENCE_TAGS = (HEADLINE, "divergence/js", "modes/covered")
 MEDIANS_FROM = 8  # seeds
-_KNOWN = {curve.tag: curve for curve in (*FINAL, *CURVES.values())}
+_CURVE_OF_TAG = {curve.tag: curve for curve in (*FINAL, *CURVES.values())}
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One difference of a table of them, a - b.
+    """One difference of a table, a - b.
 
     Attributes:
         among_all: Whether it is supported with all pairs of the table in mind (Holm).
@@ -49,46 +49,43 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """In words."""
+        """The difference in words."""
         if math.isnan(self.difference.p):
             return "too few seeds to say"
         if self.among_all:
             return "supported"
-        return (
-            "supported alone, not among all pairs"
-            if self.difference.supported
-            else ("not supported")
-        )
+        alone = self.difference.is_supported
+        return "supported alone, not among all pairs" if alone else "not supported"
 
 
 def pairs(groups: Sequence[Group], tag: str) -> list[Pair]:
-    """Every difference between two groups that both have final values of a tag."""
+    """Return every difference between two groups that both have final values of a tag."""
     return pairs_of({g.label: g.finals(tag) for g in groups})
 
 
 def pairs_of(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
-    """Every difference between two groups, label -> seed -> value, that both have a finite one."""
+    """Return every difference of two groups with finite values; values: label -> seed -> value."""
     some = {label: v for label, v in values.items() if any(map(math.isfinite, v.values()))}
-    found = [(a, b, difference(some[a], some[b])) for a, b in itertools.combinations(some, 2)]
-    holds = holm([d.p for _, _, d in found])
-    return [Pair(a, b, d, held) for (a, b, d), held in zip(found, holds, strict=True)]
+    each = [(a, b, difference(some[a], some[b])) for a, b in itertools.combinations(some, 2)]
+    supports = holm([d.p for _, _, d in each])
+    return [Pair(*pair, support) for pair, support in zip(each, supports, strict=True)]
 
 
-def summary(groups: Sequence[Group]) -> Table:
-    """Numbers at the end of training, by group."""
-    shown = [c for c in FINAL if any(g.finals(c.tag) for g in groups)]
-    many = any(len(g.done) >= MEDIANS_FROM for g in groups)
-    columns = ["group", "runs done", *(_titled(c) for c in shown)]
+def final_numbers(groups: Sequence[Group]) -> Table:
+    """Return the numbers at the end of training, by group."""
+    curves = [c for c in FINAL if any(g.finals(c.tag) for g in groups)]
+    many = any(len(g.complete_runs) >= MEDIANS_FROM for g in groups)
+    columns = ["group", "runs done", *(_title_with_unit(c) for c in curves)]
     columns += [f"median, {CURVES[HEADLINE].title} (data units)"] if many else []
     columns.append("training (s)")
     rows = []
     for group in groups:
-        row = [group.label, _runs(group), *(spread(group.finals(c.tag), c.tag) for c in shown)]
+        row = [group.label, _runs(group), *(spread(group.finals(c.tag), c.tag) for c in curves)]
         if many:
             values = list(group.finals(HEADLINE).values())
             row.append(as_text(median(values)) if len(values) >= MEDIANS_FROM else "-")
         rows.append([*row, spread(_seconds(group))])
-    floors = [_floor(groups, c.tag) for c in shown]
+    floors = [_floor(groups, c.tag) for c in curves]
     rows.append(["floor: real samples", "-", *floors, *(["-"] if many else []), "-"])
     return Table(
         "At the end of training",
@@ -101,39 +98,37 @@ def summary(groups: Sequence[Group]) -> Table:
 
 
 def differences(groups: Sequence[Group], tag: str) -> Table | None:
-    """Paired differences of a final number; None where there are no two groups to compare."""
-    found = pairs(groups, tag)
-    if not found:
+    """Return paired differences of a final number; None where there are no two groups."""
+    table = pairs(groups, tag)
+    if not table:
         return None
     rows = []
-    for pair in found:
+    for pair in table:
         d = pair.difference
-        n = f"{d.n} {'paired' if d.paired else 'not paired'}"
+        n = f"{d.n} {'paired' if d.is_paired else 'not paired'}"
         wins = f"{d.lower} / {d.higher} / {d.ties}"
         rows.append([f"{pair.a} - {pair.b}", as_text(d.measured), n, wins, pair.verdict])
-    curve = _KNOWN[tag]
-    of = "the one pair" if len(found) == 1 else f"the {len(found)} pairs"
+    curve = _CURVE_OF_TAG[tag]
+    of = "the one pair" if len(table) == 1 else f"the {len(table)} pairs"
     return Table(
         f"Differences: {curve.title}",
         "First minus second, runs of one seed paired; mean [95 % t interval]. Supported: the "
         f"interval excludes 0 also after Holm's correction for {of} of this table.",
-        ["first - second", _titled(curve), "seeds", "lower / higher / equal", "verdict"],
+        ["first - second", _title_with_unit(curve), "seeds", "lower / higher / equal", "verdict"],
         rows,
     )
 
 
-def ranks(groups: Sequence[Group]) -> Table | None:
-    """How often each group comes first; None where no two groups share a seed."""
-    values = {g.label: g.ranked(HEADLINE) for g in groups if g.runs}
-    found = ranking(values, CURVES[HEADLINE].better)
-    if len(values) < 2 or found.seeds < 1:
+def rank_table(groups: Sequence[Group]) -> Table | None:
+    """Return how often each group comes first; None where no two groups share a seed."""
+    values = {g.label: g.finals_or_nan(HEADLINE) for g in groups if g.runs}
+    ranks = ranking(values, CURVES[HEADLINE].better)
+    if len(values) < 2 or ranks.seeds < 1:
         return None
-    rows = [[name, f"{short(count)} of {found.seeds}"] for name, count in found.first.items()]
-    agree = (
-        ""
-        if math.isnan(found.concordance)
-        else f" Kendall's W {short(found.concordance)}: 1 = one order for all seeds, 0 = none."
-    )
+    rows = [[name, f"{short(count)} of {ranks.seeds}"] for name, count in ranks.first.items()]
+    agree = ""
+    if not math.isnan(ranks.concordance):
+        agree = f" Kendall's W {short(ranks.concordance)}: 1 = one order for all seeds, 0 = none."
     return Table(
         "Does the ranking hold from seed to seed?",
         f"Seeds in which a group has the lowest {CURVES[HEADLINE].title}; a run that did not "
@@ -144,15 +139,16 @@ def ranks(groups: Sequence[Group]) -> Table | None:
 
 
 def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
-    """A number at the largest budget that all groups reached, on every axis."""
+    """Return a number at the largest budget that all groups reached, on every axis."""
     rows = []
     for axis, unit in AXES.items():
         budget = common_budget(groups, tag, axis)
         if budget is None:
             continue
-        cells = [spread({r.seed: at(r, tag, axis, budget) for r in g.runs}, tag) for g in groups]
-        shown = short(budget) if axis == "seconds" else f"{budget:,.0f}"
-        rows.append([f"{shown} {unit}", *cells])
+        values = [{r.seed: value_at(r, tag, axis, budget) for r in g.runs} for g in groups]
+        cells = [spread(each, tag) for each in values]
+        amount = short(budget) if axis == "seconds" else f"{budget:,.0f}"
+        rows.append([f"{amount} {unit}", *cells])
     if not rows or len(groups) < 2:
         return None
     curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)
@@ -169,18 +165,18 @@ def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
 
 
 def common_budget(groups: Sequence[Group], tag: str, axis: str) -> float | None:
-    """The largest budget on an axis that every group reached; None if one has no such clock.
+    """Return the largest budget that every group reached on an axis; None without such a clock.
 
     Seconds count only where all runs were timed alike.
     """
     if axis == "seconds" and len({run.timing for g in groups for run in g.runs}) > 1:
         return None
-    ends = [end for g in groups if (end := _reached(g, tag, axis)) is not None]
+    ends = [end for g in groups if (end := _group_budget(g, tag, axis)) is not None]
     return min(ends) if len(ends) == len(groups) and ends and min(ends) > 0 else None
 
 
 def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
-    """What real samples get on the curves and at the end, each with its n, as text."""
+    """Return what real samples get on the curves and at the end, each with its n, as text."""
     for run in (r for g in groups for r in g.runs):
         series = run.curves.get(f"{tag}_floor")
         final = run.finals.get(tag)
@@ -193,20 +189,16 @@ def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
     return "unknown", "unknown"
 
 
-def unfinished(groups: Sequence[Group]) -> Table | None:
-    """Runs that did not come to their end."""
+def incomplete_runs(groups: Sequence[Group]) -> Table | None:
+    """Return the runs that did not reach their end; None where all did."""
     rows = [
         [
-            g.label,
-            str(r.seed),
-            r.state,
-            f"{r.step} of {r.steps}",
-            r.error or "-",
-            visible(str(r.path)),
+            *(g.label, str(r.seed), r.state, f"{r.step} of {r.steps}"),
+            *(r.error or "-", visible(str(r.path))),
         ]
         for g in groups
         for r in g.runs
-        if not r.done
+        if not r.is_done
     ]
     if not rows:
         return None
@@ -219,7 +211,7 @@ def unfinished(groups: Sequence[Group]) -> Table | None:
 
 
 def choices(groups: Sequence[Group]) -> Table | None:
-    """What was chosen differently."""
+    """Return every key in which the groups differ; None where there is none."""
     keys = list(groups[0].choices) if groups else []
     if not keys:
         return None
@@ -232,24 +224,24 @@ def choices(groups: Sequence[Group]) -> Table | None:
 
 
 def spread(values: Mapping[int, float], tag: str = "") -> str:
-    """Mean over seeds with its interval, as text; how many had no finite value is said."""
+    """Return the mean over seeds with its interval and the number of finite values, as text."""
     finite = [v for v in values.values() if math.isfinite(v)]
     if not finite:
         return short(next(iter(values.values()))) if values else "-"
-    lost = f" ({len(finite)} of {len(values)})" if len(finite) < len(values) else ""
-    return as_text(inside(mean(finite), tag)) + lost
+    count = f" ({len(finite)} of {len(values)})" if len(finite) < len(values) else ""
+    return as_text(clip_interval(mean(finite), tag)) + count
 
 
-def inside(m: Statistic, tag: str) -> Statistic:
-    """The interval without what the quantity can never be: a t interval knows no bounds."""
-    curve = _KNOWN.get(tag)
+def clip_interval(m: Statistic, tag: str) -> Statistic:
+    """Clip an interval to the bounds of its quantity: a t interval knows none."""
+    curve = _CURVE_OF_TAG.get(tag)
     if curve is None or math.isinf(m.low):
         return m
     return Statistic(m.value, max(m.low, curve.least), min(m.high, curve.limit))
 
 
 def as_text(m: Statistic) -> str:
-    """A number with its interval, as every table and sentence shows it."""
+    """Format a number with its interval, for every table and sentence."""
     if math.isinf(m.low) and math.isinf(m.high) and math.isfinite(m.value):
         return f"{short(m.value)} (no interval)"
     if m.low == m.high:
@@ -257,40 +249,40 @@ def as_text(m: Statistic) -> str:
     return f"{short(m.value)} [{short(m.low)}, {short(m.high)}]"
 
 
-def _titled(curve: Curve) -> str:
+def _title_with_unit(curve: Curve) -> str:
     return f"{curve.title} ({curve.unit})" if curve.unit else curve.title
 
 
 def _runs(group: Group) -> str:
-    n, done = len(group.runs), len(group.done)
-    if n == done:
+    n, n_complete = len(group.runs), len(group.complete_runs)
+    if n == n_complete:
         return str(n)
-    states = [r.state for r in group.runs if not r.done]
-    said = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    return f"{done} of {n} ({said})"
+    states = [r.state for r in group.runs if not r.is_done]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
+    return f"{n_complete} of {n} ({counts})"
 
 
 def _seconds(group: Group) -> dict[int, float]:
     return {
         r.seed: float(r.curves["time/train_seconds"].values[-1])
-        for r in group.done
+        for r in group.complete_runs
         if "time/train_seconds" in r.curves
     }
 
 
 def _floor(groups: Sequence[Group], tag: str) -> str:
     for group in groups:
-        for run in group.done:
+        for run in group.complete_runs:
             floor = run.finals.get(tag, {}).get("floor")
             if floor is not None:
                 return short(float(floor))
     return "-"
 
 
-def _reached(group: Group, tag: str, axis: str) -> float | None:
-    """The budget that every finished run of a group reached; of unfinished ones, half."""
-    runs = group.done or group.runs
+def _group_budget(group: Group, tag: str, axis: str) -> float | None:
+    """Return the budget that every complete run of a group reached; of incomplete ones, half."""
+    runs = group.complete_runs or group.runs
     ends = sorted(c[0][-1] for r in runs if (c := on_axis(r, tag, axis)) is not None)
     if not ends:
         return None
-    return float(ends[0] if group.done else ends[(len(ends) - 1) // 2])
+    return float(ends[0] if group.complete_runs else ends[(len(ends) - 1) // 2])

@@ -1,1 +1,1 @@
-"""."""
+"""A report for other programs: CSV, Markdown, TensorBoard, the terminal, one picture."""

@@ -64,7 +64,7 @@ def _runs(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
 
 
 def _tags(problem: Problem) -> list[str]:
-    return list({t: None for g in problem.groups for r in g.done for t in r.finals})
+    return list({t: None for g in problem.groups for r in g.complete_runs for t in r.finals})
 
 
 def _finals(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
@@ -73,7 +73,7 @@ def _finals(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
             for tag in _tags(problem):
                 values = group.finals(tag).values()
                 if values:
-                    one = next(r.finals[tag] for r in group.done if tag in r.finals)
+                    one = next(r.finals[tag] for r in group.complete_runs if tag in r.finals)
                     finite = [value for value in values if math.isfinite(value)]
                     head = (problem.name, group.label, tag, one["unit"], len(finite))
                     value, low, high = mean(finite) if finite else (None, None, None)
@@ -89,8 +89,8 @@ def _differences(problems: Sequence[Problem]) -> Iterable[Sequence[Any]]:
                 value, low, high = d.measured
                 ends = (low, high) if math.isfinite(high - low) else (None, None)
                 yield (
-                    *(problem.name, tag, pair.a, pair.b, value, *ends, d.n, d.paired, d.p),
-                    *(d.lower, d.higher, d.ties, d.supported, pair.among_all),
+                    *(problem.name, tag, pair.a, pair.b, value, *ends, d.n, d.is_paired, d.p),
+                    *(d.lower, d.higher, d.ties, d.is_supported, pair.among_all),
                 )
 
 

@@ -16,7 +16,11 @@ def markdown(report: Report) -> str:
         parts += ["**To know before reading**", _list(report.notes)]
     for section in report.sections:
         parts += _section(section, several)
-    parts += ["## How the numbers were made", *map(_text, report.method), f"*{_text(report.made)}*"]
+    parts += [
+        "## How the numbers were made",
+        *map(_text, report.method),
+        f"*{_text(report.origin)}*",
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -56,7 +56,7 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
     names = []
     for i, group in enumerate(groups):
         values = [v for v in group.finals(HEADLINE).values() if np.isfinite(v)]
-        lost = len(group.runs) - len(group.done)
+        lost = len(group.runs) - len(group.complete_runs)
         seeds = f"{len(values)} seed{'' if len(values) == 1 else 's'}"
         names.append(f"{group.label}\n{seeds}{f', {lost} lost' if lost else ''}")
         if not values:
@@ -67,7 +67,9 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
         if len(values) > 1:
             axes.plot([m.low, m.high], [i, i], color=style.colour, linewidth=2.5)
         axes.plot([m.value], [i], marker=style.marker, color=style.colour, markersize=8)
-        floors = [r.finals[HEADLINE].get("floor") for r in group.done if HEADLINE in r.finals]
+        floors = [
+            r.finals[HEADLINE].get("floor") for r in group.complete_runs if HEADLINE in r.finals
+        ]
         if i == 0 and floors and floors[0] is not None:
             axes.axvline(float(floors[0]), color=GREY, linestyle=(0, (2, 2)), linewidth=1)
             axes.annotate(

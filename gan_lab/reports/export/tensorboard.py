@@ -167,7 +167,7 @@ def _write_words(report: Report, section: Section, directory: Path, page: Layout
     texts = [("verdict", "\n\n".join(filter(None, verdict)))]
     texts += [(table.title, _markdown(table)) for table in section.tables]
     texts += [("notes", _list(report.notes))]
-    texts += [("method", "\n\n".join(map(_plain, [*report.method, report.made])))]
+    texts += [("method", "\n\n".join(map(_plain, [*report.method, report.origin])))]
     for number, (title, text) in enumerate(texts, 1):  # TensorBoard sorts them by their tags
         if text:
             writer.text(f"comparison/{number:02d} {title}", text)

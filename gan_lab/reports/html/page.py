@@ -145,7 +145,7 @@ def _body(report: Report, data: dict[str, Any], limits: Sequence[str]) -> str:
     parts.append(
         f'<section class="method"><h2 id="method">How the numbers were made</h2>{method}</section>'
     )
-    parts.append(f"<footer><p>{html.escape(report.made)}</p></footer>")
+    parts.append(f"<footer><p>{html.escape(report.origin)}</p></footer>")
     return "\n".join(parts)
 
 

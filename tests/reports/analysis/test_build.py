@@ -12,15 +12,15 @@ from scipy import stats
 
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build, load
-from gan_lab.reports.analysis.aggregate import band, problems
-from gan_lab.reports.analysis.best_steps import gained_until
+from gan_lab.reports.analysis.aggregate import band, group_runs
+from gan_lab.reports.analysis.best_steps import last_gain_step
 from gan_lab.reports.analysis.model import AXES
 from gan_lab.reports.export import csv as csv_export
 from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
 
 
-def found(path):
-    return problems([load.read(each) for each in load.found([path])])
+def problems_in(path):
+    return group_runs([load.read_run(each) for each in load.find_runs([path])])
 
 
 def table(report, title, section=0):
@@ -29,7 +29,7 @@ def table(report, title, section=0):
 
 def test_groups_are_what_differs_and_repeat_over_seeds(tmp_path):
     two_groups(tmp_path)
-    (problem,) = found(tmp_path)
+    (problem,) = problems_in(tmp_path)
     assert problem.name == "ring"
     assert [g.label for g in problem.groups] == ["minimax", "wasserstein + gradient_penalty"]
     assert [[r.seed for r in g.runs] for g in problem.groups] == [[0, 1, 2, 3, 4]] * 2
@@ -52,7 +52,7 @@ def test_stacked_seeds_and_a_sweep_cannot_be_told_apart(tmp_path):
 
 def test_bands_equal_what_pandas_makes_of_the_files(tmp_path):
     two_groups(tmp_path)
-    (problem,) = found(tmp_path)
+    (problem,) = problems_in(tmp_path)
     for group in problem.groups:
         frame = pd.concat(pd.read_json(r.path / "metrics.jsonl", lines=True) for r in group.runs)
         by_step = frame.groupby("step")[TAG]
@@ -181,11 +181,11 @@ def test_different_data_get_sections_of_their_own(tmp_path):
     assert any("different data sets" in note for note in report.notes)
 
 
-def test_another_ruler_is_another_section_and_its_name_says_why(tmp_path):
+def test_another_evaluator_is_another_section_and_its_name_says_why(tmp_path):
     run(tmp_path / "a", 0)
     run(tmp_path / "b", 0, evaluator={**CONFIG["evaluator"], "n": 64})
     run(tmp_path / "c", 1, evaluator={**CONFIG["evaluator"], "every": 20})  # as often as it likes
-    sections = {p.name: len(p.groups[0].runs) for p in found(tmp_path)}
+    sections = {p.name: len(p.groups[0].runs) for p in problems_in(tmp_path)}
     assert sections == {"ring, evaluator.n=256": 2, "ring, evaluator.n=64": 1}
 
 
@@ -204,7 +204,7 @@ def test_the_same_run_twice_counts_once(tmp_path):
     run(tmp_path / "b", 0)
     report, groups = build.report([tmp_path])
     assert len(groups[0].groups[0].runs) == 1
-    assert groups[0].groups[0].runs[0].done
+    assert groups[0].groups[0].runs[0].is_done
     assert any("left out" in note for note in report.notes)
 
 
@@ -216,23 +216,23 @@ def test_infinite_and_undefined_numbers_are_said_as_they_are(tmp_path):
     assert np.isinf(band(groups[0].groups[0], TAG, "step").mean).all()
 
 
-def test_when_training_stopped_helping_is_found(tmp_path):
+def test_when_training_stopped_helping_is_problems_in(tmp_path):
     rng = np.random.default_rng(1)
     for seed in range(5):
         fall = np.r_[np.linspace(2, 1, 6), [1.0] * 5] + 0.01 * rng.normal(size=11)
         run(tmp_path / f"a{seed}", seed, fall)
         run(tmp_path / f"b{seed}", seed, np.linspace(2, 1, 11) + 0.01 * rng.normal(size=11), **WGAN)
-    (problem,) = found(tmp_path)
-    assert [gained_until(g) for g in problem.groups] == [50, 100]
+    (problem,) = problems_in(tmp_path)
+    assert [last_gain_step(g) for g in problem.groups] == [50, 100]
 
 
 def test_a_torn_last_line_and_a_missing_file_are_no_reason_to_give_up(tmp_path):
     path = run(tmp_path / "a", 0)
     with (path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 110, "divergence/wass')
-    assert load.read(path).curves[TAG].steps[-1] == 100
+    assert load.read_run(path).curves[TAG].steps[-1] == 100
     (path / "metrics.jsonl").unlink()
-    assert load.read(path).curves == {}
+    assert load.read_run(path).curves == {}
     assert build.report([tmp_path])[0].sections[0].charts == []
 
 
@@ -262,9 +262,9 @@ def test_events_reach_the_report(tmp_path):
         "advice": "try",
     }
     (path / "events.jsonl").write_text(json.dumps(event) + "\n")
-    (happening,) = build.report([tmp_path])[0].sections[0].events
-    assert (happening.seed, happening.step, happening.kind) == (3, 40, "collapse")
-    assert happening.numbers == "spread 0.1"
+    (event_row,) = build.report([tmp_path])[0].sections[0].events
+    assert (event_row.seed, event_row.step, event_row.kind) == (3, 40, "collapse")
+    assert event_row.numbers == "spread 0.1"
 
 
 def test_the_same_seed_is_shown_of_all_groups(tmp_path):
@@ -289,7 +289,7 @@ def test_csv_cells_of_what_does_not_exist_are_empty(tmp_path):
 def test_nothing_is_read_before_a_run_begins_or_after_it_ends(tmp_path):
     run(tmp_path / "a", 0, [5.0] * 6, range(50, 101, 10))
     run(tmp_path / "b", 1, [3.0] * 6, range(0, 51, 10), state="diverged")
-    (problem,) = found(tmp_path)
+    (problem,) = problems_in(tmp_path)
     ours = band(problem.groups[0], TAG, "step")
     np.testing.assert_array_equal(ours.x, range(0, 101, 10))
     np.testing.assert_array_equal(ours.mean, [3.0] * 5 + [4.0] + [5.0] * 5)
@@ -299,5 +299,5 @@ def test_nothing_is_read_before_a_run_begins_or_after_it_ends(tmp_path):
 def test_between_two_measurements_a_straight_line_is_read(tmp_path):
     run(tmp_path / "a", 0, [0.0, 4.0], [0, 100])
     run(tmp_path / "b", 1, [0.0, 0.0, 0.0], [0, 25, 100])
-    (problem,) = found(tmp_path)
+    (problem,) = problems_in(tmp_path)
     np.testing.assert_array_equal(band(problem.groups[0], TAG, "step").mean, [0.0, 0.5, 2.0])

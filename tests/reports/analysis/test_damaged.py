@@ -15,7 +15,7 @@ HUGE = 10**400
 DEEP = json.loads("[" * 400 + "]" * 400)
 
 
-def changed(file, change):
+def change_file(file, change):
     content = (
         json.loads(file.read_text()) if file.suffix == ".json" else yaml.safe_load(file.open())
     )
@@ -40,7 +40,7 @@ def changed(file, change):
 )
 def test_a_number_that_is_none_is_refused(name, change, tmp_path):
     run = made_runs.run(tmp_path / "run")
-    changed(run / name, change)
+    change_file(run / name, change)
     with pytest.raises(ConfigError):
         build.report([run])
 
@@ -48,10 +48,10 @@ def test_a_number_that_is_none_is_refused(name, change, tmp_path):
 @pytest.mark.parametrize("row", [str(HUGE), "[" * 10**5, "1e400", '"x"', "[]", "null", "\0" * 9])
 def test_a_row_that_is_none_costs_itself(row, tmp_path):
     run = made_runs.run(tmp_path / "run")
-    before = load.read(run).curves[made_runs.TAG]
+    before = load.read_run(run).curves[made_runs.TAG]
     with (run / "metrics.jsonl").open("a") as file:
         file.write(f'{{"step": 101, "{made_runs.TAG}": {row}}}\n{row}\n')
-    after = load.read(run).curves[made_runs.TAG]
+    after = load.read_run(run).curves[made_runs.TAG]
     assert after.steps[: len(before.steps)].tolist() == before.steps.tolist()
     assert row == "1e400" or len(after.steps) == len(before.steps)
 
@@ -60,19 +60,19 @@ def test_a_row_without_end_is_read_in_parts(tmp_path):
     run = made_runs.run(tmp_path / "run")
     with (run / "metrics.jsonl").open("r+b") as file:
         file.truncate(1 << 28)  # of no length on the disk
-    assert len(load.read(run).curves[made_runs.TAG].steps) == 11
+    assert len(load.read_run(run).curves[made_runs.TAG].steps) == 11
 
 
 def test_a_best_value_that_is_not_finite_has_no_gap(tmp_path):
     for seed in (0, 1):
         run = made_runs.run(tmp_path / f"run_{seed}", seed)
         best = {"step": 50, "held_out": made_runs.estimate(float("inf"))}
-        changed(run / "status.json", lambda s, best=best: s.update(best=best))
+        change_file(run / "status.json", lambda s, best=best: s.update(best=best))
     build.report([tmp_path])
 
 
 @pytest.mark.parametrize("damage", ["encrypted", "compression", "text", "header"])
-def test_a_frame_of_any_other_kind_is_left_out(damage, tmp_path):
+def test_a_landscape_of_any_other_kind_is_left_out(damage, tmp_path):
     path = tmp_path / "step_1.npz"
     np.savez(path, x=np.arange(4.0))
     content = bytearray(path.read_bytes())

@@ -29,7 +29,7 @@ def test_paired_intervals_cover_95_percent_and_a_null_difference_is_rarely_suppo
     covered = supported = 0
     for d in paired_intervals(lambda rng, n: rng.normal(size=n), 5):
         covered += d.measured.low <= 0.0 <= d.measured.high
-        supported += d.supported
+        supported += d.is_supported
     assert 0.94 <= covered / N_SIMULATIONS <= 0.96
     assert 0.04 <= supported / N_SIMULATIONS <= 0.06
     assert covered + supported == N_SIMULATIONS
@@ -67,8 +67,8 @@ def test_of_six_null_differences_any_is_called_supported_in_at_most_6_percent():
 
 def test_a_large_difference_is_supported_and_its_sign_is_first_minus_second():
     d = difference(by_seed([1.0, 1.1, 0.9, 1.0, 1.05]), by_seed([3.0, 3.2, 2.9, 3.1, 3.0]))
-    assert d.supported
-    assert d.paired
+    assert d.is_supported
+    assert d.is_paired
     assert (d.lower, d.higher, d.ties) == (5, 0, 0)
     assert d.measured.value == pytest.approx(-2.03)
     reverse = stats.ttest_rel([1.0, 1.1, 0.9, 1.0, 1.05], [3.0, 3.2, 2.9, 3.1, 3.0])
@@ -90,7 +90,7 @@ def test_equal_differences_are_judged_by_their_signs_and_never_without_an_interv
     for n in (2, 5, 6, 8):
         d = difference(by_seed([8.0] * n), by_seed([7.0] * n))
         assert d.p == pytest.approx(stats.binomtest(n, n).pvalue)
-        assert d.supported == (n >= 6)
+        assert d.is_supported == (n >= 6)
     assert difference(by_seed([8.0] * 9), by_seed([8.0] * 9)).p == 1.0
 
 
@@ -98,13 +98,13 @@ def test_groups_without_common_seeds_get_welchs_interval():
     a, b = [1.0, 2.0, 4.0], [10.0, 11.0, 15.0, 12.0]
     d = difference(by_seed(a), {seed + 10: v for seed, v in enumerate(b)})
     theirs = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    assert not d.paired
+    assert not d.is_paired
     assert (d.measured.low, d.measured.high) == pytest.approx(tuple(theirs), rel=1e-12)
 
 
 def test_one_seed_supports_nothing():
     d = difference({0: 1.0}, {0: 100.0})
-    assert not d.supported
+    assert not d.is_supported
     assert math.isnan(d.p)
     assert (d.measured.low, d.measured.high) == (-math.inf, math.inf)
 
@@ -126,9 +126,9 @@ def test_holm_is_the_step_down_procedure():
 
 def test_a_ranking_that_never_changes_has_concordance_one():
     values = {"a": by_seed([1, 2, 3]), "b": by_seed([2, 3, 4]), "c": by_seed([9, 9, 9])}
-    found = ranking(values, better=-1)
-    assert found.first == {"a": 3.0, "b": 0.0, "c": 0.0}
-    assert found.concordance == pytest.approx(1.0)
+    ranks = ranking(values, better=-1)
+    assert ranks.first == {"a": 3.0, "b": 0.0, "c": 0.0}
+    assert ranks.concordance == pytest.approx(1.0)
     assert ranking(values, better=1).first["c"] == 3.0
 
 
@@ -141,8 +141,8 @@ def test_concordance_is_kendalls_w_and_friedmans_statistic():
 
 
 def test_ties_share_the_first_place_and_a_diverged_run_comes_last():
-    found = ranking({"a": by_seed([1, math.nan]), "b": by_seed([1, 5])}, -1)
-    assert found.first == {"a": 0.5, "b": 1.5}
+    ranks = ranking({"a": by_seed([1, math.nan]), "b": by_seed([1, 5])}, -1)
+    assert ranks.first == {"a": 0.5, "b": 1.5}
 
 
 def test_a_median_of_eight_is_held_by_order_statistics():

@@ -81,7 +81,7 @@ def floats(data, index):
 
 def test_every_element_is_closed_and_every_word_of_the_report_is_there(made, outline):
     assert outline.open == []
-    words = [made.title, made.question, made.made, *made.notes, *made.method]
+    words = [made.title, made.question, made.origin, *made.notes, *made.method]
     for each in made.sections:
         words += [each.name, *each.verdict, *each.labels, each.tables[0].note]
         words += [h for e in each.events for h in (e.kind, e.numbers, e.explanation, e.advice)]
