@@ -1,4 +1,4 @@
-"""The Dirac-GAN: two numbers that play the whole game, by the project's own losses.
+"""The dynamics of the Dirac-GAN, a GAN of two numbers, under the project's own losses.
 
 The data are a point at 0, the generator is a point at theta, the discriminator is linear. As in the
 authors' notebook psi x is the log-odds that x is *fake*, so the logit that a loss is given is
@@ -29,12 +29,12 @@ class Method:
 
     Attributes:
         title: For pictures.
-        loss: Of both players.
+        loss: Of both networks.
         regularizers: Of the discriminator.
-        consensus: Weight of |v|^2 / 2 in both players' losses, v the vector of both gradients.
+        consensus: Weight of |v|^2 / 2 in both networks' losses, v the vector of both gradients.
         curvature: Share of v's own change that the consensus term's gradient keeps: 1 is the true
             gradient, 1/2 is the authors' notebook, which halves the terms with f''.
-        published: Final |(theta, psi)| for each scheme, as printed.
+        table: Final |(theta, psi)| for each scheme, as printed.
         linear: (coupling, damping of theta, damping of psi) of the gradient field at (0, 0), in
             closed form; None where it has a kink there.
     """
@@ -44,27 +44,22 @@ class Method:
     regularizers: tuple[Regularizer, ...] = ()
     consensus: float = 0.0
     curvature: float = 1.0
-    published: tuple[str, str, str] = ("", "", "")
+    table: tuple[str, str, str] = ("", "", "")
     linear: tuple[float, float, float] | None = None
 
 
 # At logit 0 a cross entropy has slope 1/2 and curvature 1/4, hence the couplings 1/2, the damping
 # 2 std^2 / 4 of instance noise and consensus * (1/2)^2.
 METHODS: dict[str, Method] = {
-    "minimax": Method(
-        "minimax", Minimax(), published=("3.097", "1.421", "1.845"), linear=(0.5, 0, 0)
-    ),
+    "minimax": Method("minimax", Minimax(), table=("3.097", "1.421", "1.845"), linear=(0.5, 0, 0)),
     "non_saturating": Method(
-        "non-saturating",
-        NonSaturating(),
-        published=(".6402", ".2839", ".1389"),
-        linear=(0.5, 0, 0),
+        "non-saturating", NonSaturating(), table=(".6402", ".2839", ".1389"), linear=(0.5, 0, 0)
     ),
     "wasserstein_clip": Method(
         "Wasserstein, clip 1",
         Wasserstein(),
         (WeightClipping(bound=1.0),),
-        published=("1.002", "1.024", ".917"),
+        table=("1.002", "1.024", ".917"),
         linear=(1.0, 0, 0),
     ),
     # The notebook's penalty has the weight .7 and a factor 1/2 that ours has not.
@@ -72,34 +67,34 @@ METHODS: dict[str, Method] = {
         "WGAN-GP, weight .7",
         Wasserstein(),
         (GradientPenalty(weight=0.35),),
-        published=("1.802", "1.221", ".716"),
+        table=("1.802", "1.221", ".716"),
     ),
     "instance_noise": Method(
         "minimax + instance noise .7",
         Minimax(),
         (InstanceNoise(std=0.7),),
-        published=("5.73e-5", "4.00e-6", "4e-17"),
+        table=("5.73e-5", "4.00e-6", "4e-17"),
         linear=(0.5, 0, 0.7**2 / 2),
     ),
     "r1": Method(
         "minimax + R1 .3",
         Minimax(),
         (R1(weight=0.3),),
-        published=("2.64e-6", "2.30e-7", "9e-34"),
+        table=("2.64e-6", "2.30e-7", "9e-34"),
         linear=(0.5, 0, 0.3),
     ),
     "r1_critical": Method(
         "minimax + R1 1 (critical)",
         Minimax(),
         (R1(weight=1.0),),
-        published=("9.5e-22", "7.5e-17", "5.1e-12"),
+        table=("9.5e-22", "7.5e-17", "5.1e-12"),
         linear=(0.5, 0, 1.0),
     ),
     "non_saturating_r1": Method(
         "non-saturating + R1 .3",
         NonSaturating(),
         (R1(weight=0.3),),
-        published=("2.2e-6", "1.5e-7", "4e-34"),
+        table=("2.2e-6", "1.5e-7", "4e-34"),
         linear=(0.5, 0, 0.3),
     ),
     "consensus": Method(
@@ -107,7 +102,7 @@ METHODS: dict[str, Method] = {
         Minimax(),
         consensus=1.0,
         curvature=0.5,
-        published=("2.1e-10", "1.3e-11", "5e-33"),
+        table=("2.1e-10", "1.3e-11", "5e-33"),
         linear=(0.5, 0.25, 0.25),
     ),
 }
@@ -115,13 +110,13 @@ METHODS: dict[str, Method] = {
 TRUE_CONSENSUS = Method("consensus 1, true gradient", Minimax(), consensus=1.0)
 
 
-def gradient(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
-    """Gradient of one player's loss by its own number, differentiable once more.
+def gradient(method: Method, network: str, theta: Tensor, psi: Tensor) -> Tensor:
+    """Return the gradient of a network's loss by its own number, differentiable once more.
 
     Args:
         method: Loss and regularizers.
-        player: generator (by theta) or discriminator (by psi).
-        theta: B games at once, shape [B].
+        network: generator (by theta) or discriminator (by psi).
+        theta: B trainings at once, shape [B].
         psi: The same.
 
     Returns:
@@ -130,36 +125,35 @@ def gradient(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
     graph = theta.requires_grad or psi.requires_grad
     # Copies, so that a theta that was computed from psi counts as a number of its own.
     theta, psi = (x.clone() if graph else x.detach().requires_grad_(True) for x in (theta, psi))
-    loss = _loss(method, player, theta, psi)
-    of = theta if player == "generator" else psi
-    (result,) = torch.autograd.grad(loss, of, create_graph=graph)
+    loss = _loss(method, network, theta, psi)
+    own = theta if network == "generator" else psi
+    (result,) = torch.autograd.grad(loss, own, create_graph=graph)
     return result
 
 
-def _loss(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
-    """The sum over games of what a player minimises."""
+def _loss(method: Method, network: str, theta: Tensor, psi: Tensor) -> Tensor:
+    """Return the sum over trainings of what a network minimises."""
     nodes, weights = _nodes(method)
     n_starts, n_nodes = len(theta), len(nodes)
     fake = theta[:, None].expand(-1, n_nodes).reshape(-1, 1)
     real = torch.zeros_like(fake)
-    slopes = psi[:, None].expand(-1, n_nodes).reshape(-1)
+    log_odds = psi[:, None].expand(-1, n_nodes).reshape(-1)
     noise = nodes.repeat(n_starts)[:, None]
     for regularizer in method.regularizers:
-        real, fake = regularizer.inputs(
-            real, fake, {"instance_real": noise, "instance_fake": noise}
-        )
+        noises = {"instance_real": noise, "instance_fake": noise}
+        real, fake = regularizer.inputs(real, fake, noises)
 
     def score(x: Tensor) -> Tensor:
-        return -slopes * x[:, 0]
+        return -log_odds * x[:, 0]
 
     def total(values: Tensor) -> Tensor:
         return (values.reshape(n_starts, n_nodes) @ weights).sum()
 
     logits = score(real), score(fake)
-    loss = total(getattr(method.loss, player)(*logits))
-    if player == "discriminator":
+    loss = total(getattr(method.loss, network)(*logits))
+    if network == "discriminator":
         for regularizer in method.regularizers:
-            mix = torch.zeros_like(slopes)  # any point will do: a line has one slope
+            mix = torch.zeros_like(log_odds)  # any point will do: a line has one slope
             loss = loss + total(regularizer.penalty(score, real, fake, mix))
     if method.consensus:
         loss = loss + method.consensus * _agreement(method, theta, psi, *logits)
@@ -167,42 +161,42 @@ def _loss(method: Method, player: str, theta: Tensor, psi: Tensor) -> Tensor:
 
 
 def _agreement(method: Method, theta: Tensor, psi: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-    """|v|^2 / 2 with v = (psi, theta) times the losses' slopes by the fake's logit."""
+    """Return |v|^2 / 2, v = (psi, theta) times the losses' derivatives by the fake's logit."""
     half = torch.zeros((), dtype=theta.dtype)
-    for own, player in ((psi, "generator"), (theta, "discriminator")):
-        loss = getattr(method.loss, player)(real, fake).sum()
-        slope = torch.autograd.grad(loss, fake, create_graph=True)[0].square()
-        kept = method.curvature * slope + (1 - method.curvature) * slope.detach()
-        half = half + (own.square() * kept).sum() / 2
+    for own, network in ((psi, "generator"), (theta, "discriminator")):
+        loss = getattr(method.loss, network)(real, fake).sum()
+        square = torch.autograd.grad(loss, fake, create_graph=True)[0].square()
+        partial = method.curvature * square + (1 - method.curvature) * square.detach()
+        half = half + (own.square() * partial).sum() / 2
     return half
 
 
 def update(
     method: Method, rate: float, counts: Tensor, theta: Tensor, psi: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One step of B games: the generator, then `counts` updates of the discriminator.
+    """Take one step of B trainings: the generator, then `counts` discriminator updates.
 
     Args:
         method: Loss and regularizers.
-        rate: Of both players.
-        counts: Discriminator updates, [B]; 0 = one, from the old theta: both move at once.
+        rate: Of both networks.
+        counts: Discriminator updates, [B]; 0 = one, from the old theta: both at once.
         theta: [B].
         psi: [B].
     """
-    moved = theta - rate * gradient(method, "generator", theta, psi)
-    seen = torch.where(counts == 0, theta, moved)
+    new_theta = theta - rate * gradient(method, "generator", theta, psi)
+    fake = torch.where(counts == 0, theta, new_theta)
     for i in range(max(1, int(counts.max()))):
-        new = psi - rate * gradient(method, "discriminator", seen, psi)
+        new = psi - rate * gradient(method, "discriminator", fake, psi)
         for regularizer in method.regularizers:
             new = regularizer.after_step({"psi": new}, {})[0]["psi"]
         psi = torch.where(i < counts.clamp(min=1), new, psi)
-    return moved, psi
+    return new_theta, psi
 
 
 def trajectories(
     method: Method, rate: float, counts: Sequence[int], start: tuple[float, float], steps: int
 ) -> np.ndarray:
-    """(theta, psi) from the start through all steps, [len(counts), steps + 1, 2], in float64."""
+    """Return (theta, psi) from the start on, [len(counts), steps + 1, 2], in float64."""
     theta, psi = (torch.full((len(counts),), x, dtype=torch.float64) for x in start)
     updates = torch.tensor(counts)
     path = [torch.stack([theta, psi], 1)]
@@ -213,14 +207,14 @@ def trajectories(
 
 
 def field(method: Method, theta: np.ndarray, psi: np.ndarray) -> np.ndarray:
-    """Where gradient descent pulls (theta, psi): minus both gradients, [2, *shape]."""
+    """Return minus both gradients at (theta, psi), [2, *shape]."""
     at = [torch.from_numpy(x.reshape(-1)) for x in (theta, psi)]
-    pulls = [gradient(method, player, *at) for player in ("generator", "discriminator")]
-    return np.stack([-pull.numpy().reshape(theta.shape) for pull in pulls])
+    gradients = [gradient(method, network, *at) for network in ("generator", "discriminator")]
+    return np.stack([-each.numpy().reshape(theta.shape) for each in gradients])
 
 
 def jacobian(method: Method, rate: float, n: int) -> np.ndarray:
-    """Derivative of one step at (0, 0), [2, 2], by autograd through the update.
+    """Return the derivative of one step at (0, 0), [2, 2], by autograd through the update.
 
     Taken at psi = 1e-12: the norm inside a penalty has no derivative at 0 itself.
     """
@@ -229,12 +223,11 @@ def jacobian(method: Method, rate: float, n: int) -> np.ndarray:
         return torch.cat(update(method, rate, torch.tensor([n]), at[:1], at[1:]))
 
     origin = torch.tensor([0.0, 1e-12], dtype=torch.float64)
-    columns = torch.autograd.functional.jacobian(step, origin)
-    return np.asarray(columns)
+    return np.asarray(torch.autograd.functional.jacobian(step, origin))
 
 
 def linear_step(method: Method, rate: float, n: int) -> np.ndarray:
-    """The same in closed form.
+    """Return the derivative of one step at (0, 0) in closed form.
 
     With coupling c and dampings a, b the generator's update is [[1 - h a, -h c], [0, 1]], the
     discriminator's [[1, 0], [h c, 1 - h b]]. Both at once: I + h [[-a, -c], [c, -b]].
@@ -260,6 +253,6 @@ def _nodes(method: Method) -> tuple[Tensor, Tensor]:
 
 @lru_cache
 def _hermite(n: int) -> tuple[Tensor, Tensor]:
-    """Nodes and weights of the mean over N(0, 1); one node is the point 0."""
+    """Return nodes and weights of the mean over N(0, 1); one node is the point 0."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(n)
     return torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())

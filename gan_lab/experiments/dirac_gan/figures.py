@@ -8,7 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from gan_lab.reports.plots.style import BLACK, BLUE, GREEN, GREY, SERIES, VERMILLION, canvas, label
+from gan_lab.reports.plots.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    SERIES,
+    VERMILLION,
+    canvas,
+    label,
+    legend_below,
+    remark,
+)
 
 _SCHEMES = ("simultaneous", "alternating, 1 discriminator update", "alternating, 5")
 _COLOURS = (VERMILLION, BLUE, GREEN)
@@ -19,7 +30,7 @@ _MARKERS = ("o", "s", "^")
 def fields(
     titles: Sequence[str], paths: np.ndarray, vectors: np.ndarray, limits: np.ndarray
 ) -> Figure:
-    """One panel a method: where both gradients pull, and the ways of the three schedules.
+    """Draw a panel a method: minus both gradients, and the trajectories of the schedules.
 
     Args:
         titles: Of the methods.
@@ -27,17 +38,12 @@ def fields(
         vectors: On a square grid of each method, [method, 2, n, n].
         limits: Half the side of that grid, [method].
     """
-    figure, axes = canvas(
-        f"Dirac-GAN: {paths.shape[2] - 1} steps from the star; undamped games circle (0, 0)",
-        3,
-        3,
-        (3.9, 3.75),
-    )
+    title = f"Dirac-GAN: {paths.shape[2] - 1} steps from the star; undamped games circle (0, 0)"
+    figure, axes = canvas(title, 3, 3, (3.9, 3.75))
     for i, (panel, title) in enumerate(zip(axes.flat, titles, strict=True)):
         line = np.linspace(-limits[i], limits[i], vectors.shape[-1])
-        panel.streamplot(
-            line, line, *vectors[i], color="#BDBDBD", linewidth=0.7, arrowsize=0.8, density=0.9
-        )
+        look = {"color": "#BDBDBD", "linewidth": 0.7, "arrowsize": 0.8, "density": 0.9}
+        panel.streamplot(line, line, *vectors[i], **look)
         for j in range(paths.shape[1]):
             theta, psi = paths[i, j].T
             panel.plot(theta, psi, color=_COLOURS[j], linestyle=_LINES[j], linewidth=1.1)
@@ -51,42 +57,30 @@ def fields(
         panel.set_aspect("equal")
         panel.grid(False)
         label(panel, title, "generator theta (data units)", "discriminator psi (nats/unit)")
-    figure.legend(handles=_legend(True), loc="outside lower center", ncols=5, frameon=False)
+    legend_below(figure, _legend(True), 5, fontsize="medium")
     return figure
 
 
-def eigenvalues(titles: Sequence[str], automatic: np.ndarray, closed: np.ndarray) -> Figure:
-    """Eigenvalues of one step at the equilibrium, by autograd and in closed form.
+def eigenvalues(titles: Sequence[str], automatic: np.ndarray, formulas: np.ndarray) -> Figure:
+    """Draw eigenvalues of one step at the equilibrium, by autograd and in closed form.
 
     Args:
         titles: Of the methods.
         automatic: [method, scheme, 2], complex; nan for none.
-        closed: The same.
+        formulas: The same.
     """
-    figure, axes = canvas(
-        "Eigenvalues of one step at the equilibrium: inside the unit circle it attracts, outside "
-        "it repels",
-        1,
-        3,
-        (4.6, 5.2),
-    )
+    title = "Eigenvalues of one step at the equilibrium: inside the unit circle it attracts"
+    figure, axes = canvas(f"{title}, outside it repels", 1, 3, (4.6, 5.2))
     for j, panel in enumerate(axes.flat):
         panel.add_patch(Circle((0, 0), 1, fill=True, facecolor="#F1F1F1", edgecolor=GREY, lw=1.2))
         panel.set_axisbelow(True)
         smooth = [i for i in range(len(titles)) if not np.isnan(automatic[i, j]).any()]
         for k, i in enumerate(smooth):
             style = SERIES[k % len(SERIES)]
-            panel.plot(
-                automatic[i, j].real,
-                automatic[i, j].imag,
-                style.marker,
-                mfc="none",
-                mec=style.colour,
-                mew=1.7,
-                ms=13,
-                label=titles[i],
-            )
-            exact = closed[i, j]
+            both = automatic[i, j].real, automatic[i, j].imag
+            look = {"mfc": "none", "mec": style.colour, "mew": 1.7, "ms": 13, "label": titles[i]}
+            panel.plot(*both, style.marker, **look)
+            exact = formulas[i, j]
             panel.plot(exact.real, exact.imag, ".", color=BLACK, ms=4, zorder=9)
         every = np.concatenate([automatic[:, j].ravel(), [1.0]])
         every = every[np.isfinite(every)]
@@ -94,63 +88,41 @@ def eigenvalues(titles: Sequence[str], automatic: np.ndarray, closed: np.ndarray
         height = max(0.3, 1.2 * float(np.abs(every.imag).max()))
         panel.set_ylim(-height, height)
         label(panel, _SCHEMES[j], "real part", "imaginary part")
-        panel.text(
-            0.03,
-            0.03,
-            "inside: |eigenvalue| < 1",
-            transform=panel.transAxes,
-            fontsize="small",
-            color=GREY,
-        )
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        names,
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
-        fontsize="small",
-        title="marker: autograd through the update; dot: closed form. WGAN-GP has a kink at "
-        "psi = 0, so no eigenvalues.",
-        title_fontsize="small",
+        remark(panel, 0.03, 0.03, "inside: |eigenvalue| < 1", transform=panel.transAxes)
+    title = (
+        "marker: autograd through the update; dot: closed form. WGAN-GP has a kink at psi = 0, so "
+        "no eigenvalues."
     )
+    legend_below(figure, axes[0, 0], 4, title=title, title_fontsize="small")
     return figure
 
 
-def final_norms(
-    titles: Sequence[str], norms: np.ndarray, printed: Sequence[Sequence[str]]
-) -> Figure:
-    """Final distance from the equilibrium, measured (filled) on the table's number (hollow).
+def final_norms(titles: Sequence[str], norms: np.ndarray, table: Sequence[Sequence[str]]) -> Figure:
+    """Draw the final distance from the equilibrium (filled) on the table's number (hollow).
 
     Args:
         titles: Of the methods.
         norms: [method, scheme].
-        printed: The table's numbers as printed.
+        table: The authors' numbers as printed.
     """
-    figure, axes = canvas(
-        "Where the nine methods end: distance from the equilibrium",
-        1,
-        2,
-        (6.2, 5.2),
-        sharey=True,
-        width_ratios=[2.6, 1],
-    )
-    panel, table = axes[0]
-    table.set_axis_off()
+    title = "Where the nine methods end: distance from the equilibrium"
+    figure, axes = canvas(title, 1, 2, (6.2, 5.2), sharey=True, width_ratios=[2.6, 1])
+    panel, numbers = axes[0]
+    numbers.set_axis_off()
     for i in range(len(titles)):
         row = len(titles) - 1 - i
         for j in range(norms.shape[1]):
             y = row + 0.24 * (1 - j)
-            panel.plot(float(printed[i][j]), y, _MARKERS[j], mfc="none", mec=BLACK, ms=11, mew=1.0)
+            panel.plot(float(table[i][j]), y, _MARKERS[j], mfc="none", mec=BLACK, ms=11, mew=1.0)
             panel.plot(norms[i, j], y, _MARKERS[j], color=_COLOURS[j], ms=6)
-            shown = f"{norms[i, j]:.4g}" if norms[i, j] >= 1e-6 else f"{norms[i, j]:.1e}"
-            table.text(0.36 * j, row, shown, color=_COLOURS[j], va="center", fontsize="small")
+            text = f"{norms[i, j]:.4g}" if norms[i, j] >= 1e-6 else f"{norms[i, j]:.1e}"
+            numbers.text(0.36 * j, row, text, color=_COLOURS[j], va="center", fontsize="small")
         if i % 2:
-            for each in (panel, table):
+            for each in (panel, numbers):
                 each.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", zorder=0)
     for j, name in enumerate(("simultaneous", "alternating 1", "alternating 5")):
-        table.text(0.36 * j, len(titles) - 0.45, name, color=_COLOURS[j], fontsize="small")
-    table.set_xlim(-0.02, 1.1)
+        numbers.text(0.36 * j, len(titles) - 0.45, name, color=_COLOURS[j], fontsize="small")
+    numbers.set_xlim(-0.02, 1.1)
     panel.set_xscale("log")
     panel.set_yticks(range(len(titles)), titles[::-1])
     panel.set_ylim(-0.6, len(titles) - 0.4)
@@ -161,41 +133,21 @@ def final_norms(
         (0.1, "stays away: above .1", False),
     ):
         panel.axvline(value, color=GREY, linestyle=(0, (2, 2)), linewidth=1.0)
-        panel.text(
-            value,
-            0.98 if top else 0.02,
-            text,
-            transform=panel.get_xaxis_transform(),
-            rotation=90,
-            ha="right",
-            va="top" if top else "bottom",
-            fontsize="small",
-            color=GREY,
-        )
+        at = {"rotation": 90, "ha": "right", "va": "top" if top else "bottom"}
+        y = 0.98 if top else 0.02
+        remark(panel, value, y, text, transform=panel.get_xaxis_transform(), **at)
     label(panel, "", "|(theta, psi)| after the last step (log scale)", "")
     hollow = Line2D([], [], ls="", marker="o", mfc="none", mec=BLACK, ms=11, label="the table")
-    figure.legend(
-        handles=[*_legend(False), hollow],
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
-        fontsize="small",
-    )
+    legend_below(figure, [*_legend(False), hollow], 4)
     return figure
 
 
 def _legend(lines: bool) -> list[Line2D]:
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=_COLOURS[j],
-            linestyle=_LINES[j] if lines else "",
-            marker=_MARKERS[j],
-            label=name + (" (marker: end)" if lines and j == 0 else ""),
-        )
-        for j, name in enumerate(_SCHEMES)
-    ]
+    handles = []
+    for j, name in enumerate(_SCHEMES):
+        text = name + (" (marker: end)" if lines and j == 0 else "")
+        look: dict[str, Any] = {"linestyle": _LINES[j] if lines else "", "marker": _MARKERS[j]}
+        handles.append(Line2D([], [], color=_COLOURS[j], label=text, **look))
     if lines:
         handles.append(Line2D([], [], color=BLACK, ls="", marker="*", ms=12, label="start"))
         handles.append(Line2D([], [], color=BLACK, ls="", marker="+", ms=11, label="equilibrium"))

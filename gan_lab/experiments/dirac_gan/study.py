@@ -1,4 +1,4 @@
-"""The smallest game: which training methods reach the equilibrium of the Dirac-GAN.
+"""Which training methods reach the equilibrium of the Dirac-GAN, the smallest GAN.
 
 Everything is deterministic and in float64: no seed, no batch, no network.
 """
@@ -28,7 +28,7 @@ from gan_lab.validation import check_count, check_interval
 
 STAY = ("minimax", "non_saturating", "wasserstein_clip", "wasserstein")
 CONVERGE = tuple(name for name in METHODS if name not in STAY)
-_PUBLISHED_SETTINGS = (0.2, 500, 1.0, 1.0)
+_PAPER_SETTINGS = (0.2, 500, 1.0, 1.0)
 _SETTINGS = (
     "settings: Mescheder et al. 2018, the authors' notebook (V); final norms derived with them (D)"
 )
@@ -39,7 +39,7 @@ class DiracGan(Experiment):
     """Nine methods under three schedules, from one start.
 
     Attributes:
-        learning_rate: Of both players.
+        learning_rate: Of both networks.
         steps: Updates of the generator.
         theta: Where the generator starts.
         psi: Where the discriminator starts.
@@ -68,24 +68,23 @@ class DiracGan(Experiment):
                 raise ValueError(f"DiracGan.{name}={value!r} is not a number")
 
     def measure(self, lab: Lab) -> Arrays:
-        """Trajectories [method, scheme, step, 2], fields, and both ways to the Jacobian."""
+        """Compute trajectories [method, scheme, step, 2], fields, and the Jacobian both ways."""
         counts, start = list(SCHEMES.values()), (float(self.theta), float(self.psi))
-        paths, fields, limits, automatic, closed = [], [], [], [], []
+        rate, kink = self.learning_rate, np.full((2, 2), np.nan)
+        paths, fields, limits, automatic, formulas = [], [], [], [], []
         for method in METHODS.values():
-            path = trajectories(method, self.learning_rate, counts, start, self.steps)
+            path = trajectories(method, rate, counts, start, self.steps)
             limit = max(1.6, 1.08 * float(np.abs(path).max()))
             line = np.linspace(-limit, limit, self.field_points)
             paths.append(path)
             limits.append(limit)
             fields.append(field(method, *np.meshgrid(line, line)))
-            kinked = method.linear is None
-            none = np.full((2, 2), np.nan)
-            rate = self.learning_rate
-            automatic.append([none if kinked else jacobian(method, rate, n) for n in counts])
-            closed.append([none if kinked else linear_step(method, rate, n) for n in counts])
+            is_smooth = method.linear is not None
+            automatic.append([jacobian(method, rate, n) if is_smooth else kink for n in counts])
+            formulas.append([linear_step(method, rate, n) if is_smooth else kink for n in counts])
             norms = ", ".join(f"{x:.3g}" for x in np.hypot(*path[:, -1].T))
             lab.tell(f"{method.title}: |(theta, psi)| ends at {norms}")
-        true_path = trajectories(TRUE_CONSENSUS, self.learning_rate, counts, start, self.steps)
+        true_path = trajectories(TRUE_CONSENSUS, rate, counts, start, self.steps)
         return {
             "method": np.array(list(METHODS)),
             "scheme": np.array(list(SCHEMES)),
@@ -94,37 +93,37 @@ class DiracGan(Experiment):
             "field": np.array(fields),
             "limit": np.array(limits),
             "jacobian": np.array(automatic),
-            "jacobian_closed_form": np.array(closed),
+            "jacobian_closed_form": np.array(formulas),
         }
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """The table number by number where its settings are used; always the linear theory."""
+        """Claim the table number by number for its own settings; always the linear theory."""
         finals = final_norms(arrays)
-        found = self._linear(arrays)
-        if (self.learning_rate, self.steps, self.theta, self.psi) != _PUBLISHED_SETTINGS:
-            return found
-        converged = np.concatenate([list(finals[name].values()) for name in CONVERGE])
-        stayed = np.concatenate([list(finals[name].values()) for name in STAY])
+        linear = self._linear(arrays)
+        if (self.learning_rate, self.steps, self.theta, self.psi) != _PAPER_SETTINGS:
+            return linear
+        near = max(max(finals[name].values()) for name in CONVERGE)
+        far = min(min(finals[name].values()) for name in STAY)
         return [
             Claim(
                 "regularised_converge",
                 "Instance noise, R1 and consensus end within .001 of the equilibrium under every "
                 "schedule: the largest |(theta, psi)|",
-                exact(converged.max()),
+                exact(near),
                 *at_most(1e-3, source=_SETTINGS),
             ),
             Claim(
                 "others_stay_away",
                 "Minimax, non-saturating, WGAN and WGAN-GP end further than .1 from it under every "
                 "schedule: the least |(theta, psi)|",
-                exact(stayed.min()),
+                exact(far),
                 *at_least(0.1, source=_SETTINGS),
             ),
-            *found,
+            *linear,
             *(
-                _number(name, scheme, finals[name][scheme], printed)
+                _number(name, scheme, finals[name][scheme], entry)
                 for name, method in METHODS.items()
-                for scheme, printed in zip(SCHEMES, method.published, strict=True)
+                for scheme, entry in zip(SCHEMES, method.table, strict=True)
             ),
         ]
 
@@ -132,7 +131,7 @@ class DiracGan(Experiment):
         h = self.learning_rate
         source = "derived (D): eigenvalues of the update at (0, 0), as in the paper's section 2"
         difference = np.abs(arrays["jacobian"] - arrays["jacobian_closed_form"])
-        eigenvalues = spectrum(arrays)
+        eigenvalues = spectrum(arrays["jacobian"])
         index = {name: i for i, name in enumerate(METHODS)}
         sizes = np.abs(eigenvalues).max(-1)
         pair = eigenvalues[index["r1_critical"], 0]
@@ -173,7 +172,7 @@ class DiracGan(Experiment):
         ]
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What the table does not say."""
+        """Explain what the table leaves out."""
         true = np.hypot(*arrays["true_consensus_path"][:, -1].T)
         ends = arrays["true_consensus_path"][-1, -1]
         return [
@@ -192,7 +191,7 @@ class DiracGan(Experiment):
         ]
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """|(theta, psi)| against the step for every method and schedule."""
+        """Return |(theta, psi)| against the step for every method and schedule."""
         norms = np.linalg.norm(arrays["path"], axis=-1)
         every = max(1, (norms.shape[-1] - 1) // 100)
         steps = np.arange(0, norms.shape[-1], every)
@@ -203,21 +202,21 @@ class DiracGan(Experiment):
         }
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """Fields with trajectories, eigenvalues, final norms."""
+        """Draw fields with trajectories, eigenvalues, final norms."""
         titles = [method.title for method in METHODS.values()]
-        printed = [method.published for method in METHODS.values()]
+        table = [method.table for method in METHODS.values()]
         finals = np.linalg.norm(arrays["path"][:, :, -1], axis=-1)
         return {
             "fields": drawings.fields(titles, arrays["path"], arrays["field"], arrays["limit"]),
             "eigenvalues": drawings.eigenvalues(
-                titles, spectrum(arrays), spectrum(arrays, "jacobian_closed_form")
+                titles, spectrum(arrays["jacobian"]), spectrum(arrays["jacobian_closed_form"])
             ),
-            "final_norms": drawings.final_norms(titles, finals, printed),
+            "final_norms": drawings.final_norms(titles, finals, table),
         }
 
 
 def final_norms(arrays: Arrays) -> dict[str, dict[str, float]]:
-    """|(theta, psi)| after the last step: method -> scheme -> norm."""
+    """Return |(theta, psi)| after the last step: method -> scheme -> norm."""
     norms = np.linalg.norm(arrays["path"][:, :, -1], axis=-1)
     return {
         name: dict(zip(SCHEMES, row, strict=True))
@@ -225,28 +224,28 @@ def final_norms(arrays: Arrays) -> dict[str, dict[str, float]]:
     }
 
 
-def spectrum(arrays: Arrays, of: str = "jacobian") -> np.ndarray:
-    """Eigenvalues [method, scheme, 2], complex; nan where there is no Jacobian."""
-    matrices = arrays[of]
-    found = np.full(matrices.shape[:-1], complex(np.nan, np.nan))
-    known = np.isfinite(matrices).all((-1, -2))
-    found[known] = np.linalg.eigvals(matrices[known])
-    return found
+def spectrum(matrices: np.ndarray) -> np.ndarray:
+    """Return the eigenvalues of matrices [..., 2, 2], complex [..., 2]; nan of one with nan."""
+    eigenvalues = np.full(matrices.shape[:-1], complex(np.nan, np.nan))
+    is_finite = np.isfinite(matrices).all((-1, -2))
+    eigenvalues[is_finite] = np.linalg.eigvals(matrices[is_finite])
+    return eigenvalues
 
 
-def _number(name: str, scheme: str, norm: float, printed: str) -> Claim:
-    value = float(printed)
+def _number(name: str, scheme: str, norm: float, entry: str) -> Claim:
+    """Claim a number of the table."""
+    value = float(entry)
     statement = f"{METHODS[name].title}, {scheme.replace('_', ' ')}: |(theta, psi)| at the end"
     if value < 1e-6:
         return Claim(f"{name}_{scheme}", statement, exact(norm), *at_most(1e-3, source=_SETTINGS))
-    tolerance = 1e-3 * value + half_digit(printed)
+    tolerance = 1e-3 * value + half_digit(entry)
     return Claim(
         f"{name}_{scheme}", statement, exact(norm), *equals(value, tolerance, source=_SETTINGS)
     )
 
 
-def half_digit(printed: str) -> float:
-    """Half a unit of the last digit of a printed number: what its rounding leaves open."""
-    mantissa, _, exponent = printed.partition("e")
+def half_digit(number: str) -> float:
+    """Return half a unit of the last digit of a printed number: what its rounding leaves open."""
+    mantissa, _, exponent = number.partition("e")
     decimals = len(mantissa.partition(".")[2])
     return float(0.5 * 10.0 ** (int(exponent or 0) - decimals))

@@ -1,4 +1,4 @@
-"""What the zoo of divergences claims."""
+"""The claims of the zoo of divergences."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from gan_lab import information
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.claims import Claim, at_most, equals, largest
-from gan_lab.experiments.divergence_zoo.fits import FITTED, best
+from gan_lab.experiments.divergence_zoo.fits import best_at_1
 from gan_lab.experiments.divergence_zoo.pairs import QUANTITIES
 from gan_lab.reports.analysis.statistics import exact
 
@@ -15,12 +15,13 @@ _FAR = 6  # standard deviations between modes from which one mode does not feel 
 
 
 def pair_claims(arrays: Arrays) -> list[Claim]:
-    """Identities and bounds on the shown pairs and on random ones."""
-    at = {name: i for i, name in enumerate(QUANTITIES)}
-    values, slopes = arrays["pairs/values"], arrays["pairs/slopes"]
-    kl, cross, entropy = (values[:, at[name]] for name in ("kl", "cross_entropy", "entropy_p"))
+    """Return identities and bounds on the shown pairs and on random ones."""
+    values = arrays["pairs/values"]
+    columns = dict(zip(QUANTITIES, values.T, strict=True))
+    kl, cross, entropy = (columns[name] for name in ("kl", "cross_entropy", "entropy_p"))
     finite = np.isfinite(kl)
     gap = np.abs(cross[finite] - entropy[finite] - kl[finite]).max(initial=0)
+    highest_js = max(columns["js"].max() - math.log(2), arrays["random/js_over_log_2"].max())
     source = "Cover and Thomas 2006, chapter 2; derived"
     claims = [
         Claim(
@@ -32,9 +33,7 @@ def pair_claims(arrays: Arrays) -> list[Claim]:
         Claim(
             "js_bound",
             "JS is at most log 2: the most over shown and random pairs, minus log 2",
-            exact(
-                max(values[:, at["js"]].max() - math.log(2), arrays["random/js_over_log_2"].max())
-            ),
+            exact(highest_js),
             *at_most(0.0, "nats", "Lin 1991", 1e-12),
         ),
         Claim(
@@ -52,25 +51,25 @@ def pair_claims(arrays: Arrays) -> list[Claim]:
         Claim(
             "w1_slope_at_most_1",
             "Moving q by one unit changes W1 by at most one unit: the largest slope of all pairs",
-            largest(slopes[:, -1]),
+            largest(arrays["pairs/slopes"][:, -1]),
             *at_most(1.0, "", "derived: triangle inequality", 1e-9),
         ),
     ]
     names = arrays["pairs/name"].tolist()
-    known = {"shifted": (0, 1, 1, 1), "wider": (0, 1, 0.5, 2), "far_apart": (0, 0.1, 2, 0.1)}
+    gaussians = {"shifted": (0, 1, 1, 1), "wider": (0, 1, 0.5, 2), "far_apart": (0, 0.1, 2, 0.1)}
     errors = []
-    for name, (mean_p, std_p, mean_q, std_q) in known.items():
+    for name, moments in gaussians.items():
         if name in names:
-            truth = information.gaussians(mean_p, std_p, mean_q, std_q)
-            wanted = np.array([truth.kl, truth.reverse_kl, truth.js, truth.tv, truth.wasserstein])
-            errors.append(np.abs(values[names.index(name), 3:] / wanted - 1).max())
+            truth = information.gaussians(*moments)
+            formulas = np.array([truth.kl, truth.reverse_kl, truth.js, truth.tv, truth.wasserstein])
+            errors.append(values[names.index(name), 3:] / formulas - 1)
     if errors:
         claims.append(
             Claim(
                 "quadrature",
                 "KL both ways, JS, TV and W1 of two Gaussians by quadrature against closed forms: "
                 "largest relative difference",
-                exact(max(errors)),
+                largest(errors),
                 *equals(0.0, 1e-9, "", "derived: closed forms of Gaussians"),
             )
         )
@@ -78,33 +77,30 @@ def pair_claims(arrays: Arrays) -> list[Claim]:
 
 
 def distance_claims(arrays: Arrays) -> list[Claim]:
-    """Which divergences see how far two blocks, or two Gaussians, are apart."""
+    """Return which divergences see how far two blocks, or two Gaussians, are apart."""
     shift = arrays["blocks/shift"]
     apart, cell = shift >= 1, shift[1]
     js, tv, w1 = (arrays[f"blocks/{name}"] for name in ("js", "tv", "w1"))
-    slope = np.abs(np.diff(js[apart]) / cell).max()
-    far = len(arrays["gaussians/shift"]) - 1
-    source = "derived: exact for blocks"
+    source, example_1 = "derived: exact for blocks", "Arjovsky et al. 2017, example 1; derived"
+    smooth = "derived: smoothed segments, checked with mpmath"
     return [
         Claim(
             "js_of_overlap",
             "JS of two blocks at distance t <= 1 is t log 2: largest difference",
-            exact(np.abs(js - shift * math.log(2))[~apart].max()),
+            largest((js - shift * math.log(2))[~apart]),
             *equals(0.0, 1e-12, "nats", source),
         ),
         Claim(
             "js_is_blind",
             "Without overlap JS is log 2 at every distance: largest difference",
-            exact(np.abs(js - math.log(2))[apart].max()),
-            *equals(0.0, 1e-12, "nats", "Arjovsky et al. 2017, example 1; derived"),
+            largest((js - math.log(2))[apart]),
+            *equals(0.0, 1e-12, "nats", example_1),
         ),
         Claim(
             "js_slope_without_overlap",
             "Without overlap the slope of JS by distance is 0: the largest",
-            exact(slope),
-            *equals(
-                0.0, 1e-12, "nats per block length", "Arjovsky et al. 2017, example 1; derived"
-            ),
+            largest(np.diff(js[apart]) / cell),
+            *equals(0.0, 1e-12, "nats per block length", example_1),
         ),
         Claim(
             "tv_is_blind",
@@ -127,13 +123,8 @@ def distance_claims(arrays: Arrays) -> list[Claim]:
         Claim(
             "gaussian_js_slope_dies",
             "Gaussians 10 standard deviations apart: slope of JS by their distance",
-            exact(arrays["gaussians/js_slope"][far]),
-            *equals(
-                2.232050107e-6,
-                1e-12,
-                "nats per standard deviation",
-                "derived: smoothed segments, checked with mpmath",
-            ),
+            exact(arrays["gaussians/js_slope"][-1]),
+            *equals(2.232050107e-6, 1e-12, "nats per standard deviation", smooth),
         ),
         Claim(
             "gaussian_w1_slope_stays",
@@ -145,12 +136,12 @@ def distance_claims(arrays: Arrays) -> list[Claim]:
 
 
 def fit_claims(arrays: Arrays) -> list[Claim]:
-    """What one Gaussian for a mixture becomes under each divergence."""
+    """Return what one Gaussian for a mixture becomes under each divergence."""
     means, stds, weights = (arrays[f"target/{name}"] for name in ("means", "stds", "weights"))
     middle = len(arrays["fits/scale"]) // 2
     mean = float(weights @ means)
     std = math.sqrt(float(weights @ (stds**2 + means**2)) - mean**2)
-    fitted = {name: [float(part[middle]) for part in best(arrays, name)] for name in FITTED}
+    forward, reverse = best_at_1(arrays, "kl"), best_at_1(arrays, "reverse_kl")
     values = arrays["fits/table"]
     regret = (np.diag(values) - values.min(0)).max()
     ends = arrays["fits/w1_loss"][middle]
@@ -159,12 +150,12 @@ def fit_claims(arrays: Arrays) -> list[Claim]:
         Claim(
             f"forward_kl_{what}",
             f"The Gaussian of least KL(p||q) has the mixture's {text}",
-            exact(found),
-            *equals(wanted, 1e-6, "data units", moments),
+            exact(value),
+            *equals(moment, 1e-6, "data units", moments),
         )
-        for what, text, found, wanted in (
-            ("mean", "mean", fitted["kl"][0], mean),
-            ("std", "standard deviation", fitted["kl"][1], std),
+        for what, text, value, moment in (
+            ("mean", "mean", forward[0], mean),
+            ("std", "standard deviation", forward[1], std),
         )
     ]
     claims += [
@@ -183,8 +174,11 @@ def fit_claims(arrays: Arrays) -> list[Claim]:
     ]
     if not is_separated(arrays):
         return claims
+    unit = "standard deviations of the mode"
+    price = "derived: q = mode, p = weight times mode there"
+    source = "derived: modes 6 or more standard deviations apart do not feel each other"
     heaviest = weights == weights.max()
-    off = (np.abs(fitted["reverse_kl"][0] - means) / stds)[heaviest].min()
+    off = (np.abs(reverse[0] - means) / stds)[heaviest].min()
     ends = arrays["fits/reverse_kl_mean"][middle][: len(means)]  # the starts on the modes
     return [
         *claims,
@@ -192,36 +186,26 @@ def fit_claims(arrays: Arrays) -> list[Claim]:
             "reverse_kl_sits_on_a_mode",
             "The Gaussian of least KL(q||p) sits on the heaviest mode: distance of the means",
             exact(off),
-            *at_most(
-                0.0,
-                "standard deviations of the mode",
-                "derived: modes 6 or more standard deviations apart do not feel each other",
-                0.05,
-            ),
+            *at_most(0.0, unit, source, 0.05),
         ),
         Claim(
             "reverse_kl_pays_the_weight",
             "and KL(q||p) is then -log of that mode's weight",
             exact(arrays["fits/reverse_kl_loss"][middle].min()),
-            *equals(
-                -math.log(weights.max()),
-                1e-3,
-                "nats",
-                "derived: q = mode, p = weight times mode there",
-            ),
+            *equals(-math.log(weights.max()), 1e-3, "nats", price),
         ),
         Claim(
             "reverse_kl_keeps_every_mode_as_a_minimum",
             "Descent of KL(q||p) from a mode stays there: the farthest that one end is from its "
             "mode",
-            exact((np.abs(ends - means) / stds).max()),
-            *at_most(0.0, "standard deviations of the mode", "derived: as above", 0.05),
+            largest((ends - means) / stds),
+            *at_most(0.0, unit, "derived: as above", 0.05),
         ),
     ]
 
 
 def is_separated(arrays: Arrays) -> bool:
-    """Whether neighbouring modes are at least 6 standard deviations (of the wider) apart."""
+    """Tell whether neighbouring modes are at least 6 standard deviations of the wider apart."""
     order = np.argsort(arrays["target/means"])
     means, stds = arrays["target/means"][order], arrays["target/stds"][order]
     if len(means) < 2:

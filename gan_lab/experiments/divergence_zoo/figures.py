@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.divergence_zoo.fits import FITTED, best
+from gan_lab.experiments.divergence_zoo.fits import FIT_DIVERGENCES, best, best_at_1
 from gan_lab.reports.plots.style import (
     BLACK,
     BLUE,
@@ -24,16 +24,11 @@ from gan_lab.reports.plots.style import (
     label,
     legend_below,
     reference,
+    remark,
     short,
 )
 
-TITLES = {
-    "kl": "KL(p||q)",
-    "reverse_kl": "KL(q||p)",
-    "js": "JS",
-    "tv": "TV",
-    "w1": "W1",
-}
+TITLES = {"kl": "KL(p||q)", "reverse_kl": "KL(q||p)", "js": "JS", "tv": "TV", "w1": "W1"}
 STYLES = {
     "kl": Style(TITLES["kl"], VERMILLION, "--", "s"),
     "reverse_kl": Style(TITLES["reverse_kl"], ORANGE, "-.", "D"),
@@ -47,7 +42,7 @@ _ROWS = ("H(p)", "H(q)", "H(p, q)", *TITLES.values())
 
 
 def pairs(arrays: Arrays) -> Figure:
-    """Every pair with all its numbers."""
+    """Draw every pair with all its numbers."""
     names = arrays["pairs/name"].tolist()
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
@@ -88,71 +83,49 @@ def _pair(axes: Axes, x: np.ndarray, p: np.ndarray, q: np.ndarray, discrete: boo
         axes.set_xticks(places)
 
 
-def _numbers(axes: Axes, values: np.ndarray, slopes: np.ndarray) -> None:
-    """Values and slopes as a table."""
-    pad = len(_ROWS) - len(slopes)
+def _numbers(axes: Axes, values: np.ndarray, derivatives: np.ndarray) -> None:
+    """Draw values and derivatives as a table."""
+    pad = len(_ROWS) - len(derivatives)
     cells = []
     for i, (name, value) in enumerate(zip(_ROWS, values, strict=True)):
         unit = {"TV": "", "W1": " data units"}.get(name, " nats")
-        said = "infinite" if np.isinf(value) else short(value) + unit
-        cells.append([name, said, "" if i < pad else short(slopes[i - pad])])
-    drawn = axes.table(
-        cells,
-        colLabels=["", "value", "slope per unit"],
-        colWidths=[0.24, 0.4, 0.36],
-        loc="center",
-        cellLoc="right",
-        edges="horizontal",
-    )
-    drawn.auto_set_font_size(False)
-    drawn.set_fontsize(9)
-    drawn.scale(1, 1.05)
+        text = "infinite" if np.isinf(value) else short(value) + unit
+        cells.append([name, text, "" if i < pad else short(derivatives[i - pad])])
+    look: dict[str, Any] = {"loc": "center", "cellLoc": "right", "edges": "horizontal"}
+    columns = ["", "value", "slope per unit"]
+    table = axes.table(cells, colLabels=columns, colWidths=[0.24, 0.4, 0.36], **look)
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    table.scale(1, 1.05)
 
 
 def distance(arrays: Arrays) -> Figure:
-    """Blocks and Gaussians moved apart: values and slopes."""
-    figure, axes = canvas(
-        "Which divergences see distance without overlap? Only W1", 2, 2, size=(5.8, 3.5)
-    )
+    """Draw values and derivatives of blocks and of Gaussians moved apart."""
+    title = "Which divergences see distance without overlap? Only W1"
+    figure, axes = canvas(title, 2, 2, size=(5.8, 3.5))
     shift, cell = arrays["blocks/shift"], arrays["blocks/shift"][1]
     halfway = (shift[1:] + shift[:-1]) / 2
     for name in ("w1", "kl", "js", "tv"):  # TV last: it lies on W1 where the blocks overlap
         style, values = STYLES[name], arrays[f"blocks/{name}"]
-        axes[0, 0].plot(
-            shift, np.where(np.isfinite(values), values, np.nan), **style.line_arguments()
-        )
+        finite = np.where(np.isfinite(values), values, np.nan)
+        axes[0, 0].plot(shift, finite, **style.line_arguments())
         if name != "kl":
             axes[0, 1].plot(halfway, np.diff(values) / cell, **style.line_arguments())
     infinite = shift[~np.isfinite(arrays["blocks/kl"])][:: len(shift) // 24]
     axes[0, 0].plot(infinite, np.full(len(infinite), 3.0), "^", color=VERMILLION, markersize=5)
-    axes[0, 0].annotate(
-        "KL, both ways: infinite",
-        (1.5, 3.0),
-        (0, -6),
-        textcoords="offset points",
-        va="top",
-        ha="center",
-        color=VERMILLION,
-        fontsize="small",
-    )
+    at: dict[str, Any] = {"xytext": (0, -6), "textcoords": "offset points"}
+    look: dict[str, Any] = {"va": "top", "ha": "center", "color": VERMILLION, "fontsize": "small"}
+    axes[0, 0].annotate("KL, both ways: infinite", (1.5, 3.0), **at, **look)
     axes[0, 0].set_ylim(0, 3.15)
     axes[0, 1].set_ylim(-0.05, 1.15)
     for each in axes[0]:
         each.axvspan(1, shift[-1], color=GREY, alpha=0.1, linewidth=0)
-        each.text(
-            2.97,
-            0.5,
-            "no overlap",
-            ha="right",
-            color=GREY,
-            fontsize="small",
-            transform=each.get_xaxis_transform(),
-        )
+        remark(each, 2.97, 0.5, "no overlap", ha="right", transform=each.get_xaxis_transform())
     reference(axes[0, 0], math.log(2), "log 2")
     unit = "distance (block lengths)"
     label(axes[0, 0], "two uniform blocks", unit, "nats; TV: no unit; W1: block lengths")
     label(axes[0, 1], "two uniform blocks: slope", unit, "change per block length")
-    axes[0, 1].text(0.03, 1.05, "KL: no slope, it is infinite", color=VERMILLION, fontsize="small")
+    remark(axes[0, 1], 0.03, 1.05, "KL: no slope, it is infinite", color=VERMILLION)
     t = arrays["gaussians/shift"]
     for name in ("kl", "js", "tv", "w1"):
         style = STYLES[name]
@@ -162,9 +135,7 @@ def distance(arrays: Arrays) -> Figure:
     axes[1, 1].set_yscale("log")
     axes[1, 0].set_ylim(1e-3, 100)
     axes[1, 1].set_ylim(1e-7, 100)
-    axes[1, 0].text(
-        9.9, 0.6, "log 2, the most of JS", ha="right", va="top", color=GREY, fontsize="small"
-    )
+    remark(axes[1, 0], 9.9, 0.6, "log 2, the most of JS", ha="right", va="top")
     unit = "distance (standard deviations)"
     label(axes[1, 0], "two Gaussians", unit, "nats; TV: no unit; W1: std")
     label(axes[1, 1], "two Gaussians: slope", unit, "change per standard deviation")
@@ -173,24 +144,19 @@ def distance(arrays: Arrays) -> Figure:
 
 
 def fits(arrays: Arrays) -> Figure:
-    """The best Gaussian under each divergence, and where other starts ended."""
-    figure, axes = canvas(
-        "One Gaussian for a mixture: what is best depends on the divergence",
-        1,
-        4,
-        size=(4.2, 3.6),
-        sharey=True,
-    )
+    """Draw the best Gaussian under each divergence, and where other starts ended."""
+    title = "One Gaussian for a mixture: what is best depends on the divergence"
+    figure, axes = canvas(title, 1, 4, size=(4.2, 3.6), sharey=True)
     x, density = arrays["target/x"], arrays["target/density"]
     middle = len(arrays["fits/scale"]) // 2
     tops: list[float] = []
-    for each, name in zip(axes[0], FITTED, strict=True):
+    for each, name in zip(axes[0], FIT_DIVERGENCES, strict=True):
         style = STYLES[name]
         each.plot(x, density, color=BLACK, linestyle="--", label="mixture p")
         ends = np.stack([arrays[f"fits/{name}_{what}"][middle] for what in ("mean", "std")], -1)
         for mean, std in np.unique(ends.round(2), axis=0):
             each.plot(x, _normal(x, mean, std), color=GREY, linewidth=0.9, alpha=0.8)
-        mean, std = (float(part[middle]) for part in best(arrays, name))
+        mean, std = best_at_1(arrays, name)
         each.plot(x, _normal(x, mean, std), color=style.colour, linewidth=2, label="best q")
         each.fill_between(x, _normal(x, mean, std), color=style.colour, alpha=0.2, linewidth=0)
         least = arrays[f"fits/{name}_loss"][middle].min()
@@ -208,17 +174,14 @@ def fits(arrays: Arrays) -> Figure:
             (GREY, "-", 0.9, "where other starts end"),
         )
     ]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize="small"
-    )
+    legend_below(figure, handles, 3)
     return figure
 
 
 def fits_by_distance(arrays: Arrays) -> Figure:
-    """Mean and standard deviation of the best fit as the modes move apart."""
-    figure, axes = canvas(
-        "As the modes move apart: covering both, or choosing one", 1, 2, size=(5.8, 3.9)
-    )
+    """Draw mean and standard deviation of the best fit as the modes move apart."""
+    title = "As the modes move apart: covering both, or choosing one"
+    figure, axes = canvas(title, 1, 2, size=(5.8, 3.9))
     means, stds, weights = (arrays[f"target/{name}"] for name in ("means", "stds", "weights"))
     scale = arrays["fits/scale"]
     apart = scale * (means.max() - means.min()) / stds.mean()
@@ -235,17 +198,14 @@ def fits_by_distance(arrays: Arrays) -> Figure:
             fontsize="small",
             color=GREY,
         )
-    for name in FITTED:
+    for name in FIT_DIVERGENCES:
         style = STYLES[name]
         mean, std = best(arrays, name)
         for panel, values in ((axes[0, 0], mean), (axes[0, 1], std)):
-            panel.plot(
-                apart, values, **style.line_arguments(marker=style.marker, **_MARKS.get(name, {}))
-            )
+            look = {"marker": style.marker, **_MARKS.get(name, {})}
+            panel.plot(apart, values, **style.line_arguments(**look))
     axes[0, 1].axhline(stds.mean(), color=GREY, linewidth=1.0, linestyle=(0, (2, 2)))
-    axes[0, 1].text(
-        apart[-1], stds.mean() / 2, "std of one mode", ha="right", fontsize="small", color=GREY
-    )
+    remark(axes[0, 1], apart[-1], stds.mean() / 2, "std of one mode", ha="right")
     unit = "distance of the outer modes (standard deviations of one)"
     label(axes[0, 0], "mean of the best Gaussian", unit, "data units")
     label(axes[0, 1], "its standard deviation", unit, "data units")

@@ -9,50 +9,50 @@ from torch import Tensor
 
 from gan_lab import information
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.divergence_zoo.pairs import Line, Mixture
+from gan_lab.experiments.divergence_zoo.pairs import QUANTITIES, Line, Mixture
 from gan_lab.information.quadrature import normal_density, panels
 
-FITTED = ("kl", "reverse_kl", "js", "w1")
+FIT_DIVERGENCES = ("kl", "reverse_kl", "js", "w1")
 CELLS = 64  # of a block of length 1
 _FARTHEST = 3  # block lengths
 _GAUSSIAN_FARTHEST = 10  # standard deviations
 
 
 def blocks_part() -> Arrays:
-    """Two uniform blocks of length 1, cut into cells, the second moved by whole cells."""
+    """Move one of two uniform blocks of length 1 by whole cells, and compare them."""
     moves = torch.arange(_FARTHEST * CELLS + 1)
     cells = torch.arange((_FARTHEST + 1) * CELLS)
     inside = (cells >= moves[:, None]) & (cells < moves[:, None] + CELLS)
     q = inside.double() / CELLS
     p = q[:1].expand_as(q)
     x = cells.double() / CELLS
-    found = {
+    values = {
         "kl": information.kl_divergence(p, q),
         "reverse_kl": information.kl_divergence(q, p),
         "js": information.js_divergence(p, q),
         "tv": information.total_variation(p, q),
         "w1": information.wasserstein_1(p, q, x),
     }
-    arrays = {f"blocks/{name}": values.numpy() for name, values in found.items()}
+    arrays = {f"blocks/{name}": each.numpy() for name, each in values.items()}
     return arrays | {"blocks/shift": moves.double().numpy() / CELLS}
 
 
 def gaussians_part() -> Arrays:
-    """N(0, 1) against N(t, 1): values and slopes by t, in standard deviations."""
+    """Compare N(0, 1) with N(t, 1): values and derivatives by t, in standard deviations."""
     t = torch.linspace(0, _GAUSSIAN_FARTHEST, 201, dtype=torch.float64)[1:].requires_grad_()
-    found = information.gaussians(0.0, 1.0, t, 1.0)
+    divergences = information.gaussians(0.0, 1.0, t, 1.0)
     arrays = {"gaussians/shift": t.detach().numpy()}
     for name in ("kl", "js", "tv", "wasserstein"):
-        values = getattr(found, name)
-        (slope,) = torch.autograd.grad(values.sum(), t, retain_graph=True)
+        values = getattr(divergences, name)
+        (derivative,) = torch.autograd.grad(values.sum(), t, retain_graph=True)
         key = "w1" if name == "wasserstein" else name
         arrays[f"gaussians/{key}"] = values.detach().numpy()
-        arrays[f"gaussians/{key}_slope"] = slope.numpy()
+        arrays[f"gaussians/{key}_slope"] = derivative.numpy()
     return arrays
 
 
 def fits_part(target: Mixture, scales: Sequence[float], steps: int) -> Arrays:
-    """The best Gaussians for targets whose modes are spread by each scale.
+    """Fit Gaussians to targets whose modes are spread by each scale.
 
     Args:
         target: At scale 1.
@@ -74,11 +74,11 @@ def fits_part(target: Mixture, scales: Sequence[float], steps: int) -> Arrays:
     # One start on each mode, and wide and narrow ones across.
     starts = torch.stack([_starts(each) for each in units])  # [T, B, 2]
     arrays = {"fits/scale": np.array(scales)}
-    for name in FITTED:
+    for name in FIT_DIVERGENCES:
         loss = _LOSSES[name](units)
-        ends = _descended(loss, starts, steps)
+        ends = _minimize(loss, starts, steps)
         if name != "w1":  # whose quadrature is piecewise linear: no second derivative
-            ends = _finished(loss, ends)
+            ends = _polish(loss, ends)
         unit = sizes[:, None] if name == "w1" else 1.0
         arrays[f"fits/{name}_loss"] = (loss(ends).detach() * unit).numpy()
         arrays[f"fits/{name}_mean"] = (middle + sizes[:, None] * ends[..., 0]).numpy()
@@ -87,7 +87,7 @@ def fits_part(target: Mixture, scales: Sequence[float], steps: int) -> Arrays:
 
 
 def best(arrays: Arrays, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the best fit at each scale."""
+    """Return mean and standard deviation of the best fit at each scale."""
     at = np.argmin(arrays[f"fits/{name}_loss"], -1)[:, None]
     mean, std = (
         np.take_along_axis(arrays[f"fits/{name}_{what}"], at, -1)[:, 0] for what in ("mean", "std")
@@ -95,38 +95,36 @@ def best(arrays: Arrays, name: str) -> tuple[np.ndarray, np.ndarray]:
     return mean, std
 
 
-def table(target: Mixture, fits: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Every fit under every one of FITTED, [fit, divergence], by the quadrature of the pairs."""
+def best_at_1(arrays: Arrays, name: str) -> tuple[float, float]:
+    """Return mean and standard deviation of the best fit at scale 1, the middle one."""
+    mean, std = best(arrays, name)
+    return float(mean[len(mean) // 2]), float(std[len(std) // 2])
+
+
+def table(target: Mixture, arrays: Arrays) -> np.ndarray:
+    """Return every fit at scale 1 under every divergence, [fit, divergence], as pairs are."""
+    columns = [QUANTITIES.index(name) for name in FIT_DIVERGENCES]
     rows = []
-    for mean, std in fits:
-        values = dict(
-            zip(
-                ("kl", "reverse_kl", "js", "tv", "w1"),
-                Line(target, Mixture.of((mean,), (std,))).values()[3:],
-                strict=True,
-            )
-        )
-        rows.append([values[name] for name in FITTED])
-    return np.array(rows)
+    for name in FIT_DIVERGENCES:
+        mean, std = best_at_1(arrays, name)
+        rows.append(Line(target, Mixture.of((mean,), (std,))).values())
+    return np.array(rows)[:, columns]
 
 
 _Loss = Callable[[Tensor], Tensor]  # (mean, log std) [T, B, 2] -> loss [T, B]
 
 
 def _starts(target: Mixture) -> Tensor:
-    wide = math.log(target.std)
-    narrow = float(target.stds.min().log())
-    across = torch.linspace(
-        float(target.means.min()), float(target.means.max()), 3, dtype=torch.float64
-    )
+    ends = float(target.means.min()), float(target.means.max())
+    across = torch.linspace(*ends, 3, dtype=torch.float64)
     rows = [torch.stack([target.means, target.stds.log()], -1)]
-    for width in (wide, narrow):
+    for width in (math.log(target.std), float(target.stds.min().log())):
         rows.append(torch.stack([across, torch.full_like(across, width)], -1))
     return torch.cat(rows)
 
 
 def _own_nodes(targets: Sequence[Mixture], cuts: int = 1) -> tuple[Tensor, Tensor, Tensor]:
-    """Nodes x [T, 1, N], masses of the target there, and its log density.
+    """Return nodes x [T, 1, N], masses of the target there, and its log density.
 
     Args:
         targets: All with as many components.
@@ -144,7 +142,7 @@ def _own_nodes(targets: Sequence[Mixture], cuts: int = 1) -> tuple[Tensor, Tenso
 
 
 def _normal_nodes() -> tuple[Tensor, Tensor]:
-    """Nodes z [N] of the standard normal and its masses there."""
+    """Return nodes z [N] of the standard normal and its masses there."""
     z, weights = panels(torch.arange(-24, 25, dtype=torch.float64) / 2, 6)
     return z, weights * normal_density(z)
 
@@ -155,18 +153,9 @@ def _log_normal(x: Tensor, fit: Tensor) -> Tensor:
 
 
 def _log_targets(targets: Sequence[Mixture]) -> Callable[[Tensor], Tensor]:
-    """Log densities of all targets at x [T, B, N]."""
-    means, stds, weights = (
-        torch.stack([getattr(each, name) for each in targets])[:, None, None]
-        for name in ("means", "stds", "weights")
-    )
-
-    def log_density(x: Tensor) -> Tensor:
-        z = (x[..., None] - means) / stds
-        logs = weights.log() - stds.log() - z.square() / 2 - math.log(2 * math.pi) / 2
-        return torch.logsumexp(logs, -1)
-
-    return log_density
+    """Return the log densities of all targets as a function of x [T, B, N]."""
+    parts = zip(*((each.means, each.stds, each.weights) for each in targets), strict=True)
+    return Mixture(*(torch.stack(part)[:, None, None] for part in parts)).log_density
 
 
 def _kl(targets: Sequence[Mixture]) -> _Loss:
@@ -206,8 +195,8 @@ def _w1(targets: Sequence[Mixture]) -> _Loss:
     rows = []
     for target, at in zip(targets, x, strict=True):
         # From the nearer tail, where 1 - F would be 0.
-        mirrored = Mixture(-target.means, target.stds, target.weights)
-        below, above = target.cdf(at), mirrored.cdf(-at)
+        mirror = Mixture(-target.means, target.stds, target.weights)
+        below, above = target.cdf(at), mirror.cdf(-at)
         lower = below < above
         z = torch.special.ndtri(torch.where(lower, below, above))
         rows.append(torch.where(lower, z, -z))
@@ -215,16 +204,12 @@ def _w1(targets: Sequence[Mixture]) -> _Loss:
     return lambda fit: (masses * (x - fit[..., :1] - fit[..., 1:].exp() * z).abs()).sum(-1)
 
 
-_LOSSES: dict[str, Callable[[Sequence[Mixture]], _Loss]] = {
-    "kl": _kl,
-    "reverse_kl": _reverse_kl,
-    "js": _js,
-    "w1": _w1,
-}
+_LOSSES: dict[str, Callable[[Sequence[Mixture]], _Loss]]
+_LOSSES = {"kl": _kl, "reverse_kl": _reverse_kl, "js": _js, "w1": _w1}
 
 
-def _descended(loss: _Loss, starts: Tensor, steps: int) -> Tensor:
-    """Adam on all problems at once, its rate falling to 0 as a cosine."""
+def _minimize(loss: _Loss, starts: Tensor, steps: int) -> Tensor:
+    """Run Adam on all problems at once, its rate falling to 0 as a cosine."""
     fit = starts.clone().requires_grad_()
     optimizer = torch.optim.Adam([fit], lr=0.05)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -236,20 +221,19 @@ def _descended(loss: _Loss, starts: Tensor, steps: int) -> Tensor:
     return fit.detach()
 
 
-def _finished(loss: _Loss, fit: Tensor, steps: int = 12) -> Tensor:
-    """Newton's method for each problem; a step that does not lower its loss is not taken."""
+def _polish(loss: _Loss, fit: Tensor, steps: int = 12) -> Tensor:
+    """Run Newton's method for each problem; a step that does not lower its loss is not taken."""
     for _ in range(steps):
         at = fit.clone().requires_grad_()
         value = loss(at)
-        (slope,) = torch.autograd.grad(value.sum(), at, create_graph=True)
-        rows = [
-            torch.autograd.grad(slope[..., i].sum(), at, retain_graph=True)[0] for i in range(2)
-        ]
-        curvature = torch.stack(rows, -2)
+        (gradient,) = torch.autograd.grad(value.sum(), at, create_graph=True)
+        sums = gradient.sum((0, 1))
+        rows = [torch.autograd.grad(part, at, retain_graph=True)[0] for part in sums]
+        hessian = torch.stack(rows, -2)
         # Upwards along a direction of negative curvature is no way down.
-        size, axes = torch.linalg.eigh(curvature)
-        along = (axes.mT @ slope.detach()[..., None])[..., 0] / size.abs().clamp_min(1e-6)
-        moved = fit - (axes @ along[..., None])[..., 0]
-        lower = loss(moved).detach() <= value.detach()
-        fit = torch.where(lower[..., None], moved, fit).detach()
+        size, axes = torch.linalg.eigh(hessian)
+        along = (axes.mT @ gradient.detach()[..., None])[..., 0] / size.abs().clamp_min(1e-6)
+        candidate = fit - (axes @ along[..., None])[..., 0]
+        lower = loss(candidate).detach() <= value.detach()
+        fit = torch.where(lower[..., None], candidate, fit).detach()
     return fit

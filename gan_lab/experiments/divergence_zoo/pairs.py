@@ -5,7 +5,7 @@ component, split where an absolute value has a kink.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,9 +28,9 @@ class Discrete:
     x: Tensor
 
     def values(self) -> list[float]:
-        """What QUANTITIES names: nats, TV without unit, W1 in the unit of x."""
+        """Return QUANTITIES: nats, TV without unit, W1 in the unit of x."""
         p, q = self.p, self.q
-        found = [
+        values = [
             information.entropy(p),
             information.entropy(q),
             information.cross_entropy(p, q),
@@ -40,13 +40,13 @@ class Discrete:
             information.total_variation(p, q),
             information.wasserstein_1(p, q, self.x),
         ]
-        return [float(value) for value in found]
+        return [float(value) for value in values]
 
     def shift_gradients(self) -> list[float]:
-        """Slope of each of DISTANCES as q moves to the right from where it is.
+        """Return the derivative of each of DISTANCES as q moves to the right from where it is.
 
         However little q moves, it shares no position with p any more (unless it lands on one): KL
-        is infinite, its slope undefined (nan); JS and TV have jumped to their most and stay there.
+        is infinite, its derivative undefined (nan); JS and TV jump to their maxima and stay there.
         """
         gaps = self.x.sort().values.diff()
         least = float(gaps[gaps > 0].min()) if bool((gaps > 0).any()) else 1.0
@@ -54,8 +54,8 @@ class Discrete:
         none = torch.zeros_like(self.p)
         p, q = torch.cat([self.p, none]), torch.cat([none, self.q])
         w1 = information.wasserstein_1(p, q, torch.cat([self.x, self.x + shift]))
-        (slope,) = torch.autograd.grad(w1, shift)
-        return [math.nan, math.nan, 0.0, 0.0, float(slope)]
+        (derivative,) = torch.autograd.grad(w1, shift)
+        return [math.nan, math.nan, 0.0, 0.0, float(derivative)]
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,11 @@ class Mixture:
 
     @classmethod
     def of(
-        cls,
-        means: tuple[float, ...],
-        stds: tuple[float, ...],
-        weights: tuple[float, ...] | None = None,
+        cls, means: Sequence[float], stds: Sequence[float], weights: Sequence[float] | None = None
     ) -> "Mixture":
-        """From plain numbers; equal weights unless given."""
-        given = weights if weights is not None else (1 / len(means),) * len(means)
-        return cls(
-            *(torch.tensor(list(part), dtype=torch.float64) for part in (means, stds, given))
-        )
+        """Build one from plain numbers; with equal weights unless given."""
+        parts = (means, stds, [1 / len(means)] * len(means) if weights is None else weights)
+        return cls(*(torch.tensor(list(part), dtype=torch.float64) for part in parts))
 
     @property
     def mean(self) -> float:
@@ -91,19 +86,19 @@ class Mixture:
         return math.sqrt(float(second) - self.mean**2)
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Nats per data unit, the shape of x."""
+        """Return nats per data unit, the shape of x."""
         z = (x[..., None] - self.means) / self.stds
         logs = self.weights.log() - self.stds.log() - z.square() / 2 - math.log(2 * math.pi) / 2
         return torch.logsumexp(logs, -1)
 
     def cdf(self, x: Tensor) -> Tensor:
-        """Distribution function, the shape of x."""
+        """Return the distribution function, the shape of x."""
         # Not special.ndtr, which is 0 from -9 standard deviations on.
         z = (x[..., None] - self.means) / self.stds
         return torch.erfc(-z / math.sqrt(2)) @ self.weights / 2
 
     def edges(self) -> Tensor:
-        """Panels of half a standard deviation around every component."""
+        """Return edges of panels of half a standard deviation around every component."""
         halves = torch.arange(-2 * _TAIL, 2 * _TAIL + 1, dtype=torch.float64) / 2
         return (self.means[:, None] + self.stds[:, None] * halves).flatten()
 
@@ -116,7 +111,7 @@ class Line:
     q: Mixture
 
     def values(self) -> list[float]:
-        """What QUANTITIES names: nats (entropies are differential), TV, W1 in data units."""
+        """Return QUANTITIES: nats (entropies are differential), TV, W1 in data units."""
         edges = self._edges()
         x, weights = panels(edges, _NODES)
         log_p, log_q = self.p.log_density(x), self.q.log_density(x)
@@ -126,7 +121,7 @@ class Line:
         return [float(value) for value in (*heads, *self._distances(shift))]
 
     def shift_gradients(self) -> list[float]:
-        """Slope of each of DISTANCES as q moves to the right, by autograd."""
+        """Return the derivative of each of DISTANCES as q moves to the right, by autograd."""
         shift = torch.zeros((), dtype=torch.float64, requires_grad=True)
         return [
             float(torch.autograd.grad(value, shift, retain_graph=True)[0])
@@ -159,7 +154,7 @@ class Line:
 
 
 def _absolute(f: Callable[[Tensor], Tensor], edges: Tensor) -> Tensor:
-    """Integral of |f|: panels that also end where f changes its sign."""
+    """Integrate |f| on panels that also end where f changes its sign."""
     with torch.no_grad():
         share = torch.arange(4, dtype=torch.float64) / 4
         fine = (edges[:-1, None] + edges.diff()[:, None] * share).flatten()

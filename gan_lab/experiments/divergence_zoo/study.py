@@ -1,4 +1,4 @@
-"""Entropy to Wasserstein on pairs of distributions, and what each makes of a fit."""
+"""Entropy to Wasserstein on pairs of distributions, and fits under each divergence."""
 
 import math
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from gan_lab.experiments.divergence_zoo.claims import (
     pair_claims,
 )
 from gan_lab.experiments.divergence_zoo.fits import (
-    FITTED,
-    best,
+    FIT_DIVERGENCES,
+    best_at_1,
     blocks_part,
     fits_part,
     gaussians_part,
@@ -110,7 +110,7 @@ class DivergenceZoo(Experiment):
             raise ValueError(f"{owner}.pairs=[] leaves nothing to compare; give p and q")
 
     def _own(self) -> Discrete | Line | None:
-        """The user's pair, if one was given."""
+        """Return the user's pair, or None where no key gives one."""
         owner = type(self).__name__
         on_line = [name for name in _MIXTURES if getattr(self, name) is not None]
         if self.p is None and self.q is None and self.x is None:
@@ -127,20 +127,18 @@ class DivergenceZoo(Experiment):
             raise ValueError(f"{owner}.x={self.x} has not one position for each of {self.p}")
         p, q, at = (torch.tensor(list(each), dtype=torch.float64) for each in (self.p, self.q, x))
         for name, masses in (("p", p), ("q", q)):
-            _checked_masses(masses, f"{owner}.{name}={list(getattr(self, name))}")
+            _check_masses(masses, f"{owner}.{name}={list(getattr(self, name))}")
         if not bool(at.isfinite().all()):
             raise ValueError(f"{owner}.x={self.x} is not finite")
         return Discrete(p, q, at)
 
     def _mixture(self, prefix: str) -> Mixture:
         owner = type(self).__name__
-        means, stds, weights = (
-            getattr(self, prefix + part) for part in ("means", "stds", "weights")
-        )
+        parts = (getattr(self, prefix + part) for part in ("means", "stds", "weights"))
+        means, stds, weights = parts
         if not means or not stds or len(stds) != len(means):
-            raise ValueError(
-                f"{owner}.{prefix}stds={stds} has not one value > 0 for each of {means}"
-            )
+            place = f"{owner}.{prefix}stds={stds}"
+            raise ValueError(f"{place} has not one value > 0 for each of {means}")
         if not all(0 < s < math.inf for s in stds) or not all(map(math.isfinite, means)):
             raise ValueError(f"{owner}.{prefix}stds={list(stds)} must be finite and > 0")
         if weights is not None:
@@ -149,33 +147,29 @@ class DivergenceZoo(Experiment):
                     f"{owner}.{prefix}weights={list(weights)} has not one value > 0 for each of "
                     f"{list(means)}"
                 )
-            _checked_masses(
-                torch.tensor(list(weights), dtype=torch.float64),
-                f"{owner}.{prefix}weights={list(weights)}",
-            )
+            masses = torch.tensor(list(weights), dtype=torch.float64)
+            _check_masses(masses, f"{owner}.{prefix}weights={list(weights)}")
         return Mixture.of(means, stds, weights)
 
     def measure(self, lab: Lab) -> Arrays:
-        """Pairs, pairs moved apart, random pairs, fits."""
+        """Compare pairs, pairs moved apart and random pairs; fit."""
         own = self._own()
-        shown = ({"own": own} if own is not None else {}) | {n: PAIRS[n] for n in self.pairs}
+        pairs = ({"own": own} if own is not None else {}) | {n: PAIRS[n] for n in self.pairs}
         arrays = {
-            "pairs/name": np.array(list(shown)),
-            "pairs/discrete": np.array([isinstance(pair, Discrete) for pair in shown.values()]),
-            "pairs/values": np.array([pair.values() for pair in shown.values()]),
-            "pairs/slopes": np.array([pair.shift_gradients() for pair in shown.values()]),
+            "pairs/name": np.array(list(pairs)),
+            "pairs/discrete": np.array([isinstance(pair, Discrete) for pair in pairs.values()]),
+            "pairs/values": np.array([pair.values() for pair in pairs.values()]),
+            "pairs/slopes": np.array([pair.shift_gradients() for pair in pairs.values()]),
         }
-        for name, pair in shown.items():
-            arrays |= _drawn(name, pair)
+        for name, pair in pairs.items():
+            arrays |= _densities(name, pair)
         arrays |= _random_pairs(lab.seeds, self.n_random) | blocks_part() | gaussians_part()
-        lab.tell(f"{len(shown)} pairs")
+        lab.tell(f"{len(pairs)} pairs")
         target = self._mixture("target_")
         scales = np.linspace(0, 2, self.n_scales)
         scales[self.n_scales // 2] = 1.0
         arrays |= fits_part(target, scales.tolist(), self.fit_steps)
-        middle = self.n_scales // 2
-        fits = [tuple(float(part[middle]) for part in best(arrays, name)) for name in FITTED]
-        arrays["fits/table"] = table(target, [(mean, std) for mean, std in fits])
+        arrays["fits/table"] = table(target, arrays)
         for name in ("means", "stds", "weights"):
             arrays[f"target/{name}"] = getattr(target, name).numpy()
         x = torch.linspace(*_span(target, target), _POINTS, dtype=torch.float64)
@@ -184,25 +178,21 @@ class DivergenceZoo(Experiment):
         return arrays
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """Identities on all pairs, what sees distance, what the fits do."""
+        """Claim identities on all pairs, what sees distance, what the fits do."""
         return [*pair_claims(arrays), *distance_claims(arrays), *fit_claims(arrays)]
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """The pairs, the distance, the fits, the fits against distance."""
-        return {
-            "pairs": drawings.pairs(arrays),
-            "distance": drawings.distance(arrays),
-            "fits": drawings.fits(arrays),
-            "fits_by_distance": drawings.fits_by_distance(arrays),
-        }
+        """Draw the pairs, the distance, the fits, the fits against distance."""
+        draw = (drawings.pairs, drawings.distance, drawings.fits, drawings.fits_by_distance)
+        return {function.__name__: function(arrays) for function in draw}
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """Blocks moved apart; a step is a cell, 1/64 of a block's length."""
+        """Return blocks moved apart; a step is a cell, 1/64 of a block's length."""
         cells = np.arange(len(arrays["blocks/shift"]))
         return {f"blocks/{name}": (cells, arrays[f"blocks/{name}"]) for name in ("js", "tv", "w1")}
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What the numbers mean where they surprise."""
+        """Explain the numbers where they surprise."""
         lines = [
             "The entropy of a density can be negative, and changes with the unit of x; KL, JS and "
             "TV do not.",
@@ -210,9 +200,8 @@ class DivergenceZoo(Experiment):
             "infinite, JS and TV jump to log 2 and 1 and have slope 0 from there on; only W1 has a "
             "slope.",
         ]
-        middle = len(arrays["fits/scale"]) // 2
-        for name in FITTED:
-            mean, std = (float(part[middle]) for part in best(arrays, name))
+        for name in FIT_DIVERGENCES:
+            mean, std = best_at_1(arrays, name)
             off = np.abs(arrays["target/means"] - mean) / arrays["target/stds"]
             alone = (off < 0.5) & (std < 1.5 * arrays["target/stds"])
             does = "sits on one mode" if alone.any() else "covers more than one mode"
@@ -225,7 +214,7 @@ class DivergenceZoo(Experiment):
         return lines
 
 
-def _checked_masses(masses: torch.Tensor, place: str) -> None:
+def _check_masses(masses: torch.Tensor, place: str) -> None:
     try:
         check_distribution(masses, "it")
     except ValueError as error:
@@ -233,12 +222,12 @@ def _checked_masses(masses: torch.Tensor, place: str) -> None:
 
 
 def _span(p: Mixture, q: Mixture) -> tuple[float, float]:
-    """Where a density is worth drawing: four standard deviations around every component."""
+    """Return the ends of a picture: four standard deviations around every component."""
     means, stds = torch.cat([p.means, q.means]), torch.cat([p.stds, q.stds])
     return float((means - 4 * stds).min()), float((means + 4 * stds).max())
 
 
-def _drawn(name: str, pair: Discrete | Line) -> Arrays:
+def _densities(name: str, pair: Discrete | Line) -> Arrays:
     if isinstance(pair, Discrete):
         parts = (pair.x, pair.p, pair.q)
     else:
@@ -249,8 +238,8 @@ def _drawn(name: str, pair: Discrete | Line) -> Arrays:
 
 
 def _random_pairs(seeds: tuple[int, ...], n: int) -> Arrays:
-    """Excess over what inequalities allow, on random pairs and triples; <= 0 where they hold."""
-    found: dict[str, list[np.ndarray]] = {"js_over_log_2": [], "pinsker": [], "triangle": []}
+    """Return the excess over inequalities on random pairs and triples; <= 0 where they hold."""
+    excess: dict[str, list[np.ndarray]] = {"js_over_log_2": [], "pinsker": [], "triangle": []}
     for seed in seeds:
         generator = stream(seed, "divergence_zoo/random")
         draws = torch.randn(3, n, 5, generator=generator, dtype=torch.float64).mul(2)
@@ -258,7 +247,7 @@ def _random_pairs(seeds: tuple[int, ...], n: int) -> Arrays:
         js = information.js_divergence(p, q)
         tv, kl = information.total_variation(p, q), information.kl_divergence(p, q)
         legs = [information.js_divergence(a, b).sqrt() for a, b in ((p, r), (p, q), (q, r))]
-        found["js_over_log_2"].append((js - math.log(2)).numpy())
-        found["pinsker"].append((tv - (kl / 2).sqrt()).numpy())
-        found["triangle"].append((legs[0] - legs[1] - legs[2]).numpy())
-    return {f"random/{name}": np.stack(rows) for name, rows in found.items()}
+        excess["js_over_log_2"].append((js - math.log(2)).numpy())
+        excess["pinsker"].append((tv - (kl / 2).sqrt()).numpy())
+        excess["triangle"].append((legs[0] - legs[1] - legs[2]).numpy())
+    return {f"random/{name}": np.stack(rows) for name, rows in excess.items()}
