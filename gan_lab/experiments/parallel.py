@@ -64,11 +64,12 @@ def in_processes(
 
 def measure_parts(lab: Lab, jobs: Mapping[str, tuple[Any, ...]]) -> Arrays:
     """Return the arrays `job/name` of jobs, each a function that returns arrays, and arguments."""
-    parts = in_processes(lab, _call, jobs)
+    parts = in_processes(lab, call, jobs)
     return {f"{job}/{name}": x for job, part in parts.items() for name, x in part.items()}
 
 
-def _call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
+def call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
+    """Call a function: what `in_processes` runs where jobs differ in their function."""
     return function(*arguments)
 
 
