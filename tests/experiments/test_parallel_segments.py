@@ -8,8 +8,8 @@ from gan_lab.engine.rng import stream
 from gan_lab.engine.step import update_discriminator_
 from gan_lab.experiments import discriminators
 from gan_lab.experiments.parallel_segments import claims as judge
-from gan_lab.experiments.parallel_segments import trained
-from gan_lab.experiments.parallel_segments.study import ParallelSegments, _exact
+from gan_lab.experiments.parallel_segments import trainings
+from gan_lab.experiments.parallel_segments.study import ParallelSegments, exact_arrays
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.regularizers import WeightClipping, base
 
@@ -28,8 +28,8 @@ def one_thread():
 def fit(name, thetas, steps=STEPS, seeds=range(5), design=None, dim=2, rotated=False):
     """The arrays that the claims about one method need."""
     where = (dim, rotated, CPU)
-    design = design or trained.Design()
-    found = trained.fitted(design, name, thetas, list(seeds), steps, *where)
+    design = design or trainings.Design()
+    found = trainings.gradients_at_shifts(design, name, thetas, list(seeds), steps, *where)
     arrays = {"theta": np.array(thetas), "steps": np.array(steps), "asked": np.array(thetas)}
     arrays |= {"weight": np.array(design.weight), "bound": np.array(design.bound)}
     arrays |= {"width": np.array(design.width)}
@@ -77,7 +77,7 @@ def test_clipped_weights_are_in_the_box_and_the_gradient_below_its_bound():
 
 
 def test_with_the_clip_before_the_step_weights_leave_the_box(monkeypatch):
-    clip = WeightClipping(trained.Design().bound)
+    clip = WeightClipping(trainings.Design().bound)
 
     def before(player, gradients, draws, i, fake):
         with torch.no_grad():
@@ -103,7 +103,7 @@ def test_a_network_does_not_depend_on_which_others_are_stacked_with_it():
 
 def test_the_gradient_by_the_shift_is_that_of_the_mean_loss():
     # Finite differences of the mean generator loss over the same samples, in float64.
-    design = trained.Design(width=8)
+    design = trainings.Design(width=8)
     networks = design.discriminators(design.method("cross_entropy"), 2, [0], CPU)
     for leaf in networks.network.params.values():
         leaf.data = leaf.data.double()
@@ -122,16 +122,16 @@ def test_the_gradient_by_the_shift_is_that_of_the_mean_loss():
 
 @pytest.mark.parametrize("dim", [2, 7])
 def test_a_frame_is_orthonormal_and_turned_for_each_seed(dim):
-    frames = [trained.frame(seed, dim, True, CPU) for seed in (0, 1)]
+    frames = [trainings.directions(seed, dim, True, CPU) for seed in (0, 1)]
     for frame in frames:
         torch.testing.assert_close(frame @ frame.T, torch.eye(2), atol=1e-6, rtol=0)
     assert not torch.allclose(frames[0], frames[1])
-    assert torch.equal(trained.frame(0, dim, False, CPU), torch.eye(2, dim))
+    assert torch.equal(trainings.directions(0, dim, False, CPU), torch.eye(2, dim))
 
 
 def test_a_shift_that_learns_starts_where_it_is_told_and_all_losses_see_one_start():
-    paths = trained.learned(
-        trained.Design(width=8), "cross_entropy", [0.5, 2.0], [0, 1], 1, 3, 0.05, CPU
+    paths = trainings.learn_shifts(
+        trainings.Design(width=8), "cross_entropy", [0.5, 2.0], [0, 1], 1, 3, 0.05, CPU
     )
     assert set(paths) == {"minimax", "non_saturating"}
     for path in paths.values():
@@ -141,29 +141,26 @@ def test_a_shift_that_learns_starts_where_it_is_told_and_all_losses_see_one_star
 
 
 def test_heights_are_the_same_for_every_shift_and_differ_between_seeds():
-    batches = trained.Batches([0, 1], 4, 2, CPU)
+    batches = trainings.Batches([0, 1], 4, 2, CPU)
     u = batches.uniforms()
     assert u.shape == (3, 2, 4)
     assert not torch.equal(u[:, 0], u[:, 1])
-    again = torch.rand(trained._BLOCK, 3, 4, generator=stream(0, "segments/heights"))
+    again = torch.rand(trainings._BLOCK, 3, 4, generator=stream(0, "segments/heights"))
     assert torch.equal(u[:, 0], again[0])
 
 
 def test_the_exact_act_knows_infinity_and_the_jump_at_zero():
-    class Few:
-        seeds = (0, 1, 2, 3, 4)
-
-    arrays = _exact(Few())
+    arrays = exact_arrays((0, 1, 2, 3, 4))
     zero = np.flatnonzero(arrays["exact/theta"] == 0)
     js, kl = arrays["exact/0.0"][0], arrays["exact/0.0"][1]
     assert js[zero] == 0
     assert kl[zero] == 0
     assert np.isinf(np.delete(kl, zero)).all()
-    claims = judge._exact(arrays)
+    claims = judge.exact_claims(arrays)
     assert set(verdicts(claims).values()) == {"pass"}
     arrays["exact/table"] = arrays["exact/table"] * (1 + 1e-6)
     arrays["exact/sample_floor"] = arrays["exact/sample_floor"] * 1.15
-    broken = verdicts(judge._exact(arrays))
+    broken = verdicts(judge.exact_claims(arrays))
     assert broken["exact_table"] == "fail"
     assert broken["sample_floor"] == "fail"
 

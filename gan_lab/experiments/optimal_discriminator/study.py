@@ -1,6 +1,6 @@
 """The optimal discriminator: in theory, by autograd, and as training reaches it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.optimal_discriminator import exact, fit
 from gan_lab.experiments.optimal_discriminator import figures as drawings
 from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch
-from gan_lab.experiments.parallel import in_processes
+from gan_lab.experiments.parallel import measure_parts
 from gan_lab.information import gradient_penalty_value
 from gan_lab.validation import check_count, check_interval, check_number
 
@@ -104,9 +104,7 @@ class OptimalDiscriminator(Experiment):
             "pair_2d": (fit.discriminators_of_pair, "2d"),
             "pair_1d": (fit.discriminators_of_pair, "1d"),
         }
-        jobs = {name: (*job, training) for name, job in jobs.items()}
-        for name, result in in_processes(lab, _call, jobs).items():
-            arrays |= {f"{name}/{key}": value for key, value in result.items()}
+        arrays |= measure_parts(lab, {name: (*job, training) for name, job in jobs.items()})
         for kind, distances in (("two_sided", wide), ("penalty", shifts)):
             best = gradient_penalty_value(torch.tensor(distances).double(), fit.PENALTY_WEIGHT, 1.0)
             arrays[f"{kind}/shifts"] = np.array(distances)
@@ -167,10 +165,6 @@ def _relative_error(arrays: Arrays, pair: str, loss: str) -> np.ndarray:
     """Return the relative error of a generator's gradient at each trained D, [S]."""
     best = arrays[f"{pair}/{loss}_gradient_formula"]
     return np.linalg.norm(arrays[f"pair_{pair}/{loss}"] - best, axis=1) / np.linalg.norm(best)
-
-
-def _call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
-    return function(*arguments)
 
 
 def _prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Arrays:

@@ -1,16 +1,16 @@
-"""What parallel segments claims, and what a reader has to know beside it: functions of arrays."""
+"""The claims of parallel segments, and the quantities that they judge: functions of arrays."""
 
 import math
 
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.claims import Claim, at_least, at_most, equals, largest
 from gan_lab.information import clipping_gradient_norm_bound, smoothed_segments
 from gan_lab.reports.analysis.statistics import Statistic, exact, mean, median
 
 _EXAMPLE = "Arjovsky et al. 2017, example 1 (V)"
-_DERIVED = "derived and checked by quadrature (D)"
+_DERIVATION = "derived and checked by quadrature (D)"
 # t -> JS, dJS/dt, and per unit t the minimax and the non-saturating gradient (PUBLISHED, D).
 _TABLE = np.array(
     [
@@ -23,12 +23,12 @@ _TABLE = np.array(
 
 
 def norm(arrays: Arrays, key: str) -> np.ndarray:
-    """The norm of the generator's gradient by the shift, [K, T, S]."""
+    """Return the norm of the generator's gradient by the shift, [K, T, S]."""
     return np.hypot(arrays[f"{key}/along"], arrays[f"{key}/across"])
 
 
 def cosine(arrays: Arrays, key: str, theta: np.ndarray) -> np.ndarray:
-    """Cosine of descent with the way home, [K, T, S]; nan at theta = 0 and where nothing pulls."""
+    """Return the cosine of descent with the way home, [K, T, S]; nan where either is 0."""
     size = norm(arrays, key)
     with np.errstate(invalid="ignore", divide="ignore"):
         home = arrays[f"{key}/along"] * np.sign(theta)[None, :, None] / size
@@ -37,65 +37,46 @@ def cosine(arrays: Arrays, key: str, theta: np.ndarray) -> np.ndarray:
 
 
 def claims(arrays: Arrays) -> list[Claim]:
-    """All four acts."""
-    trained = [vanishing, penalty, saturation, clipping]
-    return [
-        *_exact(arrays),
-        *(claim for act in trained for claim in act(arrays)),
-        *_learning(arrays),
-        *_embedded(arrays),
-    ]
+    """Judge all four acts."""
+    parts = (exact_claims, vanishing, penalty, saturation, clipping, _learning, _dimensions)
+    return [claim for part in parts for claim in part(arrays)]
 
 
-def _exact(arrays: Arrays) -> list[Claim]:
-    off = np.abs(arrays["exact/table"] / _TABLE - 1).max()
-    sharp = arrays["exact/0.0"]
+def exact_claims(arrays: Arrays) -> list[Claim]:
+    """Judge closed forms and their table, and W1 of finite samples."""
     apart = arrays["exact/theta"] != 0
-    js_off = np.abs(sharp[0][apart] - math.log(2)).max()
-    floor = arrays["exact/sample_floor"]
+    sample_floor = math.sqrt(math.pi) / 4
     return [
         Claim(
             "exact_js",
             "JS of two segments is log 2 at every distance but 0 (largest deviation)",
-            exact(js_off),
-            "at_most",
-            1e-12,
-            unit="nats",
-            source=_EXAMPLE,
+            largest(arrays["exact/0.0"][0][apart] - math.log(2)),
+            *at_most(1e-12, "nats", _EXAMPLE),
         ),
         Claim(
             "exact_table",
             "JS and the three gradients of blurred segments at t = .1, 1, 3, 10 (largest relative "
             "deviation from the table)",
-            exact(off),
-            "at_most",
-            1e-9,
-            source=_DERIVED,
+            largest(arrays["exact/table"] / _TABLE - 1),
+            *at_most(1e-9, "", _DERIVATION),
         ),
         Claim(
             "exact_peak",
             "The gradient of JS by t = theta/sigma is largest at t = 1.63626",
             exact(arrays["exact/peak"][0]),
-            "equals",
-            1.63626,
-            5e-6,
-            source=_DERIVED,
+            *equals(1.63626, 5e-6, "", _DERIVATION),
         ),
         Claim(
             "sample_floor",
             "W1 between two samples of one segment, times sqrt(n)",
-            mean(floor.mean(1)),
-            "equals",
-            math.sqrt(math.pi) / 4,
-            0.05 * math.sqrt(math.pi) / 4,
-            unit="data units",
-            source=_DERIVED,
+            mean(arrays["exact/sample_floor"].mean(1)),
+            *equals(sample_floor, 0.05 * sample_floor, "data units", _DERIVATION),
         ),
     ]
 
 
 def vanishing(arrays: Arrays) -> list[Claim]:
-    """Minimax against non-saturating at theta = 1, from one and the same discriminator."""
+    """Compare minimax and non-saturating at theta = 1, from one and the same discriminator."""
     one, last = at(arrays["theta"], 1.0), int(arrays["steps"][-1])
     minimax = norm(arrays, "fit/minimax")[:, one]
     other = norm(arrays, "fit/non_saturating")[:, one]
@@ -107,46 +88,43 @@ def vanishing(arrays: Arrays) -> list[Claim]:
             "minimax_vanishes",
             f"At theta = 1 the minimax gradient falls from its peak to {last} updates by",
             median(decades),
-            "at_least",
-            6.0,
-            unit="decades",
-            source="Arjovsky and Bottou 2017, fig. 2 (V2): 5 decades in the best case; on segments "
-            "the number is ours",
+            *at_least(
+                6.0,
+                "decades",
+                "Arjovsky and Bottou 2017, fig. 2 (V2): 5 decades in the best case; on segments "
+                "the number is ours",
+            ),
         ),
         Claim(
             "non_saturating_grows",
             "Meanwhile the non-saturating gradient grows by a factor of",
             median(other[-1] / other[peak, seeds]),
-            "at_least",
-            10.0,
-            source="derived: t - 2 dJS/dt grows without bound (D); the number is ours",
+            *at_least(
+                10.0, "", "derived: t - 2 dJS/dt grows without bound (D); the number is ours"
+            ),
         ),
     ]
 
 
 def penalty(arrays: Arrays) -> list[Claim]:
-    """The penalised critic's gradient at the generator, bias included."""
-    found = []
+    """Judge the penalised critic's gradient at the generator, bias included."""
+    claims = []
     for value in arrays["asked"]:
-        slope = norm(arrays, "fit/wasserstein")[-1, at(arrays["theta"], value)]
+        size = norm(arrays, "fit/wasserstein")[-1, at(arrays["theta"], value)]
         expected = 1 + value / (2 * float(arrays["weight"]))
-        found.append(
+        claims.append(
             Claim(
                 f"penalty_slope_{value:g}",
                 f"At theta = {value:g} the penalised critic's gradient is 1 + theta/(2 weight)",
-                median(slope),
-                "equals",
-                expected,
-                0.03 * expected,
-                unit="1 per data unit",
-                source=_DERIVED,
+                median(size),
+                *equals(expected, 0.03 * expected, "1 per data unit", _DERIVATION),
             )
         )
-    return found
+    return claims
 
 
 def saturation(arrays: Arrays) -> list[Claim]:
-    """The discriminator's own JS."""
+    """Judge the discriminator's own JS."""
     far = np.abs(arrays["theta"]) >= 0.3
     js = arrays["fit/cross_entropy/estimate"][-1][far]
     return [
@@ -155,17 +133,13 @@ def saturation(arrays: Arrays) -> list[Claim]:
             f"The trained discriminator's JS is log 2 for all |theta| >= .3 after "
             f"{arrays['steps'][-1]} updates (least over theta)",
             median(js.min(0)),
-            "equals",
-            math.log(2),
-            0.01,
-            unit="nats",
-            source=_EXAMPLE,
+            *equals(math.log(2), 0.01, "nats", _EXAMPLE),
         )
     ]
 
 
 def clipping(arrays: Arrays) -> list[Claim]:
-    """What holds of every clipped critic."""
+    """Judge the bounds of every clipped critic."""
     bound = float(arrays["bound"])
     steepest = norm(arrays, "fit/wasserstein_clip").max((0, 1))
     return [
@@ -173,115 +147,102 @@ def clipping(arrays: Arrays) -> list[Claim]:
             "weights_in_the_box",
             "No weight of a clipped critic lies outside of the box (largest |weight|)",
             exact(float(arrays["fit/wasserstein_clip/largest_weight"])),
-            "at_most",
-            bound,
-            1e-7,
-            source="Arjovsky et al. 2017, algorithm 1 (V)",
+            *at_most(bound, "", "Arjovsky et al. 2017, algorithm 1 (V)", 1e-7),
         ),
         Claim(
             "clipping_bound",
             "No gradient of a clipped critic exceeds sqrt(2) bound^3 width^2",
             Statistic(float(np.median(steepest)), float(steepest.min()), float(steepest.max())),
-            "at_most",
-            clipping_gradient_norm_bound(bound, 3, int(arrays["width"]), 2),
-            unit="per data unit",
-            source=_DERIVED,
+            *at_most(
+                clipping_gradient_norm_bound(bound, 3, int(arrays["width"]), 2),
+                "per data unit",
+                _DERIVATION,
+            ),
         ),
     ]
 
 
 def _learning(arrays: Arrays) -> list[Claim]:
-    least, most = int(arrays["n_critic"][0]), int(arrays["n_critic"][-1])
+    low, high = int(arrays["n_critic"][0]), int(arrays["n_critic"][-1])
     start = float(arrays["starts"][-1])
-    stuck = distance(arrays, most, "minimax")[-1, -1]
-    home = distance(arrays, most, "wasserstein")[-10:, -1].mean(0)
-    moved = distance(arrays, least, "minimax")[-1, -1]
+
+    def remaining(n_critic: int, loss: str, last: int) -> Statistic:
+        return median(distance(arrays, n_critic, loss)[-last:, -1].mean(0) / start)
+
     return [
         Claim(
             "minimax_stays",
-            f"With n_critic = {most} the minimax loss leaves a shift of {start:g} where it is: "
+            f"With n_critic = {high} the minimax loss leaves a shift of {start:g} where it is: "
             "share of the distance that remains",
-            median(stuck / start),
-            "at_least",
-            0.9,
-            source=_EXAMPLE,
+            remaining(high, "minimax", 1),
+            *at_least(0.9, "", _EXAMPLE),
         ),
         Claim(
             "wasserstein_arrives",
-            f"With n_critic = {most} the penalised critic brings it home: share of the distance "
+            f"With n_critic = {high} the penalised critic brings it home: share of the distance "
             "that remains, mean of the last 10 moves",
-            median(home / start),
-            "at_most",
-            0.1,
-            source=_EXAMPLE,
+            remaining(high, "wasserstein", 10),
+            *at_most(0.1, "", _EXAMPLE),
         ),
         Claim(
             "minimax_moves_early",
-            f"With n_critic = {least} the minimax loss moves it all the same: share of the "
+            f"With n_critic = {low} the minimax loss moves it all the same: share of the "
             "distance that remains",
-            median(moved / start),
-            "at_most",
-            0.9,
-            source="Fedus et al. 2018, abstract (V); the number is ours",
+            remaining(low, "minimax", 1),
+            *at_most(0.9, "", "Fedus et al. 2018, abstract (V); the number is ours"),
         ),
     ]
 
 
-def _embedded(arrays: Arrays) -> list[Claim]:
-    dims, asked = arrays["dims"], arrays["asked"]
-    all_of = [cosine(arrays, f"embedded/{d}/wasserstein", asked)[-1] for d in dims]
-    sigma, one = float(arrays["sigma"]), at(asked, 1.0)
+def _dimensions(arrays: Arrays) -> list[Claim]:
+    dims, thetas = arrays["dims"], arrays["asked"]
+    cosines = [cosine(arrays, f"embedded/{d}/wasserstein", thetas)[-1] for d in dims]
+    sigma, one = float(arrays["sigma"]), at(thetas, 1.0)
     expected = smoothed_segments(1.0, sigma).minimax_gradient / sigma
     plane, space = int(dims[0]), int(dims[-1])
-
-    def at_one(d: int, loss: str) -> np.ndarray:
-        return norm(arrays, f"embedded/{d}/{loss}")[-1, one]
-
-    cured = norm(arrays, "cure/noise/minimax")[-1, one]
-    deep = np.log10(norm_noise(arrays, space)[-1, one] / at_one(space, "minimax"))
+    plain = norm(arrays, f"embedded/{space}/minimax")[-1, one]
+    gain = np.log10(norm_noise(arrays, space)[-1, one] / plain)
     return [
         Claim(
             "embedded_cosine",
             f"In R^d, d = {', '.join(map(str, dims))}, the penalised critic points home: "
             "cosine, least over d and theta",
-            median(np.stack(all_of).min((0, 1))),
-            "at_least",
-            0.99,
-            source="derived: the optimal critic's gradient is the direction of transport (D)",
+            median(np.stack(cosines).min((0, 1))),
+            *at_least(
+                0.99, "", "derived: the optimal critic's gradient is the direction of transport (D)"
+            ),
         ),
         Claim(
             "noise_cures",
             f"Instance noise of std {sigma:g} brings the minimax gradient back to 2 dJS/dtheta "
             f"(theta = 1, d = {plane})",
-            median(cured),
-            "equals",
-            expected,
-            0.1 * expected,
-            unit="nats per data unit",
-            source="Arjovsky and Bottou 2017, section 3; the number derived (D)",
+            median(norm(arrays, "cure/noise/minimax")[-1, one]),
+            *equals(
+                expected,
+                0.1 * expected,
+                "nats per data unit",
+                "Arjovsky and Bottou 2017, section 3; the number derived (D)",
+            ),
         ),
         Claim(
             "noise_cures_far",
             f"In d = {space} noise raises the minimax gradient by",
-            median(deep),
-            "at_least",
-            6.0,
-            unit="decades",
-            source="Arjovsky and Bottou 2017, section 3; the number is ours",
+            median(gain),
+            *at_least(6.0, "decades", "Arjovsky and Bottou 2017, section 3; the number is ours"),
         ),
     ]
 
 
 def norm_noise(arrays: Arrays, dim: int) -> np.ndarray:
-    """The minimax gradient's norm with instance noise, [K, T, S]."""
+    """Return the minimax gradient's norm with instance noise, [K, T, S]."""
     return norm(arrays, f"embedded/{dim}/noise/minimax")
 
 
 def distance(arrays: Arrays, n_critic: int, loss: str) -> np.ndarray:
-    """|shift| after every move, [moves + 1, T, S]."""
+    """Return |shift| after every move, [moves + 1, T, S]."""
     return np.linalg.norm(arrays[f"learn/{n_critic}/{loss}"], axis=-1)
 
 
 def at(values: np.ndarray, value: float) -> int:
-    """Index of the value that is nearest."""
+    """Return the index of the nearest value."""
     return int(np.argmin(np.abs(values - value)))

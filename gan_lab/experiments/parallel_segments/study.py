@@ -1,10 +1,10 @@
 """Parallel segments: when the JS gradient vanishes and the Wasserstein gradient does not.
 
-Four acts: what is exact, what a trained discriminator hands the generator, what a shift that learns
-does with it, and the same in more dimensions and with noise as the cure.
+Four acts: closed forms, the gradient that a trained discriminator gives the generator, a shift that
+learns from it, and the same in more dimensions and with noise as the cure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,11 +15,14 @@ from matplotlib.figure import Figure
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
-from gan_lab.experiments.parallel import in_processes
+from gan_lab.experiments.parallel import call, in_processes
 from gan_lab.experiments.parallel_segments import claims as judge
 from gan_lab.experiments.parallel_segments import figures as draw
-from gan_lab.experiments.parallel_segments import figures_acts as acts
-from gan_lab.experiments.parallel_segments.trained import Design, fitted, learned
+from gan_lab.experiments.parallel_segments.trainings import (
+    Design,
+    gradients_at_shifts,
+    learn_shifts,
+)
 from gan_lab.information import js_gradient_peak, segments, smoothed_segments
 from gan_lab.metrics.wasserstein import exact_wasserstein
 from gan_lab.validation import check_count, check_interval
@@ -32,12 +35,13 @@ LOSSES = (
     *("minimax", "non_saturating", "wasserstein", "wasserstein_clip"),
     *("least_squares", "hinge", "relativistic"),
 )
-ASKED = (0.3, 1.0, 2.0)  # shifts at which claims are made
+CLAIM_THETAS = (0.3, 1.0, 2.0)  # shifts at which claims are made
 SIGMAS = (0.0, 0.25, 0.5, 1.0)  # blurs of the exact curves
-_EMBEDDED = ("wasserstein", "wasserstein_clip", "cross_entropy", "cross_entropy_noise")
+_IN_MORE_DIMENSIONS = ("wasserstein", "wasserstein_clip", "cross_entropy", "cross_entropy_noise")
+_SETTINGS = ("starts", "n_critic", "dims", "weight", "bound", "sigma", "width")  # kept as arrays
 _TABLE_T = (0.1, 1.0, 3.0, 10.0)
 _MORE, _APART = 3, 1_000_003  # networks a seed for the claim about noise; what keeps them apart
-_SAMPLES, _DRAWS = 256, 1000  # of the exact W1 between two samples of one segment
+_SAMPLES, _REPEATS = 256, 1000  # of the exact W1 between two samples of one segment
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ class ParallelSegments(Experiment):
     def thetas(self) -> list[float]:
         """All shifts, increasing."""
         line = torch.linspace(-2, 2, self.n_thetas).double().tolist()
-        return sorted({round(theta, 6) for theta in (*line, *ASKED)})
+        return sorted({round(theta, 6) for theta in (*line, *CLAIM_THETAS)})
 
     @property
     def design(self) -> Design:
@@ -106,80 +110,84 @@ class ParallelSegments(Experiment):
         return Design(self.width, self.lr, self.batch_size, self.weight, self.bound, self.sigma)
 
     def measure(self, lab: Lab) -> Arrays:
-        """All four acts; the trained parts are independent jobs."""
+        """Measure all four acts; the trainings are independent jobs."""
         jobs: dict[str, tuple[Any, ...]] = {}
-        seeds = lab.seeds
+        design, seeds, device = self.design, lab.seeds, lab.device
+        last = self.steps[-1:]
+        fit: tuple[Any, ...]
         for name in METHODS:
-            where = (2, False, lab.device)
-            jobs[f"fit/{name}"] = (
-                fitted,
-                self.design,
-                name,
-                self.thetas,
-                seeds,
-                self.steps,
-                *where,
-            )
-        for n_critic in reversed(self.n_critic):
+            fit = (design, name, self.thetas, seeds, self.steps, 2, False, device)
+            jobs[f"fit/{name}"] = (gradients_at_shifts, *fit)
+        for n in reversed(self.n_critic):
             for name in METHODS:
-                how = (n_critic, self.moves, self.move_lr, lab.device)
-                jobs[f"learn/{n_critic}/{name}"] = (
-                    *(learned, self.design, name, self.starts, seeds),
-                    *how,
-                )
+                learn = (design, name, self.starts, seeds, n, self.moves, self.move_lr, device)
+                jobs[f"learn/{n}/{name}"] = (learn_shifts, *learn)
         for dim in reversed(self.dims):
-            for name in _EMBEDDED:
-                where = (dim, True, lab.device)
-                jobs[f"embedded/{dim}/{name}"] = (
-                    *(fitted, self.design, name, ASKED, seeds, self.steps[-1:]),
-                    *where,
-                )
+            for name in _IN_MORE_DIMENSIONS:
+                fit = (design, name, CLAIM_THETAS, seeds, last, dim, True, device)
+                jobs[f"embedded/{dim}/{name}"] = (gradients_at_shifts, *fit)
         # The claim about noise averages over more networks: their last updates still jitter.
         more = [seed + _APART * k for k in range(1 if lab.quick else _MORE) for seed in seeds]
-        what = (self.design, "cross_entropy_noise", ASKED, more, self.steps[-1:])
-        jobs["cure/cross_entropy_noise"] = (fitted, *what, self.dims[0], True, lab.device)
+        fit = (design, "cross_entropy_noise", CLAIM_THETAS, more, last, self.dims[0], True, device)
+        jobs["cure/cross_entropy_noise"] = (gradients_at_shifts, *fit)
         arrays: Arrays = {
             "theta": np.array(self.thetas),
             "steps": np.array(self.steps),
-            "asked": np.array(ASKED),
-            "starts": np.array(self.starts),
-            "n_critic": np.array(self.n_critic),
-            "dims": np.array(self.dims),
-            "weight": np.array(self.weight),
-            "bound": np.array(self.bound),
-            "sigma": np.array(self.sigma),
-            "width": np.array(self.width),
-            **_exact(lab),
+            "asked": np.array(CLAIM_THETAS),
+            **{name: np.array(getattr(self, name)) for name in _SETTINGS},
+            **exact_arrays(lab.seeds),
         }
-        for job, found in in_processes(lab, _run, jobs).items():
+        for job, result in in_processes(lab, call, jobs).items():
             # "estimate" and "largest_weight" belong to the discriminator, the rest to a loss.
             home = job.rsplit("/", 1)[0] + ("/noise" if job.endswith("_noise") else "")
-            for key, array in found.items():
+            for key, array in result.items():
                 own = key in ("estimate", "largest_weight")
                 arrays[f"{job if own else home}/{key}"] = array
         return arrays
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """See `parallel_segments_claims`."""
+        """Judge all four draw."""
         return judge.claims(arrays)
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What theory leaves open."""
-        return _notes(arrays)
+        """Say what theory leaves open, in sentences made from the numbers."""
+        low, high = int(arrays["n_critic"][0]), int(arrays["n_critic"][-1])
+        start, n_moves = arrays["starts"][-1], len(arrays[f"learn/{low}/minimax"]) - 1
+
+        def end(loss: str, n_critic: int) -> str:
+            return f"{np.median(judge.distance(arrays, n_critic, loss)[-1, -1]):.2f}"
+
+        value = np.median(arrays["fit/wasserstein/estimate"][-1], -1)
+        size = np.abs(arrays["theta"])
+        excess = value - size - size**2 / (2 * float(arrays["weight"]))
+        return [
+            f"With n_critic = {low} the minimax loss moves the shift from {start:g} to "
+            f"{end('minimax', low)} in {n_moves} moves (median), with n_critic = {high} to "
+            f"{end('minimax', high)}: its gradient vanishes only against a discriminator that is "
+            f"near its optimum, as Fedus et al. 2018 point out.",
+            f"The penalised critic needs its updates: with n_critic = {low} the shift that follows "
+            f"it ends at {end('wasserstein', low)}, with n_critic = {high} at "
+            f"{end('wasserstein', high)}.",
+            f"The non-saturating gradient does not vanish but has no scale: with n_critic = {high} "
+            f"plain descent ends at {end('non_saturating', high)} because it overshoots.",
+            f"After {int(arrays['steps'][-1])} updates the penalised critic's own value lies "
+            f"within {np.abs(excess).max():.3f} data units of |theta| + theta^2/(2 weight), which "
+            f"in two dimensions is a bound and not its optimum.",
+        ]
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """One figure an act, and one for a lecture."""
+        """Draw one figure an act (two for the second), and one for a lecture."""
         return {
             "summary": draw.summary(arrays),
-            "a_exact": acts.exact(arrays),
-            "b_maps": acts.maps(arrays, LOSSES),
-            "b_gradients": acts.gradients(arrays, LOSSES),
-            "c_learning": acts.learning(arrays, LOSSES),
-            "d_dimensions": acts.dimensions(arrays),
+            "a_exact": draw.exact(arrays),
+            "b_maps": draw.maps(arrays, LOSSES),
+            "b_gradients": draw.gradients(arrays, LOSSES),
+            "c_learning": draw.learning(arrays, LOSSES),
+            "d_dimensions": draw.dimensions(arrays),
         }
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """Gradient norms at theta = 1 against discriminator updates; learning shifts."""
+        """Return gradient norms at theta = 1 against discriminator updates, and learning shifts."""
         one = judge.at(arrays["theta"], 1.0)
         curves: dict[str, Curve] = {}
         for loss in LOSSES:
@@ -192,13 +200,8 @@ class ParallelSegments(Experiment):
         return curves
 
 
-def _run(function: Any, *arguments: Any) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = function(*arguments)
-    return found
-
-
-def _exact(lab: Lab) -> Arrays:
-    """Act one: closed forms on a fine line, the published table, and W1 of finite samples."""
+def exact_arrays(seeds: Sequence[int]) -> Arrays:
+    """Compute act one: closed forms on a fine line, their table, and W1 of finite samples."""
     theta = torch.arange(-200, 201).double() / 100
     arrays: Arrays = {"exact/theta": theta.numpy(), "exact/sigma": np.array(SIGMAS)}
     sharp = segments(theta)
@@ -226,46 +229,10 @@ def _exact(lab: Lab) -> Arrays:
     )
     arrays["exact/peak"] = np.array(js_gradient_peak())
     floors = []
-    for seed in lab.seeds:
+    for seed in seeds:
         generator = stream(seed, "segments/floor")
         # Two samples of one segment differ in their heights only.
-        drawn = torch.rand(2, _DRAWS, _SAMPLES, 1, generator=generator)
-        floors.append([exact_wasserstein(x, y) for x, y in zip(*drawn, strict=True)])
+        samples = torch.rand(2, _REPEATS, _SAMPLES, 1, generator=generator)
+        floors.append([exact_wasserstein(x, y) for x, y in zip(*samples, strict=True)])
     arrays["exact/sample_floor"] = np.array(floors) * np.sqrt(_SAMPLES)
     return arrays
-
-
-def _notes(arrays: Arrays) -> list[str]:
-    """What theory leaves open, in sentences made from the numbers."""
-    told = []
-    least, most = int(arrays["n_critic"][0]), int(arrays["n_critic"][-1])
-    start, lr_moves = arrays["starts"][-1], len(arrays[f"learn/{least}/minimax"]) - 1
-
-    def end(loss: str, n_critic: int) -> float:
-        return float(np.median(judge.distance(arrays, n_critic, loss)[-1, -1]))
-
-    told.append(
-        f"With n_critic = {least} the minimax loss moves the shift from {start:g} to "
-        f"{end('minimax', least):.2f} in {lr_moves} moves (median), with n_critic = {most} to "
-        f"{end('minimax', most):.2f}: its gradient vanishes only against a discriminator that is "
-        f"near its optimum, as Fedus et al. 2018 point out."
-    )
-    told.append(
-        f"The penalised critic needs its updates: with n_critic = {least} the shift that follows "
-        f"it ends at {end('wasserstein', least):.2f}, with n_critic = {most} at "
-        f"{end('wasserstein', most):.2f}."
-    )
-    told.append(
-        f"The non-saturating gradient does not vanish but has no scale: with n_critic = {most} "
-        f"plain descent ends at {end('non_saturating', most):.2f} because it overshoots."
-    )
-    k, last = len(arrays["steps"]) - 1, int(arrays["steps"][-1])
-    value = np.median(arrays["fit/wasserstein/estimate"][k], -1)
-    size = np.abs(arrays["theta"])
-    excess = value - size - size**2 / (2 * float(arrays["weight"]))
-    told.append(
-        f"After {last} updates the penalised critic's own value lies within "
-        f"{np.abs(excess).max():.3f} data units of |theta| + theta^2/(2 weight), which in two "
-        f"dimensions is a bound and not its optimum."
-    )
-    return told
