@@ -1,4 +1,4 @@
-"""A small comparison made by hand: two landscapes, a line, pictures, and labels that bite."""
+"""A small comparison made by hand: two landscapes, a line, pictures, and labels full of markup."""
 
 from dataclasses import replace
 
@@ -35,29 +35,29 @@ def chart(labels, tag="divergence/wasserstein", points=30, question=0, **more):
     )
 
 
-def film(directory, dims, steps=(0, 10, 20), shift=0.0):
-    """Frames whose landscape is -|x - step / 10|^2 / 2: its gradient is known."""
+def landscapes(directory, dims, steps=(0, 10, 20), shift=0.0):
+    """Landscapes that are -|x - step / 10|^2 / 2: its gradient is known."""
     real = torch.linspace(-1, 1, 8 * dims).reshape(8, dims)
-    found = {}
+    paths = {}
     for step in steps:
         centre = shift + step / 10
         fake = real * 0.5
         content = landscape.compute(
             real, fake, lambda x, c=centre: -0.5 * ((x - c) ** 2).flatten(1).sum(1)
         )
-        found[step] = directory / f"film_{dims}_{shift}_{step}.npz"
-        landscape.save(content, found[step])
-    return found
+        paths[step] = directory / f"landscape_{dims}_{shift}_{step}.npz"
+        landscape.save(content, paths[step])
+    return paths
 
 
 def pictures(directory, steps=(0, 10, 20), side=24):
     noise = np.random.default_rng(0)
-    found = {}
+    paths = {}
     for step in steps:
-        found[step] = directory / f"picture_{side}_{step}.png"
+        paths[step] = directory / f"picture_{side}_{step}.png"
         pixels = noise.integers(0, 255, (side, side, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(found[step])
-    return found
+        Image.fromarray(pixels).save(paths[step])
+    return paths
 
 
 def section(name, labels, **more):
@@ -84,8 +84,8 @@ def section(name, labels, **more):
 def report(directory, labels=("minimax", NASTY)):
     """Three sections: points of a plane, of a line, and images; the second group ends early."""
     plane = {
-        labels[0]: film(directory, 2),
-        labels[1]: film(directory, 2, (0, 10), shift=1.0),
+        labels[0]: landscapes(directory, 2),
+        labels[1]: landscapes(directory, 2, (0, 10), shift=1.0),
     }
     sections = [
         section(
@@ -94,7 +94,7 @@ def report(directory, labels=("minimax", NASTY)):
             landscapes=plane,
             events=[EventRow(labels[1], 0, 10, "collapse", "1 of 8", "Few modes.", "Fewer steps.")],
         ),
-        section("line", labels, landscapes={label: film(directory, 1) for label in labels}),
+        section("line", labels, landscapes={label: landscapes(directory, 1) for label in labels}),
         section("images", labels, pictures={labels[0]: pictures(directory)}),
     ]
     return Report(

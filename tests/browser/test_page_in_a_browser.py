@@ -10,7 +10,7 @@ import pytest
 from gan_lab.reports.html import page
 from tests.page_helpers import NASTY, hostile, report
 
-FILM, CHART = ".landscape", ".chart"
+ANIMATION, CHART = ".animation", ".chart"
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,13 @@ def until(driver, script, *arguments, seconds=10):
     return found
 
 
-def opened(browser, address, *size, **more):
+def open_page(browser, address, *size, **more):
     driver = browser(*size, **more)
     driver.get(address)
     return driver
 
 
-def complaints(driver):
+def console_messages(driver):
     return [entry["message"] for entry in driver.get_log("browser")]
 
 
@@ -66,7 +66,7 @@ def choose(driver, selector, value):
 def test_charts_answer_to_pointer_and_choosers_and_no_request_leaves_the_page(browser, address):
     from selenium.webdriver.common.action_chains import ActionChains
 
-    driver = opened(browser, address, 1280, 900)
+    driver = open_page(browser, address, 1280, 900)
     chart = to_chart(driver)
     title = "return arguments[0].querySelector('.xtitle').textContent"
     assert driver.execute_script(title, chart) == "steps (rounds of the game)"
@@ -98,78 +98,78 @@ def test_charts_answer_to_pointer_and_choosers_and_no_request_leaves_the_page(br
         driver.execute_script("arguments[0].scrollIntoView()", each)
     asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
     assert all(name.startswith("data:") for name in driver.execute_script(asked))
-    assert complaints(driver) == []
+    assert console_messages(driver) == []
     assert overflow(driver) <= 0
 
     # The control: a request would be stopped, and would have been seen above.
     driver.execute_script("new Image().src = 'http://127.0.0.1:9/x.png'")
     until(driver, "return true")
     time.sleep(0.2)
-    assert any("Content Security Policy" in message for message in complaints(driver))
+    assert any("Content Security Policy" in message for message in console_messages(driver))
 
 
-def test_the_film_plays_scrubs_and_obeys_keys(browser, address):
+def test_the_animation_plays_scrubs_and_obeys_keys(browser, address):
     from selenium.webdriver.common.keys import Keys
 
-    driver = opened(browser, address, 1280, 900)
-    film = find(driver, FILM)
-    canvas = "return document.querySelector('.landscape canvas').toDataURL()"
+    driver = open_page(browser, address, 1280, 900)
+    animation = find(driver, ANIMATION)
+    canvas = "return document.querySelector('.animation canvas').toDataURL()"
     clock = "return arguments[0].querySelector('.clock').textContent"
-    readings = "return [...arguments[0].querySelectorAll('.reading')].map((e) => e.textContent)"
+    captions = "return [...arguments[0].querySelectorAll('.caption')].map((e) => e.textContent)"
 
     # It begins on its result; a group without that step shows its last and says so.
-    assert driver.execute_script(clock, film) == "step 20"
-    first, second = driver.execute_script(readings, film)
+    assert driver.execute_script(clock, animation) == "step 20"
+    first, second = driver.execute_script(captions, animation)
     assert first.startswith("step 20; logit ")
     assert second.startswith("step 10 its last before 20; logit ")
 
     last = driver.execute_script(canvas)
     assert len(last) > 5000
-    film.send_keys(Keys.HOME)
-    assert driver.execute_script(clock, film) == "step 0"
+    animation.send_keys(Keys.HOME)
+    assert driver.execute_script(clock, animation) == "step 0"
     assert driver.execute_script(canvas) != last
-    film.send_keys(Keys.ARROW_RIGHT)
-    assert driver.execute_script(clock, film) == "step 10"
-    film.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
-    assert driver.execute_script(clock, film) == "step 0"
-    film.send_keys(Keys.END)
+    animation.send_keys(Keys.ARROW_RIGHT)
+    assert driver.execute_script(clock, animation) == "step 10"
+    animation.send_keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    assert driver.execute_script(clock, animation) == "step 0"
+    animation.send_keys(Keys.END)
     assert driver.execute_script(canvas) == last
 
     # Space plays, from the start where it stood at the end, and pauses.
-    choose(driver, f"{FILM} .speed", "0.25")
-    film.send_keys(" ")
+    choose(driver, f"{ANIMATION} .speed", "0.25")
+    animation.send_keys(" ")
     word = "return arguments[0].querySelector('.play .word').textContent"
-    assert driver.execute_script(word, film) == "Pause"
-    assert driver.execute_script(clock, film) == "step 0"
-    film.send_keys(" ")
-    assert driver.execute_script(word, film) == "Play"
+    assert driver.execute_script(word, animation) == "Pause"
+    assert driver.execute_script(clock, animation) == "step 0"
+    animation.send_keys(" ")
+    assert driver.execute_script(word, animation) == "Play"
 
     # The button plays to the end and stops there.
-    choose(driver, f"{FILM} .speed", "4")
-    find(driver, f"{FILM} .play").click()
-    assert driver.execute_script(word, film) == "Pause"
-    until(driver, clock + " === 'step 10'", film)
-    until(driver, word + " === 'Play'", film)
-    assert driver.execute_script(clock, film) == "step 20"
+    choose(driver, f"{ANIMATION} .speed", "4")
+    find(driver, f"{ANIMATION} .play").click()
+    assert driver.execute_script(word, animation) == "Pause"
+    until(driver, clock + " === 'step 10'", animation)
+    until(driver, word + " === 'Play'", animation)
+    assert driver.execute_script(clock, animation) == "step 20"
 
-    scrub = find(driver, f"{FILM} .scrub")
+    scrub = find(driver, f"{ANIMATION} .scrub")
     scrub.send_keys(Keys.ARROW_LEFT)
-    assert driver.execute_script(clock, film) == "step 10"
+    assert driver.execute_script(clock, animation) == "step 10"
     assert scrub.get_attribute("aria-valuetext") == "step 10"
 
-    # Pictures are films as well.
-    pictures = find(driver, ".landscape[data-kind=pictures]")
+    # Pictures are animated as well.
+    pictures = find(driver, ".animation[data-kind=pictures]")
     source = "return arguments[0].querySelector('img').src"
     last = driver.execute_script(source, pictures)
     pictures.send_keys(Keys.HOME)
     assert driver.execute_script(source, pictures) != last
     pictures.send_keys(Keys.END)
     assert driver.execute_script(source, pictures) == last
-    assert complaints(driver) == []
+    assert console_messages(driver) == []
 
 
 def test_a_phone_in_the_dark_reads_it_without_scrolling_sideways(browser, address):
-    driver = opened(browser, address, 360, 740, dark=True, mobile=True)
+    driver = open_page(browser, address, 360, 740, dark=True, mobile=True)
     for each in driver.find_elements("css selector", f"{CHART}, details"):
         driver.execute_script("arguments[0].open = true; arguments[0].scrollIntoView()", each)
     to_chart(driver)
@@ -186,17 +186,17 @@ def test_a_phone_in_the_dark_reads_it_without_scrolling_sideways(browser, addres
     light = [{"name": "prefers-color-scheme", "value": "light"}]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": light})
     until(driver, f"{line} !== arguments[0]", dark)
-    assert complaints(driver) == []
+    assert console_messages(driver) == []
 
 
 @pytest.mark.slow
 def test_on_paper_everything_is_open_and_light_and_all_curves_are_there(browser, address):
-    driver = opened(browser, address, 1280, 900, dark=True)
+    driver = open_page(browser, address, 1280, 900, dark=True)
     driver.execute_script(
         "window.seen = null; addEventListener('beforeprint', () => { window.seen = {"
         "closed: document.querySelectorAll('details:not([open])').length,"
-        "charts: document.querySelectorAll('.printed .main-svg').length > 0 &&"
-        " [...document.querySelectorAll('.printed')].every((each) => each.children.length),"
+        "charts: document.querySelectorAll('.print-charts .main-svg').length > 0 &&"
+        " [...document.querySelectorAll('.print-charts')].every((each) => each.children.length),"
         "paper: variable('--paper')}; })"
     )
     pdf = driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]
@@ -206,11 +206,11 @@ def test_on_paper_everything_is_open_and_light_and_all_curves_are_there(browser,
     assert seen["charts"]
     assert sum(page_colour(seen["paper"])) > 3 * 240
     after = driver.execute_script(
-        "return [document.querySelectorAll('.printed > *').length, variable('--paper')]"
+        "return [document.querySelectorAll('.print-charts > *').length, variable('--paper')]"
     )
     assert after[0] == 0
     assert sum(page_colour(after[1])) < 3 * 60
-    assert complaints(driver) == []
+    assert console_messages(driver) == []
 
 
 def page_colour(colour):
@@ -224,10 +224,10 @@ def test_without_a_script_the_words_tables_and_last_pictures_are_there(browser, 
     driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     driver.get(address)
     body = find(driver, "main").text
-    assert "Curves and films need JavaScript" in body
+    assert "Curves and animations need JavaScript" in body
     assert "On plane the first is better." in body
     assert "0.5 [0.4, 0.6]" in " ".join(body.split())
-    assert find(driver, ".landscape img").is_displayed()
+    assert find(driver, ".animation img").is_displayed()
     assert not find(driver, ".controls").is_displayed()
     assert json.dumps(NASTY)[1:5] in json.dumps(body)
 
@@ -249,7 +249,7 @@ def test_nothing_in_a_text_of_a_run_becomes_a_script_or_an_element(browser, tmp_
     policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
     assert policy.search(source)
     (tmp_path / "page.html").write_text(policy.sub("", source), encoding="utf-8")
-    driver = opened(browser, (tmp_path / "page.html").as_uri(), 1280, 900)
+    driver = open_page(browser, (tmp_path / "page.html").as_uri(), 1280, 900)
     for each in driver.find_elements("css selector", f"{CHART}, details"):
         driver.execute_script("arguments[0].open = true; arguments[0].scrollIntoView()", each)
     chart = to_chart(driver)

@@ -1,7 +1,7 @@
-"""What a comparison draws, packed for one HTML file: curves, film frames and pictures.
+"""A comparison's curves, landscapes and pictures, packed for one HTML file.
 
-Numbers travel as base64 of little-endian arrays: a third of their length as text, and nan and
-infinity need no spelling of their own. Everything is thinned to a budget, and says so.
+Numbers are base64 of little-endian arrays: a third of their length as text, and nan and infinity
+need no spelling of their own. Everything is thinned to a budget, and the page says so.
 """
 
 import base64
@@ -19,74 +19,64 @@ from gan_lab.reports.plots import landscape, samples
 CURVE_POINTS = 400  # a curve; a chart is not wider on any screen that matters
 ANIMATION_STEPS = 60
 CURVE_BYTES = 3_500_000  # of a page, as text
-MEDIA_BYTES = 5_500_000  # films and pictures of a page, as text
-_FULL = 65534  # largest number of a 16-bit point; the one above says "outside the window"
-_LEVELS = 254  # largest of an 8-bit landscape; the one above says "not a number"
+MEDIA_BYTES = 5_500_000  # landscapes and pictures of a page, as text
+_MAX_COORDINATE = 65534  # of a 16-bit point; the number above says "outside the window"
+_MAX_LEVEL = 254  # of an 8-bit landscape; the number above says "not a number"
 Json = dict[str, Any]
+Paths = Mapping[str, Mapping[int, Path]]  # label -> step -> file
 
 
 class Pool:
-    """Arrays of numbers, each kept once: the axes of a curve share its values."""
+    """Arrays of numbers, each stored once: the axes of a curve share its values."""
 
     def __init__(self) -> None:
         self.arrays: list[str] = []
-        self._known: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
         self.size = 0
 
     def add(self, values: np.ndarray) -> int:
-        """Where in `arrays` the values are, as float32."""
-        text = text_of(np.asarray(values, dtype="<f4"))
-        if text not in self._known:
-            self._known[text] = len(self.arrays)
+        """Return the index in `arrays` of the values as float32."""
+        text = encode_base64(np.asarray(values, dtype="<f4"))
+        if text not in self._indices:
+            self._indices[text] = len(self.arrays)
             self.arrays.append(text)
             self.size += len(text) + 3
-        return self._known[text]
+        return self._indices[text]
 
 
-def text_of(values: np.ndarray) -> str:
-    """The bytes of an array as base64."""
+def encode_base64(values: np.ndarray) -> str:
+    """Return the bytes of an array as base64."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
-def thinned(n: int, limit: int) -> np.ndarray:
-    """Which of n points in a row are kept: at most `most`, evenly, the first and last among them.
+def thin(n: int, limit: int) -> np.ndarray:
+    """Return the indices of at most `limit` of n points, evenly, with the first and the last.
 
-    Even, and so the same for all curves of a length: a hover finds all groups at one x.
+    Curves of one length have the same indices, so that a hover finds all groups at one x.
     """
     return np.arange(n) if n <= limit else np.linspace(0, n - 1, limit).round().astype(int)
 
 
 def curves(sections: Sequence[Section]) -> tuple[list[list[Json]], list[str], int]:
-    """All charts of a page.
+    """Pack all charts of a page.
 
     Returns:
         Per section its charts; the arrays that they point into; how many points a curve may have,
         or 0 where none had to be thinned.
     """
-    limit, longest = CURVE_POINTS, _longest(sections)
+    charts = (chart for section in sections for chart in section.charts)
+    lengths = (len(b.x) for chart in charts for axis in chart.bands.values() for b in axis.values())
+    limit, longest = CURVE_POINTS, max(lengths, default=0)
     while True:
         pool = Pool()
-        charts = [_charts(section, pool, limit) for section in sections]
+        packed_charts = [_charts(section, pool, limit) for section in sections]
         if pool.size <= CURVE_BYTES or limit <= 50:
-            return charts, pool.arrays, limit if longest > limit else 0
+            return packed_charts, pool.arrays, limit if longest > limit else 0
         limit //= 2
 
 
-def _longest(sections: Sequence[Section]) -> int:
-    return max((len(band.x) for s in sections for _, band in _bands(s)), default=0)
-
-
-def _bands(section: Section) -> list[tuple[str, Band]]:
-    return [
-        (label, band)
-        for chart in section.charts
-        for bands in chart.bands.values()
-        for label, band in bands.items()
-    ]
-
-
 def _charts(section: Section, pool: Pool, limit: int) -> list[Json]:
-    found = []
+    charts = []
     for chart in section.charts:
         axes = {
             axis: {label: _band(band, pool, limit) for label, band in bands.items() if len(band.x)}
@@ -94,150 +84,145 @@ def _charts(section: Section, pool: Pool, limit: int) -> list[Json]:
             if axis in AXES
         }
         if any(axes.values()):
+            content: Json = {name: getattr(chart, name) for name in ("tag", "title", "unit")}
             floor = chart.floor if chart.floor is not None and np.isfinite(chart.floor) else None
-            found.append(
-                {
-                    "tag": chart.tag,
-                    "title": chart.title,
-                    "unit": chart.unit,
-                    "floor": floor,
-                    "question": chart.question,
-                    "bands": {axis: bands for axis, bands in axes.items() if bands},
-                }
-            )
-    return found
+            content |= {"floor": floor, "question": chart.question}
+            charts.append({**content, "bands": {a: bands for a, bands in axes.items() if bands}})
+    return charts
 
 
 def _band(band: Band, pool: Pool, limit: int) -> list[int]:
-    kept = thinned(len(band.x), limit)
-    return [
-        pool.add(np.asarray(values)[kept])
-        for values in (band.x, band.mean, band.low, band.high, band.n)
-    ]
+    indices = thin(len(band.x), limit)
+    columns = (band.x, band.mean, band.low, band.high, band.n)
+    return [pool.add(np.asarray(values)[indices]) for values in columns]
 
 
-def animation(section: Section, budget: int) -> Json | None:
-    """The landscapes of a section on one clock, or None where there are none.
+def landscapes(section: Section, budget: int) -> Json | None:
+    """Pack the landscapes of a section on one clock; None where there are none.
 
     Args:
-        section: With frames, or without.
-        budget: Bytes that it may take, as text.
+        section: With landscapes, or without.
+        budget: Bytes that they may take, as text.
 
     Returns:
-        "steps": the clock, all steps of all groups; "real": data sets that frames point into;
-        "groups": per group "label", "seed", "slope" (the longest arrow, logits per data unit) and
-        "frames", each with its own step; "dropped": how many steps were left out.
+        "steps": the clock, all steps of all groups; "real": data sets that snapshots point into;
+        "groups": per group "label", "seed", "gradient_norm" (the longest arrow, logits per data
+        unit) and "snapshots", each with its own step; "dropped": how many steps were left out.
     """
-    paths = {
-        label: section.landscapes[label]
-        for label in section.labels
-        if section.landscapes.get(label)
-    }
-    everything = sorted({step for steps in paths.values() for step in steps})
-    if not everything:
+    paths, steps = _files(section, section.landscapes)
+    if not steps:
         return None
     limit = ANIMATION_STEPS
     while True:
-        clock = [everything[i] for i in thinned(len(everything), limit)]
-        packed = _animation(section, {label: _kept(steps, clock) for label, steps in paths.items()})
-        if _size(packed) <= budget or limit <= 8:
+        clock, chosen_paths = _at_clock(paths, steps, limit)
+        content = _landscapes(section, chosen_paths)
+        if _size(content) <= budget or limit <= 8:
             break
         limit //= 2
-    if not packed["groups"]:
+    if not content["groups"]:
         return None
-    return {"steps": clock, "dropped": len(everything) - len(clock), **packed}
+    return {"steps": clock, "dropped": len(steps) - len(clock), **content}
 
 
-def _kept(steps: Mapping[int, Path], clock: Sequence[int]) -> dict[int, Path]:
-    # A group that ended early keeps its end, whatever the clock kept.
-    return {step: steps[step] for step in sorted(steps) if step in clock or step == max(steps)}
+def _files(section: Section, paths: Paths) -> tuple[Paths, list[int]]:
+    """Return the files of the groups that have any, and all their steps."""
+    some = {label: paths[label] for label in section.labels if paths.get(label)}
+    return some, sorted({step for each in some.values() for step in each})
 
 
-def _animation(section: Section, paths: Mapping[str, Mapping[int, Path]]) -> Json:
+def _at_clock(paths: Paths, steps: Sequence[int], limit: int) -> tuple[list[int], Paths]:
+    """Return at most `limit` steps and the files at these."""
+    clock = [steps[i] for i in thin(len(steps), limit)]
+    # A group that ended early shows its end, whether the clock has that step or not.
+    return clock, {
+        label: {step: each[step] for step in sorted(each) if step in clock or step == max(each)}
+        for label, each in paths.items()
+    }
+
+
+def _landscapes(section: Section, paths: Paths) -> Json:
     real: dict[str, int] = {}
     groups = []
-    for label, steps in paths.items():
-        animations = {
-            step: read for step, path in steps.items() if (read := landscape.load_or_none(path))
+    for label, files in paths.items():
+        contents = {
+            step: content
+            for step, path in files.items()
+            if (content := landscape.load_or_none(path))
         }
-        if not animations:
+        if not contents:
             continue
-        length = {s: np.linalg.norm(f["arrow"], axis=1) for s, f in animations.items()}
-        finite = np.concatenate([n[np.isfinite(n)] for n in length.values()])
-        slope = float(np.quantile(finite, 0.95)) if len(finite) else 0.0
-        packed = [
-            _landscape(step, each, slope, length[step], real) for step, each in animations.items()
+        norms = {step: np.linalg.norm(c["arrow"], axis=1) for step, c in contents.items()}
+        finite = np.concatenate([n[np.isfinite(n)] for n in norms.values()])
+        longest = float(np.quantile(finite, 0.95)) if len(finite) else 0.0
+        snapshots = [
+            _landscape(step, content, longest, norms[step], real)
+            for step, content in contents.items()
         ]
-        groups.append(
-            {
-                "label": label,
-                "seed": section.seed.get(label),
-                "slope": _number(slope),
-                "frames": packed,
-            }
-        )
+        group = {"label": label, "seed": section.seed.get(label), "snapshots": snapshots}
+        groups.append({**group, "gradient_norm": _round(longest)})
     return {"real": list(real), "groups": groups}
 
 
 def _landscape(
     step: int,
-    landscape_at: landscape.Landscape,
-    slope: float,
+    content: landscape.Landscape,
+    longest: float,
     norms: np.ndarray,
     real: dict[str, int],
 ) -> Json:
-    axes = [landscape_at[name] for name in ("x", "y") if name in landscape_at]
+    axes = [content[name] for name in ("x", "y") if name in content]
     window = [[float(axis[0]), float(axis[-1])] for axis in axes]
-    logit, fake = landscape_at["logit"], landscape_at["fake"]
-    points = _quantised(landscape_at["real"], window)
-    levels, low, high = quantized_logits(logit)
+    levels, low, high = quantize_logits(content["logit"])
     finite = norms[np.isfinite(norms)]
-    arrows = landscape_at["arrow"] / (slope or 1.0)
+    arrows = content["arrow"] / (longest or 1.0)
     # The longest arrows are cut, not their direction.
     arrows = arrows / np.maximum(1.0, np.linalg.norm(arrows, axis=1, keepdims=True))
     arrows = np.where(np.isfinite(arrows), arrows, 0.0)
-    packed = _quantised(fake, window)
+    fake = _quantize_points(content["fake"], window)
+    data = encode_base64(_quantize_points(content["real"], window))
     return {
         "step": step,
         "window": window,
-        "shape": list(logit.shape),
-        "logit": text_of(levels),
-        "range": [_number(low), _number(high)],
-        "real": real.setdefault(text_of(points), len(real)),
-        "fake": text_of(packed),
-        "outside": int((packed == _FULL + 1).any(1).sum()),
-        "arrow": text_of((arrows * 127).round().astype(np.int8)),
-        "slope": _number(float(finite.mean())) if len(finite) else None,
+        "shape": list(content["logit"].shape),
+        "logit": encode_base64(levels),
+        "range": [_round(low), _round(high)],
+        "real": real.setdefault(data, len(real)),
+        "fake": encode_base64(fake),
+        "outside": int((fake == _MAX_COORDINATE + 1).any(1).sum()),
+        "arrow": encode_base64((arrows * 127).round().astype(np.int8)),
+        "gradient_norm": _round(float(finite.mean())) if len(finite) else None,
     }
 
 
-def _number(value: float) -> float | None:
-    """Four digits are enough for a caption; what is not finite becomes null."""
+def _round(value: float) -> float | None:
+    """Round to four digits, enough for a caption; what is not finite becomes null."""
     return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
-def quantized_logits(logit: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """A landscape in 8 bits and what its least and greatest number stand for.
+def quantize_logits(logit: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Return a landscape in 8 bits and the logits of its least and greatest level.
 
     255 marks what is not finite. A flat landscape is all zeros.
     """
     finite = np.isfinite(logit)
     if not finite.any():
-        return np.full(logit.shape, _LEVELS + 1, np.uint8), np.nan, np.nan
+        return np.full(logit.shape, _MAX_LEVEL + 1, np.uint8), np.nan, np.nan
     low, high = float(logit[finite].min()), float(logit[finite].max())
-    scaled = (np.where(finite, logit, low) - low) / (high - low if high > low else 1.0)
-    return np.where(finite, (scaled * _LEVELS).round(), _LEVELS + 1).astype(np.uint8), low, high
+    unit = (np.where(finite, logit, low) - low) / (high - low if high > low else 1.0)
+    levels = np.where(finite, (unit * _MAX_LEVEL).round(), _MAX_LEVEL + 1)
+    return levels.astype(np.uint8), low, high
 
 
-def _quantised(points: np.ndarray, window: Sequence[Sequence[float]]) -> np.ndarray:
+def _quantize_points(points: np.ndarray, window: Sequence[Sequence[float]]) -> np.ndarray:
     low, high = np.array(window, dtype=np.float64).T
-    share = (points - low) / np.where(high > low, high - low, 1.0)
-    inside = (share >= 0) & (share <= 1)  # nan is not
-    return np.where(inside, (np.where(inside, share, 0) * _FULL).round(), _FULL + 1).astype("<u2")
+    unit = (points - low) / np.where(high > low, high - low, 1.0)
+    inside = (unit >= 0) & (unit <= 1)  # nan is not
+    coordinates = (np.where(inside, unit, 0) * _MAX_COORDINATE).round()
+    return np.where(inside, coordinates, _MAX_COORDINATE + 1).astype("<u2")
 
 
 def pictures(section: Section, budget: int) -> Json | None:
-    """Sample grids of a section on one clock, as data URIs, or None where there are none.
+    """Pack the sample grids of a section on one clock, as data URIs; None where there are none.
 
     Takes fewer steps, then smaller pictures, until they fit.
 
@@ -245,59 +230,53 @@ def pictures(section: Section, budget: int) -> Json | None:
         section: With pictures, or without.
         budget: Bytes that they may take, as text.
     """
-    paths = {
-        label: section.pictures[label] for label in section.labels if section.pictures.get(label)
-    }
-    everything = sorted({step for steps in paths.values() for step in steps})
-    if not everything:
+    paths, steps = _files(section, section.pictures)
+    if not steps:
         return None
     limit, scale = ANIMATION_STEPS, 1.0
     while True:
-        clock = [everything[i] for i in thinned(len(everything), limit)]
+        clock, chosen_paths = _at_clock(paths, steps, limit)
         groups = [
-            {
-                "label": label,
-                "seed": section.seed.get(label),
-                "frames": shown,
-            }
-            for label, steps in paths.items()
-            if (shown := _images(_kept(steps, clock), scale, budget))
+            {"label": label, "seed": section.seed.get(label), "snapshots": snapshots}
+            for label, files in chosen_paths.items()
+            if (snapshots := _pictures(files, scale, budget))
         ]
         if not groups:
             return None
-        packed: Json = {"groups": groups, "scale": scale}
-        if _size(packed) <= budget or (limit <= 6 and scale < 0.2):
-            return {"steps": clock, "dropped": len(everything) - len(clock), **packed}
+        content: Json = {"groups": groups, "scale": scale}
+        if _size(content) <= budget or (limit <= 6 and scale < 0.2):
+            return {"steps": clock, "dropped": len(steps) - len(clock), **content}
         if limit > 6:
-            limit = max(6, min(limit, len(everything)) // 2)
+            limit = max(6, min(limit, len(steps)) // 2)
         else:
             scale /= 1.5
 
 
-def _images(paths: Mapping[int, Path], scale: float, budget: int) -> list[Json]:
-    """The pictures that can be read, up to the first that is over the budget.
+def _pictures(files: Mapping[int, Path], scale: float, budget: int) -> list[Json]:
+    """Pack the pictures that can be read, up to the first that is over the budget.
 
     One torn file must not cost the page.
     """
-    shown: list[Json] = []
-    for step, path in paths.items():
-        if _size(shown) <= budget and (png := samples.read_png(path)) is not None:
-            shown.append({"step": step, "image": _image(png, scale)})
-    return shown
+    snapshots: list[Json] = []
+    for step, path in files.items():
+        if _size(snapshots) <= budget and (png := samples.read_png(path)) is not None:
+            snapshots.append({"step": step, "image": _data_uri(png, scale)})
+    return snapshots
 
 
-def _image(data: bytes, scale: float) -> str:
+def _data_uri(png: bytes, scale: float) -> str:
     if scale < 1:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(png)) as image:
             size = [max(1, round(side * scale)) for side in image.size]
             buffer = io.BytesIO()
             small = image.convert("RGB").resize((size[0], size[1]), Image.Resampling.LANCZOS)
             small.save(buffer, "PNG", optimize=True)
-            data = buffer.getvalue()
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+            png = buffer.getvalue()
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def _size(value: Any) -> int:
+    """Estimate the length of a value as JSON."""
     if isinstance(value, str):
         return len(value) + 3
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that holds everything: it opens offline, no request leaves it."""
+"""A comparison as one HTML file that opens offline: no request leaves it."""
 
 import base64
 import hashlib
@@ -13,19 +13,16 @@ from typing import Any
 
 from gan_lab.reports.analysis.charts import QUESTIONS
 from gan_lab.reports.analysis.model import AXES, Report, Section
-from gan_lab.reports.html import embed
-from gan_lab.reports.html.page_parts import animation, chapters, prose, tables
-from gan_lab.reports.html.page_parts import cards as loss_cards
-from gan_lab.reports.html.page_parts import events as named_events
+from gan_lab.reports.html import embed, page_parts
 from gan_lab.runs.run_dir import atomic_write
 
 _DASHES = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
 _WIDTH = 2  # of a line in pixels; matplotlib's dashes are in line widths
-_SCRIPTS = ("charts.js", "curves.js", "landscape.js", "film.js", "page.js")
+_SCRIPTS = ("charts.js", "curves.js", "landscape.js", "animation.js", "page.js")
 
 
 def write(report: Report, path: Path) -> None:
-    """Writes the page, atomically.
+    """Write the page, atomically.
 
     Raises:
         OSError: It could not be written, or a picture could not be read.
@@ -34,7 +31,7 @@ def write(report: Report, path: Path) -> None:
 
 
 def render(report: Report) -> str:
-    """The page as text; the same report gives the same text."""
+    """Return the page as text; the same report gives the same text."""
     from plotly.offline import get_plotlyjs  # 5 MB, and a second of import
 
     data, limits = _data(report)
@@ -53,7 +50,7 @@ def render(report: Report) -> str:
 
 
 def script_json(value: Any) -> str:
-    """JSON that no text inside can end the script element of; what is not finite becomes null."""
+    """Return JSON whose texts cannot end the script element; what is not finite becomes null."""
     text = json.dumps(_finite(value), allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -75,31 +72,31 @@ def _asset(name: str) -> str:
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """What the page may do: run its own scripts and show pictures that it holds; nothing else."""
+    """Return the page's policy: it runs its own scripts and shows its own pictures only."""
     hashes = (base64.b64encode(hashlib.sha256(s.encode()).digest()).decode() for s in scripts)
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    sources = " ".join(f"'sha256-{each}'" for each in hashes)
     return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
 
 def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
-    """What the scripts read, and sentences about what had to be left out."""
+    """Return the scripts' data, and sentences on what does not fit into the page."""
     charts, arrays, limit = embed.curves(report.sections)
     n_media = sum(bool(s.landscapes or s.pictures) for s in report.sections)
     budget = embed.MEDIA_BYTES // max(1, n_media)
     sections, limits = [], []
     if limit:
         limits.append(f"Curves on this page show at most {limit} points, evenly taken from theirs.")
-    for section, drawn in zip(report.sections, charts, strict=True):
-        landscapes = embed.animation(section, budget)
+    for section, own_charts in zip(report.sections, charts, strict=True):
+        landscapes = embed.landscapes(section, budget)
         grids = None if landscapes else embed.pictures(section, budget)
         media = landscapes or grids or {}
         if media.get("dropped"):
             limits.append(
-                f"The film of {section.name} shows {len(media['steps'])} steps; {media['dropped']} "
-                "more are in the run directories."
+                f"The animation of {section.name} shows {len(media['steps'])} steps; "
+                f"{media['dropped']} more are in the run directories."
             )
         if media.get("scale", 1) < 1:
             limits.append(
@@ -107,7 +104,8 @@ def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
                 "ones are in the run directories."
             )
         looks = {label: _look(section, label) for label in section.labels}
-        sections.append({"looks": looks, "charts": drawn, "film": landscapes, "pictures": grids})
+        own = {"looks": looks, "charts": own_charts, "landscapes": landscapes, "pictures": grids}
+        sections.append(own)
     questions = [{"title": q.title, "hint": q.hint} for q in QUESTIONS]
     axes = dict(AXES)
     return {"sections": sections, "arrays": arrays, "axes": axes, "questions": questions}, limits
@@ -136,12 +134,12 @@ def _body(report: Report, data: dict[str, Any], limits: Sequence[str]) -> str:
             f"</h2><ul>{items}</ul></aside>"
         )
     parts.append(
-        '<noscript><p class="notes">Curves and films need JavaScript, which this page may run '
+        '<noscript><p class="notes">Curves and animations need JavaScript, which this page may run '
         "without a network. The words and tables below do not.</p></noscript>"
     )
     for i, section in enumerate(report.sections):
         parts.append(_section(i, section, data["sections"][i], several))
-    method = prose([*report.method, *limits])
+    method = page_parts.prose([*report.method, *limits])
     parts.append(
         f'<section class="method"><h2 id="method">How the numbers were made</h2>{method}</section>'
     )
@@ -150,7 +148,7 @@ def _body(report: Report, data: dict[str, Any], limits: Sequence[str]) -> str:
 
 
 def _answer(sections: Sequence[Section], several: bool) -> str:
-    """The verdict, before anything else; with several sections, the first sentence of each."""
+    """Return the verdict; with several sections, the first sentence of each."""
     if not several:
         return "".join(_verdict(section) for section in sections)
     items = "".join(
@@ -170,12 +168,17 @@ def _verdict(section: Section) -> str:
 
 def _section(i: int, section: Section, data: dict[str, Any], several: bool) -> str:
     name = html.escape(section.name)
-    inside = [_verdict(section) if several else "", animation(i, section, data)]
-    inside += [tables(section.tables, data["looks"]), chapters(i, data)]
-    inside += [named_events(section.events, data["looks"]), loss_cards(section, data["looks"])]
+    parts = [
+        _verdict(section) if several else "",
+        page_parts.animation(i, section, data),
+        page_parts.tables(section.tables, data["looks"]),
+        page_parts.chapters(i, data),
+        page_parts.events(section.events, data["looks"]),
+        page_parts.cards(section, data["looks"]),
+    ]
     heading = f'<h2 id="section-{i}">{name}</h2>'
     return (
         f'<section class="problem" data-section="{i}" aria-labelledby="section-{i}">\n{heading}\n'
-        + "\n".join(part for part in inside if part)
+        + "\n".join(filter(None, parts))
         + "\n</section>"
     )

@@ -1,4 +1,4 @@
-"""Pieces of the page that are plain HTML: readable, findable and printable without a script."""
+"""The page's parts as plain HTML, which also show and print without a script."""
 
 import html
 import re
@@ -8,34 +8,34 @@ from typing import Any
 from gan_lab.reports.analysis.charts import QUESTIONS
 from gan_lab.reports.analysis.model import AXES, EventRow, Section, Table, events_table
 
-_OPEN_TABLES = 2  # the others wait behind their titles
+_OPEN_TABLES = 2  # the others unfold below their titles
 _OPEN_EVENTS = 8
 _LONG = 32  # characters of a cell
 _PATTERNS = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 _MAP_HINT = (
-    "What each discriminator says of every point of the data's window, from low to high logit; the "
+    "The logit of each discriminator at every point of the data's window, from low to high; the "
     "colours span"
 )
 _LINE_HINT = (
-    "Above, how data and samples are spread over the data's window; below, what each discriminator "
-    "says of every point. The height of the logit spans"
+    "Above, the densities of data and samples over the data's window; below, the logit of each "
+    "discriminator at every point. Its height spans"
 )
 _ANIMATION_HINT = (
-    " each frame's own range, which is printed below it, since the levels of different losses "
-    "cannot be compared. Arrows are the gradient of the logit at samples: where a sample would go "
-    "to look more real."
+    " each picture's own range, which is printed below it, since the levels of different losses "
+    "cannot be compared. Arrows are the gradient of the logit at samples: the direction in which a "
+    "sample looks more real."
 )
 _RAMP = '<span class="ramp"></span>logit, low to high'
 Looks = Mapping[str, Mapping[str, str]]
 
 
 def prose(paragraphs: Sequence[str]) -> str:
-    """A paragraph each."""
+    """Return a paragraph each."""
     return "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
 
 
 def swatch(look: Mapping[str, str]) -> str:
-    """The line of a group, as beside its name everywhere."""
+    """Return the line of a group that stands beside its name everywhere."""
     dash = _PATTERNS.get(look["dash"], look["dash"].replace("px", "").replace(",", " "))
     return (
         '<svg class="swatch" viewBox="0 0 28 8" width="28" height="8" aria-hidden="true">'
@@ -45,17 +45,17 @@ def swatch(look: Mapping[str, str]) -> str:
 
 
 def ink(colour: str) -> str:
-    """A colour that the style sheet may replace by one readable in the dark."""
+    """Return a colour that the style sheet may replace by one with contrast in the dark."""
     name = re.sub(r"[^0-9A-Fa-f]", "", colour).upper()
     return f"var(--ink-{name}, #{name})"
 
 
-def tables(found: Sequence[Table], looks: Looks) -> str:
-    """The first tables at once, the others behind their titles."""
-    if not found:
+def tables(each: Sequence[Table], looks: Looks) -> str:
+    """Return the first tables open, the others folded below their titles."""
+    if not each:
         return ""
     parts = ['<section class="numbers"><h3>The numbers</h3>']
-    for i, table in enumerate(found):
+    for i, table in enumerate(each):
         content = rich_table(table, looks)
         if i < _OPEN_TABLES:
             parts.append(f"<h4>{html.escape(table.title)}</h4>{content}")
@@ -67,15 +67,15 @@ def tables(found: Sequence[Table], looks: Looks) -> str:
 
 
 def rich_table(table: Table, looks: Looks) -> str:
-    """A table in a box that scrolls by itself; the first column heads the rows."""
+    """Return a table in a box that scrolls by itself; the first column heads the rows."""
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
     kinds = ["", *map(_kind, columns[1:])]
     head = "".join(
-        f'<th scope="col"{kind}>{_named(name, looks)}</th>'
+        f'<th scope="col"{kind}>{_with_swatch(name, looks)}</th>'
         for name, kind in zip(table.columns, kinds, strict=True)
     )
     rows = "".join(
-        f'<tr><th scope="row">{_named(row[0], looks)}</th>'
+        f'<tr><th scope="row">{_with_swatch(row[0], looks)}</th>'
         + "".join(
             f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)
         )
@@ -93,7 +93,7 @@ def rich_table(table: Table, looks: Looks) -> str:
 
 
 def _kind(column: Sequence[str]) -> str:
-    """The class of a column's cells: numbers stay on one line, long texts get room."""
+    """Return the class of a column's cells: numbers stay on one line, long texts get room."""
     if any(map(_is_number, column)) and all(_is_number(cell) or cell in "-" for cell in column):
         return ' class="n"'
     return ' class="long"' if any(len(cell) > _LONG for cell in column) else ""
@@ -103,26 +103,28 @@ def _is_number(cell: str) -> bool:
     return re.match(r"[-+]?(\d|inf\b|nan\b)", cell) is not None
 
 
-def _named(text: str, looks: Looks) -> str:
+def _with_swatch(text: str, looks: Looks) -> str:
     mark = swatch(looks[text]) + " " if text in looks else ""
     return f"{mark}{html.escape(text)}"
 
 
 def _cell(text: str) -> str:
     # The interval is quieter than its number.
-    found = re.fullmatch(r"([^\[(]+) (\[.*\]|\(.*\))", text)
-    if not found:
+    match = re.fullmatch(r"([^\[(]+) (\[.*\]|\(.*\))", text)
+    if not match:
         return html.escape(text)
-    return f'{html.escape(found[1])} <span class="interval">{html.escape(found[2])}</span>'
+    return f'{html.escape(match[1])} <span class="interval">{html.escape(match[2])}</span>'
 
 
 def chapters(i: int, data: Mapping[str, Any]) -> str:
-    """Curves: one x axis and one legend for all, a chapter a question, a chooser in each."""
+    """Return the curves: one x axis and one legend for all, a chapter a question, a select each."""
     charts = data["charts"]
     if not charts:
         return ""
     axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
-    options = "".join(f'<option value="{axis}">{html.escape(AXES[axis])}</option>' for axis in axes)
+    axis_options = "".join(
+        f'<option value="{axis}">{html.escape(AXES[axis])}</option>' for axis in axes
+    )
     names = [
         name
         for name in data["looks"]
@@ -130,23 +132,23 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
     ]
     legend = "".join(
         f'<button type="button" class="key" aria-pressed="true" data-label="{html.escape(name)}">'
-        f"{_named(name, data['looks'])}</button>"
+        f"{_with_swatch(name, data['looks'])}</button>"
         for name in names
     )
     hints = {q.title: q.hint for q in QUESTIONS}
-    asked = list(dict.fromkeys(chart["question"] for chart in charts))
-    asked.sort(key=lambda title: list(hints).index(title) if title in hints else len(hints))
+    titles = list(dict.fromkeys(chart["question"] for chart in charts))
+    titles.sort(key=lambda title: list(hints).index(title) if title in hints else len(hints))
     return (
         '<section class="curves"><h3>The curves</h3>'
         '<p class="hint">Lines are means over seeds, bands their 95 % t intervals; the dotted line '
         'is the floor, what real samples get. <span class="on-screen">Drag over a chart to '
         "enlarge, double-click to go back.</span></p>"
         '<div class="toolbar">'
-        f'<label>Along <select class="axis">{options}</select></label>'
+        f'<label>Along <select class="axis">{axis_options}</select></label>'
         '<label>Scale <select class="scale"><option value="linear">linear</option>'
         '<option value="log">logarithmic</option></select></label>'
         f'<div class="legend" role="group" aria-label="Groups shown">{legend}</div></div>'
-        + "".join(_chapter(f"{i}-{k}", title, hints, charts) for k, title in enumerate(asked))
+        + "".join(_chapter(f"{i}-{k}", title, hints, charts) for k, title in enumerate(titles))
         + "</section>"
     )
 
@@ -154,7 +156,7 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
 def _chapter(
     name: str, title: str, hints: Mapping[str, str], charts: Sequence[Mapping[str, Any]]
 ) -> str:
-    options = "".join(
+    curve_options = "".join(
         f'<option value="{i}">{html.escape(chart["title"])}</option>'
         for i, chart in enumerate(charts)
         if chart["question"] == title
@@ -162,76 +164,75 @@ def _chapter(
     return (
         f'<section class="chapter" aria-labelledby="chapter-{name}"><div class="chapter-head">'
         f'<h4 id="chapter-{name}">{html.escape(title)}</h4>'
-        f'<label><span class="hidden">Curve: </span><select class="curve">{options}</select>'
+        f'<label><span class="hidden">Curve: </span><select class="curve">{curve_options}</select>'
         f'</label></div><p class="hint">{html.escape(hints.get(title, ""))}</p>'
         '<div class="chart" role="img"></div><p class="chart-note" aria-live="polite"></p>'
-        '<div class="printed"></div></section>'
+        '<div class="print-charts"></div></section>'
     )
 
 
 def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
-    """The players of a section side by side, with one set of controls; nothing without frames."""
-    media = data["film"] or data["pictures"]
+    """Return the players of a section side by side with one set of controls, if it has any."""
+    media = data["landscapes"] or data["pictures"]
     if not media:
         return ""
-    drawn, last = data["film"] is not None, len(media["steps"]) - 1
-    animations = "".join(
-        _animation_controls(k, each, data["looks"]) for k, each in enumerate(media["groups"])
-    )
+    is_landscape, last = data["landscapes"] is not None, len(media["steps"]) - 1
+    players = "".join(_player(k, each, data["looks"]) for k, each in enumerate(media["groups"]))
     missing = [name for name in section.labels if name not in {g["label"] for g in media["groups"]}]
-    lost = f"<p class='hint'>No frames: {html.escape(', '.join(missing))}.</p>" if missing else ""
-    title = "The landscape film" if drawn else "The samples, step by step"
+    note = f"<p class='hint'>No pictures: {html.escape(', '.join(missing))}.</p>" if missing else ""
+    title = "The landscape animation" if is_landscape else "The samples, step by step"
     hint, key = "Samples from the same noise at every step.", ""
-    if drawn:
-        flat = len(media["groups"][0]["frames"][0]["window"]) == 1
+    if is_landscape:
+        flat = len(media["groups"][0]["snapshots"][0]["window"]) == 1
         hint = (_LINE_HINT if flat else _MAP_HINT) + _ANIMATION_HINT
         scale = '<span class="dot line"></span>logit' if flat else _RAMP
         key = (
-            '<ul class="film-key"><li><span class="dot real"></span>data</li>'
+            '<ul class="animation-key"><li><span class="dot real"></span>data</li>'
             f'<li><span class="dot fake"></span>samples</li><li>{scale}</li></ul>'
         )
     return (
-        f'<section class="film" data-kind="{"landscape" if drawn else "pictures"}" tabindex="0" '
-        f'aria-labelledby="film-{i}"><h3 id="film-{i}">{title}</h3><p class="hint">{hint}</p>{key}'
-        f'<div class="players">{animations}</div>{lost}<div class="controls">'
+        f'<section class="animation" data-kind="{"landscape" if is_landscape else "pictures"}" '
+        f'tabindex="0" aria-labelledby="animation-{i}"><h3 id="animation-{i}">{title}</h3>'
+        f'<p class="hint">{hint}</p>{key}'
+        f'<div class="players">{players}</div>{note}<div class="controls">'
         '<button type="button" class="play" aria-label="Play">'
         '<span aria-hidden="true">&#9654;</span> <span class="word">Play</span></button>'
         f'<input type="range" class="scrub" min="0" max="{last}" value="{last}" step="1" '
-        'aria-label="Step of the film">'
+        'aria-label="Step of the animation">'
         f'<output class="clock" aria-live="off">step {media["steps"][last]}</output>'
         '<label>Speed <select class="speed"><option value="0.25">1/4</option>'
         '<option value="0.5">1/2</option><option value="1" selected>1</option>'
         '<option value="2">2</option><option value="4">4</option></select></label></div>'
-        '<p class="hint keys">Keys, with the film in focus: space plays and pauses, left and right '
-        "go a frame, Home and End to its ends.</p></section>"
+        '<p class="hint keys">Keys, with the animation in focus: space plays and pauses, left and '
+        "right go a step, Home and End to its ends.</p></section>"
     )
 
 
-def _animation_controls(k: int, group: dict[str, Any], looks: Looks) -> str:
-    label, last = group["label"], group["frames"][-1]
+def _player(k: int, group: dict[str, Any], looks: Looks) -> str:
+    label, last = group["label"], group["snapshots"][-1]
     seed = "" if group["seed"] is None else f'<span class="seed">seed {group["seed"]}</span>'
     name = html.escape(label)
     if "image" in last:
-        # Here, and only here: it is readable without a script, and the page stays small.
+        # Here, and only here: it shows without a script, and the page stays small.
         screen = f'<img src="{last["image"]}" alt="Samples of {name}, step {last["step"]}">'
         last["image"] = None
     else:
         screen = f'<canvas role="img" aria-label="Landscape of {name}"></canvas>'
     return (
-        f'<figure class="player" data-player="{k}"><figcaption>{_named(label, looks)} {seed}'
-        f'</figcaption>{screen}<p class="reading">step {last["step"]}</p></figure>'
+        f'<figure class="player" data-player="{k}"><figcaption>{_with_swatch(label, looks)} {seed}'
+        f'</figcaption>{screen}<p class="caption">step {last["step"]}</p></figure>'
     )
 
 
-def events(found: Sequence[EventRow], looks: Looks) -> str:
-    """What was noticed during training, and below it what each kind means."""
-    if not found:
+def events(rows: Sequence[EventRow], looks: Looks) -> str:
+    """Return the table of events, and below it the meaning of each kind."""
+    if not rows:
         return ""
-    table = events_table(found)
+    table = events_table(rows)
     content = rich_table(table, looks)
     if len(table.rows) > _OPEN_EVENTS:
-        content = f"<details><summary>All {len(found)} events</summary>{content}</details>"
-    kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in found)
+        content = f"<details><summary>All {len(rows)} events</summary>{content}</details>"
+    kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in rows)
     meanings = "".join(
         f"<div><dt>{html.escape(kind)}</dt><dd>{html.escape(explanation)}"
         f'<p class="advice">{html.escape(advice)}</p></dd></div>'
@@ -244,20 +245,20 @@ def events(found: Sequence[EventRow], looks: Looks) -> str:
 
 
 def cards(section: Section, looks: Looks) -> str:
-    """What is known of each loss, from its mathematics."""
-    shown = [label for label in section.labels if section.cards.get(label)]
-    if not shown:
+    """Return the card of each loss."""
+    labels = [label for label in section.labels if section.cards.get(label)]
+    if not labels:
         return ""
     items = "".join(
-        f'<article class="card"><h4>{_named(label, looks)}</h4>{_lines(section.cards[label])}'
+        f'<article class="card"><h4>{_with_swatch(label, looks)}</h4>{_lines(section.cards[label])}'
         "</article>"
-        for label in shown
+        for label in labels
     )
     return f'<section><h3>The losses</h3><div class="cards">{items}</div></section>'
 
 
 def _lines(lines: Sequence[str]) -> str:
-    """Lines "name: text" as a list of definitions, others as paragraphs."""
+    """Return lines "name: text" as a list of definitions, others as paragraphs."""
     parts = []
     for line in lines:
         name, colon, text = line.partition(": ")

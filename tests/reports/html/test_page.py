@@ -16,14 +16,14 @@ from gan_lab.reports.analysis.model import Band
 from gan_lab.reports.export import markdown
 from gan_lab.reports.html import embed, page
 from gan_lab.reports.plots import landscape
-from tests.page_helpers import NASTY, band, chart, film, pictures, report, section
+from tests.page_helpers import NASTY, band, chart, landscapes, pictures, report, section
 
 ASSETS = Path(page.__file__).parent / "assets"
 VOID = {"meta", "link", "img", "input", "br", "line"}
 
 
 class Outline(html.parser.HTMLParser):
-    """Elements with their attributes, the text outside scripts, and what is left open."""
+    """Elements with their attributes, the text outside scripts, and elements without an end."""
 
     def __init__(self, source):
         super().__init__()
@@ -156,9 +156,9 @@ def test_the_curves_of_a_page_are_those_of_the_report(made, data):
     assert list(ours["bands"]) == list(theirs.bands)
     for axis, bands in theirs.bands.items():
         for label, curve in bands.items():
-            found = [floats(data, i) for i in ours["bands"][axis][label]]
+            columns = [floats(data, i) for i in ours["bands"][axis][label]]
             wanted = (curve.x, curve.mean, curve.low, curve.high, curve.n)
-            for a, b in zip(found, wanted, strict=True):
+            for a, b in zip(columns, wanted, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
@@ -181,19 +181,19 @@ def test_what_is_not_finite_becomes_null_or_a_gap_and_never_a_word(made, tmp_pat
     }
 
 
-def test_long_curves_are_thinned_evenly_with_both_ends_and_it_is_said(made):
+def test_long_curves_are_thinned_evenly_with_both_ends_and_a_note(made):
     bands = {"step": {"a": band(np.arange(1, 5001), 0)}}
     long = section("long", ["a"], charts=[chart(["a"], bands=bands)])
-    charts, arrays, most = embed.curves([long])
+    charts, arrays, limit = embed.curves([long])
     x = np.frombuffer(base64.b64decode(arrays[charts[0][0]["bands"]["step"]["a"][0]]), "<f4")
-    assert most == len(x) == 400
+    assert limit == len(x) == 400
     assert (x[0], x[-1]) == (1, 5000)
     gaps = np.diff(x)
     assert gaps.min() >= 12
     assert gaps.max() <= 13
-    said = "Curves on this page show at most 400 points"
-    assert said in page.render(replace(made, sections=[long]))
-    assert said not in page.render(replace(made, sections=[section("short", ["a"])]))
+    note = "Curves on this page show at most 400 points"
+    assert note in page.render(replace(made, sections=[long]))
+    assert note not in page.render(replace(made, sections=[section("short", ["a"])]))
 
 
 def test_many_long_curves_stay_under_their_budget():
@@ -218,72 +218,73 @@ def test_many_long_curves_stay_under_their_budget():
         )
         for i, c in enumerate(many.charts)
     ]
-    _, arrays, most = embed.curves([replace(many, charts=charts)])
-    assert 50 <= most <= 400
+    _, arrays, limit = embed.curves([replace(many, charts=charts)])
+    assert 50 <= limit <= 400
     assert sum(map(len, arrays)) <= embed.CURVE_BYTES
 
 
-def test_a_film_has_one_clock_and_a_group_that_ended_early_keeps_its_own_steps(data):
-    found = data["sections"][0]["film"]
+def test_an_animation_has_one_clock_and_a_group_that_ended_early_keeps_its_own_steps(data):
+    found = data["sections"][0]["landscapes"]
     assert found["steps"] == [0, 10, 20]
-    assert [[f["step"] for f in g["frames"]] for g in found["groups"]] == [[0, 10, 20], [0, 10]]
-    assert len(found["real"]) == 1  # the same data in all frames, once
+    assert [[s["step"] for s in g["snapshots"]] for g in found["groups"]] == [[0, 10, 20], [0, 10]]
+    assert len(found["real"]) == 1  # the same data in all snapshots, once
 
 
-def test_quantised_frames_are_the_frames_to_half_a_level(made, data):
+def test_quantised_landscapes_are_the_landscapes_to_half_a_level(made, data):
     path = made.sections[0].landscapes["minimax"][10]
-    frame, packed = landscape.load(path), data["sections"][0]["film"]["groups"][0]["frames"][1]
+    stored = landscape.load(path)
+    packed = data["sections"][0]["landscapes"]["groups"][0]["snapshots"][1]
     low, high = packed["range"]
     levels = np.frombuffer(base64.b64decode(packed["logit"]), np.uint8).reshape(packed["shape"])
     logit = low + levels / 254 * (high - low)
     span = high - low
     # Half a level, and the four digits of the printed range.
-    np.testing.assert_allclose(logit, frame["logit"], atol=span * (0.5 / 254 + 2e-3))
+    np.testing.assert_allclose(logit, stored["logit"], atol=span * (0.5 / 254 + 2e-3))
     points = np.frombuffer(base64.b64decode(packed["fake"]), "<u2").reshape(-1, 2) / 65534
     window = np.array(packed["window"])
     np.testing.assert_allclose(
-        window[:, 0] + points * (window[:, 1] - window[:, 0]), frame["fake"], atol=1e-3
+        window[:, 0] + points * (window[:, 1] - window[:, 0]), stored["fake"], atol=1e-3
     )
     # The landscape is -|x - c|^2 / 2, so its gradient is c - x; arrows keep the direction.
     arrows = np.frombuffer(base64.b64decode(packed["arrow"]), np.int8).reshape(-1, 2)
-    wanted = 1.0 - frame["fake"]
+    wanted = 1.0 - stored["fake"]
     cosine = (arrows * wanted).sum(1) / np.linalg.norm(arrows, axis=1)
     np.testing.assert_allclose(cosine / np.linalg.norm(wanted, axis=1), 1, atol=1e-3)
-    assert packed["slope"] == pytest.approx(np.linalg.norm(wanted, axis=1).mean(), rel=2e-3)
+    assert packed["gradient_norm"] == pytest.approx(np.linalg.norm(wanted, axis=1).mean(), rel=2e-3)
 
 
 def test_a_landscape_keeps_what_is_not_finite_apart_and_a_flat_one_flat():
-    levels, low, high = embed.quantized_logits(np.array([[-1.0, np.inf], [np.nan, 3.0]]))
+    levels, low, high = embed.quantize_logits(np.array([[-1.0, np.inf], [np.nan, 3.0]]))
     assert levels.tolist() == [[0, 255], [255, 254]]
     assert (low, high) == (-1, 3)
-    levels, low, high = embed.quantized_logits(np.full((2, 2), 7.0))
+    levels, low, high = embed.quantize_logits(np.full((2, 2), 7.0))
     assert levels.max() == 0
     assert low == high == 7
-    levels, low, high = embed.quantized_logits(np.full((2, 2), np.nan))
+    levels, low, high = embed.quantize_logits(np.full((2, 2), np.nan))
     assert levels.min() == 255
     assert np.isnan([low, high]).all()
 
 
 def test_samples_outside_the_window_are_counted(tmp_path):
-    path = film(tmp_path, 2, (0,))[0]
+    path = landscapes(tmp_path, 2, (0,))[0]
     content = landscape.load(path)
     content["fake"][:3] = [[50, 0], [0, -50], [np.nan, 0]]
     landscape.save(content, path)
-    found = embed.landscape(section("out", ["a"], landscapes={"a": {0: path}}), 10**6)
-    assert found["groups"][0]["frames"][0]["outside"] == 3
+    found = embed.landscapes(section("out", ["a"], landscapes={"a": {0: path}}), 10**6)
+    assert found["groups"][0]["snapshots"][0]["outside"] == 3
 
 
-def test_a_torn_frame_costs_a_frame_and_not_the_page(tmp_path):
-    paths = film(tmp_path, 2)
+def test_a_torn_landscape_costs_itself_and_not_the_page(tmp_path):
+    paths = landscapes(tmp_path, 2)
     paths[10].write_bytes(paths[10].read_bytes()[:100])
-    found = embed.landscape(section("torn", ["a"], landscapes={"a": paths}), 10**6)
-    assert [f["step"] for f in found["groups"][0]["frames"]] == [0, 20]
+    found = embed.landscapes(section("torn", ["a"], landscapes={"a": paths}), 10**6)
+    assert [f["step"] for f in found["groups"][0]["snapshots"]] == [0, 20]
     paths[0].write_bytes(b"")
     paths[20].unlink()
-    assert embed.landscape(section("torn", ["a"], landscapes={"a": paths}), 10**6) is None
+    assert embed.landscapes(section("torn", ["a"], landscapes={"a": paths}), 10**6) is None
 
 
-def test_eight_films_of_48_frames_are_under_four_megabytes(tmp_path):
+def test_eight_groups_of_48_landscapes_are_under_four_megabytes(tmp_path):
     noise = np.random.default_rng(0)
     window = np.linspace(-2, 2, 40)
     labels = [f"group {i}" for i in range(8)]
@@ -296,7 +297,7 @@ def test_eight_films_of_48_frames_are_under_four_megabytes(tmp_path):
             }
             paths[label][step] = tmp_path / f"{i}_{step}.npz"
             np.savez(paths[label][step], **content)
-    found = embed.landscape(section("many", labels, landscapes=paths), embed.MEDIA_BYTES)
+    found = embed.landscapes(section("many", labels, landscapes=paths), embed.MEDIA_BYTES)
     assert len(found["steps"]) == 48
     assert found["dropped"] == 0
     assert 500_000 < len(page.script_json(found)) < 4_000_000
@@ -313,17 +314,17 @@ def test_pictures_over_their_budget_lose_steps_then_pixels_but_never_the_last(tm
     assert few["scale"] == 1
     assert small["scale"] < 1
     for found, budget in ((few, 500_000), (small, 100_000)):
-        steps = [f["step"] for f in found["groups"][0]["frames"]]
+        steps = [f["step"] for f in found["groups"][0]["snapshots"]]
         assert (steps[0], steps[-1]) == (0, 190)
         assert len(json.dumps(found)) < budget * 1.02
 
 
-def test_a_film_is_shown_instead_of_pictures_of_the_same(data, outline):
-    kinds = [a["data-kind"] for a in outline.all("section") if a.get("class") == "film"]
+def test_landscapes_are_shown_instead_of_pictures_of_the_same(data, outline):
+    kinds = [a["data-kind"] for a in outline.all("section") if a.get("class") == "animation"]
     assert kinds == ["landscape", "landscape", "pictures"]
-    assert data["sections"][2]["film"] is None
-    last = data["sections"][2]["pictures"]["groups"][0]["frames"][-1]
-    assert last["image"] is None  # it is in the page itself, readable without a script
+    assert data["sections"][2]["landscapes"] is None
+    last = data["sections"][2]["pictures"]["groups"][0]["snapshots"][-1]
+    assert last["image"] is None  # it is in the page itself, shown without a script
     assert len(outline.all("img")) == 1
 
 

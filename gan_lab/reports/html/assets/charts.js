@@ -61,18 +61,18 @@ function outline(x, low, high, usable) {
   return [px, py];
 }
 
-/** What a y axis shows: all means, the floor, and of bands as much as keeps means readable. */
+/** The range of a y axis: all means, the floor, and as much of the bands as leaves means clear. */
 function extent(curves, floor, logarithmic) {
   const fits = (v) => Number.isFinite(v) && (!logarithmic || v > 0);
   const to = (v) => (logarithmic ? Math.log10(v) : v);
-  let low = Infinity, high = -Infinity, least = Infinity, most = -Infinity;
+  let low = Infinity, high = -Infinity, least = Infinity, greatest = -Infinity;
   for (const curve of curves) {
     for (let i = 0; i < curve.x.length; i += 1) {
       if (!fits(curve.mean[i])) { continue; }
       low = Math.min(low, to(curve.mean[i]));
       high = Math.max(high, to(curve.mean[i]));
       if (fits(curve.low[i])) { least = Math.min(least, to(curve.low[i])); }
-      if (fits(curve.high[i])) { most = Math.max(most, to(curve.high[i])); }
+      if (fits(curve.high[i])) { greatest = Math.max(greatest, to(curve.high[i])); }
     }
   }
   if (floor !== null && fits(floor)) {
@@ -82,8 +82,8 @@ function extent(curves, floor, logarithmic) {
   if (!(high >= low)) { return null; }
   const span = high - low || Math.abs(high) || 1;
   const bottom = Math.max(Math.min(low, least), low - 0.6 * span);
-  const top = Math.min(Math.max(high, most), high + 0.6 * span);
-  const cut = least < bottom || most > top;
+  const top = Math.min(Math.max(high, greatest), high + 0.6 * span);
+  const cut = least < bottom || greatest > top;
   const margin = 0.05 * (top - bottom || span);
   return { range: [bottom - margin, top + margin], cut };
 }
@@ -98,14 +98,14 @@ function curvesOf(section, chart, axis, hidden) {
   );
 }
 
-/** What a hover says of each point of a curve. */
-function readings(label, look, mean, low, high, n, unit) {
-  const name = `<span style="color:${ink(look.colour)}">${escaped(label)}</span>`;
+/** The hover text of each point of a curve. */
+function hoverTexts(label, look, mean, low, high, n, unit) {
+  const name = `<span style="color:${ink(look.colour)}">${escapeHtml(label)}</span>`;
   return Array.from(mean, (value, i) => {
     const known = Number.isFinite(low[i]) && Number.isFinite(high[i]);
     const interval = known ? ` [${short(low[i])}, ${short(high[i])}]` : "";
     const seeds = `${n[i]} ${n[i] === 1 ? "seed" : "seeds"}`;
-    return `${name}: ${short(value)}${interval}${escaped(unit)}, ${seeds}`;
+    return `${name}: ${short(value)}${interval}${escapeHtml(unit)}, ${seeds}`;
   });
 }
 
@@ -116,23 +116,23 @@ function readings(label, look, mean, low, high, n, unit) {
 function nearest(x, y, texts, grid) {
   const inside = grid.filter((at) => at >= x[0] && at <= x[x.length - 1]);
   let i = 0;
-  const found = inside.map((at) => {
+  const indices = inside.map((at) => {
     while (i + 1 < x.length && Math.abs(x[i + 1] - at) <= Math.abs(x[i] - at)) { i += 1; }
     return i;
   });
   return {
-    x: inside, y: found.map((k) => y[k]), mode: "markers", marker: { opacity: 0, size: 1 },
-    text: found.map((k) => `${texts[k]}, at ${short(x[k])}`),
+    x: inside, y: indices.map((k) => y[k]), mode: "markers", marker: { opacity: 0, size: 1 },
+    text: indices.map((k) => `${texts[k]}, at ${short(x[k])}`),
     hovertemplate: "%{text}<extra></extra>"
   };
 }
 
-/** Traces and layout of a chart, and what to say below it. */
+/** Traces and layout of a chart, and the notes below it. */
 function drawing(section, chart, view, small) {
   const curves = curvesOf(section, chart, view.axis, view.hidden);
   const logarithmic = view.scale === "log";
-  const shown = extent(curves, chart.floor, logarithmic);
-  const bottom = shown && logarithmic ? 10 ** shown.range[0] : 0;
+  const visible = extent(curves, chart.floor, logarithmic);
+  const bottom = visible && logarithmic ? 10 ** visible.range[0] : 0;
   const unit = chart.unit ? " " + chart.unit : "";
   const traces = [], notes = [];
   const shared = curves.every(({ x }) => x.length === curves[0].x.length
@@ -140,7 +140,7 @@ function drawing(section, chart, view, small) {
   const ends = curves.flatMap(({ x }) => [x[0], x[x.length - 1]]);
   const least = Math.min(...ends), reach = Math.max(...ends) - least;
   const grid = Array.from({ length: 161 }, (_, i) => least + (i / 160) * reach);
-  let left = 0;
+  let nNotDrawn = 0;
   for (const { label, look, x, mean, low, high } of curves) {
     const floorless = logarithmic ? Array.from(low, (v) => (v > bottom ? v : bottom)) : low;
     const usable = (i) => Number.isFinite(low[i]) && Number.isFinite(high[i])
@@ -150,35 +150,35 @@ function drawing(section, chart, view, small) {
       traces.push({
         x: px, y: py, mode: "lines", fill: "toself", hoverinfo: "skip",
         line: { width: 0.6, color: translucent(ink(look.colour), 0.45) },
-        fillcolor: translucent(ink(look.colour), 0.13), name: escaped(label)
+        fillcolor: translucent(ink(look.colour), 0.13), name: escapeHtml(label)
       });
     }
   }
   for (const { label, look, x, mean, low, high, n } of curves) {
     const drawable = (v) => Number.isFinite(v) && (!logarithmic || v > 0);
-    left += Array.from(mean).filter((v) => !drawable(v)).length;
-    const texts = readings(label, look, mean, low, high, n, unit);
+    nNotDrawn += Array.from(mean).filter((v) => !drawable(v)).length;
+    const texts = hoverTexts(label, look, mean, low, high, n, unit);
     const y = Array.from(mean, (v) => (drawable(v) ? v : null));
     if (!shared) { traces.push(nearest(x, y, texts, grid)); }
     traces.push({
-      x: Array.from(x), y, name: escaped(label), text: texts,
+      x: Array.from(x), y, name: escapeHtml(label), text: texts,
       mode: x.length <= 20 ? "lines+markers" : "lines", marker: { size: 5 },
       line: { color: ink(look.colour), dash: look.dash, width: small ? 1.5 : 2 },
       ...(shared ? { hovertemplate: "%{text}<extra></extra>" } : { hoverinfo: "skip" })
     });
   }
-  if (shown && shown.cut) {
-    notes.push("Bands go on beyond the frame; double-click shows all of them.");
+  if (visible && visible.cut) {
+    notes.push("Bands go on beyond the chart; double-click shows all of them.");
   }
-  if (left) {
-    notes.push(`${left} values ${logarithmic ? "that are not positive" : "that are not finite"} `
+  if (nNotDrawn) {
+    notes.push(`${nNotDrawn} values ${logarithmic ? "that are not positive" : "that are not finite"} `
       + "are not drawn.");
   }
   if (!curves.length) { notes.push("No group that is shown has this curve along this axis."); }
-  return { traces, layout: layoutOf(chart, view, shown, small), notes };
+  return { traces, layout: layoutOf(chart, view, visible, small), notes };
 }
 
-function layoutOf(chart, view, shown, small) {
+function layoutOf(chart, view, visible, small) {
   const text = variable("--text"), quiet = variable("--quiet"), rule = variable("--rule");
   const logarithmic = view.scale === "log";
   const axis = {
@@ -194,7 +194,7 @@ function layoutOf(chart, view, shown, small) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
     font: { family: variable("--sans") || "sans-serif", color: text, size },
     title: {
-      text: escaped(title), x: 0, xref: "paper", xanchor: "left", y: 0.99, yanchor: "top",
+      text: escapeHtml(title), x: 0, xref: "paper", xanchor: "left", y: 0.99, yanchor: "top",
       font: { size: small ? 11 : 14, color: text }
     },
     xaxis: {
@@ -202,9 +202,9 @@ function layoutOf(chart, view, shown, small) {
       showgrid: false, showline: true, ticks: "outside", hoverformat: ",.6~g", rangemode: "normal"
     },
     yaxis: {
-      ...axis, type: logarithmic ? "log" : "linear", autorange: !shown,
-      range: shown ? shown.range : undefined, exponentformat: "power",
-      dtick: logarithmic && shown && shown.range[1] - shown.range[0] > 2 ? 1 : undefined
+      ...axis, type: logarithmic ? "log" : "linear", autorange: !visible,
+      range: visible ? visible.range : undefined, exponentformat: "power",
+      dtick: logarithmic && visible && visible.range[1] - visible.range[0] > 2 ? 1 : undefined
     },
     hovermode: "x unified", hoverdistance: 40,
     hoverlabel: {
@@ -225,6 +225,6 @@ function layoutOf(chart, view, shown, small) {
 }
 
 /** Plotly reads a little HTML in texts: a label is none. */
-function escaped(text) {
+function escapeHtml(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

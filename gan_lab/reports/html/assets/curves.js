@@ -18,8 +18,8 @@ class Curves {
     this.view = { axis: root.querySelector(".axis").value, scale: "linear", hidden: new Set() };
     this.chapters = [...root.querySelectorAll(".chapter")].map((each) => ({
       chart: each.querySelector(".chart"), choice: each.querySelector(".curve"),
-      note: each.querySelector(".chart-note"), printed: each.querySelector(".printed"),
-      seen: false
+      note: each.querySelector(".chart-note"), printCharts: each.querySelector(".print-charts"),
+      isVisible: false
     }));
     root.querySelector(".axis").addEventListener("change", (event) => {
       this.view.axis = event.target.value;
@@ -33,16 +33,16 @@ class Curves {
       key.addEventListener("click", () => this.toggle(key));
     }
     // A chart is made when it comes near the window: a page of many sections opens at once.
-    const watch = new IntersectionObserver((entries) => {
+    const observer = new IntersectionObserver((entries) => {
       for (const entry of entries.filter((e) => e.isIntersecting)) {
-        watch.unobserve(entry.target);
+        observer.unobserve(entry.target);
         const chapter = this.chapters.find((each) => each.chart === entry.target);
-        chapter.seen = true;
+        chapter.isVisible = true;
         this.drawOne(chapter);
       }
     }, { rootMargin: "600px" });
     for (const chapter of this.chapters) {
-      watch.observe(chapter.chart);
+      observer.observe(chapter.chart);
       chapter.choice.addEventListener("change", () => this.drawOne(chapter));
     }
   }
@@ -55,7 +55,7 @@ class Curves {
   }
 
   draw() {
-    for (const chapter of this.chapters.filter((each) => each.seen)) { this.drawOne(chapter); }
+    for (const chapter of this.chapters.filter((each) => each.isVisible)) { this.drawOne(chapter); }
   }
 
   drawOne(chapter) {
@@ -70,7 +70,7 @@ class Curves {
   print() {
     for (const chapter of this.chapters) {
       for (const option of chapter.choice.options) {
-        const room = chapter.printed.appendChild(document.createElement("div"));
+        const room = chapter.printCharts.appendChild(document.createElement("div"));
         const chart = this.section.charts[Number(option.value)];
         const { traces, layout } = drawing(this.section, chart, this.view, 325);
         Plotly.newPlot(room, traces, layout, { staticPlot: true });
@@ -78,10 +78,10 @@ class Curves {
     }
   }
 
-  printed() {
-    for (const { printed } of this.chapters) {
-      for (const room of printed.children) { Plotly.purge(room); }
-      printed.replaceChildren();
+  endPrint() {
+    for (const { printCharts } of this.chapters) {
+      for (const room of printCharts.children) { Plotly.purge(room); }
+      printCharts.replaceChildren();
     }
     this.draw();
   }

@@ -1,5 +1,5 @@
 "use strict";
-// One frame of a landscape, drawn: a map for two dimensions, curves for one.
+// A landscape: a map for two dimensions, curves for one.
 
 const CIVIDIS = [[0, 34, 78], [24, 55, 112], [62, 77, 108], [93, 99, 110], [125, 124, 120],
   [155, 148, 119], [190, 174, 110], [224, 203, 90], [254, 232, 56]];
@@ -9,9 +9,9 @@ const OUTSIDE = 65535, NO_NUMBER = 255, LEVELS = 254, CONTOURS = 7, ARROW = 0.07
 function ramp() {
   const dark = isDark(), paper = rgb(variable("--paper")), mix = dark ? 0.36 : 0.42;
   // In the dark not up to the brightest yellow: light points must stand out there too.
-  const most = (CIVIDIS.length - 1) * (dark ? 0.8 : 1);
+  const brightest = (CIVIDIS.length - 1) * (dark ? 0.8 : 1);
   return Array.from({ length: LEVELS + 1 }, (_, i) => {
-    const at = (i / LEVELS) * most, k = Math.min(Math.floor(at), CIVIDIS.length - 2);
+    const at = (i / LEVELS) * brightest, k = Math.min(Math.floor(at), CIVIDIS.length - 2);
     return [0, 1, 2].map((c) => {
       const own = CIVIDIS[k][c] + (at - k) * (CIVIDIS[k + 1][c] - CIVIDIS[k][c]);
       return Math.round(paper[c] * mix + own * (1 - mix));
@@ -24,26 +24,26 @@ function isDark() {
   return r + g + b < 384;
 }
 
-/** A frame's arrays, unpacked once. */
-function arraysOf(film, frame) {
-  if (!frame.arrays) {
-    frame.arrays = {
-      logit: new Uint8Array(bytes(frame.logit)),
-      real: new Uint16Array(bytes(film.real[frame.real])),
-      fake: new Uint16Array(bytes(frame.fake)), arrow: new Int8Array(bytes(frame.arrow))
+/** The arrays of a snapshot, unpacked once. */
+function arraysOf(media, snapshot) {
+  if (!snapshot.arrays) {
+    snapshot.arrays = {
+      logit: new Uint8Array(bytes(snapshot.logit)),
+      real: new Uint16Array(bytes(media.real[snapshot.real])),
+      fake: new Uint16Array(bytes(snapshot.fake)), arrow: new Int8Array(bytes(snapshot.arrow))
     };
   }
-  return frame.arrays;
+  return snapshot.arrays;
 }
 
-class Screen {
-  constructor(canvas, film, group) {
-    Object.assign(this, { canvas, film, group });
-    this.flat = group.frames[0].window.length === 1;
+class LandscapeCanvas {
+  constructor(canvas, media, group) {
+    Object.assign(this, { canvas, media, group });
+    this.flat = group.snapshots[0].window.length === 1;
     this.small = document.createElement("canvas");
   }
 
-  draw(frame, colours) {
+  draw(snapshot, colours) {
     const scale = Math.min(3, Math.max(2, devicePixelRatio || 1));
     this.width = Math.max(120, this.canvas.clientWidth || 320);
     this.height = this.flat ? Math.round(this.width * 0.75) : this.width;
@@ -52,16 +52,16 @@ class Screen {
     const pen = this.canvas.getContext("2d");
     pen.setTransform(scale, 0, 0, scale, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
-    const arrays = arraysOf(this.film, frame);
+    const arrays = arraysOf(this.media, snapshot);
     if (this.flat) {
-      this.line(pen, frame, arrays);
+      this.line(pen, arrays);
     } else {
-      this.map(pen, frame, arrays, colours);
+      this.map(pen, snapshot.shape, arrays, colours);
     }
   }
 
-  map(pen, frame, { logit, real, fake, arrow }, colours) {
-    const [rows, columns] = frame.shape, { width, height } = this;
+  map(pen, [rows, columns], { logit, real, fake, arrow }, colours) {
+    const { width, height } = this;
     Object.assign(this.small, { width: columns, height: rows });
     const inner = this.small.getContext("2d"), image = inner.createImageData(columns, rows);
     for (let row = 0; row < rows; row += 1) {
@@ -136,10 +136,10 @@ class Screen {
           [column + x, row + y, logit[(row + y) * columns + column + x]]));
         if (corners.some((corner) => corner[2] === NO_NUMBER)) { continue; }
         const values = corners.map((corner) => corner[2]);
-        const least = Math.min(...values), most = Math.max(...values);
+        const lowest = Math.min(...values), highest = Math.max(...values);
         for (let k = 1; k <= CONTOURS; k += 1) {
           const level = (k * LEVELS) / (CONTOURS + 1) + 0.01;
-          if (level < least || level > most) { continue; }
+          if (level < lowest || level > highest) { continue; }
           const cuts = [];
           corners.forEach(([x, y, value], i) => {
             const [nextX, nextY, next] = corners[(i + 1) % 4];
@@ -158,15 +158,15 @@ class Screen {
     pen.stroke();
   }
 
-  /** One dimension: how data and samples are spread above, the logit below. */
-  line(pen, frame, { logit, real, fake, arrow }) {
+  /** One dimension: densities of data and samples above, the logit below. */
+  line(pen, { logit, real, fake, arrow }) {
     const { width, height } = this, middle = 0.6 * height, bins = 48;
     const counts = (points) => {
-      const found = new Array(bins).fill(0);
+      const numbers = new Array(bins).fill(0);
       for (const point of points) {
-        if (point !== OUTSIDE) { found[Math.floor((point / OUTSIDE) * bins)] += 1; }
+        if (point !== OUTSIDE) { numbers[Math.floor((point / OUTSIDE) * bins)] += 1; }
       }
-      return found.map((count) => count / Math.max(1, points.length));
+      return numbers.map((count) => count / Math.max(1, points.length));
     };
     const shares = [counts(real), counts(fake)];
     // Data set the scale, the same for every group; a higher pile of samples is cut at the top.

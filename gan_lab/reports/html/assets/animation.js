@@ -1,17 +1,17 @@
 "use strict";
-// Films: players of several groups on one clock. Landscapes are drawn, pictures are shown.
+// Animations of several groups on one clock. Landscapes are drawn, pictures are shown.
 
-class Film {
+class GroupAnimation {
   constructor(root, media) {
     this.steps = media.steps;
     this.root = root;
     this.players = [...root.querySelectorAll(".player")].map((element) => {
       const group = media.groups[Number(element.dataset.player)];
       const canvas = element.querySelector("canvas"), picture = element.querySelector("img");
-      const screen = canvas ? new Screen(canvas, media, group) : null;
-      if (screen) { element.classList.toggle("flat", screen.flat); }
-      if (picture) { group.frames[group.frames.length - 1].image = picture.src; }
-      return { element, group, screen, picture, reading: element.querySelector(".reading") };
+      const landscape = canvas ? new LandscapeCanvas(canvas, media, group) : null;
+      if (landscape) { element.classList.toggle("flat", landscape.flat); }
+      if (picture) { group.snapshots[group.snapshots.length - 1].image = picture.src; }
+      return { element, group, landscape, picture, caption: element.querySelector(".caption") };
     });
     for (const name of ["play", "scrub", "clock", "speed"]) {
       this[name + "Control"] = root.querySelector("." + name);
@@ -50,8 +50,8 @@ class Film {
 
   start() {
     if (this.at >= this.steps.length - 1) { this.show(0); }
-    // At speed 1 a film of any length takes some ten seconds, pictures half a second each.
-    const each = this.players[0].screen ? Math.max(80, 9000 / this.steps.length) : 500;
+    // At speed 1 landscapes of any number take some ten seconds, pictures half a second each.
+    const each = this.players[0].landscape ? Math.max(80, 9000 / this.steps.length) : 500;
     this.timer = setInterval(() => {
       if (this.at >= this.steps.length - 1) { this.stop(); } else { this.show(this.at + 1); }
     }, each / Number(this.speedControl.value));
@@ -87,35 +87,41 @@ class Film {
       bar.style.background = `linear-gradient(to right, ${some.join(",")})`;
     }
     for (const player of this.players) {
-      const frames = player.group.frames;
-      const frame = frames.findLast((each) => each.step <= step) || frames[0];
-      if (player.screen) {
-        player.screen.draw(frame, colours);
+      const snapshots = player.group.snapshots;
+      const snapshot = snapshots.findLast((each) => each.step <= step) || snapshots[0];
+      if (player.landscape) {
+        player.landscape.draw(snapshot, colours);
       } else {
-        player.picture.src = frame.image;
+        player.picture.src = snapshot.image;
       }
-      this.read(player, frame, step);
+      this.writeCaption(player, snapshot, step);
     }
   }
 
   /** Below each player: its own step, and what the colours and arrows stand for. */
-  read({ group, screen, picture, reading }, frame, step) {
-    const lines = [`<b>step ${frame.step}</b>`];
-    if (frame.step !== step) {
-      const which = frame.step < step ? "its last before" : "its first after";
+  writeCaption({ group, landscape, picture, caption }, snapshot, step) {
+    const lines = [`<b>step ${snapshot.step}</b>`];
+    if (snapshot.step !== step) {
+      const which = snapshot.step < step ? "its last before" : "its first after";
       lines[0] += ` <span class="late">${which} ${step}</span>`;
     }
-    if (screen) {
-      const [low, high] = frame.range;
+    if (landscape) {
+      const [low, high] = snapshot.range;
       lines[0] += low === null ? "; logit not finite" : `; logit ${short(low)} to ${short(high)}`;
-      lines.push(`slope at samples ${short(frame.slope)} (longest arrow ${short(group.slope)})`);
-      if (frame.outside) {
-        const all = arraysOf(screen.film, frame).fake.length / frame.window.length;
-        lines.push(`${frame.outside} of ${all} samples outside the window`);
+      const norm = short(snapshot.gradient_norm), longest = short(group.gradient_norm);
+      lines.push(`gradient norm at samples ${norm} (longest arrow ${longest})`);
+      if (snapshot.outside) {
+        const { fake } = arraysOf(landscape.media, snapshot);
+        const all = fake.length / snapshot.window.length;
+        lines.push(`${snapshot.outside} of ${all} samples outside the window`);
       }
     }
-    reading.innerHTML = lines.join("<br>");
-    const what = `${screen ? "Landscape" : "Samples"} of ${group.label}, step ${frame.step}`;
-    if (screen) { screen.canvas.setAttribute("aria-label", what); } else { picture.alt = what; }
+    caption.innerHTML = lines.join("<br>");
+    const what = `${landscape ? "Landscape" : "Samples"} of ${group.label}, step ${snapshot.step}`;
+    if (landscape) {
+      landscape.canvas.setAttribute("aria-label", what);
+    } else {
+      picture.alt = what;
+    }
   }
 }
