@@ -9,7 +9,8 @@ from pathlib import Path
 from rich import box
 from rich.table import Table as Screen
 
-from gan_lab.cli import open_run
+from gan_lab.cli.arguments import check_directories, exists, parse_options
+from gan_lab.cli.commands import Compare
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build, load
 from gan_lab.reports.analysis.model import Report, Table
@@ -17,19 +18,18 @@ from gan_lab.reports.export import csv, markdown, overview, tensorboard
 from gan_lab.reports.export.terminal import console, say
 from gan_lab.reports.html import page
 from gan_lab.runs.run_dir import RunDir, atomic_write
-from gan_lab.validation import place
+from gan_lab.validation import output_path
 
 _ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")
 
 
 def compare(arguments: list[str]) -> int:
-    """Compares all runs in or below some directories; a pattern in quotes is expanded."""
-    texts = {key: value for key, value in map(_text, arguments) if key in ("title", "output")}
-    rest = [word for word in arguments if _text(word)[0] not in texts]
-    paths, given = open_run.arguments(_expanded(rest), "compare")
-    open_run.parse_options(given, {"output": None, "title": None})
-    home = _home(texts.get("output"))
-    report, problems = build.report(paths, texts.get("title") or "Comparison")
+    """Compare all runs in or below some directories; a pattern in quotes is expanded."""
+    request = parse_options(Compare, arguments)
+    paths = [Path(word) for word in _expand(request.runs)]
+    check_directories(paths)
+    home = _home(request.output)
+    report, problems = build.report(paths, request.title)
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -47,32 +47,26 @@ def compare(arguments: list[str]) -> int:
     return 0
 
 
-def _text(word: str) -> tuple[str, str]:
-    """key=value taken as it is typed: a title may hold what YAML and paths may not."""
-    key, sign, value = word.partition("=")
-    return (key, value) if sign else ("", "")
-
-
-def _expanded(arguments: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    for word in arguments:
-        if "=" in word or open_run.exists(word) or not glob.has_magic(word):
-            found.append(word)
+def _expand(words: Sequence[str]) -> list[str]:
+    directories: list[str] = []
+    for word in words:
+        if exists(word) or not glob.has_magic(word):
+            directories.append(word)
             continue
         matches = [Path(m) for m in sorted(glob.glob(word, recursive=True))]
         # Of a pattern only what holds runs is meant, not a checkpoints folder that it met.
-        some = [str(m) for m in matches if m.is_dir() and load.holds_runs(m)]
-        if not some:
+        runs = [str(m) for m in matches if m.is_dir() and load.holds_runs(m)]
+        if not runs:
             raise ConfigError(f"no directory with runs matches '{word}'")
-        found += some
-    return found
+        directories += runs
+    return directories
 
 
 def _home(output: str | None) -> Path:
     if output is None:
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
         return (Path("outputs/compare") / now).absolute()
-    home = place("output", output)
+    home = output_path("output", output)
     run = RunDir(home)
     if (
         run.config.exists()
@@ -98,11 +92,11 @@ def _say(report: Report) -> None:
 
 
 def _screen(table: Table) -> Screen:
-    """The columns that a terminal has room for; the page has all."""
-    shown = Screen(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
-    kept = [i for i, name in enumerate(table.columns) if name.startswith(_ON_SCREEN)]
-    for i in kept:
-        shown.add_column(table.columns[i])
+    """Return the columns that a terminal has room for; the page has all."""
+    screen = Screen(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
+    indices = [i for i, name in enumerate(table.columns) if name.startswith(_ON_SCREEN)]
+    for i in indices:
+        screen.add_column(table.columns[i])
     for row in table.rows:
-        shown.add_row(*(row[i] for i in kept))
-    return shown
+        screen.add_row(*(row[i] for i in indices))
+    return screen

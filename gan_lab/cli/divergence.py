@@ -1,6 +1,5 @@
 """The command `divergence`: every distance of two discrete distributions that were typed in."""
 
-import difflib
 import json
 import math
 from collections.abc import Callable
@@ -9,27 +8,15 @@ from typing import Any
 
 import torch
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from gan_lab import information
+from gan_lab.cli.arguments import parse_options
+from gan_lab.cli.commands import Divergence
 from gan_lab.errors import ConfigError
 from gan_lab.information.checks import check_distribution
-
-_KEYS = ("p", "q", "x", "format")
-_FORMATS = ("table", "json")
-_EXAMPLE = "python -m gan_lab divergence p=[0.5,0.5] q=[0.9,0.1]"
-_HELP = f"""Entropy, cross entropy, KL, JS, total variation and W1 of two discrete distributions.
-
-  {_EXAMPLE}
-  {_EXAMPLE} x=[0,10]
-  {_EXAMPLE} format=json
-
-  p, q    probabilities, each summing to 1: decimals or fractions such as 1/3
-  x       positions of the entries for W1; 0, 1, ..., n-1 unless given
-  format  table or json; in JSON an infinity is the string "inf"
-"""
+from gan_lab.reports.export.terminal import console
 
 _Quantity = Callable[[Tensor, Tensor], Tensor]
 _IN_NATS: dict[str, tuple[str, _Quantity]] = {
@@ -44,34 +31,19 @@ _IN_NATS: dict[str, tuple[str, _Quantity]] = {
 
 
 def divergence(arguments: list[str]) -> int:
-    """Prints every divergence of p and q as a table or as JSON.
-
-    Args:
-        arguments: p=[...], q=[...] and, if wanted, x=[...] and format=json|table.
-
-    Returns:
-        The exit code, 0.
+    """Print every divergence of p and q as a table or as JSON.
 
     Raises:
         ConfigError: Anything that cannot be read or is no distribution, in one line.
     """
-    if any(word in ("-h", "--help") for word in arguments):
-        print(_HELP, end="")
-        return 0
-    given = _parsed(arguments)
-    layout = given.get("format", "table")
-    if layout not in _FORMATS:
-        raise ConfigError(f"format={layout} is unknown; say format=table or format=json")
-    for key in ("p", "q"):
-        if key not in given:
-            raise ConfigError(f"{key} is missing; say `{_EXAMPLE}`")
-    p, q = (_numbers(key, given[key]) for key in ("p", "q"))
+    request = parse_options(Divergence, arguments)
+    p, q = _numbers("p", request.p), _numbers("q", request.q)
     if len(p) != len(q):
         raise ConfigError(
             f"p and q have {len(p)} and {len(q)} entries; give both the same number, with 0 for an "
             "outcome that cannot occur"
         )
-    x = _numbers("x", given["x"]) if "x" in given else torch.arange(len(p)).double()
+    x = torch.arange(len(p)).double() if request.x is None else _numbers("x", request.x)
     if len(x) != len(p):
         raise ConfigError(f"x has {len(x)} positions for {len(p)} probabilities; give one for each")
     try:
@@ -86,31 +58,15 @@ def divergence(arguments: list[str]) -> int:
     except ValueError as error:  # what is no distribution says so itself
         raise ConfigError(str(error)) from error
     notes = [*_infinities("p", p, "q", q), *_infinities("q", q, "p", p)]
-    show = _print_json if layout == "json" else _print_table
+    show = _print_json if request.format == "json" else _print_table
     show({"p": p, "q": q, "x": x}, nats, plain, notes)
     return 0
-
-
-def _parsed(arguments: list[str]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals:
-            raise ConfigError(f"divergence takes key=value, got '{argument}'; say `{_EXAMPLE}`")
-        if key not in _KEYS:
-            close = difflib.get_close_matches(key.lower(), _KEYS, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_KEYS)}"
-            raise ConfigError(f"unknown key '{key}'; {hint}")
-        if key in given:
-            raise ConfigError(f"{key} is given twice; give it once")
-        given[key] = value.strip()
-    return given
 
 
 def _numbers(key: str, text: str) -> Tensor:
     inside = text[1:-1].strip()
     if not (text.startswith("[") and text.endswith("]") and inside):
-        raise ConfigError(f"{key}={text} is no list of numbers; say {key}=[0.5,0.5]")
+        raise ConfigError(f"{key}={text} is no list of numbers; say '{key}=[0.5,0.5]'")
     values = [_number(word.strip(), f"{key}[{i}]") for i, word in enumerate(inside.split(","))]
     return torch.tensor(values, dtype=torch.float64)
 
@@ -137,12 +93,12 @@ def _infinities(name: str, p: Tensor, other: str, q: Tensor) -> list[str]:
 
 
 def _print_json(
-    given: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
+    inputs: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
 ) -> None:
     def number(value: float) -> float | str:
         return value if math.isfinite(value) else str(value)
 
-    report: dict[str, Any] = {key: values.tolist() for key, values in given.items()}
+    report: dict[str, Any] = {key: values.tolist() for key, values in inputs.items()}
     for key, value in nats.items():
         report[key] = {"nats": number(value), "bits": number(value / math.log(2))}
     report |= {key: number(value) for key, value in plain.items()}
@@ -150,7 +106,7 @@ def _print_json(
 
 
 def _print_table(
-    given: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
+    inputs: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
 ) -> None:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("quantity", no_wrap=True)
@@ -158,19 +114,13 @@ def _print_table(
         table.add_column(column, justify="right", no_wrap=True)
     for key, value in nats.items():
         table.add_row(_IN_NATS[key][0], f"{value:.6f}", f"{value / math.log(2):.6f}")
-    console = Console()
-    if not console.is_terminal:
-        console.width = 100  # a log file or a pipe has no width to keep to
-    console.print(table)
+    console(width=100).print(table)
+    x = inputs["x"]
+    positions = ", ".join([*(f"{value:g}" for value in x[:8].tolist()), *["..."] * (len(x) > 8)])
     lines = [
         f"total variation  {plain['total_variation']:.6f} (a probability)",
-        f"W1               {plain['wasserstein_1']:.6g} (in the unit of x = {_listed(given['x'])})",
+        f"W1               {plain['wasserstein_1']:.6g} (in the unit of x = [{positions}])",
         *notes,
     ]
     for line in lines:
-        console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _listed(x: Tensor) -> str:
-    shown = [f"{value:g}" for value in x[:8].tolist()]
-    return f"[{', '.join(shown)}{', ...' if len(x) > 8 else ''}]"
+        console().print(f"  {line}", soft_wrap=True)

@@ -16,7 +16,8 @@ from rich.text import Text
 from gan_lab.cli import open_run
 from gan_lab.cli.hydra import HydraArguments, combinations, run_directory, through_hydra
 from gan_lab.config import compose
-from gan_lab.engine.execution import cores, resolve_device
+from gan_lab.config.catalogue import choices
+from gan_lab.engine.devices import cores, resolve_device
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment, Lab, Result
@@ -24,15 +25,15 @@ from gan_lab.experiments.claims import FAIL
 from gan_lab.reports.export.terminal import console, say
 from gan_lab.reports.plots.style import short
 from gan_lab.runs.safe_io import printable
-from gan_lab.signals import raising
+from gan_lab.signals import raise_at_sigterm
 from gan_lab.training.config import Setup
 
-_SHARED = ("quick", "seed", "n_seeds", "device", "workers")
+_COMMON_KEYS = ("quick", "seed", "n_seeds", "device", "workers")
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
 def experiment(arguments: list[str]) -> int:
-    """Performs a study: `experiment NAME [key=value ...]`; `experiment DIR` draws one again.
+    """Perform a study: `experiment NAME [key=value ...]`; `experiment DIR` draws one again.
 
     Returns:
         0, also with inconclusive claims; 1 where a claim failed.
@@ -40,29 +41,27 @@ def experiment(arguments: list[str]) -> int:
     Raises:
         ConfigError: No such study, or a key or a value that it does not take.
     """
-    asked = HydraArguments("experiment").read(arguments, words=True)
-    names = asked.names
+    request = HydraArguments("experiment").read(arguments, takes_names=True)
+    names = request.names
     if len(names) == 1 and len(arguments) == 1 and (Path(names[0]) / runner.RESULT).exists():
         return _redraw(Path(names[0]))
-    if asked.help and not names:
-        print(_help(), end="")
-        return 0
     if len(names) != 1:
-        raise ConfigError(f"experiment takes one name, got {len(names)}: {', '.join(known())}")
-    overrides = [f"experiment={names[0]}", *asked.overrides]
-    if not (asked.multirun or asked.help or asked.cfg):
-        cfg = compose.composed("experiment", overrides)
-        return _conclude(*_perform(names[0], cfg, run_directory(), _told()))
-    for job in combinations(overrides) if asked.multirun else [overrides]:
-        study_of(compose.composed("experiment", job))
-    flags = [word for word in arguments if word not in (*asked.overrides, *names)]
+        studies = ", ".join(choices("experiment"))
+        raise ConfigError(f"experiment takes one name, got {len(names)}: {studies}")
+    overrides = [f"experiment={names[0]}", *request.overrides]
+    if not (request.multirun or request.cfg):
+        cfg = compose.compose_config("experiment", overrides)
+        return _conclude(*_perform(names[0], cfg, run_directory(), _progress()))
+    for job in combinations(overrides) if request.multirun else [overrides]:
+        study_of(compose.compose_config("experiment", job))
+    flags = [word for word in request.flags if word not in names]
     return through_hydra("experiment", [*flags, *overrides], _sweep_job)
 
 
 def perform(
     name: str, overrides: Sequence[str], directory: Path, tell: Callable[[str], None]
 ) -> Result:
-    """Performs a study into a directory.
+    """Perform a study into a directory.
 
     Args:
         name: Of the study.
@@ -73,22 +72,17 @@ def perform(
     Raises:
         ConfigError: No such study, or a key or a value that it does not take.
     """
-    cfg = compose.composed("experiment", [f"experiment={name}", *overrides])
+    cfg = compose.compose_config("experiment", [f"experiment={name}", *overrides])
     return _perform(name, cfg, directory, tell)[1]
 
 
-def known() -> list[str]:
-    """The names of all studies."""
-    return sorted(path.stem for path in (compose.config_dir() / "experiment").glob("*.yaml"))
-
-
 def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str, Any]]:
-    """The study that a composed configuration describes, and the configuration, resolved.
+    """Return the study that a configuration describes, and the configuration, resolved.
 
     Raises:
         ConfigError: A key or a value that it does not take.
     """
-    plain = compose.resolved(cfg)
+    plain = compose.resolve(cfg)
     for key, least in (("seed", 0), ("n_seeds", 1), ("workers", 0)):
         value = plain.get(key)
         if type(value) is not int or value < least:
@@ -96,11 +90,11 @@ def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str,
     if type(plain.get("quick")) is not bool:
         raise ConfigError(f"quick={plain.get('quick')!r} is neither true nor false")
     resolve_device(str(plain.get("device")))
-    node = {key: value for key, value in plain.items() if key not in _SHARED}
+    node = {key: value for key, value in plain.items() if key not in _COMMON_KEYS}
     return compose.construct(node, "", Experiment), plain
 
 
-def _told() -> Callable[[str], None]:
+def _progress() -> Callable[[str], None]:
     began = time.perf_counter()
 
     def tell(line: str) -> None:
@@ -115,8 +109,8 @@ def _perform(
     study, plain = study_of(cfg)
 
     def setup(overrides: Sequence[str]) -> Setup:
-        made = compose.setup_of(compose.composed("train", list(overrides)))
-        return dataclasses.replace(made, overrides=tuple(overrides))
+        parts = compose.setup_of(compose.compose_config("train", list(overrides)))
+        return dataclasses.replace(parts, overrides=tuple(overrides))
 
     lab = Lab(
         seeds=tuple(range(plain["seed"], plain["seed"] + plain["n_seeds"])),
@@ -132,7 +126,7 @@ def _perform(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{directory} cannot be made: {error.strerror}") from error
-    with raising():
+    with raise_at_sigterm():
         return study, runner.perform(name, study, plain, lab), directory
 
 
@@ -144,7 +138,7 @@ def _conclude(study: Experiment, result: Result, directory: Path) -> int:
 
 
 def show(title: str, result: Result) -> None:
-    """Prints the claims and the notes."""
+    """Print the claims and the notes."""
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("claim")
     for column in ("measured", "interval", "expected"):
@@ -168,11 +162,11 @@ def show(title: str, result: Result) -> None:
 
 
 def _redraw(path: Path) -> int:
-    saved = runner.load_config(path)
-    open_run.trusted(saved, str(path / runner.RESULT))
-    study, _ = study_of(saved)
-    for written in runner.redraw(study, path):
-        print(printable(written))
+    config = runner.load_config(path)
+    open_run.check_trusted(config, str(path / runner.RESULT))
+    study, _ = study_of(config)
+    for picture in runner.redraw(study, path):
+        print(printable(picture))
     return 0
 
 
@@ -180,22 +174,5 @@ def _sweep_job(cfg: DictConfig) -> None:
     OmegaConf.set_struct(cfg, False)
     path = Path(HydraConfig.get().runtime.output_dir)
     name = str(HydraConfig.get().runtime.choices["experiment"])
-    if _conclude(*_perform(name, cfg, path, _told())):
+    if _conclude(*_perform(name, cfg, path, _progress())):
         raise RuntimeError(f"a claim of {name} failed, see {path / runner.RESULT}")
-
-
-def _help() -> str:
-    lines = ["python -m gan_lab experiment NAME [key=value ...]", ""]
-    for name in known():
-        text = (compose.config_dir() / "experiment" / f"{name}.yaml").read_text()
-        first = next(line for line in text.splitlines() if " -- " in line)
-        lines.append(f"  {name:<28} {first.partition(' -- ')[2]}")
-    lines += [
-        "",
-        "  quick=true                   a small scale, under half a minute",
-        "  seed=0 n_seeds=5 device=auto workers=0 (0 = one process a core) hydra.run.dir=...",
-        "  python -m gan_lab experiment NAME --cfg job      shows every key",
-        "  python -m gan_lab experiment DIR                 draws a saved study again",
-        "",
-    ]
-    return "\n".join(lines)

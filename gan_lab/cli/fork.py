@@ -16,8 +16,11 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli import open_run
 from gan_lab.cli import train as train_command
+from gan_lab.cli.arguments import run_and_keys
+from gan_lab.cli.commands import Fork
+from gan_lab.cli.hydra import key_of, long_names
 from gan_lab.config import compose
-from gan_lab.engine.execution import resolve_device
+from gan_lab.engine.devices import resolve_device
 from gan_lab.errors import ConfigError
 from gan_lab.runner import fork as forks
 from gan_lab.runner import train as training
@@ -33,8 +36,8 @@ _OUTPUT = (
 
 
 def fork(arguments: list[str]) -> int:
-    """Trains on from a checkpoint of another run, into a new directory."""
-    path, step, typed = _read(arguments)
+    """Train on from a checkpoint of another run, into a new directory."""
+    path, step, new = _read(arguments)
     setup = compose.setup_of(open_run.saved_config(path))
     old = open_run.typed_keys(path)
     if old is None:
@@ -43,79 +46,74 @@ def fork(arguments: list[str]) -> int:
             f"another program or an earlier version made it), so that a fork cannot tell choices "
             f"from defaults; train it again with train"
         )
-    loaded, content = _taken(path, step, setup)
+    origin, content = _load(path, step, setup)
     parent = forks.Parent(path, setup, content)
     if open_run.is_child(path):  # its keys are those of all seeds
         old = [each for each in old if key_of(each) not in ("seed", "n_seeds")]
         old += [f"seed={setup.seeds[0]}", "n_seeds=1"]
-    overrides, dropped = merged(old, typed)
+    overrides, conflicts = merge_overrides(old, new)
     keys = {key_of(override) for override in overrides}
-    if "loss" in map(key_of, typed):
+    if "loss" in map(key_of, new):
         overrides += _belonging_to_the_loss(overrides, keys)
     if "trainer.steps" not in keys:
         overrides.append(f"trainer.steps={parent.step + parent.trained_steps}")
-    output = [] if any(key_of(o) == "hydra.run.dir" for o in typed) else [_OUTPUT]
-    composed = compose.composed("train", [*overrides, *output])
-    open_run.refuse_foreign(OmegaConf.to_container(composed), f"{path} and what was typed")
-    forked = train_command.noted(compose.setup_of(composed))
+    output = [] if any(key_of(o) == "hydra.run.dir" for o in new) else [_OUTPUT]
+    cfg = compose.compose_config("train", [*overrides, *output])
+    open_run.refuse_foreign(OmegaConf.to_container(cfg), f"{path} and what was typed")
+    child = train_command.with_overrides(compose.setup_of(cfg))
     directory = train_command.directory()
     # Anything but the device is checked against the old run before a big set is read.
-    source = forked.data.open(resolve_device(forked.device))
-    with compatibility.damage_if_malformed(loaded.path):
-        forks.check(forked, source, parent)
-        compatibility.check_finite(loaded.path, loaded.content["state"])
-    forked.check(source)
+    source = child.data.open(resolve_device(child.device))
+    with compatibility.damage_if_malformed(origin.path):
+        forks.check(child, source, parent)
+        compatibility.check_finite(origin.path, origin.content["state"])
+    child.check(source)
     training.check_free(RunDir(directory))
-    left_out = f", without {' '.join(dropped)}" if dropped else ""
+    left_out = f", without {' '.join(conflicts)}" if conflicts else ""
     print(printable(f"forking {path} at step {parent.step}{left_out}"))
-    return train_command.guarded(
+    return train_command.exit_code(
         lambda: train_command.run(
-            forked, source, directory, lambda: forks.start(forked, source, directory, parent)
+            child, source, directory, lambda: forks.start(child, source, directory, parent)
         )
     )
 
 
-def _taken(
+def _load(
     path: Path, step: open_run.Step, setup: Setup
 ) -> tuple[checkpoint.Loaded, Mapping[str, Any]]:
-    """The checkpoint that is forked, and what it holds of the seeds that are meant."""
+    """Return the checkpoint that is forked, and what it holds of the seeds that are meant."""
     if not open_run.is_child(path):
-        loaded = open_run.taken(path, step, setup.config)
-        return loaded, loaded.content
+        origin = open_run.load_checkpoint(path, step, setup.config)
+        return origin, origin.content
     home, (seed,) = path.resolve().parent, setup.seeds
     whole = compose.setup_of(open_run.saved_config(home))
     if seed not in whole.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
-    loaded = open_run.taken(home, step, whole.config)
-    with compatibility.damage_if_malformed(loaded.path):
-        return loaded, forks.of_seed(loaded.content, list(whole.seeds).index(seed))
+    origin = open_run.load_checkpoint(home, step, whole.config)
+    with compatibility.damage_if_malformed(origin.path):
+        return origin, forks.of_seed(origin.content, list(whole.seeds).index(seed))
 
 
-def key_of(override: str) -> str:
-    """The key of an override, without Hydra's signs for adding and deleting."""
-    return override.split("=", 1)[0].lstrip("+~")
-
-
-def merged(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The overrides of a fork, and those of the old run that had to go (see the module).
+def merge_overrides(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the overrides of a fork, and those of the old run that had to go (see the module).
 
     The number of steps is never inherited.
     """
-    typed = {key_of(override): override.partition("=")[2] for override in new}
-    kept: list[str] = []
-    dropped: list[str] = []
+    values = {key_of(override): override.partition("=")[2] for override in new}
+    survivors: list[str] = []
+    conflicts: list[str] = []
     for override in old:
         key = key_of(override)
         head, _, rest = key.partition(".")
-        if key in typed or key == "trainer.steps":
+        if key in values or key == "trainer.steps":
             continue
-        named = re.findall(r"\w+", typed.get(head, ""))
-        if head in typed and _is_group(head):
-            goes = rest.split(".")[0] not in named  # regularizer=[r1] keeps regularizer.r1.weight
+        choices = re.findall(r"\w+", values.get(head, ""))
+        if head in values and _is_group(head):
+            goes = rest.split(".")[0] not in choices  # regularizer=[r1] keeps regularizer.r1.weight
         else:
-            goes = "loss" in typed and (head == "regularizer" or key == "trainer.n_critic")
-        (dropped if goes else kept).append(override)
-    return [*kept, *new], dropped
+            goes = "loss" in values and (head == "regularizer" or key == "trainer.n_critic")
+        (conflicts if goes else survivors).append(override)
+    return [*survivors, *new], conflicts
 
 
 def _is_group(name: str) -> bool:
@@ -123,13 +121,13 @@ def _is_group(name: str) -> bool:
 
 
 def _belonging_to_the_loss(overrides: Sequence[str], keys: set[str]) -> list[str]:
-    """A loss's own regularizer and n_critic, typed where a preset would win over its file."""
+    """Return a loss's own regularizer and n_critic, where a preset would win over its file."""
     if "preset" not in keys:
         return []
-    compose.composed("train", overrides)
+    compose.compose_config("train", overrides)
     data = HydraConfig.get().runtime.choices["data"]
     loss = next(o for o in reversed(overrides) if key_of(o) == "loss")
-    plain = compose.composed("train", [f"data={data}", loss])
+    plain = compose.compose_config("train", [f"data={data}", loss])
     names = ",".join(map(str, plain.get("regularizer") or {}))
     own = {
         "regularizer": f"[{names}]" if names else "none",
@@ -139,15 +137,12 @@ def _belonging_to_the_loss(overrides: Sequence[str], keys: set[str]) -> list[str
 
 
 def _read(arguments: Sequence[str]) -> tuple[Path, open_run.Step, list[str]]:
-    """The directory, the step, and the other keys."""
-    paths = [a for a in arguments if "=" not in a or open_run.exists(a)]
-    (path,), _ = open_run.arguments(paths, "fork", at_most=1)
-    typed = [a for a in arguments if a not in paths]
-    chosen = [a.partition("=")[2] for a in typed if key_of(a) == "step"]
-    step: open_run.Step = None
-    if chosen:
-        named = checkpoint.is_name(chosen[-1])
-        if not named and not re.fullmatch(r"\d{1,18}", chosen[-1]):
-            raise ConfigError(f"step={chosen[-1]} is neither a whole number >= 0 nor best")
-        step = chosen[-1] if named else int(chosen[-1])
-    return path, step, [a for a in typed if key_of(a) != "step"]
+    """Return the directory, the step, and the other keys under their long names."""
+    path, words = run_and_keys(Fork, arguments)
+    steps = [word.partition("=")[2] for word in words if key_of(word) == "step"]
+    overrides = long_names([word for word in words if key_of(word) != "step"])
+    if not steps or checkpoint.is_name(steps[-1]):
+        return path, steps[-1] if steps else None, overrides
+    if not re.fullmatch(r"\d{1,18}", steps[-1]):
+        raise ConfigError(f"step={steps[-1]} is neither a whole number >= 0 nor best")
+    return path, int(steps[-1]), overrides

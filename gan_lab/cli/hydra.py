@@ -1,9 +1,10 @@
-"""What commands with a Hydra configuration share: their flags, and sweeps through Hydra itself."""
+"""What commands with a Hydra configuration share: flags, short names, output=, and sweeps."""
 
 import argparse
 import itertools
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,9 +18,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_lab.config import compose
+from gan_lab.cli.arguments import directory, keys_of, refuse_flag
+from gan_lab.cli.commands import COMMANDS
+from gan_lab.config import catalogue, compose
+from gan_lab.config.catalogue import SHORT_NAMES
 from gan_lab.errors import ConfigError
-from gan_lab.validation import place
 
 _MAX_COMBINATIONS = 64  # of a sweep that are all checked before the first one runs
 
@@ -31,35 +34,98 @@ class HydraArguments(argparse.ArgumentParser):
         super().__init__(prog=f"gan_lab {command}", add_help=False, allow_abbrev=False)
         self.command = command
         self.add_argument("-m", "--multirun", action="store_true")
-        self.add_argument("-h", "--help", action="store_true")
         self.add_argument("-c", "--cfg", choices=("job", "hydra", "all"))
         self.add_argument("--resolve", action="store_true")
         self.add_argument("-p", "--package")
-        self.add_argument("overrides", nargs="*")
+        self.add_argument("words", nargs="*")
 
     def error(self, message: str) -> NoReturn:
-        """Raises instead of printing the usage and leaving."""
+        """Raise instead of printing the usage and leaving."""
         raise ConfigError(f"{message}; see {self.command} --help")
 
-    def read(self, arguments: Sequence[str], words: bool = False) -> argparse.Namespace:
-        """The flags, and what is left as overrides; with `words`, leading names in `names`.
+    def read(self, arguments: Sequence[str], takes_names: bool = False) -> argparse.Namespace:
+        """Return Hydra's flags, `flags` as typed, `overrides` under long names, and `names`.
 
         Raises:
-            ConfigError: An unknown flag, or a word that is no key=value where none is taken.
+            ConfigError: An unknown flag, a word that is no key=value where none is taken, or see
+                `long_names`.
         """
-        asked = self.parse_intermixed_args(arguments)
-        plain = [word for word in asked.overrides if "=" not in word and not word.startswith("~")]
-        if plain and not words:
+        keys = [*keys_of(COMMANDS[self.command]), *catalogue.groups(), "seed", "n_seeds", "device"]
+        for word, after in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+            if word.startswith("--") and word.lstrip("-").partition("=")[0] in keys:
+                refuse_flag(word, self.command, keys, after)
+        request = self.parse_intermixed_args(arguments)
+        names = [word for word in request.words if "=" not in word and not word.startswith("~")]
+        if names and not takes_names:
             raise ConfigError(
-                f"{self.command} takes key=value, got '{plain[0]}'; see {self.command} --help"
+                f"{self.command} takes key=value, got '{names[0]}'; see {self.command} --help"
             )
-        asked.names = plain
-        asked.overrides = [word for word in asked.overrides if word not in plain]
-        return asked
+        request.flags = [word for word in arguments if word not in request.words]
+        request.names = names
+        pairs = [word for word in request.words if word not in names]
+        short_names = {} if self.command == "experiment" else SHORT_NAMES
+        request.overrides = long_names(pairs, short_names, request.multirun)
+        return request
+
+
+def key_of(override: str) -> str:
+    """Return the key of an override, without Hydra's signs for adding and deleting."""
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+def long_names(
+    overrides: Sequence[str], short_names: Mapping[str, str] = SHORT_NAMES, multirun: bool = False
+) -> list[str]:
+    """Return overrides with `steps` as trainer.steps, and `output` as Hydra's key for a directory.
+
+    Args:
+        overrides: As typed.
+        short_names: Short name -> key of the configuration.
+        multirun: Whether the directory is that of a sweep.
+
+    Raises:
+        ConfigError: Two spellings of one key with different values, or an output that is empty,
+            cannot be made, or stands beside Hydra's own key.
+    """
+    overrides = _with_directory(overrides, multirun)
+    values = {key_of(each): each.partition("=")[2] for each in overrides}
+    long = []
+    for override in overrides:
+        name = key_of(override)
+        key = short_names.get(name, name)
+        if key != name and values.get(key, values[name]) != values[name]:
+            raise ConfigError(
+                f"{name}={values[name]} and {key}={values[key]} are two values of one key; give one"
+            )
+        if key == name or key not in values:
+            long.append(override.replace(name, key, 1))
+    return long
+
+
+def _with_directory(overrides: Sequence[str], multirun: bool) -> list[str]:
+    """Return overrides with output=DIR as hydra.run.dir, or in a sweep as hydra.sweep.dir."""
+    key, other = "hydra.run.dir", "hydra.sweep.dir"
+    key, other = (other, key) if multirun else (key, other)
+    own = [each for each in overrides if key_of(each) in (key, other)]
+    outputs = [each for each in overrides if key_of(each) == "output"]
+    if outputs and own:
+        raise ConfigError(f"{outputs[-1]} and {own[-1]} are both a place to write; give one")
+    if own and key_of(own[-1]) == other:
+        when = "in a sweep" if multirun else "without -m"
+        raise ConfigError(f"{own[-1]} is of no use {when}; say output=DIR or {key}=DIR")
+    if not outputs:
+        return list(overrides)
+    text = outputs[-1].partition("=")[2]
+    if not text:
+        raise ConfigError("output= has no value; give one, or leave output out")
+    directory("output", text)
+    # In Hydra's quotes only a quote, and the backslashes before one, are special.
+    quoted_text = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), text)
+    return [*(each for each in overrides if each not in outputs), f"{key}='{quoted_text}'"]
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
-    """The jobs of a sweep, each as plain overrides; at most 64, since checking them takes time.
+    """Return the jobs of a sweep as plain overrides; at most 64, since checking them takes time.
 
     Raises:
         ConfigError: An override cannot be parsed.
@@ -68,37 +134,33 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
     try:
         with initialize_config_dir(str(compose.config_dir()), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()  # which knows what glob(*) means
-            parsed = OverridesParser.create(loader).parse_overrides(list(overrides))
+            elements = OverridesParser.create(loader).parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(compose.one_line(error)) from error
     choices = [
         [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
         if o.is_sweep_override() and o.is_discrete_sweep()
         else [_plain(o)]
-        for o in parsed
+        for o in elements
     ]
     return [list(job) for job in itertools.islice(itertools.product(*choices), _MAX_COMBINATIONS)]
 
 
 def run_directory(what: str = "run") -> Path:
-    """Where Hydra has just been told to put a run, or a sweep, with the time in it.
+    """Return the directory of the run, or the sweep, that Hydra composed last.
 
     Raises:
-        ConfigError: Nowhere, or where nothing can be made.
+        ConfigError: It has none, or nothing can be made there.
     """
     key = f"hydra.{what}.dir"
     try:
-        named = getattr(HydraConfig.get(), what).dir
+        return directory(key, getattr(HydraConfig.get(), what).dir)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}: {compose.one_line(error)}") from error
-    path = place(key, named)
-    if path.is_file():
-        raise ConfigError(f"{key}={named} cannot be made: it is a file; name another place")
-    return path
 
 
 def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig], None]) -> int:
-    """Lets Hydra run a sweep or show a configuration; it leaves by SystemExit when it fails.
+    """Let Hydra run a sweep or print a configuration, and return the exit code.
 
     Raises:
         ConfigError: A sweep has nowhere to go.
@@ -106,11 +168,11 @@ def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig
     if {"-m", "--multirun"} & set(arguments):
         run_directory("sweep")
     sys.argv = [f"gan_lab {name}", *arguments]
-    decorated = hydra.main(
+    program = hydra.main(
         config_path=str(compose.config_dir()), config_name=name, version_base="1.3"
     )
     try:
-        decorated(job)()
+        program(job)()
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0

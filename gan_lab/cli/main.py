@@ -12,91 +12,26 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from gan_lab import __version__
+from gan_lab.cli import help
+from gan_lab.cli.commands import COMMANDS
 from gan_lab.errors import ConfigError
 from gan_lab.signals import Interrupted
 
-# Name -> the module that holds the function of that name, what it does, an example.
-_COMMANDS: dict[str, tuple[str, str, str]] = {
-    "train": (
-        "train",
-        "trains one game and writes a run directory",
-        "train data=ring loss=minimax",
-    ),
-    "resume": ("train", "continues a run as if it had not stopped, or extends it", "resume DIR"),
-    "sample": ("sample", "writes images or arrays from a checkpoint", "sample DIR n=100"),
-    "evaluate": (
-        "evaluate",
-        "the ruler and the probe on checkpoints",
-        "evaluate DIR step=all",
-    ),
-    "compare": (
-        "compare",
-        "groups runs by what differs: intervals over seeds, paired differences, one page to share",
-        "compare outputs/train/sweep/DIR",
-    ),
-    "dashboard": (
-        "dashboard",
-        "TensorBoard on 127.0.0.1 with the comparison's charts",
-        "dashboard",
-    ),
-    "fork": (
-        "fork",
-        "continues a run's networks under another loss or regularizer",
-        "fork DIR loss=wasserstein",
-    ),
-    "experiment": (
-        "experiment",
-        "one study: its claims checked, its figures drawn; experiment --help lists them",
-        "experiment parallel_segments quick=true",
-    ),
-    "reproduce": (
-        "reproduce",
-        "published and derived claims, measured again: pass, fail or inconclusive",
-        "reproduce list=true",
-    ),
-    "divergence": (
-        "divergence",
-        "entropy, KL, JS, TV and W1 of two discrete distributions",
-        "divergence p=[0.5,0.5] q=[0.9,0.1]",
-    ),
-    "selfcheck": (
-        "selfcheck",
-        "every estimator and the probe against closed forms",
-        "selfcheck quick=true",
-    ),
-}
-
 _TOGETHER = ("train", "resume")  # what several processes can do
-_OWN_HELP = ("train", "experiment", "divergence")
-
-_HELP = """gan_lab: GANs and Wasserstein GANs with one clock and one ruler.
-
-  python -m gan_lab COMMAND [DIR ...] [key=value ...]
-
-{commands}
-
-  python -m gan_lab train --help        lists every choice and key
-  python -m gan_lab train --cfg job     shows the configuration that would run
-  python -m gan_lab train -m seed=0,1,2 sweeps
-"""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command and returns the exit code."""
+    """Run one command and return the exit code."""
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        width = max(len(example) for _, _, example in _COMMANDS.values())
-        rows = [f"  {example:<{width}}  {what}" for _, what, example in _COMMANDS.values()]
-        print(_HELP.format(commands="\n".join(rows)), end="")
+        print(help.top(), end="")
         return 0
     if arguments[0] == "--version":
-        from gan_lab import __version__
-
         print(__version__)
         return 0
     name, *rest = arguments
-    if name in _COMMANDS and name not in _OWN_HELP and {"-h", "--help"} & set(rest):
-        _, what, example = _COMMANDS[name]
-        print(f"python -m gan_lab {example}\n{what}")
+    if name in COMMANDS and {"-h", "--help"} & set(rest):
+        print(help.of_command(name, rest), end="")
         return 0
     try:
         command = _command(name)
@@ -107,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
             )
         return command(rest)
     except ConfigError as error:
-        return _refused(error)
+        return _refuse(error)
     except Interrupted as stop:  # a study, which saves nothing on its way
         _say(f"stopped by {stop}")
         return 128 + stop.signum
@@ -123,16 +58,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def entry() -> None:
-    """`gan_lab` and `python -m gan_lab`: a process of its own, whatever surrounds it."""
+    """Run `gan_lab` or `python -m gan_lab` as a process of its own, whatever surrounds it."""
     _mend_streams()
     os.environ["MPLBACKEND"] = "agg"  # pictures are files; a notebook's shell names its window
-    code = _flushed(main(sys.argv[1:]))
+    code = _flush(main(sys.argv[1:]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python takes a second to leave: nothing is lost
     sys.exit(code)
 
 
 def _mend_streams() -> None:
-    """Gives closed streams somewhere to lead, and open ones a way to write every character."""
+    """Open closed streams on /dev/null, and let open ones write every character."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             # It takes the lowest free number, the stream's own: else a checkpoint would have it,
@@ -144,8 +79,8 @@ def _mend_streams() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
-def _flushed(code: int) -> int:
-    """Writes out what is held back, so that a failure of that is told like any other."""
+def _flush(code: int) -> int:
+    """Flush stdout and stderr, so that a failure of that is reported like any other."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -158,24 +93,24 @@ def _flushed(code: int) -> int:
 
 
 def _command(name: str) -> Callable[[list[str]], int]:
-    if name not in _COMMANDS:
-        close = difflib.get_close_matches(name, _COMMANDS, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(_COMMANDS)}"
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(COMMANDS)}"
         raise ConfigError(f"unknown command '{name}'; {hint}")
     # The import is the price of a command, so that --help stays free of torch and Hydra.
     try:
-        module = importlib.import_module(f"gan_lab.cli.{_COMMANDS[name][0]}")
+        module = importlib.import_module(f"gan_lab.cli.{'train' if name == 'resume' else name}")
     except ValueError as error:  # torch, of one of its variables in the environment
         raise ConfigError(f"{name} cannot begin in this environment: {error}") from error
     command: Callable[[list[str]], int] = getattr(module, name)
     return command
 
 
-def _refused(error: ConfigError) -> int:
+def _refuse(error: ConfigError) -> int:
     message = " ".join(str(error).split())
     # What is quoted may hold the terminal's own commands.
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
-    _say(f"{type(error).__name__}: {shown}")
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
+    _say(f"{type(error).__name__}: {text}")
     return 2
 
 

@@ -1,7 +1,7 @@
-"""Runs that are on disk, as the commands take them: directories, options, an opened checkpoint."""
+"""Runs on disk as the commands take them: stored configurations, and networks of a checkpoint."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,29 +17,29 @@ from gan_lab.runs.safe_io import check_inside, printable
 from gan_lab.training.config import Run, Setup
 
 
-class OpenedRun(NamedTuple):
+class LoadedRun(NamedTuple):
     """A checkpoint with its networks filled in.
 
     Attributes:
         setup: Of the run.
         run: The networks.
-        which: Index of the seed that is meant: of a parent the first that was not dropped.
+        seed_index: Of the seed that is meant: of a parent the first that was not dropped.
         step: How far that seed is.
-        left: Indices of the seeds that were not dropped.
+        seed_indices: Of the seeds that were not dropped.
     """
 
     setup: Setup
     run: Run
-    which: int
+    seed_index: int
     step: int
-    left: list[int]
+    seed_indices: list[int]
 
 
 Step = int | str | None  # of a checkpoint, or its name (checkpoint.is_name); None = the newest
 
 
-def open_run(path: Path, step: Step, device: str | None = None) -> OpenedRun:
-    """A run directory's checkpoint: the newest, the best, one step's; a child's is in its parent.
+def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
+    """Open a run's checkpoint: the newest, the best, one step's; of a child, its parent's.
 
     Args:
         path: The run directory.
@@ -50,124 +50,75 @@ def open_run(path: Path, step: Step, device: str | None = None) -> OpenedRun:
         ConfigError: No such checkpoint, or none that is intact.
     """
     home = path.resolve().parent if is_child(path) else path
-    saved, own = saved_config(home), saved_config(path)
+    config, own = saved_config(home), saved_config(path)
     if device is not None:
-        saved["device"] = own["device"] = device
-    made_by = compose.resolved(saved)
+        config["device"] = own["device"] = device
+    made_by = compose.resolve(config)
     # Nothing is trained or fetched here, and this machine need not have what the training ran with.
-    if "download" in saved.get("data", {}):
-        saved.data.download = own.data.download = False
-    OmegaConf.update(saved, "execution.mode", "eager", force_add=True)
-    OmegaConf.update(saved, "execution.precision", "f32", force_add=True)
-    setup, seed = compose.setup_of(saved), compose.setup_of(own).seeds[0]
+    if "download" in config.get("data", {}):
+        config.data.download = own.data.download = False
+    OmegaConf.update(config, "execution.mode", "eager", force_add=True)
+    OmegaConf.update(config, "execution.precision", "f32", force_add=True)
+    setup, seed = compose.setup_of(config), compose.setup_of(own).seeds[0]
     if seed not in setup.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
-    loaded = taken(home, step, made_by)
+    latest = load_checkpoint(home, step, made_by)
     run = setup.open()
-    compatibility.check_fits(loaded, run.state.state_dict())
-    run.state.load_state_dict_(loaded.content["state"])
-    dropped: Mapping[int, Mapping[str, Any]] = loaded.content.get("dropped", {})
-    for each, why in dropped.items():
+    compatibility.check_fits(latest, run.state.state_dict())
+    run.state.load_state_dict_(latest.content["state"])
+    drops: Mapping[int, Mapping[str, Any]] = latest.content.get("dropped", {})
+    for each, why in drops.items():
         _warn(f"seed {each} was dropped after step {why['step']}: {why['quantity']} is not finite")
-    left = [index for index, each in enumerate(run.seeds) if each not in dropped]
+    indices = [index for index, each in enumerate(run.seeds) if each not in drops]
     if not is_child(path):
-        return OpenedRun(setup, run, left[0], int(loaded.content["step"]), left)
-    at = dropped[seed]["step"] if seed in dropped else loaded.content["step"]
-    return OpenedRun(setup, run, run.seeds.index(seed), int(at), left)
+        return LoadedRun(setup, run, indices[0], int(latest.content["step"]), indices)
+    at = drops[seed]["step"] if seed in drops else latest.content["step"]
+    return LoadedRun(setup, run, run.seeds.index(seed), int(at), indices)
 
 
 def _warn(text: str) -> None:
     print(f"warning: {printable(text)}", file=sys.stderr)
 
 
-def taken(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:
-    """A run's checkpoint, if its configuration made it; says which newer ones are damaged.
+def load_checkpoint(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:
+    """Load a run's checkpoint, if its configuration made it; warn of newer ones that are damaged.
 
     Raises:
         ConfigError: No such checkpoint, none that is intact, or one of another run.
     """
-    loaded = checkpoint.load_latest(home / "checkpoints", step)
-    for skipped, reason in loaded.skipped:
-        _warn(f"passed over {skipped}: {reason}")
-    return compatibility.of_run(loaded, made_by)
-
-
-def arguments(
-    given: Sequence[str], command: str, at_most: int | None = None
-) -> tuple[list[Path], dict[str, Any]]:
-    """The run directories a command takes, and its key=value arguments.
-
-    Raises:
-        ConfigError: None or too many, one that is no directory, or values that cannot be read.
-    """
-    for flag in given:
-        if flag.startswith("-"):
-            raise ConfigError(f"{command} takes no '{flag}'; see {command} --help")
-    words = [a for a in given if "=" not in a or exists(a)]
-    if empty := next((a for a in given if a not in words and a.endswith("=")), None):
-        raise ConfigError(f"{empty} has no value; give one, or leave {empty[:-1]} out")
-    if not words or len(words) > (at_most or len(words)):
-        raise ConfigError(
-            f"{command} takes {'one run directory' if at_most == 1 else 'run directories'}, got "
-            f"{len(words)}: say `python -m gan_lab {command} outputs/train/.../...`"
-        )
-    for path in map(Path, words):
-        if not exists(str(path)) or not path.is_dir():
-            raise ConfigError(f"{path} is no directory; give the directory of a run")
-    try:
-        keys = OmegaConf.from_dotlist([a for a in given if a not in words])
-        return [Path(word) for word in words], compose.flat_keys(keys)
-    except Exception as error:  # YAML and interpolation errors have many types
-        raise ConfigError(f"cannot read the values of {command}: {error}") from error
-
-
-def exists(word: str) -> bool:
-    """Whether a word of the command line names something on disk; one too long names nothing."""
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
-
-
-def parse_options(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The defaults with what was given.
-
-    Raises:
-        ConfigError: A key that is not among the defaults.
-    """
-    for key in given:
-        if key not in defaults:
-            raise ConfigError(f"unknown key '{key}'{compose.suggestion(key, list(defaults))}")
-    return {**defaults, **given}
+    latest = checkpoint.load_latest(home / "checkpoints", step)
+    for name, reason in latest.skipped:
+        _warn(f"passed over {name}: {reason}")
+    return compatibility.of_run(latest, made_by)
 
 
 def saved_config(path: Path) -> DictConfig:
-    """The configuration a run directory was made with.
+    """Return the configuration that a run directory was made with.
 
     Raises:
-        ConfigError: There is none, it cannot be read, or may not be used; see `trusted`. Or a link
-            leads out of the directory.
+        ConfigError: There is none, it cannot be read, may not be used (see `check_trusted`), or a
+            link leads out of the directory.
     """
     file = RunDir(path).config
     try:
-        saved = OmegaConf.create(run_config.text_of(file))
+        config = OmegaConf.create(run_config.text_of(file))
     except FileNotFoundError:
         raise ConfigError(f"{path} holds no run: there is no {file.name} in it") from None
     except ConfigError:
         raise
     except Exception as error:  # YAML errors have many types
         raise ConfigError(f"{file} cannot be read: {error}") from error
-    if not isinstance(saved, DictConfig):
+    if not isinstance(config, DictConfig):
         raise ConfigError(f"{file} is not a configuration")
-    plain = OmegaConf.to_container(saved, resolve=False)
-    trusted(plain, str(file))
+    plain = OmegaConf.to_container(config, resolve=False)
+    check_trusted(plain, str(file))
     check_inside(path)
     assert isinstance(plain, dict)
     return OmegaConf.create(current_config(plain))
 
 
-def trusted(plain: Any, where: str) -> None:
-    """Refuses a stored configuration that could do more than choose: it may be a stranger's.
+def check_trusted(plain: Any, where: str) -> None:
+    """Refuse a stored configuration that could do more than choose: it may be a stranger's.
 
     Args:
         plain: The configuration, in plain containers.
@@ -183,7 +134,7 @@ def trusted(plain: Any, where: str) -> None:
 
 
 def refuse_foreign(plain: Any, where: str) -> None:
-    """Refuses to import what a stored run names outside of gan_lab: it may be a stranger's.
+    """Refuse to import what a stored run names outside of gan_lab: it may be a stranger's.
 
     Args:
         plain: Its configuration, in plain containers.
@@ -203,25 +154,25 @@ def refuse_foreign(plain: Any, where: str) -> None:
 
 
 def typed_keys(path: Path) -> list[str] | None:
-    """The overrides that were typed for a run, or None where its status does not say.
+    """Return the overrides that were typed for a run, or None where its status does not say.
 
     Raises:
         ConfigError: They are no list of overrides, or one is Hydra's own, which no run keeps.
     """
     run = RunDir(path)
-    typed = run.read_status().get("overrides")
-    if typed is None:
+    overrides = run.read_status().get("overrides")
+    if overrides is None:
         return None
-    if not isinstance(typed, list) or not all(isinstance(each, str) for each in typed):
+    if not isinstance(overrides, list) or not all(isinstance(each, str) for each in overrides):
         raise ConfigError(f"{run.status}: overrides is no list of key=value. Repair it")
-    for each in typed:
+    for each in overrides:
         if each.lstrip("+~").startswith("hydra"):  # it would say where to write and what to load
             raise ConfigError(f"{run.status}: a run has no override '{each}'. Remove it")
-    return [current_override(each) for each in typed]
+    return [current_override(each) for each in overrides]
 
 
 def _leaves(node: Any, name: str = "", deeper: int = 64) -> Iterator[tuple[str, Any]]:
-    """Dotted keys and values of nested containers, the places of lists among them."""
+    """Yield dotted keys and values of nested containers, with the places of lists among them."""
     if not deeper:
         raise ConfigError(f"{name[:40]}... is nested deeper than any configuration")
     if isinstance(node, Mapping | list):
@@ -233,5 +184,5 @@ def _leaves(node: Any, name: str = "", deeper: int = 64) -> Iterator[tuple[str, 
 
 
 def is_child(path: Path) -> bool:
-    """Whether a run directory is one of several seeds that were trained together."""
+    """Return whether a run directory is one of several seeds that were trained together."""
     return path.resolve().name.startswith("seed_") and RunDir(path.resolve().parent).config.exists()

@@ -11,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from gan_lab.cli.arguments import directory, parse_options
+from gan_lab.cli.commands import Reproduce
 from gan_lab.cli.experiment import COLOURS, perform
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
@@ -18,17 +20,10 @@ from gan_lab.experiments import registry as claims
 from gan_lab.experiments.claims import FAIL
 from gan_lab.experiments.registry import Outcome, Row
 from gan_lab.reports.export.terminal import say
-from gan_lab.validation import place
-
-_KEYS = ("list", "all", "output")
 
 
 def reproduce(arguments: list[str]) -> int:
-    """Runs the studies that the chosen rows name, and judges the rows.
-
-    Args:
-        arguments: Ids of rows or names of studies (none = all that is quick and offline),
-            list=true (only shows the registry), all=true (also what takes long), output=DIR.
+    """Run the studies that the rows name, and judge the rows.
 
     Returns:
         0, or 1 where a row failed.
@@ -36,13 +31,14 @@ def reproduce(arguments: list[str]) -> int:
     Raises:
         ConfigError: Anything that cannot be read, in one line.
     """
-    names, given = _parsed(arguments)
-    rows = claims.select_rows(rows_of_the_registry(), names)
-    if given["list"]:
+    request = parse_options(Reproduce, arguments)
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    home = directory("output", request.output or f"outputs/reproduce/{stamp}")
+    rows = claims.select_rows(rows_of_the_registry(), request.names)
+    if request.list:
         _console().print(_registry_table(rows))
         return 0
-    everything = given["all"] or bool(names)
-    home = Path(given["output"]).absolute()
+    everything = request.all or bool(request.names)
     if (home / "result.json").exists():
         raise ConfigError(f"{home} holds a result already; choose another output=DIR")
     commands = list(dict.fromkeys(row.command for row in rows if row.runs(everything)))
@@ -66,45 +62,18 @@ def reproduce(arguments: list[str]) -> int:
 
 
 def rows_of_the_registry() -> list[Row]:
-    """All rows of conf/reproduce.
+    """Return all rows of conf/reproduce.
 
     Raises:
         ConfigError: A file or a row cannot be read.
     """
     entries: list[Any] = []
     for path in sorted((compose.config_dir() / "reproduce").glob("*.yaml")):
-        loaded = OmegaConf.to_container(OmegaConf.load(path))
-        if not isinstance(loaded, list):
+        rows = OmegaConf.to_container(OmegaConf.load(path))
+        if not isinstance(rows, list):
             raise ConfigError(f"{path} is no list of rows")
-        entries += loaded
+        entries += rows
     return claims.registry(entries)
-
-
-def _parsed(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    given: dict[str, Any] = {
-        "list": False,
-        "all": False,
-        "output": f"outputs/reproduce/{stamp}",
-    }
-    names = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not equals:
-            if argument.startswith("-"):
-                raise ConfigError(f"reproduce takes no '{argument}'; see reproduce --help")
-            names.append(argument)
-        elif key not in _KEYS:
-            raise ConfigError(f"unknown key '{key}'{compose.suggestion(key, _KEYS)}")
-        elif key == "output":
-            given[key] = value
-        elif value not in ("true", "false"):
-            raise ConfigError(f"{key}={value} is neither true nor false")
-        else:
-            given[key] = value == "true"
-    if place("output", given["output"]).is_file():
-        raise ConfigError(f"output={given['output']} is a file; name a directory")
-    return names, given
 
 
 def _why(row: Row) -> str:

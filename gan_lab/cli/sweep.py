@@ -26,11 +26,11 @@ from gan_lab.validation import is_whole
 
 _NOTE = "GAN_LAB_SWEEP"  # environment: "parent's pid:path of the note", inherited by the workers
 _EVERY = 0.2  # seconds
-_watching = False
+_heeding = False
 _training = threading.Lock()
 
 
-class Stopped:
+class StopRequest:
     """What stopped a sweep.
 
     Attributes:
@@ -42,15 +42,15 @@ class Stopped:
         self._failures = failures
 
     @property
-    def failed(self) -> bool:
-        """Whether a job said `failed`."""
+    def any_failure(self) -> bool:
+        """Whether a job called `record_failure`."""
         return self._failures.exists()
 
 
-def packed(
+def stack_seeds(
     overrides: Sequence[str], best: Callable[[list[str], int], int] = lambda job, n: n
 ) -> list[str]:
-    """The keys of a sweep with `stack=K`: K neighbouring seeds become one job that stacks them.
+    """Return the keys of a sweep with `stack=K`: each job stacks K neighbouring seeds.
 
     `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto takes the best number.
 
@@ -61,26 +61,26 @@ def packed(
     Raises:
         ConfigError: The seeds are no whole number of rows of K.
     """
-    typed = [o for o in overrides if o.startswith("stack=")]
-    if not typed:
+    stacks = [o for o in overrides if o.startswith("stack=")]
+    if not stacks:
         return list(overrides)
-    rest = [o for o in overrides if o not in typed]
+    rest = [o for o in overrides if o not in stacks]
     of_seeds = [o for o in rest if o.startswith("seed=")]
     if len(of_seeds) != 1 or any(o.startswith("n_seeds=") for o in rest):
-        raise ConfigError(f"{typed[-1]} needs seed=range(...) and no n_seeds")
+        raise ConfigError(f"{stacks[-1]} needs 'seed=range(...)' and no n_seeds")
     values = [job[0].removeprefix("seed=") for job in combinations(of_seeds)]
     if not all(map(is_whole, values)):
-        raise ConfigError(f"{of_seeds[0]} is no list of seeds for {typed[-1]}")
+        raise ConfigError(f"{of_seeds[0]} is no list of seeds for {stacks[-1]}")
     seeds = sorted(map(int, values))
-    asked = typed[-1].removeprefix("stack=")
-    if asked == "auto":
+    text = stacks[-1].removeprefix("stack=")
+    if text == "auto":
         size = best(combinations(rest)[0], len(seeds))
     else:
-        size = int(asked) if is_whole(asked) else 0
+        size = int(text) if is_whole(text) else 0
     firsts = seeds[::size] if size else []
     if not size or seeds != [first + i for first in firsts for i in range(size)]:
         raise ConfigError(
-            f"{typed[-1]}: {len(seeds)} seeds ({of_seeds[0]}) are no rows of {size or 'a number'} "
+            f"{stacks[-1]}: {len(seeds)} seeds ({of_seeds[0]}) are no rows of {size or 'a number'} "
             f"neighbours; choose as many as divide"
         )
     where = rest.index(of_seeds[0])
@@ -89,23 +89,23 @@ def packed(
 
 
 @contextlib.contextmanager
-def stoppable(shared: bool = False) -> Iterator[Stopped]:
-    """Inside, the first SIGINT or SIGTERM asks all workers to save and stop; a second one kills.
+def stoppable(on_cluster: bool = False) -> Iterator[StopRequest]:
+    """Make the first SIGINT or SIGTERM ask all workers to save and stop; a second one kills.
 
     Args:
-        shared: Whether other machines have to see the note. A second signal then leaves it there,
+        on_cluster: Whether other machines have to see the note. A second signal then leaves it,
             so that jobs that are still queued return at once.
     """
     with tempfile.TemporaryDirectory(
-        prefix=".gan_lab_" if shared else "gan_lab_", dir=Path.cwd() if shared else None
+        prefix=".gan_lab_" if on_cluster else "gan_lab_", dir=Path.cwd() if on_cluster else None
     ) as folder:
         note = Path(folder) / "stop"
-        stopped = Stopped(_failures(note))
+        request = StopRequest(_failures(note))
 
         def stop(signum: int, frame: FrameType | None) -> None:
-            stopped.signum = signum
+            request.signum = signum
             note.write_text(str(signum))
-            signals.ask(signum)  # for jobs in this process
+            signals.request_stop(signum)  # for jobs in this process
             for each in before:
                 signal.signal(each, signal.SIG_DFL)
 
@@ -114,30 +114,30 @@ def stoppable(shared: bool = False) -> Iterator[Stopped]:
         for signum in before:
             signal.signal(signum, stop)
         try:
-            yield stopped
+            yield request
         finally:
             del os.environ[_NOTE]
-            for line in sorted(Path(folder).glob("told_*")):
+            for line in sorted(Path(folder).glob("line_*")):
                 print(line.read_text(), flush=True)
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
 
-def failed() -> None:
-    """Says that a job failed, whose exception would make Hydra print a traceback."""
+def record_failure() -> None:
+    """Record that a job failed, whose exception would make Hydra print a traceback."""
     note = os.environ.get(_NOTE, "").partition(":")[2]
     if note and Path(note).parent.is_dir():  # else the sweep was killed
         _failures(Path(note)).touch()
 
 
 def in_worker() -> bool:
-    """Whether this process is a worker of a sweep; then it begins to heed the parent's note."""
-    global _watching
+    """Return whether this is a worker of a sweep, which then begins to heed the parent's note."""
+    global _heeding
     parent, _, note = os.environ.get(_NOTE, "").partition(":")
     if not parent or int(parent) == os.getpid():
         return False
-    if not _watching:
-        _watching = True
+    if not _heeding:
+        _heeding = True
         # Ctrl-C, and often SIGTERM, reach the whole group; the parent decides, so that nobody is
         # told twice and no idle worker dies, for which the launcher would kill the others.
         # A cluster's signals are meant for the job, which Trainer's handlers save.
@@ -149,13 +149,13 @@ def in_worker() -> bool:
 
 
 def in_cluster() -> bool:
-    """Whether this process is a job of the submitit launcher."""
+    """Return whether this process is a job of the submitit launcher."""
     return "SUBMITIT_EXECUTOR" in os.environ
 
 
 @contextlib.contextmanager
 def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
-    """Sends what a job says to path/log.txt and prints one line about it when it is over."""
+    """Send what a job prints to path/log.txt and print one line about it when it is over."""
     path.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with _training, open(path / "log.txt", "a") as log:
@@ -167,7 +167,7 @@ def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
             print(line, flush=True)
             note = os.environ.get(_NOTE, "").partition(":")[2]
             if in_cluster() and (folder := Path(note).parent).is_dir():  # its stdout is a file
-                (folder / f"told_{path.name}").write_text(line)
+                (folder / f"line_{path.name}").write_text(line)
 
 
 def _failures(note: Path) -> Path:
@@ -176,11 +176,11 @@ def _failures(note: Path) -> Path:
 
 def _heed(note: Path, parent: int) -> None:
     while True:
-        if signals.asked() is None and note.exists():
+        if signals.stop_request() is None and note.exists():
             with contextlib.suppress(ValueError, OSError):
-                signals.ask(int(note.read_text() or signal.SIGTERM))
+                signals.request_stop(int(note.read_text() or signal.SIGTERM))
         if os.getppid() != parent:  # it was killed and could tell nobody
-            signals.ask(signal.SIGTERM)
+            signals.request_stop(signal.SIGTERM)
             with _training:  # until it is saved
                 os._exit(128 + signal.SIGTERM)
         time.sleep(_EVERY)

@@ -14,97 +14,115 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli import open_run, sweep
-from gan_lab.cli.hydra import HydraArguments, combinations, run_directory, through_hydra
+from gan_lab.cli.arguments import run_and_keys
+from gan_lab.cli.commands import Resume
+from gan_lab.cli.hydra import (
+    HydraArguments,
+    combinations,
+    key_of,
+    long_names,
+    run_directory,
+    through_hydra,
+)
 from gan_lab.config import compose, resolvers
 from gan_lab.data.base import Source
 from gan_lab.engine import distributed
-from gan_lab.engine.execution import STACKED_UP_TO, cores, resolve_device
+from gan_lab.engine.devices import cores, resolve_device
+from gan_lab.engine.execution import STACKED_UP_TO
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.export.terminal import say, show
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.signals import Interrupted, asked, asking
+from gan_lab.signals import Interrupted, stop_at_signals, stop_request
 from gan_lab.training.config import Setup
 
 
 def train(arguments: list[str]) -> int:
-    """Trains: one run, or with -m a sweep. Everything is checked before anything is written."""
-    typed = HydraArguments("train").read(arguments)
-    if not (typed.multirun or typed.help or typed.cfg):
-        return in_world(lambda: _train_one(typed.overrides))
-    if typed.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
+    """Train one run, or with -m a sweep; check everything before anything is written."""
+    request = HydraArguments("train").read(arguments)
+    if not (request.multirun or request.cfg):
+        return in_world(lambda: _train_one(request.overrides))
+    if request.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
             "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
             "out, or -m"
         )
-    on_cluster = _uses_cluster(typed.overrides)
-    overrides = typed.overrides
-    if typed.multirun:
-        overrides = sweep.packed(overrides, _stack)
-    jobs = combinations(overrides) if typed.multirun else [overrides]
+    overrides = request.overrides
+    on_cluster = _uses_cluster(overrides)
+    if request.multirun:
+        overrides = sweep.stack_seeds(overrides, _stack)
+    jobs = combinations(overrides) if request.multirun else [overrides]
     resolvers.n_jobs = len(jobs)
     warnings: dict[str, None] = {}
     for job in jobs:
-        cfg = compose.composed("train", job)
-        if not (typed.help or typed.cfg):
+        cfg = compose.compose_config("train", job)
+        if not request.cfg:
             setup = compose.setup_of(cfg)
             source = setup.data.open(torch.device("cpu"))
             setup.check(source, here=not on_cluster)
             warnings |= dict.fromkeys((*setup.warnings(), *source.warnings))
     _warn(warnings)
-    flags = [a for a in arguments if a not in typed.overrides]
-    # What a stop makes Hydra and the launcher say is no news: workers that were still starting up
-    # come back as tracebacks.
-    said = io.StringIO()
-    with sweep.stoppable(shared=on_cluster) as stopped:
-        with contextlib.redirect_stderr(said) if typed.multirun else contextlib.nullcontext():
-            code = through_hydra("train", [*flags, *overrides], _sweep_job)
-        code = max(code, int(stopped.failed))
-    if stopped.signum is None:
-        sys.stderr.write(said.getvalue())
+    # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
+    errors = io.StringIO()
+    with sweep.stoppable(on_cluster=on_cluster) as stop:
+        with contextlib.redirect_stderr(errors) if request.multirun else contextlib.nullcontext():
+            code = through_hydra("train", [*request.flags, *overrides], _sweep_job)
+        code = max(code, int(stop.any_failure))
+    if stop.signum is None:
+        sys.stderr.write(errors.getvalue())
         return code
     print(
-        f"stopped by {Interrupted(stopped.signum)}; every run that had begun is saved, resume "
+        f"stopped by {Interrupted(stop.signum)}; every run that had begun is saved, resume "
         f"continues it",
         file=sys.stderr,
     )
-    return 128 + stopped.signum
+    return 128 + stop.signum
 
 
 def resume(arguments: list[str]) -> int:
-    """Continues a run from its last checkpoint."""
+    """Continue a run from its last checkpoint."""
     return in_world(lambda: _resume(arguments))
 
 
 def _resume(arguments: list[str]) -> int:
-    (path,), given = open_run.arguments(arguments, "resume", at_most=1)
+    path, words = run_and_keys(Resume, arguments)
+    if place := next((word for word in words if key_of(word) in ("output", "hydra.run.dir")), None):
+        raise ConfigError(f"{place}: resume goes on in the run's directory; fork takes another one")
+    if empty := next((word for word in words if word.endswith("=")), None):
+        raise ConfigError(f"{empty} has no value; give one, or leave {empty[:-1]} out")
     refuse_child(path, "resume")
-    saved = open_run.saved_config(path)
-    for key in given:
+    try:
+        keys = compose.flat_keys(OmegaConf.from_dotlist(long_names(words)))
+    except ConfigError:
+        raise
+    except Exception as error:  # YAML and interpolation errors have many types
+        raise ConfigError(f"cannot read the values of resume: {error}") from error
+    config = open_run.saved_config(path)
+    for key, value in keys.items():
         if key not in compatibility.RESUMABLE:
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes "
                 f"{', '.join(compatibility.RESUMABLE)}"
             )
-        OmegaConf.update(saved, key, given[key])
-    setup = _shared(compose.setup_of(saved))
+        OmegaConf.update(config, key, value)
+    setup = _of_this_rank(compose.setup_of(config))
     before = open_run.typed_keys(path)
     if before is not None:
-        later = [f"{key}={'null' if value is None else value}" for key, value in given.items()]
+        later = [f"{key}={'null' if value is None else value}" for key, value in keys.items()]
         setup = dataclasses.replace(setup, overrides=(*before, *later))
-    return guarded(lambda: _conclude(setup, path, training.resume(setup, path)))
+    return exit_code(lambda: _conclude(setup, path, training.resume(setup, path)))
 
 
 def in_world(program: Callable[[], int]) -> int:
-    """Runs a training together with the processes that the environment names.
+    """Run a training together with the processes that the environment names.
 
-    Rank 0 speaks for all: what the others say is dropped, but for the traceback of a crash.
+    Only rank 0 prints; of the others a traceback of a crash is printed.
     """
-    with distributed.joined() as world, contextlib.ExitStack() as stack:
+    with distributed.join_world() as world, contextlib.ExitStack() as stack:
         if not world.alone:
-            stack.enter_context(asking())
+            stack.enter_context(stop_at_signals())
         try:
             if world.is_main:
                 return program()
@@ -125,47 +143,47 @@ def in_world(program: Callable[[], int]) -> int:
             return 2
 
 
-def _shared(setup: Setup) -> Setup:
-    """The setup of this rank among the processes that train together."""
+def _of_this_rank(setup: Setup) -> Setup:
+    """Return the setup of this rank among the processes that train together."""
     world = distributed.world()
-    device = world.agreed(lambda: world.device(setup.device))
+    device = world.run_on_all(lambda: world.device(setup.device))
     return dataclasses.replace(setup, world=world, device=device)
 
 
 def _train_one(overrides: Sequence[str]) -> int:
-    setup = noted(compose.setup_of(compose.composed("train", overrides)))
+    setup = with_overrides(compose.setup_of(compose.compose_config("train", overrides)))
     path = directory()
-    source = setup.world.agreed(lambda: setup.data.open(resolve_device(setup.device)))
-    setup.world.agreed(lambda: setup.check(source))
+    source = setup.world.run_on_all(lambda: setup.data.open(resolve_device(setup.device)))
+    setup.world.run_on_all(lambda: setup.check(source))
     training.check_shard(setup, source)
-    return guarded(lambda: run(setup, source, path, lambda: training.start(setup, source, path)))
+    return exit_code(lambda: run(setup, source, path, lambda: training.start(setup, source, path)))
 
 
-def noted(setup: Setup) -> Setup:
-    """The setup with the keys that were typed for it, as Hydra has just read them."""
+def with_overrides(setup: Setup) -> Setup:
+    """Return the setup with the overrides that Hydra composed last."""
     overrides = tuple(HydraConfig.get().overrides.task)
-    return dataclasses.replace(_shared(setup), overrides=overrides)
+    return dataclasses.replace(_of_this_rank(setup), overrides=overrides)
 
 
 def directory() -> Path:
-    """Where a run goes, one place for all ranks; see `run_directory`."""
+    """Return where a run goes, one place for all ranks; see `run_directory`."""
     return distributed.world().broadcast(run_directory())
 
 
 def _sweep_job(cfg: DictConfig) -> None:
-    """One job of a sweep. An ordinary error lets the others run; an interrupt ends them all."""
+    """Train one job of a sweep; an error lets the others run, an interrupt ends them all."""
     OmegaConf.set_struct(cfg, False)
     path = Path(HydraConfig.get().runtime.output_dir)
     worker = sweep.in_worker()
-    if asked() is not None:
+    if stop_request() is not None:
         return
     if worker and cfg.execution.threads == 0 and os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         cfg.execution.threads = 1  # the workers share the cores
-    setup = noted(compose.setup_of(cfg))
+    setup = with_overrides(compose.setup_of(cfg))
     source = setup.data.open(resolve_device(setup.device))
     setup.check(source)
     try:
-        with sweep.quiet(path, lambda: _told(path)) if worker else contextlib.nullcontext():
+        with sweep.quiet(path, lambda: _outcome(path)) if worker else contextlib.nullcontext():
             if worker:  # whose log it is; on the screen `train` has said it once
                 _warn((*setup.warnings(), *source.warnings))
             if not checkpoint.available(RunDir(path).checkpoints):
@@ -174,7 +192,7 @@ def _sweep_job(cfg: DictConfig) -> None:
                 _conclude(setup, path, training.resume(setup, path))
     except (RunDiverged, ConfigError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        sweep.failed()
+        sweep.record_failure()
     except Interrupted as stop:
         if worker:
             return  # the parent knows, and an exception would make it kill the others
@@ -182,19 +200,19 @@ def _sweep_job(cfg: DictConfig) -> None:
 
 
 def _is_done(setup: Setup, directory: RunDir) -> bool:
-    """Whether a run has come to the end that is asked for.
+    """Return whether a run has reached the steps of its setup.
 
     Raises:
         ConfigError: It was made by another choice.
     """
-    loaded = compatibility.of_run(checkpoint.load_latest(directory.checkpoints), setup.config)
-    reached = int(loaded.content["step"]) >= setup.trainer.steps
-    return reached and directory.read_status().get("state") == "done"
+    latest = compatibility.of_run(checkpoint.load_latest(directory.checkpoints), setup.config)
+    is_long_enough = int(latest.content["step"]) >= setup.trainer.steps
+    return is_long_enough and directory.read_status().get("state") == "done"
 
 
 def _stack(job: list[str], n: int) -> int:
-    """How many of n seeds of a job are best stacked: docs/benchmarks.md."""
-    setup = compose.setup_of(compose.composed("train", job))
+    """Return how many of n seeds of a job are best stacked: docs/benchmarks.md."""
+    setup = compose.setup_of(compose.compose_config("train", job))
     if resolve_device(setup.device).type != "cpu":
         return n  # a GPU has room for many small networks
     source = setup.data.open(torch.device("cpu"))
@@ -203,29 +221,31 @@ def _stack(job: list[str], n: int) -> int:
 
 
 def _uses_cluster(overrides: Sequence[str]) -> bool:
-    """Whether a sweep is given to the submitit launcher.
+    """Return whether a sweep uses the submitit launcher.
 
     Raises:
         ConfigError: It is, and is not installed.
     """
-    chosen = [o for o in overrides if o.lstrip("+").startswith("hydra/launcher=submitit")]
-    if chosen and importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
-        raise ConfigError(f"{chosen[-1]} needs another package: pip install 'gan_lab[cluster]'")
-    return bool(chosen)
+    launchers = [o for o in overrides if o.lstrip("+").startswith("hydra/launcher=submitit")]
+    if launchers and importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
+        raise ConfigError(
+            f"{launchers[-1]} needs another package: pip install -e '.[cluster]' in the source tree"
+        )
+    return bool(launchers)
 
 
-def _told(path: Path) -> str:
-    """What became of a run, in a few words."""
+def _outcome(path: Path) -> str:
+    """Return a run's state, step and final W1 in a few words."""
     status = RunDir(path).read_status()
     final = status.get("final", {}).get("divergence/wasserstein")
     w1 = f", W1 {float(final['value']):.3g}" if final else ""
     return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
 
 
-def run(setup: Setup, source: Source, path: Path, trained: Callable[[], training.Estimates]) -> int:
-    """Warns, trains, says what came out; the exit code."""
+def run(setup: Setup, source: Source, path: Path, fit: Callable[[], training.Estimates]) -> int:
+    """Warn, train and print the outcome; return the exit code."""
     _warn((*setup.warnings(), *source.warnings))
-    return _conclude(setup, path, trained())
+    return _conclude(setup, path, fit())
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -233,8 +253,8 @@ def _warn(warnings: Iterable[str]) -> None:
         say(f"warning: {warning}", style="yellow", stderr=True)
 
 
-def guarded(program: Callable[[], int]) -> int:
-    """The exit code of a training, also where it diverged or was stopped."""
+def exit_code(program: Callable[[], int]) -> int:
+    """Return the exit code of a training, also where it diverged or was stopped."""
     try:
         return program()
     except RunDiverged as error:
@@ -246,13 +266,13 @@ def guarded(program: Callable[[], int]) -> int:
 
 
 def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
-    """Says what came out: where the run is, a picture, and the ruler's numbers."""
-    dropped = setup.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
+    """Print where the run is, its picture and its final estimates."""
+    drops = setup.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
     if setup.world.is_main:
         finals = zip(map(str, setup.seeds), estimates, strict=True)
-        _show(setup, path, {seed: each for seed, each in finals if seed not in dropped})
-    if dropped:
-        *limit, last = sorted(dropped, key=int)
+        _show(setup, path, {seed: each for seed, each in finals if seed not in drops})
+    if drops:
+        *limit, last = sorted(drops, key=int)
         seeds = f"seeds {', '.join(limit)} and {last} were" if limit else f"seed {last} was"
         raise RunDiverged(f"{seeds} dropped; the others are done")
     return 0
@@ -270,7 +290,7 @@ def _show(setup: Setup, path: Path, finals: dict[str, dict[str, Estimate]]) -> N
 
 
 def refuse_child(path: Path, command: str) -> None:
-    """Refuses the directory of one of several stacked seeds.
+    """Refuse the directory of one of several stacked seeds.
 
     Raises:
         ConfigError: It is one; the error names its parent.

@@ -1,6 +1,5 @@
 """From typed keys to a checked setup: compose, resolve, build; the constructors are the schema."""
 
-import difflib
 import inspect
 import math
 import re
@@ -8,7 +7,6 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -19,8 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_lab.config import resolvers
+from gan_lab.config.catalogue import config_dir
+from gan_lab.config.suggestions import suggestion, unknown_choice
 from gan_lab.data.base import Data
-from gan_lab.engine.execution import Execution, resolve_device
+from gan_lab.engine.devices import resolve_device
+from gan_lab.engine.execution import Execution
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
@@ -60,22 +61,15 @@ _KINDS = {
 }
 
 
-def config_dir() -> Path:
-    """Where the YAML files are: inside an installed wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    shipped = package / "conf"
-    return shipped if shipped.is_dir() else package.parent / "conf"
-
-
-def composed(name: str, overrides: Sequence[str]) -> DictConfig:
-    """The configuration that Hydra makes of a primary config and overrides, without Hydra's node.
+def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
+    """Return what Hydra makes of a primary config and overrides, without Hydra's node.
 
     Raises:
         ConfigError: Hydra refuses, in one line and with a suggestion where a key is misspelt.
     """
-    if typed := next(filter(_NO_USE.match, overrides), None):
+    if key := next(filter(_NO_USE.match, overrides), None):
         raise ConfigError(
-            f"{typed} is of no use: a sweep is -m, and of Hydra's own keys hydra.run.dir, "
+            f"{key} is of no use: a sweep is -m, and of Hydra's own keys hydra.run.dir, "
             "hydra.sweep.*, hydra.launcher.* and hydra.sweeper.* are taken"
         )
     GlobalHydra.instance().clear()
@@ -88,7 +82,7 @@ def composed(name: str, overrides: Sequence[str]) -> DictConfig:
             cfg.pop("hydra")
             return cfg
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise ConfigError(_explained(name, overrides, error)) from error
+        raise ConfigError(_explain(name, overrides, error)) from error
 
 
 def _check_hydra(node: DictConfig) -> None:
@@ -97,8 +91,8 @@ def _check_hydra(node: DictConfig) -> None:
             raise ConfigError(_no_choice(str(group), choice))
 
 
-def resolved(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration as plain containers, every interpolation filled in.
+def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration as plain containers, every interpolation filled in.
 
     Raises:
         ConfigError: An interpolation leads nowhere, or a key has no value.
@@ -113,36 +107,38 @@ def resolved(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
-    """Builds and checks every part that a configuration names; reads no data, allocates nothing.
+    """Build and check every part that a configuration names; read no data, allocate nothing.
 
     Raises:
         ConfigError: The first thing that is wrong, by its key.
     """
-    plain = resolved(cfg)
-    _check_known(plain, [*_NODES, *_OTHER_KEYS])
-    _check_known(plain.get("hints") or {}, _HINTS, "hints")
-    built = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
+    plain = resolve(cfg)
+    _check_keys(plain, [*_NODES, *_OTHER_KEYS])
+    _check_keys(plain.get("hints") or {}, _HINTS, "hints")
+    parts = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
     device = str(plain.get("device"))
     resolve_device(device)
     return Setup(
-        **built,
-        regularizers=_named(plain, "regularizer", Regularizer, "[r1]"),
-        metrics=_named(plain, "metrics", Metric, "[wasserstein]"),
+        **parts,
+        regularizers=_construct_group(plain, "regularizer", Regularizer, "[r1]"),
+        metrics=_construct_group(plain, "metrics", Metric, "[wasserstein]"),
         device=device,
         seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
         config=plain,
     )
 
 
-def _named(config: Mapping[str, Any], group: str, base: type, example: str) -> dict[str, Any]:
+def _construct_group(
+    config: Mapping[str, Any], group: str, base: type, example: str
+) -> dict[str, Any]:
     nodes = config.get(group) or {}
     if not isinstance(nodes, dict):
-        raise ConfigError(f"{group}={nodes!r} is no list of names; say {group}={example}")
+        raise ConfigError(f"{group}={nodes!r} is no list of names; say '{group}={example}'")
     return {name: construct(node, f"{group}.{name}", base) for name, node in nodes.items()}
 
 
 def construct(node: Any, path: str, base: type) -> Any:
-    """An instance of the class that a node's `_target_` names, with its other keys as arguments.
+    """Build the class that a node's `_target_` names, with its other keys as arguments.
 
     Raises:
         ConfigError: No such class, not a kind of `base`, an unknown or missing key, a value of the
@@ -155,10 +151,11 @@ def construct(node: Any, path: str, base: type) -> Any:
     cls = _class(node["_target_"], path, base)
     parameters = inspect.signature(cls).parameters
     hints = typing.get_type_hints(cls) if is_dataclass(cls) else {}
-    given = {key: value for key, value in node.items() if key != "_target_"}
-    _check_known(given, list(parameters), path)
+    values = {key: value for key, value in node.items() if key != "_target_"}
+    _check_keys(values, list(parameters), path)
     arguments = {
-        key: _typed(value, hints.get(key, Any), _under(path, key)) for key, value in given.items()
+        key: _convert(value, hints.get(key, Any), _under(path, key))
+        for key, value in values.items()
     }
     missing = [
         name
@@ -185,8 +182,8 @@ def _class(target: str, path: str, base: type) -> type:
     return cls
 
 
-def _typed(value: Any, annotation: Any, path: str) -> Any:
-    """The value as its annotation wants it: lists become tuples, whole floats stay floats."""
+def _convert(value: Any, annotation: Any, path: str) -> Any:
+    """Return the value as its annotation wants it: a list as a tuple, a whole float as a float."""
     value = tuple(value) if isinstance(value, list) else value
     choices = (
         typing.get_args(annotation)
@@ -205,46 +202,36 @@ def _typed(value: Any, annotation: Any, path: str) -> Any:
     if fits and (not isinstance(value, float) or math.isfinite(value)):
         return value
     problem = "is not finite" if fits else f"is no {' or '.join(_KINDS[k] for k in kinds)}"
-    raise ConfigError(f"{path}={_shown(value)} {problem}")
+    raise ConfigError(f"{path}={_format(value)} {problem}")
 
 
-def _shown(value: Any) -> str:
+def _format(value: Any) -> str:
     return "null" if value is None else repr(value)
 
 
 def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
     for name, value, least, limit in (("seed", seed, 0, math.inf), ("n_seeds", n_seeds, 1, 10**6)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise ConfigError(f"{name}={_shown(value)} is not a whole number >= {least}")
+            raise ConfigError(f"{name}={_format(value)} is not a whole number >= {least}")
         if value > limit:
             raise ConfigError(f"{name}={value} is more than {limit}, the most")
     return tuple(range(seed, seed + n_seeds))
 
 
 def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str, Any]:
-    """Nested keys as one level of dotted ones."""
+    """Return nested keys as one level of dotted ones."""
     leaves: dict[str, Any] = {}
     for key, value in cfg.items():
         name = prefix + str(key)
-        nested = isinstance(value, Mapping | DictConfig)
-        leaves.update(flat_keys(value, f"{name}.") if nested else {name: value})
+        is_node = isinstance(value, Mapping | DictConfig)
+        leaves.update(flat_keys(value, f"{name}.") if is_node else {name: value})
     return leaves
 
 
-def _check_known(given: Mapping[str, Any], known: Sequence[str], path: str = "") -> None:
-    for key in given:
-        if key not in known:
-            raise ConfigError(f"unknown key '{_under(path, key)}'{suggestion(key, known, path)}")
-
-
-def suggestion(key: str, known: Sequence[str], path: str = "") -> str:
-    """How a refusal of an unknown key ends: the nearest known key, or all of them."""
-    known = [name for name in known if name != "_target_"]
-    close = difflib.get_close_matches(key.lower(), known, n=1)
-    prefix = _under(path, "")
-    if close:
-        return f"; did you mean '{prefix}{close[0]}'?"
-    return f"; known are {', '.join(prefix + name for name in sorted(known))}"
+def _check_keys(node: Mapping[str, Any], names: Sequence[str], path: str = "") -> None:
+    for key in node:
+        if key not in names:
+            raise ConfigError(f"unknown key '{_under(path, key)}'{suggestion(key, names, path)}")
 
 
 def _under(path: str, key: str) -> str:
@@ -258,7 +245,7 @@ def _unset(error: Exception) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """What Hydra or OmegaConf refuses, without the paths it was looking in."""
+    """Return the refusal of Hydra or OmegaConf, without the paths it was looking in."""
     if isinstance(error, OverrideParseException):
         return f"cannot read '{error.override}' as key=value; quote what is special: key='a,b'"
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else None
@@ -266,34 +253,33 @@ def one_line(error: BaseException) -> str:
     return re.sub(r"\s+", " ", text.split("Config search path")[0]).strip()
 
 
-def _explained(name: str, overrides: Sequence[str], error: Exception) -> str:
+def _explain(name: str, overrides: Sequence[str], error: Exception) -> str:
     if match := re.search(r"Could not (?:find|load) '(?!hydra/)(\w+)/([^']*)'", str(error)):
         return _no_choice(match[1], match[2])
     if match := re.search(r"Could not override '([^']+)'", str(error)):
         key = match[1]
         rest = [o for o in overrides if o.split("=")[0].lstrip("+~").split("@")[-1] != key]
-        known = _keys(composed(name, rest if len(rest) < len(overrides) else []))
+        names = _keys(compose_config(name, rest if len(rest) < len(overrides) else []))
         parent, _, last = key.rpartition(".")
-        siblings = [k.rpartition(".")[2] for k in known if k.rpartition(".")[0] == parent]
+        siblings = [k.rpartition(".")[2] for k in names if k.rpartition(".")[0] == parent]
         if last in siblings:
             return one_line(error)
         if siblings:
             return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
-        near = difflib.get_close_matches(key, known, n=1)
-        return f"unknown key '{key}'{suggestion(key, near or [k for k in known if '.' not in k])}"
+        return f"unknown key '{key}'{suggestion(key, names)}"
     return _unset(error)
 
 
 def _no_choice(group: str, option: str) -> str:
     choices = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
-    return f"{group}={option} is unknown; take one of {', '.join(choices)}"
+    return unknown_choice(group, option, choices)
 
 
 def _keys(cfg: Any, prefix: str = "") -> list[str]:
-    found = []
+    keys = []
     for key in cfg:
-        found.append(f"{prefix}{key}")
+        keys.append(f"{prefix}{key}")
         node = cfg._get_node(key)
         if isinstance(node, DictConfig) and len(node):
-            found += _keys(node, f"{prefix}{key}.")
-    return found
+            keys += _keys(node, f"{prefix}{key}.")
+    return keys

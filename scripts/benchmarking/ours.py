@@ -69,7 +69,7 @@ class Ours:
     """
 
     def __init__(self, overrides: list[str]) -> None:
-        self.run: Run = compose.setup_of(compose.composed("train", overrides)).open()
+        self.run: Run = compose.setup_of(compose.compose_config("train", overrides)).open()
         self.n_steps = 0
 
     def step(self) -> None:

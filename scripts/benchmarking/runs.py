@@ -33,7 +33,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 # All before a run asks for its first randomness is the start; there it is ended.
 _FIRST_STEP = """
 import sys, time
-from gan_lab import cli
+from gan_lab.cli import main as cli
 from gan_lab.engine.rng import Streams
 
 def first(self, step):
@@ -93,7 +93,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
     base = [f"data={data}", f"device={options.device}", *_SHORT_END]
     if steps is not None:
         base.append(f"trainer.steps={steps}")
-    n = compose.setup_of(compose.composed("train", base)).trainer.steps
+    n = compose.setup_of(compose.compose_config("train", base)).trainer.steps
     off = [
         f"evaluator.every={n}",
         f"trainer.log_every={n}",
@@ -128,7 +128,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
 
 
 def _trained(overrides: list[str], path: Path) -> tuple[_Clock, Path]:
-    setup = compose.setup_of(compose.composed("train", overrides))
+    setup = compose.setup_of(compose.compose_config("train", overrides))
     source = setup.data.open(torch.device(setup.device))
     run = setup.open_with(source)
     clock = _Clock(run.streams)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gan_lab.reports.analysis import build
+from tests.helpers import files, main
 from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
-from tests.run_helpers import files, main
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from gan_lab.cli import dashboard as dashboard_command
+from gan_lab.cli.arguments import parse_options
+from gan_lab.cli.commands import Dashboard
 from gan_lab.cli.main import main
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.tensorboard import TensorBoardWriter
@@ -61,10 +63,10 @@ def test_what_is_served_is_a_comparisons_runs_or_a_run_as_it_is(tmp_path):
     log(run / "tensorboard")
     log(run / "evaluation" / "tensorboard" / "step_00000001")
     log(parent / "seed_0" / "tensorboard")
-    assert dashboard_command._served(comparison) == comparison / "tensorboard"
-    assert dashboard_command._served(run) == run
-    assert dashboard_command._served(parent) == parent
-    assert dashboard_command._served(tmp_path) == tmp_path
+    assert dashboard_command._log_directory(comparison) == comparison / "tensorboard"
+    assert dashboard_command._log_directory(run) == run
+    assert dashboard_command._log_directory(parent) == parent
+    assert dashboard_command._log_directory(tmp_path) == tmp_path
 
 
 def test_without_a_directory_it_is_the_newest_comparison_else_all_outputs(tmp_path, monkeypatch):
@@ -89,12 +91,12 @@ def test_the_tab_is_custom_scalars_where_there_is_a_layout(tmp_path):
         (["nowhere"], "nowhere is no directory"),
         (["."], "holds no TensorBoard log"),
         ([], "outputs is no directory"),
-        ([".", "port=70000"], "port=70000"),
+        ([".", "port=70000"], "port=70000 is more than 65535"),
         ([".", "port=-1"], "port=-1"),
-        ([".", "port="], "port= is no whole number"),
+        ([".", "port="], "port= has no value"),
         ([".", "open=maybe"], "open=maybe is neither"),
         ([".", "bind_all=true"], "unknown key 'bind_all'"),
-        ([".", "host="], "host= is no address"),
+        ([".", "host="], "host= has no value"),
         ([".", "host=--help"], "host=--help is no address"),
         ([".", "host=0.0.0.0;id"], "is no address"),
         ([".", "--bind_all"], "takes no '--bind_all'"),
@@ -128,7 +130,9 @@ def test_a_browser_opens_if_asked_for_or_if_somebody_is_there(
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "stdin", type("Input", (), {"isatty": lambda self: terminal})())
-    assert dashboard_command._parsed(given) == (None, None, expected, "127.0.0.1")
+    request = parse_options(Dashboard, given)
+    assert (request.directory, request.port, request.host) == (None, None, "127.0.0.1")
+    assert dashboard_command._opens_browser(request) == expected
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_refused(tmp_path):
@@ -138,7 +142,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_refused(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"port={port}: .*in use"):
-            dashboard_command._launched(tmp_path, port)
+            dashboard_command._launch(tmp_path, port)
 
 
 def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(tmp_path):

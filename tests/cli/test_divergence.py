@@ -77,11 +77,6 @@ def test_zero_is_shown_as_zero(capsys):
     assert "-" not in json.dumps(out)
 
 
-def test_help(capsys):
-    assert divergence(["--help"]) == 0
-    assert "format=json" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -91,11 +86,11 @@ def test_help(capsys):
         ([FAIR, BIASED, "pp=[1]"], "unknown key 'pp'; did you mean 'p'"),
         ([FAIR, BIASED, "Q=[1]"], "unknown key 'Q'; did you mean 'q'"),
         ([FAIR, BIASED, "formt=json"], "unknown key 'formt'; did you mean 'format'"),
-        ([FAIR, BIASED, "seed=1"], "unknown key 'seed'; known are p, q, x, format"),
+        ([FAIR, BIASED, "seed=1"], "unknown key 'seed'; known are format, p, q, x"),
         ([FAIR, BIASED, "p.a=1"], "unknown key 'p.a'"),
         ([FAIR, "0.9"], "divergence takes key=value, got '0.9'"),
         ([FAIR, BIASED, FAIR], "p is given twice"),
-        ([FAIR, BIASED, "format=csv"], "format=csv is unknown; say format=table or format=json"),
+        ([FAIR, BIASED, "format=csv"], "format=csv is unknown; take one of table, json"),
         ([FAIR, "q=[0.3,0.3]"], "sum of q = 0.6 is not 1 within 1e-09; divide q by its sum"),
         ([FAIR, "q=[1.5,-0.5]"], r"q\[1\] = -0.5 is negative"),
         ([FAIR, "q=[1]"], "p and q have 2 and 1 entries"),
@@ -107,7 +102,7 @@ def test_help(capsys):
         ([FAIR, "q=[[1],0]"], r"q\[0\]=\[1\] is no number"),
         ([FAIR, "q=[1,]"], r"q\[1\]= is no number"),
         ([FAIR, "q=[]"], r"q=\[\] is no list of numbers"),
-        ([FAIR, "q="], "q= is no list of numbers"),
+        ([FAIR, "q="], "q= has no value"),
         ([FAIR, "q=["], r"q=\[ is no list of numbers"),
         ([FAIR, "q=0.5"], "q=0.5 is no list of numbers"),
         ([FAIR, "q=${oc.env:HOME}"], "is no list of numbers"),

@@ -6,7 +6,7 @@ import pytest
 
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from tests.run_helpers import RING, main, train
+from tests.helpers import RING, main, train
 
 EVERY_LOSS = ["minimax", "non_saturating", "wasserstein", "least_squares", "hinge", "relativistic"]
 
@@ -66,7 +66,7 @@ def test_a_checkpoint_may_be_opened_on_another_device(workdir):
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("device: cpu", "device: cuda"))
     assert main("evaluate", run, "device=cpu") == 0
-    assert main("sample", run, "device=cpu", "n=4", "output=out_0.5") == 0
+    assert main("sample", run, "device=cpu", "n=4", "output=out_0.5.npy") == 0
     assert (workdir / "out_0.5.npy").exists()
 
 

@@ -18,7 +18,7 @@ from gan_lab.config.compose import setup_of
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
-from tests.run_helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, setup, train
+from tests.helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, setup, train
 
 
 def process(*arguments, cwd, **more):
@@ -130,7 +130,7 @@ def test_ctrl_c_is_told_in_one_line(monkeypatch, capsys):
 
 def test_ctrl_c_while_python_leaves_changes_no_exit_code(tmp_path):
     program = (
-        "import os, sys; from gan_lab import cli\n"
+        "import os, sys; from gan_lab.cli import main as cli\n"
         "class Late:\n"  # it outlives the modules, so that its end is after Python's own handlers
         "    def __del__(self, kill=os.kill, me=os.getpid()): kill(me, 2)\n"
         "sys.late = Late(); sys.argv = ['gan_lab', '--version']; cli.entry()"
@@ -216,7 +216,8 @@ ALWAYS = {
 EVALUATOR = {f"divergence/wasserstein{end}" for end in ("", "_low", "_high", "_floor")}
 
 OPTIMALITY = {
-    f"discriminator_estimate/{name}" for name in ("gap", "gradient_norm_mean", "gradient_norm_max")
+    f"discriminator_estimate/{name}"
+    for name in ("optimality_gap", "gradient_norm_mean", "gradient_norm_max")
 }
 
 
@@ -350,12 +351,12 @@ def pictures(tmp_path_factory):
 
 def sampled(run, *options, stem="s"):
     """The array that sample writes."""
-    assert main("sample", run, f"output={stem}", *options) == 0
+    assert main("sample", run, f"output={stem}.npy", *options) == 0
     return np.load(f"{stem}.npy")
 
 
 def test_sample_writes_an_array_and_a_picture_of_images(pictures, workdir, capsys):
-    assert main("sample", pictures, "n=9", "output=out/grid") == 0
+    assert main("sample", pictures, "n=9", "output=out/grid.png") == 0
     assert capsys.readouterr().out.split() == ["out/grid.npy", "out/grid.png"]
     array = np.load("out/grid.npy")
     assert (array.shape, array.dtype) == ((9, 1, 8, 8), np.float32)

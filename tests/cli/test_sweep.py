@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from gan_lab.cli.hydra import combinations
-from gan_lab.cli.sweep import packed
+from gan_lab.cli.sweep import stack_seeds
 from gan_lab.cli.train import _stack
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint
-from tests.run_helpers import ONE, RING, ROOT, files, main, options, rows, signal_at, train
+from tests.helpers import ONE, RING, ROOT, files, main, names, rows, signal_at, train
 
 SHORT = (*RING, "trainer.steps=3")
 HERE = "hydra.launcher.n_jobs=1"  # one job after the other, in this process
@@ -87,7 +87,7 @@ def test_a_diverging_job_lets_the_others_run_and_the_sweep_fails(workdir, capsys
         (["seed=choice(3,5)"], [["seed=3"], ["seed=5"]]),
         (["regularizer=[r1],[r2]"], [["regularizer=[r1]"], ["regularizer=[r2]"]]),
         (["optim.betas=[0.5,0.9]"], [["optim.betas=[0.5,0.9]"]]),
-        (["loss=glob(*)"], [[f"loss={name}"] for name in options("loss")]),
+        (["loss=glob(*)"], [[f"loss={name}"] for name in names("loss")]),
         (["~optim.eps"], [["~optim.eps"]]),
     ],
 )
@@ -162,7 +162,7 @@ def test_a_stopped_sweep_saves_every_run_and_leaves_no_process(how, workdir):
     ],
 )
 def test_neighbouring_seeds_are_packed_into_jobs(typed, expected):
-    assert packed(typed, lambda job, n: n // 2) == expected
+    assert stack_seeds(typed, lambda job, n: n // 2) == expected
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ def test_neighbouring_seeds_are_packed_into_jobs(typed, expected):
 def test_auto_stacks_narrow_networks_on_all_cores(width, n, jobs, monkeypatch):
     monkeypatch.setattr("gan_lab.cli.train.cores", lambda: 2)
     keys = ["data=ring", "device=cpu", f"network.width={width}", f"seed=range({n})", "stack=auto"]
-    assert packed(keys, _stack)[-2:] == jobs
+    assert stack_seeds(keys, _stack)[-2:] == jobs
     keys[2] = "network.width=65"
-    assert packed(keys, _stack)[-1] == "n_seeds=1"
+    assert stack_seeds(keys, _stack)[-1] == "n_seeds=1"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ LOCAL_CLUSTER = "hydra/launcher=submitit_local"
 
 @pytest.mark.multiprocess
 def test_the_cluster_launcher_runs_every_job(workdir, capsys):
-    pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
+    pytest.importorskip("submitit", reason="pip install -e '.[cluster]'")
     rates = ("optim=sgd", "optim.lr=1e-3,1e10")
     assert main("train", "-m", *SHORT, *rates, "hydra.sweep.dir=sweep", LOCAL_CLUSTER) == 1
     done, lost = jobs("sweep")[-2:]
@@ -249,7 +249,7 @@ def test_a_sweep_that_is_begun_again_goes_on(executor, workdir, monkeypatch, cap
 @pytest.mark.multiprocess
 @pytest.mark.slow
 def test_a_stopped_cluster_sweep_saves_every_run(workdir):
-    pytest.importorskip("submitit", reason="pip install 'gan_lab[cluster]'")
+    pytest.importorskip("submitit", reason="pip install -e '.[cluster]'")
     eager = "execution.mode=eager"
     more = (eager, "seed=0,1", "trainer.steps=100000", "hydra.sweep.dir=sweep", LOCAL_CLUSTER)
     command = [sys.executable, "-m", "gan_lab", "train", "-m", *RING, *more]
@@ -267,7 +267,7 @@ def test_a_stopped_cluster_sweep_saves_every_run(workdir):
 def test_a_missing_cluster_launcher_is_named(workdir, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main("train", "-m", *SHORT, "seed=0,1", LOCAL_CLUSTER) == 2
-    assert "pip install 'gan_lab[cluster]'" in capsys.readouterr().err
+    assert "pip install -e '.[cluster]'" in capsys.readouterr().err
     assert files(workdir) == []
 
 

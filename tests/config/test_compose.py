@@ -5,14 +5,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gan_lab.config.compose import composed, construct, flat_keys, setup_of
+from gan_lab.config.compose import compose_config, construct, flat_keys, setup_of
 from gan_lab.engine.optimizers import Adam, Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Regularizer
-from tests.run_helpers import DIGITS, RING, options, setup, two_steps
+from tests.helpers import DIGITS, RING, names, setup, two_steps
 
-LOSSES, REGULARIZERS = options("loss"), options("regularizer")
+LOSSES, REGULARIZERS = names("loss"), names("regularizer")
 KINDS = {"ring-mlp": RING, "digits-dcgan": DIGITS}
 
 
@@ -149,10 +149,10 @@ def test_a_typed_key_wins_over_a_preset(typed):
     assert type(chosen.data).__name__ == ("Digits" if "digits" in typed else "Ring")
 
 
-@pytest.mark.parametrize("data", options("data"))
+@pytest.mark.parametrize("data", names("data"))
 def test_every_data_set_composes(data):
     needs = {"array": ["data.path=x.npy"], "image_folder": ["data.root=x"]}.get(data, [])
-    cfg = composed("train", [f"data={data}", *needs])
+    cfg = compose_config("train", [f"data={data}", *needs])
     assert setup_of(cfg).network.width == cfg.hints.width
     assert setup_of(cfg).network.latent_dim == cfg.hints.latent_dim
     assert setup_of(cfg).evaluator.final_n == cfg.hints.n_estimate
@@ -160,7 +160,7 @@ def test_every_data_set_composes(data):
 
 @pytest.mark.parametrize("group", ["network", "optim"])
 def test_every_choice_of_a_group_takes_two_steps(group):
-    for option in options(group):
+    for option in names(group):
         base = DIGITS if option == "dcgan" else RING
         assert two_steps(setup(*base, f"{group}={option}", "network.width=4").open()), option
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from omegaconf import OmegaConf
 
-from gan_lab.config.compose import composed, setup_of
-from tests.run_helpers import CONF, options, rows, train
+from gan_lab.config.compose import compose_config, setup_of
+from tests.helpers import CONF, names, rows, train
 
 CHEAP = (
     *("trainer.steps=2", "trainer.image_every=0", "trainer.warmup_n_critic=7", "network.width=8"),
@@ -15,13 +15,13 @@ CHEAP = (
 )
 
 
-@pytest.fixture(params=options("preset"))
+@pytest.fixture(params=names("preset"))
 def preset(request):
     return request.param
 
 
 def test_there_are_the_four_papers():
-    assert {"gan_2014", "dcgan_2016", "wgan_2017", "wgan_gp_2017"} <= set(options("preset"))
+    assert {"gan_2014", "dcgan_2016", "wgan_2017", "wgan_gp_2017"} <= set(names("preset"))
 
 
 def test_a_preset_says_what_it_reproduces_and_how_to_run_it(preset):
@@ -35,7 +35,7 @@ def test_a_preset_says_what_it_reproduces_and_how_to_run_it(preset):
 def test_every_key_of_a_preset_arrives(preset):
     node = OmegaConf.load(CONF / "preset" / f"{preset}.yaml")
     chosen = {k: v for k, v in node.items() if k != "defaults"}
-    cfg = composed("train", [f"preset={preset}"])
+    cfg = compose_config("train", [f"preset={preset}"])
     assert OmegaConf.merge(cfg, chosen) == cfg
     for choice in node.defaults:
         ((group, option),) = choice.items()
@@ -64,7 +64,7 @@ def test_a_preset_takes_two_steps(preset, workdir):
     ],
 )
 def test_a_preset_is_the_paper_s_set_up(preset, network, optim, loss, n_critic, batch_size):
-    chosen = setup_of(composed("train", [f"preset={preset}"]))
+    chosen = setup_of(compose_config("train", [f"preset={preset}"]))
     kinds = [type(part).__name__ for part in (chosen.network, chosen.optim, chosen.loss)]
     assert kinds == [network, optim, loss]
     assert (chosen.trainer.n_critic, chosen.trainer.batch_size) == (n_critic, batch_size)
@@ -72,7 +72,7 @@ def test_a_preset_is_the_paper_s_set_up(preset, network, optim, loss, n_critic, 
 
 def test_the_numbers_that_the_papers_give_are_the_numbers_that_run():
     def parts(name):
-        return setup_of(composed("train", [f"preset={name}"]))
+        return setup_of(compose_config("train", [f"preset={name}"]))
 
     clipped = parts("wgan_2017")
     assert clipped.optim.lr == 5e-5

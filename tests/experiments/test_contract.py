@@ -8,15 +8,16 @@ import resource
 import numpy as np
 import pytest
 
-from gan_lab.cli.experiment import known, study_of
-from gan_lab.config.compose import composed
+from gan_lab.cli.experiment import study_of
+from gan_lab.config.catalogue import choices
+from gan_lab.config.compose import compose_config
 from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import FAIL, RELATIONS
 from gan_lab.runs.run_dir import plain
-from tests.run_helpers import CONF, files, main
+from tests.helpers import CONF, files, main
 
-STUDIES = known()
+STUDIES = choices("experiment")
 # Performed with quick=true by default: under 20 s on two cores. The others are `slow`.
 CHEAP = {"cross_entropy_gradients", "dirac_gan", "divergence_zoo"}
 LONGEST_QUICK = 120  # seconds of processor: a minute on two cores, however busy they are
@@ -36,7 +37,7 @@ def test_there_are_studies():
 @each_study
 @pytest.mark.parametrize("quick", [False, True])
 def test_it_composes_with_and_without_quick(name, quick):
-    study, plain = study_of(composed("experiment", [f"experiment={name}", f"quick={quick}"]))
+    study, plain = study_of(compose_config("experiment", [f"experiment={name}", f"quick={quick}"]))
     assert isinstance(study, Experiment)
     assert plain["quick"] is quick
     assert plain["n_seeds"] >= 1
@@ -46,13 +47,13 @@ def test_it_composes_with_and_without_quick(name, quick):
 @pytest.mark.parametrize("quick", [False, True])
 def test_a_typed_key_wins(name, quick):
     typed = [f"experiment={name}", f"quick={quick}", "n_seeds=7", "seed=100"]
-    _, plain = study_of(composed("experiment", typed))
+    _, plain = study_of(compose_config("experiment", typed))
     assert (plain["n_seeds"], plain["seed"]) == (7, 100)
 
 
 @each_study
 def test_its_class_says_what_it_is(name):
-    study, _ = study_of(composed("experiment", [f"experiment={name}"]))
+    study, _ = study_of(compose_config("experiment", [f"experiment={name}"]))
     for text in (study.title, study.question, study.reference):
         assert text.strip()
         assert text.isascii()
@@ -78,7 +79,7 @@ def test_its_file_says_what_it_is_and_explains_itself(name):
 @each_study
 def test_its_keys_can_be_typed(name):
     # Hydra takes data=... for the group conf/data and refuses it where no such choice is made.
-    study, _ = study_of(composed("experiment", [f"experiment={name}"]))
+    study, _ = study_of(compose_config("experiment", [f"experiment={name}"]))
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     assert {field.name for field in dataclasses.fields(study)} & groups == set()
 
@@ -119,7 +120,7 @@ def test_quick_is_quick_and_nothing_fails_and_pictures_come_from_disk(workdir, n
 
     arrays = runner.load_arrays(home)
     assert {array.dtype.kind for array in arrays.values()} <= set("fiubU")
-    study, _ = study_of(composed("experiment", [f"experiment={name}", "quick=true"]))
+    study, _ = study_of(compose_config("experiment", [f"experiment={name}", "quick=true"]))
     again = json.loads(json.dumps([plain(c.record()) for c in study.claims(arrays)]))
     assert again == claims
     assert study.notes(arrays) == record["notes"]

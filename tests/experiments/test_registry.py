@@ -5,13 +5,14 @@ import json
 import pytest
 from omegaconf import OmegaConf
 
-from gan_lab.cli.experiment import known, study_of
+from gan_lab.cli.experiment import study_of
 from gan_lab.cli.reproduce import rows_of_the_registry
-from gan_lab.config.compose import composed
+from gan_lab.config.catalogue import choices
+from gan_lab.config.compose import compose_config
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import registry
 from gan_lab.runs.run_dir import plain
-from tests.run_helpers import ROOT, files, main
+from tests.helpers import ROOT, files, main
 
 ROWS = rows_of_the_registry()
 QUICK = [row for row in ROWS if row.runs(everything=False)]
@@ -21,7 +22,7 @@ def test_the_registry_has_what_it_promises():
     assert len(QUICK) >= 24
     assert sum(row.trains for row in QUICK) >= 10
     assert sum(row.evidence == "V" for row in QUICK) >= 8
-    assert {row.study for row in ROWS} - {None} == set(known())
+    assert {row.study for row in ROWS} - {None} == set(choices("experiment"))
 
 
 def test_what_runs_by_default_fits_into_ten_minutes():
@@ -37,7 +38,7 @@ def test_a_row_is_well_formed(row):
     assert row.citation
     if row.command is not None:
         _, name, *overrides = row.command.split()
-        study_of(composed("experiment", [f"experiment={name}", *overrides]))
+        study_of(compose_config("experiment", [f"experiment={name}", *overrides]))
 
 
 ROW = {

@@ -7,14 +7,13 @@ import pytest
 import torch
 
 from gan_lab.cli import open_run
-from gan_lab.cli.fork import merged
+from gan_lab.cli.fork import merge_overrides
 from gan_lab.config import compose
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runner import fork
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from tests.helpers import assert_same
-from tests.run_helpers import RING, files, main, saved, train
+from tests.helpers import RING, assert_same, files, load_checkpoint, main, train
 from tests.runner.test_resume import assert_same_run, stop_after
 
 CLOCK = ("trainer.log_every=7", "evaluator.every=6", "trainer.checkpoint_every=10")
@@ -65,14 +64,14 @@ def test_a_fork_starts_from_the_very_networks(name, step, origins, workdir):
     keys = [] if step is None else [f"step={step}"]
     forked(origins(name), "fork", "loss=wasserstein", *keys, "trainer.steps=33")
     at = step or 30
-    old, new = saved(origins(name), at)["state"], saved("fork", at)["state"]
+    old, new = load_checkpoint(origins(name), at)["state"], load_checkpoint("fork", at)["state"]
     assert_same(new["average"], old["average"])
     for player in ("generator", "discriminator"):
         for part in ("params", "buffers"):
             assert_same(new[player][part], old[player][part])
     assert not any(moments.any() for moments in new["generator"]["optimizer"].values())
     assert new["step"] == at
-    assert saved("fork")["step"] == 33
+    assert load_checkpoint("fork")["step"] == 33
     assert status("fork")["forked_from"] == {"path": str(origins(name)), "step": at}
     for home in RunDir(Path("fork")).children() or [RunDir(Path("fork"))]:
         steps = [row["step"] for row in read_metrics(home.metrics)]
@@ -96,9 +95,9 @@ def test_forks_of_one_step_are_paired_and_share_nothing_with_their_origin(origin
         forked(origins("minimax"), loss, f"loss={loss}", "step=20", "trainer.steps=24")
     forked(origins("minimax"), "later", "loss=hinge", "step=30", "trainer.steps=33")
     first, other, later = (
-        saved(p)["streams"]["states"][0] for p in ("wasserstein", "hinge", "later")
+        load_checkpoint(p)["streams"]["states"][0] for p in ("wasserstein", "hinge", "later")
     )
-    start = saved(origins("minimax"), 20)["streams"]["states"][0]
+    start = load_checkpoint(origins("minimax"), 20)["streams"]["states"][0]
     assert set(first) == set(other) == set(start)
     for purpose in first:
         assert torch.equal(first[purpose], other[purpose])
@@ -136,7 +135,7 @@ def test_a_fork_is_resumed_bit_for_bit(name, stop, origins, workdir, monkeypatch
     with monkeypatch.context() as patch:
         stop_after(patch, stop, done=20)
         assert main("fork", origins(name), *keys, "hydra.run.dir=run") == 143
-    assert saved("run")["step"] == stop
+    assert load_checkpoint("run")["step"] == stop
     assert main("resume", "run") == 0
     assert_same_run("run", forked(origins(name), "whole", *keys))
 
@@ -163,7 +162,7 @@ def parent_of(path, step=None):
 
 
 def opened(path, *keys):
-    setup = compose.setup_of(compose.composed("train", [*BASE, *keys]))
+    setup = compose.setup_of(compose.compose_config("train", [*BASE, *keys]))
     return fork.open_fork(setup, setup.data.open(torch.device("cpu")), parent_of(path))
 
 
@@ -182,14 +181,14 @@ def test_new_buffers_start_from_the_weights_as_they_are(origins):
 
 
 def test_buffers_that_both_games_have_go_on(origins):
-    old = saved(origins("hinge"))["state"]["discriminator"]["buffers"]
+    old = load_checkpoint(origins("hinge"))["state"]["discriminator"]["buffers"]
     assert old
     assert_same(opened(origins("hinge"), "loss=hinge").state.discriminator.buffers, old)
 
 
 def test_buffers_that_the_new_game_lacks_are_dropped(origins, workdir):
     forked(origins("hinge"), "fork", "loss=minimax", "trainer.steps=33")
-    assert saved("fork")["state"]["discriminator"]["buffers"] == {}
+    assert load_checkpoint("fork")["state"]["discriminator"]["buffers"] == {}
     assert status("fork")["state"] == "done"
 
 
@@ -197,13 +196,13 @@ def test_one_of_stacked_seeds_is_forked_by_itself(origins, workdir):
     home = origins("two_seeds")
     forked(home / "seed_4", "one", "loss=hinge", "step=20", "trainer.steps=22")
     forked(home, "both", "loss=hinge", "step=20", "trainer.steps=22")
-    old, new = saved(home, 20)["state"], saved("one", 20)["state"]
+    old, new = load_checkpoint(home, 20)["state"], load_checkpoint("one", 20)["state"]
     assert_same(new["average"], {name: leaf[1] for name, leaf in old["average"].items()})
     assert status("one")["forked_from"] == {"path": str(home / "seed_4"), "step": 20}
     assert status("one")["seeds"] == [4]
     steps = [row["step"] for row in read_metrics(Path("one/metrics.jsonl"))]
     assert (steps[0], steps[-1]) == (20, 22)
-    ours, theirs = saved("one", 20)["streams"], saved("both", 20)["streams"]
+    ours, theirs = load_checkpoint("one", 20)["streams"], load_checkpoint("both", 20)["streams"]
     assert_same(ours["states"][0], theirs["states"][1])  # it is paired with a fork of all
     forked("one", "again", "loss=minimax")
     assert main("resume", "one", "trainer.steps=23") == 0
@@ -257,7 +256,7 @@ def test_one_of_stacked_seeds_is_forked_by_itself(origins, workdir):
     ],
 )
 def test_new_keys_replace_old_ones(old, new, kept, dropped):
-    assert merged(old, new) == (kept, dropped)
+    assert merge_overrides(old, new) == (kept, dropped)
 
 
 def test_a_new_loss_is_held_as_it_is_by_itself(origins, workdir, capsys):

@@ -152,7 +152,7 @@ def two_cases(monkeypatch):
 
 
 def test_the_command_prints_a_table_and_writes_json_and_a_picture(two_cases, workdir, capsys):
-    assert selfcheck_command.selfcheck(["quick=true", "seeds=2", "output=out"]) == 0
+    assert selfcheck_command.selfcheck(["quick=true", "n_seeds=2", "output=out"]) == 0
     shown = capsys.readouterr().out
     for word in ("modes covered", "2-D collapse to a point", "pass 2/2", "n = 1024", "inf to inf"):
         assert word in shown
@@ -182,11 +182,11 @@ def test_the_command_fails_and_names_what_is_wrong(two_cases, workdir, capsys, m
     [
         (["quick"], "takes key=value, got 'quick'"),
         (["quick=maybe"], "quick=maybe is neither true nor false"),
-        (["seeds=0"], "seeds=0 is not a whole number >= 1"),
-        (["seeds=1.5"], "seeds=1.5 is not"),
-        (["seed=3"], "unknown key 'seed'; did you mean 'seeds'"),
+        (["n_seeds=0"], "n_seeds=0 is not a whole number >= 1"),
+        (["n_seeds=1.5"], "n_seeds=1.5 is not"),
+        (["seed=3"], "unknown key 'seed'; did you mean 'n_seeds'"),
         (["quick=true", "quick=true"], "quick is given twice"),
-        (["output="], "output is empty"),
+        (["output="], "output= has no value"),
         (["output=file/inside"], "file is a file"),
     ],
 )

@@ -1,0 +1,238 @@
+"""The one parser of commands that are not Hydra's: a dataclass whose fields are the keys.
+
+A field's annotation gives its type, its metadata the meaning and the bounds; `help` prints them and
+`completion` offers them. Nothing heavy is imported.
+"""
+
+import dataclasses
+import itertools
+import re
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gan_lab.config.suggestions import dashes, suggestion
+from gan_lab.errors import ConfigError
+from gan_lab.validation import place
+
+T = TypeVar("T")
+Field = dataclasses.Field[Any]
+
+
+def key(
+    default: Any,
+    about: str,
+    *,
+    display: str = "",
+    words: Sequence[str] = (),
+    pattern: str = "",
+    at_least: int = 0,
+    at_most: int | None = None,
+) -> Any:
+    """Declare a key of a command; `...` as its default means that it has to be typed.
+
+    Args:
+        default: Its value where it is not typed.
+        about: Its meaning.
+        display: What help prints as its value, if not the default.
+        words: The texts that it takes beside its type.
+        pattern: More such texts, which help does not print.
+        at_least: The least whole number.
+        at_most: The largest one.
+    """
+    metadata = {
+        **{"about": about, "display": display, "words": tuple(words), "pattern": pattern},
+        **{"at_least": at_least, "at_most": at_most},
+    }
+    if default is ...:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def positional(
+    display: str, about: str, *, what: str = "", at_least: int = 1, at_most: int = 0
+) -> Any:
+    """Declare the words without `=`; at_most=0 sets no bound, and one word is no tuple."""
+    metadata: dict[str, Any] = {"positional": display, "about": about, "what": what}
+    metadata |= {"at_least": at_least, "at_most": at_most}
+    return dataclasses.field(default=None if at_most == 1 else (), metadata=metadata)
+
+
+def key_name(field: Field) -> str:
+    """Return what is typed for a field: `trainer__on_divergence` is trainer.on_divergence."""
+    return field.name.replace("__", ".")
+
+
+def keys_of(command: type) -> dict[str, Field]:
+    """Return the keys of a command."""
+    fields = dataclasses.fields(command)
+    return {key_name(each): each for each in fields if "positional" not in each.metadata}
+
+
+def positional_of(command: type) -> Field | None:
+    """Return the field of the words without `=`, if the command takes any."""
+    fields = dataclasses.fields(command)
+    return next((each for each in fields if "positional" in each.metadata), None)
+
+
+def name_of(command: type) -> str:
+    """Return how a command is called: `Selfcheck` is selfcheck."""
+    return command.__name__.lower()
+
+
+def usage(command: type) -> str:
+    """Return the line that calls a command."""
+    words = positional_of(command)
+    middle = f" {words.metadata['positional']}" if words else ""
+    return f"python -m gan_lab {name_of(command)}{middle} [key=value ...]"
+
+
+def parse_options(command: type[T], words: Sequence[str]) -> T:
+    """Return what was typed for a command.
+
+    Raises:
+        ConfigError: A flag, an unknown, repeated, missing or empty key, a value of another kind, or
+            too few, too many or wrong words without `=`.
+    """
+    fields, name = keys_of(command), name_of(command)
+    values: dict[str, Any] = {}
+    rest = []
+    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+        key, sign, text = word.partition("=")
+        if sign and key in fields:
+            if fields[key].name in values:
+                raise ConfigError(f"{key} is given twice; give it once")
+            values[fields[key].name] = _value(key, text.strip(), fields[key])
+        elif word.startswith("-"):
+            refuse_flag(word, name, fields, after)
+        elif sign and not exists(word):
+            raise ConfigError(f"unknown key '{key}'{suggestion(key, fields)}")
+        else:
+            rest.append(word)
+    field_of_words = positional_of(command)
+    if field_of_words is not None:
+        values[field_of_words.name] = _words(command, field_of_words, rest)
+    elif rest:
+        raise ConfigError(f"{name} takes key=value, got '{rest[0]}'; see {name} --help")
+    for key, field in fields.items():
+        if field.default is dataclasses.MISSING and field.name not in values:
+            raise ConfigError(f"{key} is missing; say `{examples_of(command)[0]}`")
+    return command(**values)
+
+
+def run_and_keys(command: type, words: Sequence[str]) -> tuple[Path, list[str]]:
+    """Return the run directory and the key=value words of a command that leaves the keys to Hydra.
+
+    Raises:
+        ConfigError: A flag, no directory or several, or one that is no directory.
+    """
+    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+        if word.startswith("-"):
+            refuse_flag(word, name_of(command), keys_of(command), after)
+    rest = [word for word in words if "=" not in word or exists(word)]
+    field = positional_of(command)
+    assert field is not None
+    return _words(command, field, rest), [word for word in words if word not in rest]
+
+
+def examples_of(command: type) -> list[str]:
+    """Return the lines of a command's docstring that work as pasted."""
+    lines = [line.strip() for line in (command.__doc__ or "").splitlines()[1:]]
+    return [line for line in lines if "-m gan_lab " in line]
+
+
+def refuse_flag(word: str, command: str, keys: Iterable[str], after: str = "") -> None:
+    """Refuse a word that begins with a dash; `after` is the next word, maybe its value.
+
+    Raises:
+        ConfigError: Always.
+    """
+    hint = dashes(word, keys, after)
+    raise ConfigError(f"{command} takes no '{word}'{hint}; see {command} --help")
+
+
+def exists(word: str) -> bool:
+    """Return whether a word names something on disk; one that is too long names nothing."""
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def directory(key: str, text: str) -> Path:
+    """Return the absolute path of a directory to write to, which may not exist yet.
+
+    Raises:
+        ConfigError: It is a file, or no directory can be made there.
+    """
+    path = place(key, text)
+    if path.is_file():
+        raise ConfigError(f"{key}={text} cannot be made: it is a file; name another place")
+    return path
+
+
+def check_directories(paths: Iterable[Path]) -> None:
+    """Refuse a path that is no directory.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    for path in paths:
+        if not exists(str(path)) or not path.is_dir():
+            raise ConfigError(f"{path} is no directory; give the directory of a run")
+
+
+def _words(command: type, field: Field, words: Sequence[str]) -> Any:
+    """Return the words without `=`, as the field's type: paths are directories that exist."""
+    limits, one = field.metadata, field.metadata["at_most"] == 1
+    if len(words) < limits["at_least"] or (one and len(words) > 1):
+        what = limits["what"] or "run directory"
+        what = f"one {what}" if one else re.sub(r"y$", "ie", what) + "s"
+        raise ConfigError(
+            f"{name_of(command)} takes {what}, got {len(words)}: say `{usage(command)}`"
+        )
+    values: Sequence[Any] = words
+    if Path in _kinds(field):
+        values = [Path(word) for word in words]
+        check_directories(values)
+    return (values[0] if values else None) if one else tuple(values)
+
+
+def _value(name: str, text: str, field: Field) -> Any:
+    """Return a key's value as its field's type.
+
+    Raises:
+        ConfigError: It is of another kind.
+    """
+    kinds, limits = _kinds(field), field.metadata
+    if not text:
+        raise ConfigError(f"{name}= has no value; give one, or leave {name} out")
+    if text == "null" and types.NoneType in kinds:
+        return None
+    words, pattern = limits["words"], limits["pattern"]
+    if text in words or (pattern and re.fullmatch(pattern, text)):
+        return text
+    short = text if len(text) <= 40 else f"{text[:40]}..."
+    if bool in kinds:
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"{name}={short} is neither true nor false")
+        return text.lower() == "true"
+    if int in kinds:
+        least, limit = limits["at_least"], limits["at_most"]
+        # int() reads neither 4301 digits nor a square sign, which isdigit takes.
+        if not re.fullmatch(r"[0-9]{1,4000}", text) or int(text) < least:
+            problem = f"a whole number >= {least}"
+            problem = f"neither {' nor '.join([problem, *words])}" if words else f"not {problem}"
+            raise ConfigError(f"{name}={short} is {problem}")
+        if limit is not None and int(text) > limit:
+            raise ConfigError(f"{name}={short} is more than {limit}, the most")
+        return int(text)
+    if words:
+        raise ConfigError(f"{name}={short} is unknown; take one of {', '.join(words)}")
+    return text
+
+
+def _kinds(field: Field) -> tuple[Any, ...]:
+    return typing.get_args(field.type) or (field.type,)

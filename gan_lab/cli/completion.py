@@ -1,0 +1,112 @@
+"""The command `completion`: a script that lets the shell complete `gan_lab COMMAND key=value`."""
+
+from gan_lab.cli.arguments import keys_of, parse_options, positional_of
+from gan_lab.cli.commands import COMMANDS, Completion
+from gan_lab.config import catalogue
+from gan_lab.errors import ConfigError
+
+# bash splits a word at `=` where COMP_WORDBREAKS holds it; then the reply is the value alone.
+_BASH = """\
+_gan_lab() {{
+    local word=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}} key="" head="" found
+    if [ "$word" = "=" ]; then key=$before word=""
+    elif [ "$before" = "=" ]; then key=${{COMP_WORDS[COMP_CWORD-2]}}
+    elif [[ $word == *=* ]]; then key=${{word%%=*}} head="${{word%%=*}}=" word=${{word#*=}}; fi
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then found=$(compgen -W "{commands}" -- "$word")
+    elif [ -n "$key" ]; then
+        case $key in
+{values}
+        esac
+    else
+        case ${{COMP_WORDS[1]}} in
+{keys}
+        esac
+    fi
+    while IFS= read -r word; do [ -n "$word" ] && COMPREPLY+=("$head$word"); done <<< "$found"
+    if [[ ${{COMPREPLY[0]}} == *= ]]; then compopt -o nospace 2> /dev/null; fi
+    return 0
+}}
+complete -F _gan_lab gan_lab
+"""
+_ZSH = """\
+#compdef gan_lab
+_gan_lab() {{
+    if (( CURRENT == 2 )); then compadd -- {commands}; return; fi
+    if compset -P '*='; then
+        case ${{words[CURRENT]%%=*}} in
+{values}
+        esac
+        return
+    fi
+    case ${{words[2]}} in
+{keys}
+    esac
+}}
+compdef _gan_lab gan_lab
+"""
+
+
+def completion(arguments: list[str]) -> int:
+    """Print the script for bash or zsh."""
+    shell = parse_options(Completion, arguments).shell
+    if shell not in ("bash", "zsh"):
+        raise ConfigError(f"completion of {shell} is unknown; take one of bash, zsh")
+    is_bash = shell == "bash"
+    values = {key: " ".join(words) for key, words in sorted(_values().items())}
+    if is_bash:
+        value = 'found=$(compgen -W "{}" -- "$word")'
+        key, folders = (
+            'found=$(compgen -W "{}" -- "$word")',
+            "; found+=$'\\n'$(compgen -d -- \"$word\")",
+        )
+        output = 'output) found=$(compgen -d -- "$word") ;;'
+    else:
+        value, key, folders = "compadd -- {}", "compadd -S '' -- {}", "; _files -/"
+        output = "output) _files -/ ;;"
+    rows = [f"{name}) {value.format(words)} ;;" for name, words in values.items()] + [output]
+    cases = []
+    for name, command in COMMANDS.items():
+        words = positional_of(command)
+        takes_folders = words is not None and "DIR" in words.metadata["positional"]
+        line = key.format(" ".join(_keys(name))) + (folders if takes_folders else "")
+        cases.append(f"{name}) {line} ;;")
+    template = _BASH if is_bash else _ZSH
+    indent = "\n" + " " * (12 if is_bash else 8)
+    print(
+        template.format(
+            commands=" ".join(COMMANDS),
+            values=indent[1:] + indent.join(rows),
+            keys=indent[1:] + indent.join(cases),
+        ),
+        end="",
+    )
+    return 0
+
+
+def _keys(name: str) -> list[str]:
+    """Return the words that a command takes: its keys with `=`, and names where it has some."""
+    keys = [f"{key}=" for key in keys_of(COMMANDS[name])]
+    if name in ("train", "fork"):
+        keys += [f"{each.name}=" for each in catalogue.keys("train")]
+        for group in catalogue.groups():
+            if catalogue.choices(group) == ["default"]:
+                keys += [f"{group}.{each.name}=" for each in catalogue.keys(group, "default")]
+            else:
+                keys.append(f"{group}=")
+    if name in ("experiment", "reproduce"):
+        keys += catalogue.choices("experiment")
+    return [*dict.fromkeys(keys)] + (["bash", "zsh"] if name == "completion" else [])
+
+
+def _values() -> dict[str, list[str]]:
+    """Return key -> the values that the shell offers: choices of groups, and fixed words."""
+    values = {group: catalogue.choices(group) for group in catalogue.groups()}
+    values["device"] = ["auto", "cpu", "cuda"]
+    for command in COMMANDS.values():
+        for name, field in keys_of(command).items():
+            if field.metadata["words"]:
+                values[name] = [*dict.fromkeys([*values.get(name, []), *field.metadata["words"]])]
+            elif field.type in (bool, bool | None):
+                values[name] = ["true", "false"]
+    return values

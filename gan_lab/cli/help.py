@@ -1,0 +1,120 @@
+"""What `--help` prints, made from the commands' dataclasses and from conf/, without torch."""
+
+import dataclasses
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from gan_lab.cli.arguments import examples_of, key_name, keys_of, positional_of, usage
+from gan_lab.cli.commands import COMMANDS
+from gan_lab.config import catalogue
+
+_WIDTH = 100
+_TOP = """gan_lab: train GANs and Wasserstein GANs, and measure all of them alike.
+
+  python -m gan_lab COMMAND [DIR ...] [key=value ...]
+
+{commands}
+
+  python -m gan_lab train data=ring loss=minimax steps=300 output=outputs/minimax
+  python -m gan_lab train data=ring loss=wasserstein steps=300 output=outputs/wasserstein
+  python -m gan_lab compare outputs/minimax outputs/wasserstein
+  python -m gan_lab COMMAND --help
+"""
+
+
+def top() -> str:
+    """Return the help of the program: a line a command."""
+    rows = [(name, _sentence(command)) for name, command in COMMANDS.items()]
+    return _TOP.format(commands="\n".join(_rows(rows)))
+
+
+def of_command(name: str, words: Sequence[str] = ()) -> str:
+    """Return the help of a command; of `experiment NAME` that of the study."""
+    command = COMMANDS[name]
+    if name == "experiment":
+        studies = catalogue.choices(name)
+        if study := next((word for word in words if word in studies), None):
+            return _of_study(study)
+    lines = [_sentence(command), "", *(f"  {line}" for line in examples_of(command)), ""]
+    lines += [f"Usage: {usage(command)}", ""]
+    if field := positional_of(command):
+        lines += [*_rows([(field.metadata["positional"], field.metadata["about"])]), ""]
+    keys = _keys(command)
+    if name == "train":
+        keys += [(f"{each.name}={each.value}", each.comment) for each in catalogue.keys("train")]
+    lines += _rows(keys)
+    if name == "train":
+        lines += _train()
+    if name == "experiment":
+        lines += ["", "Studies:", *_choices(name)]
+    return "\n".join(lines) + "\n"
+
+
+def _of_study(study: str) -> str:
+    """Return the help of one study: its keys, and those that all have."""
+    run = f"python -m gan_lab experiment {study}"
+    lines = [
+        catalogue.sentence("experiment", study),
+        "",
+        f"  {run} quick=true",
+        f"  {run} --cfg job",
+    ]
+    lines += ["", "Keys of this study:", *_key_rows(catalogue.keys("experiment", study))]
+    lines += ["", "Keys of every study:", *_rows(_keys(COMMANDS["experiment"]))]
+    return "\n".join(lines) + "\n"
+
+
+def _train() -> Iterable[str]:
+    """Yield the choices of a training with their sentences, and the keys with their comments."""
+    single = [name for name in catalogue.groups() if catalogue.choices(name) == ["default"]]
+    yield from ("", "Choices, group=choice; of regularizer and metrics several: 'metrics=[js,kl]'")
+    for group in catalogue.groups():
+        if group not in single:
+            yield from ("", f"{group}:", *_choices(group))
+    yield from ("", "Keys of every training; --cfg job shows those of the other choices too")
+    for group in single:
+        keys = catalogue.keys(group, "default")
+        yield from ("", f"{group}: {catalogue.sentence(group, 'default')}")
+        yield from _key_rows(keys, f"{group}.")
+    yield from ("", "Flags: -m sweeps over values with commas, --cfg job prints the configuration")
+
+
+def _choices(group: str) -> list[str]:
+    return _rows([(name, catalogue.sentence(group, name)) for name in catalogue.choices(group)])
+
+
+def _key_rows(keys: Iterable[catalogue.Key], prefix: str = "") -> list[str]:
+    return _rows([(f"{prefix}{each.name}={each.value}", each.comment) for each in keys])
+
+
+def _keys(command: type) -> list[tuple[str, str]]:
+    return [(_key(field), field.metadata["about"]) for field in keys_of(command).values()]
+
+
+def _key(field: dataclasses.Field[object]) -> str:
+    """Return a key with its default: n=64, output=DIR, step=..."""
+    value = field.metadata["display"]
+    if not value and field.default not in (None, dataclasses.MISSING, ""):
+        value = str(field.default).lower() if isinstance(field.default, bool) else field.default
+    return f"{key_name(field)}={value or '...'}" if value != 0 else f"{key_name(field)}=0"
+
+
+def _rows(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return two columns, the second one wrapped."""
+    width = min(32, max(len(first) for first, _ in pairs)) + 2
+    rows = []
+    for first, second in pairs:
+        text = f"{first:<{width - 2}}  {second}"
+        rows += textwrap.wrap(
+            text.rstrip(),
+            _WIDTH - 2,
+            initial_indent="  ",
+            subsequent_indent=" " * (width + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return rows
+
+
+def _sentence(command: type) -> str:
+    return (command.__doc__ or "").splitlines()[0]
