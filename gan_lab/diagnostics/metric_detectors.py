@@ -51,11 +51,11 @@ class Collapse(Detector):
             measurement(step, row, tag) for tag in (_SPREAD, _MODES, _QUALITY)
         )
         verdicts = [self._of_spread(spread), self._of_modes(modes, quality)]
-        known = [verdict for verdict in verdicts if verdict is not None]
-        if not known:
+        some = [verdict for verdict in verdicts if verdict is not None]
+        if not some:
             return None
-        numbers = {name: value for verdict in known for name, value in verdict.numbers.items()}
-        return Verdict(any(v.on for v in known), all(v.over for v in known), numbers)
+        numbers = {name: value for verdict in some for name, value in verdict.numbers.items()}
+        return Verdict(any(v.on for v in some), all(v.over for v in some), numbers)
 
     def _of_spread(self, now: Measurement | None) -> Verdict | None:
         if now is None or not (now.has_interval and now.floor > 0):

@@ -69,8 +69,8 @@ class LostRecordsStatus:
         counts = [each.writes for each in self._seeds]
         with contextlib.suppress(OSError):
             for index, directory in enumerate(self._directories):
-                changed = self._counts is None or self._counts[index] != counts[index]
-                if changed and directory != self._parent:
+                is_new = self._counts is None or self._counts[index] != counts[index]
+                if is_new and directory != self._parent:
                     directory.update_status(lost=_sum([self._seeds[index]]))
             self._parent.update_status(lost=_sum(self._seeds), **fields)
             self._counts = counts

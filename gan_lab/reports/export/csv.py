@@ -16,11 +16,11 @@ from gan_lab.runs.run_dir import atomic_write
 
 
 def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[Path]:
-    """Writes runs.csv, finals.csv, differences.csv and curves.csv; returns their paths.
+    """Write runs.csv, finals.csv, differences.csv and curves.csv; return their paths.
 
     runs.csv has a line a run and final number, finals.csv a line a group and final number: the mean
-    of the finite ones and how many were not. Empty cells are what does not exist: the interval of
-    one seed, the final number of a diverged run. curves.csv has steps and seconds.
+    of the finite ones and the number of the others. A cell is empty where there is no value: the
+    interval of one seed, the final number of a diverged run. curves.csv has steps and seconds.
     """
     files = {
         "runs": (_RUNS, _runs(problems)),
@@ -28,15 +28,15 @@ def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[
         "differences": (_DIFFERENCES, _differences(problems)),
         "curves": (_CURVES, _curves(report)),
     }
-    written = []
+    paths = []
     for name, (header, rows) in files.items():
         buffer = io.StringIO(newline="")
         out = csv.writer(buffer, lineterminator="\n")
         out.writerow(header)
         out.writerows([[_cell(value) for value in row] for row in rows])
-        written.append(directory / f"{name}.csv")
-        atomic_write(written[-1], buffer.getvalue().encode())
-    return written
+        paths.append(directory / f"{name}.csv")
+        atomic_write(paths[-1], buffer.getvalue().encode())
+    return paths
 
 
 _RUNS = (

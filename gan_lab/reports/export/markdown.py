@@ -1,4 +1,4 @@
-"""A comparison as Markdown: what the page says, without its pictures."""
+"""A comparison as Markdown: the words and tables of the page."""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from gan_lab.reports.analysis.model import EventRow, Report, Section, Table, eve
 
 
 def markdown(report: Report) -> str:
-    """The report as GitHub shows it; the same report gives the same text."""
+    """Return the report in GitHub's Markdown; the same report gives the same text."""
     several = len(report.sections) > 1
     parts = [f"# {_text(report.title)}", f"*{_text(report.question)}*"]
     if not several:
@@ -21,7 +21,7 @@ def markdown(report: Report) -> str:
         *map(_text, report.method),
         f"*{_text(report.origin)}*",
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _section(section: Section, several: bool) -> list[str]:
@@ -40,8 +40,8 @@ def _section(section: Section, several: bool) -> list[str]:
 
 def _verdict(section: Section) -> str:
     first, *others = section.verdict or [""]
-    lead = f"**{_text(first)}**" if first else ""
-    return "\n\n".join(part for part in (lead, _list(others)) if part)
+    answer = f"**{_text(first)}**" if first else ""
+    return "\n\n".join(filter(None, (answer, _list(others))))
 
 
 def _events(events: Sequence[EventRow]) -> list[str]:
@@ -71,7 +71,7 @@ def _list(items: Sequence[str]) -> str:
 
 
 def _text(text: str) -> str:
-    """Text that Markdown shows as it is: no emphasis, links, HTML or table borders by accident."""
-    escaped = re.sub(r"([\\`*_\[\]<>|~#$])", r"\\\1", " ".join(text.split()))
+    """Escape a text: no emphasis, links, HTML or table borders by accident."""
+    line = re.sub(r"([\\`*_\[\]<>|~#$])", r"\\\1", " ".join(text.split()))
     # A line that begins like a list or a number of one.
-    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", escaped)
+    return re.sub(r"^([-+]|\d+[.)])(?=\s)", r"\\\1", line)

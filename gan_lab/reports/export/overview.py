@@ -1,8 +1,9 @@
-"""One picture of a comparison: for each data set the curve, the end, and what was made."""
+"""One picture of a comparison: for each data set the curve, the end, and samples."""
 
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -21,7 +22,7 @@ _MAX_SHOWN = 4
 
 
 def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
-    """Draws every section as a row of three panels and writes a PNG."""
+    """Draw every section as a row of three panels and write a PNG."""
     with matplotlib.rc_context({"text.parse_math": False}):  # a name may hold two dollars
         figure, axes = canvas(report.title, len(report.sections), 3, size=(5.4, 4.2))
         for row, section, problem in zip(axes, report.sections, problems, strict=True):
@@ -34,7 +35,7 @@ def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
 
 def _curves(axes: Axes, section: Section) -> None:
     chart = next((c for c in section.charts if c.tag == HEADLINE), None)
-    label(axes, f"{section.name}: mean and 95 % interval", "step", f"{_name()}")
+    label(axes, f"{section.name}: mean and 95 % interval", "step", _title())
     if chart is None:
         return
     highest = 0.0
@@ -52,13 +53,13 @@ def _curves(axes: Axes, section: Section) -> None:
 
 
 def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
-    label(axes, "at the end, held-out data: seeds, mean, 95 % interval", _name(), "")
+    label(axes, "at the end, held-out data: seeds, mean, 95 % interval", _title(), "")
     names = []
     for i, group in enumerate(groups):
         values = [v for v in group.finals(HEADLINE).values() if np.isfinite(v)]
-        lost = len(group.runs) - len(group.complete_runs)
+        n_lost = len(group.runs) - len(group.complete_runs)
         seeds = f"{len(values)} seed{'' if len(values) == 1 else 's'}"
-        names.append(f"{group.label}\n{seeds}{f', {lost} lost' if lost else ''}")
+        names.append(f"{group.label}\n{seeds}{f', {n_lost} lost' if n_lost else ''}")
         if not values:
             continue
         style = group.style
@@ -72,16 +73,12 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
         ]
         if i == 0 and floors and floors[0] is not None:
             axes.axvline(float(floors[0]), color=GREY, linestyle=(0, (2, 2)), linewidth=1)
-            axes.annotate(
-                "floor",
-                (float(floors[0]), 0.99),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, 0),
-                textcoords="offset points",
-                va="top",
-                fontsize="small",
-                color=GREY,
-            )
+            where: dict[str, Any] = {
+                "xycoords": ("data", "axes fraction"),
+                "textcoords": "offset points",
+            }
+            text: dict[str, Any] = {"va": "top", "fontsize": "small", "color": GREY}
+            axes.annotate("floor", (float(floors[0]), 0.99), xytext=(3, 0), **where, **text)
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.set_ylim(len(names) - 0.5, -0.5)
 
@@ -125,6 +122,6 @@ def _points(axes: Axes, path: Path) -> None:
     axes.set_aspect("equal")
 
 
-def _name() -> str:
+def _title() -> str:
     curve = CURVES[HEADLINE]
     return f"{curve.title} ({curve.unit})"

@@ -1,7 +1,7 @@
-"""A comparison for TensorBoard: a run for each group that holds its mean and band over seeds.
+"""A comparison for TensorBoard: a run for each group with its mean and band over seeds.
 
 On the page of custom scalars every question is a category and every curve a margin chart. A run of
-one seed has a layout as well, with its own intervals where the ruler gives some.
+one seed has a layout as well, with its own intervals where it has any.
 """
 
 import math
@@ -16,19 +16,14 @@ from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.samples import read_png
 
-# Runs beside the groups: what real samples get, as a line in every chart; and what is said in
-# words, which would be repeated in the run of every group.
+# Runs beside the groups: what real samples get, as a line in every chart; and the words, which
+# would else stand in the run of every group.
 FLOOR = "floor (real samples)"
 WORDS = "verdict and tables"
-_LONGEST_NAME = 100
+_MAX_NAME = 100
 _FIRST = (
-    *(
-        HEADLINE,
-        "divergence/js",
-        "neural_distance/js",
-        "modes/covered",
-        "samples/pairwise_distance",
-    ),
+    *(HEADLINE, "divergence/js", "neural_distance/js", "modes/covered"),
+    "samples/pairwise_distance",
 )
 
 _HOW_TO_READ = """\
@@ -38,17 +33,17 @@ The run '{floor}' is what real samples get. Steps are rounds of the game."""
 
 
 def layout() -> Layout:
-    """The page of a single run, the same for all: bands where a run has intervals of its own."""
+    """Return the page of a single run, the same for all: bands where a run has own intervals."""
     page = Layout()
     for question in QUESTIONS:
         lines = [curve for curve in question.curves if not curve.interval]
-        _add(page, question.title, lines, banded=False)
-        _add(page, question.title, [c for c in question.curves if c.interval], banded=True)
+        _add(page, question.title, lines, has_bands=False)
+        _add(page, question.title, [c for c in question.curves if c.interval], has_bands=True)
     return page
 
 
 def write(report: Report, directory: Path) -> None:
-    """Writes the runs of a comparison; event files that are there are replaced.
+    """Write the runs of a comparison; event files that are there are replaced.
 
     A run is `directory/<group>`, or `directory/<section>/<group>` where there are several sections.
     Of several sections each tag begins with the section, `ring/divergence/wasserstein`, so that two
@@ -66,7 +61,7 @@ def write(report: Report, directory: Path) -> None:
     """
     for old in directory.rglob("events.out.tfevents.*"):
         old.unlink()
-    report = _apart(report)
+    report = _separate(report)
     page = _layout_over_seeds(report)
     rows = _hparams(report)
     metrics = _metrics(report)
@@ -75,23 +70,23 @@ def write(report: Report, directory: Path) -> None:
         home = directory / name if len(report.sections) > 1 else directory
         _write_words(report, section, home / WORDS, page)
         _write_floor(section, home / FLOOR, page)
-        runs = _names(section.labels, taken=(WORDS, FLOOR))
+        runs = _names(section.labels, others=(WORDS, FLOOR))
         for label, run in zip(section.labels, runs, strict=True):
             _write_group(section, label, home / run, page, rows[section.name, label], metrics)
 
 
-def _apart(report: Report) -> Report:
-    """Charts of their own for each of several sections: TensorBoard joins what has one tag."""
+def _separate(report: Report) -> Report:
+    """Give each of several sections tags of its own: TensorBoard joins what has one tag."""
     if len(report.sections) == 1:
         return report
-    apart = []
+    sections = []
     for section in report.sections:
         charts = [
             replace(c, tag=f"{section.name}/{c.tag}", question=f"{section.name}: {c.question}")
             for c in section.charts
         ]
-        apart.append(replace(section, charts=charts))
-    return replace(report, sections=apart)
+        sections.append(replace(section, charts=charts))
+    return replace(report, sections=sections)
 
 
 def _write_group(
@@ -194,7 +189,7 @@ def _list(lines: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown shows as it is: formulas and keys are full of its signs."""
+    """Escape a text for Markdown: formulas and keys are full of its signs."""
     signs = re.sub(r"([\\`*_|])", r"\\\1", " ".join(text.split())).replace("](", "]\\(")
     return signs.replace("&", "&amp;").replace("<", "&lt;")
 
@@ -205,36 +200,36 @@ def _layout_over_seeds(report: Report) -> Layout:
     titles += [c.question for c in charts.values() if c.question not in titles]
     page = Layout()
     for title in dict.fromkeys(titles):
-        _add(page, title, [c for c in charts.values() if c.question == title], banded=True)
+        _add(page, title, [c for c in charts.values() if c.question == title], has_bands=True)
     return page
 
 
-def _add(page: Layout, question: str, shown: Sequence[Curve | Chart], *, banded: bool) -> None:
-    if not shown:
+def _add(page: Layout, question: str, curves: Sequence[Curve | Chart], *, has_bands: bool) -> None:
+    if not curves:
         return
     if not page.category or page.category[-1].title != question:
         page.category.add(title=question)
-    # Margin charts come out in reverse: TensorBoard puts each new card before a child that it
+    # Margin charts appear in reverse: TensorBoard puts each new card before a child that it
     # counts wrongly, since a card has two children, an empty one for the other kind of chart.
-    for each in reversed(shown) if banded else shown:
+    for each in reversed(curves) if has_bands else curves:
         chart = page.category[-1].chart.add(title=_title(each))
-        if banded:
+        if has_bands:
             ends = {"lower": f"{each.tag}_low", "upper": f"{each.tag}_high"}
             chart.margin.series.add(value=each.tag, **ends)
         else:
             chart.multiline.tag.append(f"^{re.escape(each.tag)}$")  # a regular expression
 
 
-def _title(shown: Curve | Chart) -> str:
-    known = (curve for tag, curve in CURVES.items() if shown.tag.endswith(tag))  # "ring/..." too
-    better = next((curve.better for curve in known), 0)
-    wish = {-1: "lower is better", 1: "higher is better"}.get(better, "")
-    inside = ", ".join(filter(None, (shown.unit, wish)))
-    return f"{shown.title} ({inside})" if inside else shown.title
+def _title(chart: Curve | Chart) -> str:
+    curves = (curve for tag, curve in CURVES.items() if chart.tag.endswith(tag))  # "ring/..." too
+    better = next((curve.better for curve in curves), 0)
+    direction = {-1: "lower is better", 1: "higher is better"}.get(better, "")
+    inside = ", ".join(filter(None, (chart.unit, direction)))
+    return f"{chart.title} ({inside})" if inside else chart.title
 
 
 def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
-    """(section, label) -> what tells it apart, the same keys in all; numbers where all are."""
+    """Return (section, label) -> its choices, the same keys in all; numbers where all are."""
     groups = {
         (s.name, label): s.choices.get(label, {}) for s in report.sections for label in s.labels
     }
@@ -253,9 +248,9 @@ def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _metrics(report: Report) -> list[str]:
-    """Tags of the final numbers; TensorBoard's table begins with the first five only."""
-    found = [tag for s in report.sections for f in s.finals.values() for tag in f]
-    return [_final(tag) for tag in dict.fromkeys([t for t in _FIRST if t in found] + found)]
+    """Return the tags of the final numbers; TensorBoard's table shows only the first five."""
+    tags = [tag for s in report.sections for f in s.finals.values() for tag in f]
+    return [_final(tag) for tag in dict.fromkeys([t for t in _FIRST if t in tags] + tags)]
 
 
 def _number(text: str) -> float | None:
@@ -270,11 +265,11 @@ def _final(tag: str) -> str:
     return f"final/{tag}"
 
 
-def _names(labels: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
-    """Names of directories that say the labels and differ from each other."""
-    used, names = {name.lower() for name in taken}, []
+def _names(labels: Sequence[str], others: Iterable[str] = ()) -> list[str]:
+    """Return names of directories like the labels that differ from each other."""
+    used, names = {name.lower() for name in others}, []
     for label in labels:
-        name = re.sub(r"[^\w .,+=()-]+", "_", label, flags=re.ASCII).strip(" .")[:_LONGEST_NAME]
+        name = re.sub(r"[^\w .,+=()-]+", "_", label, flags=re.ASCII).strip(" .")[:_MAX_NAME]
         name, number = name or "group", 1
         while (unique := name if number == 1 else f"{name} {number}").lower() in used:
             number += 1

@@ -1,4 +1,4 @@
-"""Tables on the screen."""
+"""Lines and tables on the screen."""
 
 from collections.abc import Mapping
 
@@ -13,25 +13,25 @@ _HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "neura
 
 
 def console(width: int | None = None, stderr: bool = False) -> Console:
-    """A console that shows text as it is: a directory may be called [red] or :b:.
+    """Return a console without markup: a directory may be called [red] or :b:.
 
     Args:
-        width: Where it is no terminal: a log file or a pipe has none to keep to. None = rich's own.
-        stderr: Where it leads.
+        width: For a log file or a pipe, which have none. None = rich's own.
+        stderr: Whether it writes to stderr.
     """
-    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if width is not None and not made.is_terminal:
-        made.width = width
-    return made
+    plain = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if width is not None and not plain.is_terminal:
+        plain.width = width
+    return plain
 
 
 def say(text: str, style: str | None = None, stderr: bool = False) -> None:
-    """Prints a line with a name or a path in it, whatever characters that has."""
+    """Print a line with a name or a path in it, whatever characters that has."""
     console(stderr=stderr).print(printable(text), style=style, soft_wrap=True)
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
-    """Prints estimates with interval, floor, n and unit.
+    """Print estimates with interval, floor, n and unit.
 
     Args:
         title: Above the table.

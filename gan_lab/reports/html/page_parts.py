@@ -122,7 +122,7 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
     if not charts:
         return ""
     axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
-    axis_options = "".join(
+    axis_choices = "".join(
         f'<option value="{axis}">{html.escape(AXES[axis])}</option>' for axis in axes
     )
     names = [
@@ -144,7 +144,7 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
         'is the floor, what real samples get. <span class="on-screen">Drag over a chart to '
         "enlarge, double-click to go back.</span></p>"
         '<div class="toolbar">'
-        f'<label>Along <select class="axis">{axis_options}</select></label>'
+        f'<label>Along <select class="axis">{axis_choices}</select></label>'
         '<label>Scale <select class="scale"><option value="linear">linear</option>'
         '<option value="log">logarithmic</option></select></label>'
         f'<div class="legend" role="group" aria-label="Groups shown">{legend}</div></div>'
@@ -156,7 +156,7 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
 def _chapter(
     name: str, title: str, hints: Mapping[str, str], charts: Sequence[Mapping[str, Any]]
 ) -> str:
-    curve_options = "".join(
+    curve_choices = "".join(
         f'<option value="{i}">{html.escape(chart["title"])}</option>'
         for i, chart in enumerate(charts)
         if chart["question"] == title
@@ -164,7 +164,7 @@ def _chapter(
     return (
         f'<section class="chapter" aria-labelledby="chapter-{name}"><div class="chapter-head">'
         f'<h4 id="chapter-{name}">{html.escape(title)}</h4>'
-        f'<label><span class="hidden">Curve: </span><select class="curve">{curve_options}</select>'
+        f'<label><span class="hidden">Curve: </span><select class="curve">{curve_choices}</select>'
         f'</label></div><p class="hint">{html.escape(hints.get(title, ""))}</p>'
         '<div class="chart" role="img"></div><p class="chart-note" aria-live="polite"></p>'
         '<div class="print-charts"></div></section>'
@@ -177,7 +177,7 @@ def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
     if not media:
         return ""
     is_landscape, last = data["landscapes"] is not None, len(media["steps"]) - 1
-    players = "".join(_player(k, each, data["looks"]) for k, each in enumerate(media["groups"]))
+    panels = "".join(_panel(k, each, data["looks"]) for k, each in enumerate(media["groups"]))
     missing = [name for name in section.labels if name not in {g["label"] for g in media["groups"]}]
     note = f"<p class='hint'>No pictures: {html.escape(', '.join(missing))}.</p>" if missing else ""
     title = "The landscape animation" if is_landscape else "The samples, step by step"
@@ -194,7 +194,7 @@ def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
         f'<section class="animation" data-kind="{"landscape" if is_landscape else "pictures"}" '
         f'tabindex="0" aria-labelledby="animation-{i}"><h3 id="animation-{i}">{title}</h3>'
         f'<p class="hint">{hint}</p>{key}'
-        f'<div class="players">{players}</div>{note}<div class="controls">'
+        f'<div class="players">{panels}</div>{note}<div class="controls">'
         '<button type="button" class="play" aria-label="Play">'
         '<span aria-hidden="true">&#9654;</span> <span class="word">Play</span></button>'
         f'<input type="range" class="scrub" min="0" max="{last}" value="{last}" step="1" '
@@ -208,7 +208,7 @@ def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
     )
 
 
-def _player(k: int, group: dict[str, Any], looks: Looks) -> str:
+def _panel(k: int, group: dict[str, Any], looks: Looks) -> str:
     label, last = group["label"], group["snapshots"][-1]
     seed = "" if group["seed"] is None else f'<span class="seed">seed {group["seed"]}</span>'
     name = html.escape(label)
