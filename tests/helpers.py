@@ -59,7 +59,7 @@ class Critic:
 
     module: torch.nn.Module
     leaves: dict
-    transformed: bool = False
+    in_transform: bool = False
 
     def __call__(self, x):
         return functional_call(self.module, self.leaves, (x,))

@@ -20,7 +20,7 @@ import torch
 
 from gan_lab.cli import main as cli
 from gan_lab.console import ProgressLine
-from gan_lab.engine.distributed import World, joined
+from gan_lab.engine.distributed import World, join_world
 from tests.training.callbacks.test_divergence import infinite_data_at
 
 
@@ -83,7 +83,7 @@ def counted(seen):
 def main(path):
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
-    with joined() as world:
+    with join_world() as world:
         for job in json.loads(path.read_text()):
             out, err = io.StringIO(), io.StringIO()
             rank, *when = job.get("signal", [None])

@@ -35,18 +35,18 @@ class Rehearsal:
         """Runs it."""
         program()
 
-    def record(self, program: Program, fixed: Sequence[Tensor]) -> Program:
+    def record(self, program: Program, static: Sequence[Tensor]) -> Program:
         """A replay that has to make the calls of the first one, on the same tensors.
 
         Raises:
-            RuntimeError: In a replay: a tensor is used that is neither fixed nor made inside, a
+            RuntimeError: In a replay: a tensor is used that is neither static nor made inside, a
                 value is read, or a call, a number or an address is another than the first time.
         """
         first: list[_Watch] = []
         outputs: list[Tensor] = []
 
         def replay() -> Tensor:
-            with _Watch(fixed) as monitor:
+            with _Watch(static) as monitor:
                 output = program()
             if not first:
                 first.append(monitor)
@@ -61,12 +61,12 @@ class Rehearsal:
 
 
 class _Watch(TorchDispatchMode):
-    """Notes every call with its numbers and the tensors of `fixed` it touches."""
+    """Notes every call with its numbers and the tensors of `static` it touches."""
 
-    def __init__(self, fixed: Sequence[Tensor]) -> None:
+    def __init__(self, static: Sequence[Tensor]) -> None:
         super().__init__()
         self.calls: list[tuple[str, ...]] = []
-        self._fixed = {leaf.untyped_storage().data_ptr() for leaf in fixed}
+        self._static = {leaf.untyped_storage().data_ptr() for leaf in static}
         self._made: dict[int, Tensor] = {}
 
     def __torch_dispatch__(
@@ -78,7 +78,7 @@ class _Watch(TorchDispatchMode):
         self.calls.append((name, *(self._told(name, argument) for argument in arguments)))
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in self._fixed:
+            if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in self._static:
                 self._made[leaf.untyped_storage().data_ptr()] = leaf  # kept: no address twice
         return result
 
@@ -90,9 +90,9 @@ class _Watch(TorchDispatchMode):
         address = argument.untyped_storage().data_ptr()
         if address in self._made or not argument.numel():
             return f"made {tuple(argument.shape)}"
-        if address not in self._fixed:
+        if address not in self._static:
             shape, dtype = tuple(argument.shape), argument.dtype
-            raise RuntimeError(f"{name} uses a tensor {shape} {dtype} that is not fixed")
+            raise RuntimeError(f"{name} uses a tensor {shape} {dtype} that is not static")
         return f"{argument.data_ptr()} {tuple(argument.shape)} {argument.stride()}"
 
 

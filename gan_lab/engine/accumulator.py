@@ -1,4 +1,4 @@
-"""Means of what a step reports, kept on the device until somebody wants to read them."""
+"""Means of the values of a step, on the device until they are read."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,7 +23,7 @@ class Accumulator:
         self._groups: dict[tuple[str, ...], tuple[Tensor, int]] = {}
 
     def add_(self, values: Mapping[str, Tensor]) -> None:
-        """Adds one value per tag without waiting for the device: a few launches for any tags."""
+        """Add one value per tag without waiting for the device: a few launches for any tags."""
         if not values:
             return
         # Maxima last, so that either kind is one slice.
@@ -40,7 +40,7 @@ class Accumulator:
         self._groups[tags] = (total, count + 1)
 
     def means(self) -> dict[str, Tensor]:
-        """Mean or maximum per tag since `reset_`: float64 on the CPU, shape [S]; one copy."""
+        """Return the mean or maximum per tag since `reset_`: float64 on the CPU, shape [S]."""
         if not self._groups:
             return {}
         totals = iter(torch.cat([total for total, _ in self._groups.values()]).cpu())
@@ -52,8 +52,8 @@ class Accumulator:
                 result[tag] = next(totals) / (1 if _is_maximum(tag) else count)
         return result
 
-    def agree_(self, world: World) -> None:
-        """Takes the means (or maxima) over ranks, which each saw a slice of the batch.
+    def reduce_(self, world: World) -> None:
+        """Take the means (or maxima) over ranks, each of which has a slice of the batch.
 
         Every rank has to call it, at the same step; a second call changes nothing.
         """
@@ -64,16 +64,16 @@ class Accumulator:
                     reduce_(rows)
 
     def reset_(self) -> None:
-        """Starts a new interval."""
+        """Start a new interval."""
         self._groups.clear()
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """The unfinished interval, for a checkpoint: a resumed run reports the same means."""
+        """Return the unfinished interval; a run resumed with it reports the same means."""
         groups = self._groups.items()
         return [{"tags": list(g), "total": t.clone(), "count": n} for g, (t, n) in groups]
 
     def load_state_dict(self, state: Iterable[Mapping[str, Any]]) -> None:
-        """Replaces what was accumulated by a copy of `state`."""
+        """Replace the interval by a copy of `state`."""
         self._groups = {tuple(g["tags"]): (g["total"].clone(), g["count"]) for g in state}
 
 

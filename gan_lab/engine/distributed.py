@@ -1,9 +1,9 @@
-"""Several processes that train one game: each takes a slice of every batch, gradients are averaged.
+"""Several processes that train one run: each takes a slice of every batch, gradients are averaged.
 
 Every rank draws the global batch from the same streams and takes its slice, and gradients are
 averaged by one explicit all-reduce of a flat tensor (torch's DDP wrapper has a record of wrong
 gradients where a loss differentiates twice). So 2 processes with N/2 samples each are 1 process
-with N, up to the rounding of a mean of means. Rank 0 alone measures, draws, prints and writes.
+with N, up to the rounding of a mean of means. Only rank 0 measures, draws, prints and writes.
 
 The processes are started by torchrun, or by anything that sets its environment.
 """
@@ -19,29 +19,29 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from gan_lab.engine.rng import Draws, StepDraws
+from gan_lab.engine.rng import StepDraws
 from gan_lab.errors import ConfigError
 
 T = TypeVar("T")
 
-_PATIENCE = timedelta(days=2)  # ranks wait while rank 0 measures; a rank that died is noticed
+_TIMEOUT = timedelta(days=2)  # ranks wait while rank 0 measures; a dead rank is noticed at once
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 class RankFailed(RuntimeError):
-    """Another rank failed, which says how."""
+    """Another rank failed and says how."""
 
 
 class RankGone(RuntimeError):
-    """Another rank is there no more, and may have said nothing."""
+    """Another rank has gone, perhaps without a message."""
 
 
 @contextlib.contextmanager
-def _reaching() -> Iterator[None]:
-    """Around what needs all ranks. The library fails there if one has gone.
+def _collective() -> Iterator[None]:
+    """Translate the library's error where a rank has gone.
 
     Raises:
-        RankGone: It does.
+        RankGone: A collective operation fails, since a rank has gone.
     """
     try:
         yield
@@ -55,15 +55,15 @@ def _reaching() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class World:
-    """Who else trains this game. Alone, every method is free and returns what it was given.
+    """The processes of one training. Alone, every method returns its argument at no cost.
 
     All methods but the properties are collective: every rank has to call them, in the same order.
 
     Attributes:
         rank: Of this process, 0 to size - 1.
         size: Number of processes.
-        local_rank: Among those of this machine.
-        local_size: Number of those.
+        local_rank: Among the processes of this machine.
+        local_size: Number of processes of this machine.
     """
 
     rank: int = 0
@@ -73,7 +73,7 @@ class World:
 
     @property
     def alone(self) -> bool:
-        """Whether there is nobody else."""
+        """Whether this is the only process."""
         return self.size == 1
 
     @property
@@ -82,54 +82,54 @@ class World:
         return self.rank == 0
 
     def mean_(self, flat: Tensor) -> Tensor:
-        """The mean over ranks of a floating-point tensor, in place, the same bits in every rank."""
+        """Take the mean over ranks of a float tensor, in place, the same bits in every rank."""
         if self.size > 1:
-            with _reaching():
+            with _collective():
                 dist.all_reduce(flat)
             flat /= self.size
         return flat
 
     def maximum_(self, values: Tensor) -> Tensor:
-        """The largest over ranks, entry by entry, in place."""
+        """Take the maximum over ranks, entry by entry, in place."""
         if self.size > 1:
-            with _reaching():
+            with _collective():
                 dist.all_reduce(values, op=dist.ReduceOp.MAX)
         return values
 
     def all(self, flags: Tensor) -> Tensor:
-        """Which flags are set in every rank: bool, any shape."""
+        """Return which flags are set in every rank: bool, any shape."""
         if self.size == 1:
             return flags
         return self.maximum_((~flags).to(torch.uint8)) == 0
 
     def max_over_ranks(self, number: int) -> int:
-        """The largest of one whole number a rank."""
+        """Return the maximum of one integer a rank."""
         return number if self.size == 1 else int(self.maximum_(torch.tensor(number)))
 
     def broadcast(self, value: T) -> T:
-        """What rank 0 has."""
+        """Return rank 0's value."""
         if self.size == 1:
             return value
         box = [value]
-        with _reaching():
+        with _collective():
             dist.broadcast_object_list(box, device=torch.device("cpu"))
         return box[0]
 
     def gather(self, value: T) -> list[T]:
-        """What every rank has, by rank."""
+        """Return every rank's value, by rank."""
         if self.size == 1:
             return [value]
-        found: list[Any] = [None] * self.size
-        # all_gather_object would take it through the GPU where there is one.
+        values: list[Any] = [None] * self.size
+        # all_gather_object would send it through the GPU where there is one.
         for rank in range(self.size):
             box = [value]
-            with _reaching():
+            with _collective():
                 dist.broadcast_object_list(box, src=rank, device=torch.device("cpu"))
-            found[rank] = box[0]
-        return found
+            values[rank] = box[0]
+        return values
 
     def run_on_main(self, function: Callable[[], T]) -> T:
-        """Runs a function in rank 0 alone; every rank gets what it returns.
+        """Run a function in rank 0 alone; return its result in every rank.
 
         Raises:
             ConfigError: In every rank, where the function raises one.
@@ -145,15 +145,17 @@ class World:
             except BaseException as error:
                 failure = error
                 outcome = (None, str(error), isinstance(error, ConfigError))
-        result, told, refused = self.broadcast(outcome)
+        result, message, is_config_error = self.broadcast(outcome)
         if failure is not None:
             raise failure
-        if told is not None:
-            raise ConfigError(told) if refused else RankFailed(f"rank 0 failed: {told}")
+        if message is not None:
+            raise (
+                ConfigError(message) if is_config_error else RankFailed(f"rank 0 failed: {message}")
+            )
         return result
 
-    def agreed(self, function: Callable[[], T]) -> T:
-        """Runs a function in every rank, first in one of each machine (which may download).
+    def run_on_all(self, function: Callable[[], T]) -> T:
+        """Run a function in every rank, first in one of each machine (which may download).
 
         Raises:
             ConfigError: In every rank, where it raises one in any.
@@ -162,19 +164,19 @@ class World:
             return function()
         result: T | None = None
         for turn in (self.local_rank == 0, self.local_rank > 0):
-            refusal = None
+            message = None
             if turn:
                 try:
                     result = function()
                 except ConfigError as error:
-                    refusal = str(error)
-            for told in self.gather(refusal):
-                if told is not None:
-                    raise ConfigError(told)
+                    message = str(error)
+            for other in self.gather(message):
+                if other is not None:
+                    raise ConfigError(other)
         return result  # type: ignore[return-value]
 
     def shard(self, draws: StepDraws, stacked: bool) -> StepDraws:
-        """This rank's slice of the N axis of everything drawn for a step.
+        """Return this rank's slice of the N axis of all draws of a step.
 
         Args:
             draws: Of the global batch, [updates, (S,) N, ...]; N divides by the number of ranks.
@@ -184,18 +186,14 @@ class World:
             return draws
         axis = 2 if stacked else 1
 
-        def mine(tensor: Tensor) -> Tensor:
+        def own_slice(tensor: Tensor) -> Tensor:
             n = tensor.shape[axis] // self.size
             return tensor.narrow(axis, self.rank * n, n)
 
-        def of(updates: Draws) -> Draws:
-            noise = {name: mine(tensor) for name, tensor in updates.noise.items()}
-            return Draws(mine(updates.real), mine(updates.z), mine(updates.mix), noise)
-
-        return StepDraws(of(draws.discriminator), of(draws.generator))
+        return StepDraws(*(updates.map(own_slice) for updates in draws))
 
     def device(self, name: str) -> str:
-        """The device of this rank where `name` was typed: one GPU a process.
+        """Return the device of this rank for the typed `name`: one GPU a process.
 
         Raises:
             ConfigError: It names one GPU for several processes, or there are too few.
@@ -222,35 +220,36 @@ _world = ALONE
 
 
 def world() -> World:
-    """The processes that this one has joined."""
+    """Return the processes that this one has joined."""
     return _world
 
 
-def _whole(
+def _read_integer(
     environment: Mapping[str, str],
     name: str,
-    least: int,
-    limit: int | None = None,
+    at_least: int,
+    at_most: int | None = None,
     default: int | None = None,
 ) -> int:
-    """A whole number that torchrun sets.
+    """Return an integer of torchrun's environment.
 
     Raises:
-        ConfigError: It is none, or lies elsewhere.
+        ConfigError: It is none, or out of range.
     """
-    told = environment.get(name, str(default))
-    if not told.isdecimal() or int(told) < least or (limit is not None and int(told) > limit):
-        upto = "" if limit is None else f" to {limit}"
+    text = environment.get(name, str(default))
+    number = int(text) if text.isdecimal() else -1
+    if number < at_least or (at_most is not None and number > at_most):
+        end = "" if at_most is None else f" to {at_most}"
         raise ConfigError(
-            f"{name}={told!r} is no whole number from {least}{upto}; start the processes with "
+            f"{name}={text!r} is no whole number from {at_least}{end}; start the processes with "
             f"torchrun"
         )
-    return int(told)
+    return number
 
 
 @contextlib.contextmanager
-def joined(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
-    """Inside, this process belongs to those that its environment names; alone where it names none.
+def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
+    """Join the processes of the environment; alone where it names none.
 
     Raises:
         ConfigError: The environment is half of one, or makes no sense.
@@ -265,20 +264,20 @@ def joined(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
             f"WORLD_SIZE={environment['WORLD_SIZE']} says that several processes train together, "
             f"but {', '.join(missing)} is not set; start them with torchrun"
         )
-    size = _whole(environment, "WORLD_SIZE", 1)
-    rank = _whole(environment, "RANK", 0, size - 1)
-    _whole(environment, "MASTER_PORT", 0, 65535)
+    size = _read_integer(environment, "WORLD_SIZE", 1)
+    rank = _read_integer(environment, "RANK", 0, size - 1)
+    _read_integer(environment, "MASTER_PORT", 0, 65535)
     _world = World(
         rank,
         size,
-        _whole(environment, "LOCAL_RANK", 0, size - 1, rank),
-        _whole(environment, "LOCAL_WORLD_SIZE", 1, size, size),
+        _read_integer(environment, "LOCAL_RANK", 0, size - 1, rank),
+        _read_integer(environment, "LOCAL_WORLD_SIZE", 1, size, size),
     )
-    # Tensors of either device can be reduced: flags and objects go through the CPU.
+    # Either device can be reduced: flags and objects go through the CPU.
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available() and _world.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(_world.local_rank)
-    dist.init_process_group(backend, rank=rank, world_size=size, timeout=_PATIENCE)
+    dist.init_process_group(backend, rank=rank, world_size=size, timeout=_TIMEOUT)
     try:
         yield _world
     finally:

@@ -1,4 +1,4 @@
-"""How gradients are taken: one interface, by autograd here and by hand in `by_hand`."""
+"""Gradients of the objective: one interface, here by autograd; `backends` has analytic ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ GradientResult = tuple[Any, Tensors, Tensors]
 
 @dataclass(frozen=True)
 class Gradients:
-    """Gradients by autograd on the leaves, the game vmapped where seeds are stacked.
+    """Gradients by autograd on the leaves, vmapped over stacked seeds.
 
     The sum over seeds of per-seed mean losses has, by each seed's leaves, that seed's gradient.
 
     Attributes:
-        game: The game, for one seed.
+        objective: For one seed.
         stacked: Whether leaves and samples carry a leading [S] axis.
-        world: Who else has a slice of the batch.
+        world: The processes that share the batch.
     """
 
     objective: Objective
@@ -33,16 +33,16 @@ class Gradients:
     world: World = ALONE
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "objective", replace(self.objective, transformed=self.stacked))
+        object.__setattr__(self, "objective", replace(self.objective, in_transform=self.stacked))
 
     def per_seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function of one seed, as a function of all seeds: [..] -> [S, ..] where stacked."""
+        """Return a function of one seed as a function of all: [..] -> [S, ..] where stacked."""
         return torch.func.vmap(function) if self.stacked else function
 
     def discriminator(
         self, d: NetworkState, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors
     ) -> GradientResult:
-        """Gradients by a discriminator's leaves, values to log ([S] or scalar), new buffers."""
+        """Return gradients by the discriminator's leaves, values to log, new buffers."""
         return self._differentiate(
             d, self.objective.discriminator_loss, d.params, d.buffers, real, fake, mix, noise
         )
@@ -50,21 +50,29 @@ class Gradients:
     def generator(
         self, state: TrainState, real: Tensor, z: Tensor, noise: Tensors
     ) -> GradientResult:
-        """Gradients by the generator's leaves, values to log ([S] or scalar), new buffers."""
+        """Return gradients by the generator's leaves, values to log, new buffers."""
         g, d = state.generator, state.discriminator
-        frozen = {name: leaf.detach() for name, leaf in d.params.items()}
+        d_params = {name: leaf.detach() for name, leaf in d.params.items()}
         return self._differentiate(
-            g, self.objective.generator_loss, g.params, g.buffers, frozen, d.buffers, real, z, noise
+            g,
+            self.objective.generator_loss,
+            g.params,
+            g.buffers,
+            d_params,
+            d.buffers,
+            real,
+            z,
+            noise,
         )
 
     @torch.no_grad()
     def fakes(self, state: TrainState, z: Tensor) -> Tensor:
-        """Fakes for several discriminator updates: [updates, (S,) N, latent] -> [.., *shape]."""
+        """Return fakes of several updates: [updates, (S,) N, latent] -> [.., *shape]."""
         if not self.objective.generator_independent:  # each batch has statistics of its own
             return torch.stack([self._fakes(state, batch) for batch in z])
         updates, n = z.shape[0], z.shape[-2]
-        joined = z.transpose(0, -3).flatten(-3, -2) if self.stacked else z.flatten(0, 1)
-        fake = self._fakes(state, joined).unflatten(int(self.stacked), (updates, n))
+        flat_z = z.transpose(0, -3).flatten(-3, -2) if self.stacked else z.flatten(0, 1)
+        fake = self._fakes(state, flat_z).unflatten(int(self.stacked), (updates, n))
         return fake.transpose(0, 1) if self.stacked else fake
 
     def _fakes(self, state: TrainState, z: Tensor) -> Tensor:
@@ -78,21 +86,22 @@ class Gradients:
         loss: Callable[..., GradientResult],
         *arguments: Tensors | Tensor,
     ) -> GradientResult:
-        """Gradients of a loss by its first argument, which holds the player's parameters."""
+        """Return the gradients of a loss by its first argument, the network's parameters."""
         value, values, buffers = self.per_seed(loss)(*arguments)
         gradients = torch.autograd.grad(value.sum(), list(network.params.values()))
         return dict(zip(network.params, gradients, strict=True)), values, buffers
 
 
 @dataclass(frozen=True)
-class Functional(Gradients):
-    """The same by torch.func, all of it compiled: for networks that gradients by hand do not know.
+class FunctionalGradients(Gradients):
+    """Compiled gradients by torch.func, for networks without analytic gradients.
 
-    Only so can torch.compile take a penalty: a compiled network is not differentiated twice.
+    The whole gradient is compiled: torch does not differentiate a compiled network twice, which a
+    penalty needs.
     """
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "objective", replace(self.objective, transformed=True))
+        object.__setattr__(self, "objective", replace(self.objective, in_transform=True))
         for name in ("discriminator_loss", "generator_loss"):
             gradient = _gradient_of(getattr(self.objective, name))
             compiled = torch.compile(self.per_seed(gradient), dynamic=False)

@@ -1,8 +1,8 @@
-"""The game: a pure function from leaves, samples and noise to the two players' losses.
+"""The objective: a pure function from leaves, samples and noise to both networks' losses.
 
 Nothing here mutates, allocates parameters or draws randomness. The modules are templates on the
-meta device; the numbers come in as dictionaries of leaves. Every method is written for one seed and
-may be vmapped over leaves stacked as [S, ...].
+meta device; the parameters are arguments, dictionaries of leaves. Every method is written for one
+seed and may be vmapped over leaves stacked as [S, ...].
 """
 
 import copy
@@ -25,18 +25,18 @@ class Score:
     """A discriminator with its leaves filled in: samples [N, *shape] -> logits [N / packing].
 
     Attributes:
-        transformed: Whether it is called inside vmap or torch.func, where `input_gradient` has to
+        in_transform: Whether it is called inside vmap or torch.func, where `input_gradient` has to
             differentiate with torch.func too.
         arithmetic: How it is computed.
     """
 
     module: nn.Module
     leaves: Tensors
-    transformed: bool = False
+    in_transform: bool = False
     arithmetic: Arithmetic = PLAIN
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Logits [N / packing] of samples [N, *shape]."""
+        """Return logits [N / packing] of samples [N, *shape]."""
         return self.arithmetic(self.module, self.leaves, x)
 
 
@@ -47,9 +47,9 @@ class Objective:
     Attributes:
         generator: Template, z [N, latent_dim] -> samples [N, *shape].
         discriminator: Template, samples -> logits [N / packing].
-        loss: What both players minimise.
-        regularizers: What holds the discriminator, applied in this order.
-        transformed: See `Score`; set for stacked seeds.
+        loss: The losses of both networks.
+        regularizers: Of the discriminator, applied in this order.
+        in_transform: See `Score`; set for stacked seeds.
         arithmetic: How both networks are computed in training; samples to show and to measure are
             always plain.
     """
@@ -58,7 +58,7 @@ class Objective:
     discriminator: nn.Module
     loss: AdversarialLoss
     regularizers: Sequence[Regularizer] = ()
-    transformed: bool = False
+    in_transform: bool = False
     arithmetic: Arithmetic = PLAIN
 
     @cached_property
@@ -81,30 +81,30 @@ class Objective:
         return copy.deepcopy(self.generator).eval()
 
     def score(self, d: Tensors, d_buffers: Tensors) -> Score:
-        """The discriminator that the regularizers leave, as a function of samples."""
+        """Return the reparametrized discriminator as a function of samples."""
         for regularizer in self.regularizers:
             d = regularizer.reparametrize(d, d_buffers)
-        return Score(self.discriminator, {**d, **d_buffers}, self.transformed, self.arithmetic)
+        return Score(self.discriminator, {**d, **d_buffers}, self.in_transform, self.arithmetic)
 
     def landscape(self, d: Tensors, d_buffers: Tensors) -> Callable[[Tensor], Tensor]:
-        """The discriminator as a picture shows it: points [N, *shape] -> logits [N].
+        """Return the discriminator as a function to draw: points [N, *shape] -> logits [N].
 
-        A discriminator of packs has no logit of a single point; it is shown that of a pack of
+        A discriminator of packs has no logit of a single point; a point's is that of a pack of
         equal copies.
         """
         score, copies = self.score(d, d_buffers), self.packing
         return lambda points: score(points.repeat_interleave(copies, 0))
 
     def fakes(self, g: Tensors, g_buffers: Tensors, z: Tensor) -> Tensor:
-        """Samples for the discriminator to learn from: [N, latent_dim] -> [N, *shape].
+        """Return samples to train the discriminator: [N, latent_dim] -> [N, *shape].
 
-        The generator's running statistics stay as they are: a network's buffers move only in its
-        own player's step.
+        The generator's running statistics stay as they are: a network's buffers change only in its
+        own updates.
         """
-        return self.arithmetic(self.generator, {**g, **_cloned(g_buffers)}, z)
+        return self.arithmetic(self.generator, {**g, **_clone(g_buffers)}, z)
 
     def samples(self, g: Tensors, g_buffers: Tensors, z: Tensor) -> Tensor:
-        """Samples to show and to measure: batch norm uses its running statistics."""
+        """Return samples to show and to measure: batch norm uses its running statistics."""
         return functional_call(self._sampler, {**g, **g_buffers}, (z,))
 
     def discriminator_loss(
@@ -116,7 +116,7 @@ class Objective:
         mix: Tensor,
         noise: Tensors,
     ) -> tuple[Tensor, Tensors, Tensors]:
-        """What the discriminator minimises on one batch.
+        """Return the discriminator's loss on one batch.
 
         Args:
             d: Parameters of the discriminator.
@@ -124,23 +124,23 @@ class Objective:
             real: Real samples, [N, *shape].
             fake: Generated samples, [N, *shape], without a graph.
             mix: Interpolation weights in [0, 1], [N].
-            noise: What the regularizers asked for, each [N, *shape].
+            noise: Of the regularizers' `noise_spec`, each [N, *shape].
 
         Returns:
             The mean loss plus penalties (scalar), the values to log (scalars), the new buffers.
         """
-        buffers = _cloned(d_buffers)
+        buffers = _clone(d_buffers)
         score = self.score(d, buffers)
-        real, fake = self._shown(real, fake, noise)
+        real, fake = self._inputs(real, fake, noise)
         real_logits, fake_logits = self._logits(score, real, fake)
-        loss, values = self.judged(real_logits, fake_logits)
+        loss, values = self.judge_logits(real_logits, fake_logits)
         penalty = loss.new_zeros(())
         for regularizer in self.regularizers:
             penalty = penalty + regularizer.penalty(score, real, fake, mix, noise).mean()
         return loss + penalty, {**values, "loss/penalty": penalty.detach()}, buffers
 
-    def judged(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
-        """The discriminator's mean loss without penalties, and what there is to log of it."""
+    def judge_logits(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
+        """Return the discriminator's mean loss without penalties, and its values to log."""
         loss = self.loss.discriminator(real_logits, fake_logits).mean()
         estimate = self.loss.estimate(real_logits.detach(), fake_logits.detach())
         values = {f"discriminator_estimate/{name}": value for name, value in estimate.items()}
@@ -156,15 +156,15 @@ class Objective:
         z: Tensor,
         noise: Tensors,
     ) -> tuple[Tensor, Tensors, Tensors]:
-        """What the generator minimises on one batch.
+        """Return the generator's loss on one batch.
 
         Returns:
             The mean loss (scalar), the values to log (scalars), the generator's new buffers.
         """
-        buffers = _cloned(g_buffers)
-        score = self.score(d, _cloned(d_buffers))
+        buffers = _clone(g_buffers)
+        score = self.score(d, _clone(d_buffers))
         fake = self.arithmetic(self.generator, {**g, **buffers}, z)
-        real, fake = self._shown(real, fake, noise)
+        real, fake = self._inputs(real, fake, noise)
         if self.loss.compares_real:
             real_logits, fake_logits = self._logits(score, real, fake)
         else:
@@ -176,7 +176,7 @@ class Objective:
     def gradient_norms(
         self, d: Tensors, d_buffers: Tensors, real: Tensor, fake: Tensor, mix: Tensor
     ) -> Tensors:
-        """The slope the discriminator has: its input gradient's norm on real, fake and between.
+        """Return the discriminator's gradient norms on real, fake and interpolated samples.
 
         Returns:
             Mean and maximum, scalars, in logits per data unit.
@@ -189,7 +189,7 @@ class Objective:
             "discriminator_estimate/gradient_norm_max": norm.amax(),
         }
 
-    def _shown(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:
+    def _inputs(self, real: Tensor, fake: Tensor, noise: Tensors) -> tuple[Tensor, Tensor]:
         for regularizer in self.regularizers:
             real, fake = regularizer.inputs(real, fake, noise)
         return real, fake
@@ -203,5 +203,5 @@ class Objective:
         return real_logits, fake_logits
 
 
-def _cloned(buffers: Tensors) -> Tensors:
+def _clone(buffers: Tensors) -> Tensors:
     return {name: buffer.clone() for name, buffer in buffers.items()}

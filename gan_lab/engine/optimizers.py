@@ -1,7 +1,7 @@
-"""The optimisers of both players: elementwise ones, so that stacked seeds stay S separate runs.
+"""The optimisers of both networks: elementwise, so that stacked seeds stay S separate runs.
 
-They move one flat buffer and keep a little state of the same shape, all at addresses that stay, so
-that a step can be captured in a CUDA graph. torch's own classes hold the same formulas, but each
+They update one flat buffer and state of the same shape, all at addresses that stay, so that a step
+can be captured in a CUDA graph. torch's own classes hold the same formulas, but each
 call of theirs costs as much as a small network's layer, and the first one imports the compiler:
 two seconds before the first step.
 """
@@ -17,13 +17,13 @@ from gan_lab.engine.schedule import DECAYS
 from gan_lab.validation import check_choice, check_interval
 
 
-class Moves(ABC):
-    """An optimiser at work on one buffer, whose gradient is `flat.grad`.
+class FlatOptimizer(ABC):
+    """An optimiser of one buffer, whose gradient is `flat.grad`.
 
     Attributes:
-        flat: What it moves, [P] or [S, P].
-        state: What it remembers, by name; written in place.
-        rate: The learning rate now, where it is read without waiting.
+        flat: The parameters, [P] or [S, P].
+        state: Its moments and counts, by name; written in place.
+        rate: The learning rate now, on the device of `flat`.
     """
 
     def __init__(self, flat: Tensor, lr: float) -> None:
@@ -39,7 +39,7 @@ class Moves(ABC):
         return float(self.rate)
 
     def set_lr_factor_(self, factor: float) -> None:
-        """Scales the learning rate that it started with."""
+        """Scale the learning rate that it started with."""
         if isinstance(self.rate, Tensor):
             self.rate.fill_(self.initial_lr * factor)
         else:
@@ -47,16 +47,16 @@ class Moves(ABC):
 
     @torch.no_grad()
     def step(self) -> None:
-        """Moves the buffer by its gradient."""
+        """Update the buffer by its gradient."""
         assert self.flat.grad is not None
-        self._move_(self.flat, self.flat.grad)
+        self._update_(self.flat, self.flat.grad)
 
     @abstractmethod
-    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
-        """One update, in place."""
+    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
+        """Make one update, in place."""
 
     def load_state_(self, state: Mapping[str, Tensor]) -> None:
-        """Copies the `state` of an optimiser of the same kind."""
+        """Copy the `state` of an optimiser of the same kind."""
         if state.keys() != self.state.keys():
             raise ValueError(
                 f"the state of another optimiser: {sorted(state)}, not {sorted(self.state)}"
@@ -64,18 +64,18 @@ class Moves(ABC):
         for name, tensor in self.state.items():
             tensor.copy_(state[name])
 
-    def take_over_(self, other: "Moves") -> None:
-        """Goes on where another of the same kind is: its state and its rate."""
+    def copy_from_(self, other: "FlatOptimizer") -> None:
+        """Copy the state and the rate of another of the same kind."""
         self.load_state_(other.state)
         self.rate = other.rate.clone() if isinstance(other.rate, Tensor) else other.rate
 
-    def _remember(self, *names: str) -> None:
+    def _allocate(self, *names: str) -> None:
         self.state |= {name: torch.zeros_like(self.flat, requires_grad=False) for name in names}
 
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """Learning rates of the two players and how they decay over the run.
+    """Learning rates of the two networks and their decay over the run.
 
     Attributes:
         lr: Learning rate of the generator, and of the discriminator unless it has its own.
@@ -94,15 +94,15 @@ class Optimizer(ABC):
         check_choice(self, "decay", list(DECAYS))
 
     @abstractmethod
-    def build(self, flat: Tensor, lr: float) -> Moves:
-        """An optimiser of a flat buffer of parameters."""
+    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
+        """Return an optimiser of a flat buffer of parameters."""
 
-    def build_discriminator(self, flat: Tensor) -> Moves:
-        """The discriminator's, with its own learning rate if it has one."""
+    def build_discriminator(self, flat: Tensor) -> FlatOptimizer:
+        """Return the discriminator's, with its own learning rate if it has one."""
         return self.build(flat, self.lr if self.discriminator_lr is None else self.discriminator_lr)
 
-    def build_generator(self, flat: Tensor) -> Moves:
-        """The generator's."""
+    def build_generator(self, flat: Tensor) -> FlatOptimizer:
+        """Return the generator's."""
         return self.build(flat, self.lr)
 
 
@@ -121,19 +121,19 @@ class Adam(Optimizer):
             check_interval(self, "betas", beta, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
-    def build(self, flat: Tensor, lr: float) -> Moves:
+    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
         """See `Optimizer.build`."""
         return _Adam(flat, lr, self)
 
 
-class _Adam(Moves):
-    def __init__(self, flat: Tensor, lr: float, keys: Adam) -> None:
+class _Adam(FlatOptimizer):
+    def __init__(self, flat: Tensor, lr: float, config: Adam) -> None:
         super().__init__(flat, lr)
-        self.keys = keys
-        self._remember("exp_avg", "exp_avg_sq")
+        self.config = config
+        self._allocate("exp_avg", "exp_avg_sq")
         self.state["step"] = torch.zeros((), device=flat.device)
 
-    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
+    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
         first, second, step = self.state.values()
         step += 1
         # The kernel behind torch.optim.Adam(fused=True).
@@ -145,10 +145,10 @@ class _Adam(Moves):
             [],
             [step],
             lr=self.rate,
-            beta1=self.keys.betas[0],
-            beta2=self.keys.betas[1],
+            beta1=self.config.betas[0],
+            beta2=self.config.betas[1],
             weight_decay=0.0,
-            eps=self.keys.eps,
+            eps=self.config.eps,
             amsgrad=False,
             maximize=False,
         )
@@ -168,24 +168,24 @@ class RmsProp(Optimizer):
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
-    def build(self, flat: Tensor, lr: float) -> Moves:
+    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
         """See `Optimizer.build`."""
         return _RmsProp(flat, lr, self)
 
 
-class _RmsProp(Moves):
-    def __init__(self, flat: Tensor, lr: float, keys: RmsProp) -> None:
+class _RmsProp(FlatOptimizer):
+    def __init__(self, flat: Tensor, lr: float, config: RmsProp) -> None:
         super().__init__(flat, lr)
-        self.keys = keys
-        self._remember("square_avg", *(["momentum_buffer"] if keys.momentum else []))
+        self.config = config
+        self._allocate("square_avg", *(["momentum_buffer"] if config.momentum else []))
 
-    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
+    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
         square = self.state["square_avg"]
-        square.mul_(self.keys.alpha).addcmul_(gradient, gradient, value=1 - self.keys.alpha)
-        move = gradient / square.sqrt().add_(self.keys.eps)
-        if self.keys.momentum:
-            move = self.state["momentum_buffer"].mul_(self.keys.momentum).add_(move)
-        flat.sub_(move * self.rate)
+        square.mul_(self.config.alpha).addcmul_(gradient, gradient, value=1 - self.config.alpha)
+        update = gradient / square.sqrt().add_(self.config.eps)
+        if self.config.momentum:
+            update = self.state["momentum_buffer"].mul_(self.config.momentum).add_(update)
+        flat.sub_(update * self.rate)
 
 
 @dataclass(frozen=True)
@@ -198,19 +198,19 @@ class Sgd(Optimizer):
         super().__post_init__()
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
 
-    def build(self, flat: Tensor, lr: float) -> Moves:
+    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
         """See `Optimizer.build`."""
         return _Sgd(flat, lr, self)
 
 
-class _Sgd(Moves):
-    def __init__(self, flat: Tensor, lr: float, keys: Sgd) -> None:
+class _Sgd(FlatOptimizer):
+    def __init__(self, flat: Tensor, lr: float, config: Sgd) -> None:
         super().__init__(flat, lr)
-        self.keys = keys
-        self._remember(*(["momentum_buffer"] if keys.momentum else []))
+        self.config = config
+        self._allocate(*(["momentum_buffer"] if config.momentum else []))
 
-    def _move_(self, flat: Tensor, gradient: Tensor) -> None:
-        move = gradient
-        if self.keys.momentum:
-            move = self.state["momentum_buffer"].mul_(self.keys.momentum).add_(gradient)
-        flat.sub_(move * self.rate)
+    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
+        update = gradient
+        if self.config.momentum:
+            update = self.state["momentum_buffer"].mul_(self.config.momentum).add_(gradient)
+        flat.sub_(update * self.rate)

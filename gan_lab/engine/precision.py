@@ -1,4 +1,4 @@
-"""How a network is computed: the type of its factors and the order of an image's numbers."""
+"""The arithmetic of a forward pass: the type of its factors and the memory format of images."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ from gan_lab.regularizers.base import Tensors
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """What changes the speed and the rounding of a network, and nothing else.
+    """The speed and the rounding of a network's forward pass, and nothing else.
 
     Attributes:
         bf16: Whether matrix products and convolutions take bfloat16 factors (torch's autocast);
-            what goes in and comes out, weights and their gradients stay as they are.
+            inputs, outputs, weights and their gradients stay as they are.
         channels_last: Whether images and convolutions' weights are laid out pixel by pixel, as the
-            fast kernels want them.
+            fast kernels need them.
     """
 
     bf16: bool = False
     channels_last: bool = False
 
     def __call__(self, module: nn.Module, leaves: Tensors, x: Tensor) -> Tensor:
-        """What the module with these leaves makes of x."""
+        """Return the module's output for x with these leaves."""
         if self.channels_last:
             leaves = {name: _pixelwise(leaf) for name, leaf in leaves.items()}
             x = _pixelwise(x)

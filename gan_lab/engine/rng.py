@@ -1,4 +1,4 @@
-"""All randomness of training, as an argument.
+"""All randomness of training, as arguments of the step.
 
 A stream is a torch.Generator derived from (seed, purpose). Each purpose (which real samples, which
 z, which mix, ...) has its own stream, so runs of different losses with one seed see the same
@@ -7,8 +7,9 @@ checkpoint holds the streams' states at the block's start, from which the block 
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -18,23 +19,23 @@ from gan_lab.data.base import Source
 from gan_lab.engine.schedule import Schedule
 
 _BLOCK_STEPS = 32
-_BLOCK_NUMBERS = 16_000_000  # at most this many numbers a block and seed: 64 MB in float32
+_BLOCK_NUMBERS = 16_000_000  # at most, a block and seed: 64 MB in float32
 
 
 def stream(seed: int, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator for one purpose of one seed; the same on every machine, CPU and GPU apart."""
+    """Return a generator for one purpose of one seed, the same on every machine of one type."""
     digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 class Draws(NamedTuple):
-    """Randomness of one player's updates; leading axis the updates, then seeds when stacked.
+    """Randomness of one network's updates; leading axis the updates, then seeds when stacked.
 
     Attributes:
-        real: Real samples, [updates, (S,) N, *shape].
+        real: Real samples, [updates, (S,) N, *shape]; in a block their tickets, see `data.Source`.
         z: Standard normal, [updates, (S,) N, latent_dim].
         mix: Uniform on [0, 1], [updates, (S,) N].
-        noise: Standard normal, what the regularizers asked for, each [updates, (S,) N, *shape].
+        noise: Standard normal, for the regularizers, each [updates, (S,) N, *shape].
     """
 
     real: Tensor
@@ -42,8 +43,13 @@ class Draws(NamedTuple):
     mix: Tensor
     noise: dict[str, Tensor]
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Draws":
+        """Return the draws with a function applied to each tensor."""
+        noise = {name: function(tensor) for name, tensor in self.noise.items()}
+        return Draws(function(self.real), function(self.z), function(self.mix), noise)
+
     def noise_of(self, update: int) -> dict[str, Tensor]:
-        """The noise of one update."""
+        """Return the noise of one update."""
         return {name: tensor[update] for name, tensor in self.noise.items()}
 
 
@@ -56,14 +62,14 @@ class StepDraws(NamedTuple):
 
 @dataclass(frozen=True)
 class DrawSpec:
-    """What a step needs: sizes that all seeds share.
+    """The sizes of a step's draws, which all seeds share.
 
     Attributes:
         batch_size: Samples of one update.
         latent_dim: Dimensions of z.
         noise: Name -> shape of the regularizers' noise for one sample.
         schedule: How many updates a step has.
-        most_steps: Steps drawn at once, unless they are too large for that.
+        max_steps: Steps drawn at once, unless they are too large for that.
     """
 
     batch_size: int
@@ -81,15 +87,8 @@ class DrawSpec:
         return max(1, min(self.max_steps, _BLOCK_NUMBERS // per_step))
 
 
-class _Tickets(NamedTuple):
-    real: Tensor
-    z: Tensor
-    mix: Tensor
-    noise: dict[str, Tensor]
-
-
 class Streams:
-    """Hands out the draws of step after step, for one seed or stacked for several."""
+    """The draws of step after step, for one seed or stacked for several."""
 
     def __init__(
         self,
@@ -111,10 +110,10 @@ class Streams:
         ]
         self._block_start = -1
         self._block_states = self._states()
-        self._block: dict[str, _Tickets] = {}
+        self._block: dict[str, Draws] = {}
 
     def draws(self, step: int) -> StepDraws:
-        """The randomness of a step; steps are asked for in order, or again within a block."""
+        """Return the randomness of a step; steps come in order, or again within a block."""
         start = step - step % self.spec.block_steps
         if start != self._block_start:
             self._block_start, self._block_states = start, self._states()
@@ -129,11 +128,11 @@ class Streams:
         )
 
     def state_dict(self) -> dict[str, object]:
-        """The states of all streams at the start of the current block."""
+        """Return the states of all streams at the start of the current block."""
         return {"block_start": self._block_start, "states": self._block_states}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Goes back to where `state_dict` was taken; the block is drawn again."""
+        """Restore a `state_dict`; the block is drawn again."""
         self._block_start = int(state["block_start"])  # type: ignore[call-overload]
         self._block_states = state["states"]  # type: ignore[assignment]
         for generators, states in zip(self._generators, self._block_states, strict=True):
@@ -154,22 +153,20 @@ class Streams:
             "generator": self._draw("generator", n_generator),
         }
 
-    def _draw(self, network: str, updates: int) -> _Tickets:
-        per_seed = [
-            self._draw_seed(generators, network, updates) for generators in self._generators
-        ]
+    def _draw(self, network: str, updates: int) -> Draws:
+        seeds = [self._draw_seed(generators, network, updates) for generators in self._generators]
         if not self.stacked:
-            return per_seed[0]
-        return _Tickets(
-            _stacked([t.real for t in per_seed]),
-            _stacked([t.z for t in per_seed]),
-            _stacked([t.mix for t in per_seed]),
-            {n: _stacked([t.noise[n] for t in per_seed]) for n in self.spec.noise},
+            return seeds[0]
+        return Draws(
+            _stack_seeds([draws.real for draws in seeds]),
+            _stack_seeds([draws.z for draws in seeds]),
+            _stack_seeds([draws.mix for draws in seeds]),
+            {n: _stack_seeds([draws.noise[n] for draws in seeds]) for n in self.spec.noise},
         )
 
     def _draw_seed(
         self, generators: Mapping[str, torch.Generator], network: str, updates: int
-    ) -> _Tickets:
+    ) -> Draws:
         n, device = self.spec.batch_size, self.source.device
 
         def normal(purpose: str, *shape: int) -> Tensor:
@@ -178,7 +175,7 @@ class Streams:
 
         real = self.source.draw(updates * n, generators[f"{network}/real"])
         mix_stream = generators[f"{network}/mix"]
-        return _Tickets(
+        return Draws(
             real.reshape(updates, n, *real.shape[1:]),
             normal("z", self.spec.latent_dim),
             torch.rand(updates, n, generator=mix_stream, device=device),
@@ -186,17 +183,12 @@ class Streams:
         )
 
     def _slice(self, network: str, start: int, stop: int) -> Draws:
-        block = self._block[network]
-        return Draws(
-            self.source.gather(block.real[start:stop]),
-            block.z[start:stop],
-            block.mix[start:stop],
-            {name: tensor[start:stop] for name, tensor in block.noise.items()},
-        )
+        draws = self._block[network].map(itemgetter(slice(start, stop)))
+        return draws._replace(real=self.source.gather(draws.real))
 
 
-def _stacked(seeds: Sequence[Tensor]) -> Tensor:
-    """S tensors [updates, ...] as one [updates, S, ...]; torch.stack takes ten times as long."""
+def _stack_seeds(seeds: Sequence[Tensor]) -> Tensor:
+    """Stack S tensors [updates, ...] as [updates, S, ...]; torch.stack takes ten times as long."""
     first = seeds[0]
     together = first.new_empty(first.shape[0], len(seeds), *first.shape[1:])
     for index, tensor in enumerate(seeds):

@@ -1,4 +1,4 @@
-"""When each player moves and how far: pure functions of the step number."""
+"""The updates of each network in a step, and the learning rate: pure functions of the step."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from gan_lab.validation import check_count
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many updates each player makes in a step; step t is the t-th round, counted from 0.
+    """The updates of each network in a step; step t is the t-th round, counted from 0.
 
     Attributes:
         n_critic: Discriminator updates of an ordinary step.
@@ -38,12 +38,12 @@ class Schedule:
         return max(self.n_critic, self.warmup_n_critic) if warms_up else self.n_critic
 
     def discriminator_updates(self, step: int) -> int:
-        """Discriminator updates of the given step."""
+        """Return the discriminator updates of the given step."""
         warm = step < self.warmup_steps or (self.warmup_every > 0 and step % self.warmup_every == 0)
         return self.warmup_n_critic if warm else self.n_critic
 
     def discriminator_steps(self, step: int) -> int:
-        """Discriminator updates of all steps before the given one."""
+        """Return the discriminator updates of all steps before the given one."""
         warm = min(step, self.warmup_steps)
         if self.warmup_every > 0:  # multiples of it in [warmup_steps, step)
             warm += max(0, -(-step // self.warmup_every) - -(-warm // self.warmup_every))
@@ -58,5 +58,5 @@ DECAYS: dict[str, Callable[[float], float]] = {
 
 
 def learning_rate_factor(decay: str, step: int, n_steps: int) -> float:
-    """What the learning rate is multiplied by in a step: 1 at the start, see `DECAYS`."""
+    """Return the factor of the learning rate in a step: 1 at the start, see `DECAYS`."""
     return DECAYS[decay](min(1.0, step / max(1, n_steps)))

@@ -1,4 +1,4 @@
-"""The only mutable thing of a training: leaves, optimisers, the generator's average, the step.
+"""The only mutable state of a training: leaves, optimisers, the generator's average, the step.
 
 All tensors are written in place: their addresses never change after the start.
 """
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_lab.engine.optimizers import Moves, Optimizer
+from gan_lab.engine.optimizers import FlatOptimizer, Optimizer
 from gan_lab.regularizers.base import Tensors
 
 
@@ -17,12 +17,12 @@ class NetworkState:
     """One network's leaves and its optimiser; [S, ...] leaves hold S seeds.
 
     Attributes:
-        flat: All parameters in one buffer, [P] or [S, P]: what the optimiser moves, one kernel an
-            operation however many layers there are.
+        flat: All parameters in one buffer, [P] or [S, P]: the optimiser needs one kernel an
+            operation, however many layers there are.
         params: The parameters by name, views of `flat`.
         gradient: The gradient by `flat`, of its shape.
         gradients: The gradients by name, views of `gradient`.
-        buffers: What is no parameter.
+        buffers: The module's buffers by name.
     """
 
     def __init__(self, params: Tensors, buffers: Tensors, stacked: bool = False) -> None:
@@ -36,33 +36,32 @@ class NetworkState:
         self.gradients = views_of(self.gradient, shapes)
         self.flat.requires_grad_(True).grad = self.gradient
         self.buffers = buffers
-        self.optimizer: Moves
+        self.optimizer: FlatOptimizer
 
     def collect_(self, gradients: Tensors) -> Tensor:
-        """Writes gradients by name into `gradient`, unless they are there already; returns it."""
+        """Write gradients by name into `gradient`, unless they are there already; return it."""
         if gradients is not self.gradients:
-            # In the order of their numbers, not of their memory: under vmap a weight's gradient
-            # comes out transposed.
+            # In logical order, not that of memory: under vmap a weight's gradient is transposed.
             leaves = [gradients[name].flatten(self._start) for name in self.params]
             torch.cat(leaves, -1, out=self.gradient)
         return self.gradient
 
     def update_(self, gradients: Tensors, buffers: Tensors) -> None:
-        """One step of the optimiser, then the buffers that the forward pass returned."""
+        """Take one step of the optimiser, then copy the buffers that the forward pass returned."""
         self.collect_(gradients)
         self.optimizer.step()
         copy_into_(self.buffers, buffers)
 
     def set_lr_factor_(self, factor: float) -> None:
-        """Scales the learning rate that the optimiser started with."""
+        """Scale the learning rate that the optimiser started with."""
         self.optimizer.set_lr_factor_(factor)
 
-    def copied(self) -> Tensors:
-        """A copy of the parameters, without a graph."""
+    def clone_params(self) -> Tensors:
+        """Return a copy of the parameters, without a graph."""
         return {name: leaf.detach().clone() for name, leaf in self.params.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Leaves and optimiser, by reference."""
+        """Return leaves and optimiser, by reference."""
         return {
             "params": {name: leaf.detach() for name, leaf in self.params.items()},
             "buffers": self.buffers,
@@ -70,14 +69,14 @@ class NetworkState:
         }
 
     def load_state_dict_(self, state: Mapping[str, Any]) -> None:
-        """Copies a `state_dict` into the leaves and the optimiser."""
+        """Copy a `state_dict` into the leaves and the optimiser."""
         copy_into_(self.params, state["params"])
         copy_into_(self.buffers, state["buffers"])
         self.optimizer.load_state_(state["optimizer"])
 
 
 class TrainState:
-    """Both players, the moving average of the generator, and how many steps are done."""
+    """Both networks, the moving average of the generator, and the number of steps."""
 
     def __init__(
         self, discriminator: NetworkState, generator: NetworkState, optimizer: Optimizer
@@ -95,7 +94,7 @@ class TrainState:
 
     @torch.no_grad()
     def average_(self, decay: float) -> None:
-        """Moves the generator's average: average = decay average + (1 - decay) now."""
+        """Update the generator's average: average = decay average + (1 - decay) now."""
         self._average.lerp_(self.generator.flat, 1 - decay)
         for name, now in self.generator.buffers.items():
             if now.is_floating_point():
@@ -104,17 +103,15 @@ class TrainState:
                 self.average[name].copy_(now)
 
     def of_seed(self, index: int) -> list[Tensor]:
-        """All that belongs to one of several stacked seeds, as views."""
+        """Return all tensors of one of several stacked seeds, as views."""
         tensors = [*self.average.values()]
         for network in (self.discriminator, self.generator):
             tensors += [network.flat.detach(), *network.buffers.values()]
-            tensors += [
-                t for t in network.optimizer.state.values() if t.ndim
-            ]  # not a count of steps
+            tensors += [t for t in network.optimizer.state.values() if t.ndim]  # no count of steps
         return [tensor[index] for tensor in tensors]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, by reference: save or clone it before the next step."""
+        """Return everything, by reference: save or clone it before the next step."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "generator": self.generator.state_dict(),
@@ -123,7 +120,7 @@ class TrainState:
         }
 
     def load_state_dict_(self, state: Mapping[str, Any]) -> None:
-        """Copies a `state_dict` back in place."""
+        """Copy a `state_dict` back in place."""
         self.discriminator.load_state_dict_(state["discriminator"])
         self.generator.load_state_dict_(state["generator"])
         copy_into_(self.average, state["average"])
@@ -131,7 +128,7 @@ class TrainState:
 
 
 def views_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> Tensors:
-    """Views of a flat buffer, one after the other: [P] or [S, P] -> of the given shapes."""
+    """Return views of a flat buffer, one after the other: [P] or [S, P] -> the given shapes."""
     views, at = {}, 0
     for name, shape in shapes.items():
         n = shape[flat.ndim - 1 :].numel()
@@ -142,14 +139,16 @@ def views_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> Tensors:
 
 @torch.no_grad()
 def copy_into_(leaves: Tensors, values: Mapping[str, Tensor]) -> None:
-    """Writes values into leaves of the same names; a leaf that is its own value is left alone."""
+    """Write values into leaves of the same names; skip a leaf that is its own value."""
     for name, leaf in leaves.items():
         if values[name] is not leaf:
             leaf.copy_(values[name])
 
 
-def leaves_of(modules: Iterable[nn.Module], stacked: bool, device: torch.device) -> NetworkState:
-    """A player from initialised modules, one a seed, stacked as [S, ...] where asked."""
+def build_network(
+    modules: Iterable[nn.Module], stacked: bool, device: torch.device
+) -> NetworkState:
+    """Return the state of initialised modules, one a seed, stacked as [S, ...] where asked."""
     each = [(dict(m.named_parameters()), dict(m.named_buffers())) for m in modules]
 
     def gather(part: int) -> Tensors:

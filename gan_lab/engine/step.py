@@ -1,5 +1,6 @@
 """One step: n_critic discriminator updates, n_generator generator updates, the average."""
 
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -16,38 +17,38 @@ FAKES_TOGETHER = 8  # updates whose fakes come from one forward pass; bounds a w
 def train_step(
     state: TrainState, draws: StepDraws, gradients: Gradients, ema_decay: float
 ) -> tuple[Tensors, Tensor]:
-    """One round of the game, in place.
+    """Take one step of the training, in place.
 
     Args:
-        state: What is trained; its step is counted up by one.
+        state: The state to train; its step is counted up by one.
         draws: All randomness of the step.
-        gradients: The game and how it is differentiated.
+        gradients: The objective's gradients.
         ema_decay: Of the generator's moving average, in [0, 1); 0 = the average is the generator.
 
     Returns:
-        Values to log, each [S] or a scalar: those of the last update of each player. And whether
+        Values to log, each [S] or a scalar: those of the last update of each network. And whether
         every loss and every gradient of the step was finite, [S] or a scalar, bool, on the device.
     """
     values: Tensors = {}
     sizes: list[Tensor] = []
     for chunk in chunks(draws.discriminator):
         for i, fake in enumerate(gradients.fakes(state, chunk.z)):
-            done = update_discriminator_(state.discriminator, gradients, chunk, i, fake)
-            values.update(done.values)
-            sizes.append(done.size)
+            update = update_discriminator_(state.discriminator, gradients, chunk, i, fake)
+            values.update(update.values)
+            sizes.append(update.size)
     for i in range(len(draws.generator.z)):
-        done = update_generator_(state, gradients, draws.generator, i)
-        values.update(done.values)
-        sizes.append(done.size)
+        update = update_generator_(state, gradients, draws.generator, i)
+        values.update(update.values)
+        sizes.append(update.size)
     state.average_(ema_decay)
     state.step += 1
     return values, torch.stack(sizes).isfinite().all(0)
 
 
 class Update(NamedTuple):
-    """What one update of one player says: values to log, and a number that is finite where all is.
+    """One update of one network: values to log, and a size that is finite where all numbers are.
 
-    That is the loss plus the norm of the gradient, [S] or a scalar; the penalty is in the gradient.
+    The size is the loss plus the gradient's norm, [S] or a scalar; the gradient has the penalty's.
     """
 
     values: Tensors
@@ -57,7 +58,7 @@ class Update(NamedTuple):
 def update_discriminator_(
     network: NetworkState, gradients: Gradients, draws: Draws, i: int, fake: Tensor
 ) -> Update:
-    """The i-th of the drawn updates of a discriminator, in place."""
+    """Make the i-th of the drawn updates of a discriminator, in place."""
     result = gradients.discriminator(network, draws.real[i], fake, draws.mix[i], draws.noise_of(i))
     update = _apply_(network, "discriminator", result, gradients)
     _after_step_(network, gradients)
@@ -65,7 +66,7 @@ def update_discriminator_(
 
 
 def update_generator_(state: TrainState, gradients: Gradients, draws: Draws, i: int) -> Update:
-    """The i-th of the drawn updates of the generator, in place."""
+    """Make the i-th of the drawn updates of the generator, in place."""
     result = gradients.generator(state, draws.real[i], draws.z[i], draws.noise_of(i))
     return _apply_(state.generator, "generator", result, gradients)
 
@@ -93,14 +94,6 @@ def _after_step_(network: NetworkState, gradients: Gradients) -> None:
 
 
 def chunks(draws: Draws) -> list[Draws]:
-    """The updates of a player in groups whose fakes come from one forward pass."""
-    spans = [slice(i, i + FAKES_TOGETHER) for i in range(0, len(draws.z), FAKES_TOGETHER)]
-    return [
-        Draws(
-            draws.real[span],
-            draws.z[span],
-            draws.mix[span],
-            {name: tensor[span] for name, tensor in draws.noise.items()},
-        )
-        for span in spans
-    ]
+    """Return the updates of a network in groups whose fakes come from one forward pass."""
+    starts = range(0, len(draws.z), FAKES_TOGETHER)
+    return [draws.map(itemgetter(slice(i, i + FAKES_TOGETHER))) for i in starts]

@@ -14,7 +14,7 @@ from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import Draws, stream
-from gan_lab.engine.state import leaves_of
+from gan_lab.engine.state import build_network
 from gan_lab.engine.step import Update, update_discriminator_
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import NetworkPair
@@ -50,10 +50,10 @@ class Discriminators:
             pair.initialise_(modules[seed], stream(seed, "init/discriminator"))
             for regularizer in regularizers:
                 regularizer.prepare(modules[seed])
-        self.network = leaves_of([modules[seed] for seed in seeds], stacked=True, device=device)
+        self.network = build_network([modules[seed] for seed in seeds], stacked=True, device=device)
         self.network.optimizer = optim.build_discriminator(self.network.flat)
         template = modules[seeds[0]].to("meta")
-        self.objective = Objective(template, template, loss, tuple(regularizers), transformed=True)
+        self.objective = Objective(template, template, loss, tuple(regularizers), in_transform=True)
         self.gradients = Gradients(self.objective, stacked=True)
 
     def __len__(self) -> int:

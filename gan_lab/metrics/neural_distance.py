@@ -17,7 +17,7 @@ from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Adam
 from gan_lab.engine.rng import stream
-from gan_lab.engine.state import leaves_of
+from gan_lab.engine.state import build_network
 from gan_lab.losses import AdversarialLoss, NonSaturating, Wasserstein
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.networks.mlp import Mlp
@@ -117,7 +117,7 @@ class NeuralDistance:
         pair = Mlp(latent_dim=1, width=self.width, depth=2, activation="leaky_relu")
         module = pair.discriminator(source.shape)
         pair.initialise_(module, stream(0, "probe/init"))
-        network = leaves_of([module], stacked=False, device=source.device)
+        network = build_network([module], stacked=False, device=source.device)
         network.optimizer = Adam(self.lr).build(network.flat, self.lr)
         template = module.to("meta")
         objective = Objective(template, template, loss, regularizers)
@@ -129,7 +129,7 @@ class NeuralDistance:
             at = torch.randint(len(samples), (size,), generator=draws, device=source.device)
             return samples[at]
 
-        best, kept = math.inf, network.copied()
+        best, kept = math.inf, network.clone_params()
         for step in range(1, self.steps + 1):
             mix = torch.rand(size, generator=draws, device=source.device)
             result = gradients.discriminator(network, batch(reals[0]), batch(fakes[0]), mix, {})
@@ -138,7 +138,7 @@ class NeuralDistance:
                 value = float(_validation(objective, network.params, reals[1], fakes[1]))
                 if value < best:
                     best = value
-                    kept = network.copied()
+                    kept = network.clone_params()
         return _Fitted(objective, kept)
 
 

@@ -101,7 +101,7 @@ def input_gradient(score: Score, x: Tensor) -> Tensor:
     Returns:
         d score_i / d x_i, shape [N, *shape].
     """
-    if getattr(score, "transformed", False):
+    if getattr(score, "in_transform", False):
         # Inside vmap or a compiled functional gradient only torch.func can differentiate.
         return torch.func.grad(lambda points: score(points).sum())(x)
     x = x.detach().requires_grad_(True)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from gan_lab.data.base import Source
-from gan_lab.engine.execution import keep_freed_memory
+from gan_lab.engine.devices import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers import Dragan
@@ -122,9 +122,9 @@ def resume(setup: Setup, path: Path) -> Estimates:
     parent, world = RunDir(path), setup.world
     with contextlib.ExitStack() as stack:
         loaded = world.run_on_main(lambda: _taken_up(setup, parent, stack))
-        run = world.agreed(setup.open)
+        run = world.run_on_all(setup.open)
         check_shard(setup, run.source)
-        world.agreed(lambda: compatibility.check_data(loaded.path, loaded.content, run.source))
+        world.run_on_all(lambda: compatibility.check_data(loaded.path, loaded.content, run.source))
         compatibility.check_fits(loaded, run.state.state_dict())
         with compatibility.damage_if_malformed(loaded.path):
             _check_device(run, loaded.content)

@@ -17,12 +17,13 @@ from gan_lab.data.base import Data, Source
 from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
 from gan_lab.engine.backends.select import build_gradients, build_step
 from gan_lab.engine.distributed import ALONE, World
-from gan_lab.engine.execution import Execution, resolve_device
+from gan_lab.engine.devices import resolve_device
+from gan_lab.engine.execution import Execution
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import DrawSpec, Streams, stream
 from gan_lab.engine.schedule import Schedule
-from gan_lab.engine.state import TrainState, leaves_of
+from gan_lab.engine.state import TrainState, build_network
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.losses.wasserstein import Wasserstein
@@ -231,8 +232,8 @@ class Setup:
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
         alone = self.world.alone
-        mode = self.execution.resolved(
-            source.device, n_updates, AnalyticMlpGradients.knows(objective), alone
+        mode = self.execution.choose_mode(
+            source.device, n_updates, AnalyticMlpGradients.supports(objective), alone
         )
         if mode == self.execution.mode:
             return self
@@ -278,8 +279,8 @@ class Setup:
         self.execution.set_threads(sum(p.numel() for m in modules for p in m.parameters()))
         self.execution.set_precision()
         state = TrainState(
-            leaves_of(discriminators, stacked, source.device),
-            leaves_of(generators, stacked, source.device),
+            build_network(discriminators, stacked, source.device),
+            build_network(generators, stacked, source.device),
             self.optim,
         )
         regularizers = tuple(self.regularizers.values())

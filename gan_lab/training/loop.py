@@ -209,7 +209,7 @@ class Trainer:
         if times:
             self.calibration.calibrate(self.world, self.directory, *self._now)
         if now.log or now.save:
-            self.accumulator.agree_(self.world)
+            self.accumulator.reduce_(self.world)
         if not self._led(lambda: self._look(progress, now)):
             return False
         if now.log:

@@ -15,7 +15,7 @@ import torch
 
 from gan_lab.engine import distributed
 from gan_lab.engine.accumulator import Accumulator
-from gan_lab.engine.distributed import ALONE, World, joined
+from gan_lab.engine.distributed import ALONE, World, join_world
 from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import RunDir
@@ -270,13 +270,13 @@ def test_alone_everything_is_what_it_was():
     assert ALONE.all(tensor) is tensor
     assert (
         ALONE.run_on_main(lambda: 3)
-        == ALONE.agreed(lambda: 3)
+        == ALONE.run_on_all(lambda: 3)
         == ALONE.broadcast(3)
         == ALONE.max_over_ranks(3)
     )
     assert ALONE.gather(3) == [3]
     assert ALONE.device("auto") == "auto"
-    with joined({}) as world:
+    with join_world({}) as world:
         assert world is ALONE
 
 
@@ -302,7 +302,7 @@ def test_means_and_maxima_over_ranks_are_told_apart(monkeypatch):
     accumulator = Accumulator()
     for value in (1.0, 3.0):
         accumulator.add_({"a": torch.tensor([value]), "gradient_norm_max": torch.tensor([value])})
-    accumulator.agree_(World(0, 2))
+    accumulator.reduce_(World(0, 2))
     means = accumulator.means()
     assert means["a"].tolist() == [20.0]
     assert means["gradient_norm_max"].tolist() == [4.0]
@@ -311,7 +311,7 @@ def test_means_and_maxima_over_ranks_are_told_apart(monkeypatch):
 def test_half_an_environment_is_refused():
     with (
         pytest.raises(ConfigError, match="MASTER_ADDR, MASTER_PORT is not set"),
-        joined({"WORLD_SIZE": "2", "RANK": "0"}),
+        join_world({"WORLD_SIZE": "2", "RANK": "0"}),
     ):
         pass
     assert distributed.world() is ALONE
@@ -363,10 +363,10 @@ def test_other_commands_are_refused_under_torchrun(command, monkeypatch, capsys)
 def test_an_environment_that_makes_no_sense_is_refused(wrong):
     there = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
     (name,) = wrong
-    with pytest.raises(ConfigError, match=f"{name}=.* is no whole number"), joined(there | wrong):
+    with pytest.raises(ConfigError, match=f"{name}=.* is no whole number"), join_world(there | wrong):
         pass
 
 
 def test_an_empty_world_size_is_none():
-    with joined({"WORLD_SIZE": ""}) as alone:
+    with join_world({"WORLD_SIZE": ""}) as alone:
         assert alone.alone

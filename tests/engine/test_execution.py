@@ -8,10 +8,11 @@ import torch
 from gan_lab.cli.main import main
 from gan_lab.cli.open_run import saved_config
 from gan_lab.config import compose
-from gan_lab.engine import execution
+from gan_lab.engine import devices, execution
 from gan_lab.engine.backends import matmul
 from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
-from gan_lab.engine.execution import Execution, cores
+from gan_lab.engine.devices import cores
+from gan_lab.engine.execution import Execution
 from gan_lab.engine.gradients import Gradients
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import RunDir
@@ -21,7 +22,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
-    ("device", "updates", "by_hand", "alone", "mode"),
+    ("device", "updates", "analytic", "alone", "mode"),
     [
         (CPU, 199_999, True, True, "eager"),
         (CPU, 200_000, True, True, "compiled"),
@@ -33,15 +34,15 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 def test_auto_decides_by_device_network_and_length(
     device, updates, analytic, alone, mode, monkeypatch
 ):
-    monkeypatch.setattr(execution, "_compiler", lambda: True)
-    assert Execution().resolved(device, updates, analytic, alone) == mode
+    monkeypatch.setattr(execution, "has_compiler", lambda: True)
+    assert Execution().choose_mode(device, updates, analytic, alone) == mode
     for asked in ("eager", "compiled", "cuda_graph"):
-        assert Execution(mode=asked).resolved(device, updates, analytic, alone) == asked
+        assert Execution(mode=asked).choose_mode(device, updates, analytic, alone) == asked
 
 
 def test_without_a_compiler_auto_stays_eager_and_compiled_is_refused(monkeypatch):
-    monkeypatch.setattr(execution, "_compiler", lambda: False)
-    assert Execution().resolved(CPU, 10**9, True, True) == "eager"
+    monkeypatch.setattr(execution, "has_compiler", lambda: False)
+    assert Execution().choose_mode(CPU, 10**9, True, True) == "eager"
     with pytest.raises(ConfigError, match=r"execution\.mode=compiled needs a C\+\+ compiler"):
         Execution(mode="compiled").check(CPU)
 
@@ -82,7 +83,7 @@ def setup_of(*keys):
 
 
 def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeypatch):
-    monkeypatch.setattr(execution, "_compiler", lambda: True)
+    monkeypatch.setattr(execution, "has_compiler", lambda: True)
     for keys, mode in (
         (["trainer.steps=100000"], "compiled"),
         (["trainer.steps=100"], "eager"),
@@ -91,7 +92,7 @@ def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeyp
         (["trainer.steps=100000", "regularizer=[spectral_norm]"], "eager"),
     ):
         setup = setup_of(*keys)
-        resolved = setup.resolved(setup.data.open(CPU))
+        resolved = setup.with_mode(setup.data.open(CPU))
         assert resolved.execution.mode == resolved.config["execution"]["mode"] == mode
         assert setup.execution.mode == "auto"
 
@@ -104,7 +105,7 @@ def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
     extended = saved_config(tmp_path)
     extended.trainer.steps = 1_000_000
     setup = compose.setup_of(extended)
-    assert setup.resolved(setup.data.open(CPU)).execution.mode == "eager"
+    assert setup.with_mode(setup.data.open(CPU)).execution.mode == "eager"
     assert RunDir(tmp_path).read_status()["threads"] == 1
 
 
@@ -125,17 +126,17 @@ def test_processes_of_one_machine_share_its_cores(monkeypatch):
 
 
 def test_freed_memory_is_kept_where_there_is_glibc():
-    assert execution.keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
+    assert devices.keep_freed_memory() is (platform.libc_ver()[0] == "glibc")
 
 
 # Products.
 
 
-@pytest.mark.parametrize("held_back", [False, True])
+@pytest.mark.parametrize("is_slow", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_products_are_torchs_whichever_kernel_makes_them(dtype, held_back, monkeypatch):
+def test_products_are_torchs_whichever_kernel_makes_them(dtype, is_slow, monkeypatch):
     calls, original = [], matmul._onednn
-    monkeypatch.setattr(matmul, "MKL_IS_HELD_BACK", held_back)
+    monkeypatch.setattr(matmul, "MKL_IS_SLOW", is_slow)
     monkeypatch.setattr(matmul, "_onednn", lambda *a: calls.append(1) or original(*a))
     tolerance = {torch.float32: 1e-4, torch.float64: 1e-12, torch.bfloat16: 1e-1}[dtype]
     x, y, b = (
@@ -148,6 +149,6 @@ def test_products_are_torchs_whichever_kernel_makes_them(dtype, held_back, monke
         torch.testing.assert_close(
             matmul.addmm(b, left, right).double(), exact + b.double(), **near
         )
-    assert len(calls) == (6 if held_back and dtype == torch.float32 else 0)
+    assert len(calls) == (6 if is_slow and dtype == torch.float32 else 0)
     stacked = matmul.addmm(torch.stack([b, 2 * b]), torch.stack([x, x]), torch.stack([y, 2 * y]))
     torch.testing.assert_close(stacked[1].double(), 2 * stacked[0].double(), rtol=0.02, atol=0.1)

@@ -42,7 +42,7 @@ from tests.helpers import (
 
 SHAPES = [(2,), (1, 8, 8), (3, 8, 8), (5, 7, 7)]
 EACH = [name for name in names("regularizer") if name != "none"]
-WAYS = pytest.mark.parametrize("transformed", [False, True], ids=["autograd", "torch.func"])
+WAYS = pytest.mark.parametrize("in_transform", [False, True], ids=["autograd", "torch.func"])
 
 
 @pytest.fixture(params=EACH)
@@ -62,7 +62,7 @@ def noise_of(regularizer, n, shape, dtype=torch.float64):
     return {name: normal(n, *s, seed=9, dtype=dtype) for name, s in spec.items()}
 
 
-def smooth_critic(shape=(3,), width=6, zero=False, transformed=False, activation=nn.Tanh):
+def smooth_critic(shape=(3,), width=6, zero=False, in_transform=False, activation=nn.Tanh):
     """A small smooth critic in float64; `zero`: all weights and biases 0."""
     inputs = math.prod(shape)
     module = nn.Sequential(
@@ -78,7 +78,7 @@ def smooth_critic(shape=(3,), width=6, zero=False, transformed=False, activation
         name: (torch.zeros_like(p) if zero else normal(*p.shape, seed=i)).requires_grad_(True)
         for i, (name, p) in enumerate(module.named_parameters())
     }
-    return Critic(module, leaves, transformed)
+    return Critic(module, leaves, in_transform)
 
 
 # What every regularizer promises.
@@ -116,8 +116,8 @@ def test_a_penalty_is_per_sample_non_negative_and_keeps_the_dtype(regularizer, s
 
 
 @WAYS
-def test_a_penalty_and_its_gradients_are_finite_at_norm_0(regularizer, transformed):
-    critic = smooth_critic(zero=True, transformed=transformed)
+def test_a_penalty_and_its_gradients_are_finite_at_norm_0(regularizer, in_transform):
+    critic = smooth_critic(zero=True, in_transform=in_transform)
     real, fake, mix = batch(4, (3,))
     noise = noise_of(regularizer, 4, (3,))
     penalty = regularizer.penalty(critic, real, fake, mix, noise)
@@ -131,14 +131,14 @@ def test_a_penalty_and_its_gradients_are_finite_at_norm_0(regularizer, transform
 @WAYS
 @pytest.mark.parametrize("activation", [nn.Tanh, nn.Softplus])
 def test_double_backward_of_a_penalty_equals_finite_differences(
-    regularizer, transformed, activation
+    regularizer, in_transform, activation
 ):
-    critic = smooth_critic(width=3, transformed=transformed, activation=activation)
+    critic = smooth_critic(width=3, in_transform=in_transform, activation=activation)
     real, fake, mix = batch(3, (3,))
     noise = noise_of(regularizer, 3, (3,))
 
     def penalty(*leaves):
-        filled = Critic(critic.module, dict(zip(critic.leaves, leaves, strict=True)), transformed)
+        filled = Critic(critic.module, dict(zip(critic.leaves, leaves, strict=True)), in_transform)
         value = regularizer.penalty(filled, real, fake, mix, noise)
         # Connected to the leaves also where there is no penalty; a smooth function of the rest.
         return value.sum() + 0 * sum(leaf.sum() for leaf in leaves)
@@ -288,7 +288,7 @@ def test_what_works_on_weights_or_inputs_allows_batch_norm(make):
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 2)], ids=str)
 def test_both_ways_of_taking_the_input_gradient_agree(shape):
-    plain, func = (smooth_critic(shape, transformed=way) for way in (False, True))
+    plain, func = (smooth_critic(shape, in_transform=way) for way in (False, True))
     x = normal(5, *shape, seed=4)
     torch.testing.assert_close(
         input_gradient(plain, x), input_gradient(func, x), rtol=1e-12, atol=1e-12
@@ -309,9 +309,9 @@ def test_the_input_gradient_of_stacked_critics_is_each_critics_own():
 
 
 @WAYS
-def test_the_gradient_of_a_norm_of_0_is_0_and_not_nan(transformed):
+def test_the_gradient_of_a_norm_of_0_is_0_and_not_nan(in_transform):
     x = torch.zeros(3, 4, dtype=torch.float64, requires_grad=True)
-    if transformed:
+    if in_transform:
         gradient = torch.func.grad(lambda v: norms(v).sum())(x.detach())
     else:
         (gradient,) = torch.autograd.grad(norms(x).sum(), x)

@@ -1,11 +1,11 @@
 """The step as CUDA graphs: recorded once, then started with one call instead of hundreds.
 
 A step has no fixed number of discriminator updates (a warm-up has many), so it is not one graph:
-one holds a chunk of discriminator updates with its fakes, and there is one for each size of chunk;
+one records a chunk of discriminator updates with its fakes, one for each size of chunk;
 another holds the generator's updates and its average. A step copies its draws into tensors whose
-addresses stay, replays the graphs, and copies out what they wrote.
+addresses stay, replays the graphs, and copies their results out.
 
-What runs on a GPU only is behind `Capture`; the tests have one that does the same on any device.
+The code for GPUs only is behind `Capture`; the tests have one that works on any device.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,23 +21,23 @@ from gan_lab.engine.state import TrainState
 from gan_lab.engine.step import Update, chunks, update_discriminator_, update_generator_
 from gan_lab.regularizers.base import Tensors
 
-Program = Callable[[], Tensor]  # reads and writes tensors whose addresses stay, nothing else
+Program = Callable[[], Tensor]  # reads and writes only tensors whose addresses stay
 _WARM_UPS = 3  # runs before a capture, in which libraries choose kernels and allocate workspaces
 
 
 class Capture(Protocol):
-    """How a program is recorded."""
+    """A way to record a program."""
 
     def warm_up(self, program: Program) -> None:
-        """Runs it, so that whatever happens only once has happened; what it writes is undone."""
+        """Run it, so that first-time work is done; the caller undoes its writes."""
         ...
 
-    def record(self, program: Program, fixed: Sequence[Tensor]) -> Program:
-        """Records it without running it.
+    def record(self, program: Program, static: Sequence[Tensor]) -> Program:
+        """Record it without running it.
 
         Args:
             program: What to record.
-            fixed: Every tensor that exists before and that the program may read or write.
+            static: Every tensor that exists before and that the program may read or write.
 
         Returns:
             The replay; the tensor that it returns is overwritten by the next replay of any program.
@@ -53,7 +53,7 @@ class CudaGraphs:
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, program: Program) -> None:
-        """On a stream of its own, as a capture is."""
+        """Run it on a stream of its own, as a capture is. of its own, as a capture is."""
         with torch.cuda.device(self.device):
             side, main = torch.cuda.Stream(), torch.cuda.current_stream()
             side.wait_stream(main)
@@ -62,7 +62,7 @@ class CudaGraphs:
                     program()
             main.wait_stream(side)
 
-    def record(self, program: Program, fixed: Sequence[Tensor]) -> Program:
+    def record(self, program: Program, static: Sequence[Tensor]) -> Program:
         """See `Capture.record`."""
         graph = torch.cuda.CUDAGraph()
         # thread_local: the writer of TensorBoard's events may use the device meanwhile.
@@ -87,14 +87,14 @@ class _Graph:
 
 
 class GraphedStep:
-    """One round of the game from recorded graphs: the same as `step.train_step`.
+    """One step from recorded graphs: the same as `step.train_step`.
 
     Graphs are made when they are first needed. The state may be loaded at any time, since that is
     done in place; learning rates have to be tensors if they change.
 
     Args:
-        state: What is trained; its tensors never change their addresses.
-        gradients: The game and how it is differentiated.
+        state: The state to train; its tensors never change their addresses.
+        gradients: The objective's gradients.
         ema_decay: Of the generator's moving average.
         capture: How to record; None = with CUDA.
     """
@@ -113,7 +113,7 @@ class GraphedStep:
         self._finite: Tensor | None = None
 
     def __call__(self, draws: StepDraws) -> tuple[Tensors, Tensor]:
-        """Takes one step; see `step.train_step` for what it returns."""
+        """Take one step; see `step.train_step` for what it returns."""
         if self._finite is None:
             seeds = draws.generator.z.shape[1:2] if self.gradients.stacked else ()
             self._finite = torch.ones(seeds, dtype=torch.bool, device=self._device)
@@ -128,32 +128,32 @@ class GraphedStep:
     def _run(self, network: str, draws: Draws) -> Tensors:
         key = (network, len(draws.z))
         if key not in self._graphs:
-            self._graphs[key] = self._recorded(network, draws)
+            self._graphs[key] = self._record(network, draws)
         graph = self._graphs[key]
         _copy_draws_(graph.inputs, draws)
-        # Graphs share memory, so what one wrote has to leave before the next one runs.
+        # Graphs share memory, so the next one may overwrite the values.
         values = graph.replay().clone()
         return dict(zip(graph.names, values.unbind(), strict=True))
 
-    def _recorded(self, network: str, draws: Draws) -> _Graph:
+    def _record(self, network: str, draws: Draws) -> _Graph:
         inputs, names = _empty_like(draws), list[str]()
-        updates = self._discriminator_ if network == "discriminator" else self._generator_
+        make_updates_ = self._discriminator_ if network == "discriminator" else self._generator_
         finite = self._finite
         assert finite is not None
 
         def program() -> Tensor:
-            done = updates(inputs)
-            finite.logical_and_(torch.stack([each.size for each in done]).isfinite().all(0))
-            names[:] = done[-1].values
-            return torch.stack(list(done[-1].values.values()))
+            results = make_updates_(inputs)
+            finite.logical_and_(torch.stack([each.size for each in results]).isfinite().all(0))
+            names[:] = results[-1].values
+            return torch.stack(list(results[-1].values.values()))
 
         _copy_draws_(inputs, draws)
-        written = [*_tensors(self.state), finite]
-        before = [leaf.clone() for leaf in written]
+        state = [*_tensors(self.state), finite]
+        before = [leaf.clone() for leaf in state]
         self._capture.warm_up(program)
-        for leaf, value in zip(written, before, strict=True):
+        for leaf, value in zip(state, before, strict=True):
             leaf.copy_(value)
-        replay = self._capture.record(program, [*written, *_parts(inputs)])
+        replay = self._capture.record(program, [*state, *_parts(inputs)])
         return _Graph(inputs, replay, names)
 
     def _discriminator_(self, inputs: Draws) -> list[Update]:
@@ -177,8 +177,7 @@ def _parts(draws: Draws) -> list[Tensor]:
 
 
 def _empty_like(draws: Draws) -> Draws:
-    real, z, mix, *noise = (torch.empty_like(part) for part in _parts(draws))
-    return Draws(real, z, mix, dict(zip(draws.noise, noise, strict=True)))
+    return draws.map(torch.empty_like)
 
 
 def _copy_draws_(inputs: Draws, draws: Draws) -> None:
@@ -187,12 +186,12 @@ def _copy_draws_(inputs: Draws, draws: Draws) -> None:
 
 
 def _tensors(state: TrainState) -> list[Tensor]:
-    """Everything that an update reads or writes, without a graph."""
-    found = list(state.average.values())
+    """Return everything that an update reads or writes, without a graph."""
+    tensors = list(state.average.values())
     for network in (state.discriminator, state.generator):
         optimizer = network.optimizer  # with its rate, if that is a tensor
-        found += [network.flat, network.gradient, *network.buffers.values()]
-        found += optimizer.state.values()
+        tensors += [network.flat, network.gradient, *network.buffers.values()]
+        tensors += optimizer.state.values()
         if isinstance(optimizer.rate, Tensor):
-            found.append(optimizer.rate)
-    return [leaf.detach() for leaf in found]
+            tensors.append(optimizer.rate)
+    return [tensor.detach() for tensor in tensors]

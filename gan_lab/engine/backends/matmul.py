@@ -1,4 +1,4 @@
-"""Matrix products as fast as this processor has them, in float32 or with bfloat16 factors.
+"""Matrix products by the fastest library on this processor, in float32 or with bfloat16 factors.
 
 A product of two-dimensional factors is [n, k] @ [k, m]; three dimensions are a stack, one a seed.
 """
@@ -13,7 +13,7 @@ _WORTH = 2_000_000  # multiplications from which oneDNN's larger start-up cost p
 
 
 def addmm(bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """bias + x @ y: [(S,) m], [(S,) n, k], [(S,) k, m] -> [(S,) n, m]."""
+    """Return bias + x @ y: [(S,) m], [(S,) n, k], [(S,) k, m] -> [(S,) n, m]."""
     if x.ndim == 3:
         return torch.baddbmm(bias.unsqueeze(-2), x, y)
     if _prefers_onednn(x, y):
@@ -22,7 +22,7 @@ def addmm(bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def mm(x: Tensor, y: Tensor) -> Tensor:
-    """x @ y: [(S,) n, k], [(S,) k, m] -> [(S,) n, m]."""
+    """Return x @ y: [(S,) n, k], [(S,) k, m] -> [(S,) n, m]."""
     if x.ndim == 3:
         return torch.bmm(x, y)
     if _prefers_onednn(x, y):
@@ -31,11 +31,11 @@ def mm(x: Tensor, y: Tensor) -> Tensor:
 
 
 def is_thin(n_in: int, n_out: int) -> bool:
-    """Whether a layer is so narrow that it stays in float32: it holds the data's coordinates."""
+    """Return whether a layer is so narrow that it stays in float32: it holds data coordinates."""
     return min(n_in, n_out) < _THIN
 
 
-def _mkl_is_throttled() -> bool:
+def _mkl_is_slow() -> bool:
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkl.is_available():
         return False
     try:
@@ -49,7 +49,7 @@ def _mkl_is_throttled() -> bool:
 # processors of other makers, also where they have AVX-512; oneDNN, which torch ships too, does not:
 # 210 against 92 GFLOP/s were measured on an AMD EPYC (Zen 5). The rule is the maker's name and not
 # a timing, so that a seed stays bit-exact on a machine.
-MKL_IS_THROTTLED = _mkl_is_throttled()
+MKL_IS_SLOW = _mkl_is_slow()
 
 
 def _linear(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
@@ -77,7 +77,7 @@ def _onednn(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
 
 def _prefers_onednn(x: Tensor, y: Tensor) -> bool:
     return (
-        MKL_IS_THROTTLED
+        MKL_IS_SLOW
         and x.dtype == torch.float32
         and x.device.type == "cpu"
         and x.shape[0] * x.shape[1] * y.shape[1] >= (_WORTH if x.is_contiguous() else 4 * _WORTH)

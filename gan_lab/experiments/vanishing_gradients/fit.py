@@ -62,7 +62,7 @@ def generators(setup: Setup, stages: Sequence[int], device: str) -> dict[str, Nu
         while run.state.step < stage:
             draws = run.streams.draws(run.state.step)
             train_step(run.state, draws, run.gradients, setup.trainer.ema)
-        leaves = run.state.generator.copied()
+        leaves = run.state.generator.clone_params()
         kept.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
     together = {name: torch.cat([leaves[name] for leaves in kept]) for name in kept[0]}
     template = setup.network.generator(source.shape).to("meta")
@@ -144,7 +144,7 @@ class _Looks:
         regularizers = tuple(setup.regularizers.values())
         self.games = {
             name: Objective(
-                template, fresh.objective.discriminator, loss, regularizers, transformed=True
+                template, fresh.objective.discriminator, loss, regularizers, in_transform=True
             )
             for name, loss in losses.items()
         }

@@ -123,7 +123,7 @@ def find_failing_step(
     whole = {tag: world.mean_(value.clone()).reshape(-1) for tag, value in values.items()}
     interval = Accumulator()
     interval.load_state_dict(before["accumulator"])
-    interval.agree_(world)
+    interval.reduce_(world)
     before["accumulator"] = interval.state_dict()
     if found is not None:
         return Failure(run.state.step, found.quantity, (found.seed,), before)

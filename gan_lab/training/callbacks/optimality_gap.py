@@ -44,12 +44,12 @@ def optimality(setup: Setup, run: Run) -> Tensors:
     fakes = run.gradients.fakes(run.state, draws.z)
     d = run.state.discriminator
     copy = NetworkState(
-        d.copied(),
+        d.clone_params(),
         {name: buffer.clone() for name, buffer in d.buffers.items()},
         d.stacked,
     )
     copy.optimizer = setup.optim.build_discriminator(copy.flat)
-    copy.optimizer.take_over_(d.optimizer)
+    copy.optimizer.copy_from_(d.optimizer)
     before = _judged(run, d, draws, fakes)
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])

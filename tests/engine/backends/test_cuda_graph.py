@@ -216,7 +216,7 @@ def test_a_failure_in_any_update_is_told():
 def test_a_program_that_reads_what_is_not_fixed_is_refused():
     x, other = torch.ones(3), torch.ones(3)
     assert Rehearsal().record(lambda: x + x, [x])().tolist() == [2.0, 2.0, 2.0]
-    with pytest.raises(RuntimeError, match="not fixed"):
+    with pytest.raises(RuntimeError, match="not static"):
         Rehearsal().record(lambda: x + other, [x])()
 
 
@@ -230,7 +230,7 @@ def test_a_step_that_reads_the_draws_themselves_is_refused(monkeypatch):
     monkeypatch.setattr(
         "gan_lab.engine.backends.cuda_graph._parts", lambda d: [d.z, d.mix, *d.noise.values()]
     )  # real is forgotten
-    with pytest.raises(RuntimeError, match="not fixed"):
+    with pytest.raises(RuntimeError, match="not static"):
         step(draws)
 
 

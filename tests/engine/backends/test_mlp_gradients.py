@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients, perceptron
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients, match_mlp
 from gan_lab.engine.backends.select import build_gradients
 from gan_lab.engine.execution import Execution
-from gan_lab.engine.gradients import Functional, Gradients
+from gan_lab.engine.gradients import FunctionalGradients, Gradients
 from gan_lab.engine.optimizers import Adam
 from gan_lab.engine.precision import Arithmetic
 from gan_lab.networks.dcgan import Dcgan
@@ -33,7 +33,7 @@ PENALTIES = [(), ("gradient_penalty",), ("r1", "r2"), ("dragan",), ("weight_clip
 
 def both_ways(run):
     """Gradients and values of both players, by autograd and by hand."""
-    assert AnalyticMlpGradients.knows(run.objective)
+    assert AnalyticMlpGradients.supports(run.objective)
     found = []
     for gradients in (
         Gradients(run.objective, run.stacked),
@@ -98,7 +98,7 @@ def test_a_penalty_of_ones_own_is_known_if_it_is_on_slopes():
         def penalty(self, score, real, fake, mix, noise=None):
             return norms(input_gradient(score, real)) + score(fake)
 
-    assert not AnalyticMlpGradients.knows(opened(regularizers={"other": Other()}).objective)
+    assert not AnalyticMlpGradients.supports(opened(regularizers={"other": Other()}).objective)
 
 
 @pytest.mark.parametrize("files", ["spectral_norm", "instance_noise"])
@@ -129,16 +129,16 @@ def test_a_module_that_only_looks_like_a_perceptron_is_none():
             return 2 * super().forward(x)
 
     layers = list(Mlp(latent_dim=2, width=4).discriminator((2,)))
-    assert perceptron(nn.Sequential(*layers), bf16=False) is not None
-    assert perceptron(Doubled(*layers), bf16=False) is None
-    assert perceptron(nn.Sequential(*layers[:-1]), bf16=False) is None
-    assert perceptron(nn.Sequential(*layers[:3], nn.ReLU(), *layers[3:]), bf16=False) is None
-    assert perceptron(nn.Sequential(nn.Linear(2, 1, bias=False), layers[-1]), bf16=False) is None
+    assert match_mlp(nn.Sequential(*layers), bf16=False) is not None
+    assert match_mlp(Doubled(*layers), bf16=False) is None
+    assert match_mlp(nn.Sequential(*layers[:-1]), bf16=False) is None
+    assert match_mlp(nn.Sequential(*layers[:3], nn.ReLU(), *layers[3:]), bf16=False) is None
+    assert match_mlp(nn.Sequential(nn.Linear(2, 1, bias=False), layers[-1]), bf16=False) is None
 
 
 def test_tangents_are_forward_derivatives_of_what_every_layer_puts_out():
     module = Mlp(latent_dim=2, width=6, activation="leaky_relu").discriminator((2,)).double()
-    net = perceptron(module, bf16=False)
+    net = match_mlp(module, bf16=False)
     leaves = {name: leaf.detach() for name, leaf in module.named_parameters()}
     x, v = normal(5, 2).double(), normal(5, 2, seed=1).double()
     _, moved = torch.func.jvp(lambda x: tuple(net.forward(leaves, x)), (x,), (v,))
@@ -274,4 +274,4 @@ def test_every_compiled_step_is_the_eager_one(files, seeds):
 def test_a_compiled_step_of_other_networks_is_the_eager_one(seeds):
     network = Mlp(latent_dim=3, width=8, activation="tanh")
     penalty = load_regularizers("gradient_penalty")
-    check_compiled_is_eager(Functional, network=network, regularizers=penalty, seeds=seeds)
+    check_compiled_is_eager(FunctionalGradients, network=network, regularizers=penalty, seeds=seeds)
