@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from gan_lab.config.suggestions import dashes, suggestion
 from gan_lab.errors import ConfigError
-from gan_lab.validation import place
+from gan_lab.validation import output_path
 
 T = TypeVar("T")
 Field = dataclasses.Field[Any]
@@ -167,7 +167,7 @@ def directory(key: str, text: str) -> Path:
     Raises:
         ConfigError: It is a file, or no directory can be made there.
     """
-    path = place(key, text)
+    path = output_path(key, text)
     if path.is_file():
         raise ConfigError(f"{key}={text} cannot be made: it is a file; name another place")
     return path
