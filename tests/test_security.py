@@ -39,7 +39,7 @@ from gan_lab.runs import checkpoint, imports, run_dir
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
 from tests.helpers import ONE, RING, ROOT, main, train
-from tests.page_helpers import film, hostile, report
+from tests.page_helpers import hostile, landscapes, report
 from tests.reports import made_runs
 
 # Name of a call -> files that may make it, with the reason.
@@ -627,7 +627,7 @@ def test_a_comparison_says_no_more_than_was_typed_of_where_its_runs_are(workdir)
 
 
 def test_a_frame_that_unpacks_to_more_than_the_memory_is_left_out(tmp_path):
-    path = film(tmp_path, 2)[0]
+    path = landscapes(tmp_path, 2)[0]
     good = landscape.load(path)
     assert landscape.load_or_none(path) is not None
     np.savez_compressed(path, **good, more=np.zeros(1 << 23))
