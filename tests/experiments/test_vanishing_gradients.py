@@ -7,36 +7,24 @@ import pytest
 import torch
 from torch.func import functional_call
 
-from gan_lab.config import compose
-from gan_lab.experiments.base import Lab
 from gan_lab.experiments.vanishing_gradients import fit
-from gan_lab.experiments.vanishing_gradients.study import (
-    GRADIENTS,
-    VanishingGradients,
-    decades_lost,
-    noise_exponents,
-)
+from gan_lab.experiments.vanishing_gradients.claims import GRADIENTS, decades_lost, noise_exponents
+from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
 from gan_lab.losses import Minimax, NonSaturating
+from tests.experiments.helpers import small_lab
+from tests.helpers import setup
 
 CPU = torch.device("cpu")
 SMALL = {"datasets": ("digits",), "widths": (8,), "stages": (2, 4), "n_steps": 12, "n_looks": 4}
 
 
-def setup(overrides):
-    return compose.setup_of(compose.composed("train", list(overrides)))
-
-
-def lab(path, n_seeds=2):
-    return Lab(tuple(range(n_seeds)), CPU, path, 1, True, setup, lambda line: None)
-
-
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     study = VanishingGradients(**SMALL, n_batches=2, batch_size=8)
-    return study, study.measure(lab(tmp_path_factory.mktemp("vanishing")))
+    return study, study.measure(small_lab(tmp_path_factory.mktemp("vanishing")))
 
 
-def test_every_array_has_a_place_for_every_stage_seed_and_look(measured):
+def test_every_array_has_a_place_for_every_stage_seed_and_moment(measured):
     study, arrays = measured
     for name in GRADIENTS:
         for part in ("norm", "deviation"):
@@ -56,9 +44,9 @@ def test_pictures_and_notes_are_made_from_the_arrays_alone(measured):
 
 
 def frozen(n_seeds=2, logit=0.0):
-    """Looks at one-stage generators under discriminators whose last bias is a given logit."""
+    """Measurements at one-stage generators; the discriminators' last bias is a given logit."""
     keys = ["data=ring", "network.width=6", "network.depth=1", "device=cpu", "loss=non_saturating"]
-    chosen = setup([*keys, f"n_seeds={n_seeds}", "seed=3", "trainer.batch_size=4"])
+    chosen = setup(*keys, f"n_seeds={n_seeds}", "seed=3", "trainer.batch_size=4")
     source = chosen.data.open(CPU)
     run = chosen.open_with(source)
     g = {name: leaf.detach() for name, leaf in run.state.generator.params.items()}
@@ -70,14 +58,14 @@ def frozen(n_seeds=2, logit=0.0):
         fresh.network.params[last].fill_(logit)
     job = fit.Fit(chosen, [0], 3, "cpu")
     template = chosen.network.generator(source.shape).to("meta")
-    return fit._Looks(job, source, fresh, template, g, 1), fresh, template, g
+    return fit.Measurements(job, source, fresh, template, g, 1), fresh, template, g
 
 
-def analytic(looks, fresh, template, g, index, weight):
+def analytic(measurements, fresh, template, g, index, weight):
     """Norm of sum_i weight(logit_i) d logit_i / d g / N over all z, by autograd on one seed."""
     leaves = {name: leaf[index].double().requires_grad_(True) for name, leaf in g.items()}
     d = {name: leaf[index].detach().double() for name, leaf in fresh.network.params.items()}
-    z = looks.z[:, index].flatten(0, 1)
+    z = measurements.z[:, index].flatten(0, 1)
     logits = functional_call(
         fresh.objective.discriminator, d, (functional_call(template, leaves, z),)
     )
@@ -88,23 +76,23 @@ def analytic(looks, fresh, template, g, index, weight):
 
 @pytest.mark.parametrize("logit", [0.0, -40.0])
 def test_norms_are_those_of_the_losses_derivatives_also_where_float32_would_lose_them(logit):
-    looks, fresh, template, g = frozen(logit=logit)
-    looks.take()
-    arrays = looks.arrays()
+    measurements, fresh, template, g = frozen(logit=logit)
+    measurements.add()
+    arrays = measurements.arrays()
     for i in range(2):
-        expected = analytic(looks, fresh, template, g, i, lambda x: -torch.sigmoid(x))
+        expected = analytic(measurements, fresh, template, g, i, lambda x: -torch.sigmoid(x))
         assert arrays["minimax/norm"][0, i, 0] == pytest.approx(expected, rel=1e-9)
-        expected = analytic(looks, fresh, template, g, i, lambda x: torch.sigmoid(x) - 1)
+        expected = analytic(measurements, fresh, template, g, i, lambda x: torch.sigmoid(x) - 1)
         assert arrays["non_saturating/norm"][0, i, 0] == pytest.approx(expected, rel=1e-9)
     if logit < 0:
         assert 0 < arrays["minimax/norm"].max() < 1e-15  # e^-40 = 4e-18
 
 
 def test_a_mean_over_n_samples_of_a_light_tail_spreads_as_n_to_the_minus_one_half():
-    looks, *_ = frozen()
-    looks.take()
+    measurements, *_ = frozen()
+    measurements.add()
     arrays = {"batches": np.array(fit.BATCHES)}
-    arrays["ring/discriminator/spread"] = looks.arrays()["spread"]
+    arrays["ring/discriminator/spread"] = measurements.arrays()["spread"]
     # A fresh discriminator is nearly linear; 2 directions of 2048 samples leave 8 means of 256.
     assert noise_exponents(arrays, "ring").mean() == pytest.approx(-0.5, abs=0.2)
 
@@ -133,7 +121,7 @@ def test_claims_tell_a_gradient_that_vanishes_from_one_that_does_not():
 
 
 def test_with_the_two_losses_swapped_the_measured_claims_fail(monkeypatch, tmp_path):
-    monkeypatch.setattr(fit, "_PROJECTED", 512)  # tails are not looked at here
+    monkeypatch.setattr(fit, "_N_PROJECTIONS", 512)  # tails do not matter here
     study = VanishingGradients(
         datasets=("digits",),
         widths=(32,),
@@ -143,12 +131,12 @@ def test_with_the_two_losses_swapped_the_measured_claims_fail(monkeypatch, tmp_p
         n_batches=2,
         lr=1e-2,
     )
-    right = {c.id: c.verdict for c in study.claims(study.measure(lab(tmp_path / "a", 5)))}
+    right = {c.id: c.verdict for c in study.claims(study.measure(small_lab(tmp_path / "a", 5)))}
     assert right["minimax_vanishes"] == right["non_saturating_stays"] == "pass"
     mine, other = Minimax.generator, NonSaturating.generator
     monkeypatch.setattr(Minimax, "generator", other)
     monkeypatch.setattr(NonSaturating, "generator", mine)
-    wrong = {c.id: c.verdict for c in study.claims(study.measure(lab(tmp_path / "b", 5)))}
+    wrong = {c.id: c.verdict for c in study.claims(study.measure(small_lab(tmp_path / "b", 5)))}
     assert wrong["minimax_vanishes"] == wrong["non_saturating_stays"] == "fail"
 
 

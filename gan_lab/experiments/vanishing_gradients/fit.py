@@ -1,4 +1,4 @@
-"""Frozen generators, fresh discriminators, and the gradient the generators would get from them.
+"""Frozen generators, fresh discriminators, and the gradients that the generators get from them.
 
 The gradient is taken by the generator's own parameters, in float64: a discriminator that is sure of
 a fake leaves factors sigmoid(logit) of 1e-9 and less, whose squares float32 cannot hold.
@@ -6,6 +6,7 @@ a fake leaves factors sigmoid(logit) of 1e-9 and less, whose squares float32 can
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,28 +17,28 @@ from gan_lab.data.base import Source
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import stream
 from gan_lab.engine.step import train_step
+from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.discriminators import Discriminators
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
 from gan_lab.training.config import Setup
 
-Numbers = dict[str, np.ndarray]
 BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over
-TAIL = np.geomspace(0.3, 300.0, 31)  # where the survival function is read, in MADs
+TAIL = np.geomspace(0.3, 300.0, 31)  # where the survival function is measured, in MADs
 _BLOCK = 50  # updates whose randomness is drawn at once
 _DIRECTIONS = 2
-_PROJECTED = 2048  # samples whose projected gradients give the tails
-_JUDGED = 500  # samples on each side for accuracy and loss
+_N_PROJECTIONS = 2048  # samples whose projected gradients give the tails
+_N_ACCURACY = 500  # samples on each side for accuracy and loss
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How fresh discriminators are trained and where they are looked at.
+    """How fresh discriminators are trained and when they are measured.
 
     Attributes:
         setup: Data, design, loss, regularizers and optimiser of the fresh discriminators.
-        steps: Updates after which they are looked at, in increasing order.
+        steps: Updates after which they are measured, in increasing order.
         n_batches: Batches of the setup's size that a gradient's mean and variance are taken over.
         device: Where to compute.
     """
@@ -48,81 +49,84 @@ class Fit:
     device: str
 
 
-def generators(setup: Setup, stages: Sequence[int], device: str) -> dict[str, Numbers]:
-    """Trains a game for every seed at once and keeps its generator at some steps.
+class FrozenGenerators(NamedTuple):
+    """Generators of every seed at some stages of training.
 
-    Returns:
-        "leaves": the generators' parameters [K S, ...], the first stage's seeds first; "samples":
-        what they make of one z a seed, [K S, 256, *shape].
+    Attributes:
+        leaves: Their parameters, [K S, ...], the first stage's seeds first.
+        samples: Of one z a seed, [K S, 256, *shape].
     """
+
+    leaves: Arrays
+    samples: np.ndarray
+
+
+def freeze_generators(setup: Setup, stages: Sequence[int], device: str) -> FrozenGenerators:
+    """Train for every seed at once and copy the generators at some steps."""
     source = setup.data.open(torch.device(device))
     run = setup.open_with(source)
-    kept: list[Tensors] = []
+    copies: list[Tensors] = []
     for stage in stages:
         while run.state.step < stage:
             draws = run.streams.draws(run.state.step)
             train_step(run.state, draws, run.gradients, setup.trainer.ema)
         leaves = run.state.generator.clone_params()
-        kept.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
-    together = {name: torch.cat([leaves[name] for leaves in kept]) for name in kept[0]}
+        copies.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
+    g = {name: torch.cat([leaves[name] for leaves in copies]) for name in copies[0]}
     template = setup.network.generator(source.shape).to("meta")
-    z = _each(setup.seeds, "vanishing/picture", (256, setup.network.latent_dim), device)
-    samples = _made(template, together, z.repeat(len(stages), 1, 1))
-    return {
-        "leaves": {name: leaf.cpu().numpy() for name, leaf in together.items()},
-        "samples": {"samples": samples.cpu().numpy()},
-    }
+    z = _normal(setup.seeds, "vanishing/picture", (256, setup.network.latent_dim), device)
+    samples = _generate(template, g, z.repeat(len(stages), 1, 1))
+    leaves_on_cpu = {name: leaf.cpu().numpy() for name, leaf in g.items()}
+    return FrozenGenerators(leaves_on_cpu, samples.cpu().numpy())
 
 
-def fitted(job: Fit, leaves: Numbers) -> Numbers:
-    """Trains a fresh discriminator against every frozen generator and looks at both.
+def fit_discriminators(job: Fit, leaves: Arrays) -> Arrays:
+    """Train a fresh discriminator against every frozen generator, measuring both on the way.
 
     Args:
-        job: What and how long.
+        job: The setup and its length.
         leaves: The generators' parameters, [K S, ...]; equal seeds share batches, z and the
             discriminator's first weights.
 
     Returns:
-        Arrays [K, S, T] over stages, seeds and looks; see `_Looks`.
+        Arrays [K, S, T] over stages, seeds and moments; see `Measurements`.
     """
     setup, device = job.setup, torch.device(job.device)
     source = setup.data.open(device)
     g = {name: torch.as_tensor(leaf, device=device) for name, leaf in leaves.items()}
     n_stages = len(next(iter(g.values()))) // len(setup.seeds)
-    regularizers = tuple(setup.regularizers.values())
     fresh = Discriminators(
-        *(setup.network, source.shape, setup.loss, regularizers, setup.optim),
-        list(setup.seeds) * n_stages,
-        device,
+        *(setup.network, source.shape, setup.loss, tuple(setup.regularizers.values())),
+        *(setup.optim, list(setup.seeds) * n_stages, device),
     )
     template = setup.network.generator(source.shape).to("meta")
-    looks = _Looks(job, source, fresh, template, g, n_stages)
+    measurements = Measurements(job, source, fresh, template, g, n_stages)
     streams = [stream(seed, "vanishing/batches", device) for seed in setup.seeds]
     last, n = job.steps[-1], setup.trainer.batch_size
     for step in range(last + 1):
         if step in job.steps:
-            looks.take()
+            measurements.add()
         if step == last:
             break
         if step % _BLOCK == 0:
-            block = [_drawn(source, setup, generator) for generator in streams]
+            block = [_draw(source, setup, generator) for generator in streams]
             real, z, mix = (torch.stack(each, 1) for each in zip(*block, strict=True))
         i = step % _BLOCK
-        fake = _made(template, g, z[i].repeat(n_stages, 1, 1))
+        fake = _generate(template, g, z[i].repeat(n_stages, 1, 1))
         images = source.gather(real[i]).reshape(len(setup.seeds), n, *source.shape)
         again = [1] * (images.ndim - 1)
         fresh.update_(images.repeat(n_stages, *again), fake, mix[i].repeat(n_stages, 1))
-    return looks.arrays()
+    return measurements.arrays()
 
 
-class _Looks:
-    """What is read off the discriminators: every array is [K, S, T] in the end.
+class Measurements:
+    """Accuracies, losses and gradients at the discriminators: every array is [K, S, T] in the end.
 
     loss, accuracy: on training samples and fresh fakes; `_held_out` on held-out samples. A critic
     has no probability: its loss is minus its estimate of W1, its accuracy that of its sign.
     NAME/norm: of the mean gradient by the generator's parameters; NAME/deviation: root of the
     summed variances of one batch's gradient. NAME = minimax, non_saturating or the loss at hand.
-    tail, spread: see `_tails`; of the last look, non-saturating.
+    tail, spread: see `_tails`; of the last moment, non-saturating.
     """
 
     def __init__(
@@ -142,7 +146,7 @@ class _Looks:
             else {"wasserstein": setup.loss}
         )
         regularizers = tuple(setup.regularizers.values())
-        self.games = {
+        self.objectives = {
             name: Objective(
                 template, fresh.objective.discriminator, loss, regularizers, in_transform=True
             )
@@ -153,62 +157,62 @@ class _Looks:
         latent = setup.network.latent_dim
 
         def normal(purpose: str, *shape: int) -> Tensor:
-            z = _each(setup.seeds, f"vanishing/{purpose}", (*shape, latent), device)
+            z = _normal(setup.seeds, f"vanishing/{purpose}", (*shape, latent), device)
             return z.repeat(n_stages, *[1] * len(shape), 1).double()
 
         self.z = normal("gradient", job.n_batches, setup.trainer.batch_size).transpose(0, 1)
-        self.z_projected = normal("projected", _PROJECTED)
-        n = min(_JUDGED, source.n_held_out or _JUDGED)
-        fake = _made(template, self.g, normal("judged", n)).float()
-        self.judged = {}
+        self.z_projected = normal("projected", _N_PROJECTIONS)
+        n = min(_N_ACCURACY, source.n_held_out or _N_ACCURACY)
+        fake = _generate(template, self.g, normal("judged", n)).float()
+        self.samples = {}
         for name, of in (("", source.real), ("_held_out", source.held_out)):
             each = [of(n, stream(s, f"vanishing/judged{name}", device)) for s in setup.seeds]
             again = [1] * (each[0].ndim)
-            self.judged[name] = (torch.stack(each).repeat(n_stages, *again), fake)
+            self.samples[name] = (torch.stack(each).repeat(n_stages, *again), fake)
         self.rows: dict[str, list[Tensor]] = {}
 
-    def take(self) -> None:
-        """Looks once."""
-        for name, (real, fake) in self.judged.items():
+    def add(self) -> None:
+        """Measure once more."""
+        for name, (real, fake) in self.samples.items():
             real_logits, fake_logits = self.fresh.logits(real), self.fresh.logits(fake)
             loss = self.fresh.objective.loss.discriminator(real_logits, fake_logits).mean(-1)
             middle = 0.0 if self.cross_entropy else _middle(real_logits, fake_logits)
             right = ((real_logits > middle).double() + (fake_logits < middle).double()) / 2
-            self._note(f"loss{name}", loss)
-            self._note(f"accuracy{name}", right.mean(-1))
+            self._append(f"loss{name}", loss)
+            self._append(f"accuracy{name}", right.mean(-1))
         self.d = {n: leaf.detach().double() for n, leaf in self.fresh.network.params.items()}
-        for name, objective in self.games.items():
+        for name, objective in self.objectives.items():
             mean, deviation = self._gradient(objective)
-            self._note(f"{name}/norm", mean)
-            self._note(f"{name}/deviation", deviation)
+            self._append(f"{name}/norm", mean)
+            self._append(f"{name}/deviation", deviation)
 
-    def arrays(self) -> Numbers:
-        """All looks, and the tails of the last."""
-        found = {name: self._split(torch.stack(rows, -1)) for name, rows in self.rows.items()}
+    def arrays(self) -> Arrays:
+        """Return all measurements, and the tails of the last."""
+        arrays = {name: self._split(torch.stack(rows, -1)) for name, rows in self.rows.items()}
         if self.cross_entropy:
-            survival, spread = self._tails(self.games["non_saturating"])
-            found |= {"tail": self._split(survival), "spread": self._split(spread)}
-        return found
+            survival, spread = self._tails(self.objectives["non_saturating"])
+            arrays |= {"tail": self._split(survival), "spread": self._split(spread)}
+        return arrays
 
-    def _note(self, name: str, values: Tensor) -> None:
+    def _append(self, name: str, values: Tensor) -> None:
         self.rows.setdefault(name, []).append(values.detach().double().cpu())
 
     def _split(self, values: Tensor) -> np.ndarray:
         return values.reshape(self.n_stages, -1, *values.shape[1:]).numpy()
 
     def _gradient(self, objective: Objective) -> tuple[Tensor, Tensor]:
-        """Norm of the mean gradient, and the root of one batch's summed variances, each [K S]."""
+        """Return the norm of the mean gradient and the root of one batch's variance, each [K S]."""
 
         def loss(g: Tensors, d: Tensors, z: Tensor) -> Tensor:
             return objective.generator_loss(g, {}, d, {}, z, z, {})[0]  # no loss here looks at real
 
-        take = vmap(grad(loss))
-        each = [take(self.g, self.d, z) for z in self.z]  # a list of [K S, ...] leaves
-        flat = torch.stack([torch.cat([x.flatten(1) for x in g.values()], 1) for g in each])
+        gradient = vmap(grad(loss))
+        leaves = [gradient(self.g, self.d, z) for z in self.z]  # a list of [K S, ...] leaves
+        flat = torch.stack([torch.cat([x.flatten(1) for x in g.values()], 1) for g in leaves])
         return flat.mean(0).norm(dim=-1), flat.var(0).sum(-1).sqrt()
 
     def _tails(self, objective: Objective) -> tuple[Tensor, Tensor]:
-        """How heavy the tails of single samples' gradients are, along random directions.
+        """Measure how heavy the tails of single samples' gradients are, along random directions.
 
         Returns:
             Share of samples beyond TAIL median absolute deviations, [K S, len(TAIL)], and the
@@ -243,21 +247,21 @@ class _Looks:
 
 
 def _mad(values: Tensor) -> Tensor:
-    centred = values - values.median(-1, keepdim=True).values
-    return centred.abs().median(-1).values
+    """Return the median absolute deviation along the last axis."""
+    return (values - values.median(-1, keepdim=True).values).abs().median(-1).values
 
 
 def _middle(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """A critic has a free constant: it is cut halfway between its two means."""
+    """Return the point halfway between a critic's two means: its constant is free."""
     return (real_logits.mean(-1, keepdim=True) + fake_logits.mean(-1, keepdim=True)) / 2
 
 
-def _made(template: torch.nn.Module, g: Tensors, z: Tensor) -> Tensor:
+def _generate(template: torch.nn.Module, g: Tensors, z: Tensor) -> Tensor:
     with torch.no_grad():
         return vmap(lambda leaves, each: functional_call(template, leaves, (each,)))(g, z)
 
 
-def _each(
+def _normal(
     seeds: Sequence[int], purpose: str, shape: tuple[int, ...], device: torch.device | str
 ) -> Tensor:
     return torch.stack(
@@ -265,10 +269,10 @@ def _each(
     )
 
 
-def _drawn(
+def _draw(
     source: Source, setup: Setup, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Tickets, z and mix of one seed for a block of updates."""
+    """Draw the tickets, z and mix of one seed for a block of updates."""
     n = setup.trainer.batch_size
     real = source.draw(_BLOCK * n, generator)
     shape = (_BLOCK, n, setup.network.latent_dim)

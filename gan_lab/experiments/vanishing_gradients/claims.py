@@ -1,0 +1,65 @@
+"""The claims of vanishing_gradients, and the quantities that they judge: functions of arrays."""
+
+import numpy as np
+
+from gan_lab.experiments.base import Arrays
+from gan_lab.experiments.claims import Claim, at_least, at_most
+from gan_lab.reports.analysis.statistics import median
+
+GRADIENTS = ("minimax", "non_saturating", "wasserstein")
+IMAGES = "digits"  # the published protocol is about images: its analogue is claimed on these
+FAR = 30.0  # median absolute deviations
+_SOURCE = (
+    "analogue of Arjovsky and Bottou 2017, arXiv:1701.04862, fig. 2 (theirs: up to 5 decades after "
+    "4000 updates, read second-hand); the bound is ours, fixed before the runs"
+)
+
+
+def all_claims(arrays: Arrays) -> list[Claim]:
+    """Judge on images, over all stages, the least loss of minimax and the largest of the others."""
+    if IMAGES not in arrays["data"]:
+        return []
+    n = int(arrays["steps"][-1])
+    after = f"from the fresh discriminator to {n} updates, generator held still, digits"
+    claims = [
+        Claim(
+            "minimax_vanishes",
+            f"The minimax gradient loses decades {after}; the stage that loses least.",
+            median(decades_lost(arrays, IMAGES, "minimax").min(0)),
+            *at_least(2.0, "decades", _SOURCE),
+        )
+    ]
+    for name, words in (
+        ("non_saturating", "The non-saturating gradient"),
+        ("wasserstein", "The gradient of a gradient-penalty critic"),
+    ):
+        claims.append(
+            Claim(
+                f"{name}_stays",
+                f"{words} falls less than 10-fold {after}; the stage that loses most.",
+                median(decades_lost(arrays, IMAGES, name).max(0)),
+                *at_most(1.0, "decades", "ours, beside the claim on minimax"),
+            )
+        )
+    return claims
+
+
+def decades_lost(arrays: Arrays, data: str, name: str, *, peak: bool = False) -> np.ndarray:
+    """Return log10 of the gradient's first (or largest) norm over its last, [K, S]."""
+    norm = arrays[f"{data}/{name}/norm"]
+    first = norm.max(-1) if peak else norm[..., 0]
+    with np.errstate(divide="ignore"):
+        return np.log10(first) - np.log10(norm[..., -1])
+
+
+def tail_share(arrays: Arrays, data: str) -> np.ndarray:
+    """Return the share of single samples whose gradient lies far out, the mean over seeds, [K]."""
+    far = int(np.abs(arrays["tail_at"] - FAR).argmin())
+    return arrays[f"{data}/discriminator/tail"][..., far].mean(1)
+
+
+def noise_exponents(arrays: Arrays, data: str) -> np.ndarray:
+    """Return the exponent of n in the spread of a mean over n samples, by least squares, [K, S]."""
+    n = np.log(arrays["batches"])
+    spread = np.log(arrays[f"{data}/discriminator/spread"])
+    return (spread * (n - n.mean())).sum(-1) / ((n - n.mean()) ** 2).sum()
