@@ -1,4 +1,4 @@
-"""A small comparison made by hand: two landscapes, a line, pictures, and labels full of markup."""
+"""Comparisons without runs, with everything that a page, Markdown and TensorBoard can show."""
 
 from dataclasses import replace
 
@@ -12,12 +12,14 @@ from gan_lab.reports.plots import landscape
 from gan_lab.reports.plots.style import SERIES
 
 NASTY = 'a "quoted" </script><b>@DATA@ & co'
+LABELS = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none/R1")
 
 
 def band(x, level, n=3):
     x = np.asarray(x, dtype=float)
     mean = level + 1 / (1 + x / x.max())
-    return Band(x, mean, mean - 0.2, mean + 0.2, np.full(len(x), n))
+    half = np.nan if n == 1 else 0.2  # one seed has no interval
+    return Band(x, mean, mean - half, mean + half, np.full(len(x), n))
 
 
 def chart(labels, tag="divergence/wasserstein", points=30, question=0, **more):
@@ -50,35 +52,67 @@ def landscapes(directory, dims, steps=(0, 10, 20), shift=0.0):
     return paths
 
 
-def pictures(directory, steps=(0, 10, 20), side=24):
+def pictures(directory, steps=(0, 10, 20), size=(24, 24), name="picture"):
     noise = np.random.default_rng(0)
     paths = {}
     for step in steps:
-        paths[step] = directory / f"picture_{side}_{step}.png"
-        pixels = noise.integers(0, 255, (side, side, 3), dtype=np.uint8)
+        paths[step] = directory / f"{name}_{step}.png"
+        pixels = noise.integers(0, 255, (*size[::-1], 3), dtype=np.uint8)
         Image.fromarray(pixels).save(paths[step])
     return paths
 
 
 def section(name, labels, **more):
-    return Section(
+    rows = [(label, "0.5 [0.4, 0.6]") for label in labels]
+    fields = {
+        "name": name,
+        "labels": labels,
+        "styles": dict(zip(labels, SERIES, strict=False)),
+        "verdict": (f"On {name} the first is better.", "By little."),
+        "tables": [Table("At the end", "Mean [95 %].", ("group", "W1 (data units)"), rows)],
+        "charts": [chart(labels), chart(labels, "modes/covered", question=1)],
+        "seed": dict.fromkeys(labels, 0),
+        "cards": {labels[0]: ("generator: log(1 - D(G(z)))", "A remark.")},
+    }
+    return Section(**{**fields, **more})
+
+
+def wide_section(directory, name="ring", labels=LABELS, n_points=50, n_curves=2):
+    """A section with the first curves of every question; the third of three groups has one seed."""
+    x = np.arange(n_points) * 50.0
+    charts = []
+    for question in QUESTIONS:
+        for j, curve in enumerate(question.curves[:n_curves]):
+            bands = {
+                label: band(x, i + 3 * j, (4, 4, 1, 4)[i % 4]) for i, label in enumerate(labels)
+            }
+            floor = 0.15 if curve.interval else None
+            content = (curve.tag, curve.title, curve.unit, floor, question.title, {"step": bands})
+            charts.append(Chart(*content))
+    finals = [{"divergence/wasserstein": 0.25 + i, "modes/covered": 8.0 - i} for i in range(9)]
+    rows = [(label, "0.5 [0.4, 0.6]") for label in labels]
+    return section(
         name,
         labels,
-        dict(zip(labels, SERIES, strict=False)),
-        more.pop("verdict", (f"On {name} the first is better.", "By little.")),
-        [
-            Table(
-                "At the end",
-                "Mean [95 % interval].",
-                ("group", "W1 (data units)"),
-                [(label, "0.5 [0.4, 0.6]") for label in labels],
-            )
-        ],
-        more.pop("charts", [chart(labels), chart(labels, "modes/covered", question=1)]),
-        seed=dict.fromkeys(labels, 0),
-        cards={labels[0]: ("generator: log(1 - D(G(z)))", "A remark.")},
-        **more,
+        tables=[Table("At the end", "Mean [95 %].", ("group", "KL(data || samples)"), rows)],
+        charts=charts,
+        pictures={
+            label: pictures(directory, (0, 500, 1000), (160, 120), f"picture_{i}")
+            for i, label in enumerate(labels)
+        },
+        events=[EventRow(labels[0], 2, 400, "saturation", "norm 1e-8", "No gradient.", "Wait")],
+        choices={
+            label: {"loss": label.split(",")[0], "trainer.n_critic": str(1 + i)}
+            for i, label in enumerate(labels)
+        },
+        finals=dict(zip(labels, finals, strict=False)),
     )
+
+
+def wide_report(directory, names=("ring",), **more):
+    """A report of such sections; its pictures are written into the directory."""
+    sections = [wide_section(directory, name, **more) for name in names]
+    return Report("A comparison", "Which is better?", sections, ["A note."], ["Means."], "By hand.")
 
 
 def report(directory, labels=("minimax", NASTY)):

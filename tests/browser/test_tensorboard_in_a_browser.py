@@ -13,7 +13,7 @@ import pytest
 from gan_lab.loggers.tensorboard import TensorBoardWriter
 from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.export import tensorboard
-from tests.report_helpers import made_report
+from tests.page_helpers import wide_report
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +92,7 @@ def errors(driver):
 def test_a_comparison_is_shown_on_all_pages(tmp_path, served, browser):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    report = made_report(pictures)
+    report = wide_report(pictures)
     tensorboard.write(report, tmp_path / "comparison" / "tensorboard")
     url = served(tmp_path / "comparison")
     driver = browser(1500, 1400)
@@ -124,7 +124,7 @@ def test_a_comparison_is_shown_on_all_pages(tmp_path, served, browser):
     driver.save_screenshot(str(tmp_path / "images.png"))
 
     driver.get(f"{url}#text")
-    shown = wait(driver, lambda s: "Which loss gives" in s and "saturation" in s, "words")
+    shown = wait(driver, lambda s: "Which is better" in s and "saturation" in s, "words")
     time.sleep(1)
     driver.save_screenshot(str(tmp_path / "text.png"))
     assert "KL(data || samples)" in shown
@@ -134,7 +134,7 @@ def test_a_comparison_is_shown_on_all_pages(tmp_path, served, browser):
 def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(tmp_path, served, browser):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    report = made_report(pictures)
+    report = wide_report(pictures)
     tensorboard.write(report, tmp_path / "compare" / "tensorboard")
     writer = TensorBoardWriter(tmp_path / "train" / "run")
     writer.layout(tensorboard.layout())

@@ -10,11 +10,7 @@ CONFIG = {
     "network": {"_target_": "gan_lab.networks.mlp.Mlp", "width": 64},
     "loss": {"_target_": "gan_lab.losses.Minimax"},
     "optim": {"_target_": "gan_lab.engine.optimizers.Adam", "lr": 0.001},
-    "trainer": {
-        "_target_": "gan_lab.training.config.TrainerSettings",
-        "steps": 100,
-        "n_critic": 1,
-    },
+    "trainer": {"_target_": "gan_lab.training.config.TrainerSettings", "steps": 100, "n_critic": 1},
     "evaluator": {"_target_": "gan_lab.metrics.evaluator.EvaluatorSettings", "every": 10, "n": 256},
     "regularizer": {},
     "seed": 0,

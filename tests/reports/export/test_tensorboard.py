@@ -20,7 +20,7 @@ from gan_lab.reports.analysis.model import Table
 from gan_lab.reports.export import tensorboard
 from gan_lab.runs.run_dir import RunDir
 from tests.loggers.hparams_table import session_groups
-from tests.report_helpers import LABELS, made_report
+from tests.page_helpers import LABELS, wide_report
 
 NAMES = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none_R1")
 OTHERS = {tensorboard.FLOOR, tensorboard.WORDS}
@@ -54,7 +54,7 @@ def written(tmp_path_factory):
     """A report of two data sets and the directory of its runs."""
     home = tmp_path_factory.mktemp("comparison")
     (home / "pictures").mkdir()
-    report = made_report(home / "pictures", ("ring", "digits"))
+    report = wide_report(home / "pictures", ("ring", "digits"))
     tensorboard.write(report, home / "tensorboard")
     return report, home / "tensorboard"
 
@@ -89,7 +89,7 @@ def test_scalars_are_the_bands_at_their_steps(written):
 
 
 def test_a_point_without_a_mean_is_left_out_and_infinity_is_kept(tmp_path):
-    report = made_report(tmp_path)
+    report = wide_report(tmp_path)
     band = report.sections[0].charts[0].bands["step"]["minimax"]
     band.mean[3] = math.nan
     band.mean[4] = band.high[4] = math.inf
@@ -137,7 +137,7 @@ def test_all_runs_have_one_layout_and_it_names_what_they_have(written):
 
 
 def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_path):
-    report = made_report(tmp_path)
+    report = wide_report(tmp_path)
     section = report.sections[0]
     other = replace(section.charts[0], tag="time/x", title="A", unit="", question="Is it fast?")
     section = replace(section, charts=[other, *section.charts])
@@ -190,12 +190,12 @@ def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(written):
 
 
 def test_the_table_begins_with_what_matters_most(tmp_path):
-    section = made_report(tmp_path).sections[0]
+    section = wide_report(tmp_path).sections[0]
     finals = {label: {"a": 1.0, "neural_distance/js": 2.0, "b": 3.0} for label in LABELS}
     finals["minimax"]["divergence/wasserstein"] = 4.0  # the others diverged, say
     choices = {label: {"loss._target_": label} for label in LABELS}
     report = replace(
-        made_report(tmp_path), sections=[replace(section, finals=finals, choices=choices)]
+        wide_report(tmp_path), sections=[replace(section, finals=finals, choices=choices)]
     )
     tensorboard.write(report, tmp_path / "runs")
     content = read(tmp_path / "runs" / "minimax").SummaryMetadata(hparams.EXPERIMENT_TAG)
@@ -220,16 +220,16 @@ def test_words_are_markdown(written):
     _, home = written
     log = read(home / "ring" / tensorboard.WORDS)
     verdict = text_of(log, "comparison/01 verdict")
-    assert "On ring nothing was run.\n\nThe difference is not supported." in verdict
-    table = text_of(log, "comparison/02 Final numbers").splitlines()
+    assert "On ring the first is better.\n\nBy little." in verdict
+    table = text_of(log, "comparison/02 At the end").splitlines()
     assert table[2:5] == [
-        r"| loss | Exact W1 (data units) | KL(data \|\| samples) |",
-        "| --- | --- | --- |",
-        "| minimax | 0.20 [0.1, 0.3] | 0.50 |",
+        r"| group | KL(data \|\| samples) |",
+        "| --- | --- |",
+        "| minimax | 0.5 [0.4, 0.6] |",
     ]
-    assert text_of(log, "comparison/03 notes") == "- Nothing was left out."
+    assert text_of(log, "comparison/03 notes") == "- A note."
     group = read(home / "ring" / "minimax")
-    assert text_of(group, "loss_card") == "- name: a loss\n- sign: lower is better"
+    assert text_of(group, "loss_card") == "- generator: log(1 - D(G(z)))\n- A remark."
     assert "| 400 | 2 | saturation | norm 1e-8 |" in text_of(group, "events")
     assert "events" not in read(home / "ring" / NAMES[1]).Tags()["tensors"]
 
@@ -266,7 +266,7 @@ def test_every_label_has_a_safe_name_of_its_own(labels, names):
 
 
 def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
-    report = made_report(tmp_path)
+    report = wide_report(tmp_path)
     kept = tmp_path / "runs" / "notes.txt"
     for _ in range(2):
         tensorboard.write(report, tmp_path / "runs")
@@ -278,7 +278,7 @@ def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
 
 def test_a_large_comparison_takes_seconds(tmp_path):
     # 8 groups x 17 curves x 250 points; a file with a record a scalar would take minutes.
-    report = made_report(
+    report = wide_report(
         tmp_path, labels=[f"group {i}" for i in range(8)], n_points=250, n_curves=9
     )
     begin = time.perf_counter()

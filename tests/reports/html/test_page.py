@@ -304,7 +304,7 @@ def test_eight_groups_of_48_landscapes_are_under_four_megabytes(tmp_path):
 
 
 def test_pictures_over_their_budget_lose_steps_then_pixels_but_never_the_last(tmp_path):
-    paths = pictures(tmp_path, range(0, 200, 10), side=100)
+    paths = pictures(tmp_path, range(0, 200, 10), size=(100, 100))
     big = section("big", ["a"], pictures={"a": paths})
     whole = embed.pictures(big, 10**7)
     assert (whole["dropped"], whole["scale"]) == (0, 1)
