@@ -1,16 +1,15 @@
-"""Names of earlier layouts that stored runs still use, and what they are called now.
+"""The former names of classes, keys, tags and folders that stored runs use, and their current ones.
 
-A run directory made before the rooms names classes by the modules of that time, and keys, tags and
-folders by the words of that time. Whatever reads a run directory translates with these functions,
-so that an old run opens everywhere; nothing writes an old name.
+Every reader of a run directory translates with these functions; nothing writes a former name.
 """
 
 from collections.abc import Mapping, Set
 from typing import Any
 
-# Dotted prefixes of `_target_`, the longest first.
+# Dotted prefixes of `_target_`, the longest first where one holds another.
 _TARGETS = {
     "gan_lab.estimators.ruler.RulerSettings": "gan_lab.metrics.evaluator.EvaluatorSettings",
+    "gan_lab.estimators.measures.Neighbours": "gan_lab.metrics.metrics.Diversity",
     "gan_lab.estimators.measures": "gan_lab.metrics.metrics",
     "gan_lab.probe.Probe": "gan_lab.metrics.neural_distance.NeuralDistance",
     "gan_lab.settings": "gan_lab.training.config",
@@ -25,6 +24,7 @@ _KEYS = {
     "trainer.film_every": "trainer.landscape_every",
     # of studies
     "games": "methods",
+    "learned": "threshold",
     "light_weight": "small_weight",
     "most_steps": "max_steps",
 }
@@ -40,30 +40,28 @@ _TAGS = {
     "probe/wasserstein": "neural_distance/wasserstein",
     "probe/slope": "neural_distance/gradient_norm",
 }
-LANDSCAPE_FOLDER = "film"  # what `RunDir.landscape` was
+LANDSCAPE_FOLDER = "film"  # of `RunDir.landscape`
 
-
-_ENDS = ("", "_low", "_high", "_floor")
-_CURRENT = {
+_CURRENT_TAGS = {
     f"{start}{old}{end}": f"{start}{new}{end}"
     for old, new in _TAGS.items()
     for start in ("", "final/")
-    for end in _ENDS
+    for end in ("", "_low", "_high", "_floor")
 }
 
 
 def current_tag(tag: str) -> str:
-    """Return today's name of a scalar's tag, or of its interval, floor or final value."""
-    return _CURRENT.get(tag, tag)
+    """Return the current name of a tag, or of its interval, floor or final value."""
+    return _CURRENT_TAGS.get(tag, tag)
 
 
 def former_tags(tags: Set[str]) -> set[str]:
-    """Return the names that tags of today had before."""
-    return {old for old, new in _CURRENT.items() if new in tags}
+    """Return the former names of current tags."""
+    return {old for old, new in _CURRENT_TAGS.items() if new in tags}
 
 
 def current_key(key: str) -> str:
-    """Return today's name of a dotted key of the configuration."""
+    """Return the current name of a dotted key of the configuration."""
     for old, new in _KEYS.items():
         if key == old or key.startswith(f"{old}."):
             return new + key[len(old) :]
@@ -71,27 +69,27 @@ def current_key(key: str) -> str:
 
 
 def current_override(override: str) -> str:
-    """Return a typed `key=value` under today's key."""
+    """Return a typed `key=value` under its current key."""
     key, sign, value = override.partition("=")
     prefix = key[: len(key) - len(key.lstrip("+~"))]
     return f"{prefix}{current_key(key[len(prefix) :])}{sign}{value}"
 
 
 def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return a stored configuration, in plain containers, under today's keys and class names."""
+    """Return a stored configuration, in plain containers, with current keys and class names."""
 
     def translate(node: Any, path: str) -> Any:
         if not isinstance(node, Mapping):
             return _current_target(node) if path.endswith("_target_") else node
-        translated = {}
+        result = {}
         for key, value in node.items():
             old = f"{path}.{key}" if path else str(key)
             new = current_key(old).rpartition(".")[2] if isinstance(key, str) else key
-            translated[new] = translate(value, current_key(old))
-        return translated
+            result[new] = translate(value, current_key(old))
+        return result
 
-    whole: dict[Any, Any] = translate(config, "")
-    return whole
+    current: dict[Any, Any] = translate(config, "")
+    return current
 
 
 def _current_target(target: Any) -> Any:

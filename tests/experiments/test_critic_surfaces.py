@@ -4,27 +4,25 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.experiments.base import Lab
-from gan_lab.experiments.critic_surfaces import exact as exact_side
-from gan_lab.experiments.critic_surfaces import fit
-from gan_lab.experiments.critic_surfaces.claims import all_claims, log_slopes
+from gan_lab.experiments.critic_surfaces import critics, transport
+from gan_lab.experiments.critic_surfaces.claims import all_claims, log_growth
 from gan_lab.experiments.critic_surfaces.study import CriticSurfaces
 from gan_lab.metrics.wasserstein import exact_wasserstein
 from gan_lab.regularizers import GradientPenalty, WeightClipping
-
-CPU = torch.device("cpu")
+from tests.experiments.helpers import small_lab
+from tests.helpers import CPU
 
 
 def design(regularizer, **more):
     keys = {"layers": 3, "width": 16, "steps": 5, "batch_size": 32, "lr": 1e-3}
-    return fit.Design(regularizer, **{**keys, **more})
+    return critics.Design(regularizer, **{**keys, **more})
 
 
 def test_norms_by_layer_are_those_of_autograd_through_the_game():
     d = design(GradientPenalty(), layers=4).critics([0, 1], CPU)
     generator = torch.Generator().manual_seed(0)
     real, fake = torch.randn(2, 2, 64, 2, generator=generator)
-    norms = fit.activation_gradients(d, real, fake)
+    norms = critics.activation_gradients(d, real, fake)
     assert norms.shape == (2, 4)
     # By the last hidden layer h the critic is w h + b: d loss / d h is -+w/N for each sample.
     last = [leaf for name, leaf in d.network.params.items() if name.endswith("weight")][-1]
@@ -44,50 +42,41 @@ def test_norms_by_layer_are_those_of_autograd_through_the_game():
 
 def test_log_slope_of_a_known_decay():
     arrays = {"deep/x/norms": np.array([10.0 ** (0.3 * np.arange(12)), np.full(12, 7.0)])}
-    np.testing.assert_allclose(log_slopes(arrays, "x"), [0.3, 0.0], atol=1e-12)
+    np.testing.assert_allclose(log_growth(arrays, "x"), [0.3, 0.0], atol=1e-12)
 
 
 def test_the_potential_is_1_lipschitz_and_its_value_is_w1():
     generator = torch.Generator().manual_seed(0)
     real = torch.randn(128, 2, generator=generator)
     fake = torch.randn(128, 2, generator=generator) + 1
-    f = exact_side._potential(real, fake)
+    f = transport._potential(real, fake)
     value = float(f(real).mean() - f(fake).mean())
     assert value == pytest.approx(exact_wasserstein(real, fake), rel=1e-7)
-    points = exact_side.plane()[::37]
+    points = transport.plane()[::37]
     gaps = (f(points)[:, None] - f(points)).abs() - torch.cdist(points.double(), points.double())
     assert float(gaps.max()) <= 1e-9
 
 
-def test_probes_lie_on_the_data_and_between():
-    for name, (on, off) in exact_side.probes().items():
-        density = exact_side.DATA[name].log_density
+def test_points_lie_on_the_data_and_between():
+    for name, (on, off) in transport.points_on_and_off().items():
+        density = transport.DATA[name].log_density
         assert float(density(on.double()).min()) > float(density(off.double()).max()) + 3, name
 
 
 def test_weights_are_clipped_after_the_update_and_counted():
-    found = fit.deep(design(WeightClipping(0.05), reach=0.05), [0], CPU)
+    found = critics.deep(design(WeightClipping(0.05), reach=0.05), [0], CPU)
     assert found["at_bounds_first"][0] < found["at_bounds"][0] < 1
     assert np.abs(found["edges"]).max() < 0.0501
     assert found["histogram"].sum() == pytest.approx(1, abs=1e-5)
     assert found["histogram"][[0, -1]].sum() == pytest.approx(found["at_bounds"][0], abs=0.05)
-    assert np.isnan(fit.deep(design(GradientPenalty()), [0], CPU)["at_bounds"]).all()
+    assert np.isnan(critics.deep(design(GradientPenalty()), [0], CPU)["at_bounds"]).all()
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A whole study, small."""
-    lab = Lab(
-        seeds=(0, 1, 2, 3, 4),
-        device=CPU,
-        directory=tmp_path_factory.mktemp("study"),
-        workers=1,
-        quick=True,
-        setup=lambda overrides: None,
-        tell=lambda line: None,
-    )
     study = CriticSurfaces(steps=30, deep_steps=20, width=32, n_transport=128)
-    return study, study.measure(lab)
+    return study, study.measure(small_lab(tmp_path_factory.mktemp("study"), 5))
 
 
 def test_a_small_study_has_every_claim_picture_and_note(small):

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from gan_lab import information
 from gan_lab.experiments.claims import FAIL, PASS
 from gan_lab.experiments.cross_entropy_gradients import formulas, learning
-from gan_lab.experiments.cross_entropy_gradients.claims import gradient_claims, label_claims
-from gan_lab.experiments.cross_entropy_gradients.learning_claims import (
+from gan_lab.experiments.cross_entropy_gradients.claims import (
+    gradient_claims,
+    label_claims,
     neuron_claims,
     overfitting_claims,
     precision_claims,
@@ -180,7 +181,13 @@ def test_held_out_that_keeps_falling_fails_the_claim():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("learning_rate", 1.5), ("learned", 0.5), ("n_train", 2000), ("fit_steps", 0), ("width", 1.5)],
+    [
+        ("learning_rate", 1.5),
+        ("threshold", 0.5),
+        ("n_train", 2000),
+        ("fit_steps", 0),
+        ("width", 1.5),
+    ],
 )
 def test_a_bad_key_is_named(key, value):
     with pytest.raises(ValueError, match=rf"CrossEntropyGradients\.{key}={value}"):

@@ -6,11 +6,8 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from scipy import stats
 
-from gan_lab.config import compose
-from gan_lab.experiments.base import Lab
 from gan_lab.experiments.curves_that_mean_something.curves import (
     ENERGY,
     EVALUATOR,
@@ -22,6 +19,7 @@ from gan_lab.experiments.curves_that_mean_something.curves import (
     running_median,
 )
 from gan_lab.experiments.curves_that_mean_something.study import CurvesThatMeanSomething
+from tests.experiments.helpers import small_lab
 
 STEPS = np.arange(1, 41) * 20
 
@@ -132,16 +130,7 @@ def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation
 def test_measured_end_to_end(tmp_path):
     steps = {"steps": (6,), "n_points": 3, "n_critic": 1, "js_n_critic": 1, "warmup_steps": 1}
     small = study(methods=("wasserstein", "non_saturating"), n=16, n_repeats=2, **steps)
-    lab = Lab(
-        seeds=(0, 1),
-        device=torch.device("cpu"),
-        directory=tmp_path,
-        workers=1,
-        quick=True,
-        setup=lambda o: compose.setup_of(compose.compose_config("train", list(o))),
-        tell=lambda line: None,
-    )
-    found = small.measure(lab)
+    found = small.measure(small_lab(tmp_path, 2))
     for method in small.methods:
         assert found[f"digits/{method}/steps"].tolist() == [2, 4, 6]
         assert found[f"digits/{method}/estimate"].shape == (2, 3)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL, PASS
 from gan_lab.experiments.dirac_gan.dynamics import (
     METHODS,
@@ -22,6 +21,7 @@ from gan_lab.experiments.dirac_gan.dynamics import (
 from gan_lab.experiments.dirac_gan.study import DiracGan, half_digit
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.regularizers import R1, R2
+from tests.experiments.helpers import small_lab
 
 COUNTS = list(SCHEMES.values())
 START = (1.0, 1.0)
@@ -31,9 +31,7 @@ START = (1.0, 1.0)
 def arrays(tmp_path_factory):
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    nothing = {"setup": None, "tell": lambda line: None}
-    lab = Lab((0,), torch.device("cpu"), tmp_path_factory.mktemp("dirac"), 1, True, **nothing)
-    yield DiracGan(field_points=7).measure(lab)
+    yield DiracGan(field_points=7).measure(small_lab(tmp_path_factory.mktemp("dirac"), 1))
     torch.set_num_threads(before)
 
 

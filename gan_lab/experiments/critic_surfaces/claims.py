@@ -13,39 +13,40 @@ KOROTIN = (
 NAMES = {"ring": "8 Gaussians", "grid": "25 Gaussians", "swiss_roll": "swiss roll"}
 
 
-def log_slopes(arrays: Arrays, kind: str) -> np.ndarray:
-    """Slope of log10 |d loss / d activations| against the layer, by least squares, [S]."""
+def log_growth(arrays: Arrays, kind: str) -> np.ndarray:
+    """Fit the change of log10 |d loss / d activations| a layer by least squares, [S]."""
     norms = np.log10(arrays[f"deep/{kind}/norms"])
     layer = np.arange(norms.shape[1]) - (norms.shape[1] - 1) / 2
     return norms @ layer / (layer @ layer)
 
 
 def ratios(arrays: Arrays, kind: str) -> np.ndarray:
-    """A critic's value over the exact W1 between samples, [K, S]."""
+    """Return a critic's value over the exact W1 between samples, [K, S]."""
     exact = np.stack([arrays[f"exact/{name}/wasserstein"] for name in NAMES])
     return arrays[f"{kind}/value"] / exact.mean(1, keepdims=True)
 
 
 def all_claims(arrays: Arrays) -> list[Claim]:
-    """Figure 1b, then figure 1a, then the values."""
+    """Return the claims of figure 1b, then of figure 1a, then of the values."""
     last = len(arrays["deep_bounds"]) - 1
     large, small = arrays["deep_bounds"][[0, last]]
-    slopes = {kind: log_slopes(arrays, kind) for kind in ("clip_0", f"clip_{last}", "penalty")}
-    flat = np.abs(slopes["penalty"])
-    sharpest = np.minimum(np.abs(slopes["clip_0"]), np.abs(slopes[f"clip_{last}"])) / flat
+    kinds = ("clip_0", f"clip_{last}", "penalty")
+    at_large, at_small, with_penalty = (log_growth(arrays, kind) for kind in kinds)
+    sharpest = np.minimum(np.abs(at_large), np.abs(at_small)) / np.abs(with_penalty)
     figure = f"{PAPER}, fig. 1b"
+    two_values = f"{figure}, right: pushed towards two values; half is our number"
     claims = [
         Claim(
             "large_bound_explodes",
             f"Change of log10 gradient norm a layer towards the output, clipping at {large:g}: "
             "below 0, it grows on the way back",
-            median(slopes["clip_0"]),
+            median(at_large),
             *at_most(0.0, "decades a layer", figure),
         ),
         Claim(
             "small_bound_vanishes",
             f"The same, clipping at {small:g}: above 0, it dies on the way back",
-            median(slopes[f"clip_{last}"]),
+            median(at_small),
             *at_least(0.0, "decades a layer", figure),
         ),
         Claim(
@@ -61,9 +62,7 @@ def all_claims(arrays: Arrays) -> list[Claim]:
                 f"weights_at_bounds_{i}",
                 f"Share of the deep critic's weights on a bound, clipping at {bound:g}",
                 median(arrays[f"deep/clip_{i}/at_bounds"]),
-                *at_least(
-                    0.5, "", f"{figure}, right: pushed towards two values; half is our number"
-                ),
+                *at_least(0.5, "", two_values),
             )
         )
     claims.append(

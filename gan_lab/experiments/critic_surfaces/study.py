@@ -1,6 +1,6 @@
 """Critics that are clipped and critics that are penalised: surfaces, gradients, weights, values."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
-from gan_lab.experiments.critic_surfaces import exact as exact_side
+from gan_lab.experiments.critic_surfaces import critics, transport
 from gan_lab.experiments.critic_surfaces import figures as drawings
-from gan_lab.experiments.critic_surfaces import fit
-from gan_lab.experiments.critic_surfaces.claims import all_claims, log_slopes
-from gan_lab.experiments.parallel import in_processes
+from gan_lab.experiments.critic_surfaces.claims import all_claims, log_growth
+from gan_lab.experiments.parallel import measure_parts
 from gan_lab.information import clipping_gradient_norm_bound
 from gan_lab.regularizers import GradientPenalty, WeightClipping
 from gan_lab.validation import check_count, check_interval, check_number
@@ -75,7 +74,7 @@ class CriticSurfaces(Experiment):
             )
 
     def measure(self, lab: Lab) -> Arrays:
-        """Every kind of critic is a job, and so is the transport of each data set."""
+        """Train every kind of critic and transport each data set, a job each."""
         size = (self.width, self.steps, self.batch_size, self.lr)
         kinds = {
             "penalty": GradientPenalty(self.weight),
@@ -85,7 +84,7 @@ class CriticSurfaces(Experiment):
         }
         seeds = list(lab.seeds)
         jobs: dict[str, tuple[Any, ...]] = {
-            name: (fit.shallow, fit.Design(kind, 3, *size), seeds, lab.device)
+            name: (critics.shallow, critics.Design(kind, 3, *size), seeds, lab.device)
             for name, kind in kinds.items()
         }
         depth = (self.deep_layers, self.width, self.deep_steps, self.batch_size, self.deep_lr)
@@ -93,63 +92,45 @@ class CriticSurfaces(Experiment):
             f"clip_{i}": WeightClipping(bound) for i, bound in enumerate(self.deep_bounds)
         }
         for name, kind in deep.items():
-            design = fit.Design(kind, *depth, falls=False)
-            jobs[f"deep/{name}"] = (fit.deep, design, seeds, lab.device)
+            design = critics.Design(kind, *depth, falls=False)
+            jobs[f"deep/{name}"] = (critics.deep, design, seeds, lab.device)
         # Started inside the box, so that what is on a bound in the end was driven there.
-        inside = fit.Design(kinds["clip"], 3, *size, reach=self.bound)
-        jobs["inside"] = (fit.deep, inside, seeds, lab.device)
-        for name in exact_side.DATA:
-            jobs[f"exact/{name}"] = (
-                exact_side.transport,
-                name,
-                self.n_transport,
-                seeds,
-                lab.device,
-            )
-        arrays: Arrays = {
-            "deep_bounds": np.array(self.deep_bounds),
-            "bound": np.array(self.bound),
-        }
-        for name, found in in_processes(lab, _call, jobs).items():
-            arrays |= {f"{name}/{key}": value for key, value in found.items()}
-        return arrays
+        inside = critics.Design(kinds["clip"], 3, *size, reach=self.bound)
+        jobs["inside"] = (critics.deep, inside, seeds, lab.device)
+        for name in transport.DATA:
+            what = (name, self.n_transport, seeds, lab.device)
+            jobs[f"exact/{name}"] = (transport.transport, *what)
+        bounds = {"deep_bounds": np.array(self.deep_bounds), "bound": np.array(self.bound)}
+        return bounds | measure_parts(lab, jobs)
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """See critic_surfaces_claims."""
+        """Claim what `claims` lists."""
         return all_claims(arrays)
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """Surfaces, gradient norms by layer, weights, values."""
-        return {
-            "surfaces": drawings.surfaces(arrays),
-            "gradient_norms": drawings.gradient_norms(arrays),
-            "weights": drawings.weights(arrays),
-            "values": drawings.values(arrays),
-        }
+        """Draw surfaces, gradient norms by layer, weights, values."""
+        draw = (drawings.surfaces, drawings.gradient_norms, drawings.weights, drawings.values)
+        return {function.__name__: function(arrays) for function in draw}
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What a reader needs beside the claims."""
+        """Explain the scale, upside-down critics, weights on bounds and floors."""
         upside_down = int((arrays["penalty/value"] < 0).sum())
         deep_down = int((arrays["deep/penalty/value"] < 0).sum())
-        allowed = clipping_gradient_norm_bound(self.bound, 4, self.width, 2)
-        first = [
-            float(np.median(arrays[f"deep/clip_{i}/at_bounds_first"]))
+        norm = clipping_gradient_norm_bound(self.bound, 4, self.width, 2)
+        on_bounds = [
+            [np.median(arrays[f"deep/clip_{i}/{key}"]) for key in ("at_bounds_first", "at_bounds")]
             for i in range(len(self.deep_bounds))
         ]
-        last = [
-            float(np.median(arrays[f"deep/clip_{i}/at_bounds"]))
-            for i in range(len(self.deep_bounds))
-        ]
-        grid = [
-            float(arrays["exact/grid/contrast"]),
-            *(float(np.mean(arrays[f"{kind}/contrast"][1])) for kind in ("one_sided", "clip")),
-        ]
+        pairs = ", ".join(f"{first:.2f} -> {last:.2f}" for first, last in on_bounds)
+        kinds = ("one_sided", "clip")
+        means = (np.mean(arrays[f"{kind}/contrast"][1]) for kind in kinds)
+        grid = [float(arrays["exact/grid/contrast"]), *means]
         floors = ", ".join(
-            f"{float(arrays[f'exact/{k}/floor'].mean()):.2g}" for k in exact_side.DATA
+            f"{float(arrays[f'exact/{k}/floor'].mean()):.2g}" for k in transport.DATA
         )
         return [
             f"Scaled: width {self.width} and {self.steps} updates, where the authors have 512 and "
-            f"up to 500000; the clipping bound {self.bound:g} allows a slope of {allowed:.2g}, as "
+            f"up to 500000; the clipping bound {self.bound:g} allows a slope of {norm:.2g}, as "
             "much as theirs. Fakes are real samples plus N(0, I), as in their code.",
             f"{upside_down} of {arrays['penalty/value'].size} critics with the published two-sided "
             f"penalty of weight {self.weight:g}, and {deep_down} of "
@@ -157,10 +138,10 @@ class CriticSurfaces(Experiment):
             "the wrong sign, and slope -1 satisfies the penalty as well as slope 1. The one-sided "
             f"penalty and the light one ({self.small_weight:g}) have no such trap; the claims on "
             "values and surfaces use the one-sided one.",
-            f"Slopes of log10 norm a layer: {_listed(log_slopes(arrays, 'penalty'))} (penalty), "
-            f"{_listed(log_slopes(arrays, 'clip_0'))} (largest bound).",
+            f"Slopes of log10 norm a layer: {_join(log_growth(arrays, 'penalty'))} (penalty), "
+            f"{_join(log_growth(arrays, 'clip_0'))} (largest bound).",
             f"Weights on a bound after the first update and after the last: "
-            f"{_pairs(first, last)} for the deep bounds: most of that share is made by the first "
+            f"{pairs} for the deep bounds: most of that share is made by the first "
             "clip of weights that start outside, not by training. So a critic that starts inside "
             "its box is shown too.",
             "At this size no critic resolves the 25 Gaussians as the exact potential does "
@@ -171,13 +152,5 @@ class CriticSurfaces(Experiment):
         ]
 
 
-def _listed(values: np.ndarray) -> str:
+def _join(values: np.ndarray) -> str:
     return ", ".join(f"{value:.3f}" for value in values)
-
-
-def _pairs(first: Sequence[float], last: Sequence[float]) -> str:
-    return ", ".join(f"{a:.2f} -> {b:.2f}" for a, b in zip(first, last, strict=True))
-
-
-def _call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
-    return function(*arguments)

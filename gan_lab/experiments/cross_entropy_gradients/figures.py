@@ -21,11 +21,12 @@ from gan_lab.reports.plots.style import (
     legend_below,
     over_seeds,
     reference,
+    remark,
 )
 
 CROSS_ENTROPY = Style("cross entropy", BLUE, "-", "o")
-SQUARED = Style("squared error (a - y)$^2$", VERMILLION, "--", "s")
-BOTH = {"cross_entropy": CROSS_ENTROPY, "squared": SQUARED}
+SQUARED_ERROR = Style("squared error (a - y)$^2$", VERMILLION, "--", "s")
+BOTH = {"cross_entropy": CROSS_ENTROPY, "squared": SQUARED_ERROR}
 _FORMS = (
     Style("from logits", BLUE, "-", "o"),
     Style("probability clipped at 1e-7, computed in float32", ORANGE, (0, (5, 1)), "s"),
@@ -34,152 +35,98 @@ _FORMS = (
 
 
 def gradients(arrays: Arrays) -> Figure:
-    """Loss and gradient against the logit."""
-    figure, axes = canvas(
-        "Surely wrong: cross entropy pulls with full force, squared error hardly at all", 1, 3
-    )
+    """Draw loss and gradient against the logit."""
+    title = "Surely wrong: cross entropy pulls with full force, squared error hardly at all"
+    figure, axes = canvas(title, 1, 3)
     x = arrays["sigmoid/logit"]
     for name, style in BOTH.items():
         axes[0, 0].plot(x, arrays[f"sigmoid/{name}_loss"][0], **style.line_arguments())
         axes[0, 1].plot(x, arrays[f"sigmoid/{name}_gradient"][0], **style.line_arguments())
         line = arrays["softmax/logit"]
         axes[0, 2].plot(line, arrays[f"softmax/{name}_line"], **style.line_arguments())
-    label(
-        axes[0, 0],
-        "sigmoid output, target 0",
-        "logit x (log-odds)",
-        "loss (nats; squared error: no unit)",
-    )
+    logit, unit = "logit x (log-odds)", "loss (nats; squared error: no unit)"
+    label(axes[0, 0], "sigmoid output, target 0", logit, unit)
     axes[0, 0].set_ylim(-0.2, 6)
     axes[0, 0].plot([0], [math.log(2)], "o", color=BLACK, markersize=5)
-    axes[0, 0].annotate(
-        "log 2 at a = .5", (0, math.log(2)), (-9.5, 1.35), arrowprops={"arrowstyle": "-"}
-    )
-    label(
-        axes[0, 1],
-        "its gradient: a - y against 2(a - y)a(1 - a)",
-        "logit x (log-odds)",
-        "gradient (1/logit)",
-    )
+    arrow = {"arrowstyle": "-"}
+    axes[0, 0].annotate("log 2 at a = .5", (0, math.log(2)), (-9.5, 1.35), arrowprops=arrow)
+    title = "its gradient: a - y against 2(a - y)a(1 - a)"
+    label(axes[0, 1], title, logit, "gradient (1/logit)")
     reference(axes[0, 1], 8 / 27, "8/27, the steepest", at=0.01)
     for each in axes[0, 1:]:
         reference(each, 1, "1", at=0.01)
         each.set_ylim(-0.05, 1.12)
-    label(
-        axes[0, 2],
-        "softmax of three, a wrong class ahead by x",
-        "lead x of the wrong class",
-        "gradient by its logit (1/logit)",
-    )
+    title, x_label = "softmax of three, a wrong class ahead by x", "lead x of the wrong class"
+    label(axes[0, 2], title, x_label, "gradient by its logit (1/logit)")
     legend_below(figure, axes[0, 0], 2)
     return figure
 
 
 def one_neuron(arrays: Arrays, learning_rate: float) -> Figure:
-    """One neuron that should answer 0."""
-    figure, axes = canvas(
-        f"One neuron, input 1, target 0, learning rate {learning_rate:g}: a wrong start is no "
-        "obstacle to cross entropy",
-        1,
-        3,
-    )
+    """Draw one neuron that should answer 0."""
+    title = f"One neuron, input 1, target 0, learning rate {learning_rate:g}: a wrong start is no"
+    figure, axes = canvas(f"{title} obstacle to cross entropy", 1, 3)
     for name, style in BOTH.items():
         for which, (text, width) in enumerate((("w = .6, b = .9", 1.0), ("w = b = 2", 2.4))):
             output = arrays[f"neuron/{name}_output"][which][:601]
-            axes[0, 0].plot(
-                np.arange(len(output)),
-                output,
-                **style.line_arguments(linewidth=width, label=f"{style.label}, {text}"),
-            )
-    learned = float(arrays["neuron/learned"])
-    reference(axes[0, 0], learned, f"learned: a = {learned:g}")
+            look = style.line_arguments(linewidth=width, label=f"{style.label}, {text}")
+            axes[0, 0].plot(output, **look)
+    threshold = float(arrays["neuron/learned"])
+    reference(axes[0, 0], threshold, f"learned: a = {threshold:g}")
     axes[0, 0].set_ylim(0, 1.02)
     label(axes[0, 0], "thin: start .6, .9; thick: start 2, 2", "step", "output a")
-    flow = flow_time(start := arrays["neuron/start"], learned)
+    flow = flow_time(start := arrays["neuron/start"], threshold)
     for name, style in BOTH.items():
         axes[0, 1].plot(start, flow[name] / learning_rate, **style.line_arguments())
-        counted = arrays[f"neuron/{name}_steps"].astype(float)
-        counted[counted < 0] = np.nan  # not learned
-        axes[0, 1].plot(
-            start,
-            counted,
-            style.marker,
-            color=style.colour,
-            markersize=4,
-            markerfacecolor="white",
-        )
+        steps = arrays[f"neuron/{name}_steps"].astype(float)
+        steps[steps < 0] = np.nan  # not learned
+        look = {"color": style.colour, "markersize": 4, "markerfacecolor": "white"}
+        axes[0, 1].plot(start, steps, style.marker, **look)
     axes[0, 1].set_yscale("log")
-    label(
-        axes[0, 1],
-        "lines: gradient flow; marks: counted",
-        "logit at the start, w + b",
-        f"steps until a <= {learned:g}",
-    )
+    title, at_start = "lines: gradient flow; marks: counted", "logit at the start, w + b"
+    label(axes[0, 1], title, at_start, f"steps until a <= {threshold:g}")
     logits = arrays["neuron/random_logit"].ravel()
     quick, slow = (arrays[f"neuron/{name}_random_steps"].ravel() for name in BOTH)
     fair = (quick >= 10) & (slow >= 0)
-    axes[0, 2].plot(
-        logits[fair], slow[fair] / quick[fair], ".", color=GREY, markersize=3, alpha=0.5
-    )
+    ratios = slow[fair] / quick[fair]
+    axes[0, 2].plot(logits[fair], ratios, ".", color=GREY, markersize=3, alpha=0.5)
     axes[0, 2].set_yscale("log")
     reference(axes[0, 2], 2, "never below 2 = 1/(2 a(1 - a)) at a = .5")
     axes[0, 2].set_ylim(1.5, None)
     ticks = [t for t in (2, 3, 4, 6, 10, 20, 50, 100) if t <= axes[0, 2].get_ylim()[1]]
     axes[0, 2].set_yticks(ticks, [str(t) for t in ticks])
     axes[0, 2].minorticks_off()
-    label(
-        axes[0, 2],
-        f"{fair.sum()} random starts, all seeds",
-        "logit at the start, w + b",
-        "steps, squared error / cross entropy",
-    )
+    title = f"{fair.sum()} random starts, all seeds"
+    label(axes[0, 2], title, at_start, "steps, squared error / cross entropy")
     legend_below(figure, axes[0, 1], 2)
     return figure
 
 
 def labels_and_slips(arrays: Arrays) -> Figure:
-    """Soft labels and what is often said wrongly."""
+    """Draw soft labels and what is often said wrongly."""
     figure, axes = canvas("Soft labels, and three slips that are often made", 1, 3)
-    left, middle, right = axes[0]
+    soft, middle, right = axes[0]
     outputs = np.linspace(0.002, 0.998, 499)
     for y, line in ((0.05, ":"), (0.3, "-."), (0.5, "-"), (0.8, "--")):
         loss = -y * np.log(outputs) - (1 - y) * np.log(1 - outputs)
-        left.plot(outputs, loss, color=BLUE, linestyle=line, linewidth=1.3, label=f"y = {y:g}")
-    left.plot(
-        arrays["soft/best_output"],
-        arrays["soft/least_loss"],
-        color=BLACK,
-        linewidth=2.2,
-        label="least, at a = y: H(y)",
-    )
-    left.set_ylim(0, 2.5)
-    left.annotate(
-        "y = a = .5 costs\nlog 2 = .693, not 0",
-        (0.5, math.log(2)),
-        (0.5, 0.2),
-        ha="center",
-        fontsize="small",
-        arrowprops={"arrowstyle": "->"},
-    )
-    label(left, "the floor of cross entropy is H(y)", "output a (probability)", "loss (nats)")
-    left.legend(fontsize="small", loc="upper center")
+        soft.plot(outputs, loss, color=BLUE, linestyle=line, linewidth=1.3, label=f"y = {y:g}")
+    least = arrays["soft/best_output"], arrays["soft/least_loss"]
+    soft.plot(*least, color=BLACK, linewidth=2.2, label="least, at a = y: H(y)")
+    soft.set_ylim(0, 2.5)
+    look = {"ha": "center", "fontsize": "small", "arrowprops": {"arrowstyle": "->"}}
+    text = "y = a = .5 costs\nlog 2 = .693, not 0"
+    soft.annotate(text, (0.5, math.log(2)), (0.5, 0.2), **look)
+    label(soft, "the floor of cross entropy is H(y)", "output a (probability)", "loss (nats)")
+    soft.legend(fontsize="small", loc="upper center")
     q = arrays["asymmetry/q"]
     floor = float(arrays["asymmetry/entropy_p"][0])
     middle.plot(q, arrays["asymmetry/pq"], color=BLUE, label="H(p, q)")
     middle.plot(q, arrays["asymmetry/qp"], color=VERMILLION, linestyle="--", label="H(q, p)")
     middle.plot(q, arrays["asymmetry/entropy_q"], color=GREY, linestyle=":", label="H(q)")
     middle.axhline(floor, color=GREY, linewidth=1.0, linestyle=(0, (2, 2)))
-    middle.text(
-        0.5,
-        floor - 0.04,
-        "H(p), the floor of H(p, q)",
-        ha="center",
-        va="top",
-        fontsize="small",
-        color=GREY,
-    )
+    remark(middle, 0.5, floor - 0.04, "H(p), the floor of H(p, q)", ha="center", va="top")
     middle.axvline(0.9, color=GREY, linewidth=0.8)
-    middle.text(0.89, 2.85, "q = p", ha="right", color=GREY, fontsize="small")
+    remark(middle, 0.89, 2.85, "q = p", ha="right")
     middle.set_ylim(0, 3.1)
     middle.legend(fontsize="small", loc="upper center")
     label(middle, "not symmetric: p = (.9, .1) against q", "q of heads (probability)", "nats")
@@ -190,23 +137,15 @@ def labels_and_slips(arrays: Arrays) -> Figure:
     reference(right, 1, "1, the most in bits", at=0.01)
     right.set_ylim(-0.03, 1.12)
     right.legend(fontsize="small", loc="lower right")
-    label(
-        right,
-        "JS lies in [0, 1] in bits only",
-        "mass moved off: 0 equal, 1 disjoint",
-        "JS (bits or nats)",
-    )
+    title, x_label = "JS lies in [0, 1] in bits only", "mass moved off: 0 equal, 1 disjoint"
+    label(right, title, x_label, "JS (bits or nats)")
     return figure
 
 
 def precision(arrays: Arrays) -> Figure:
-    """Loss and gradient of a sure answer to label 1, float32 and float16."""
-    figure, axes = canvas(
-        "A sure answer in low precision: logits are right, clipped probabilities are not",
-        2,
-        3,
-        size=(4.8, 3.1),
-    )
+    """Draw loss and gradient of sure answers in float32 and float16."""
+    title = "A sure answer in low precision: logits are right, clipped probabilities are not"
+    figure, axes = canvas(title, 2, 3, size=(4.8, 3.1))
     x = arrays["precision/logit"]
     panels = (
         ("float32", 1, "label 1, sure of 0 to the left"),
@@ -233,13 +172,9 @@ def precision(arrays: Arrays) -> Figure:
 
 
 def overfitting(arrays: Arrays, stop: np.ndarray, n_train: int, rate: float) -> Figure:
-    """Training against held-out cross entropy and accuracy."""
-    figure, axes = canvas(
-        f"Overfitting {n_train} digits: training cross entropy falls on, held-out turns round",
-        1,
-        2,
-        size=(5.6, 3.9),
-    )
+    """Draw training against held-out cross entropy and accuracy."""
+    title = f"Overfitting {n_train} digits: training cross entropy falls on, held-out turns round"
+    figure, axes = canvas(title, 1, 2, size=(5.6, 3.9))
     step = arrays["fit/step"]
     for part, style in (
         ("train", Style("training digits", BLUE, "-", "o")),
@@ -254,16 +189,9 @@ def overfitting(arrays: Arrays, stop: np.ndarray, n_train: int, rate: float) -> 
         each.set_xlim(0, step[-1])
     axes[0, 0].set_yscale("log")
     reference(axes[0, 0], math.log(10), "log 10: ten equal guesses")
-    axes[0, 0].annotate(
-        f"other held-out digits\nwould stop at {best:g}",
-        (best, 0.02),
-        xycoords=("data", "axes fraction"),
-        xytext=(-4, 0),
-        textcoords="offset points",
-        ha="right",
-        fontsize="small",
-        color=GREY,
-    )
+    at = {"xycoords": ("data", "axes fraction"), "xytext": (-4, 0), "textcoords": "offset points"}
+    text = f"other held-out digits\nwould stop at {best:g}"
+    axes[0, 0].annotate(text, (best, 0.02), **at, ha="right", fontsize="small", color=GREY)
     step_label = f"step of Adam, rate {rate:g}"
     label(axes[0, 0], "median and range over seeds", step_label, "cross entropy (nats a digit)")
     label(axes[0, 1], "accuracy stays", step_label, "share of right answers")
@@ -275,26 +203,19 @@ def overfitting(arrays: Arrays, stop: np.ndarray, n_train: int, rate: float) -> 
 def _with_holes(
     axes: Axes, x: np.ndarray, values: np.ndarray, style: Style, top: float | None
 ) -> None:
-    """A line; what is infinite or nan as marks at `top`, or as a shaded stretch."""
+    """Draw a line; infinite and nan values are marks at `top`, or a shaded stretch."""
     axes.plot(x, np.where(np.isfinite(values), values, np.nan), **style.line_arguments())
     if top is None:
         holes = x[~np.isfinite(values)]
         if len(holes):
             axes.axvspan(holes.min(), holes.max(), color=style.colour, alpha=0.15, linewidth=0)
-            axes.text(
-                holes.mean(),
-                0.06,
-                "not finite" if style is _FORMS[-1] else "",
-                ha="center",
-                color=style.colour,
-                transform=axes.get_xaxis_transform(),
-                fontsize="small",
-            )
+            text = "not finite" if style is _FORMS[-1] else ""
+            at = {"ha": "center", "transform": axes.get_xaxis_transform()}
+            remark(axes, holes.mean(), 0.06, text, color=style.colour, **at)
         return
-    infinite, undefined = x[np.isposinf(values)], x[np.isnan(values)]
-    for where, marker, text in ((infinite, "^", "infinite"), (undefined, "x", "nan")):
+    marks = ((np.isposinf, "^", "infinite"), (np.isnan, "x", "nan"))
+    for is_hole, marker, text in marks:
+        where = x[is_hole(values)]
         if len(where):
             axes.plot(where[::24], np.full(len(where[::24]), top), marker, color=style.colour, ms=4)
-            axes.text(
-                where.mean(), top - 5, text, ha="center", color=style.colour, fontsize="small"
-            )
+            remark(axes, where.mean(), top - 5, text, ha="center", color=style.colour)

@@ -11,7 +11,6 @@ from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 
 EPSILON = 1e-7  # where Keras clips
-FORMS = ("logits", "clipped", "plain")
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
 _LOGITS = (-10.0, 10.0, 401)
 _PRECISION = (-40.0, 40.0, 1281)  # steps of 1/16, which float16 holds exactly
@@ -19,14 +18,14 @@ _ASYMMETRY_P = 0.9
 
 
 def squared_error_of_logits(logits: Tensor, labels: Tensor) -> Tensor:
-    """(s(x) - y)^2, without the half that some books write: its gradient is 2 (a - y) a (1 - a)."""
+    """Return (s(x) - y)^2, without the half of some books: its gradient is 2 (a - y) a (1 - a)."""
     return information.squared_error(torch.sigmoid(logits), labels)
 
 
 def by_autograd(
     loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Loss per entry (or row) and its gradient by the logits, both detached."""
+    """Return the loss per entry (or row) and its gradient by the logits, both detached."""
     x = logits.detach().clone().requires_grad_()
     value = loss(x, labels)
     (gradient,) = torch.autograd.grad(value.sum(), x)
@@ -34,7 +33,7 @@ def by_autograd(
 
 
 def sigmoid_part() -> Arrays:
-    """Losses and gradients of one sigmoid output against its logit, labels 0, .3 and 1, float64."""
+    """Evaluate losses of one sigmoid output against its logit, labels 0, .3 and 1, float64."""
     # log 2 is the logit of a = 2/3, where squared error is steepest for the label 0.
     grid = torch.linspace(*_LOGITS, dtype=torch.float64)
     x = torch.cat([grid, torch.tensor([math.log(2), 8.0], dtype=torch.float64)]).sort().values
@@ -54,7 +53,7 @@ def sigmoid_part() -> Arrays:
 
 
 def softmax_part(seed: int, n: int = 200) -> Arrays:
-    """The same for softmax outputs: random logits and soft labels, a line, and two classes."""
+    """Evaluate softmax outputs: random logits and soft labels, a line, and two classes."""
     generator = stream(seed, "cross_entropy_gradients/softmax")
     x = 3 * torch.randn(n, 5, generator=generator, dtype=torch.float64)
     y = torch.softmax(torch.randn(n, 5, generator=generator, dtype=torch.float64), -1)
@@ -80,13 +79,14 @@ def softmax_part(seed: int, n: int = 200) -> Arrays:
 
 
 def soft_labels_part(seed: int, n: int = 500) -> Arrays:
-    """Where cross entropy is least, its floor, its asymmetry, and the range of JS."""
+    """Find where cross entropy is least, its floor, its asymmetry, and the range of JS."""
     y = torch.linspace(0.02, 0.98, 49, dtype=torch.float64)
     low, high = torch.full_like(y, -30.0), torch.full_like(y, 30.0)
     for _ in range(80):  # the gradient grows with the logit: halve the interval where it is 0
         middle = (low + high) / 2
-        _, slope = by_autograd(information.sigmoid_cross_entropy_with_logits, middle, y)
-        low, high = torch.where(slope < 0, middle, low), torch.where(slope < 0, high, middle)
+        _, gradient = by_autograd(information.sigmoid_cross_entropy_with_logits, middle, y)
+        rises = gradient < 0
+        low, high = torch.where(rises, middle, low), torch.where(rises, high, middle)
     best = (low + high) / 2
     a = torch.linspace(0.002, 0.998, 250, dtype=torch.float64)
     q = _coins(a)
@@ -97,7 +97,7 @@ def soft_labels_part(seed: int, n: int = 500) -> Arrays:
     generator = stream(seed, "cross_entropy_gradients/pairs")
     pairs = torch.randn(2, n, 6, generator=generator, dtype=torch.float64).mul(2).softmax(-1)
     fair = torch.tensor([0.5, 0.5], dtype=torch.float64)
-    tilted = torch.tensor([0.9, 0.1], dtype=torch.float64)
+    uneven = torch.tensor([0.9, 0.1], dtype=torch.float64)
     half, certain = fair[:1], torch.eye(2, dtype=torch.float64)
     arrays = {
         "soft/label": y,
@@ -109,8 +109,8 @@ def soft_labels_part(seed: int, n: int = 500) -> Arrays:
         "asymmetry/qp": information.cross_entropy(q, p),
         "asymmetry/entropy_p": information.entropy(p[:1]),
         "asymmetry/entropy_q": information.entropy(q),
-        "asymmetry/fair": information.cross_entropy(fair, tilted)[None],
-        "asymmetry/tilted": information.cross_entropy(tilted, fair)[None],
+        "asymmetry/fair": information.cross_entropy(fair, uneven)[None],
+        "asymmetry/tilted": information.cross_entropy(uneven, fair)[None],
         "floor/excess": information.cross_entropy(pairs[0], pairs[1])
         - information.entropy(pairs[0]),
         "floor/kl": information.kl_divergence(pairs[0], pairs[1]),
@@ -126,37 +126,34 @@ def soft_labels_part(seed: int, n: int = 500) -> Arrays:
 
 
 def precision_part() -> Arrays:
-    """Loss and gradient of a sure answer in float32 and float16, [form, label, logit]."""
+    """Evaluate a sure answer in float32 and float16, [form, label, logit]."""
     x = torch.linspace(*_PRECISION, dtype=torch.float64)
     labels = torch.tensor([0.0, 1.0], dtype=torch.float64)
     logits, y = torch.broadcast_tensors(x, labels[:, None])
     value, gradient = by_autograd(information.sigmoid_cross_entropy_with_logits, logits, y)
     arrays = {"precision/logit": x, "precision/loss": value, "precision/gradient": gradient}
     for name, dtype in DTYPES.items():
-        values, slopes = [], []
-        for form in FORMS:
-            value, gradient = by_autograd(_FORM_OF[form], logits.to(dtype), y.to(dtype))
-            values.append(value.double())
-            slopes.append(gradient.double())
-        arrays[f"precision/{name}_loss"] = torch.stack(values)
-        arrays[f"precision/{name}_gradient"] = torch.stack(slopes)
+        sides = logits.to(dtype), y.to(dtype)
+        pairs = [by_autograd(form, *sides) for form in _FORM_OF.values()]
+        for quantity, values in zip(("loss", "gradient"), zip(*pairs, strict=True), strict=True):
+            arrays[f"precision/{name}_{quantity}"] = torch.stack(values).double()
     return {name: tensor.numpy() for name, tensor in arrays.items()}
 
 
-def _clipped(logits: Tensor, labels: Tensor) -> Tensor:
-    """As Keras has it: a probability in the dtype of the network, then clipped."""
+def _clip_probability(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the loss as Keras has it: a probability in the network's dtype, then clipped."""
     return information.binary_cross_entropy(torch.sigmoid(logits), labels, EPSILON)
 
 
 def _plain(logits: Tensor, labels: Tensor) -> Tensor:
-    """The textbook's sum, clipped and computed in the dtype of the network."""
+    """Return the textbook's sum, clipped and computed in the dtype of the network."""
     a = torch.sigmoid(logits).clamp(EPSILON, 1 - EPSILON)
     return -(labels * a.log() + (1 - labels) * (1 - a).log())
 
 
 _FORM_OF = {
     "logits": information.sigmoid_cross_entropy_with_logits,
-    "clipped": _clipped,
+    "clipped": _clip_probability,
     "plain": _plain,
 }
 
@@ -170,7 +167,7 @@ def _softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _softmax_squared_gradient(a: Tensor, y: Tensor) -> Tensor:
-    """2 a_i ((a_i - y_i) - sum_j a_j (a_j - y_j)), from da_j/dx_i = a_j ([i = j] - a_i)."""
+    """Return 2 a_i ((a_i - y_i) - sum_j a_j (a_j - y_j)), from da_j/dx_i = a_j ([i = j] - a_i)."""
     return 2 * a * ((a - y) - (a * (a - y)).sum(-1, keepdim=True))
 
 

@@ -1,6 +1,7 @@
 """One neuron that learns under either loss, and small networks that overfit a few digits."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,16 +26,17 @@ LOSSES = {
 _CLASSES, _PIXELS, _N_HELD_OUT = 10, 64, 500
 
 
-def flow_time(start: np.ndarray, learned: float) -> dict[str, np.ndarray]:
-    """Time that gradient flow takes from a logit to the output `learned`, by loss.
+def flow_time(start: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    """Return the time of gradient flow from a logit to the output `threshold`, by loss.
 
     With input 1 and target 0, weight and bias move alike, so the logit falls at twice the loss's
-    slope: dz/dt = -2 a for cross entropy, -4 a^2 (1 - a) for squared error; and da = a (1 - a) dz.
+    derivative: dz/dt = -2 a for cross entropy, -4 a^2 (1 - a) for squared error, and
+    da = a (1 - a) dz.
     Steps of gradient descent are this time over the learning rate, but for about one step.
 
     Args:
         start: Logits to start from.
-        learned: Output that counts as learned, in (0, 1).
+        threshold: Output that counts as learned, in (0, 1).
 
     Returns:
         Loss -> times, the shape of start.
@@ -44,25 +46,25 @@ def flow_time(start: np.ndarray, learned: float) -> dict[str, np.ndarray]:
     def cross_entropy(a: np.ndarray) -> np.ndarray:  # of 1/(2 a^2 (1 - a))
         return (np.log(a / (1 - a)) - 1 / a) / 2
 
-    def squared(a: np.ndarray) -> np.ndarray:  # of 1/(4 a^3 (1 - a)^2)
+    def squared_error(a: np.ndarray) -> np.ndarray:  # of 1/(4 a^3 (1 - a)^2)
         return (3 * np.log(a / (1 - a)) - 2 / a - 1 / (2 * a**2) + 1 / (1 - a)) / 4
 
-    end = np.array(learned)
+    end = np.array(threshold)
     return {
         "cross_entropy": cross_entropy(a) - cross_entropy(end),
-        "squared": squared(a) - squared(end),
+        "squared": squared_error(a) - squared_error(end),
     }
 
 
 def neuron_part(
-    seeds: Sequence[int], learning_rate: float, learned: float, n_starts: int, max_steps: int
+    seeds: Sequence[int], learning_rate: float, threshold: float, n_starts: int, max_steps: int
 ) -> Arrays:
-    """Steps of gradient descent until one neuron answers `learned` instead of 0.
+    """Count steps of gradient descent until one neuron answers `threshold` instead of 0.
 
     Args:
         seeds: Each draws starts of its own.
         learning_rate: Of plain gradient descent, the same for both losses.
-        learned: Output that counts as learned.
+        threshold: Output that counts as learned.
         n_starts: Random starts a seed, weight and bias uniform on [-3, 3].
         max_steps: Where to give up; a start that is not learned then has -1 steps.
     """
@@ -71,14 +73,9 @@ def neuron_part(
         6 * torch.rand(n_starts, 2, generator=_stream(seed, "starts"), dtype=torch.float64) - 3
         for seed in seeds
     ]
-    starts = torch.cat(
-        [
-            torch.tensor(STARTS, dtype=torch.float64),
-            torch.stack([grid / 2, grid / 2], -1),
-            *random,
-        ]
-    )
-    arrays = {"neuron/start": grid.numpy(), "neuron/learned": np.array(learned)}
+    classic = torch.tensor(STARTS, dtype=torch.float64)
+    starts = torch.cat([classic, torch.stack([grid / 2, grid / 2], -1), *random])
+    arrays = {"neuron/start": grid.numpy(), "neuron/learned": np.array(threshold)}
     for name, loss in LOSSES.items():
         weight, bias = starts.T.clone()
         target = torch.zeros_like(weight)
@@ -88,18 +85,17 @@ def neuron_part(
             logits = weight + bias
             output = torch.sigmoid(logits)
             paths.append(output[: len(STARTS)])
-            steps = torch.where((steps < 0) & (output <= learned), step, steps)
+            steps = torch.where((steps < 0) & (output <= threshold), step, steps)
             if bool((steps >= 0).all()) and step >= 600:
                 break
-            _, slope = by_autograd(loss, logits, target)
-            weight, bias = weight - learning_rate * slope, bias - learning_rate * slope
-        head = len(STARTS)
+            _, gradient = by_autograd(loss, logits, target)
+            weight, bias = weight - learning_rate * gradient, bias - learning_rate * gradient
+        n_random = n_starts * len(seeds)
+        of_starts, of_grid, of_random = steps.split([len(STARTS), len(grid), n_random])
         arrays[f"neuron/{name}_output"] = torch.stack(paths, -1).numpy()
-        arrays[f"neuron/{name}_start_steps"] = steps[:head].numpy()
-        arrays[f"neuron/{name}_steps"] = steps[head : head + len(grid)].numpy()
-        arrays[f"neuron/{name}_random_steps"] = (
-            steps[head + len(grid) :].view(len(seeds), -1).numpy()
-        )
+        arrays[f"neuron/{name}_start_steps"] = of_starts.numpy()
+        arrays[f"neuron/{name}_steps"] = of_grid.numpy()
+        arrays[f"neuron/{name}_random_steps"] = of_random.view(len(seeds), -1).numpy()
     arrays["neuron/random_logit"] = torch.stack(random).sum(-1).numpy()
     return arrays
 
@@ -112,9 +108,9 @@ def overfitting_part(
     learning_rate: float,
     device: torch.device,
 ) -> Arrays:
-    """Cross entropy of stacked networks on the digits they see and on digits held out.
+    """Train stacked networks; measure cross entropy on their digits and on digits held out.
 
-    The held-out digits are two halves: one says where to stop, the other is looked at there, so
+    The held-out digits are two halves: one says where to stop, the other is measured there, so
     that the choice does not flatter the number.
 
     Args:
@@ -134,37 +130,34 @@ def overfitting_part(
     )
     rows = everyone[:, :n_train]
     half = _N_HELD_OUT // 2
-    held, answers = source.gather_held_out(order).flatten(2), source.held_out_labels[order]
+    images, answers = source.gather_held_out(order).flatten(2), source.held_out_labels[order]
     parts = {
         "train": (source.gather(rows).flatten(2), source.train_labels[rows]),
-        "choose": (held[:, :half], answers[:, :half]),
-        "judge": (held[:, half:], answers[:, half:]),
+        "choose": (images[:, :half], answers[:, :half]),
+        "judge": (images[:, half:], answers[:, half:]),
     }
     leaves = _initial(seeds, width, device)
     optimizer = torch.optim.Adam(leaves, lr=learning_rate)
-    looked = sorted({0, *np.unique(np.geomspace(1, steps, 60).round().astype(int)).tolist()})
-    seen: dict[str, list[Tensor]] = {f"{part}_{what}": [] for part in parts for what in _SHOWN}
+    log_steps = sorted({0, *np.unique(np.geomspace(1, steps, 60).round().astype(int)).tolist()})
+    curves: dict[str, list[Tensor]] = defaultdict(list)
     for step in range(steps + 1):
-        if step in looked:
+        if step in log_steps:
             for part, (x, y) in parts.items():
                 with torch.no_grad():
                     logits = _network(leaves, x)
-                seen[f"{part}_loss"].append(_loss(logits, y).mean(-1))
-                seen[f"{part}_accuracy"].append((logits.argmax(-1) == y).float().mean(-1))
+                curves[f"{part}_loss"].append(_loss(logits, y).mean(-1))
+                curves[f"{part}_accuracy"].append((logits.argmax(-1) == y).float().mean(-1))
         # The sum over seeds: each network's gradient is that of its own mean.
         total = _loss(_network(leaves, parts["train"][0]), parts["train"][1]).mean(-1).sum()
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
-    arrays = {f"fit/{name}": torch.stack(values, -1).cpu().numpy() for name, values in seen.items()}
-    return arrays | {"fit/step": np.array(looked)}
-
-
-_SHOWN = ("loss", "accuracy")
+    arrays = {f"fit/{name}": torch.stack(rows, -1).cpu().numpy() for name, rows in curves.items()}
+    return arrays | {"fit/step": np.array(log_steps)}
 
 
 def _network(leaves: Sequence[Tensor], x: Tensor) -> Tensor:
-    """[S, N, 64] -> logits [S, N, 10]; one hidden layer, weights [S, in, out]."""
+    """Return logits [S, N, 10] of [S, N, 64]; one hidden layer, weights [S, in, out]."""
     weight, bias, out_weight, out_bias = leaves
     return torch.baddbmm(out_bias, torch.relu(torch.baddbmm(bias, x, weight)), out_weight)
 
@@ -174,18 +167,14 @@ def _loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _initial(seeds: Sequence[int], width: int, device: torch.device) -> list[Tensor]:
-    """Uniform on +-1/sqrt(fan_in), as torch's Linear; stacked over seeds."""
+    """Draw weights uniform on +-1/sqrt(fan_in), as torch's Linear; stacked over seeds."""
     shapes = ((_PIXELS, width), (1, width), (width, _CLASSES), (1, _CLASSES))
     fans = (_PIXELS, _PIXELS, width, width)
     networks = []
     for seed in seeds:
         generator = _stream(seed, "init")
-        networks.append(
-            [
-                (2 * torch.rand(*shape, generator=generator) - 1) / math.sqrt(fan)
-                for shape, fan in zip(shapes, fans, strict=True)
-            ]
-        )
+        uniform = ((2 * torch.rand(*shape, generator=generator) - 1) for shape in shapes)
+        networks.append([u / math.sqrt(fan) for u, fan in zip(uniform, fans, strict=True)])
     return [torch.stack(leaf).to(device).requires_grad_() for leaf in zip(*networks, strict=True)]
 
 

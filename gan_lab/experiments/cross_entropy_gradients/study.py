@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
-from gan_lab.experiments.cross_entropy_gradients import claims as formulas
+from gan_lab.experiments.cross_entropy_gradients import claims
 from gan_lab.experiments.cross_entropy_gradients import figures as drawings
-from gan_lab.experiments.cross_entropy_gradients import learning_claims as learning
 from gan_lab.experiments.cross_entropy_gradients.formulas import (
     precision_part,
     sigmoid_part,
@@ -28,7 +27,7 @@ class CrossEntropyGradients(Experiment):
 
     Attributes:
         learning_rate: Of one neuron, the same for both losses.
-        learned: Output of the neuron that counts as learned, where 0 is wanted; in (0, .5).
+        threshold: Output of the neuron that counts as learned, where 0 is wanted; in (0, .5).
         n_starts: Random starts of the neuron for each seed.
         max_steps: Where the neuron gives up.
         n_train: Digits that a network sees; few, so that it overfits.
@@ -38,7 +37,7 @@ class CrossEntropyGradients(Experiment):
     """
 
     learning_rate: float = 0.15
-    learned: float = 0.1
+    threshold: float = 0.1
     n_starts: int = 200
     max_steps: int = 20_000
     n_train: int = 60
@@ -63,16 +62,16 @@ class CrossEntropyGradients(Experiment):
             raise ValueError(f"{type(self).__name__}.n_train={self.n_train} is above 1297 digits")
         # Above 1 descent takes strides that the flow, with which it is compared, knows nothing of.
         check_interval(self, "learning_rate", self.learning_rate, high=1)
-        check_interval(self, "learned", self.learned, high=0.5)
+        check_interval(self, "threshold", self.threshold, high=0.5)
         check_interval(self, "fit_rate", self.fit_rate)
 
     def measure(self, lab: Lab) -> Arrays:
-        """Formulas in float64, one neuron, then the stacked networks."""
+        """Evaluate formulas in float64, train one neuron, then the stacked networks."""
         arrays = sigmoid_part() | softmax_part(lab.seeds[0]) | soft_labels_part(lab.seeds[0])
         arrays |= precision_part()
         lab.tell("formulas and precision")
         arrays |= neuron_part(
-            lab.seeds, self.learning_rate, self.learned, self.n_starts, self.max_steps
+            lab.seeds, self.learning_rate, self.threshold, self.n_starts, self.max_steps
         )
         lab.tell("one neuron")
         arrays |= overfitting_part(
@@ -82,47 +81,46 @@ class CrossEntropyGradients(Experiment):
         return arrays
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """Formulas against autograd, then precision, learning and overfitting."""
+        """Claim formulas against autograd, then precision, learning and overfitting."""
         return [
-            *formulas.gradient_claims(arrays),
-            *formulas.label_claims(arrays),
-            *learning.precision_claims(arrays),
-            *learning.neuron_claims(arrays, self.learning_rate),
-            *learning.overfitting_claims(arrays),
+            *claims.gradient_claims(arrays),
+            *claims.label_claims(arrays),
+            *claims.precision_claims(arrays),
+            *claims.neuron_claims(arrays, self.learning_rate),
+            *claims.overfitting_claims(arrays),
         ]
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """One picture a question."""
+        """Draw one picture a question."""
         return {
             "gradients": drawings.gradients(arrays),
             "one_neuron": drawings.one_neuron(arrays, self.learning_rate),
             "labels_and_slips": drawings.labels_and_slips(arrays),
             "precision": drawings.precision(arrays),
             "overfitting": drawings.overfitting(
-                arrays, learning.stopping(arrays), self.n_train, self.fit_rate
+                arrays, claims.stopping(arrays), self.n_train, self.fit_rate
             ),
         }
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
-        """Medians over seeds of the fit, and the neuron's output from the saturated start."""
+        """Return medians over seeds of the fit, and the neuron's output from saturation."""
         curves = {
             f"fit/{part}_loss": (arrays["fit/step"], np.median(arrays[f"fit/{part}_loss"], 0))
             for part in ("train", "judge")
         }
         for name in ("cross_entropy", "squared"):
             output = arrays[f"neuron/{name}_output"][1]
-            looked = np.arange(0, len(output), 5)
-            curves[f"neuron/{name}_output"] = (looked, output[looked])
+            curves[f"neuron/{name}_output"] = (np.arange(0, len(output), 5), output[::5])
         return curves
 
     def notes(self, arrays: Arrays) -> list[str]:
-        """What a reader would stumble over."""
-        stop = learning.stopping(arrays)
+        """Explain conventions, precision and overfitting."""
+        stop = claims.stopping(arrays)
         rows = np.arange(len(stop))
         truth = arrays["precision/loss"]
         small = (truth > 1e-3) & (truth < 1e-2)
         error = np.abs(arrays["precision/float32_loss"][0][small] / truth[small] - 1).max()
-        held, accuracy = arrays["fit/judge_loss"], arrays["fit/judge_accuracy"]
+        loss, accuracy = arrays["fit/judge_loss"], arrays["fit/judge_accuracy"]
         return [
             "Squared error is (a - y)^2 here; books that write (a - y)^2/2 have half of its "
             "gradient, (a - y) a (1 - a). Neither factor changes where it vanishes.",
@@ -132,8 +130,8 @@ class CrossEntropyGradients(Experiment):
             f"is off by up to {error:.1e} of itself: for the label 0 torch forms x - log s(x).",
             "The clipped form gets its probability from the network in the network's precision, "
             "and is computed in float32; the plain form stays in the network's precision.",
-            f"Held-out cross entropy goes from {np.median(held[rows, stop]):.3f} nats where half "
-            f"of the digits would stop to {np.median(held[:, -1]):.3f} at the end, while held-out "
+            f"Held-out cross entropy goes from {np.median(loss[rows, stop]):.3f} nats where half "
+            f"of the digits would stop to {np.median(loss[:, -1]):.3f} at the end, while held-out "
             f"accuracy goes from {np.median(accuracy[rows, stop]):.3f} to "
             f"{np.median(accuracy[:, -1]):.3f} (medians over seeds): the answers stay, the wrong "
             "ones only become surer.",

@@ -1,4 +1,4 @@
-"""Critics against a generator that is held at the data plus unit noise.
+"""Critics against a generator that stays at the data plus unit noise.
 
 The architecture, the start and the data are those of the authors' gan_toy.py
 (github.com/igul222/improved_wgan_training), at a smaller width and with fewer updates.
@@ -11,17 +11,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gan_lab.data.base import Distribution
 from gan_lab.engine.optimizers import Adam, Optimizer, RmsProp
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.critic_surfaces.exact import DATA, plane, probes
+from gan_lab.experiments.critic_surfaces.transport import DATA, plane, points_on_and_off
 from gan_lab.experiments.discriminators import Discriminators
 from gan_lab.losses import Wasserstein
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import Regularizer, WeightClipping
 
-_JUDGED = 4096  # samples of either side for a critic's value
+_N_VALUE = 4096  # samples of either side for a critic's value
 _BINS = 61
+_Sampler = Callable[[int], tuple[Tensor, Tensor, Tensor]]  # n -> real, fake, mix
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class HeMlp(Mlp):
     reach: float = 0.0
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
-        """Weights uniform on +-sqrt(6/fan_in), or on +-reach."""
+        """Set weights uniform on +-sqrt(6/fan_in), or on +-reach."""
         with torch.no_grad():
             for layer in module.modules():
                 if isinstance(layer, nn.Linear):
@@ -69,36 +71,29 @@ class Design:
     reach: float = 0.0
 
     def critics(self, seeds: Sequence[int], device: torch.device) -> Discriminators:
-        """One critic a seed, untrained."""
-        clipped = isinstance(self.regularizer, WeightClipping)
-        optim: Optimizer = RmsProp(self.lr) if clipped else Adam(self.lr)
+        """Build one untrained critic a seed."""
+        clips = isinstance(self.regularizer, WeightClipping)
+        optim: Optimizer = RmsProp(self.lr) if clips else Adam(self.lr)
         pair = HeMlp(latent_dim=1, width=self.width, depth=self.layers, reach=self.reach)
         return Discriminators(pair, (2,), Wasserstein(), (self.regularizer,), optim, seeds, device)
 
 
 def shallow(design: Design, seeds: Sequence[int], device: torch.device) -> Arrays:
-    """Critics on all of DATA, K sets, for every seed at once.
+    """Train critics on all of DATA, K sets, for every seed at once.
 
     Returns:
-        value: E_real f - E_fake f on fresh samples, [K, S]. contrast: see `probes`, [K, S].
-        surface: f on `plane()` less its mean there, [K, S, P]. weights: see `_trained`.
+        value: E_real f - E_fake f on fresh samples, [K, S].
+        contrast: see `points_on_and_off`, [K, S].
+        surface: f on `plane()` less its mean there, [K, S, P]. weights: see `_train`.
     """
     d = design.critics([*seeds] * len(DATA), device)
-    streams = _streams(seeds, "batches", device)
-
-    def batch(n: int) -> tuple[Tensor, Tensor, Tensor]:
-        # As in the authors' code the fake is the real sample plus noise, pair by pair.
-        real = torch.stack([data.sample(n, g) for data in DATA.values() for g in streams])
-        noise = torch.stack([torch.randn(n, 2, generator=g, device=device) for g in streams])
-        mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])
-        return real, real + noise.repeat(len(DATA), 1, 1), mix.repeat(len(DATA), 1)
-
-    weights = _trained(d, design, batch)
-    real, fake, _ = batch(_JUDGED)
+    batch = _sampler(list(DATA.values()), seeds, "batches", device)
+    weights = _train(d, design, batch)
+    real, fake, _ = batch(_N_VALUE)
     shape = (len(DATA), len(seeds))
     value = d.logits(real).mean(1) - d.logits(fake).mean(1)
     contrast = []
-    for k, (on, off) in enumerate(probes().values()):
+    for k, (on, off) in enumerate(points_on_and_off().values()):
         each = slice(k * len(seeds), (k + 1) * len(seeds))
         logits = [_spread(d, points, device)[each].mean(1) for points in (on, off)]
         contrast.append((logits[0] - logits[1]) / value[each].double().cpu())
@@ -112,23 +107,15 @@ def shallow(design: Design, seeds: Sequence[int], device: torch.device) -> Array
 
 
 def deep(design: Design, seeds: Sequence[int], device: torch.device) -> Arrays:
-    """Critics on the swiss roll, one a seed, looked at layer by layer.
+    """Train critics on the swiss roll, one a seed, and measure them layer by layer.
 
     Returns:
         norms: |d loss / d activations| of every hidden layer, the first one first, [S, L].
-        value: E_real f - E_fake f on fresh samples, [S]. weights: see `_trained`.
+        value: E_real f - E_fake f on fresh samples, [S]. weights: see `_train`.
     """
     d = design.critics(seeds, device)
-    streams = _streams(seeds, "deep", device)
-    data = DATA["swiss_roll"]
-
-    def batch(n: int) -> tuple[Tensor, Tensor, Tensor]:
-        real = torch.stack([data.sample(n, g) for g in streams])
-        noise = torch.stack([torch.randn(n, 2, generator=g, device=device) for g in streams])
-        mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])
-        return real, real + noise, mix
-
-    weights = _trained(d, design, batch)
+    batch = _sampler([DATA["swiss_roll"]], seeds, "deep", device)
+    weights = _train(d, design, batch)
     real, fake, _ = batch(1024)
     value = d.logits(real).mean(1) - d.logits(fake).mean(1)
     norms = activation_gradients(d, real, fake)
@@ -136,7 +123,7 @@ def deep(design: Design, seeds: Sequence[int], device: torch.device) -> Arrays:
 
 
 def activation_gradients(d: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
-    """Norm of the gradient of the critic's mean loss by each hidden layer's activations, [S, L].
+    """Return the norm of the mean loss's gradient by each hidden layer's activations, [S, L].
 
     In float64: a norm of 1e-28 is a number there, and its square is one too.
 
@@ -161,10 +148,8 @@ def activation_gradients(d: Discriminators, real: Tensor, fake: Tensor) -> Tenso
     return torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients], 1)
 
 
-def _trained(
-    d: Discriminators, design: Design, batch: Callable[[int], tuple[Tensor, Tensor, Tensor]]
-) -> Arrays:
-    """Trains in place, [real, fake, mix] a batch; what became of the weights.
+def _train(d: Discriminators, design: Design, batch: _Sampler) -> Arrays:
+    """Train in place, on [real, fake, mix] a batch, and measure the weights.
 
     Returns:
         at_bounds, at_bounds_first: share of weights on a bound after the last and the first
@@ -191,7 +176,7 @@ def _trained(
 
 
 def _at_bounds(d: Discriminators, design: Design) -> Tensor:
-    """Share of weights that sit on a bound, [S]; nan where nothing is clipped."""
+    """Return the share of weights that sit on a bound, [S]; nan where nothing is clipped."""
     regularizer = design.regularizer
     if not isinstance(regularizer, WeightClipping):
         return torch.full((len(d),), math.nan)
@@ -199,10 +184,22 @@ def _at_bounds(d: Discriminators, design: Design) -> Tensor:
     return share({name: leaf.detach() for name, leaf in d.network.params.items()}).cpu()
 
 
-def _streams(seeds: Sequence[int], of: str, device: torch.device) -> list[torch.Generator]:
-    return [stream(seed, f"critic_surfaces/{of}", device) for seed in seeds]
+def _sampler(
+    data: Sequence[Distribution], seeds: Sequence[int], name: str, device: torch.device
+) -> _Sampler:
+    """Return a function that draws a batch for every data set and seed, data sets first."""
+    streams = [stream(seed, f"critic_surfaces/{name}", device) for seed in seeds]
+
+    def batch(n: int) -> tuple[Tensor, Tensor, Tensor]:
+        # As in the authors' code the fake is the real sample plus noise, pair by pair.
+        real = torch.stack([each.sample(n, g) for each in data for g in streams])
+        noise = torch.stack([torch.randn(n, 2, generator=g, device=device) for g in streams])
+        mix = torch.stack([torch.rand(n, generator=g, device=device) for g in streams])
+        return real, real + noise.repeat(len(data), 1, 1), mix.repeat(len(data), 1)
+
+    return batch
 
 
 def _spread(d: Discriminators, points: Tensor, device: torch.device) -> Tensor:
-    """Every critic's logits at the same points, [S, P] in float64."""
+    """Return every critic's logits at the same points, [S, P] in float64."""
     return d.logits(points.to(device).expand(len(d), *points.shape)).double().cpu()

@@ -1,4 +1,4 @@
-"""What a perfect critic would say of data and data plus noise, by exact transport of samples."""
+"""A perfect critic of data and data plus noise, by exact transport of samples."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,13 +20,13 @@ PIXELS = 81
 
 
 def transport(name: str, n: int, seeds: Sequence[int], device: torch.device) -> Arrays:
-    """What a perfect critic would say: W1 between samples, and its potential in the plane.
+    """Return W1 between samples, and the potential of a perfect critic in the plane.
 
     Returns:
         wasserstein, floor: W1 between n real and n fake samples, and between n real ones and n
             real ones, data units, [S]. surface: the first seed's potential, the 1-Lipschitz
             f(x) = min over fakes y of |x - y| + f(y), on `plane()`, less its mean, [P].
-        contrast: Of that potential, see `probes`. real, fake: 256 samples to draw.
+        contrast: Of that potential, see `points_on_and_off`. real, fake: 256 samples to draw.
     """
     data = DATA[name]
     distances, floors = [], []
@@ -37,28 +37,28 @@ def transport(name: str, n: int, seeds: Sequence[int], device: torch.device) -> 
         distances.append(exact_wasserstein(real, fake))
         floors.append(exact_wasserstein(real, again))
         if seed == seeds[0]:
-            kept, potential = (real.cpu(), fake.cpu()), _potential(real, fake)
+            samples, potential = (real.cpu(), fake.cpu()), _potential(real, fake)
     heights = potential(plane())
-    on, off = probes()[name]
-    value = potential(kept[0]).mean() - potential(kept[1]).mean()
+    on, off = points_on_and_off()[name]
+    value = potential(samples[0]).mean() - potential(samples[1]).mean()
     return {
         "wasserstein": torch.tensor(distances).numpy(),
         "floor": torch.tensor(floors).numpy(),
         "surface": (heights - heights.mean()).float().numpy(),
         "contrast": ((potential(on).mean() - potential(off).mean()) / value).numpy(),
-        "real": kept[0][:256].numpy(),
-        "fake": kept[1][:256].numpy(),
+        "real": samples[0][:256].numpy(),
+        "fake": samples[1][:256].numpy(),
     }
 
 
 def plane() -> Tensor:
-    """The points of the pictures, the second coordinate running fastest, [P, 2]."""
+    """Return the points of the pictures, the second coordinate running fastest, [P, 2]."""
     axis = torch.linspace(-HALF_WIDTH, HALF_WIDTH, PIXELS)
     return torch.cartesian_prod(axis, axis)
 
 
-def probes() -> dict[str, tuple[Tensor, Tensor]]:
-    """Points on the data and points between: a critic that sees more than one bump tells them.
+def points_on_and_off() -> dict[str, tuple[Tensor, Tensor]]:
+    """Return points on the data and points between, which only a critic of many modes separates.
 
     The mean of f on the former less that on the latter, over E_real f - E_fake f, is the contrast.
 
@@ -72,13 +72,11 @@ def probes() -> dict[str, tuple[Tensor, Tensor]]:
     def circle(angle: Tensor) -> Tensor:
         return torch.stack([angle.cos(), angle.sin()], 1)
 
-    ring = Ring()
-    grid = Grid()
+    ring, grid, roll = Ring(), Grid(), SwissRoll()
     line = (torch.arange(3) - 1) * grid.spacing
     modes = torch.cartesian_prod(line, line)
     half = torch.tensor([-0.5, 0.5]) * grid.spacing
     corners = (modes[:, None] + torch.cartesian_prod(half, half)).flatten(0, 1)
-    roll = SwissRoll()
     t = torch.linspace(1.5 * math.pi, 2.5 * math.pi, 41)
     windings = [(t + shift)[:, None] * circle(t) / roll.scale for shift in (0, 2 * math.pi)]
     between = (t + math.pi)[:, None] * circle(t) / roll.scale
@@ -90,14 +88,11 @@ def probes() -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _potential(real: Tensor, fake: Tensor) -> Callable[[Tensor], Tensor]:
-    """The dual solution between two samples, as a 1-Lipschitz function of the plane."""
+    """Return the dual solution between two samples as a 1-Lipschitz function of the plane."""
     real, fake = real.double().cpu(), fake.double().cpu()
     p = torch.full((len(real),), 1 / len(real), dtype=torch.float64)
     q = p.clone().requires_grad_(True)
     value, _ = optimal_transport(p, q, torch.cdist(real, fake))
     (dual,) = torch.autograd.grad(value, q)
 
-    def function(x: Tensor) -> Tensor:
-        return (torch.cdist(x.double(), fake) - dual).amin(1)
-
-    return function
+    return lambda x: (torch.cdist(x.double(), fake) - dual).amin(1)
