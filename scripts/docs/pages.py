@@ -21,14 +21,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from gan_lab.cli.commands import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
 _SECTION = re.compile(r"(<!-- generated: ([\w /]+) -->\n).*?(<!-- end generated -->)", re.S)
-# In the order in which a reader meets them; `--help` lists the same.
-COMMANDS = (
-    *("train", "resume", "fork", "sample", "evaluate", "compare", "dashboard"),
-    *("experiment", "reproduce", "divergence", "selfcheck", "completion"),
-)
 # Groups that `train` takes, in the order of conf/train.yaml.
 GROUPS = (
     *("data", "network", "optim", "loss", "regularizer", "trainer", "evaluator", "metrics"),
@@ -52,18 +49,15 @@ def _section(words: str) -> str:
     return SECTIONS[name](*arguments)
 
 
-def describe(path: Path) -> str:
-    """Return the sentence behind "--" in a config file's first comment, over all its lines."""
-    comments: list[str] = []
+def describe(path: Path, whole: bool = False) -> str:
+    """Return the sentence behind "--" in a config file's comment, or with `whole` the comment."""
+    lines = []
     for line in path.read_text().splitlines():
-        if not line.startswith("#") or line.startswith("# Use:"):
-            if comments:
-                break
-            continue
-        if not line.startswith("# @package"):
-            comments.append(line.lstrip("# "))
-    text = re.sub(r"^conf/\S+ -- ", "", " ".join(comments))
-    return re.sub(r": python -m gan_lab train preset=\w+", ".", text)
+        if not line.startswith("#") or (line.startswith("# Use:") and lines and not whole):
+            break
+        if not re.match(r"# (@package|Use:)|#  +", line):
+            lines.append(line.lstrip("# "))
+    return re.sub(r"^conf/\S+ -- ", "", " ".join(lines))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -116,7 +110,7 @@ def group(name: str) -> str:
         page = f"{path.stem}.md"
         link = name == "experiment" and (ROOT / "docs/experiments" / page).exists()
         shown = f"[`{path.stem}`]({page})" if link else f"`{path.stem}`"
-        rows.append((shown, describe(path)))
+        rows.append((shown, describe(path, whole=name == "preset")))
     return table(head, rows)
 
 
@@ -148,11 +142,8 @@ def experiment_keys(name: str) -> str:
 
 def cli() -> str:
     """Return the help of the program and of each command."""
-    top = _help([])
-    parts = [f"## gan_lab\n\n```text\n{top}\n```"]
-    for name in COMMANDS:
-        if re.search(rf"^ *{name}\b", top, re.M):
-            parts.append(f"## {name}\n\n```text\n{_help([name])}\n```")
+    parts = [f"## gan_lab\n\n```text\n{_help([])}\n```"]
+    parts += [f"## {name}\n\n```text\n{_help([name])}\n```" for name in COMMANDS]
     return "\n\n".join(parts)
 
 
@@ -202,7 +193,7 @@ def _files(group_name: str) -> list[Path]:
 def _keys_of(path: Path, title: str, level: int = 2) -> str:
     text = path.read_text()
     use = re.search(r"^# Use: (.*)$", text, re.M)
-    about = describe(path)
+    about = describe(path, whole=True)
     parts = [f"{'#' * level} {title}", about[:1].upper() + about[1:]]
     rows = _keys_table(path)
     if use and level > 2:
