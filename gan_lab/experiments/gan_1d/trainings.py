@@ -9,9 +9,8 @@ from torch import Tensor
 
 from gan_lab.data.toy import Components, Mixture
 from gan_lab.engine.rng import stream
-from gan_lab.engine.schedule import learning_rate_factor
-from gan_lab.engine.step import train_step
 from gan_lab.experiments.gan_1d import exact as line
+from gan_lab.experiments.training import train_to
 from gan_lab.training.config import Run, Setup
 
 # Method -> what it changes in `train`; the names are those of reports.plots.style.STYLES.
@@ -73,15 +72,8 @@ def train_and_measure(name: str, setup: Setup, view: View) -> dict[str, np.ndarr
     assert isinstance(source, Mixture)  # the caller's own overrides
     data = source.components()
     real = line.data_quantiles(data, view.n_nodes)
-    rows: list[dict[str, np.ndarray]] = []
-    for step in range(view.steps[-1] + 1):
-        if step in view.steps:
-            rows.append(_moment(name, run, data, real, view))
-        factor = learning_rate_factor(setup.optim.decay, step, view.steps[-1])
-        run.state.discriminator.set_lr_factor_(factor)
-        run.state.generator.set_lr_factor_(factor)
-        if step < view.steps[-1]:
-            train_step(run.state, run.streams.draws(step), run.gradients, ema_decay=0.0)
+    moments = train_to(run, setup, view.steps, ema_decay=0.0)
+    rows = [_moment(name, run, data, real, view) for _ in moments]
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 

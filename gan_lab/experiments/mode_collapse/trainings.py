@@ -9,9 +9,8 @@ from torch import Tensor
 
 from gan_lab.data.base import Modes
 from gan_lab.engine.rng import stream
-from gan_lab.engine.schedule import learning_rate_factor
-from gan_lab.engine.step import train_step
 from gan_lab.experiments.mode_collapse.coverage import count
+from gan_lab.experiments.training import train_to
 from gan_lab.training.config import Run, Setup
 
 # Method -> overrides of `train`; what a loss's config file brings with it stays as it is.
@@ -64,19 +63,14 @@ def train_and_count(setup: Setup, schedule: CountSchedule) -> dict[str, np.ndarr
     run = setup.open_with(source)
     modes = source.modes
     assert modes is not None
-    rows = []
-    for step in range(schedule.n_steps + 1):
-        if step in schedule.steps:
-            rows.append(_counts(run, modes, run.now, schedule.n, f"modes {step}"))
-        if step < schedule.n_steps:
-            factor = learning_rate_factor(setup.optim.decay, step, schedule.n_steps)
-            run.state.discriminator.set_lr_factor_(factor)
-            run.state.generator.set_lr_factor_(factor)
-            train_step(run.state, run.streams.draws(step), run.gradients, schedule.decay)
+    rows = [
+        _counts(run, modes, run.current_samples, schedule.n, f"modes {step}")
+        for step in train_to(run, setup, schedule.steps, schedule.decay)
+    ]
     purpose = f"modes {schedule.n_steps}"
     counts = {
         "": tuple(np.stack([row[i] for row in rows]) for i in (0, 1)),
-        "final_": _counts(run, modes, run.now, schedule.n_final, purpose),
+        "final_": _counts(run, modes, run.current_samples, schedule.n_final, purpose),
         "average_": _counts(run, modes, run.samples, schedule.n, purpose),
     }
     return {

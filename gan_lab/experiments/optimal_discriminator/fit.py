@@ -81,7 +81,7 @@ class Training:
         return 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
     def repeat(self, points: Tensor, copies: int = 1) -> Tensor:
-        """[N, d] -> [copies S, N, d] in float32 on the device."""
+        """Repeat [N, d] to [copies S, N, d], in float32 on the device."""
         return points.float().to(self.device).expand(copies * len(self.seeds), *points.shape)
 
 

@@ -146,7 +146,7 @@ class ParallelSegments(Experiment):
         return arrays
 
     def claims(self, arrays: Arrays) -> list[Claim]:
-        """Judge all four draw."""
+        """Judge all four acts."""
         return judge.claims(arrays)
 
     def notes(self, arrays: Arrays) -> list[str]:

@@ -16,7 +16,7 @@ _SOURCE = (
 
 
 def all_claims(arrays: Arrays) -> list[Claim]:
-    """Judge on images, over all stages, the least loss of minimax and the largest of the others."""
+    """Judge, on images, the fewest decades lost by minimax and the most lost by the others."""
     if IMAGES not in arrays["data"]:
         return []
     n = int(arrays["steps"][-1])

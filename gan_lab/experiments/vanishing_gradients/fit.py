@@ -16,9 +16,9 @@ from torch.func import functional_call, grad, jvp, vmap
 from gan_lab.data.base import Source
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import stream
-from gan_lab.engine.step import train_step
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.discriminators import Discriminators
+from gan_lab.experiments.training import train_to
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
@@ -66,10 +66,7 @@ def freeze_generators(setup: Setup, stages: Sequence[int], device: str) -> Froze
     source = setup.data.open(torch.device(device))
     run = setup.open_with(source)
     copies: list[Tensors] = []
-    for stage in stages:
-        while run.state.step < stage:
-            draws = run.streams.draws(run.state.step)
-            train_step(run.state, draws, run.gradients, setup.trainer.ema)
+    for _ in train_to(run, setup, stages, setup.trainer.ema):
         leaves = run.state.generator.clone_params()
         copies.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
     g = {name: torch.cat([leaves[name] for leaves in copies]) for name in copies[0]}
