@@ -68,7 +68,7 @@ def fork(arguments: list[str]) -> int:
         forks.check(child, source, parent)
         compatibility.check_finite(origin.path, origin.content["state"])
     child.check(source)
-    training.check_free(RunDir(directory))
+    training.check_unused(RunDir(directory))
     left_out = f", without {' '.join(conflicts)}" if conflicts else ""
     print(printable(f"forking {path} at step {parent.step}{left_out}"))
     return train_command.exit_code(
@@ -91,7 +91,7 @@ def _load(
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     origin = open_run.load_checkpoint(home, step, whole.config)
     with compatibility.damage_if_malformed(origin.path):
-        return origin, forks.of_seed(origin.content, list(whole.seeds).index(seed))
+        return origin, forks.select_seed(origin.content, list(whole.seeds).index(seed))
 
 
 def merge_overrides(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -76,7 +76,11 @@ def _train() -> Iterable[str]:
         keys = catalogue.keys(group, "default")
         yield from ("", f"{group}: {catalogue.sentence(group, 'default')}")
         yield from _key_rows(keys, f"{group}.")
-    yield from ("", "Flags: -m sweeps over values with commas, --cfg job prints the configuration")
+    yield from (
+        "",
+        "Flags: --cfg job prints the configuration; -m sweeps over values with commas, on a",
+    )
+    yield "cluster with hydra/launcher=submitit_slurm hydra.launcher.timeout_min=600"
 
 
 def _choices(group: str) -> list[str]:
@@ -101,7 +105,7 @@ def _key(field: dataclasses.Field[object]) -> str:
 
 def _rows(pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Return two columns, the second one wrapped."""
-    width = min(32, max(len(first) for first, _ in pairs)) + 2
+    width = min(32, max((len(first) for first, _ in pairs), default=0)) + 2
     rows = []
     for first, second in pairs:
         text = f"{first:<{width - 2}}  {second}"

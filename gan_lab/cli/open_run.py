@@ -89,7 +89,7 @@ def load_checkpoint(home: Path, step: Step, made_by: Mapping[str, Any]) -> check
     latest = checkpoint.load_latest(home / "checkpoints", step)
     for name, reason in latest.skipped:
         _warn(f"passed over {name}: {reason}")
-    return compatibility.of_run(latest, made_by)
+    return compatibility.check_run(latest, made_by)
 
 
 def saved_config(path: Path) -> DictConfig:

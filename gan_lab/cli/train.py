@@ -205,7 +205,7 @@ def _is_done(setup: Setup, directory: RunDir) -> bool:
     Raises:
         ConfigError: It was made by another choice.
     """
-    latest = compatibility.of_run(checkpoint.load_latest(directory.checkpoints), setup.config)
+    latest = compatibility.check_run(checkpoint.load_latest(directory.checkpoints), setup.config)
     is_long_enough = int(latest.content["step"]) >= setup.trainer.steps
     return is_long_enough and directory.read_status().get("state") == "done"
 

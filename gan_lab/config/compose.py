@@ -264,9 +264,9 @@ def _explain(name: str, overrides: Sequence[str], error: Exception) -> str:
         siblings = [k.rpartition(".")[2] for k in names if k.rpartition(".")[0] == parent]
         if last in siblings:
             return one_line(error)
-        if siblings:
+        if parent and siblings:
             return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
-        return f"unknown key '{key}'{suggestion(key, names)}"
+        return f"unknown key '{key}'{suggestion(key, [*names, 'output'])}"
     return _unset(error)
 
 
