@@ -40,7 +40,7 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
 from tests.helpers import ONE, RING, ROOT, main, train
 from tests.page_helpers import hostile, landscapes, report
-from tests.reports import made_runs
+from tests.reports import example_runs
 
 # Name of a call -> files that may make it, with the reason.
 ALLOWED = {
@@ -619,7 +619,7 @@ def test_pictures_and_frames_of_others_are_not_shown(stranger):
 
 def test_a_comparison_says_no_more_than_was_typed_of_where_its_runs_are(workdir):
     for seed in (0, 1):
-        made_runs.run(Path(f"runs/a{seed}"), seed)
+        example_runs.run(Path(f"runs/a{seed}"), seed)
     assert main("compare", "runs", "output=out") == 0
     for file in (*Path("out/csv").glob("*.csv"), Path("out/report.md")):
         assert str(workdir) not in file.read_text()
@@ -729,7 +729,7 @@ def test_markup_in_a_film_stays_text(name, tmp_path):
 def test_markup_in_a_run_stays_text_in_everything_that_compare_writes(workdir, capsys):
     evil = "".join(MARKUP)
     for i, seed in enumerate((0, 1)):
-        made_runs.run(
+        example_runs.run(
             Path(f"runs/a{i}"),
             seed,
             state="diverged" if i else "done",
@@ -786,7 +786,7 @@ def test_no_cell_of_a_csv_is_a_formula(sign):
 
 def test_no_run_writes_a_cell_that_is_a_formula(workdir):
     for seed in (0, 1):
-        made_runs.run(Path(f"runs/a{seed}"), seed, loss={"_target_": "gan_lab.losses.=1+1"})
+        example_runs.run(Path(f"runs/a{seed}"), seed, loss={"_target_": "gan_lab.losses.=1+1"})
     assert main("compare", "runs", "output=out") == 0
     for file in Path("out/csv").glob("*.csv"):
         for row in csv.reader(file.read_text().splitlines()):

@@ -8,7 +8,7 @@ import pytest
 
 from gan_lab.reports.analysis import build
 from tests.helpers import files, main
-from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
+from tests.reports.example_runs import CONFIG, TAG, WGAN, run, two_groups
 
 
 @pytest.fixture

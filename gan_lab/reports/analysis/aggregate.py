@@ -59,6 +59,11 @@ class Group:
         finals = self.finals(tag)
         return {run.seed: finals.get(run.seed, math.nan) for run in self.runs}
 
+    def floor(self, tag: str) -> float | None:
+        """Return what real samples get in the final evaluation; None where it is unknown."""
+        floors = (run.finals.get(tag, {}).get("floor") for run in self.complete_runs)
+        return next((float(floor) for floor in floors if floor is not None), None)
+
     def values_at(self, tag: str, axis: str, budget: float) -> dict[int, float]:
         """Return seed -> value of its curve at a budget, of the runs that reached it."""
         values = {run.seed: value_at(run, tag, axis, budget) for run in self.runs}

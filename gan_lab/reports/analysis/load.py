@@ -20,7 +20,7 @@ from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.runs import old_names
 from gan_lab.runs.old_names import current_tag, former_tags
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.runs.safe_io import inside, open_regular
+from gan_lab.runs.safe_io import is_inside, open_regular
 
 CLOCKS = {
     "discriminator_steps": "clock/discriminator_steps",
@@ -270,4 +270,4 @@ def _series(values: Mapping[int, float]) -> Series:
 def _by_step(home: Path, directory: Path, ending: str) -> dict[int, Path]:
     matches = ((re.fullmatch(r"step_(\d{1,12})", p.stem), p) for p in directory.glob(f"*.{ending}"))
     steps = ((int(match[1]), path) for match, path in matches if match)
-    return dict(sorted((step, path) for step, path in steps if inside(path, home)))
+    return dict(sorted((step, path) for step, path in steps if is_inside(path, home)))

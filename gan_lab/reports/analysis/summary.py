@@ -41,8 +41,8 @@ def best_first(groups: Sequence[Group]) -> list[Group]:
 def _answer(name: str, groups: Sequence[Group]) -> str:
     best = best_first(groups)[0]
     curve, values = CURVES[HEADLINE], _finite(best)
-    floors = [r.finals[HEADLINE].get("floor") for r in best.complete_runs if HEADLINE in r.finals]
-    floor = f", where real samples get {short(float(floors[0]))}" if floors and floors[0] else ""
+    real = best.floor(HEADLINE)
+    floor = f", where real samples get {short(real)}" if real else ""
     steps = {run.step for group in groups for run in group.complete_runs}
     end = f"after {steps.pop()} steps" if len(steps) == 1 else "at the end of its training"
     value = as_text(clip_interval(mean(values), HEADLINE)) if len(values) > 1 else short(values[0])

@@ -85,8 +85,9 @@ def final_numbers(groups: Sequence[Group]) -> Table:
             values = list(group.finals(HEADLINE).values())
             row.append(as_text(median(values)) if len(values) >= MEDIANS_FROM else "-")
         rows.append([*row, spread(_seconds(group))])
-    floors = [_floor(groups, c.tag) for c in curves]
-    rows.append(["floor: real samples", "-", *floors, *(["-"] if many else []), "-"])
+    floors = [[f for g in groups if (f := g.floor(c.tag)) is not None] for c in curves]
+    cells = [short(each[0]) if each else "-" for each in floors]
+    rows.append(["floor: real samples", "-", *cells, *(["-"] if many else []), "-"])
     return Table(
         "At the end of training",
         "Mean over seeds [95 % t interval], each number from the held-out data; the floor is what "
@@ -268,15 +269,6 @@ def _seconds(group: Group) -> dict[int, float]:
         for r in group.complete_runs
         if "time/train_seconds" in r.curves
     }
-
-
-def _floor(groups: Sequence[Group], tag: str) -> str:
-    for group in groups:
-        for run in group.complete_runs:
-            floor = run.finals.get(tag, {}).get("floor")
-            if floor is not None:
-                return short(float(floor))
-    return "-"
 
 
 def _group_budget(group: Group, tag: str, axis: str) -> float | None:

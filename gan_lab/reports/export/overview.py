@@ -68,17 +68,15 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
         if len(values) > 1:
             axes.plot([m.low, m.high], [i, i], color=style.colour, linewidth=2.5)
         axes.plot([m.value], [i], marker=style.marker, color=style.colour, markersize=8)
-        floors = [
-            r.finals[HEADLINE].get("floor") for r in group.complete_runs if HEADLINE in r.finals
-        ]
-        if i == 0 and floors and floors[0] is not None:
-            axes.axvline(float(floors[0]), color=GREY, linestyle=(0, (2, 2)), linewidth=1)
+        floor = group.floor(HEADLINE)
+        if i == 0 and floor is not None:
+            axes.axvline(floor, color=GREY, linestyle=(0, (2, 2)), linewidth=1)
             where: dict[str, Any] = {
                 "xycoords": ("data", "axes fraction"),
                 "textcoords": "offset points",
             }
             text: dict[str, Any] = {"va": "top", "fontsize": "small", "color": GREY}
-            axes.annotate("floor", (float(floors[0]), 0.99), xytext=(3, 0), **where, **text)
+            axes.annotate("floor", (floor, 0.99), xytext=(3, 0), **where, **text)
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.set_ylim(len(names) - 0.5, -0.5)
 

@@ -164,11 +164,7 @@ def _landscapes(section: Section, paths: Paths) -> Json:
 
 
 def _landscape(
-    step: int,
-    content: landscape.Landscape,
-    longest: float,
-    norms: np.ndarray,
-    real: dict[str, int],
+    step: int, content: landscape.Landscape, longest: float, norms: np.ndarray, real: dict[str, int]
 ) -> Json:
     axes = [content[name] for name in ("x", "y") if name in content]
     window = [[float(axis[0]), float(axis[-1])] for axis in axes]

@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gan_lab.reports.analysis.charts import QUESTIONS
 from gan_lab.reports.analysis.model import AXES, Report, Section
 from gan_lab.reports.html import embed, page_parts
 from gan_lab.runs.run_dir import atomic_write
@@ -106,9 +105,7 @@ def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
         looks = {label: _look(section, label) for label in section.labels}
         own = {"looks": looks, "charts": own_charts, "landscapes": landscapes, "pictures": grids}
         sections.append(own)
-    questions = [{"title": q.title, "hint": q.hint} for q in QUESTIONS]
-    axes = dict(AXES)
-    return {"sections": sections, "arrays": arrays, "axes": axes, "questions": questions}, limits
+    return {"sections": sections, "arrays": arrays, "axes": dict(AXES)}, limits
 
 
 def _look(section: Section, label: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,9 @@ def save_page(animation: Animation, path: Path) -> None:
         "CAPTIONS": _script_json(list(animation.captions)),
     }
     # One pass, so that nothing inside a part is taken for a mark.
-    page = re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], _PAGE)
+    template = resources.files("gan_lab.reports.plots") / "animation.html"
+    text = template.read_text(encoding="utf-8")
+    page = re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], text)
     atomic_write(path, page.encode())
 
 
@@ -114,83 +117,3 @@ def _encode_small_png(picture: np.ndarray) -> bytes:
         buffer, "PNG", optimize=True
     )
     return min(buffer.getvalue(), encode_png(picture), key=len)
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="data:,">
-<title>@TITLE@</title>
-<style>
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem;
-  background: #fff; color: #1a1a1a; }
-h1 { font-size: 1.4rem; }
-img { width: 100%; height: auto; border: 1px solid #ccc; background: #fff; }
-.controls { display: flex; gap: .75rem; align-items: center; flex-wrap: wrap; margin: .75rem 0; }
-button, select { font: inherit; padding: .4rem 1rem; min-height: 2.75rem; }
-input[type=range] { flex: 1 1 12rem; min-height: 2.75rem; }
-output { min-width: 12rem; font-variant-numeric: tabular-nums; }
-@media (prefers-color-scheme: dark) { body { background: #16181b; color: #e8e8e8; } }
-@media print { .controls { display: none; } }
-</style>
-</head>
-<body>
-<h1>@TITLE@</h1>
-<img id="picture" alt="@TITLE@">
-<div class="controls">
-<button id="play" type="button" aria-label="play or pause (space)">play</button>
-<input id="scrub" type="range" min="0" max="@LAST@" value="0" step="1" aria-label="picture">
-<output id="caption" for="scrub" aria-live="off"></output>
-<select id="speed" aria-label="speed">
-<option value="0.25">speed 1/4</option><option value="0.5">speed 1/2</option>
-<option value="1" selected>speed 1</option><option value="2">speed 2</option>
-</select>
-</div>
-<noscript><p>The player needs JavaScript; the .gif beside this page does not.</p></noscript>
-<p>@TEXT@</p>
-<script>
-"use strict";
-const pictures = @PICTURES@, captions = @CAPTIONS@;
-const image = document.getElementById("picture"), scrub = document.getElementById("scrub");
-const button = document.getElementById("play"), caption = document.getElementById("caption");
-const speed = document.getElementById("speed");
-let timer = null;
-function show(i) {
-  image.src = "data:image/png;base64," + pictures[i];
-  image.alt = captions[i];
-  caption.textContent = captions[i];
-  scrub.value = i;
-}
-function stop() { clearInterval(timer); timer = null; button.textContent = "play"; }
-function play() {
-  if (Number(scrub.value) >= pictures.length - 1) { show(0); }
-  button.textContent = "pause";
-  timer = setInterval(() => {
-    const next = Number(scrub.value) + 1;
-    if (next >= pictures.length) { stop(); } else { show(next); }
-  }, @MS@ / Number(speed.value));
-}
-function toggle() { if (timer === null) { play(); } else { stop(); } }
-button.addEventListener("click", toggle);
-scrub.addEventListener("input", () => {
-  if (timer !== null) { stop(); }
-  show(Number(scrub.value));
-});
-speed.addEventListener("change", () => { if (timer !== null) { stop(); play(); } });
-document.addEventListener("keydown", (event) => {
-  if (event.target === speed) { return; }
-  if (event.key === " " && event.target !== button) { event.preventDefault(); toggle(); }
-  const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (by && event.target !== scrub) {
-    stop();
-    show(Math.min(pictures.length - 1, Math.max(0, Number(scrub.value) + by)));
-  }
-});
-show(0);
-</script>
-</body>
-</html>
-"""

@@ -16,7 +16,7 @@ from gan_lab.reports.analysis.aggregate import band, group_runs
 from gan_lab.reports.analysis.best_steps import last_gain_step
 from gan_lab.reports.analysis.model import AXES
 from gan_lab.reports.export import csv as csv_export
-from tests.reports.made_runs import CONFIG, TAG, WGAN, run, two_groups
+from tests.reports.example_runs import CONFIG, TAG, WGAN, run, two_groups
 
 
 def problems_in(path):

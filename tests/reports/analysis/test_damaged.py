@@ -9,7 +9,7 @@ import yaml
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build, load
 from gan_lab.reports.plots import landscape
-from tests.reports import made_runs
+from tests.reports import example_runs
 
 HUGE = 10**400
 DEEP = json.loads("[" * 400 + "]" * 400)
@@ -33,13 +33,13 @@ def change_file(file, change):
         ("status.json", lambda s: s.update(step=float("inf"))),
         ("status.json", lambda s: s.update(seeds=[HUGE])),
         ("status.json", lambda s: s.update(threads=[1])),
-        ("status.json", lambda s: s["final"][made_runs.TAG].update(value=HUGE)),
-        ("status.json", lambda s: s["final"][made_runs.TAG].pop("unit")),
-        ("status.json", lambda s: s["final"][made_runs.TAG].pop("n")),
+        ("status.json", lambda s: s["final"][example_runs.TAG].update(value=HUGE)),
+        ("status.json", lambda s: s["final"][example_runs.TAG].pop("unit")),
+        ("status.json", lambda s: s["final"][example_runs.TAG].pop("n")),
     ],
 )
 def test_a_number_that_is_none_is_refused(name, change, tmp_path):
-    run = made_runs.run(tmp_path / "run")
+    run = example_runs.run(tmp_path / "run")
     change_file(run / name, change)
     with pytest.raises(ConfigError):
         build.report([run])
@@ -47,26 +47,26 @@ def test_a_number_that_is_none_is_refused(name, change, tmp_path):
 
 @pytest.mark.parametrize("row", [str(HUGE), "[" * 10**5, "1e400", '"x"', "[]", "null", "\0" * 9])
 def test_a_row_that_is_none_costs_itself(row, tmp_path):
-    run = made_runs.run(tmp_path / "run")
-    before = load.read_run(run).curves[made_runs.TAG]
+    run = example_runs.run(tmp_path / "run")
+    before = load.read_run(run).curves[example_runs.TAG]
     with (run / "metrics.jsonl").open("a") as file:
-        file.write(f'{{"step": 101, "{made_runs.TAG}": {row}}}\n{row}\n')
-    after = load.read_run(run).curves[made_runs.TAG]
+        file.write(f'{{"step": 101, "{example_runs.TAG}": {row}}}\n{row}\n')
+    after = load.read_run(run).curves[example_runs.TAG]
     assert after.steps[: len(before.steps)].tolist() == before.steps.tolist()
     assert row == "1e400" or len(after.steps) == len(before.steps)
 
 
 def test_a_row_without_end_is_read_in_parts(tmp_path):
-    run = made_runs.run(tmp_path / "run")
+    run = example_runs.run(tmp_path / "run")
     with (run / "metrics.jsonl").open("r+b") as file:
         file.truncate(1 << 28)  # of no length on the disk
-    assert len(load.read_run(run).curves[made_runs.TAG].steps) == 11
+    assert len(load.read_run(run).curves[example_runs.TAG].steps) == 11
 
 
 def test_a_best_value_that_is_not_finite_has_no_gap(tmp_path):
     for seed in (0, 1):
-        run = made_runs.run(tmp_path / f"run_{seed}", seed)
-        best = {"step": 50, "held_out": made_runs.estimate(float("inf"))}
+        run = example_runs.run(tmp_path / f"run_{seed}", seed)
+        best = {"step": 50, "held_out": example_runs.estimate(float("inf"))}
         change_file(run / "status.json", lambda s, best=best: s.update(best=best))
     build.report([tmp_path])
 
