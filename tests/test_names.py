@@ -40,6 +40,7 @@ ALLOWED_PARTICIPLES = {
     "stacked": "seeds in one leading axis: the field of a run's networks",
     "measured": "a claim's number, beside expected",
     "expected": "a claim's number, beside measured",
+    "passed": "a check\'s verdict, and its key in result.json",
     "compiled": "torch's word for what torch.compile returns",
 }
 IRREGULAR = frozenset(

@@ -1,4 +1,4 @@
-"""Distances among samples and to the training data: what shows collapse and copying."""
+"""Distances among samples and to the training data, which show collapse and copying."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from gan_lab.metrics.wasserstein import as_points
 
 
 def mean_pairwise_distance(samples: Tensor) -> float:
-    """Mean Euclidean distance over all pairs of samples [n, *shape], in data units.
+    """Return the mean Euclidean distance over all pairs of samples [n, *shape], in data units.
 
     A collapsed generator has less of it than the data.
     """
@@ -18,14 +18,14 @@ def mean_pairwise_distance(samples: Tensor) -> float:
 
 
 def mean_nearest_distance(samples: Tensor, training: Tensor) -> float:
-    """Mean distance from each sample [n, *shape] to its nearest training sample [m, *shape].
+    """Return the mean distance of samples [n, *shape] to their nearest of training [m, *shape].
 
     A generator that copies has less of it than held-out data have.
     """
     points, train = as_points(samples), as_points(training, "training")
     if points.shape[1] <= 16:  # a tree beats all pairs in few dimensions only
         return float(cKDTree(train).query(points)[0].mean())
-    # By matrix products, which round distances near 0 away; hence the second look at the winner.
-    among = torch.from_numpy(train)
-    winner = train[torch.cdist(torch.from_numpy(points), among).argmin(dim=1).numpy()]
-    return float(np.linalg.norm(points - winner, axis=1).mean())
+    # cdist's matrix products round distances near 0 away; hence the distance is taken again.
+    distances = torch.cdist(torch.from_numpy(points), torch.from_numpy(train))
+    nearest = train[distances.argmin(dim=1).numpy()]
+    return float(np.linalg.norm(points - nearest, axis=1).mean())

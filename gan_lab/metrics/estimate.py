@@ -1,4 +1,4 @@
-"""A number that can be trusted as far as it says: value, unit, n, interval and floor."""
+"""An estimate: value, unit, n, interval and floor."""
 
 import math
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ class Estimate:
     """One measured quantity.
 
     Attributes:
-        value: The estimate; infinity is said, never clipped.
+        value: The estimate; infinity is never clipped.
         unit: Of value, low, high and floor.
         n: Samples on each side.
         low: Lower end of the 95 % interval for the estimator's expectation at this n.
         high: Upper end.
-        floor: The same estimator, real samples against held-out ones: what a perfect generator
-            would get. None where it was not measured.
+        floor: The same estimator of real samples against held-out ones: the value of a perfect
+            generator. None where it was not measured.
     """
 
     value: float
@@ -29,12 +29,12 @@ class Estimate:
     floor: float | None = None
 
     def scalars(self, tag: str) -> dict[str, float]:
-        """What is logged: tag, tag_low, tag_high and, where it is known, tag_floor."""
+        """Return the values to log: tag, tag_low, tag_high and, where it is known, tag_floor."""
         floor = {} if self.floor is None else {f"{tag}_floor": self.floor}
         return {tag: self.value, f"{tag}_low": self.low, f"{tag}_high": self.high, **floor}
 
     def with_floor(self, floor: float) -> "Estimate":
-        """The same estimate beside its floor."""
+        """Return the estimate with its floor."""
         return replace(self, floor=floor)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Estimate:
 
 
 def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
-    """The mean of independent repeats with its 95 % t interval.
+    """Return the mean of independent repeats with its 95 % t interval.
 
     Args:
         values: One estimate for each independent draw of n samples.
@@ -63,8 +63,8 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
         raise ValueError("no repeats to average; take at least 1, and 2 for an interval")
     if not all(map(math.isfinite, values)):
         # One repeat that is infinite makes the expectation infinite, one undefined undefined.
-        whole = math.nan if any(map(math.isnan, values)) else math.fsum(values)
-        return Estimate(whole, unit, n, whole, whole)
+        total = math.nan if any(map(math.isnan, values)) else math.fsum(values)
+        return Estimate(total, unit, n, total, total)
     mean = math.fsum(values) / repeats
     if repeats == 1:
         return Estimate(mean, unit, n, -math.inf, math.inf)
@@ -74,14 +74,13 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
 
 
 def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.inf) -> Estimate:
-    """The mean of independent counts with an interval that does not collapse where all agree.
+    """Return the mean of independent counts; its interval does not collapse where all agree.
 
-    Four repeats that all find 8 modes do not prove that none is ever missed: the t interval then
-    has no width and misses the expectation. Where all agree, a neighbouring number may have escaped
-    with probability 1 - .025^(1/repeats) on either side; where two neighbouring numbers came up,
-    their mean is a share of successes with the binomial interval of Clopper and Pearson. Joined
-    with the t interval, for more than two numbers may be possible. It covers at least 95 % of the
-    time where the count varies by one, and always where it never varies.
+    Where all counts agree the t interval has no width and misses the expectation: a neighbouring
+    count may have probability 1 - .025^(1/repeats) on either side. Where two neighbouring counts
+    occur, their mean is a share of successes with the binomial interval of Clopper and Pearson,
+    joined with the t interval, for more than two counts may be possible. It covers at least 95 % of
+    the time where the count varies by one, and always where it never varies.
 
     Args:
         values: Whole numbers, one for each independent draw of n samples.
@@ -103,8 +102,8 @@ def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.
         return plain
     least, greatest = min(values), max(values)
     if greatest == least:
-        escaped = 1 - 0.025 ** (1 / repeats)
-        low, high = least - escaped, greatest + escaped
+        probability = 1 - 0.025 ** (1 / repeats)
+        low, high = least - probability, greatest + probability
     elif greatest - least <= 1:
         above = sum(value > least for value in values)
         low = min(low, least + float(special.betaincinv(above, repeats - above + 1, 0.025)))

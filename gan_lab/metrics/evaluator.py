@@ -1,7 +1,7 @@
-"""One ruler for all runs: the same measures, data and sample sizes whatever the loss.
+"""One evaluator for all runs: the same metrics, data and sample sizes whatever the loss.
 
-During training it reads the validation part of the data, so that a checkpoint may be chosen on the
-curve; at the end the held-out part, which nothing was chosen on. (A distribution is sampled afresh
+During training it uses the validation part of the data, so that a checkpoint may be chosen on the
+curve; at the end the held-out part, on which nothing is chosen. (A distribution is sampled afresh
 for both.)
 """
 
@@ -24,7 +24,7 @@ _MAX_REPEATS = 10_000
 
 @dataclass(frozen=True)
 class EvaluatorSettings:
-    """How often and how finely a run is measured; the keys of `estimator` in the config.
+    """How often and how finely a run is measured; the keys of `evaluator` in the config.
 
     Attributes:
         every: Steps between two measurements; 0 = chosen once, after a short calibration, so that
@@ -58,8 +58,8 @@ class Evaluator:
     """Measures generators against the data of one source that they were not trained on.
 
     Attributes:
-        newest: What the last measurement during training found, by seed.
-        unbounded: Tags of the numbers that may be infinite or undefined for finite samples.
+        newest: Estimates of the last measurement during training, by seed.
+        unbounded_tags: Tags of the numbers that may be infinite or undefined for finite samples.
     """
 
     def __init__(
@@ -71,22 +71,23 @@ class Evaluator:
     ) -> None:
         self.settings, self.source, self.latent_dim = settings, source, latent_dim
         self.units = {t: unit for m in metrics.values() for t, unit in m.units.items()}
-        self.unbounded = {tag for m in metrics.values() for tag in m.unbounded}
+        self.unbounded_tags = {tag for m in metrics.values() for tag in m.unbounded_tags}
         self.newest: dict[int, dict[str, Estimate]] = {}
-        prepared = [(measure.units, measure.prepare(source)) for measure in metrics.values()]
-        self._evaluators = [(set(units), read) for units, read in prepared if read is not None]
+        pairs = [(set(metric.units), metric.prepare(source)) for metric in metrics.values()]
+        self._functions = [(tags, function) for tags, function in pairs if function is not None]
         self._floors: dict[bool, dict[str, float]] = {}
 
     def n(self, final: bool = False) -> int:
-        """Samples on each side: what was asked for, or as many as there are if that is less."""
+        """Return the samples on each side: of the settings, or as many as there are if fewer."""
         source, settings = self.source, self.settings
-        asked = settings.final_n if final else settings.n
+        n = settings.final_n if final else settings.n
         part = source.n_held_out if final else source.n_validation
-        return min(asked, part or asked, source.n_train or asked)
+        return min(n, part or n, source.n_train or n)
 
     def floors(self, final: bool = False) -> dict[str, float]:
-        """Each number for real samples in the place of generated ones: what a perfect generator
-        would get. The same for every seed and every run on these data.
+        """Return each metric of real samples, the value of a perfect generator.
+
+        It is the same for every seed and every run on these data.
         """
         if final not in self._floors:
             n = self.n(final)
@@ -96,7 +97,7 @@ class Evaluator:
                 # Unseen samples stand for a perfect generator's, so that distances to the
                 # training data are those of samples that were never trained on.
                 perfect = self._unseen(n, generator, final)
-                rows.append(self._read(perfect, self.source.real(n, generator)))
+                rows.append(self._values(perfect, self.source.real(n, generator)))
             self._floors[final] = {tag: e.value for tag, e in self._estimates(rows, n).items()}
         return self._floors[final]
 
@@ -108,17 +109,17 @@ class Evaluator:
         final: bool = False,
         only: str | None = None,
     ) -> dict[str, Estimate]:
-        """Measures what a generator makes at a step.
+        """Measure a generator at a step.
 
         The interval is over the generator's draws and, where the data are a distribution, over
         fresh real draws; a finite set is taken as it is.
 
         Args:
             make: z [N, latent_dim] -> samples [N, *shape].
-            seed: Names the randomness, together with the step: every loss gets the same z.
+            seed: With the step it names the randomness, so that every loss gets the same z.
             step: See seed.
             final: Whether to measure as finely as at the end of a run, on held-out samples.
-            only: A tag: the measures that do not give it are left out.
+            only: A tag; metrics without it are skipped.
 
         Returns:
             Tag -> estimate, each beside its floor.
@@ -129,23 +130,24 @@ class Evaluator:
         for _ in range(self.settings.final_n_repeats if final else self.settings.n_repeats):
             shape = (n, self.latent_dim)
             samples = make(torch.randn(shape, generator=generator, device=self.source.device))
-            rows.append(self._read(samples, self._unseen(n, generator, final), only))
+            rows.append(self._values(samples, self._unseen(n, generator, final), only))
         floors = self.floors(final)
-        found = {tag: e.with_floor(floors[tag]) for tag, e in self._estimates(rows, n).items()}
+        estimates = self._estimates(rows, n)
+        estimates = {tag: e.with_floor(floors[tag]) for tag, e in estimates.items()}
         if not final:
-            self.newest[seed] = found
-        return found
+            self.newest[seed] = estimates
+        return estimates
 
     def _unseen(self, n: int, generator: torch.Generator, final: bool) -> Tensor:
         part = self.source.held_out if final else self.source.validation
         return part(n, generator)
 
-    def _read(self, samples: Tensor, unseen: Tensor, only: str | None = None) -> dict[str, float]:
+    def _values(self, samples: Tensor, unseen: Tensor, only: str | None = None) -> dict[str, float]:
         values = {
             tag: value
-            for units, evaluate in self._evaluators
-            if only is None or only in units
-            for tag, value in evaluate(samples, unseen).items()
+            for tags, function in self._functions
+            if only is None or only in tags
+            for tag, value in function(samples, unseen).items()
         }
         if self.latent_dim < math.prod(self.source.shape):
             # A surface of fewer dimensions has no density: an estimate would be a finite lie.

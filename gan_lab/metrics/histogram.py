@@ -9,7 +9,7 @@ from gan_lab.metrics.wasserstein import as_points
 
 
 def histogram_js(real: Tensor, fake: Tensor, bins: int | None = None) -> float:
-    """JS in nats between the histograms of two samples on one grid.
+    """Return JS in nats between the histograms of two samples on one grid.
 
     The grid is fixed by the real samples: it spans the middle 99.8 % of them along each axis, with
     one more bin at either end that takes everything outside, so no mass is lost. Coarse bins hide
@@ -53,5 +53,5 @@ def _shares(points: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:
 
 
 def _kl(p: np.ndarray, q: np.ndarray) -> float:
-    kept = p > 0
-    return math.fsum(p[kept] * np.log(p[kept] / q[kept]))
+    positive = p > 0
+    return math.fsum(p[positive] * np.log(p[positive] / q[positive]))

@@ -8,7 +8,7 @@ from gan_lab.metrics.wasserstein import as_points
 
 
 def energy_distance(samples: Tensor, reference: Tensor) -> float:
-    """2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased: 0 in expectation where both agree.
+    """Return 2 E|X - Y| - E|X - X'| - E|Y - Y'|, unbiased: 0 in expectation where both agree.
 
     Args:
         samples: Shape [n, *shape], n >= 2.
@@ -27,7 +27,9 @@ def energy_distance(samples: Tensor, reference: Tensor) -> float:
 
 
 def mmd_squared(samples: Tensor, reference: Tensor, bandwidth: float) -> float:
-    """Squared maximum mean discrepancy with the kernel exp(-|x - y|^2 / (2 bandwidth^2)), unbiased.
+    """Return the unbiased squared maximum mean discrepancy for a Gaussian kernel.
+
+    The kernel is exp(-|x - y|^2 / (2 bandwidth^2)).
 
     Args:
         samples: Shape [n, *shape], n >= 2.
@@ -54,7 +56,7 @@ def mmd_squared(samples: Tensor, reference: Tensor, bandwidth: float) -> float:
 
 
 def median_distance(reference: Tensor) -> float:
-    """The median distance between two different samples [n, *shape]: the bandwidth data suggest.
+    """Return the median distance of two different samples [n, *shape], the data's bandwidth.
 
     Samples that coincide are left out; 1 where all do.
     """

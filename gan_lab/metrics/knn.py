@@ -14,7 +14,7 @@ _TREE_DIMENSIONS = 16  # a tree beats all pairs in few dimensions only
 
 
 def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
-    """KL(p || q) in nats from k-th nearest neighbour distances.
+    """Return KL(p || q) in nats from k-th nearest neighbour distances.
 
     (d/n) sum_i log(nu_i / rho_i) + log(m / (n - 1)), rho_i the distance from the i-th sample of p
     to its k-th neighbour among the other samples of p, nu_i to its k-th neighbour among those of q.
@@ -36,7 +36,7 @@ def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
 
     Reference: Wang, Kulkarni and Verdu 2009, IEEE Trans. Inf. Theory 55(5), eq. 14.
     """
-    p, q = _paired(p_samples, q_samples)
+    p, q = _as_pair(p_samples, q_samples)
     _check_k(k, min(len(p) - 1, len(q)))
     rho = _kth_distance(p, p, k, exclude_self=True)
     nu = _kth_distance(p, q, k)
@@ -49,7 +49,7 @@ def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
 
 
 def knn_entropy(samples: Tensor, k: int = 4) -> float:
-    """Differential entropy in nats: psi(n) - psi(k) + log V_d + (d/n) sum log rho_i.
+    """Return the differential entropy in nats: psi(n) - psi(k) + log V_d + (d/n) sum log rho_i.
 
     Args:
         samples: Shape [n, *shape].
@@ -75,7 +75,7 @@ def knn_entropy(samples: Tensor, k: int = 4) -> float:
 
 
 def knn_js(real: Tensor, fake: Tensor, k: int | None = None) -> float:
-    """A lower bound of JS in nats: log 2 minus half the loss of a nearest-neighbour classifier.
+    """Return a lower bound of JS in nats: log 2 - half the loss of a nearest-neighbour classifier.
 
     Each sample is classified by its k nearest neighbours among all others, with the share of real
     ones as the probability (c + 1/2) / (k + 1). Since a sample's own label is left out, the mean
@@ -94,33 +94,33 @@ def knn_js(real: Tensor, fake: Tensor, k: int | None = None) -> float:
     Raises:
         ValueError: A sample is not finite, shapes differ, or there are too few samples for k.
     """
-    a, b = _paired(real, fake)
+    a, b = _as_pair(real, fake)
     n = len(a)
     if len(b) != n:
         raise ValueError(f"got {n} real and {len(b)} fake samples; take as many of each")
     k = k or round(math.sqrt(2 * n))
     _check_k(k, 2 * n - 1)
-    pooled = np.concatenate([a, b])
+    points = np.concatenate([a, b])
     is_real = np.arange(2 * n) < n
     # Left out, a sample's own class is one short among the others: the prior is off by 1/(4 n),
     # against the true class, so that the bound stays one.
-    neighbours = _neighbours(pooled, k)
+    neighbours = _neighbours(points, k)
     n_real = is_real[neighbours].sum(axis=1)
     probability = (n_real + 0.5) / (k + 1)
     loss = -np.log(np.where(is_real, probability, 1 - probability))
     return float(math.log(2) - loss.mean())
 
 
-def _paired(p_samples: Tensor, q_samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _as_pair(p_samples: Tensor, q_samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
     p, q = as_points(p_samples, "p_samples"), as_points(q_samples, "q_samples")
     if p.shape[1] != q.shape[1]:
         raise ValueError(f"samples have {p.shape[1]} and {q.shape[1]} dimensions; they must agree")
     return p, q
 
 
-def _check_k(k: int, most: int) -> None:
-    if not 1 <= k <= most:
-        raise ValueError(f"k={k} neighbours of too few samples: at most {most} are there")
+def _check_k(k: int, limit: int) -> None:
+    if not 1 <= k <= limit:
+        raise ValueError(f"k={k} neighbours of too few samples: at most {limit} are there")
 
 
 def _kth_distance(
@@ -134,14 +134,13 @@ def _kth_distance(
 
 
 def _neighbours(points: np.ndarray, k: int) -> np.ndarray:
-    """Indices [n, k] of the k nearest other points."""
+    """Return indices [n, k] of the k nearest other points."""
     if points.shape[1] <= _TREE_DIMENSIONS:
-        _, found = cKDTree(points).query(points, k=k + 1)
-        found = np.asarray(found)
+        indices = np.asarray(cKDTree(points).query(points, k=k + 1)[1])
         # Where points coincide, a point's own index need not come first.
-        own = found == np.arange(len(points))[:, None]
+        own = indices == np.arange(len(points))[:, None]
         own[~own.any(axis=1), -1] = True
-        return found[~own].reshape(len(points), k)
+        return indices[~own].reshape(len(points), k)
     distances = cdist(points, points)
     np.fill_diagonal(distances, np.inf)
     return np.argpartition(distances, k - 1, axis=1)[:, :k]

@@ -1,6 +1,6 @@
-"""What the ruler can read off samples: each measure is a class here and a file in conf/measure.
+"""The metrics of the evaluator: each is a class here and a file in conf/metrics.
 
-A measure sees samples, held-out samples and what the data set knows of itself; never a loss.
+A metric sees samples, held-out samples and the source's density and modes; never a loss.
 """
 
 import math
@@ -21,7 +21,8 @@ from gan_lab.metrics.mode_coverage import mode_statistics
 from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 from gan_lab.validation import check_count
 
-Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
+# (samples [n, *shape], held-out samples [n, *shape]) -> tag -> number.
+MetricFunction = Callable[[Tensor, Tensor], Mapping[str, float]]
 
 
 class Metric(ABC):
@@ -29,24 +30,23 @@ class Metric(ABC):
 
     Attributes:
         units: Tag -> unit of each number it gives.
-        unbounded: Those that may be infinite or undefined for finite samples; any other number that
-            is not finite stops the run.
+        unbounded_tags: Tags of numbers that may be infinite or undefined for finite samples; any
+            other number that is not finite stops the run.
     """
 
     units: ClassVar[Mapping[str, str]]
-    unbounded: ClassVar[frozenset[str]] = frozenset()
+    unbounded_tags: ClassVar[frozenset[str]] = frozenset()
 
     @property
-    def least(self) -> int:
-        """Samples on each side without which there is no number."""
+    def min_samples(self) -> int:
+        """The least number of samples on each side."""
         return 2
 
     @abstractmethod
-    def prepare(self, source: Source) -> Evaluate | None:
-        """How to read samples of this data set, or None where the measure does not apply.
+    def prepare(self, source: Source) -> MetricFunction | None:
+        """Return the function of samples of this data set, or None where the metric does not apply.
 
-        The reading takes samples [n, *shape] and held-out samples [n, *shape], and gives a number
-        for each tag: inf where it is infinite, nan where it is undefined.
+        Its numbers are inf where they are infinite, nan where they are undefined.
         """
 
 
@@ -56,8 +56,8 @@ class Wasserstein(Metric):
 
     units: ClassVar[Mapping[str, str]] = {"divergence/wasserstein": "data units"}
 
-    def prepare(self, source: Source) -> Evaluate:
-        """Applies to all data."""
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`."""
         return lambda samples, held_out: {
             "divergence/wasserstein": exact_wasserstein(samples, held_out)
         }
@@ -73,8 +73,8 @@ class SlicedWasserstein(Metric):
     def __post_init__(self) -> None:
         check_count(self, "n_directions", at_most=100_000)
 
-    def prepare(self, source: Source) -> Evaluate:
-        """Applies to all data."""
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`."""
         return lambda samples, held_out: {
             "divergence/sliced_wasserstein": sliced_wasserstein(
                 samples, held_out, self.n_directions
@@ -95,23 +95,23 @@ class KullbackLeibler(Metric):
         "divergence/kl_real_fake": "nats",
         "divergence/kl_fake_real": "nats",
     }
-    unbounded: ClassVar[frozenset[str]] = frozenset(units)
+    unbounded_tags: ClassVar[frozenset[str]] = frozenset(units)
 
     def __post_init__(self) -> None:
         check_count(self, "k")
 
     @property
-    def least(self) -> int:
-        """See `Measure`: k other samples."""
+    def min_samples(self) -> int:
+        """See `Metric`: k other samples."""
         return self.k + 1
 
-    def prepare(self, source: Source) -> Evaluate:
-        """Applies to all data; gives nan for images and for data that fill no volume."""
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`; nan for images and for data that fill no volume."""
         if len(source.shape) == 3 or source.singular:
             return lambda samples, held_out: dict.fromkeys(self.units, math.nan)
         log_density = source.log_density
 
-        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+        def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
             if log_density is None:
                 fake_real = knn_kl(samples, held_out, self.k)
             else:
@@ -123,7 +123,7 @@ class KullbackLeibler(Metric):
                 "divergence/kl_fake_real": fake_real,
             }
 
-        return read
+        return evaluate
 
 
 @dataclass(frozen=True)
@@ -140,21 +140,21 @@ class JensenShannon(Metric):
         check_count(self, "k", at_least=0)
 
     @property
-    def least(self) -> int:
-        """See `Measure`: k others among those of both sides."""
+    def min_samples(self) -> int:
+        """See `Metric`: k others among those of both sides."""
         return max(2, self.k // 2 + 1)
 
-    def prepare(self, source: Source) -> Evaluate:
-        """Applies to all data; the histogram to points in one and two dimensions."""
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`; the histogram applies in one and two dimensions."""
         low = source.shape in ((1,), (2,))
 
-        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+        def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
             values = {"divergence/js": knn_js(held_out, samples, self.k or None)}
             if low:
                 values["divergence/js_histogram"] = histogram_js(held_out, samples)
             return values
 
-        return read
+        return evaluate
 
 
 @dataclass(frozen=True)
@@ -166,18 +166,18 @@ class Kernel(Metric):
         "divergence/mmd_squared": "1",
     }
 
-    def prepare(self, source: Source) -> Evaluate:
-        """Applies to all data."""
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`."""
         n = min(512, source.n_held_out or 512)
         bandwidth = median_distance(source.held_out(n, stream(0, "bandwidth", source.device)))
 
-        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+        def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
             return {
                 "divergence/energy": energy_distance(samples, held_out),
                 "divergence/mmd_squared": mmd_squared(samples, held_out, bandwidth),
             }
 
-        return read
+        return evaluate
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,10 @@ class ModeCount(Metric):
         "modes/classifier_accuracy": "1",
         "modes/kl": "nats",
     }
-    unbounded: ClassVar[frozenset[str]] = frozenset({"modes/kl"})
+    unbounded_tags: ClassVar[frozenset[str]] = frozenset({"modes/kl"})
 
-    def prepare(self, source: Source) -> Evaluate | None:
-        """Applies where the data set knows its modes."""
+    def prepare(self, source: Source) -> MetricFunction | None:
+        """See `Metric.prepare`; None where the data set does not know its modes."""
         modes = source.modes
         if modes is None:
             return None
@@ -201,7 +201,7 @@ class ModeCount(Metric):
 
 
 @dataclass(frozen=True)
-class Neighbours(Metric):
+class Diversity(Metric):
     """Distances among samples and to the training data: collapse and copying."""
 
     units: ClassVar[Mapping[str, str]] = {
@@ -209,16 +209,16 @@ class Neighbours(Metric):
         "samples/nearest_train_distance": "data units",
     }
 
-    def prepare(self, source: Source) -> Evaluate:
-        """Applies to all data; the training distance to finite sets of up to 20,000 samples."""
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`; the training distance is of sets of up to 20,000 samples."""
         training = None
         if source.n_train is not None and source.n_train <= 20_000:
             training = source.real(source.n_train, stream(0, "training", source.device))
 
-        def read(samples: Tensor, held_out: Tensor) -> dict[str, float]:
+        def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
             values = {"samples/pairwise_distance": mean_pairwise_distance(samples)}
             if training is not None:
                 values["samples/nearest_train_distance"] = mean_nearest_distance(samples, training)
             return values
 
-        return read
+        return evaluate

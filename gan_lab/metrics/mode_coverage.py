@@ -9,11 +9,11 @@ from gan_lab.data.base import Modes
 
 
 def mode_statistics(samples: Tensor, modes: Modes) -> dict[str, float]:
-    """Counts samples by their nearest mode.
+    """Count samples by their nearest mode.
 
     Args:
         samples: Shape [n, *shape].
-        modes: How the data's modes are told apart, and their true weights.
+        modes: The classifier of the data's modes, and their true weights.
 
     Returns:
         modes/covered: modes with at least one high-quality sample, in modes.
@@ -22,8 +22,8 @@ def mode_statistics(samples: Tensor, modes: Modes) -> dict[str, float]:
         modes.
         modes/kl: KL in nats of the modes' shares among all samples from their true weights; its
         floor is about (K - 1)/(2 n) for K modes.
-        modes/classifier_accuracy, where modes are told apart by a fitted classifier: its share of
-        held-out samples put into their true mode.
+        modes/classifier_accuracy, where the classifier is fitted: its share of held-out samples put
+        into their true mode.
 
     Raises:
         ValueError: A sample is not finite.
@@ -33,13 +33,14 @@ def mode_statistics(samples: Tensor, modes: Modes) -> dict[str, float]:
     """
     if not bool(torch.isfinite(samples).all()):
         raise ValueError("samples hold non-finite entries; modes cannot be counted")
-    assigned, is_good = modes.classify(samples)
+    indices, is_good = modes.classify(samples)
     k = len(modes.weights)
-    good = torch.bincount(assigned[is_good], minlength=k)
-    shares = torch.bincount(assigned, minlength=k).double().cpu() / len(samples)
+    good = torch.bincount(indices[is_good], minlength=k)
+    shares = torch.bincount(indices, minlength=k).double().cpu() / len(samples)
     weights = modes.weights.double().cpu()
-    seen = shares > 0
-    kl = float((shares[seen] * (shares[seen] / weights[seen]).log()).sum())
+    positive = shares > 0
+    ratio = shares[positive] / weights[positive]
+    kl = float((shares[positive] * ratio.log()).sum())
     return {
         "modes/covered": float((good > 0).sum()),
         "modes/high_quality": float(is_good.double().mean()),

@@ -1,8 +1,8 @@
-"""The probe: fresh networks of one fixed design, trained on held-out data for every run alike.
+"""The neural distance: fresh networks of one fixed design, trained on held-out data for every run.
 
-A training discriminator's own numbers cannot be compared between losses. The probe's can: whatever
-made the samples, the same two networks start from the same weights, see as much data, take as many
-steps, and are judged on samples that neither they nor the generator have seen.
+A training discriminator's own numbers cannot be compared between losses. Those of the fresh
+networks can: for every run, the same two networks start from the same weights, see as much data,
+take as many steps, and are evaluated on samples that neither they nor the generator have seen.
 """
 
 import math
@@ -27,11 +27,11 @@ from gan_lab.validation import check_count
 
 @dataclass(frozen=True)
 class NeuralDistance:
-    """The fixed design and budget; the keys of `probe` in the config.
+    """The fixed design and budget; the keys of `neural_distance` in the config.
 
     Attributes:
-        steps: Updates of each network at the most; 0 = no probe.
-        check_every: Updates between two looks at the validation share; the best one is kept.
+        steps: Updates of each network at the most; 0 = no neural distance.
+        check_every: Updates between two validations; the best network is kept.
         n: Held-out samples used where there are that many; as many generated ones.
         width: Hidden units of each of the two hidden layers.
         batch_size: Samples of one update.
@@ -58,22 +58,21 @@ class NeuralDistance:
     def measure(
         self, make: Callable[[int, torch.Generator], Tensor], source: Source
     ) -> dict[str, Estimate]:
-        """Trains both networks against one generator.
+        """Train both networks against one generator.
 
-        Real and generated samples are cut into shares of 50 % to train, 20 % to choose the step and
-        30 % to report.
+        Real and generated samples are split: 50 % to train, 20 % to choose a step, 30 % to report.
 
         Args:
             make: (n, generator) -> n generated samples, [n, *shape].
             source: Where the held-out samples come from.
 
         Returns:
-            neural_distance/js: log 2 - loss/2 on the reported share, a lower bound of JS in nats.
-            neural_distance/wasserstein: the critic's difference on the reported share over its
+            neural_distance/js: log 2 - loss/2 on the report part, a lower bound of JS in nats.
+            neural_distance/wasserstein: the critic's difference on the report part over its
                 largest gradient norm there, a lower bound of W1 in data units where that norm is
                 the critic's largest.
             neural_distance/gradient_norm: that norm.
-            Intervals are over the reported samples, for the network as it came out.
+            Intervals are over the report samples, for the trained network.
         """
         if self.steps == 0:
             return {}
@@ -84,15 +83,15 @@ class NeuralDistance:
         cuts = [n // 2, n // 2 + n // 5]
         reals, fakes = torch.tensor_split(real, cuts), torch.tensor_split(fake, cuts)
 
-        score = self._fitted(NonSaturating(), (), reals, fakes, source)
+        score = self._train(NonSaturating(), (), reals, fakes, source)
         losses = NonSaturating().discriminator(score(reals[2]), score(fakes[2]))
         js = _mean(math.log(2) - losses / 2, "nats")
 
-        # One-sided: a slope of 1 in the wrong direction is a minimum of the two-sided penalty, from
-        # which no step leads out on a line (the reported W1 was negative for unlucky batches). The
+        # One-sided: on a line, slope 1 in the wrong direction is a minimum of the two-sided penalty
+        # from which no step leads out (the reported W1 was negative for unlucky batches). The
         # one-sided problem is convex in the critic and has the same optimum.
         penalty = GradientPenalty(self.penalty_weight, one_sided=True)
-        critic = self._fitted(Wasserstein(), (penalty,), reals, fakes, source)
+        critic = self._train(Wasserstein(), (penalty,), reals, fakes, source)
         mix = torch.rand(len(reals[2]), generator=generator, device=source.device)
         norms = critic.objective.gradient_norms(critic.leaves, {}, reals[2], fakes[2], mix)
         largest_norm = float(norms["discriminator_estimate/gradient_norm_max"])
@@ -106,14 +105,14 @@ class NeuralDistance:
             ),
         }
 
-    def _fitted(
+    def _train(
         self,
         loss: AdversarialLoss,
         regularizers: tuple[Regularizer, ...],
         reals: tuple[Tensor, ...],
         fakes: tuple[Tensor, ...],
         source: Source,
-    ) -> "_Fitted":
+    ) -> "_Network":
         pair = Mlp(latent_dim=1, width=self.width, depth=2, activation="leaky_relu")
         module = pair.discriminator(source.shape)
         pair.initialise_(module, stream(0, "probe/init"))
@@ -126,24 +125,23 @@ class NeuralDistance:
         size = min(self.batch_size, len(reals[0]))
 
         def batch(samples: Tensor) -> Tensor:
-            at = torch.randint(len(samples), (size,), generator=draws, device=source.device)
-            return samples[at]
+            indices = torch.randint(len(samples), (size,), generator=draws, device=source.device)
+            return samples[indices]
 
-        best, kept = math.inf, network.clone_params()
+        best_value, best_params = math.inf, network.clone_params()
         for step in range(1, self.steps + 1):
             mix = torch.rand(size, generator=draws, device=source.device)
             result = gradients.discriminator(network, batch(reals[0]), batch(fakes[0]), mix, {})
             network.update_(result[0], {})
             if step % self.check_every == 0:
                 value = float(_validation(objective, network.params, reals[1], fakes[1]))
-                if value < best:
-                    best = value
-                    kept = network.clone_params()
-        return _Fitted(objective, kept)
+                if value < best_value:
+                    best_value, best_params = value, network.clone_params()
+        return _Network(objective, best_params)
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class _Network:
     objective: Objective
     leaves: dict[str, Tensor]
 

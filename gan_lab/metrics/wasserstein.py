@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
-    """W1 of two empirical measures of equal size under the Euclidean distance.
+    """Return W1 of two empirical measures of equal size under the Euclidean distance.
 
     min over permutations s of mean |samples_i - reference_s(i)|: an optimal coupling of two uniform
     measures of n points can be taken to be a permutation (Birkhoff). In one dimension the sorted
@@ -39,7 +39,7 @@ def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
 
 
 def as_points(samples: Tensor, name: str = "samples") -> np.ndarray:
-    """Samples [n, *shape] as float64 points [n, d] on the CPU.
+    """Return samples [n, *shape] as float64 points [n, d] on the CPU.
 
     Raises:
         ValueError: An entry is not finite; the first such sample is named.
@@ -57,7 +57,7 @@ def as_points(samples: Tensor, name: str = "samples") -> np.ndarray:
 def sliced_wasserstein(
     samples: Tensor, reference: Tensor, n_directions: int = 128, seed: int = 0
 ) -> float:
-    """Mean W1 of the samples projected on random directions: cheap in any dimension.
+    """Return the mean W1 of samples projected on random directions, cheap in any dimension.
 
     A shift by v gives |v| Gamma(d/2) / (sqrt(pi) Gamma((d+1)/2)), less than W1 = |v| for d > 1.
 

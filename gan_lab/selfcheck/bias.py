@@ -11,15 +11,15 @@ from gan_lab.metrics import histogram, kernel, knn, mode_coverage, wasserstein
 from gan_lab.selfcheck import expectations as expected
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.divergences import K, by_density
-from gan_lab.selfcheck.samples import CPU, EXACT, UNBIASED, Normal, Once, between, normal
+from gan_lab.selfcheck.samples import CPU, EXACT, NO_BIAS, Normal, Once, between, normal
 
 _SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
-_ASSIGNED = 1024  # an assignment of more points takes seconds
+_MAX_ASSIGNMENT = 1024  # an assignment of more points takes seconds
 _SHIFT = 2.0
 
 
 def bias_cases(quick: bool = False) -> Iterator[Case]:
-    """One situation for each estimator, at 64 to 4096 samples; quick stops at 1024."""
+    """Yield one situation for each estimator, at 64 to 4096 samples; quick stops at 1024."""
     for n in _SIZES[0:5:2] if quick else _SIZES:
         yield from _at(n, max(20, (10_000 if quick else 40_000) // n))
 
@@ -43,20 +43,20 @@ def _at(n: int, repeats: int) -> Iterator[Case]:
     floor = expected.wasserstein_floor(n)
     run = between(lambda x, y: wasserstein.exact_wasserstein(x, y), normal(1), normal(1), n)
     yield case("W1 exact, 1-D", "data units", 0.0, (floor, floor), EXACT, run)
-    if n <= _ASSIGNED:
+    if n <= _MAX_ASSIGNMENT:
         run = between(lambda x, y: wasserstein.exact_wasserstein(x, y), a, b, n)
-        most = math.sqrt(2) * expected.mean_norm(2, _SHIFT / math.sqrt(2)) - _SHIFT
+        limit = math.sqrt(2) * expected.mean_norm(2, _SHIFT / math.sqrt(2)) - _SHIFT
         why = "theorem: Jensen below, the cost of pairing at random above"
-        few = 20 if n < _ASSIGNED else 4
-        yield case("W1 exact, 2-D", "data units", _SHIFT, (0.0, most), why, run, few)
+        few = 20 if n < _MAX_ASSIGNMENT else 4
+        yield case("W1 exact, 2-D", "data units", _SHIFT, (0.0, limit), why, run, few)
     run = between(lambda x, y: wasserstein.sliced_wasserstein(x, y), normal(2), normal(2), n)
     yield case("sliced W1, 2-D", "data units", 0.0, (floor, floor), EXACT, run)
     run = between(lambda x, y: kernel.energy_distance(x, y), a, b, n)
     truth, few = expected.energy(2, _SHIFT, 1.0), repeats if n < 2048 else 10
-    yield case("energy distance, 2-D", "data units", truth, (0, 0), UNBIASED, run, few)
+    yield case("energy distance, 2-D", "data units", truth, (0, 0), NO_BIAS, run, few)
     run = between(lambda x, y: kernel.mmd_squared(x, y, width), a, b, n)
     truth = expected.mmd_squared(2, _SHIFT, 1.0, width)
-    yield case("MMD^2, 2-D", "1", truth, (0, 0), UNBIASED, run, few)
+    yield case("MMD^2, 2-D", "1", truth, (0, 0), NO_BIAS, run, few)
     for d in (2, 16):
         truth, at = _SHIFT**2 / 2, expected.knn_kl(n, K, d, _SHIFT, 1.0) - _SHIFT**2 / 2
         run = between(lambda x, y: knn.knn_kl(x, y, K), normal(d), normal(d, _SHIFT), n)
@@ -74,12 +74,10 @@ def _at(n: int, repeats: int) -> Iterator[Case]:
     why = "exact for fixed cells; edges follow the sample: 1/(4n) an outer cell, 4/n in all"
     yield case("JS histogram, 1-D", "nats", js, (at - 4.5 / n, at + 4.5 / n), why, run)
     ring = Ring()
-    source = ring.open(CPU)
-    known = source.modes
-    assert known is not None
+    modes = ring.modes(CPU)
 
     def shares(generator: torch.Generator) -> float:
-        return mode_coverage.mode_statistics(ring.sample(n, generator), known)["modes/kl"]
+        return mode_coverage.mode_statistics(ring.sample(n, generator), modes)["modes/kl"]
 
     why = "(K - 1)/(2n), the next order is 1/n^2"
     at, slack = 7 / (2 * n), (8 / n) ** 2

@@ -18,16 +18,16 @@ _ROUNDING = 1e-9  # relative; samples here are float64
 
 @dataclass(frozen=True)
 class Case:
-    """What is known of an estimator in one situation.
+    """One situation in which an estimator's answer is known.
 
     Attributes:
         name: The situation.
-        estimator: What is checked.
+        estimator: Its name.
         unit: Of truth and estimate.
         truth: The divergence itself, from a closed form or by quadrature.
         bias: Where the estimator's expectation at n may lie, less the truth: a theorem's two sides,
             or twice one number where the expectation is known exactly.
-        reason: Why.
+        reason: The reason for `bias`.
         n: Samples on each side.
         repeats: Independent draws that are averaged.
         once: One draw: a number, or an estimate that brings its own interval.
@@ -51,7 +51,7 @@ class Row:
     Attributes:
         low: Lower end of the 95 % interval of the estimate's expectation.
         high: Upper end.
-        band: Between which numbers the estimate had to lie.
+        band: The two numbers between which the estimate has to lie.
     """
 
     case: str
@@ -71,18 +71,18 @@ class Row:
 
 
 def check(cases: Iterable[Case], seed: int) -> list[Row]:
-    """Runs every case on one seed; the randomness of a case depends on no other case."""
+    """Run every case on one seed; the randomness of a case depends on no other case."""
     return [_row(case, seed) for case in cases]
 
 
 def _row(case: Case, seed: int) -> Row:
     generator = stream(seed, f"selfcheck/{case.estimator}/{case.name}")
-    drawn = [case.once(generator) for _ in range(case.repeats)]
-    if isinstance(drawn[0], Estimate):
-        estimate, quantile = drawn[0], float(stats.norm.isf(FALSE_ALARM / 2))
+    draws = [case.once(generator) for _ in range(case.repeats)]
+    if isinstance(draws[0], Estimate):
+        estimate, quantile = draws[0], float(stats.norm.isf(FALSE_ALARM / 2))
         error = (estimate.high - estimate.low) / (2 * 1.96)
     else:
-        values = [value for value in drawn if not isinstance(value, Estimate)]
+        values = [value for value in draws if not isinstance(value, Estimate)]
         estimate = from_repeats(values, case.unit, case.n)
         quantile = float(stats.t.isf(FALSE_ALARM / 2, case.repeats - 1))
         t95 = float(stats.t.isf(0.025, case.repeats - 1))

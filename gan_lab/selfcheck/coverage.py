@@ -1,4 +1,4 @@
-"""How often the 95 % interval of a few repeats holds the estimator's expectation."""
+"""The coverage of the 95 % interval of a few repeats for the estimator's expectation."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from gan_lab.selfcheck.divergences import by_density
 from gan_lab.selfcheck.samples import CPU, Normal, Once, between, normal
 
 N = 64
-REPEATS = (4, 10)  # the ruler's in training and at the end
+REPEATS = (4, 10)  # the evaluator's in training and at the end
 RANGE = (0.90, 0.99)
 
 
@@ -25,7 +25,7 @@ class Coverage:
 
     Attributes:
         error: Binomial standard error of the share.
-        within: Where the share has to be: RANGE, or what a label says instead.
+        within: The range of the share: RANGE, or that of the label.
     """
 
     estimator: str
@@ -39,13 +39,13 @@ class Coverage:
 
     @property
     def label(self) -> str:
-        """What is said of an estimator whose intervals cannot cover as RANGE asks, else ""."""
+        """The coverage of an estimator whose intervals cannot cover as RANGE asks, else ""."""
         low, high = self.within
         return "" if self.within == RANGE else f"covers {low:.0%} to {high:.0%}"
 
     @property
     def passed(self) -> bool:
-        """Whether the share is where it has to be, within 3 errors of the simulation."""
+        """Whether the share is in its range, within 3 errors of the simulation."""
         low, high = self.within
         return low - 3 * self.error <= self.share <= high + 3 * self.error
 
@@ -58,13 +58,10 @@ _DEGENERATE = (0.88, 0.93)
 
 
 def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
-    """Estimator -> one draw at n = 64, and where its coverage has to be."""
+    """Return estimator -> one draw at n = 64, and the range of its coverage."""
     a, b = normal(2), normal(2, 1.0)
     width = 2.0
-    source = Ring().open(CPU)
-    known = source.modes
-    assert known is not None
-    nearest = knn
+    modes = Ring().modes(CPU)
 
     def ring(tag: str, rare: float) -> Once:
         # Modes 1 and 2 are reached with probability `rare` each.
@@ -75,7 +72,7 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
         def once(generator: Generator) -> float:
             where = torch.multinomial(shares, N, replacement=True, generator=generator)
             noise = torch.randn(N, 2, generator=generator) * (0.02 / 1.414)
-            return mode_coverage.mode_statistics(centres[where] + noise, known)[tag]
+            return mode_coverage.mode_statistics(centres[where] + noise, modes)[tag]
 
         return once
 
@@ -89,9 +86,9 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
             RANGE,
         ),
         "sliced W1, 2-D": (pair(lambda x, y: wasserstein.sliced_wasserstein(x, y)), RANGE),
-        "KL nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_kl(x, y)), RANGE),
+        "KL nearest neighbours, 2-D": (pair(lambda x, y: knn.knn_kl(x, y)), RANGE),
         "KL exact density, 2-D": (by_density(Normal(2), b, N), RANGE),
-        "JS nearest neighbours, 2-D": (pair(lambda x, y: nearest.knn_js(x, y)), RANGE),
+        "JS nearest neighbours, 2-D": (pair(lambda x, y: knn.knn_js(x, y)), RANGE),
         "JS histogram, 2-D": (pair(lambda x, y: histogram.histogram_js(x, y)), RANGE),
         "energy distance, 2-D": (pair(lambda x, y: kernel.energy_distance(x, y)), RANGE),
         "MMD^2, 2-D": (pair(lambda x, y: kernel.mmd_squared(x, y, width)), RANGE),
@@ -111,12 +108,12 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
 
 
 def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[Coverage]:
-    """Simulates `simulations` final estimates of every estimator, and 2.5 times as many others.
+    """Simulate `simulations` final estimates of every estimator, and 2.5 times as many others.
 
     Args:
         simulations: Intervals from 10 repeats; the same draws are also cut into groups of 4.
         seed: Of the draws.
-        only: Estimators to look at; all by default.
+        only: Estimators to simulate; all by default.
     """
     rows = []
     for estimator, (once, within) in situations().items():
@@ -127,14 +124,14 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
         expectation = math.fsum(values) / len(values)
         for repeats in REPEATS:
             groups = [values[i : i + repeats] for i in range(0, len(values), repeats)]
-            made = [_interval(estimator, group) for group in groups]
+            intervals = [_interval(estimator, group) for group in groups]
             slack = 1e-9 * max(1.0, abs(expectation))
-            hits = sum(e.low - slack <= expectation <= e.high + slack for e in made)
-            share = hits / len(made)
+            hits = sum(e.low - slack <= expectation <= e.high + slack for e in intervals)
+            share = hits / len(intervals)
             # Not of the observed share, which would call 100 % certain.
-            error = math.sqrt(0.95 * 0.05 / len(made))
+            error = math.sqrt(0.95 * 0.05 / len(intervals))
             rows.append(
-                Coverage(estimator, N, repeats, len(made), expectation, share, error, within)
+                Coverage(estimator, N, repeats, len(intervals), expectation, share, error, within)
             )
     return rows
 

@@ -13,38 +13,38 @@ from gan_lab.selfcheck import expectations as expected
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.samples import (
     EXACT,
-    MIXED,
-    UNBIASED,
+    MIXTURE,
+    NO_BIAS,
     between,
-    doubled,
-    mixed_truth,
-    moved,
+    double,
+    draws_of,
+    mixture_truth,
     normal,
-    of,
+    on_image,
     segment,
-    shifted,
+    shift_by_2,
     uniform,
 )
 
 _DATA_UNITS = "data units"
 
 
-# The estimators are looked up in their modules at the call, so that a test can plant an error.
+# Estimators are module attributes at the call, so that a test can plant an error.
 def _w1(a: Tensor, b: Tensor) -> float:
     return wasserstein.exact_wasserstein(a, b)
 
 
 def wasserstein_cases(more: int) -> Iterator[Case]:
-    """Exact W1."""
+    """Yield cases of exact W1."""
     name, unit = "W1 exact", _DATA_UNITS
     for d in (1, 2, 16):
         n = 2048 if d == 1 else 128
         why = "a translation takes each point to its partner: exact for one cloud"
-        run = moved(_w1, normal(d), n, shifted)
+        run = on_image(_w1, normal(d), n, shift_by_2)
         yield Case(f"{d}-D shift 2, one cloud", name, unit, 2.0, (0, 0), why, n, 3, run)
         why = "|x| is a potential: W1 of a cloud and its double is mean |x|, unbiased"
         truth = expected.mean_norm(d)
-        run = moved(_w1, normal(d), n, doubled)
+        run = on_image(_w1, normal(d), n, double)
         yield Case(f"{d}-D scale 2, one cloud", name, unit, truth, (0, 0), why, n, 40 * more, run)
     for d, t, n in ((1, 6.0, 2048), (2, 10.0, 128), (16, 20.0, 64)):
         # Matching by the first axis costs mean sqrt(D^2 + S^2) <= mean D + S^2/(2 D) with D about t
@@ -68,40 +68,40 @@ def wasserstein_cases(more: int) -> Iterator[Case]:
     n = 2048
     # E W1(P_n, P) <= n^-1/2 integral sqrt(F (1 - F)), 1.8 for a line of std 2.1, .9 for N(0, 1).
     why = "theorem: Jensen below; above the two samples' own errors, 2.9 n^-1/2"
-    run = between(_w1, of(MIXED), normal(1), n)
-    truth = mixed_truth()["wasserstein"]
+    run = between(_w1, draws_of(MIXTURE), normal(1), n)
+    truth = mixture_truth()["wasserstein"]
     band = (0.0, 2.9 / math.sqrt(n))
     yield Case("1-D mixture to Gaussian", name, unit, truth, band, why, n, 20 * more, run)
 
 
 def sliced_cases(more: int) -> Iterator[Case]:
-    """Sliced W1."""
+    """Yield cases of sliced W1."""
     name, unit = "sliced W1", _DATA_UNITS
 
     def once(a: Tensor, b: Tensor, generator: Generator) -> float:
-        # Directions are as random as samples here: the ruler's fixed 128 are one draw of them.
+        # Directions are as random as samples here: the evaluator's fixed 128 are one draw of them.
         seed = int(torch.randint(2**31, (), generator=generator))
         return wasserstein.sliced_wasserstein(a, b, 512, seed)
 
     for d in (1, 2, 16):
 
-        def shift(g: Generator, d: int = d) -> float:
+        def of_shift(g: Generator, d: int = d) -> float:
             x = normal(d)(g, 64)
-            return once(x, shifted(x), g)
+            return once(x, shift_by_2(x), g)
 
-        def double(g: Generator, d: int = d) -> float:
+        def of_double(g: Generator, d: int = d) -> float:
             x = normal(d)(g, 512)
-            return once(x, doubled(x), g)
+            return once(x, double(x), g)
 
         truth = 2 * expected.projection_share(d)
         why = "|<shift, direction>| for one cloud; fresh directions each time, so unbiased"
         yield Case(
-            f"{d}-D shift 2, one cloud", name, unit, truth, (0, 0), why, 64, 40 * more, shift
+            f"{d}-D shift 2, one cloud", name, unit, truth, (0, 0), why, 64, 40 * more, of_shift
         )
         truth = math.sqrt(2 / math.pi)
         why = "along every direction a Gaussian cloud and its double: unbiased"
         where = f"{d}-D scale 2, one cloud"
-        yield Case(where, name, unit, truth, (0, 0), why, 512, 40 * more, double)
+        yield Case(where, name, unit, truth, (0, 0), why, 512, 40 * more, of_double)
     n = 256
     at = expected.wasserstein_floor(n)
 
@@ -112,7 +112,7 @@ def sliced_cases(more: int) -> Iterator[Case]:
 
 
 def kernel_cases(more: int) -> Iterator[Case]:
-    """Energy distance, MMD^2 and its bandwidth."""
+    """Yield cases of energy distance, MMD^2 and its bandwidth."""
     n, repeats = 512, 40 * more
     for d in (1, 2, 16):
         width = math.sqrt(2 * d)
@@ -128,11 +128,9 @@ def kernel_cases(more: int) -> Iterator[Case]:
             a, b = normal(d), normal(d, t, std)
             truth, run = expected.energy(d, t, std), between(energy, a, b, n)
             bias = (0.0, 0.0)
-            yield Case(
-                where, "energy distance", _DATA_UNITS, truth, bias, UNBIASED, n, repeats, run
-            )
+            yield Case(where, "energy distance", _DATA_UNITS, truth, bias, NO_BIAS, n, repeats, run)
             truth, run = expected.mmd_squared(d, t, std, width), between(mmd, a, b, n)
-            yield Case(where, "MMD^2", "1", truth, bias, UNBIASED, n, repeats, run)
+            yield Case(where, "MMD^2", "1", truth, bias, NO_BIAS, n, repeats, run)
 
         def median(g: Generator, d: int = d) -> float:
             return kernel.median_distance(normal(d)(g, n))
@@ -144,8 +142,8 @@ def kernel_cases(more: int) -> Iterator[Case]:
         yield Case(where, name, _DATA_UNITS, truth, band, why, n, repeats // 2, median)
 
 
-def neighbour_cases(more: int) -> Iterator[Case]:
-    """Mean distance among samples and to the training data."""
+def diversity_cases(more: int) -> Iterator[Case]:
+    """Yield cases of the mean distances among samples and to the training data."""
     n, repeats = 512, 20 * more
     for d in (1, 2, 16):
 
@@ -154,7 +152,7 @@ def neighbour_cases(more: int) -> Iterator[Case]:
 
         truth = math.sqrt(2) * expected.mean_norm(d)
         where, name = f"{d}-D Gaussian", "pairwise distance"
-        yield Case(where, name, _DATA_UNITS, truth, (0, 0), UNBIASED, n, repeats, pairwise)
+        yield Case(where, name, _DATA_UNITS, truth, (0, 0), NO_BIAS, n, repeats, pairwise)
 
     def nearest(a: Tensor, b: Tensor) -> float:
         return diversity.mean_nearest_distance(a, b)
@@ -167,6 +165,6 @@ def neighbour_cases(more: int) -> Iterator[Case]:
     yield Case("uniform on [0, 1]", name, _DATA_UNITS, truth, (0, 0), why, n, repeats, run)
     for d in (2, 20):
         why = "a step far shorter than the spacing leaves the own point the nearest"
-        run = moved(nearest, normal(d), 256, lambda x: x + 1e-6 / math.sqrt(x.shape[1]))
+        run = on_image(nearest, normal(d), 256, lambda x: x + 1e-6 / math.sqrt(x.shape[1]))
         where = f"{d}-D near copies"
         yield Case(where, name, _DATA_UNITS, 1e-6, (0, 0), why, 256, 2, run)

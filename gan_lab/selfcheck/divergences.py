@@ -15,16 +15,16 @@ from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.samples import (
     CPU,
     EXACT,
-    MIXED,
-    UNBIASED,
+    MIXTURE,
+    NO_BIAS,
     Draw,
     Normal,
     Once,
     between,
+    draws_of,
     gaussian_kl,
-    mixed_truth,
+    mixture_truth,
     normal,
-    of,
     segment,
 )
 
@@ -32,7 +32,7 @@ _NATS = "nats"
 K = metrics.KullbackLeibler().k
 
 
-# The estimators are looked up in their modules at the call, so that a test can plant an error.
+# Estimators are module attributes at the call, so that a test can plant an error.
 def _kl(a: Tensor, b: Tensor) -> float:
     return knn.knn_kl(a, b, K)
 
@@ -41,25 +41,25 @@ def _js(a: Tensor, b: Tensor) -> float:
     return knn.knn_js(a, b)
 
 
-def _counted(a: Tensor, b: Tensor) -> float:
+def _histogram_js(a: Tensor, b: Tensor) -> float:
     return histogram.histogram_js(a, b)
 
 
 def by_density(data: Distribution, fake: Draw, n: int) -> Once:
-    """KL of the fake from the data as the ruler reads it off n samples and the data's density."""
+    """Return KL of the fake from the data as the evaluator takes it, by samples and density."""
     source = data.open(CPU)
 
     def once(generator: Generator) -> float:
-        read = metrics.KullbackLeibler().prepare(source)
-        # As the ruler reads it; its other number, from the held-out samples, is not looked at.
+        evaluate = metrics.KullbackLeibler().prepare(source)
+        # Of the metric's two numbers, that from the held-out samples is not used.
         few = source.held_out(2 * K, generator)
-        return read(fake(generator, n), few)["divergence/kl_fake_real"]
+        return evaluate(fake(generator, n), few)["divergence/kl_fake_real"]
 
     return once
 
 
 def kl_cases(more: int) -> Iterator[Case]:
-    """KL by nearest neighbours, KL against the exact density, entropy."""
+    """Yield cases of KL by nearest neighbours, KL against the exact density, and entropy."""
     near, density, repeats = "KL nearest neighbours", "KL exact density", 40 * more
     for d in (1, 2, 16):
         n = 512 if d == 16 else 1024
@@ -83,29 +83,29 @@ def kl_cases(more: int) -> Iterator[Case]:
         yield Case(where, name, _NATS, truth, (at, at), EXACT, n, repeats, own)
     n = 1024
     at = expected.entropy(1) - expected.knn_entropy(n, K, 1)
-    run, truth = by_density(MIXED, normal(1), n), mixed_truth()["kl"]
+    run, truth = by_density(MIXTURE, normal(1), n), mixture_truth()["kl"]
     yield Case("1-D Gaussian to mixture", density, _NATS, truth, (at, at), EXACT, n, repeats, run)
 
-    def collapsed(g: Generator) -> float:
+    def collapse(g: Generator) -> float:
         return _kl(normal(2)(g, 1).expand(64, 2), normal(2)(g, 64))
 
     why, where = "samples that coincide have no density", "2-D collapse to a point"
-    yield Case(where, near, _NATS, math.inf, (0, 0), why, 64, 2, collapsed)
+    yield Case(where, near, _NATS, math.inf, (0, 0), why, 64, 2, collapse)
 
 
 def js_cases(more: int) -> Iterator[Case]:
-    """JS by nearest neighbours and by counting."""
-    near, counted, n = "JS nearest neighbours", "JS histogram", 1024
+    """Yield cases of JS by nearest neighbours and by counting."""
+    near, histogram_name, n = "JS nearest neighbours", "JS histogram", 1024
     k = round(math.sqrt(2 * n))
-    blurred = closed_forms.smoothed_segments
+    theory = closed_forms.smoothed_segments
     wide = closed_forms.gaussians(0.0, 1.0, 0.0, 4.0).js
     pairs: dict[str, tuple[Draw, Draw, float]] = {
-        "1-D Gaussians, shift 1": (normal(1), normal(1, 1.0), blurred(1.0, 1.0).js),
-        "1-D Gaussians, shift 3": (normal(1), normal(1, 3.0), blurred(3.0, 1.0).js),
-        "2-D Gaussians, shift 3": (normal(2), normal(2, 3.0), blurred(3.0, 1.0).js),
+        "1-D Gaussians, shift 1": (normal(1), normal(1, 1.0), theory(1.0, 1.0).js),
+        "1-D Gaussians, shift 3": (normal(1), normal(1, 3.0), theory(3.0, 1.0).js),
+        "2-D Gaussians, shift 3": (normal(2), normal(2, 3.0), theory(3.0, 1.0).js),
         "1-D Gaussians, std 4": (normal(1), normal(1, 0.0, 4.0), wide),
-        "blurred segments, t 4": (segment(0, 0.25), segment(1, 0.25), blurred(1.0, 0.25).js),
-        "1-D mixture to Gaussian": (of(MIXED), normal(1), mixed_truth()["js"]),
+        "blurred segments, t 4": (segment(0, 0.25), segment(1, 0.25), theory(1.0, 0.25).js),
+        "1-D mixture to Gaussian": (draws_of(MIXTURE), normal(1), mixture_truth()["js"]),
     }
     for where, (a, b, truth) in pairs.items():
         # k votes cost 1/(2k) nats to first order (one parameter a neighbourhood); twice that leaves
@@ -117,7 +117,7 @@ def js_cases(more: int) -> Iterator[Case]:
     run = between(_js, segment(0.0), segment(1.0), n)
     why = "every neighbour is of the own side: log 2 - log((k + 1)/(k + 1/2)), no noise"
     yield Case("segments, theta 1", near, _NATS, math.log(2), (at, at), why, n, 3, run)
-    truth = blurred(3.0, 1.0).js
+    truth = theory(3.0, 1.0).js
     why = "theorem: a lower bound; at this distance better than guessing"
     run = between(_js, normal(16), normal(16, 3.0), 256)
     where = "16-D Gaussians, shift 3"
@@ -126,53 +126,51 @@ def js_cases(more: int) -> Iterator[Case]:
     for d, t, std in ((1, 1.0, 1.0), (1, 3.0, 1.0), (1, 0.0, 4.0), (2, 1.0, 1.0), (2, 3.0, 1.0)):
         bins = round(n ** (1 / (2 + d)))
         outer = (bins + 2) ** d - bins**d
-        truth = blurred(t, 1.0).js if std == 1 else wide
+        truth = theory(t, 1.0).js if std == 1 else wide
         at = expected.histogram_js(n, *expected.cells(bins, d, t, std)) - truth
         why = "exact for fixed cells; edges follow the sample: 1/(4n) an outer cell, 4/n in all"
         slack = (outer / 4 + 4) / n
         where = f"{d}-D Gaussians, shift {t:g}, std {std:g}"
-        run = between(_counted, normal(d), normal(d, t, std), n)
+        run = between(_histogram_js, normal(d), normal(d, t, std), n)
         band = (at - slack, at + slack)
-        yield Case(where, counted, _NATS, truth, band, why, n, 40 * more, run)
+        yield Case(where, histogram_name, _NATS, truth, band, why, n, 40 * more, run)
     why = "no cell holds both: log 2, no noise"
     for theta in (-1.0, 1.0):
         where = f"segments, theta {theta:g}"
-        run = between(_counted, segment(0.0), segment(theta), 256)
-        yield Case(where, counted, _NATS, math.log(2), (0, 0), why, 256, 3, run)
+        run = between(_histogram_js, segment(0.0), segment(theta), 256)
+        yield Case(where, histogram_name, _NATS, math.log(2), (0, 0), why, 256, 3, run)
 
 
 def mode_cases(more: int) -> Iterator[Case]:
-    """Modes covered, of high quality, and KL of their shares."""
+    """Yield cases of modes covered, of high quality, and KL of their shares."""
     n, repeats = 1000, 20 * more
 
-    def reading(data: Mixture, tag: str, kept: int) -> Once:
-        source = data.open(CPU)
-        known = source.modes
-        assert known is not None
-        centres = data.components().centres[:kept].float()
+    def statistic(data: Mixture, tag: str, n_modes: int) -> Once:
+        modes = data.modes(CPU)
+        centres = data.components().centres[:n_modes].float()
 
         def once(g: Generator) -> float:
             std = float(data.components().stds[0])
-            which = torch.randint(kept, (n,), generator=g)
+            which = torch.randint(n_modes, (n,), generator=g)
             x = centres[which] + std * torch.randn(n, 2, generator=g)
-            return mode_coverage.mode_statistics(x, known)[tag]
+            return mode_coverage.mode_statistics(x, modes)[tag]
 
         return once
 
     ring, grid = Ring(), Grid()
     why = "no mode is missed but with probability e^-40"
-    for label, data, kept in (("ring, 5 of 8", ring, 5), ("grid, 25 of 25", grid, 25)):
-        run = reading(data, "modes/covered", kept)
+    for label, data, n_modes in (("ring, 5 of 8", ring, 5), ("grid, 25 of 25", grid, 25)):
+        run = statistic(data, "modes/covered", n_modes)
         name = "modes covered"
-        yield Case(label, name, "modes", float(kept), (0, 0), why, n, repeats, run)
-    for label, data, kept in (("ring", ring, 8), ("grid", grid, 25)):
-        run = reading(data, "modes/high_quality", kept)
+        yield Case(label, name, "modes", float(n_modes), (0, 0), why, n, repeats, run)
+    for label, data, n_modes in (("ring", ring, 8), ("grid", grid, 25)):
+        run = statistic(data, "modes/high_quality", n_modes)
         truth, where = 1 - math.exp(-4.5), f"{label}, perfect"
-        yield Case(where, "high quality", "1", truth, (0, 0), UNBIASED, n, repeats, run)
-    for where, data, kept, k in (("ring, 4 of 8", ring, 4, 8), ("grid, 25 of 25", grid, 25, 25)):
-        run = reading(data, "modes/kl", kept)
-        at, truth = (kept - 1) / (2 * n), math.log(k / kept)
+        yield Case(where, "high quality", "1", truth, (0, 0), NO_BIAS, n, repeats, run)
+    for where, data, n_modes, k in (("ring, 4 of 8", ring, 4, 8), ("grid, 25 of 25", grid, 25, 25)):
+        run = statistic(data, "modes/kl", n_modes)
+        at, truth = (n_modes - 1) / (2 * n), math.log(k / n_modes)
         why = "(K - 1)/(2n) for the K modes that are reached, the next order is 1/n^2"
-        slack = (kept / n) ** 2
+        slack = (n_modes / n) ** 2
         band = (at - slack, at + slack)
         yield Case(where, "KL of modes", _NATS, truth, band, why, n, repeats, run)

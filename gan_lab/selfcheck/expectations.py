@@ -1,8 +1,7 @@
-"""What an estimator gives on average at n samples, so that its bias is no excuse.
+"""Exact expectations of estimators at n samples, so that a check has no slack for their bias.
 
-An estimate from few samples is not the divergence itself. For Gaussians the expectation of most
-estimators here can be computed without drawing a sample; a check against that expectation has no
-slack for an error to hide in.
+The expectation of an estimate from few samples is not the divergence. For Gaussians that of most
+estimators here can be computed without drawing a sample.
 """
 
 import math
@@ -13,20 +12,20 @@ from scipy import special, stats
 
 
 def mean_norm(d: int, shift: float = 0.0) -> float:
-    """E|x| of x ~ N(shift, I) in d dimensions, |shift| given."""
+    """Return E|x| of x ~ N(shift, I) in d dimensions, |shift| given."""
     scale = math.sqrt(2) * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     return scale * float(special.hyp1f1(-0.5, d / 2, -(shift**2) / 2))
 
 
 def energy(d: int, shift: float, std: float) -> float:
-    """Energy distance of N(0, I) and N(shift, std^2 I)."""
+    """Return the energy distance of N(0, I) and N(shift, std^2 I)."""
     across = math.hypot(1, std)
     within = (1 + std) * math.sqrt(2) * mean_norm(d)
     return 2 * across * mean_norm(d, shift / across) - within
 
 
 def mmd_squared(d: int, shift: float, std: float, bandwidth: float) -> float:
-    """MMD^2 of N(0, I) and N(shift, std^2 I) under the kernel exp(-r^2 / (2 bandwidth^2))."""
+    """Return MMD^2 of N(0, I) and N(shift, std^2 I) for the kernel exp(-r^2 / (2 bandwidth^2))."""
 
     def mean_kernel(variance: float, distance: float) -> float:
         total = bandwidth**2 + variance
@@ -37,13 +36,13 @@ def mmd_squared(d: int, shift: float, std: float, bandwidth: float) -> float:
 
 
 def projection_share(d: int) -> float:
-    """E|<v, u>| for u uniform on the sphere and |v| = 1: sliced W1 of a shift, over W1."""
+    """Return E|<v, u>| for u uniform on the sphere and |v| = 1: sliced W1 of a shift, over W1."""
     return math.exp(math.lgamma(d / 2) - math.lgamma((d + 1) / 2)) / math.sqrt(math.pi)
 
 
 @lru_cache
 def wasserstein_floor(n: int) -> float:
-    """E W1 of two samples of N(0, 1), n each, exactly: the integral of E|F_n - G_n|.
+    """Return E W1 of two samples of N(0, 1), n each, exactly: the integral of E|F_n - G_n|.
 
     n (F_n - G_n)(x) is a walk of M ~ Bin(n, 2 F (1 - F)) steps of +-1, and
     E|walk of m steps| = m C(m - 1, floor((m - 1)/2)) / 2^(m - 1).
@@ -53,14 +52,14 @@ def wasserstein_floor(n: int) -> float:
     choose = special.gammaln(m) - special.gammaln(half + 1) - special.gammaln(m - half)
     walk = m * np.exp(choose - (m - 1) * math.log(2))
     x = np.linspace(0, 8, 161)
-    moved = 2 * special.ndtr(x) * special.ndtr(-x)
-    density = stats.binom.pmf(m, n, moved[:, None]) @ walk / n
+    probability = 2 * special.ndtr(x) * special.ndtr(-x)
+    density = stats.binom.pmf(m, n, probability[:, None]) @ walk / n
     return float(2 * np.trapezoid(density, x))
 
 
 @lru_cache
 def mean_log_distance(m: int, k: int, d: int, shift: float = 0.0, std: float = 1.0) -> float:
-    """E log of the distance from x ~ N(0, I) to the k-th nearest of m points of N(shift, std^2 I).
+    """Return E log of the distance from x ~ N(0, I) to the k-th nearest of m of N(shift, std^2 I).
 
     Given x, |y - x|^2 / std^2 is noncentral chi-squared with noncentrality |x - shift|^2 / std^2;
     k of m points lie within r with probability I_F(r)(k, m - k + 1); and
@@ -76,47 +75,47 @@ def mean_log_distance(m: int, k: int, d: int, shift: float = 0.0, std: float = 1
     weights /= weights.sum()
     top = math.log(s[-1] + std * (math.sqrt(d) + 8))
     log_r = np.linspace(top - 30 if d < 3 else top - 8, top, 601)
-    scaled, away = np.exp(log_r)[None] / std, s[:, None] / std
+    radius, offset = np.exp(log_r)[None] / std, s[:, None] / std
     if d == 1:
-        within = special.ndtr(scaled - away) - special.ndtr(-scaled - away)
+        within = special.ndtr(radius - offset) - special.ndtr(-radius - offset)
     else:
-        within = special.chndtr(scaled**2, d, away**2)
-    reached = special.betainc(k, m - k + 1, np.clip(within, 0, 1))
-    return float(top - weights @ np.trapezoid(reached, log_r, axis=1))
+        within = special.chndtr(radius**2, d, offset**2)
+    distribution = special.betainc(k, m - k + 1, np.clip(within, 0, 1))
+    return float(top - weights @ np.trapezoid(distribution, log_r, axis=1))
 
 
 def knn_kl(n: int, k: int, d: int, shift: float, std: float) -> float:
-    """E of the nearest-neighbour estimate of KL(N(0, I) || N(shift, std^2 I)), n points each."""
+    """Return E of the nearest-neighbour KL(N(0, I) || N(shift, std^2 I)), n points each."""
     across, own = mean_log_distance(n, k, d, shift, std), mean_log_distance(n - 1, k, d)
     return d * (across - own) + math.log(n / (n - 1))
 
 
 def knn_entropy(n: int, k: int, d: int, std: float = 1.0) -> float:
-    """E of the nearest-neighbour estimate of the entropy of N(0, std^2 I)."""
+    """Return E of the nearest-neighbour estimate of the entropy of N(0, std^2 I)."""
     ball = d / 2 * math.log(math.pi) - math.lgamma(d / 2 + 1)
     own = mean_log_distance(n - 1, k, d) + math.log(std)
     return float(special.digamma(n) - special.digamma(k)) + ball + d * own
 
 
 def entropy(d: int, std: float = 1.0) -> float:
-    """Differential entropy of N(0, std^2 I) in nats."""
+    """Return the differential entropy of N(0, std^2 I) in nats."""
     return d * (0.5 * math.log(2 * math.pi * math.e) + math.log(std))
 
 
 def cells(bins: int, d: int, shift: float, std: float) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of the histogram's cells under N(0, I) and N(shift e_1, std^2 I).
+    """Return the probabilities of the histogram's cells under N(0, I) and N(shift e_1, std^2 I).
 
     The edges are where the quantiles .001 and .999 of N(0, 1) put them.
     """
     edges = np.linspace(stats.norm.ppf(0.001), stats.norm.ppf(0.999), bins + 1)
     edges = np.concatenate([[-np.inf], edges, [np.inf]])
     p = np.diff(special.ndtr(edges))
-    moved = [np.diff(special.ndtr((edges - at) / std)) for at in (shift, 0.0)]
-    return (p, moved[0]) if d == 1 else (np.outer(p, p).ravel(), np.outer(*moved).ravel())
+    q = [np.diff(special.ndtr((edges - mean) / std)) for mean in (shift, 0.0)]
+    return (p, q[0]) if d == 1 else (np.outer(p, p).ravel(), np.outer(*q).ravel())
 
 
 def histogram_js(n: int, p: np.ndarray, q: np.ndarray) -> float:
-    """E of the plug-in JS in nats, n samples each, for fixed cells: exact, from binomial laws."""
+    """Return E of the plug-in JS in nats, n samples each, for fixed cells, by binomial laws."""
     counts = np.arange(n + 1)
     twice = np.arange(2 * n + 1)
     total = 0.0
@@ -129,6 +128,6 @@ def histogram_js(n: int, p: np.ndarray, q: np.ndarray) -> float:
 
 
 def discrete_js(p: np.ndarray, q: np.ndarray) -> float:
-    """JS of two discrete distributions in nats."""
+    """Return JS of two discrete distributions in nats."""
     middle = (p + q) / 2
     return float(special.rel_entr(p, middle).sum() + special.rel_entr(q, middle).sum()) / 2

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from gan_lab.reports.plots.samples import render_figure
 from gan_lab.selfcheck.checks import Row
 
-# Okabe and Ito's, without the yellow that paper swallows.
+# Okabe and Ito's, without the yellow, which is faint on paper.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _PANELS = (("data units", "data units"), ("nats", "nats"), ("1", "dimensionless"))
 
 
 def bias_picture(rows: Sequence[Row]) -> np.ndarray:
-    """|bias| with its 95 % interval against n on log axes, uint8 [H, W, 3].
+    """Draw |bias| with its 95 % interval against n on log axes, uint8 [H, W, 3].
 
-    A hollow marker is a bias whose interval holds 0: what is drawn there is noise.
+    A hollow marker is a bias whose interval holds 0: what it shows is noise.
     """
     panels = [(unit, label) for unit, label in _PANELS if any(r.unit == unit for r in rows)]
     figure = Figure(figsize=(5.2 * len(panels), 5.6), dpi=100, layout="constrained")
@@ -50,7 +50,7 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
                 marker=marker,
                 s=34,
                 edgecolors=colour,
-                facecolors=[colour if told else "white" for told in clear],
+                facecolors=[colour if is_clear else "white" for is_clear in clear],
                 zorder=3,
             )
         axes.set_xscale("log", base=2)

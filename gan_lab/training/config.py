@@ -176,9 +176,9 @@ class Setup:
             )
         n = min(self.evaluator.n, self.evaluator.final_n, *(n for n in parts if n is not None))
         for name, metric in self.metrics.items():
-            if n < metric.least:
+            if n < metric.min_samples:
                 raise ConfigError(
-                    f"metric '{name}' needs {metric.least} samples on each side, but gets {n}: "
+                    f"metric '{name}' needs {metric.min_samples} samples on each side, but gets {n}: "
                     f"raise evaluator.n={self.evaluator.n} and evaluator.final_n="
                     f"{self.evaluator.final_n}, lower metrics.{name}.k, or bring more samples"
                 )

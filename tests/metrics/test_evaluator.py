@@ -10,11 +10,11 @@ from gan_lab.data.base import TensorSource
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
 from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
-from gan_lab.metrics.metrics import KullbackLeibler, Neighbours, Wasserstein
+from gan_lab.metrics.metrics import Diversity, KullbackLeibler, Wasserstein
 from tests.helpers import CPU
 
 SETTINGS = EvaluatorSettings(n=50, n_repeats=3, final_n=60, final_n_repeats=5, floor_n_repeats=4)
-MEASURES = {"wasserstein": Wasserstein(), "neighbours": Neighbours()}
+MEASURES = {"wasserstein": Wasserstein(), "neighbours": Diversity()}
 WASSERSTEIN = "divergence/wasserstein"
 
 

@@ -22,7 +22,7 @@ ALL = [
     metrics.JensenShannon(),
     metrics.Kernel(),
     metrics.ModeCount(),
-    metrics.Neighbours(),
+    metrics.Diversity(),
 ]
 
 

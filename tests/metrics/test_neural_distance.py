@@ -72,6 +72,6 @@ def test_no_steps_means_no_probe():
     ("key", "value"),
     [("steps", -1), ("check_every", 0), ("n", 10), ("width", 0), ("batch_size", 1)],
 )
-def test_a_probe_that_cannot_be_is_refused_by_name(key, value):
-    with pytest.raises(ValueError, match=rf"Probe\.{key}="):
+def test_an_impossible_design_is_refused_by_name(key, value):
+    with pytest.raises(ValueError, match=rf"NeuralDistance\.{key}="):
         NeuralDistance(**{key: value})

@@ -1,4 +1,4 @@
-"""W1 between samples is exact: against closed forms, scipy, and the axioms of a distance."""
+"""W1 is exact and sliced W1 its mean over lines: closed forms, scipy, axioms of a distance."""
 
 import math
 
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance, wasserstein_distance_nd
 
-from gan_lab.metrics.diversity import mean_nearest_distance, mean_pairwise_distance
-from gan_lab.metrics.wasserstein import as_points, exact_wasserstein
+from gan_lab.metrics.wasserstein import as_points, exact_wasserstein, sliced_wasserstein
+from gan_lab.selfcheck.expectations import projection_share, wasserstein_floor
 from tests.helpers import normal, seeded
 
 
@@ -102,20 +102,63 @@ def test_points_are_float64_whatever_came():
     assert as_points(x).shape == (3, 2)
 
 
-def test_mean_pairwise_distance_is_the_mean_over_pairs():
-    x = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])
-    assert mean_pairwise_distance(x) == pytest.approx((5 + 4 + 3) / 3, abs=1e-12)
-    assert mean_pairwise_distance(torch.ones(6, 1, 8, 8)) == 0
+# Sliced.
 
 
-@pytest.mark.parametrize("d", [1, 2, 16, 17, 64])
-def test_mean_nearest_distance_is_the_brute_force_one(d):
-    samples, training = normal(20, d, seed=1), normal(33, d, seed=2)
-    expected = torch.cdist(samples, training).min(1).values.mean().item()
-    assert mean_nearest_distance(samples, training) == pytest.approx(expected, rel=1e-9)
+@pytest.mark.parametrize(("d", "share"), [(1, 1.0), (2, 2 / math.pi), (3, 0.5)])
+def test_the_share_of_a_projection_is_known_in_few_dimensions(d, share):
+    assert projection_share(d) == pytest.approx(share, rel=1e-12)
 
 
-@pytest.mark.parametrize("d", [2, 64])
-def test_a_copy_of_the_training_data_is_at_distance_0(d):
-    training = normal(30, d, seed=2)
-    assert mean_nearest_distance(training[:7], training) == pytest.approx(0, abs=1e-12)
+@pytest.mark.parametrize("d", [1, 2, 5, 16])
+def test_sliced_w1_of_a_shift_is_its_length_times_the_mean_projection(d):
+    x = normal(20, d, seed=d)
+    shift = 3 * torch.nn.functional.normalize(normal(d, seed=9), dim=0)
+    expected = 3 * projection_share(d)
+    assert sliced_wasserstein(x + shift, x, 40_000) == pytest.approx(expected, rel=0.02)
+
+
+def test_sliced_w1_on_the_line_is_the_exact_distance():
+    a, b = normal(50, 1, seed=1), normal(50, 1, seed=2)
+    assert sliced_wasserstein(a, b) == pytest.approx(exact_wasserstein(a, b), rel=1e-12)
+
+
+def test_sliced_w1_is_at_most_the_exact_distance():
+    for seed in range(10):
+        a, b = normal(30, 3, seed=seed), 1 + normal(30, 3, seed=seed + 50)
+        assert 0 < sliced_wasserstein(a, b) <= exact_wasserstein(a, b) + 1e-12
+
+
+def test_sliced_w1_is_symmetric_zero_at_equality_and_scales_with_the_data():
+    a, b = normal(30, 4, seed=1), normal(30, 4, seed=2)
+    value = sliced_wasserstein(a, b)
+    assert sliced_wasserstein(b, a) == pytest.approx(value, rel=1e-12)
+    assert sliced_wasserstein(3 * a, 3 * b) == pytest.approx(3 * value, rel=1e-12)
+    assert sliced_wasserstein(a, a[torch.randperm(30)]) == pytest.approx(0, abs=1e-12)
+
+
+def test_directions_never_change_and_a_seed_changes_them():
+    a, b = normal(30, 4, seed=1), normal(30, 4, seed=2)
+    assert sliced_wasserstein(a, b) == sliced_wasserstein(a, b)
+    assert sliced_wasserstein(a, b) != sliced_wasserstein(a, b, seed=1)
+
+
+@pytest.mark.parametrize("n", [16, 64])
+def test_the_floor_of_gaussian_samples_is_the_exact_expectation(n):
+    values = [
+        sliced_wasserstein(normal(n, 3, seed=s), normal(n, 3, seed=s + 10_000)) for s in range(600)
+    ]
+    error = 5 * torch.tensor(values).std().item() / math.sqrt(600)
+    assert sum(values) / 600 == pytest.approx(wasserstein_floor(n), abs=error)
+    assert error < 0.05 * wasserstein_floor(n)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_sliced_w1_refuses_what_is_not_finite(value):
+    a = torch.zeros(5, 2)
+    b = a.clone()
+    b[2, 1] = value
+    with pytest.raises(ValueError, match="reference hold 1 non-finite"):
+        sliced_wasserstein(a, b)
+    with pytest.raises(ValueError, match="one shape"):
+        sliced_wasserstein(a, a[:4])

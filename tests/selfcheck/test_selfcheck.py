@@ -24,7 +24,7 @@ from gan_lab.metrics import (
 )
 from gan_lab.selfcheck import cases, check, expectations
 from gan_lab.selfcheck.bias import bias_cases
-from gan_lab.selfcheck.samples import CPU, mixed_truth
+from gan_lab.selfcheck.samples import CPU, mixture_truth
 
 CASES = cases(quick=True)
 
@@ -211,7 +211,7 @@ def test_expectations_agree_with_closed_forms_where_both_are_known():
     truth = closed_forms.smoothed_segments(1.0, 1.0).js
     assert expectations.discrete_js(p, q) == pytest.approx(truth, rel=2e-3)
     assert p.sum() == pytest.approx(1, abs=1e-12)
-    assert mixed_truth()["js"] == pytest.approx(0.375, abs=1e-3)
+    assert mixture_truth()["js"] == pytest.approx(0.375, abs=1e-3)
 
 
 def test_the_probe_does_not_stick_to_the_wrong_sign_on_a_line():

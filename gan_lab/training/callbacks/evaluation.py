@@ -47,7 +47,7 @@ def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, 
     make = partial(finite_samples, run, index)
     found = run.evaluator.measure(make, run.seeds[index], step, final)
     for tag, estimate in found.items():
-        if not math.isfinite(estimate.value) and tag not in run.evaluator.unbounded:
+        if not math.isfinite(estimate.value) and tag not in run.evaluator.unbounded_tags:
             raise NotFinite(tag, run.seeds[index])
     return found
 

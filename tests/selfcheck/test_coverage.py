@@ -50,7 +50,7 @@ def test_a_count_that_misses_modes_at_times_is_covered_as_its_label_says():
 def test_a_t_interval_of_a_count_that_never_varies_would_not_cover(monkeypatch):
     # The expectation is 7.9985: one sample in 700 misses a mode, and no repeat shows it.
     t = simulated.from_repeats
-    monkeypatch.setattr(simulated, "from_counts", lambda values, unit, n, most: t(values, unit, n))
+    monkeypatch.setattr(simulated, "from_counts", lambda values, unit, n, limit: t(values, unit, n))
     assert max(row.share for row in coverage(200, only=["modes covered, all reached"])) < 0.05
     monkeypatch.undo()
     assert all(row.share == 1 for row in coverage(200, only=["modes covered, all reached"]))

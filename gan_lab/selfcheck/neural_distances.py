@@ -1,4 +1,7 @@
-"""Cases of the probe: what fresh networks find in samples whose distances are known."""
+"""Cases of the neural distance, on samples whose distances are known.
+
+The names "probe JS" and "probe W1" are part of the names of their random streams.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -16,53 +19,53 @@ from gan_lab.selfcheck.samples import CPU, Normal
 _N = 16384
 
 
-class _Reseeded(DistributionSource):
-    """Held-out samples from a stream of the check, where the probe would take its fixed one."""
+class _CaseSource(DistributionSource):
+    """Held-out samples from the case's stream, instead of the neural distance's fixed one."""
 
     def __init__(self, distribution: Distribution, generator: Generator) -> None:
         super().__init__(distribution, CPU)
         self._own = generator
 
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """n fresh samples."""
+        """Return n fresh samples."""
         return self.distribution.sample(n, self._own)
 
 
-def _probed(tag: str, data: Distribution, shift: float) -> Callable[[Generator], Estimate]:
+def _measurement(tag: str, data: Distribution, shift: float) -> Callable[[Generator], Estimate]:
     def once(generator: Generator) -> Estimate:
-        def fake(n: int, fixed: Generator) -> Tensor:
+        def fake(n: int, _: Generator) -> Tensor:
             x = data.sample(n, generator)
             x[:, 0] += shift
             return x
 
-        return neural_distance.NeuralDistance(n=_N).measure(fake, _Reseeded(data, generator))[tag]
+        return neural_distance.NeuralDistance(n=_N).measure(fake, _CaseSource(data, generator))[tag]
 
     return once
 
 
 def neural_distance_cases(more: int) -> Iterator[Case]:
-    """JS and W1."""
+    """Yield cases of the neural JS and W1."""
     theory = closed_forms.smoothed_segments
-    judged = int(0.3 * _N)
+    n_report = int(0.3 * _N)
     for where, data, t, share in (
         ("1-D Gaussians, shift 8", Normal(1), 8.0, 0.02),
         ("2-D Gaussians, shift 3", Normal(2), 3.0, 0.05),
     ):
         truth = theory(t, 1.0).js
         why = f"theorem: a lower bound; a network of this budget gets within {share:.0%} of it"
-        run = _probed("neural_distance/js", data, t)
+        run = _measurement("neural_distance/js", data, t)
         band = (-share * truth, 0.0)
-        yield Case(where, "probe JS", "nats", truth, band, why, judged, 1, run)
+        yield Case(where, "probe JS", "nats", truth, band, why, n_report, 1, run)
     pairs: tuple[tuple[str, Distribution, float, float], ...] = (
-        # Two points at distance t: the penalised critic's slope is everywhere the same between
-        # them, so that its gain over its slope is t.
+        # Two points at distance t: the penalised critic's gradient norm is the same everywhere
+        # between them, so that its gain over that norm is t.
         ("1-D points, std 0.05, shift 1", Gaussian1d(0.0, 0.05), 1.0, 0.06),
-        # Else the slope is 1 + A/(2 weight rho), largest where few interpolates lie.
+        # Else the norm is 1 + A/(2 weight rho), largest where few interpolates lie.
         ("1-D Gaussians, shift 4", Normal(1), 4.0, 0.25),
         ("16-D Gaussians, shift 4", Normal(16), 4.0, 0.25),
     )
     for where, points, t, share in pairs:
         why = f"theorem: gain/slope is a lower bound; penalty and fit cost up to {share:.0%} here"
-        run = _probed("neural_distance/wasserstein", points, t)
+        run = _measurement("neural_distance/wasserstein", points, t)
         band = (-share * t, 0.0)
-        yield Case(where, "probe W1", "data units", t, band, why, judged, 1, run)
+        yield Case(where, "probe W1", "data units", t, band, why, n_report, 1, run)
