@@ -1,6 +1,8 @@
-"""Shared builders: what conf/ holds, small runs, and the same runs in float64."""
+"""What tests and campaigns share: conf/'s choices, small runs, and what they leave behind."""
 
 import math
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,22 +11,42 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch.func import functional_call
 
-from gan_lab.data.digits import Digits
+from gan_lab.cli import main as cli
+from gan_lab.config.compose import compose_config, setup_of
+from gan_lab.console import ProgressLine
 from gan_lab.data.toy import Ring
+from gan_lab.engine.backends import select
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.optimizers import Adam
-from gan_lab.engine.rng import Draws, StepDraws
+from gan_lab.engine.rng import Draws, StepDraws, Streams
 from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.engine.step import train_step
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.losses import NonSaturating
 from gan_lab.metrics.evaluator import EvaluatorSettings
 from gan_lab.metrics.metrics import Wasserstein
 from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.mlp import Mlp
+from gan_lab.runs import checkpoint
 from gan_lab.training.config import Setup, TrainerSettings
 
-CONF = Path(__file__).parents[1] / "conf"
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
 CPU = torch.device("cpu")
+ONE = {**os.environ, "OMP_NUM_THREADS": "1"}  # the environment of a process of its own
+
+# A run of a second: an evaluator that costs milliseconds, and no pictures.
+CHEAP = (
+    *("trainer.batch_size=16", "trainer.image_every=0", "metrics=[wasserstein,neighbours]"),
+    *("neural_distance.steps=0", "evaluator.every=5", "evaluator.n=16", "evaluator.final_n=16"),
+    *("evaluator.n_repeats=2", "evaluator.final_n_repeats=2", "evaluator.floor_n_repeats=2"),
+    *("device=cpu", "execution.threads=1"),
+)
+RING = ("data=ring", "network=mlp", "network.width=8", *CHEAP)
+DIGITS = ("data=digits", "network=dcgan", "network.width=4", *CHEAP)
+
+
+# What conf/ holds
 
 
 def names(group):
@@ -45,6 +67,13 @@ def load_regularizers(*files, penalty_weight=10.0):
     return {str(name): instantiate(node) for name, node in config.regularizer.items()}
 
 
+def setup(*overrides):
+    return setup_of(compose_config("train", overrides))
+
+
+# Tensors and critics
+
+
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
@@ -55,7 +84,7 @@ def normal(*shape, seed=0, dtype=torch.float64):
 
 @dataclass
 class Critic:
-    """A module with leaves, as the game's Score has it: either way of taking gradients."""
+    """A module with leaves, as the objective's score has it: either way of taking gradients."""
 
     module: torch.nn.Module
     leaves: dict
@@ -75,6 +104,9 @@ def linear_critic(shape, slope):
 def quadratic_critic(x):
     """f(x) = |x|^2 / 2, whose gradient is x."""
     return x.flatten(1).square().sum(1) / 2
+
+
+# Runs as objects
 
 
 def small_setup(
@@ -97,45 +129,49 @@ def small_setup(
     )
 
 
-def digits():
-    return Digits()
+def small_run(*args, float64=False, **kwargs):
+    setup = small_setup(*args, **kwargs)
+    run = setup.open()
+    return in_float64(run, setup.optim) if float64 else run
 
 
 def in_float64(run, optim):
     """The same run with leaves, averages and optimisers in float64."""
 
-    def double(player):
-        buffers = {n: b.double() if b.is_floating_point() else b for n, b in player.buffers.items()}
-        params = {n: p.detach().double() for n, p in player.params.items()}
-        return NetworkState(params, buffers, player.stacked)
+    def double(network):
+        buffers = {
+            n: b.double() if b.is_floating_point() else b for n, b in network.buffers.items()
+        }
+        params = {n: p.detach().double() for n, p in network.params.items()}
+        return NetworkState(params, buffers, network.stacked)
 
     run.state = TrainState(double(run.state.discriminator), double(run.state.generator), optim)
     return run
 
 
-def _cast(draws, dtype):
-    noise = {name: tensor.to(dtype) for name, tensor in draws.noise.items()}
-    return Draws(draws.real.to(dtype), draws.z.to(dtype), draws.mix.to(dtype), noise)
-
-
 def draws_like(run, step=None):
     """A step's draws in the dtype of the run's leaves."""
     dtype = next(iter(run.state.generator.params.values())).dtype
-    draws = run.streams.draws(run.state.step if step is None else step)
-    return StepDraws(*(_cast(part, dtype) for part in draws))
+
+    def cast(draws):
+        noise = {name: tensor.to(dtype) for name, tensor in draws.noise.items()}
+        return Draws(draws.real.to(dtype), draws.z.to(dtype), draws.mix.to(dtype), noise)
+
+    return StepDraws(*map(cast, run.streams.draws(run.state.step if step is None else step)))
 
 
-def train(run, n_steps, ema=0.9, gradients=None):
-    """Steps of a run; the values and the finite flag of the last."""
+def take_steps(run, n_steps, ema=0.9, gradients=None):
+    """Train; return the values and the finite flag of the last step."""
     for _ in range(n_steps):
         last = train_step(run.state, draws_like(run), gradients or run.gradients, ema)
     return last
 
 
-def opened(*args, float64=False, **kwargs):
-    setup = small_setup(*args, **kwargs)
-    run = setup.open()
-    return in_float64(run, setup.optim) if float64 else run
+def two_steps(run):
+    """Train two steps; return whether everything stayed finite."""
+    finite = [take_steps(run, 1)[1] for _ in range(2)]
+    leaves = [*run.state.discriminator.params.values(), *run.state.average.values()]
+    return all(bool(f.all()) for f in finite) and all(bool(x.isfinite().all()) for x in leaves)
 
 
 def snapshot(leaves):
@@ -149,6 +185,118 @@ def assert_same(actual, expected):
         torch.testing.assert_close(actual[name].detach(), expected[name], rtol=0, atol=0, msg=name)
 
 
-def updates(player):
+def n_updates(network):
     """How many updates an Adam has made, the same for every leaf."""
-    return int(player.optimizer.state["step"])
+    return int(network.optimizer.state["step"])
+
+
+# Runs by the command line, in this process
+
+
+def main(*arguments):
+    """Run the command line; return the exit code."""
+    return cli.main([str(argument) for argument in arguments])
+
+
+def train(path, *overrides):
+    """Train a run into a directory of its own, which is returned."""
+    code = main("train", *overrides, f"hydra.run.dir={path}")
+    assert code == 0, f"train ended with {code}"
+    return Path(path)
+
+
+def signal_at(patch, step, signum=signal.SIGTERM):
+    """Send this process a signal when the progress line shows a step."""
+    show, sent = ProgressLine.show, []
+
+    def and_signal(self, now):
+        show(self, now)
+        if now == step and not sent:  # a run that drops a seed shows a step twice
+            sent.append(now)
+            os.kill(os.getpid(), signum)
+
+    patch.setattr(ProgressLine, "show", and_signal)
+
+
+def infinite_data_at(patch, step, seed=None):
+    """Make one step's real samples infinite, whenever they are drawn: of all seeds, or of one."""
+    draws = Streams.draws
+
+    def poisoned(self, now):
+        batch = draws(self, now)
+        if now == step:
+            real = batch.discriminator.real
+            (real if seed is None else real[:, seed]).fill_(math.inf)
+        return batch
+
+    patch.setattr(Streams, "draws", poisoned)
+
+
+def infinite_weight_at(patch, step):
+    """Overflow a generator's weight in the update of one step, with finite losses."""
+    step_of = select.train_step
+
+    def overflowing(state, *arguments):
+        result = step_of(state, *arguments)
+        if state.step == step:
+            weight = next(iter(state.generator.params.values()))
+            weight.data[(0,) * weight.ndim] = math.inf
+            state.average_(0.0)
+        return result
+
+    patch.setattr(select, "train_step", overflowing)
+
+
+# What a run leaves behind
+
+
+def load_checkpoint(path, step=None):
+    """The content of a run's newest checkpoint, or of one step."""
+    return checkpoint.load_latest(Path(path) / "checkpoints", step).content
+
+
+def state_digest(path, step=None):
+    """A digest of all that decides how the run goes on; clocks and the configuration apart."""
+    content = load_checkpoint(path, step)
+    assert set(content) | {"looked"} == {
+        *("config", "step", "state", "streams", "accumulator", "seconds", "pace", "best", "origin"),
+        *("data", "dropped", "looked"),
+    }
+    return checkpoint.digest({k: v for k, v in content.items() if k not in ("config", "seconds")})
+
+
+def without_clock(row):
+    return {tag: value for tag, value in row.items() if not tag.startswith("time/")}
+
+
+def rows(path):
+    """metrics.jsonl without the clock."""
+    return [without_clock(row) for row in read_metrics(Path(path) / "metrics.jsonl")]
+
+
+def series(path):
+    """TensorBoard's scalars without the clock: tag -> [(step, value)]."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    writer = EventAccumulator(str(Path(path) / "tensorboard"), size_guidance={"scalars": 0})
+    writer.Reload()
+    return without_clock(
+        {
+            tag: [(event.step, event.value) for event in writer.Scalars(tag)]
+            for tag in writer.Tags()["scalars"]
+        }
+    )
+
+
+def assert_same_series(actual, expected):
+    """The same tags, steps and values; nan equals nan."""
+    assert actual.keys() == expected.keys()
+    for tag in expected:
+        assert [step for step, _ in actual[tag]] == [step for step, _ in expected[tag]], tag
+        values = [torch.tensor([v for _, v in s[tag]]) for s in (actual, expected)]
+        torch.testing.assert_close(*values, rtol=0, atol=0, equal_nan=True, msg=tag)
+
+
+def files(path):
+    """Everything below a directory."""
+    return sorted(p.relative_to(path) for p in Path(path).rglob("*"))

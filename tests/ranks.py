@@ -1,4 +1,4 @@
-"""One rank of several: runs commands together with the others and notes what each came to.
+"""One rank of several: run commands together with the others and note how each ends.
 
     torchrun --nproc-per-node 2 tests/ranks.py JOBS.json
 
@@ -11,7 +11,6 @@ NAME.RANK.json then says {"code", "out", "err", "n"}; n: how many samples a step
 import contextlib
 import io
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -19,65 +18,25 @@ import pytest
 import torch
 
 from gan_lab.cli import main as cli
-from gan_lab.console import ProgressLine
 from gan_lab.engine.distributed import World, join_world
-from tests.training.callbacks.test_divergence import infinite_data_at
+from tests.helpers import infinite_data_at, signal_at
 
 
-@contextlib.contextmanager
-def signalled(step, signum):
-    """Sends this process a signal when its progress line shows a step."""
-    at = ProgressLine.at
-
-    def and_signal(self, now):
-        at(self, now)
-        if now == step:
-            os.kill(os.getpid(), signum)
-
-    ProgressLine.at = and_signal
-    try:
-        yield
-    finally:
-        ProgressLine.at = at
+def no_room(path, data):
+    raise OSError(28, "No space left on device", str(path))
 
 
-@contextlib.contextmanager
-def poisoned(where):
-    """Makes the real samples of one stacked seed infinite at a step."""
-    with pytest.MonkeyPatch.context() as patch:
-        if where is not None:
-            infinite_data_at(patch, *where)
-        yield
-
-
-@contextlib.contextmanager
-def filled(full):
-    """Leaves no room for checkpoints."""
-
-    def write(path, data):
-        raise OSError(28, "No space left on device", str(path))
-
-    with pytest.MonkeyPatch.context() as patch:
-        if full:
-            patch.setattr("gan_lab.runs.checkpoint.atomic_write", write)
-        yield
-
-
-@contextlib.contextmanager
-def counted(seen):
-    """Notes how many samples this rank's steps are given."""
-    shard = World.shard
+def count_samples(patch):
+    """Note how many samples this rank's steps are given, in the list that is returned."""
+    shard, counts = World.shard, []
 
     def and_count(self, draws, stacked):
         mine = shard(self, draws, stacked)
-        seen.append(mine.discriminator.mix.shape[-1])
+        counts.append(mine.discriminator.mix.shape[-1])
         return mine
 
-    World.shard = and_count
-    try:
-        yield
-    finally:
-        World.shard = shard
+    patch.setattr(World, "shard", and_count)
+    return counts
 
 
 def main(path):
@@ -86,25 +45,27 @@ def main(path):
     with join_world() as world:
         for job in json.loads(path.read_text()):
             out, err = io.StringIO(), io.StringIO()
-            rank, *when = job.get("signal", [None])
-            hit = signalled(*when) if rank == world.rank else contextlib.nullcontext()
-            seen = []
+            rank, *signal = job.get("signal", [None])
             with (
-                hit,
-                poisoned(job.get("poison")),
-                filled(job.get("full")),
-                counted(seen),
+                pytest.MonkeyPatch.context() as patch,
                 contextlib.redirect_stdout(out),
                 contextlib.redirect_stderr(err),
             ):
+                counts = count_samples(patch)
+                if rank == world.rank:
+                    signal_at(patch, *signal)
+                if "poison" in job:
+                    infinite_data_at(patch, *job["poison"])
+                if "full" in job:
+                    patch.setattr("gan_lab.runs.checkpoint.atomic_write", no_room)
                 code = cli.main(job["arguments"])
-            told = {
+            outcome = {
                 "code": code,
                 "out": out.getvalue(),
                 "err": err.getvalue(),
-                "n": max(seen, default=0),
+                "n": max(counts, default=0),
             }
-            Path(f"{job['name']}.{world.rank}.json").write_text(json.dumps(told))
+            Path(f"{job['name']}.{world.rank}.json").write_text(json.dumps(outcome))
 
 
 if __name__ == "__main__":

@@ -323,9 +323,9 @@ def objects():
 
 
 def test_code_in_any_file_of_a_run_or_of_data_does_not_run(stranger, capsys):
-    np.savez("film.npz", x=objects(), logit=objects(), real=objects(), fake=objects())
+    np.savez("frame.npz", x=objects(), logit=objects(), real=objects(), fake=objects())
     for frame in (stranger / "landscape").glob("*.npz"):
-        shutil.copy("film.npz", frame)
+        shutil.copy("frame.npz", frame)
         assert landscape.load_or_none(frame) is None
     assert main("compare", stranger, "output=out") == 0
     np.save("points.npy", objects())
@@ -366,7 +366,11 @@ def test_an_archive_in_place_of_a_checkpoint_writes_nothing_outside(stranger, ca
     "name",
     [
         *("config.yaml", "status.json", "metrics.jsonl", "events.jsonl", ".lock"),
-        *("samples/step_00000006.png", "film/step_00000006.npz", "checkpoints/step_00000006.pt"),
+        *(
+            "samples/step_00000006.png",
+            "landscape/step_00000006.npz",
+            "checkpoints/step_00000006.pt",
+        ),
     ],
 )
 def test_no_command_writes_through_a_link_in_a_run(name, stranger):
@@ -429,7 +433,7 @@ def test_a_run_may_be_behind_a_link_and_hold_links_to_itself(stranger):
 
 PIPES = (
     *("config.yaml", "status.json", "metrics.jsonl", "events.jsonl"),
-    *("samples/step_00000004.png", "film/step_00000004.npz", "checkpoints/step_00000004.pt"),
+    *("samples/step_00000004.png", "landscape/step_00000004.npz", "checkpoints/step_00000004.pt"),
 )
 
 
@@ -712,7 +716,7 @@ def test_no_text_breaks_out_of_the_page(name, harmless):
 
 
 @pytest.mark.parametrize("name", MARKUP)
-def test_markup_in_a_film_stays_text(name, tmp_path):
+def test_markup_in_an_animation_stays_text(name, tmp_path):
     picture = np.zeros((4, 4, 3), np.uint8)
     for title in ("harmless", name):
         save_page(Animation(title, [picture], [title], text=title), tmp_path / f"{len(title)}.html")

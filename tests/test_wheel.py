@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from gan_lab.config import compose
-from tests.run_helpers import CONF, ONE, RING, ROOT, files
+from tests.helpers import CONF, ONE, RING, ROOT, files
 
 WITHOUT_THE_CHECKOUT = """
 import sys

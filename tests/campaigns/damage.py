@@ -1,17 +1,15 @@
-"""Damage to every file of a run directory, and what each command makes of it.
+"""Damage to every file of a run directory, and how each command answers.
 
 A run of 40 steps is stopped at step 31, copied, and one thing in the copy is damaged. A command
-then goes on from what is whole and says so, or refuses in one line; what `resume` brings to its end
-equals the run that nobody stopped.
+then continues from what is whole and says so, or refuses in one line; a resumed run ends as the
+uninterrupted one.
 """
 
 import contextlib
-import io
 import json
 import os
 import random
 import shutil
-import signal
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -21,26 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from gan_lab.cli import dashboard as dashboard_command
-from gan_lab.cli import main as cli
-from gan_lab.console import ProgressLine
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint
 from tests.campaigns.record import Campaign, Fault
+from tests.campaigns.runs import run_here
+from tests.helpers import RING, load_checkpoint, rows, signal_at, without_clock
 
 STEPS, STOP = 40, 30
 _KEYS = (
-    *("data=ring", "network=mlp", "network.width=8", "device=cpu", "execution.threads=1"),
-    *("trainer.batch_size=16", "trainer.log_every=5", "trainer.checkpoint_every=10"),
-    *("trainer.keep_checkpoints=3", "trainer.image_every=20", "trainer.landscape_every=20"),
-    *("metrics=[wasserstein]", "neural_distance.steps=0", "evaluator.every=5", "evaluator.n=16"),
-    *("evaluator.final_n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
-    "evaluator.floor_n_repeats=2",
+    *(*RING, "trainer.log_every=5", "trainer.checkpoint_every=10", "trainer.keep_checkpoints=3"),
+    *("trainer.image_every=20", "trainer.landscape_every=20", "metrics=[wasserstein]"),
 )
 COMMANDS = ("resume", "sample", "evaluate", "fork", "compare", "dashboard")
-_SAYS_SO = "warning: passed over"
+_WARNING = "warning: passed over"
 
 
 @dataclass(frozen=True)
@@ -62,13 +57,16 @@ class Runs:
     parent_whole: Path
 
 
+Damage = Callable[[Path, random.Random, Runs, Path], str]
+
+
 @dataclass(frozen=True)
 class Case:
     """One damage.
 
     Attributes:
         kind: A row of the table.
-        do: Damages the run directory it is given; returns what it did, in a few words.
+        do: Damages a run directory; returns what it did, in a few words.
         newest: Newest checkpoints that are no more to be had, of three.
         refused: Whether every command that opens a checkpoint has to refuse.
         stacked: Whether it is done to the run of two seeds.
@@ -76,7 +74,7 @@ class Case:
     """
 
     kind: str
-    do: Callable[[Path, random.Random, Runs, Path], str]
+    do: Damage
     newest: int = 0
     refused: bool = False
     stacked: bool = False
@@ -96,7 +94,7 @@ class Canary:
 def campaign(
     n: int = 400, seed: int = 0, tell: Callable[[str], None] = lambda text: None
 ) -> Campaign:
-    """Damages n copies of run directories, each kind of damage in turn.
+    """Damage n copies of run directories, each kind of damage in turn.
 
     Args:
         n: How many; with fewer than two of each kind only `resume` and one more command are tried.
@@ -104,13 +102,13 @@ def campaign(
         tell: Shows one line of progress.
     """
     rng, faults = random.Random(seed), []
-    with tempfile.TemporaryDirectory() as folder, _inside(Path(folder)):
-        runs = made(Path(folder) / "runs")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        runs = train_runs(Path(folder) / "runs")
         kinds = cases()
         for i in range(n):
             case, copy = kinds[i % len(kinds)], Path(folder) / "copy"
             some = COMMANDS if n >= 2 * len(kinds) else ("resume", COMMANDS[1 + i % 5])
-            what, lost = tried(case, runs, copy, rng, some)
+            what, lost = attempt(case, runs, copy, rng, some)
             faults.append(Fault(case.kind, f"{i} (seed {seed}): {what}", lost))
             tell(f"{i + 1} of {n}: {case.kind}: {what}{f': LOST {lost}' if lost else ''}")
     return Campaign(
@@ -124,8 +122,8 @@ def campaign(
     )
 
 
-def made(home: Path) -> Runs:
-    """Trains what the campaign copies."""
+def train_runs(home: Path) -> Runs:
+    """Train what the campaign copies."""
     other = {
         "width": ("network.width=16",),
         "network": ("network=mlp", "network.depth=2"),
@@ -136,23 +134,25 @@ def made(home: Path) -> Runs:
         "data": ("data=grid",),
     }
     for name, keys in other.items():
-        _trained(home / name, *keys, steps=1)
-    with _stopped_at(STOP):
-        _trained(home / "stopped", code=143)
-        _trained(home / "parent", "n_seeds=2", "seed=3", code=143)
+        _train(home / name, *keys, steps=1)
+    seeds = ("n_seeds=2", "seed=3")
+    for name, keys in (("stopped", ()), ("parent", seeds)):
+        with pytest.MonkeyPatch.context() as patch:
+            signal_at(patch, STOP)
+            _train(home / name, *keys, code=143)
     return Runs(
         home / "stopped",
-        _trained(home / "whole"),
+        _train(home / "whole"),
         tuple(home / name for name in other),
         home / "parent",
-        _trained(home / "parent_whole", "n_seeds=2", "seed=3"),
+        _train(home / "parent_whole", *seeds),
     )
 
 
-def tried(
+def attempt(
     case: Case, runs: Runs, copy: Path, rng: random.Random, commands: tuple[str, ...] = COMMANDS
 ) -> tuple[str, str]:
-    """One damage to a fresh copy for each command: what was done, and what was lost by it."""
+    """Do one damage to a fresh copy for each command; return what was done and what was lost."""
     lost, state, what = [], rng.getstate(), ""
     canary = copy.parent / "canary"
     for command in commands:
@@ -169,33 +169,29 @@ def tried(
     return what, "; ".join(lost)
 
 
-def said(*arguments: object) -> tuple[int, str, str]:
-    """The command line in this process: exit code, stdout, stderr. A traceback is code -1."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except (Exception, SystemExit) as error:
-            err.write(f"{type(error).__name__}: {error}")
-            code = -1
-    return code, out.getvalue(), err.getvalue()
+def run_command(*arguments: object) -> tuple[int, str, str]:
+    """Run the command line in this process; return exit code (-1: an exception), stdout, stderr."""
+    try:
+        return run_here(*arguments)
+    except (Exception, SystemExit) as error:
+        return -1, "", f"{type(error).__name__}: {error}"
 
 
 def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
-    """What a command did that it must not, in a few words; empty where nothing."""
+    """Return what a command did wrong, in a few words; empty where nothing."""
     if command == "dashboard":
         with contextlib.suppress(ConfigError):
-            dashboard_command._tab(dashboard_command._served(copy))
+            dashboard_command._tab(dashboard_command._log_directory(copy))
         return ""
     output = copy.parent / "output"
     shutil.rmtree(output, ignore_errors=True)
-    damaged = [row for home in (copy, *copy.glob("seed_*")) for row in _legible(home)]
+    damaged = [row for home in (copy, *copy.glob("seed_*")) for row in _parsable_rows(home)]
     more = {
         "sample": ("n=4", f"output={output / 'made'}"),
         "fork": ("loss=hinge", f"trainer.steps={STEPS}", f"hydra.run.dir={output}"),
         "compare": (f"output={output}",),
     }
-    code, out, err = said(command, copy, *more.get(command, ()))
+    code, out, err = run_command(command, copy, *more.get(command, ()))
     errors = [line for line in err.splitlines() if not line.startswith("warning: ")]
     if code not in (0, 2):
         return f"exit code {code}: {' | '.join(errors)[-300:]}"
@@ -205,7 +201,7 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
         return ""
     if case.refused and code == 0:
         return "was not refused"
-    if code == 0 and 0 < case.newest < 3 and _SAYS_SO not in out + err:
+    if code == 0 and 0 < case.newest < 3 and _WARNING not in out + err:
         return "took an older checkpoint and did not say so"
     if 0 < case.newest < 3 and code == 2:
         return f"refused: {errors[0][:200]}"
@@ -216,11 +212,11 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
 
 
 def _difference(run: Path, whole: Path, any_rows: bool, damaged: list[dict[str, Any]]) -> str:
-    """How a run that was resumed differs from the whole one, the rows apart that were damaged."""
+    """Return how a resumed run differs from the whole one, apart from rows that were damaged."""
     steps = max(checkpoint.available(run / "checkpoints"), default=0)
     if steps != STEPS:  # a flipped bit in trainer.steps, which is free to change
         return "" if any_rows else f"ends at step {steps}"
-    if trained(run) != trained(whole):
+    if state_digest(run) != state_digest(whole):
         return "other weights, moments or randomness than without the stop"
     for directory in [d.relative_to(whole) for d in sorted(whole.glob("seed_*"))] or [Path()]:
         now, then = rows(run / directory), rows(whole / directory)
@@ -232,61 +228,28 @@ def _difference(run: Path, whole: Path, any_rows: bool, damaged: list[dict[str, 
     return ""
 
 
-def trained(run: Path) -> str:
-    """A digest of all that decides how a run goes on."""
-    content = checkpoint.load_latest(run / "checkpoints").content
+def state_digest(run: Path) -> str:
+    """Return a digest of weights, moments and randomness, without the records of the run."""
+    content = load_checkpoint(run)
     return checkpoint.digest({key: content[key] for key in ("step", "state", "streams")})
 
 
-def rows(run: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without the clock."""
-    lines = (run / "metrics.jsonl").read_text().splitlines() if run.is_dir() else []
-    return [_timeless(json.loads(line)) for line in lines]
-
-
-def _legible(run: Path) -> Iterator[dict[str, Any]]:
+def _parsable_rows(run: Path) -> Iterator[dict[str, Any]]:
     """The rows that a damaged metrics.jsonl still has."""
     path = run / "metrics.jsonl"
     for line in path.read_bytes().splitlines() if path.is_file() else []:
         with contextlib.suppress(ValueError, RecursionError):
             if isinstance(row := json.loads(line), dict):
-                yield _timeless(row)
+                yield without_clock(row)
 
 
-def _timeless(row: dict[str, Any]) -> dict[str, Any]:
-    return {tag: value for tag, value in row.items() if not tag.startswith("time/")}
-
-
-def _trained(path: Path, *keys: str, code: int = 0, steps: int = STEPS) -> Path:
-    found, _, err = said("train", *_KEYS, *keys, f"trainer.steps={steps}", f"hydra.run.dir={path}")
-    if found != code:
-        raise RuntimeError(f"train ended with {found}: {err}")
+def _train(path: Path, *keys: str, code: int = 0, steps: int = STEPS) -> Path:
+    actual, _, err = run_command(
+        "train", *_KEYS, *keys, f"trainer.steps={steps}", f"hydra.run.dir={path}"
+    )
+    if actual != code:
+        raise RuntimeError(f"train ended with {actual}: {err}")
     return path
-
-
-@contextlib.contextmanager
-def _stopped_at(step: int) -> Iterator[None]:
-    """Inside, a training gets SIGTERM when it has made so many steps."""
-    at = ProgressLine.at
-
-    def and_stop(self: ProgressLine, now: int) -> None:
-        at(self, now)
-        if now == step:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    ProgressLine.at = and_stop  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        ProgressLine.at = at  # type: ignore[method-assign]
-
-
-@contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    with contextlib.chdir(folder):
-        yield
-    torch.set_num_threads(threads)
 
 
 # What is damaged: functions of the run directory, randomness, the other runs and the canary.
@@ -296,19 +259,19 @@ def _newest(run: Path, n: int) -> list[Path]:
     return list(checkpoint.available(run / "checkpoints").values())[-n:]
 
 
-def _cut(path: Path, rng: random.Random) -> str:
+def _truncate(path: Path, rng: random.Random) -> str:
     data = path.read_bytes()
     length = rng.randrange(len(data))
     path.write_bytes(data[:length])
     return f"cut at {length} of {len(data)} bytes"
 
 
-def _emptied(path: Path, rng: random.Random) -> str:
+def _empty(path: Path, rng: random.Random) -> str:
     path.write_bytes(b"")
     return "emptied"
 
 
-def _flipped(path: Path, rng: random.Random) -> str:
+def _flip_bits(path: Path, rng: random.Random) -> str:
     data = bytearray(path.read_bytes())
     bits = [rng.randrange(8 * len(data)) for _ in range(rng.choice((1, 1, 8)))]
     for bit in bits:
@@ -317,42 +280,42 @@ def _flipped(path: Path, rng: random.Random) -> str:
     return f"bits {bits} flipped"
 
 
-def _garbage(path: Path, rng: random.Random) -> str:
+def _fill_with_noise(path: Path, rng: random.Random) -> str:
     path.write_bytes(rng.randbytes(rng.choice((1, 100, 5000))))
     return "random bytes"
 
 
-def _zipped(path: Path, rng: random.Random) -> str:
+def _replace_by_zip(path: Path, rng: random.Random) -> str:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../../escaped.txt", "not a tensor")
         archive.writestr("archive/data.pkl", b"not a pickle")
     return "a zip of something else"
 
 
-def _a_folder(path: Path, rng: random.Random) -> str:
+def _replace_by_folder(path: Path, rng: random.Random) -> str:
     path.unlink()
     path.mkdir()
     return "a folder"
 
 
-def _a_pipe(path: Path, rng: random.Random) -> str:
+def _replace_by_pipe(path: Path, rng: random.Random) -> str:
     path.unlink()
     os.mkfifo(path)
     return "a pipe"
 
 
-def _a_dead_link(path: Path, rng: random.Random) -> str:
+def _replace_by_dead_link(path: Path, rng: random.Random) -> str:
     path.unlink()
     path.symlink_to("nowhere")
     return "a link to nothing"
 
 
-def _foreign(path: Path, rng: random.Random) -> str:
+def _replace_by_foreign(path: Path, rng: random.Random) -> str:
     torch.save({"model": {"weight": torch.zeros(3)}, "epoch": 3}, path)
     return "another program's checkpoint"
 
 
-_FILE = (_cut, _emptied, _flipped, _garbage)
+_FILE = (_truncate, _empty, _flip_bits, _fill_with_noise)
 Change = Callable[[Path, random.Random], str]
 
 
@@ -362,19 +325,19 @@ def _checkpoints(
     return ", ".join(f"{path.name} {change(path, rng)}" for path in _newest(run, n))
 
 
-def _with_code(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _code_in_checkpoint(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
     (path,) = _newest(run, 1)
     torch.save({"format": 2, "sha256": "", "content": Canary(canary)}, path)
     return f"{path.name} runs code when unpickled"
 
 
-def _swapped(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _swap(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
     other = rng.choice(runs.others)
     shutil.copy(_newest(other, 1)[0], _newest(run, 1)[0])
     return f"the newest from the run '{other.name}'"
 
 
-def _misfit(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _change_leaves(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
     """A checkpoint of this configuration, whole by its digest, whose leaves are not its own."""
     (path,) = _newest(run, 1)
     content = checkpoint.load(path)
@@ -399,18 +362,17 @@ def _misfit(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
 
 
 def _file(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str) -> str:
-    found = sorted(run.glob(name))
-    path, change = rng.choice(found), rng.choice(_FILE)
+    path, change = rng.choice(sorted(run.glob(name))), rng.choice(_FILE)
     return f"{path.relative_to(run)} {change(path, rng)}"
 
 
-def _gone(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str) -> str:
+def _remove(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str) -> str:
     path = rng.choice(sorted(run.glob(name)))
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     return f"{path.relative_to(run)} removed"
 
 
-def _written(
+def _write(
     run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str, texts: tuple[str, ...]
 ) -> str:
     text = rng.choice(texts)
@@ -439,7 +401,7 @@ def _lines(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str
     return f"{name}: {how} at line {at + 1}"
 
 
-def _frame_with_code(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _landscape_with_code(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
     for path in run.glob("landscape/*.npz"):
         array = np.empty(1, object)
         array[0] = Canary(canary)
@@ -460,6 +422,7 @@ def _checkpoints_folder(
     return f"checkpoints/ is {how}"
 
 
+_STRANGE_STATUS = ("[]", "1", "null", "{}", '{"overrides": 5}', "[" * 100_000, '{"seeds": 5}')
 _STRANGE_CONFIGS = (
     *("[1, 2]", "text", "1", "null", "{}", "? [a]\n: b\n", "a: &a [1]\nb: *a\n", "!!python/none x"),
     "!!python/object/apply:os.mkdir ['canary']",
@@ -468,73 +431,54 @@ _STRANGE_CONFIGS = (
 
 
 def cases() -> list[Case]:
-    """Every kind of damage, the frequent ones several times."""
-    found = []
-    for change in (_cut, _emptied, _flipped, _garbage, _zipped, _foreign):
+    """Return every kind of damage, the frequent ones several times."""
+    result = []
+    changes = {
+        "cut": _truncate,
+        "emptied": _empty,
+        "flipped": _flip_bits,
+        "garbage": _fill_with_noise,
+        "zipped": _replace_by_zip,
+        "foreign": _replace_by_foreign,
+    }
+    for name, change in changes.items():
         for n in (1, 2, 3):
-            # A flipped bit may lie where nothing reads it.
-            newest = 0 if change is _flipped else n
-            found.append(
-                Case(
-                    f"checkpoint: {change.__name__.strip('_')}",
-                    partial(_checkpoints, change=change, n=n),
-                    newest,
-                    refused=newest == 3,
-                )
-            )
-    for change in (_a_folder, _a_pipe, _a_dead_link):
+            newest = 0 if change is _flip_bits else n  # a bit may lie where nothing reads it
+            do = partial(_checkpoints, change=change, n=n)
+            result.append(Case(f"checkpoint: {name}", do, newest, refused=newest == 3))
+    for change in (_replace_by_folder, _replace_by_pipe, _replace_by_dead_link):
         kind = "checkpoint: a folder, a pipe or a dead link"
-        found.append(Case(kind, partial(_checkpoints, change=change, n=1), 1))
-    found += [
-        Case("checkpoint: code in it", _with_code, 1),
-        *[Case("checkpoint: another run's", _swapped, refused=True)] * 3,
-        *[Case("checkpoint: whole, but other leaves", _misfit, refused=True)] * 3,
-        *[
-            Case("checkpoints folder", partial(_checkpoints_folder, how=how), 3, refused=True)
-            for how in ("a file", "a link to nothing", "empty", "missing")
-        ],
-        *[Case("config.yaml", partial(_file, name="config.yaml"), any_rows=True)] * 3,
-        Case(
-            "config.yaml: strange",
-            partial(_written, name="config.yaml", texts=_STRANGE_CONFIGS),
-            refused=True,
-        ),
-        Case("config.yaml: missing", partial(_gone, name="config.yaml"), refused=True),
-        *[Case("status.json", partial(_file, name="status.json"))] * 2,
-        Case(
-            "status.json: strange",
-            partial(
-                _written,
-                name="status.json",
-                texts=("[]", "1", "null", "{}", '{"overrides": 5}', "[" * 100_000, '{"seeds": 5}'),
-            ),
-        ),
-        *[Case("metrics.jsonl", partial(_lines, name="metrics.jsonl"), any_rows=True)] * 4,
-        Case("metrics.jsonl", partial(_file, name="metrics.jsonl"), any_rows=True),
-        Case("metrics.jsonl: missing", partial(_gone, name="metrics.jsonl"), any_rows=True),
-        *[Case("events.jsonl", partial(_lines, name="events.jsonl"))] * 3,
-        *[Case("TensorBoard files", partial(_file, name="tensorboard/*"))] * 3,
-        Case("TensorBoard files: missing", partial(_gone, name="tensorboard")),
-        *[Case("landscape frames", partial(_file, name="landscape/*.npz"))] * 2,
-        Case("landscape frames: code in them", _frame_with_code),
-        Case("pictures", partial(_file, name="samples/*.png")),
-        *[Case("best checkpoint", partial(_file, name="checkpoints/best_*.pt"))] * 2,
-        Case("best checkpoint: missing", partial(_gone, name="checkpoints/best_*.pt")),
-        *[
-            Case(
-                "one seed's directory: missing",
-                partial(_gone, name="seed_*"),
-                stacked=True,
-                any_rows=True,
-            )
-        ]
-        * 2,
-        Case("one seed's config.yaml", partial(_file, name="seed_*/config.yaml"), stacked=True),
-        Case(
-            "one seed's metrics.jsonl",
-            partial(_file, name="seed_*/metrics.jsonl"),
-            stacked=True,
-            any_rows=True,
-        ),
-    ]
-    return found
+        result.append(Case(kind, partial(_checkpoints, change=change, n=1), 1))
+    for how in ("a file", "a link to nothing", "empty", "missing"):
+        do = partial(_checkpoints_folder, how=how)
+        result.append(Case("checkpoints folder", do, 3, refused=True))
+
+    def add(n: int, kind: str, do: Damage, **keys: bool) -> None:
+        result.extend([Case(kind, do, **keys)] * n)
+
+    file, lines, remove, write = (partial(partial, f) for f in (_file, _lines, _remove, _write))
+    result.append(Case("checkpoint: code in it", _code_in_checkpoint, 1))
+    add(3, "checkpoint: another run's", _swap, refused=True)
+    add(3, "checkpoint: whole, but other leaves", _change_leaves, refused=True)
+    add(3, "config.yaml", file(name="config.yaml"), any_rows=True)
+    strange = write(name="config.yaml", texts=_STRANGE_CONFIGS)
+    add(1, "config.yaml: strange", strange, refused=True)
+    add(1, "config.yaml: missing", remove(name="config.yaml"), refused=True)
+    add(2, "status.json", file(name="status.json"))
+    add(1, "status.json: strange", write(name="status.json", texts=_STRANGE_STATUS))
+    add(4, "metrics.jsonl", lines(name="metrics.jsonl"), any_rows=True)
+    add(1, "metrics.jsonl", file(name="metrics.jsonl"), any_rows=True)
+    add(1, "metrics.jsonl: missing", remove(name="metrics.jsonl"), any_rows=True)
+    add(3, "events.jsonl", lines(name="events.jsonl"))
+    add(3, "TensorBoard files", file(name="tensorboard/*"))
+    add(1, "TensorBoard files: missing", remove(name="tensorboard"))
+    add(2, "landscape frames", file(name="landscape/*.npz"))
+    add(1, "landscape frames: code in them", _landscape_with_code)
+    add(1, "pictures", file(name="samples/*.png"))
+    add(2, "best checkpoint", file(name="checkpoints/best_*.pt"))
+    add(1, "best checkpoint: missing", remove(name="checkpoints/best_*.pt"))
+    stacked = {"stacked": True, "any_rows": True}
+    add(2, "one seed's directory: missing", remove(name="seed_*"), **stacked)
+    add(1, "one seed's config.yaml", file(name="seed_*/config.yaml"), stacked=True)
+    add(1, "one seed's metrics.jsonl", file(name="seed_*/metrics.jsonl"), **stacked)
+    return result

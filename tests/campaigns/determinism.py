@@ -1,11 +1,10 @@
-"""What is equal between two runs bit for bit, and how far apart the rest is.
+"""Two runs of the same configuration: equal bit for bit, or how far apart.
 
-Every run here is a process of its own, with another PYTHONHASHSEED and another directory. What has
-to be equal is compared by the digest of its state and by its rows; the rest by the largest
-difference of a weight and of W1, relative to their size, over several seeds.
+Every run is a process of its own, with another PYTHONHASHSEED and another directory. What has to
+be equal is compared by the digest of its state and by its rows; the rest by the largest difference
+of a weight and of W1, relative to their size, over several seeds.
 """
 
-import json
 import math
 import os
 import statistics
@@ -19,20 +18,13 @@ from typing import Any
 
 import torch
 
-from gan_lab.runs import checkpoint
 from tests.campaigns.record import Campaign, Fault
+from tests.helpers import CHEAP, ROOT, load_checkpoint, names, rows, state_digest
 
-_ROOT = Path(__file__).resolve().parents[2]
 _TAG = "divergence/wasserstein"
 _KEYS = (
-    *("data=ring", "network=mlp", "device=cpu", "execution.threads=1", "execution.mode=eager"),
-    *(
-        "execution.precision=f32",
-        "trainer.image_every=0",
-        "trainer.log_every=10",
-        "neural_distance.steps=0",
-    ),
-    *("metrics=[wasserstein]", "evaluator.every=10", "evaluator.n=256", "evaluator.n_repeats=2"),
+    *("data=ring", "network=mlp", *CHEAP, "metrics=[wasserstein]", "execution.mode=eager"),
+    *("execution.precision=f32", "trainer.log_every=10", "evaluator.every=10", "evaluator.n=256"),
 )
 _EQUAL = {
     "f32": (),
@@ -79,7 +71,7 @@ def campaign(
     widths: Sequence[int] = (64, 256),
     n_seeds: int = 5,
 ) -> Campaign:
-    """Runs n pairs that have to be equal bit for bit, then measures what need not be.
+    """Run n pairs that have to be equal bit for bit, then measure what need not be.
 
     Args:
         n: Pairs: losses by turns, each in one of f32, bf16, stacked and compiled.
@@ -90,22 +82,24 @@ def campaign(
             share the work of a product when it is large.
         n_seeds: Of the runs that are compared there.
     """
-    losses = sorted(path.stem for path in (_ROOT / "conf" / "loss").glob("*.yaml"))
+    losses = names("loss")
     faults, measured = list[Fault](), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         for i in range(n):
             name, loss = list(_EQUAL)[i // len(losses) % len(_EQUAL)], losses[i % len(losses)]
-            lost = unequal(home / f"{i}", (f"loss={loss}", f"seed={seed}", *_EQUAL[name]), steps)
+            lost = twice(home / f"{i}", (f"loss={loss}", f"seed={seed}", *_EQUAL[name]), steps)
             faults.append(Fault(f"twice the same: {name}", f"loss={loss} seed={seed}", lost))
             tell(f"{i + 1} of {n}: {loss}, {name}: {lost or 'equal'}")
         for pair in APART if n else ():
             for width in widths:
-                found = [
-                    apart(home / f"{pair.kind} {width} {s}", pair, width, s, steps)
+                differences = [
+                    distances(home / f"{pair.kind} {width} {s}", pair, width, s, steps)
                     for s in range(seed, seed + n_seeds)
                 ]
-                spreads = {name: _spread([each[name] for each in found]) for name in found[0]}
+                spreads = {
+                    name: _spread([each[name] for each in differences]) for name in differences[0]
+                }
                 measured.append({"what differs": pair.kind, "width": width, **spreads})
                 tell(str(measured[-1]))
     return Campaign(
@@ -118,11 +112,11 @@ def campaign(
     )
 
 
-def unequal(home: Path, keys: Iterable[str], steps: int) -> str:
-    """Trains the same twice; how the two differ, empty where they do not."""
-    one, other = (_trained(home / f"run {i}", keys, steps, hash_seed=i) for i in (1, 2))
+def twice(home: Path, keys: Iterable[str], steps: int) -> str:
+    """Train the same twice; return how the two differ, empty where they do not."""
+    one, other = (_train(home / f"run {i}", keys, steps, hash_seed=i) for i in (1, 2))
     lost = []
-    if digest(one) != digest(other):
+    if state_digest(one) != state_digest(other):
         lost.append("other weights, moments or randomness")
     for name in [path.name for path in sorted(one.glob("seed_*"))] or ["."]:
         if rows(one / name) != rows(other / name):
@@ -130,8 +124,8 @@ def unequal(home: Path, keys: Iterable[str], steps: int) -> str:
     return "; ".join(lost)
 
 
-def apart(home: Path, pair: Pair, width: int, seed: int, steps: int) -> dict[str, float]:
-    """The largest difference of a weight and of W1 between two ways to run, relative.
+def distances(home: Path, pair: Pair, width: int, seed: int, steps: int) -> dict[str, float]:
+    """Return the largest relative difference of a weight and of W1 between two ways to run.
 
     Returns:
         Of the generator's average max |a - b| / max |a|, of the first and the last W1 of the first
@@ -139,29 +133,17 @@ def apart(home: Path, pair: Pair, width: int, seed: int, steps: int) -> dict[str
     """
     ways = (pair.one, pair.other)
     keys = (f"network.width={width}", f"seed={seed}")
-    one, other = (_trained(home / f"{i}", (*keys, *way), steps) for i, way in enumerate(ways))
+    one, other = (_train(home / f"{i}", (*keys, *way), steps) for i, way in enumerate(ways))
     weights, others = _average(one), _average(other)
     size = max(float(leaf.abs().max()) for leaf in weights.values())
-    most = max(float((weights[name] - others[name]).abs().max()) for name in weights)
+    largest = max(float((weights[name] - others[name]).abs().max()) for name in weights)
     w1, other_w1 = _measurements(one), _measurements(other)
     return {
-        "weights": most / size,
+        "weights": largest / size,
         "W1 before training": abs(w1[0] - other_w1[0]) / w1[0],
         "W1 at the end": abs(w1[-1] - other_w1[-1]) / w1[-1],
         "W1 differs from step": _first_difference(w1, other_w1),
     }
-
-
-def digest(run: Path) -> str:
-    """Of all that decides how a run goes on."""
-    content = checkpoint.load_latest(run / "checkpoints").content
-    return checkpoint.digest({key: content[key] for key in ("step", "state", "streams")})
-
-
-def rows(run: Path) -> list[dict[str, Any]]:
-    """metrics.jsonl without the clock."""
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return [{tag: row[tag] for tag in row if not tag.startswith("time/")} for row in lines]
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -175,7 +157,7 @@ def _spread(values: Sequence[float]) -> str:
 
 def _average(run: Path) -> dict[str, torch.Tensor]:
     """The averaged generator of the first seed."""
-    content = checkpoint.load_latest(run / "checkpoints").content
+    content = load_checkpoint(run)
     stacked = int(content["config"]["n_seeds"]) > 1
     return {n: x[0] if stacked else x for n, x in content["state"]["average"].items()}
 
@@ -191,18 +173,18 @@ def _first_difference(one: Sequence[float], other: Sequence[float]) -> float:
     return next(differ, math.nan)
 
 
-def _trained(path: Path, keys: Iterable[str], steps: int, hash_seed: int = 0) -> Path:
+def _train(path: Path, keys: Iterable[str], steps: int, hash_seed: int = 0) -> Path:
     command = [sys.executable, "-m", "gan_lab", "train", *_KEYS, *keys, f"trainer.steps={steps}"]
-    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(_ROOT)}
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)  # a second thread is asked for by its key
     path.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
+    process = subprocess.run(
         [*command, f"hydra.run.dir='{path}'"],
         cwd=path.parent,
         env=environment,
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {process.stderr}")
     return path

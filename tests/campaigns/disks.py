@@ -1,4 +1,4 @@
-"""Disks that fill up or cannot be written to, and directories that vanish: what a run makes of it.
+"""Runs on disks that fill up or cannot be written to, and in directories that vanish.
 
 The disk is a small file system of its own where that may be mounted; elsewhere a folder below which
 writing fails as on a full one.
@@ -20,15 +20,15 @@ from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.campaigns.kills import intercept
 from tests.campaigns.record import Campaign, Fault
-from tests.campaigns.runs import GAMES, difference, ended, onward
+from tests.campaigns.runs import TRAININGS, difference, next_command, run_warm
 
-GAME = "ring wasserstein"
+TRAINING = "ring wasserstein"
 _SIZE = 2 << 20  # bytes of the small file system; a run needs a half
 
 
 @dataclass(frozen=True)
 class Full:
-    """Fills the disk at one moment of the process and, if asked, makes room again.
+    """Fill the disk at one moment of the process and make room again at another.
 
     Attributes:
         disk: The file system's root.
@@ -45,7 +45,7 @@ class Full:
     until: str = ""
 
     def __call__(self) -> None:
-        """Plants itself in this process."""
+        """Intercept the calls of this process."""
         seen, full, mounted = 0, self.nth == 0, os.path.ismount(self.disk)
         if full and mounted:
             fill(self.disk)
@@ -68,7 +68,7 @@ class Full:
 
 
 def fill(disk: Path) -> None:
-    """Leaves no room on the small file system."""
+    """Fill the small file system."""
     ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
     os.lseek(ballast, 0, os.SEEK_END)
     try:
@@ -82,24 +82,24 @@ def fill(disk: Path) -> None:
 
 
 def free(disk: Path) -> None:
-    """Makes room again."""
+    """Make room again."""
     (disk / "ballast").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Remove:
-    """Removes the run's directory at a step, under the run."""
+    """Remove the run's directory at a step."""
 
     path: Path
     nth: int
 
     def __call__(self) -> None:
-        """Plants itself in this process."""
+        """Intercept the calls of this process."""
         steps = 0
 
         def monitor(call: str, path: str) -> None:
             nonlocal steps
-            if path == "Trainer._step":
+            if path == "a step":
                 steps += 1
                 if steps == self.nth:
                     shutil.rmtree(self.path)
@@ -109,20 +109,18 @@ class Remove:
 
 @dataclass(frozen=True)
 class ReadOnly:
-    """Lets nothing more be written below a directory from a step on, as a kernel that found its
-    disk broken.
-    """
+    """Refuse writes below a directory from a step on, as a kernel does with a broken disk."""
 
     path: Path
     nth: int
 
     def __call__(self) -> None:
-        """Plants itself in this process."""
+        """Intercept the calls of this process."""
         steps = 0
 
         def monitor(call: str, path: str) -> None:
             nonlocal steps
-            steps += path == "Trainer._step"
+            steps += path == "a step"
             if steps >= self.nth and path.startswith(str(self.path)):
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
@@ -134,7 +132,7 @@ STOPS = {
     "full at a checkpoint": ("write", r"/\.step_\d+\.pt\.", 2),
     "full at a best checkpoint": ("write", r"/\.best_\d+\.pt\.", 1),
     "full at the last checkpoint": ("write", r"/\.step_00000045\.pt\.", 1),
-    "full at the last status": ("enter", r"^Best\.report$", 1),
+    "full at the last status": ("enter", "^the report$", 1),
 }
 # What costs records and nothing else.
 COSTS = {
@@ -155,20 +153,14 @@ EXPECTED = (
 def campaign(
     n: int = 0, seed: int = 0, tell: Callable[[str], None] = lambda line: None
 ) -> Campaign:
-    """Tries every case once.
-
-    Args:
-        n: Not asked: the cases are a list.
-        seed: The same.
-        tell: Told of each case in one line.
-    """
+    """Try every case once; n and seed are not used, since the cases are a list."""
     faults = []
-    with disk() as root, tempfile.TemporaryDirectory(prefix="gan_lab_whole_") as folder:
+    with mount_disk() as root, tempfile.TemporaryDirectory(prefix="gan_lab_whole_") as folder:
         whole = Path(folder) / "whole"
-        assert ended(onward(whole, GAMES[GAME]), Path(folder) / "log") == 0
+        assert run_warm(next_command(whole, TRAININGS[TRAINING]), Path(folder) / "log") == 0
         for kind in (*STOPS, *COSTS, *REFUSALS, *UNDER_WAY):
             case = Case(kind, root, whole)
-            faults.append(Fault(kind, GAME, case.tried()))
+            faults.append(Fault(kind, TRAINING, case.attempt()))
             tell(f"{kind}: {faults[-1].lost or 'survived'}")
         mounted = os.path.ismount(root)
     where = "a file system of 2 MiB" if mounted else "a folder below which writing fails"
@@ -176,15 +168,15 @@ def campaign(
 
 
 @contextlib.contextmanager
-def disk() -> Iterator[Path]:
-    """A small file system of its own, or a folder where nothing may be mounted."""
+def mount_disk() -> Iterator[Path]:
+    """Mount a small file system, or make a folder where nothing may be mounted."""
     with tempfile.TemporaryDirectory(prefix="gan_lab_disk_") as folder:
-        mounted = _ran("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "none", folder)
+        mounted = _run_command("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "none", folder)
         try:
             yield Path(folder)
         finally:
             if mounted:
-                _ran("umount", folder)
+                _run_command("umount", folder)
 
 
 class Case:
@@ -198,43 +190,43 @@ class Case:
 
     def __init__(self, kind: str, root: Path, whole: Path) -> None:
         self.kind, self.root, self.whole = kind, root, whole
-        self.path, self.log = root / "run", whole.with_name("said")
+        self.path, self.log = root / "run", whole.with_name("lines")
         self.log.unlink(missing_ok=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def tried(self) -> str:
-        """What went wrong; empty if nothing did."""
+    def attempt(self) -> str:
+        """Return what went wrong; empty if nothing did."""
         try:
             if self.kind in STOPS:
-                return self._stopped(Full(self.root, *STOPS[self.kind]))
+                return self._stop(Full(self.root, *STOPS[self.kind]))
             if self.kind == "read-only from a step on":
-                return self._stopped(ReadOnly(self.path, 25))
+                return self._stop(ReadOnly(self.path, 25))
             if self.kind in COSTS:
                 return self._cost(*COSTS[self.kind])
-            return self._removed() if self.kind == "directory removed" else self._refused()
+            return self._remove() if self.kind == "directory removed" else self._refuse()
         finally:
             free(self.root)
 
     def _run(self, plant: Callable[[], None] | None = None) -> int:
-        return ended(onward(self.path, GAMES[GAME]), self.log, plant)
+        return run_warm(next_command(self.path, TRAININGS[TRAINING]), self.log, plant)
 
-    def _stopped(self, plant: Callable[[], None]) -> str:
-        code, said = self._run(plant), self._said()
+    def _stop(self, plant: Callable[[], None]) -> str:
+        code, lines = self._run(plant), self._lines()
         free(self.root)
-        left = [p.name for p in self.path.rglob(".*.tmp")]
+        leftovers = [p.name for p in self.path.rglob(".*.tmp")]
         damaged = [p.name for p in self._checkpoints() if not _readable(p)]
-        errors = [line for line in said if not line.startswith("warning: records ")]
-        if code != 1 or len(errors) != 1 or left or damaged:
-            return f"exit code {code}, left {left}, damaged {damaged}, said {said}"
+        errors = [line for line in lines if not line.startswith("warning: records ")]
+        if code != 1 or len(errors) != 1 or leftovers or damaged:
+            return f"exit code {code}, leftovers {leftovers}, damaged {damaged}, said {lines}"
         code = self._run()
         return difference(self.path, self.whole) or (f"resume: exit code {code}" if code else "")
 
     def _cost(self, call: str, path: str, nth: int) -> str:
         code = self._run(Full(self.root, call, path, nth, until=r"\.pt\."))
-        warnings = [line for line in self._said() if "No space" in line]
+        warnings = [line for line in self._lines() if "No space" in line]
         lost = RunDir(self.path).read_status().get("lost") or {}
         if code or len(warnings) != 1 or not lost.get("writes"):
-            return f"exit code {code}, lost {lost}, said {self._said()}"
+            return f"exit code {code}, lost {lost}, said {self._lines()}"
         mine, yours = (
             max(checkpoint.available(RunDir(p).checkpoints).values())
             for p in (self.path, self.whole)
@@ -242,30 +234,30 @@ class Case:
         same = _state(mine) == _state(yours)
         return "" if same else "the last checkpoint differs"
 
-    def _refused(self) -> str:
+    def _refuse(self) -> str:
         if self.kind == "read-only":
             self.path.write_text("a file where the directory should be")
         plant = Full(self.root, "write", "", 0) if self.kind != "read-only" else None
-        code, said = self._run(plant), self._said()
+        code, lines = self._run(plant), self._lines()
         if self.kind == "read-only":
             self.path.unlink()
         free(self.root)
-        if code != 2 or len(said) != 1 or not said[0].startswith("ConfigError: "):
-            return f"exit code {code}, said {said}"
+        if code != 2 or len(lines) != 1 or not lines[0].startswith("ConfigError: "):
+            return f"exit code {code}, said {lines}"
         code = self._run()
         return difference(self.path, self.whole) or (f"then exit code {code}" if code else "")
 
-    def _removed(self) -> str:
-        code, said = self._run(Remove(self.path, 25)), self._said()
-        if code != 1 or self.path.exists() or "No such file" not in said[-1]:
-            return f"exit code {code}, left {self.path.exists()}, said {said}"
+    def _remove(self) -> str:
+        code, lines = self._run(Remove(self.path, 25)), self._lines()
+        if code != 1 or self.path.exists() or "No such file" not in lines[-1]:
+            return f"exit code {code}, exists {self.path.exists()}, said {lines}"
         return ""
 
     def _checkpoints(self) -> list[Path]:
         folder = RunDir(self.path).checkpoints
         return [*checkpoint.available(folder).values(), *checkpoint.bests(folder).values()]
 
-    def _said(self) -> list[str]:
+    def _lines(self) -> list[str]:
         """The lines but for what a run shows in any case."""
         text = self.log.read_text() if self.log.exists() else ""
         usual = r"step \d+|warning: the penalty|run: |picture: |curves: |resuming "
@@ -284,7 +276,7 @@ def _state(path: Path) -> str:
     return checkpoint.digest(checkpoint.load(path)["state"])
 
 
-def _ran(*command: Any) -> bool:
+def _run_command(*command: Any) -> bool:
     try:
         return subprocess.run(command, capture_output=True).returncode == 0
     except OSError:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gan_lab.config.compose import composed, setup_of
+from gan_lab.config.compose import compose_config, setup_of
 from gan_lab.diagnostics import Event, Monitor
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
@@ -143,7 +143,7 @@ def train(name: str, which: str) -> Path:
     if (path / "done").exists():
         return path
     keys = (*BASE, *scenario.keys.split(), f"n_seeds={scenario.n_seeds}", f"seed={SEEDS[which]}")
-    setup = setup_of(composed("train", keys))
+    setup = setup_of(compose_config("train", keys))
     if scenario.wind:
         setup = replace(setup, regularizers={**setup.regularizers, "wind": Wind()})
     run = setup.open()
@@ -275,7 +275,7 @@ def healthy(rows: list[Row]) -> bool:
 
 def replay(name: str, rows: list[Row]) -> list[Event]:
     """What the detectors say of a run's rows."""
-    loss = setup_of(composed("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
+    loss = setup_of(compose_config("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
     monitor = Monitor(loss.card.equilibrium[0])
     return [event for row in rows for event in monitor.update(row)]
 

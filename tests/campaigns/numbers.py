@@ -5,7 +5,6 @@ weight, a sample or an estimate. The run has to stop before that update, or go o
 """
 
 import contextlib
-import io
 import math
 import random
 import tempfile
@@ -17,31 +16,23 @@ from unittest import mock
 
 import torch
 
-from gan_lab.cli import main as cli
 from gan_lab.engine import step
 from gan_lab.engine.backends import select
 from gan_lab.engine.rng import Streams
-from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.evaluator import Evaluator
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
 from tests.campaigns.record import Campaign, Fault
+from tests.campaigns.runs import run_here
+from tests.helpers import RING, rows, train
 
 STEPS, SEEDS, LOOKS = 30, (0, 1, 2), 5
 KINDS = ("data", "a loss", "a gradient", "a weight", "a sample", "an estimate")
 POLICIES = ("stop", "drop_seed")
 _KEYS = (
-    *("data=ring", "network=mlp", "network.width=8", "device=cpu", "execution.threads=1"),
-    *("trainer.batch_size=16", "trainer.image_every=0", "trainer.landscape_every=0"),
-    *(
-        "metrics=[wasserstein]",
-        "neural_distance.steps=0",
-        f"evaluator.every={LOOKS}",
-        "evaluator.n=16",
-    ),
-    *("evaluator.final_n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
-    *("evaluator.floor_n_repeats=2", "execution.mode=eager", "trainer.log_every=7"),
+    *(*RING, "trainer.landscape_every=0", "metrics=[wasserstein]", f"evaluator.every={LOOKS}"),
+    *("execution.mode=eager", "trainer.log_every=7"),
     *(f"trainer.steps={STEPS}", f"n_seeds={len(SEEDS)}"),
 )
 
@@ -69,22 +60,20 @@ class Poison:
 def campaign(
     n: int = 96, seed: int = 0, tell: Callable[[str], None] = lambda line: None
 ) -> Campaign:
-    """Poisons n runs, each place and policy in turn."""
+    """Poison n runs, each place and policy in turn."""
     rng, faults = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        _main("train", *_KEYS, "trainer.checkpoint_every=1", "trainer.keep_checkpoints=99", "whole")
+        train("whole", *_KEYS, "trainer.checkpoint_every=1", "trainer.keep_checkpoints=99")
         for index in range(n):
             kind, policy = KINDS[index % 6], POLICIES[index // 6 % 2]
-            looked = kind in KINDS[4:]
-            at = LOOKS * rng.randint(1, STEPS // LOOKS) if looked else rng.randint(1, STEPS)
+            in_evaluation = kind in KINDS[4:]
+            at = LOOKS * rng.randint(1, STEPS // LOOKS) if in_evaluation else rng.randint(1, STEPS)
             poison = Poison(kind, at, rng.choice(SEEDS), rng.choice((math.nan, math.inf)))
             name = f"run_{index}"
+            keys = (f"trainer.on_divergence={policy}", "trainer.checkpoint_every=10")
             with poisoned(poison):
-                code, said = _main(
-                    *("train", *_KEYS, f"trainer.on_divergence={policy}"),
-                    *("trainer.checkpoint_every=10", name),
-                )
-            lost = _lost(poison, policy, Path(name), code, said)
+                code, _, err = run_here("train", *_KEYS, *keys, f"hydra.run.dir={name}")
+            lost = _lost(poison, policy, Path(name), code, err)
             faults.append(Fault(f"{kind}, on_divergence={policy}", str(poison), lost))
             if lost:
                 tell(f"{poison}, {policy}: {lost}")
@@ -101,12 +90,12 @@ def campaign(
     )
 
 
-def _lost(poison: Poison, policy: str, run: Path, code: int, said: str) -> str:
-    """What did not hold; empty if all did."""
-    wanted = f"is not finite at step {poison.at} for seed {poison.seed}."
+def _lost(poison: Poison, policy: str, run: Path, code: int, err: str) -> str:
+    """Return what did not hold; empty if everything did."""
+    message = f"is not finite at step {poison.at} for seed {poison.seed}."
     checks: dict[str, Callable[[], bool]] = {
         f"exit code {code}": lambda: code == 1,
-        f"said {said[-200:]!r}": lambda: wanted in said and "Traceback" not in said,
+        f"said {err[-200:]!r}": lambda: message in err and "Traceback" not in err,
         "a record of it is not finite": lambda: _all_finite(run, poison.seed),
     }
     before = poison.at - 1
@@ -143,7 +132,7 @@ def _lost(poison: Poison, policy: str, run: Path, code: int, said: str) -> str:
 
 @contextlib.contextmanager
 def poisoned(poison: Poison) -> Iterator[None]:
-    """Inside, the step or the look that the poison names meets it, as often as it is made."""
+    """Poison the step or the evaluation that is named, as often as it is made."""
     now, index = [-1], SEEDS.index(poison.seed)
     draws, apply, train_step = Streams.draws, step._apply_, select.train_step
     samples, measure = evaluation.finite_samples, Evaluator.measure
@@ -176,7 +165,7 @@ def poisoned(poison: Poison) -> Iterator[None]:
         made = samples(run, which, z)
         if which == index and run.state.step == poison.at and poison.kind == "a sample":
             made[0] = poison.value
-            return evaluation._checked(run, which, made)
+            return evaluation._check_finite(run, which, made)
         return made
 
     def measured(self: Evaluator, make: Any, seed: int, at: int, *more: Any, **keys: Any) -> Any:
@@ -194,15 +183,6 @@ def poisoned(poison: Poison) -> Iterator[None]:
         mock.patch.object(Evaluator, "measure", measured),
     ):
         yield
-
-
-def _main(*arguments: str) -> tuple[int, str]:
-    """The command line in this process, into the directory named last: exit code, what it said."""
-    *keys, path = arguments
-    said = io.StringIO()
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
-        code = cli.main([*keys, f"hydra.run.dir={path}"])
-    return code, said.getvalue()
 
 
 def _content(run: Path | str, name: str) -> dict[str, Any]:
@@ -235,8 +215,7 @@ def _of_seed(node: Any, index: int) -> Any:
 
 
 def _rows(run: Path | str, seed: int) -> list[dict[str, Any]]:
-    rows = read_metrics(RunDir(Path(run)).child(seed).metrics)
-    return [{t: v for t, v in row.items() if not t.startswith("time/")} for row in rows]
+    return rows(RunDir(Path(run)).child(seed).path)
 
 
 def _all_finite(run: Path, seed: int) -> bool:

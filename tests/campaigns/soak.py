@@ -1,4 +1,4 @@
-"""A long run on a small game: is anything growing, in memory, on the disk, or in time?"""
+"""A long run of a small training: growth of memory, files and time."""
 
 import json
 import math
@@ -15,16 +15,14 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.campaigns.record import Campaign, Fault
-from tests.campaigns.runs import started
+from tests.campaigns.runs import start_fresh
 
-GAME = ("data=ring", "network=mlp", "network.width=8", "trainer.batch_size=16", "n_seeds=1")
-CHEAP = (
-    "metrics=[wasserstein,modes]",
-    "neural_distance.steps=0",
-    "evaluator.n=32",
-    "evaluator.final_n=64",
+# Pictures, landscapes, checkpoints and evaluations at their own intervals, as without CHEAP.
+KEYS = (
+    *("data=ring", "network=mlp", "network.width=8", "trainer.batch_size=16", "n_seeds=1"),
+    *("metrics=[wasserstein,modes]", "neural_distance.steps=0", "evaluator.n=32"),
+    *("evaluator.final_n=64", "device=cpu", "execution.threads=1", "execution.mode=eager"),
 )
-PLACE = ("device=cpu", "execution.threads=1", "execution.mode=eager")
 EXPECTED = (
     "Memory does not grow by more than 1 MiB in 100,000 steps beyond the error of the slope; the "
     "same descriptors and threads at the end as after the start; no more files than the settings "
@@ -53,42 +51,38 @@ class Sample:
 def campaign(
     n: int = 200_000, seed: int = 0, tell: Callable[[str], None] = lambda line: None
 ) -> Campaign:
-    """Trains n steps with pictures, landscapes, checkpoints and both logs, and watches the process.
+    """Train n steps with pictures, landscapes, checkpoints and both logs, and sample the process.
 
     Args:
         n: Steps.
         seed: Of the run.
-        tell: Told now and then how far it is.
+        tell: Shows a line of progress now and then.
     """
     with tempfile.TemporaryDirectory(prefix="gan_lab_soak_") as folder:
         path, log = Path(folder) / "run", Path(folder) / "log"
-        choice = (*GAME, *CHEAP, *PLACE, f"trainer.steps={n}", f"seed={seed}")
-        process = started(["train", *choice, f"hydra.run.dir={path}"], log)
+        keys = (*KEYS, f"trainer.steps={n}", f"seed={seed}", f"hydra.run.dir={path}")
+        process = start_fresh(["train", *keys], log)
         samples = list[Sample]()
         while process.poll() is None:
-            if (sample := _sampled(process.pid, path)) is not None:
+            if (sample := _sample(process.pid, path)) is not None:
                 samples.append(sample)
                 if len(samples) % 60 == 0:
                     tell(f"step {sample.step} of {n}, {sample.memory:.1f} MiB")
             time.sleep(0.05 if n < 20_000 else 1.0)
         if process.returncode:
             raise RuntimeError(log.read_text())
-        return judged(n, samples, RunDir(path))
+        return judge(n, samples, RunDir(path))
 
 
-def judged(n: int, samples: list[Sample], run: RunDir) -> Campaign:
-    """What the samples and the files say."""
+def judge(n: int, samples: list[Sample], run: RunDir) -> Campaign:
+    """Return the faults that the samples and the files show."""
     during = [s for s in samples if _WARM * n <= s.step < n]
     slope, error = trend([s.step / 1e5 for s in during], [s.memory for s in during])
     speed = _speed(run)
     files = _files(run)
     descriptors = sorted({s.descriptors for s in during})
     threads = sorted({s.threads for s in during})
-    bounds = {
-        "checkpoints": 4,
-        "samples": 66,
-        "landscape": 50,
-    }  # 2 and their best; 64 and both ends
+    bounds = {"checkpoints": 4, "samples": 66, "landscape": 50}  # 2 and their best; 64 and ends
     over = [kind for kind, most in bounds.items() if files[kind]["files"] > most]
     # Of a shorter run the slope is that of warming up: it is shown and not judged.
     leaking, grown = slope - 2 * error > 1, f"{slope:.2f} MiB / 100,000 steps"
@@ -128,7 +122,7 @@ def _grows(counts: list[int]) -> bool:
     return counts[-1] - counts[0] > 2  # a file that is being written, and its directory
 
 
-def _sampled(pid: int, path: Path) -> Sample | None:
+def _sample(pid: int, path: Path) -> Sample | None:
     """The process now; None where it is not there, or has logged nothing."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
@@ -161,9 +155,9 @@ def _files(run: RunDir) -> dict[str, dict[str, Any]]:
         "tensorboard": list(run.tensorboard.glob("*")),
     }
     sizes = {kind: [file.stat().st_size for file in files] for kind, files in kinds.items()}
-    found = {kind: {"files": len(s), "bytes": sum(s)} for kind, s in sizes.items()}
-    found["metrics.jsonl"]["bytes per row"] = found["metrics.jsonl"]["bytes"] // rows
+    result = {kind: {"files": len(s), "bytes": sum(s)} for kind, s in sizes.items()}
+    result["metrics.jsonl"]["bytes per row"] = result["metrics.jsonl"]["bytes"] // rows
     pictures = sum(file.stat().st_size for file in kinds["samples"])  # they are in both
-    found["tensorboard"]["bytes per row"] = (found["tensorboard"]["bytes"] - pictures) // rows
+    result["tensorboard"]["bytes per row"] = (result["tensorboard"]["bytes"] - pictures) // rows
     assert checkpoint.available(run.checkpoints)
-    return found
+    return result

@@ -26,13 +26,13 @@ def runs(tmp_path_factory):
     home = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        return damage.made(home)
+        return damage.train_runs(home)
 
 
 @pytest.mark.parametrize("i", range(len(KINDS)), ids=lambda i: f"{i}-{KINDS[i].kind}")
 def test_a_damaged_run_is_resumed_bit_for_bit_or_refused_in_a_line(i, runs, workdir):
     commands = ("resume", damage.COMMANDS[1 + i % 5])
-    what, lost = damage.tried(KINDS[i], runs, workdir / "copy", random.Random(i), commands)
+    what, lost = damage.attempt(KINDS[i], runs, workdir / "copy", random.Random(i), commands)
     assert not lost, what
 
 
@@ -43,7 +43,7 @@ def test_every_command_survives_every_damage():
 
 @pytest.mark.parametrize("i", range(len(OTHERS)), ids=list(OTHERS))
 def test_a_checkpoint_of_another_run_is_refused_with_what_differs(i, runs, workdir):
-    name, told = list(OTHERS.items())[i]
+    name, answer = list(OTHERS.items())[i]
     run = workdir / "run"
     damage.shutil.copytree(runs.stopped, run)
     theirs = next(path for path in runs.others if path.name == name) / "checkpoints"
@@ -51,11 +51,13 @@ def test_a_checkpoint_of_another_run_is_refused_with_what_differs(i, runs, workd
     damage.shutil.copy(max(checkpoint.available(theirs).values()), newest)
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name != ".lock"}
     for command in ("resume", "sample", "evaluate", "fork") if name == "loss" else ("resume",):
-        code, _, err = damage.said(command, run, *(["loss=hinge"] if command == "fork" else []))
+        code, _, err = damage.run_command(
+            command, run, *(["loss=hinge"] if command == "fork" else [])
+        )
         assert code == 2
         assert err.count("\n") == 1
         assert err.startswith("ConfigError: checkpoint ")
-        assert told in err
+        assert answer in err
         assert (" more. " in err) == (name in ("regularizer", "loss", "data"))
     for path, data in before.items():
         assert path.read_bytes() == data
@@ -67,8 +69,8 @@ def test_what_may_change_under_a_run_does_not_count(runs, workdir):
     text = (run / "config.yaml").read_text()
     assert "steps: 40" in text
     (run / "config.yaml").write_text(text.replace("steps: 40", "steps: 44"))
-    assert damage.said("resume", run, "trainer.steps=45", "execution.mode=eager")[0] == 0
-    assert damage.said("sample", run, "n=2", "device=cpu")[0] == 0
+    assert damage.run_command("resume", run, "trainer.steps=45", "execution.mode=eager")[0] == 0
+    assert damage.run_command("sample", run, "n=2", "device=cpu")[0] == 0
 
 
 def test_a_damaged_checkpoint_never_pushes_a_whole_one_out(tmp_path):

@@ -7,13 +7,13 @@ from tests.campaigns import disks
 
 @pytest.mark.slow
 def test_it_is_the_same_where_nothing_may_be_mounted(monkeypatch):
-    monkeypatch.setattr(disks, "_ran", lambda *command: False)
-    found = disks.campaign()
-    assert found.measured["disk"] == "a folder below which writing fails"
-    assert found.lost == []
+    monkeypatch.setattr(disks, "_run_command", lambda *command: False)
+    result = disks.campaign()
+    assert result.measured["disk"] == "a folder below which writing fails"
+    assert result.lost == []
 
 
 def test_every_fault_of_a_disk_is_survived():
-    found = disks.campaign()
-    assert len(found.faults) == 12
-    assert found.lost == []
+    result = disks.campaign()
+    assert len(result.faults) == 12
+    assert result.lost == []

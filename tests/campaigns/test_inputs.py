@@ -7,13 +7,13 @@ import pytest
 from gan_lab.training.config import Setup
 from tests.campaigns import inputs
 from tests.campaigns.inputs import CASES, Case
-from tests.run_helpers import setup
+from tests.helpers import setup
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def run(tmp_path_factory):
     """A run that nobody changes."""
-    return inputs.trained(tmp_path_factory.mktemp("finished") / "run")
+    return inputs.train_whole(tmp_path_factory.mktemp("finished") / "run")
 
 
 def test_the_table_covers_every_kind_and_command():
@@ -34,13 +34,13 @@ def cases(works):
 
 
 @pytest.mark.parametrize("case", cases(works=False))
-def test_bad_input_is_refused_in_one_line_and_writes_nothing(case, finished, workdir):
-    assert inputs.checked(case, finished) == ""
+def test_bad_input_is_refused_in_one_line_and_writes_nothing(case, run, workdir):
+    assert inputs.check_case(case, run) == ""
 
 
 @pytest.mark.parametrize("case", cases(works=True))
-def test_odd_surroundings_change_no_number(case, finished, workdir):
-    assert inputs.checked(case, finished) == ""
+def test_odd_surroundings_change_no_number(case, run, workdir):
+    assert inputs.check_case(case, run) == ""
 
 
 SLOW_PLACES = [pytest.param(name, marks=pytest.mark.slow) for name in inputs.PLACES[:-1]]
@@ -48,7 +48,7 @@ SLOW_PLACES = [pytest.param(name, marks=pytest.mark.slow) for name in inputs.PLA
 
 @pytest.mark.parametrize("name", ["-dash", inputs.PLACES[-1], *SLOW_PLACES])
 def test_a_run_lives_in_a_directory_of_any_name(name, workdir):
-    assert inputs.lived(name) == ""
+    assert inputs.check_place(name) == ""
 
 
 def test_processes_of_their_own_are_few():
@@ -56,7 +56,7 @@ def test_processes_of_their_own_are_few():
 
 
 @pytest.mark.parametrize(
-    ("case", "said"),
+    ("case", "answer"),
     [
         (Case("", ["train", "optim.lr=-1"], "optim.lr=-2"), "did not say"),
         (Case("", ["--version"], ""), "exit code 0"),
@@ -65,13 +65,13 @@ def test_processes_of_their_own_are_few():
         (Case("", ["trian"], "", works=True), "exit code 2"),
     ],
 )
-def test_another_answer_is_noticed(case, said, finished, workdir):
-    assert said in inputs.checked(case, finished)
+def test_another_answer_is_noticed(case, answer, run, workdir):
+    assert answer in inputs.check_case(case, run)
 
 
-def test_a_traceback_is_noticed(finished, workdir, monkeypatch):
+def test_a_traceback_is_noticed(run, workdir, monkeypatch):
     monkeypatch.setattr(inputs.cli, "main", lambda words: {}["key"])
-    assert "KeyError: 'key' (test_inputs.py" in inputs.checked(Case("", ["train"], ""), finished)
+    assert "KeyError: 'key' (test_inputs.py" in inputs.check_case(Case("", ["train"], ""), run)
 
 
 WARNED = [

@@ -9,6 +9,7 @@ import pytest
 
 from gan_lab.runs.run_dir import RunDir
 from tests.campaigns import kills, runs
+from tests.helpers import ROOT
 
 SOME = (
     "writing a checkpoint",
@@ -22,7 +23,7 @@ SOME = (
 
 
 def test_a_killed_run_ends_as_the_uninterrupted_one():
-    found = kills.campaign(len(SOME), seed=1, kinds=SOME, games=("ring wasserstein",))
+    found = kills.campaign(len(SOME), seed=1, kinds=SOME, trainings=("ring wasserstein",))
     assert len(found.faults) >= len(SOME)
     assert found.lost == []
 
@@ -55,14 +56,14 @@ def test_the_comparison_sees_what_is_lost(damage, told, whole, tmp_path):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "run"
-    choice = (*runs.RING, *runs.SEVENTH)
-    assert runs.ended(runs.onward(path, choice), path.with_name("log")) == 0
+    choice = runs.RING_RUN
+    assert runs.run_warm(runs.next_command(path, choice), path.with_name("log")) == 0
     return path
 
 
 # Signals to real processes, of a group of their own as in a terminal
 
-LONG = (*runs.RING, *runs.SEVENTH, "execution.mode=eager")
+LONG = (*runs.RING_RUN, "execution.mode=eager")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def going(tmp_path):
     """A run in progress: its process, directory and log."""
     path, log = tmp_path / "run", tmp_path / "log"
     choice = [c for c in LONG if not c.startswith("trainer.steps=")]
-    process = runs.started(
+    process = runs.start_fresh(
         ["train", *choice, "trainer.steps=10000000", f"hydra.run.dir={path}"], log
     )
     wait_for(lambda: runs.saved_step(path), process)
@@ -98,7 +99,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_is_whole(going):
     assert "Traceback" not in log.read_text()
     step = runs.saved_step(path)
     end = f"trainer.steps={step + 3}"
-    assert runs.ended(["resume", str(path), end], log) == 0
+    assert runs.run_warm(["resume", str(path), end], log) == 0
 
 
 @pytest.mark.parametrize("command", ["train", "resume", "fork"])
@@ -111,9 +112,9 @@ def test_a_second_process_is_refused_at_once(command, going, tmp_path):
         "fork": ["fork", str(path), "loss=hinge", f"hydra.run.dir={path}"],
     }
     before = (path / "config.yaml").read_bytes()
-    assert runs.ended(arguments[command], log) == 2
-    *_, said = log.read_text().splitlines()
-    assert said.startswith("ConfigError: ")
+    assert runs.run_warm(arguments[command], log) == 2
+    *_, line = log.read_text().splitlines()
+    assert line.startswith("ConfigError: ")
     assert "Traceback" not in log.read_text()
     assert process.poll() is None
     assert (path / "config.yaml").read_bytes() == before
@@ -138,16 +139,16 @@ class Signalled:
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_the_first_evaluation_saves_and_exits(signum, code, tmp_path):
     path, log = tmp_path / "run", tmp_path / "log"
-    plant = Signalled("enter", "Run.samples", signum)
-    assert runs.ended(runs.onward(path, LONG), log, plant) == code
+    plant = Signalled("enter", "samples", signum)
+    assert runs.run_warm(runs.next_command(path, LONG), log, plant) == code
     assert runs.saved_step(path) == RunDir(path).read_status()["step"] == 1
     assert "Traceback" not in log.read_text()
 
 
 def test_a_signal_in_the_final_evaluation_lets_it_end(tmp_path):
     path, log = tmp_path / "run", tmp_path / "log"
-    plant = Signalled("enter", "Best.report", signal.SIGTERM)
-    assert runs.ended(runs.onward(path, LONG), log, plant) == 0
+    plant = Signalled("enter", "the report", signal.SIGTERM)
+    assert runs.run_warm(runs.next_command(path, LONG), log, plant) == 0
     assert RunDir(path).read_status()["state"] == "done"
 
 
@@ -155,12 +156,12 @@ def test_a_signal_in_the_final_evaluation_lets_it_end(tmp_path):
 def test_ctrl_c_while_compiling_saves_and_exits(tmp_path):
     """The terminal sends it to the compiler's processes, too."""
     path, log = tmp_path / "run", tmp_path / "log"
-    choice = [*runs.RING, *runs.SEVENTH, "execution.mode=compiled"]
+    choice = [*runs.RING_RUN, "execution.mode=compiled"]
     fresh = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     with open(log, "wb") as file:
         process = subprocess.Popen(
             runs.command(["train", *choice, f"hydra.run.dir={path}"]),
-            cwd=runs.ROOT,
+            cwd=ROOT,
             env=fresh,
             stdout=file,
             stderr=file,
@@ -179,7 +180,7 @@ def test_a_run_goes_on_when_nobody_can_read_what_it_says(tmp_path):
     choice = ("train", *LONG, f"hydra.run.dir={path}")
     with open("/dev/full", "wb") as full:
         code = subprocess.run(
-            runs.command(list(choice)), cwd=runs.ROOT, stdout=full, stderr=full, check=False
+            runs.command(list(choice)), cwd=ROOT, stdout=full, stderr=full, check=False
         ).returncode
     assert code in (1, 120)  # the table of results could not be shown
     assert RunDir(path).read_status()["state"] == "done"

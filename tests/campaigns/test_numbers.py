@@ -14,8 +14,18 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
 from gan_lab.training.callbacks.logging import LoggingCallback
 from tests.campaigns import numbers
-from tests.run_helpers import DIGITS, RING, assert_same_series, main, rows, saved, series, train
-from tests.training.callbacks.test_divergence import infinite_data_at, infinite_weight_at
+from tests.helpers import (
+    DIGITS,
+    RING,
+    assert_same_series,
+    infinite_data_at,
+    infinite_weight_at,
+    load_checkpoint,
+    main,
+    rows,
+    series,
+    train,
+)
 
 CLOCK = ("trainer.steps=40", "trainer.log_every=7", "evaluator.every=6")
 CLOCK = (
@@ -39,7 +49,7 @@ KINDS = {
 
 def state_of(path, index, step=None):
     """All that a checkpoint holds of one stacked seed."""
-    held = saved(path, step)["state"]
+    held = load_checkpoint(path, step)["state"]
     tensors = list(held["average"].values())
     for player in ("discriminator", "generator"):
         for part in ("params", "buffers", "optimizer"):
@@ -237,7 +247,7 @@ def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkey
     with monkeypatch.context() as patch:
         stop_after(patch, 13)
         assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 143
-    assert saved("run")["step"] == status("run")["step"]
+    assert load_checkpoint("run")["step"] == status("run")["step"]
     assert main("resume", "run") == 1
     assert status("run")["state"] == "done"
 
@@ -259,7 +269,7 @@ def test_what_reads_a_run_with_a_dropped_seed_tells_the_seeds_apart(workdir, cap
     for path, step in (("run", 40), ("run/seed_3", 12), ("run/seed_5", 40)):
         assert main("sample", path, "n=4") == 0
         assert Path(f"{path}/samples/sample_step_{step:08d}_seed_0.npy").exists()
-    assert main("sample", "run/seed_4", "n=4", "output=four") == 0
+    assert main("sample", "run/seed_4", "n=4", "output=four.npy") == 0
     first = Path("run/samples/sample_step_00000040_seed_0.npy").read_bytes()
     assert first == Path("four.npy").read_bytes()  # a parent stands for its first sound seed
     capsys.readouterr()
@@ -288,7 +298,7 @@ def test_a_seed_is_dropped_though_the_status_cannot_be_written(workdir, monkeypa
     assert refused
     assert [status("run", seed)["state"] for seed in (3, 4, 5)] == ["done", "diverged", "done"]
     assert list(status("run")["dropped"]) == ["4"]
-    assert list(saved("run")["dropped"]) == [4]
+    assert list(load_checkpoint("run")["dropped"]) == [4]
 
 
 def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monkeypatch):
@@ -307,7 +317,7 @@ def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monke
 
 def changed(path, change):
     """Saves the newest checkpoint again, whole by its digest, with something else in it."""
-    content = saved(path)
+    content = load_checkpoint(path)
     change(content)
     file = checkpoint.checkpoint_path(Path(path) / "checkpoints", content["step"])
     checkpoint.save(file, content)

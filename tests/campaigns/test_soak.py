@@ -35,5 +35,5 @@ def test_what_grows_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "_speed", lambda run: 0.5)
     steps = range(0, 200_000, 1000)
     leak = [soak.Sample(step, 500 + step / 1e4, 20 + step // 20_000, 2) for step in steps]
-    found = soak.judged(200_000, leak, RunDir(tmp_path))
+    found = soak.judge(200_000, leak, RunDir(tmp_path))
     assert set(lost(found)) == {"memory", "descriptors", "files", "speed"}

@@ -169,24 +169,9 @@ def test_no_arguments_and_help_show_the_commands(arguments, capsys):
         assert f"\n  {command} " in out
 
 
-@pytest.mark.parametrize("command", ["resume", "sample"])
-def test_a_command_s_help_shows_how_to_call_it(command, workdir, capsys):
-    assert main(command, "--help") == 0
-    assert f"python -m gan_lab {command} DIR" in capsys.readouterr().out
-
-
 def test_version(capsys):
     assert main("--version") == 0
     assert capsys.readouterr().out.strip() == gan_lab.__version__
-
-
-def test_train_help_lists_choices_and_keys_and_writes_nothing(workdir, capsys):
-    assert main("train", "--help") == 0
-    out = capsys.readouterr().out
-    assert "python -m gan_lab train data=ring loss=non_saturating seed=3" in out
-    assert "loss: hinge, least_squares, minimax, non_saturating, relativistic, wasserstein" in out
-    assert "n_critic:" in out
-    assert files(workdir) == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturat
 from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
 from gan_lab.diagnostics.periodicity import find_period
 from gan_lab.loggers.jsonl import read_metrics
-from tests.run_helpers import RING, main, setup, signal_at, train
+from tests.helpers import RING, main, setup, signal_at, train
 
 EQUILIBRIUM = 2 * math.log(2)
 

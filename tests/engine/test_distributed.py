@@ -19,7 +19,18 @@ from gan_lab.engine.distributed import ALONE, World, join_world
 from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import RunDir
-from tests.run_helpers import ONE, RING, ROOT, files, main, rows, saved, setup, signal_at, train
+from tests.helpers import (
+    ONE,
+    RING,
+    ROOT,
+    files,
+    load_checkpoint,
+    main,
+    rows,
+    setup,
+    signal_at,
+    train,
+)
 
 SHORT = (*RING, "trainer.steps=12", "trainer.log_every=3", "trainer.checkpoint_every=5")
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2")
@@ -122,8 +133,8 @@ def weights(content):
 @pytest.mark.parametrize("name", GAMES)
 def test_two_processes_with_half_a_batch_are_one_with_all_of_it(name, alike):
     two, one = alike / f"two_{name}", alike / f"one_{name}"
-    actual, expected = weights(saved(two)), weights(saved(one))
-    before = weights(saved(one, 10))
+    actual, expected = weights(load_checkpoint(two)), weights(load_checkpoint(one))
+    before = weights(load_checkpoint(one, 10))
     assert any(not torch.allclose(expected[n], before[n], rtol=0, atol=1e-4) for n in expected)
     torch.testing.assert_close(actual, expected, rtol=1e-7, atol=1e-9)
     for child in [d.path.name for d in RunDir(one).children()] or ["."]:
@@ -165,7 +176,10 @@ def test_a_run_goes_on_in_another_number_of_processes(alike):
     whole = alike / "one_gp"
     assert [told(alike, "shared", rank)["code"] for rank in (0, 1)] == [0, 0]
     for resumed in ("one_then_two", "two_then_one"):
-        actual, expected = weights(saved(alike / resumed)), weights(saved(whole))
+        actual, expected = (
+            weights(load_checkpoint(alike / resumed)),
+            weights(load_checkpoint(whole)),
+        )
         torch.testing.assert_close(actual, expected, rtol=1e-7, atol=1e-9)
         last = rows(alike / resumed)[-1]
         assert_alike([last], [rows(whole)[-1]])
@@ -176,7 +190,7 @@ def test_a_signal_to_one_process_stops_all_at_one_step_after_saving(alike):
     assert [told(alike, "begun", rank)["code"] for rank in (0, 1)] == [143, 143]
     assert "the state is saved" in told(alike, "begun", 0)["err"]
     # Sent when step 7 is over; heeded by all when the next one is.
-    assert saved(alike / "stopped")["step"] == 8
+    assert load_checkpoint(alike / "stopped")["step"] == 8
     assert RunDir(alike / "stopped").read_status()["state"] == "interrupted"
 
 
@@ -230,7 +244,7 @@ def test_a_seed_that_diverges_is_dropped_in_all_processes(alike):
     assert second["err"] == ""
     run, whole = RunDir(alike / "two_dropped"), alike / "one_seeds"
     assert [child.read_status()["state"] for child in run.children()] == ["diverged", "done"]
-    actual, expected = weights(saved(run.path)), weights(saved(whole))
+    actual, expected = weights(load_checkpoint(run.path)), weights(load_checkpoint(whole))
     torch.testing.assert_close(
         {name: leaf[1] for name, leaf in actual.items()},
         {name: leaf[1] for name, leaf in expected.items()},
@@ -259,7 +273,9 @@ def test_torchrun_stops_as_a_whole_after_saving(workdir):
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=40)
     assert status.read_status()["state"] == "interrupted", err.decode()
-    assert saved("run")["step"] == status.read_status()["step"] > 0  # at least one, maybe more
+    assert (
+        load_checkpoint("run")["step"] == status.read_status()["step"] > 0
+    )  # at least one, maybe more
     assert err.decode().count("the state is saved, resume continues it") == 1
 
 
@@ -363,7 +379,10 @@ def test_other_commands_are_refused_under_torchrun(command, monkeypatch, capsys)
 def test_an_environment_that_makes_no_sense_is_refused(wrong):
     there = {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611"}
     (name,) = wrong
-    with pytest.raises(ConfigError, match=f"{name}=.* is no whole number"), join_world(there | wrong):
+    with (
+        pytest.raises(ConfigError, match=f"{name}=.* is no whole number"),
+        join_world(there | wrong),
+    ):
         pass
 
 

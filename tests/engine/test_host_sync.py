@@ -12,6 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gan_lab.data.digits import Digits
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
 from gan_lab.engine.step import train_step
@@ -19,16 +20,15 @@ from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training.loop import Trainer
-from tests.helpers import digits, load_loss, load_regularizers, names, opened
+from tests.helpers import load_loss, load_regularizers, names, setup, small_run, train
 from tests.rehearsal import Rehearsal, waits
-from tests.run_helpers import setup, train
 
 EACH = [name for name in names("regularizer") if name != "none"]
 COPIES = ("cpu", "numpy", "tolist", "__array__")
 # (data, network): points and images, tickets that are samples and tickets that are indices.
 MLP = (None, Mlp(2, 8, 2))
-DCGAN = (digits(), Dcgan(4, width=4, generator_norm="layer"))
-BATCH_NORM = (digits(), Dcgan(4, width=4, discriminator_norm="batch"))
+DCGAN = (Digits(), Dcgan(4, width=4, generator_norm="layer"))
+BATCH_NORM = (Digits(), Dcgan(4, width=4, discriminator_norm="batch"))
 
 
 class Counted(TorchDispatchMode):
@@ -93,7 +93,7 @@ def of_steps(run, n_steps=3, take=None):
 @pytest.mark.parametrize("where", [MLP, DCGAN], ids=["mlp", "dcgan"])
 def test_no_loss_makes_the_host_wait(name, seeds, where):
     data, network = where
-    run = opened(load_loss(name), data=data, network=network, seeds=seeds, n_critic=2)
+    run = small_run(load_loss(name), data=data, network=network, seeds=seeds, n_critic=2)
     assert of_steps(run) == []
 
 
@@ -103,14 +103,14 @@ def test_no_loss_makes_the_host_wait(name, seeds, where):
 def test_no_regularizer_makes_the_host_wait(name, seeds, where):
     data, network = where
     regularizers = load_regularizers(name)
-    run = opened(None, regularizers, data=data, network=network, seeds=seeds, n_critic=2)
+    run = small_run(None, regularizers, data=data, network=network, seeds=seeds, n_critic=2)
     assert of_steps(run) == []
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_batch_norm_does_not_make_the_host_wait(seeds):
     data, network = BATCH_NORM
-    assert of_steps(opened(data=data, network=network, seeds=seeds)) == []
+    assert of_steps(small_run(data=data, network=network, seeds=seeds)) == []
 
 
 @pytest.mark.parametrize("data", names("data"))
@@ -125,7 +125,7 @@ def test_no_data_set_makes_the_host_wait(data, monkeypatch):
 
 
 def test_a_new_block_of_draws_does_not_make_the_host_wait():
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     with counted() as found:
         for step in range(2 * run.streams.spec.block_steps + 1):
             run.streams.draws(step)
@@ -133,7 +133,7 @@ def test_a_new_block_of_draws_does_not_make_the_host_wait():
 
 
 def test_a_replayed_step_does_not_make_the_host_wait():
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     step = GraphedStep(run.state, run.gradients, 0.9, Rehearsal())
     step(run.streams.draws(0))  # the capture may wait
     assert of_steps(run, take=step) == []
@@ -171,14 +171,14 @@ class _Reading(NonSaturating):
     ],
 )
 def test_a_loss_that_reads_a_value_is_counted(how, name):
-    run = opened(_Reading(how=how), n_critic=2)
+    run = small_run(_Reading(how=how), n_critic=2)
     found = of_steps(run, n_steps=3)
     assert found.count(name) == 3  # once a generator update
     assert set(found) <= {name, "aten::index_put"}  # the mask's way back
 
 
 def test_a_data_set_that_reads_a_value_is_counted(monkeypatch):
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     gather = run.source.gather
     monkeypatch.setattr(run.source, "gather", lambda t: (gather(t), t.sum().item())[0])
     assert of_steps(run, n_steps=1) == ["aten::_local_scalar_dense"] * 2  # once a player
@@ -200,7 +200,7 @@ def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
         monkeypatch.setattr(Trainer, name, told)
 
     watched("_step", inside)
-    watched("_settled", boundaries)
+    watched("_check_finite", boundaries)
     cheap = (
         "neural_distance.steps=0",
         "evaluator.every=1000",

@@ -16,7 +16,7 @@ from tests.helpers import (
     load_regularizers,
     names,
     normal,
-    opened,
+    small_run,
     snapshot,
 )
 
@@ -53,7 +53,7 @@ def losses_of(run, game):
 @pytest.mark.parametrize("loss", names("loss"))
 @pytest.mark.parametrize("norm", ["none", "layer"])
 def test_one_forward_for_real_and_fake_equals_two(loss, norm):
-    run = opened(load_loss(loss), network=Mlp(2, 8, 2, discriminator_norm=norm), float64=True)
+    run = small_run(load_loss(loss), network=Mlp(2, 8, 2, discriminator_norm=norm), float64=True)
     assert run.objective.independent
     joined = losses_of(run, run.objective)
     separate = losses_of(run, apart(run.objective))
@@ -62,7 +62,7 @@ def test_one_forward_for_real_and_fake_equals_two(loss, norm):
 
 
 def test_with_batch_norm_one_forward_differs_from_two_so_it_is_not_shared():
-    run = opened(network=BATCH_NORM, float64=True)
+    run = small_run(network=BATCH_NORM, float64=True)
     assert not run.objective.independent
     separate = losses_of(run, run.objective)[0][0]
     run.objective.__dict__["independent"] = True
@@ -72,7 +72,7 @@ def test_with_batch_norm_one_forward_differs_from_two_so_it_is_not_shared():
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)], ids=["solo", "stacked"])
 def test_fakes_of_several_updates_in_one_forward_equal_separate_ones(seeds):
-    run = opened(network=Mlp(2, 8, 2, generator_norm="layer"), seeds=seeds, float64=True)
+    run = small_run(network=Mlp(2, 8, 2, generator_norm="layer"), seeds=seeds, float64=True)
     assert run.objective.generator_independent
     z = normal(5, *([len(seeds)] if run.stacked else []), 7, 2)
     joined = run.gradients.fakes(run.state, z)
@@ -84,7 +84,7 @@ def test_fakes_of_several_updates_in_one_forward_equal_separate_ones(seeds):
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)], ids=["solo", "stacked"])
 def test_a_batch_norm_generator_makes_each_updates_fakes_by_themselves(seeds):
-    run = opened(network=BATCH_NORM, seeds=seeds, float64=True)
+    run = small_run(network=BATCH_NORM, seeds=seeds, float64=True)
     assert not run.objective.generator_independent
     z = normal(5, *([len(seeds)] if run.stacked else []), 7, 2)
     separate = run.gradients.fakes(run.state, z)
@@ -96,7 +96,7 @@ def test_a_batch_norm_generator_makes_each_updates_fakes_by_themselves(seeds):
 
 
 def test_fakes_have_no_graph_and_samples_use_running_statistics():
-    run = opened(network=BATCH_NORM, float64=True)
+    run = small_run(network=BATCH_NORM, float64=True)
     _, (g, buffers) = parts(run)
     before = snapshot(buffers)
     z = normal(2, 6, 2)
@@ -112,7 +112,7 @@ def test_fakes_have_no_graph_and_samples_use_running_statistics():
 @pytest.mark.parametrize("network", [BATCH_NORM, Mlp(2, 8, 2)], ids=["batch norm", "no norm"])
 def test_losses_mutate_nothing_and_return_new_buffers(network):
     regularizers = {"i": InstanceNoise(), "s": SpectralNorm()}
-    run = opened(regularizers=regularizers, network=network)
+    run = small_run(regularizers=regularizers, network=network)
     before = [snapshot(leaves) for part in parts(run) for leaves in part]
     (_, _, d_buffers), (_, _, g_buffers) = losses_of(run, run.objective)
     after = [leaves for part in parts(run) for leaves in part]
@@ -126,7 +126,7 @@ def test_losses_mutate_nothing_and_return_new_buffers(network):
 
 
 def test_loss_plus_penalty_is_what_is_minimised_and_both_are_logged():
-    run = opened(Wasserstein(), {"gp": GradientPenalty(10.0)}, float64=True)
+    run = small_run(Wasserstein(), {"gp": GradientPenalty(10.0)}, float64=True)
     (total, values, _), (generator, logged, _) = losses_of(run, run.objective)
     parts_sum = values["loss/discriminator"] + values["loss/penalty"]
     torch.testing.assert_close(total.detach(), parts_sum, **CLOSE)
@@ -138,7 +138,7 @@ def test_loss_plus_penalty_is_what_is_minimised_and_both_are_logged():
 
 
 def test_the_generators_loss_is_that_of_its_own_fakes():
-    run = opened(Wasserstein(), float64=True)
+    run = small_run(Wasserstein(), float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
     _, z, _, _ = first(draws_like(run).generator)
     logits = run.objective.score(d, d_buffers)(run.objective.fakes(g, g_buffers, z))
@@ -146,7 +146,7 @@ def test_the_generators_loss_is_that_of_its_own_fakes():
 
 
 def test_a_loss_that_compares_real_gets_the_real_logits_in_the_generators_step():
-    run = opened(RelativisticPairing(), float64=True)
+    run = small_run(RelativisticPairing(), float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
     real, z, _, _ = first(draws_like(run).generator)
     score = run.objective.score(d, d_buffers)
@@ -159,7 +159,7 @@ def test_a_loss_that_compares_real_gets_the_real_logits_in_the_generators_step()
 @pytest.mark.parametrize("name", [n for n in names("regularizer") if n != "none"])
 def test_each_regularizer_is_applied(name):
     regularizers = load_regularizers(name)
-    with_it, without = opened(regularizers=regularizers), opened()
+    with_it, without = small_run(regularizers=regularizers), small_run()
     (loss, _, _), _ = losses_of(with_it, with_it.objective)
     (plain, _, _), _ = losses_of(without, without.objective)
     if name == "weight_clipping":  # acts on the leaves after the step only
@@ -169,7 +169,7 @@ def test_each_regularizer_is_applied(name):
 
 
 def test_instance_noise_is_on_what_the_discriminator_sees_in_both_players_steps():
-    run = opened(Wasserstein(), {"i": InstanceNoise(0.7)}, float64=True)
+    run = small_run(Wasserstein(), {"i": InstanceNoise(0.7)}, float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
     score, draws = run.objective.score(d, d_buffers), draws_like(run)
     shown = []
@@ -185,7 +185,7 @@ def test_instance_noise_is_on_what_the_discriminator_sees_in_both_players_steps(
 
 def test_several_penalties_add_up():
     def penalty(*files):
-        run = opened(NonSaturating(), load_regularizers(*files), float64=True)
+        run = small_run(NonSaturating(), load_regularizers(*files), float64=True)
         return losses_of(run, run.objective)[0][1]["loss/penalty"]
 
     together = penalty("gradient_penalty", "r1", "r2")
@@ -195,7 +195,7 @@ def test_several_penalties_add_up():
 
 
 def test_slopes_are_the_norms_of_the_input_gradient_on_real_fake_and_between():
-    run = opened(float64=True)
+    run = small_run(float64=True)
     linear = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()
     game = type(run.objective)(run.objective.generator, linear, run.objective.loss)
     leaves = {"0.weight": torch.tensor([[3.0, 4.0]]).double(), "0.bias": torch.zeros(1).double()}
@@ -206,7 +206,7 @@ def test_slopes_are_the_norms_of_the_input_gradient_on_real_fake_and_between():
 
 
 def test_a_dcgan_game_scores_images():
-    run = opened(data=Digits(), network=Dcgan(4, 4), regularizers={"gp": GradientPenalty()})
+    run = small_run(data=Digits(), network=Dcgan(4, 4), regularizers={"gp": GradientPenalty()})
     (total, _, _), (generator, _, _) = losses_of(run, run.objective)
     assert total.isfinite()
     assert generator.isfinite()

@@ -9,7 +9,7 @@ from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Ring
 from gan_lab.engine.rng import DrawSpec, Streams, stream
 from gan_lab.engine.schedule import Schedule
-from tests.helpers import CPU, opened
+from tests.helpers import CPU, small_run
 
 RING, DIGITS = Ring().open(CPU), Digits().open(CPU)
 
@@ -239,9 +239,9 @@ def test_a_block_holds_16_million_numbers_at_most_also_in_a_warm_up(schedule):
 
 
 def test_the_initial_weights_are_those_of_the_seed_whatever_is_drawn_later():
-    runs = [opened(seeds=(3,), n_critic=k, batch_size=b) for k, b in ((1, 8), (5, 16))]
+    runs = [small_run(seeds=(3,), n_critic=k, batch_size=b) for k, b in ((1, 8), (5, 16))]
     runs[0].streams.draws(0)
-    third = opened(seeds=(3,))
+    third = small_run(seeds=(3,))
     for run in (runs[1], third):
         for player in ("discriminator", "generator"):
             ours = getattr(run.state, player).params

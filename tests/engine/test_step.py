@@ -22,12 +22,12 @@ from tests.helpers import (
     draws_like,
     load_loss,
     load_regularizers,
+    n_updates,
     names,
     normal,
-    opened,
+    small_run,
     snapshot,
-    train,
-    updates,
+    take_steps,
 )
 
 EACH = [name for name in names("regularizer") if name != "none"]
@@ -52,13 +52,13 @@ def everything(run):
 
 
 def check_stacked_is_solo(rtol, atol, n_steps=3, **choice):
-    together = opened(seeds=SEEDS, **choice)
-    values, finite = train(together, n_steps)
+    together = small_run(seeds=SEEDS, **choice)
+    values, finite = take_steps(together, n_steps)
     stacked = everything(together)
     assert finite.shape == (len(SEEDS),)
     for k, seed in enumerate(SEEDS):
-        alone = opened(seeds=(seed,), **choice)
-        solo_values, solo_finite = train(alone, n_steps)
+        alone = small_run(seeds=(seed,), **choice)
+        solo_values, solo_finite = take_steps(alone, n_steps)
         assert bool(finite[k]) == bool(solo_finite) is True
         assert values.keys() == solo_values.keys()
         for name, value in solo_values.items():
@@ -125,7 +125,7 @@ def test_stacked_equals_solo_under_every_optimiser(optim):
 
 
 def test_seeds_that_are_stacked_do_not_share_their_noise():
-    run = opened(regularizers=load_regularizers("instance_noise", "dragan"), seeds=SEEDS)
+    run = small_run(regularizers=load_regularizers("instance_noise", "dragan"), seeds=SEEDS)
     draws = draws_like(run)
     for part in draws:
         for tensor in (part.real, part.z, part.mix, *part.noise.values()):
@@ -202,7 +202,7 @@ def textbook_step(kind, networks, optimizers, draws):
 def test_training_equals_the_textbook_loop_step_for_step(kind, n_critic, n_generator, n_steps):
     # 11 updates are more than the fakes of one forward pass (8).
     loss = {"wgan_gp": Wasserstein(), "non_saturating": NonSaturating(), "minimax": Minimax()}[kind]
-    run = opened(
+    run = small_run(
         loss,
         {"gp": GradientPenalty(10.0)} if kind == "wgan_gp" else {},
         optim=Adam(1e-2, betas=(0.5, 0.9)),
@@ -218,7 +218,7 @@ def test_training_equals_the_textbook_loop_step_for_step(kind, n_critic, n_gener
     start = [snapshot(dict(m.named_parameters())) for m in networks]
     for _ in range(n_steps):
         textbook_step(kind, networks, optimizers, draws_like(run))
-        train(run, 1)
+        take_steps(run, 1)
         players = (run.state.generator, run.state.discriminator)
         for module, player in zip(networks, players, strict=True):
             for ours, theirs in zip(player.params.values(), module.parameters(), strict=True):
@@ -236,31 +236,31 @@ def test_training_equals_the_textbook_loop_step_for_step(kind, n_critic, n_gener
 @pytest.mark.parametrize("n_generator", [1, 2])
 @pytest.mark.parametrize("n_critic", [1, 2, 3, 5])
 def test_n_critic_is_counted(n_critic, n_generator, seeds):
-    run = opened(n_critic=n_critic, n_generator=n_generator, seeds=seeds)
+    run = small_run(n_critic=n_critic, n_generator=n_generator, seeds=seeds)
     for step in range(1, 4):
-        train(run, 1)
-        assert updates(run.state.discriminator) == n_critic * step
-        assert updates(run.state.generator) == n_generator * step
+        take_steps(run, 1)
+        assert n_updates(run.state.discriminator) == n_critic * step
+        assert n_updates(run.state.generator) == n_generator * step
         assert run.state.step == step
 
 
 def test_n_critic_does_not_restart_at_a_block_of_draws():
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     assert run.streams.spec.block_steps == 32
-    train(run, 70)
-    assert updates(run.state.discriminator) == 140
-    assert updates(run.state.generator) == 70
+    take_steps(run, 70)
+    assert n_updates(run.state.discriminator) == 140
+    assert n_updates(run.state.generator) == 70
 
 
 def test_a_warm_up_is_counted():
-    run = opened(n_critic=2, warmup_steps=2, warmup_every=5, warmup_n_critic=11)
+    run = small_run(n_critic=2, warmup_steps=2, warmup_every=5, warmup_n_critic=11)
     counts = []
     for _ in range(11):
-        before = updates(run.state.discriminator)
-        train(run, 1)
-        counts.append(updates(run.state.discriminator) - before)
+        before = n_updates(run.state.discriminator)
+        take_steps(run, 1)
+        counts.append(n_updates(run.state.discriminator) - before)
     assert counts == [11, 11, 2, 2, 2, 11, 2, 2, 2, 2, 11]
-    assert updates(run.state.generator) == 11
+    assert n_updates(run.state.generator) == 11
 
 
 def test_every_update_sees_its_own_batch_and_noise():
@@ -270,10 +270,10 @@ def test_every_update_sees_its_own_batch_and_noise():
             return super().discriminator(state, real, fake, mix, noise)
 
     seen = []
-    run = opened(regularizers={"i": InstanceNoise()}, n_critic=11)
+    run = small_run(regularizers={"i": InstanceNoise()}, n_critic=11)
     draws = draws_like(run)
     fakes = [run.objective.fakes(run.state.generator.params, {}, z) for z in draws.discriminator.z]
-    train(run, 1, gradients=Seen(run.objective))
+    take_steps(run, 1, gradients=Seen(run.objective))
     assert len(seen) == 11
     for i, (real, fake, mix, noise) in enumerate(seen):
         assert torch.equal(real, draws.discriminator.real[i])
@@ -319,10 +319,10 @@ def changed(before, after):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 @pytest.mark.parametrize("network", [Mlp(2, 8, 2), BATCH_NORM], ids=["no norm", "batch norm"])
 def test_a_player_moves_in_its_own_step_only_bit_for_bit(network, seeds, timeline):
-    run = opened(network=network, n_critic=3, n_generator=2, seeds=seeds)
+    run = small_run(network=network, n_critic=3, n_generator=2, seeds=seeds)
     events, leaves = timeline(run)
     last = leaves()
-    train(run, 2)
+    take_steps(run, 2)
     assert [role for role, _, _ in events] == (["discriminator"] * 3 + ["generator"] * 2) * 2
     for role, before, after in events:
         assert changed(last, before) == set()  # nothing moves between two updates
@@ -335,8 +335,8 @@ def test_a_player_moves_in_its_own_step_only_bit_for_bit(network, seeds, timelin
 
 
 def test_a_batch_norm_counts_its_own_players_updates_only():
-    run = opened(network=BATCH_NORM, n_critic=3)
-    train(run, 4)
+    run = small_run(network=BATCH_NORM, n_critic=3)
+    take_steps(run, 4)
     for player, passes in ((run.state.generator, 4), (run.state.discriminator, 3 * 4 * 2)):
         counters = [b for n, b in player.buffers.items() if n.endswith("num_batches_tracked")]
         assert {int(c) for c in counters} == {passes}  # real and fake are two passes
@@ -347,11 +347,11 @@ def test_a_batch_norm_counts_its_own_players_updates_only():
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
 def test_the_average_is_decay_times_itself_plus_the_rest_of_now(decay):
-    run = opened(float64=True, optim=Adam(1e-2))
+    run = small_run(float64=True, optim=Adam(1e-2))
     expected = snapshot(run.state.average)
     assert_same(expected, run.state.generator.params)
     for _ in range(5):
-        train(run, 1, ema=decay)
+        take_steps(run, 1, ema=decay)
         for name, leaf in run.state.generator.params.items():
             expected[name] = decay * expected[name] + (1 - decay) * leaf.detach()
             torch.testing.assert_close(run.state.average[name], expected[name], rtol=0, atol=1e-15)
@@ -360,8 +360,8 @@ def test_the_average_is_decay_times_itself_plus_the_rest_of_now(decay):
 
 
 def test_the_average_takes_running_statistics_along_and_counters_as_they_are():
-    run = opened(network=BATCH_NORM)
-    train(run, 3, ema=0.9)
+    run = small_run(network=BATCH_NORM)
+    take_steps(run, 3, ema=0.9)
     for name, buffer in run.state.generator.buffers.items():
         if name.endswith("num_batches_tracked"):
             assert torch.equal(run.state.average[name], buffer)
@@ -372,16 +372,16 @@ def test_the_average_takes_running_statistics_along_and_counters_as_they_are():
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("role", ["discriminator", "generator"])
 def test_what_is_not_finite_is_flagged_for_its_seed_only(role, value):
-    run = opened(Wasserstein(), {"gp": GradientPenalty()}, seeds=SEEDS)
-    healthy = opened(Wasserstein(), {"gp": GradientPenalty()}, seeds=SEEDS)
-    _, finite = train(run, 1)
+    run = small_run(Wasserstein(), {"gp": GradientPenalty()}, seeds=SEEDS)
+    healthy = small_run(Wasserstein(), {"gp": GradientPenalty()}, seeds=SEEDS)
+    _, finite = take_steps(run, 1)
     assert finite.tolist() == [True, True, True]
     with torch.no_grad():
         for leaf in getattr(run.state, role).params.values():
             leaf[1] = value
-    _, finite = train(run, 1)
+    _, finite = take_steps(run, 1)
     assert finite.tolist() == [True, False, True]
-    train(healthy, 2)
+    take_steps(healthy, 2)
     for name, leaf in healthy.state.generator.params.items():  # the others do not notice
         assert torch.equal(leaf[::2], run.state.generator.params[name][::2])
 
@@ -404,8 +404,8 @@ def test_a_step_is_not_finite_if_any_one_of_its_updates_was_not(failing):
             return moved
 
     seen = []
-    run = opened(n_critic=3, n_generator=2)
-    _, finite = train(run, 1, gradients=OneBad(run.objective))
+    run = small_run(n_critic=3, n_generator=2)
+    _, finite = take_steps(run, 1, gradients=OneBad(run.objective))
     assert seen == ["discriminator"] * 3 + ["generator"] * 2
     assert not finite
     assert all(leaf.isfinite().all() for leaf in run.state.generator.params.values())
@@ -416,9 +416,9 @@ def test_an_infinite_loss_with_finite_gradients_is_flagged():
         def discriminator(self, real_logits, fake_logits):
             return super().discriminator(real_logits, fake_logits) + math.inf
 
-    _, finite = train(opened(Infinite()), 1)
+    _, finite = take_steps(small_run(Infinite()), 1)
     assert not finite
-    _, finite = train(opened(Infinite(), seeds=SEEDS), 1)
+    _, finite = take_steps(small_run(Infinite(), seeds=SEEDS), 1)
     assert finite.tolist() == [False] * 3
 
 
@@ -426,7 +426,9 @@ def test_an_infinite_loss_with_finite_gradients_is_flagged():
     "optim", [Adam(1e-3), RmsProp(1e-3), Sgd(1e-3)], ids=["adam", "rms", "sgd"]
 )
 def test_addresses_never_change(optim):
-    run = opened(network=BATCH_NORM, optim=optim, regularizers=load_regularizers("spectral_norm"))
+    run = small_run(
+        network=BATCH_NORM, optim=optim, regularizers=load_regularizers("spectral_norm")
+    )
 
     def addresses():
         state = run.state
@@ -436,23 +438,23 @@ def test_addresses_never_change(optim):
         return [t.data_ptr() for t in tensors]
 
     before = addresses()
-    train(run, 3)
+    take_steps(run, 3)
     saved = copy.deepcopy(run.state.state_dict())
     run.state.load_state_dict_(saved)
     assert addresses() == before
 
 
 def test_a_loaded_state_goes_on_bit_for_bit_and_the_snapshot_stays():
-    run = opened(optim=Adam(1e-2), network=BATCH_NORM)
-    train(run, 3)
+    run = small_run(optim=Adam(1e-2), network=BATCH_NORM)
+    take_steps(run, 3)
     saved, streams = copy.deepcopy(run.state.state_dict()), copy.deepcopy(run.streams.state_dict())
-    train(run, 3)
+    take_steps(run, 3)
     first = {name: t.clone() for name, t in everything(run).items()}
     for _ in range(2):
         run.state.load_state_dict_(saved)
         run.streams.load_state_dict(streams)
         assert run.state.step == 3
-        train(run, 3)
+        take_steps(run, 3)
         assert_same(everything(run), first)
 
 
@@ -466,8 +468,8 @@ class _NoSync(TorchDispatchMode):
 @pytest.mark.parametrize("files", [[], EACH], ids=["none", "all"])
 @pytest.mark.parametrize("optim", [Adam(1e-3), Sgd(1e-3)], ids=["adam", "sgd"])
 def test_a_step_never_makes_the_host_wait_for_the_device(optim, files, seeds):
-    run = opened(regularizers=load_regularizers(*files), optim=optim, seeds=seeds, n_critic=2)
-    train(run, 1)
+    run = small_run(regularizers=load_regularizers(*files), optim=optim, seeds=seeds, n_critic=2)
+    take_steps(run, 1)
     draws = draws_like(run)
     with _NoSync():
         train_step(run.state, draws, run.gradients, 0.9)
@@ -488,8 +490,8 @@ def test_the_logged_norm_is_that_of_the_gradient_of_the_last_update():
             return seen[-1]
 
     seen = []
-    run = opened(float64=True)
-    values, _ = train(run, 1, gradients=Seen(run.objective))
+    run = small_run(float64=True)
+    values, _ = take_steps(run, 1, gradients=Seen(run.objective))
     squares = sum(g.square().sum() for g in seen[-1][0].values())
     assert values["gradient/generator_norm"].item() == pytest.approx(
         math.sqrt(squares.item()), rel=1e-12
@@ -506,7 +508,7 @@ def test_the_logged_norm_is_that_of_the_gradient_of_the_last_update():
 
 @pytest.mark.parametrize("loss", names("loss"))
 def test_gradients_of_the_step_equal_finite_differences_of_its_loss(loss):
-    run = opened(
+    run = small_run(
         load_loss(loss),
         load_regularizers("gradient_penalty"),
         network=Mlp(2, 3, 1, activation="tanh"),

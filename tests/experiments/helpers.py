@@ -3,7 +3,8 @@
 import torch
 
 from gan_lab.experiments.base import Lab
-from tests.run_helpers import setup
+from gan_lab.losses import Minimax, NonSaturating
+from tests.helpers import setup
 
 
 def small_lab(path, n_seeds=2):
@@ -17,3 +18,10 @@ def small_lab(path, n_seeds=2):
         setup=lambda overrides: setup(*overrides),
         tell=lambda line: None,
     )
+
+
+def swap_generator_losses(monkeypatch):
+    """The planted bug of the studies: minimax and non-saturating exchange their generator's loss."""
+    minimax, non_saturating = Minimax.generator, NonSaturating.generator
+    monkeypatch.setattr(Minimax, "generator", non_saturating)
+    monkeypatch.setattr(NonSaturating, "generator", minimax)

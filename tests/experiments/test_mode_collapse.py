@@ -26,8 +26,7 @@ from gan_lab.experiments.mode_collapse.coverage import (
 from gan_lab.experiments.mode_collapse.study import ModeCollapse
 from gan_lab.experiments.mode_collapse.trainings import METHODS, CountSchedule, train_and_count
 from gan_lab.metrics.mode_coverage import mode_statistics
-from tests.helpers import CPU, seeded
-from tests.run_helpers import main, saved, setup
+from tests.helpers import CPU, load_checkpoint, main, seeded, setup
 
 TINY = ("data=ring", "network.width=8", "trainer.batch_size=16", "device=cpu")
 K = {"ring": 8, "grid": 25, "stacked_digits": 1000}
@@ -156,7 +155,7 @@ def test_it_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, 
         trainings, "_counts", lambda run, *rest: runs.append(run) or plain(run, *rest)
     )
     found = train_and_count(setup(*keys), CountSchedule(6, 3, 50, 60))
-    theirs = saved(tmp_path / "run")["state"]
+    theirs = load_checkpoint(tmp_path / "run")["state"]
     for name, leaf in runs[-1].state.generator.params.items():
         torch.testing.assert_close(leaf, theirs["generator"]["params"][name], rtol=1e-5, atol=1e-7)
     for name, leaf in runs[-1].state.average.items():

@@ -13,7 +13,7 @@ import pytest
 
 from gan_lab.experiments.parallel import in_processes
 from gan_lab.runs.run_dir import RunDir
-from tests.run_helpers import ONE
+from tests.helpers import ONE
 
 JOBS = {"b": (1, 2), "a": (3, 4), "c": (5, 6)}
 

@@ -150,7 +150,7 @@ def test_reproduce_runs_a_study_and_says_what_it_found(workdir, capsys):
         (["nope"], "no row or study of the registry is called 'nope'"),
         (["lst=true"], "did you mean 'list'?"),
         (["list=yes"], "list=yes is neither true nor false"),
-        (["output="], "output is empty"),
+        (["output="], "output= has no value"),
         (["--foo"], "takes no '--foo'"),
     ],
 )

@@ -26,7 +26,7 @@ from gan_lab.reports.plots.animation import Animation
 from gan_lab.reports.plots.samples import render_figure
 from gan_lab.reports.plots.style import canvas, label
 from gan_lab.validation import check_count
-from tests.run_helpers import CONF, files, main
+from tests.helpers import CONF, files, main
 
 
 @dataclass(frozen=True)
@@ -336,3 +336,11 @@ def test_markdown_of_claims_has_a_row_each(perform, workdir):
     assert len(rows) == 4
     assert "[-inf, inf]" in rows[2]
     assert "**inconclusive**" in rows[2]
+
+
+def test_keys_of_before_are_read_under_their_names_of_today(tmp_path):
+    config = {"games": ["minimax"], "light_weight": 0.1, "most_steps": 9, "learned": 0.2}
+    text = json.dumps({"experiment": "tiny", "claims": [], "config": config})
+    (tmp_path / "result.json").write_text(text)
+    now = {"methods": ["minimax"], "small_weight": 0.1, "max_steps": 9, "threshold": 0.2}
+    assert runner.load_config(tmp_path) == now

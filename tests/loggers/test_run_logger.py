@@ -17,8 +17,8 @@ from gan_lab.loggers.lost_records import LostRecords
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.runs import checkpoint, run_dir
 from gan_lab.runs.run_dir import AppendFile, RunDir
+from tests.helpers import RING, train
 from tests.loggers.hparams_table import session_groups
-from tests.run_helpers import RING, train
 
 TAG = "loss/generator"
 

@@ -33,11 +33,11 @@ from tests.helpers import (
     load_regularizers,
     names,
     normal,
-    opened,
     quadratic_critic,
     seeded,
+    small_run,
     snapshot,
-    train,
+    take_steps,
 )
 
 SHAPES = [(2,), (1, 8, 8), (3, 8, 8), (5, 7, 7)]
@@ -357,12 +357,12 @@ def test_weights_are_in_the_box_after_every_update(seeds):
     # The learning rate throws every weight out of the box at every update; the generator must
     # never meet a critic outside it, so the order is step, then clip.
     regularizer = WeightClipping(0.01)
-    run = opened(
+    run = small_run(
         Wasserstein(), {"c": regularizer}, optim=RmsProp(0.05), seeds=seeds, n_critic=3, steps=4
     )
     watched = _InTheBox(run.objective, run.stacked)
     for _ in range(4):
-        train(run, 1, gradients=watched)
+        take_steps(run, 1, gradients=watched)
         assert in_the_box(run.state.discriminator.params)
         share = regularizer.measure(run.state.discriminator.params)["weights/clipped_share"]
         assert 0.2 < share.item() <= 1.0
@@ -418,8 +418,8 @@ def test_fifteen_rounds_at_the_start_are_within_a_few_per_cent():
 
 
 def test_power_iteration_follows_the_weights_through_training():
-    run = opened(Hinge(), {"s": SpectralNorm()}, n_critic=2, steps=100)
-    train(run, 60)
+    run = small_run(Hinge(), {"s": SpectralNorm()}, n_critic=2, steps=100)
+    take_steps(run, 60)
     d = run.state.discriminator
     used = SpectralNorm().reparametrize(d.params, d.buffers)
     for name, weight in used.items():
@@ -498,7 +498,7 @@ def test_instance_noise_of_std_0_changes_nothing():
 
 
 def test_a_runs_noise_is_what_its_regularizers_asked_for():
-    run = opened(regularizers={"d": Dragan(), "i": InstanceNoise()}, n_critic=2)
+    run = small_run(regularizers={"d": Dragan(), "i": InstanceNoise()}, n_critic=2)
     draws = draws_like(run)
     for part, updates in ((draws.discriminator, 2), (draws.generator, 1)):
         assert set(part.noise) == {"dragan", "instance_real", "instance_fake"}

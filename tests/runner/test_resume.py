@@ -17,19 +17,19 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.logging import LoggingCallback
-from tests.run_helpers import (
+from tests.helpers import (
     DIGITS,
     ONE,
     RING,
     assert_same_series,
+    load_checkpoint,
     main,
     rows,
-    saved,
     series,
     setup,
     signal_at,
+    state_digest,
     train,
-    trained,
 )
 
 # Boundaries that do not coincide: logs at 7, estimates at 6, checkpoints at 10, draws at 32.
@@ -72,7 +72,7 @@ def stop_after(patch, step, signum=signal.SIGTERM, done=0):
 
 def assert_same_run(actual, expected):
     """Everything that can be told apart, but for the clock."""
-    assert trained(actual) == trained(expected)
+    assert state_digest(actual) == state_digest(expected)
     ours, theirs = RunDir(Path(actual)).children(), RunDir(Path(expected)).children()
     assert [c.path.name for c in ours] == [c.path.name for c in theirs]
     for mine, yours in zip(
@@ -107,7 +107,7 @@ def stop_and_resume(monkeypatch, uninterrupted, name, stop):
     assert stopped(monkeypatch, "run", step, *choice) == 143
     status = RunDir(Path("run")).read_status()
     assert (status["state"], status["signal"]) == ("interrupted", "SIGTERM")
-    assert (status["step"], saved("run")["step"]) == (step, step)
+    assert (status["step"], load_checkpoint("run")["step"]) == (step, step)
     assert main("resume", "run") == 0
     assert_same_run("run", uninterrupted(name))
 
@@ -132,9 +132,9 @@ def test_a_run_may_be_stopped_many_times(workdir, monkeypatch, uninterrupted):
     assert stopped(monkeypatch, "run", 3, *choice) == 143
     for step in (4, 20, 33, 44):
         with monkeypatch.context() as patch:
-            stop_after(patch, step, done=saved("run")["step"])
+            stop_after(patch, step, done=load_checkpoint("run")["step"])
             assert main("resume", "run") == 143
-        assert saved("run")["step"] == step
+        assert load_checkpoint("run")["step"] == step
     assert main("resume", "run") == 0
     assert_same_run("run", uninterrupted("wasserstein"))
 
@@ -145,7 +145,7 @@ def test_a_signal_ends_the_run_with_its_code_after_saving(
 ):
     choice = (*RING, "trainer.steps=30", "trainer.checkpoint_every=0")
     assert stopped(monkeypatch, "run", 9, *choice, signum=signum) == code
-    assert saved("run")["step"] == 9
+    assert load_checkpoint("run")["step"] == 9
     err = capsys.readouterr().err
     assert f"stopped by {signal.Signals(signum).name}" in err
     assert "Traceback" not in err
@@ -170,7 +170,7 @@ def test_a_signal_during_a_boundary_is_obeyed_after_saving(moment, workdir, monk
     assert 6 in calls
     status = RunDir(Path("run")).read_status()
     assert status["state"] == "interrupted"
-    assert saved("run")["step"] == status["step"] == 7
+    assert load_checkpoint("run")["step"] == status["step"] == 7
     assert main("resume", "run") == 0
     assert_same_run("run", train("whole", *RING, *every, "trainer.steps=20"))
 
@@ -183,7 +183,7 @@ def test_a_signal_in_the_last_step_is_no_interruption(workdir, monkeypatch):
 def test_the_rate_after_a_resume_counts_only_what_came_after(workdir, monkeypatch):
     choice = (*RING, "trainer.log_every=10", "trainer.steps=20")
     assert stopped(monkeypatch, "run", 10, *choice) == 143
-    content = saved("run")
+    content = load_checkpoint("run")
     content["seconds"] = {**content["seconds"], "time/train_seconds": 1e6}
     checkpoint.save(checkpoint.checkpoint_path(Path("run") / "checkpoints", 10), content)
     assert main("resume", "run") == 0
@@ -213,7 +213,7 @@ def killed_and_resumed(where, delay):
     finally:
         child.kill()
     assert child.wait() == -signal.SIGKILL
-    step = saved(path)["step"]
+    step = load_checkpoint(path)["step"]
     assert RunDir(path).read_status()["state"] == "running"
     end = f"trainer.steps={step + 13}"
     assert main("resume", path, end) == 0
@@ -242,7 +242,7 @@ def test_the_process_of_an_interrupted_run_ends_with_its_code(tmp_path):
     assert child.wait(timeout=30) == 143
     status = RunDir(tmp_path / "run").read_status()
     assert status["state"] == "interrupted"
-    assert saved(tmp_path / "run")["step"] == status["step"]
+    assert load_checkpoint(tmp_path / "run")["step"] == status["step"]
 
 
 # What resume extends, refuses and passes over
@@ -261,7 +261,7 @@ def test_more_steps_extend_a_run_as_if_it_had_been_longer_from_the_start(workdir
     # The shorter run was evaluated in full at its own end, too; nothing else differs.
     for row in rows("run")[:-1]:
         assert any(tag.startswith("final/") for tag in row) == (row["step"] == 20)
-    assert trained("run") == trained("whole")
+    assert state_digest("run") == state_digest("whole")
     assert looked("run") == looked("whole")
     assert rows("run")[-1] == rows("whole")[-1]
     assert setup(*choice, "trainer.steps=40").trainer.steps == 40
@@ -354,7 +354,7 @@ def test_other_data_under_the_same_path_are_refused_with_what_differs(workdir, c
     assert re.search(r"n_train: \d+ / \d+", capsys.readouterr().err)
     np.save("points.npy", points)
     assert main("resume", "run", "trainer.steps=30") == 0
-    content = saved("run")
+    content = load_checkpoint("run")
     del content["data"]  # as an earlier version has saved it
     checkpoint.save(checkpoint.checkpoint_path(Path("run/checkpoints"), 30), content)
     np.save("points.npy", points + 1e-3)
@@ -362,7 +362,7 @@ def test_other_data_under_the_same_path_are_refused_with_what_differs(workdir, c
 
 
 def test_a_status_that_is_emptied_under_the_run_is_written_anew(workdir, monkeypatch, capsys):
-    finish = LoggingCallback.finish
+    finish = LoggingCallback.evaluate
 
     def and_empty(self):
         finish(self)
@@ -370,7 +370,7 @@ def test_a_status_that_is_emptied_under_the_run_is_written_anew(workdir, monkeyp
 
     whole = RunDir(train("whole", *RING, *CLOCK, "trainer.steps=12")).read_status()
     with monkeypatch.context() as patch:
-        patch.setattr(LoggingCallback, "finish", and_empty)
+        patch.setattr(LoggingCallback, "evaluate", and_empty)
         train("run", *RING, *CLOCK, "trainer.steps=12")
     assert capsys.readouterr().err.count("status.json was damaged; it is written anew") == 1
     told = RunDir(Path("run")).read_status()
@@ -416,10 +416,10 @@ def test_a_failed_evaluation_loses_no_training(workdir, monkeypatch):
         raise ValueError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LoggingCallback, "finish", broken)
+        patch.setattr(LoggingCallback, "evaluate", broken)
         with pytest.raises(ValueError, match="planted"):
             main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run")
-    assert saved("run")["step"] == 12
+    assert load_checkpoint("run")["step"] == 12
     assert main("evaluate", "run") == 0
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.run_helpers import ONE, ROOT
+from tests.helpers import ONE, ROOT
 
 # Imported, printed where `mark()` is called, and only those of interest.
 HEAVY = (

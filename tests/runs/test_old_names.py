@@ -11,7 +11,7 @@ from gan_lab.config.compose import setup_of
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.old_names import current_config, current_override, current_tag
 from gan_lab.runs.run_dir import RunDir
-from tests.run_helpers import main
+from tests.helpers import main
 
 STORED = Path(__file__).parents[1] / "data" / "old_run"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan_lab.errors import ConfigError
-from tests.run_helpers import main, setup
+from tests.helpers import main, setup
 
 CHEAP = (
     "trainer.steps=3",

@@ -6,15 +6,15 @@ from hypothesis import strategies as st
 
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.intervals import Costs, Intervals, chosen, interval
-from tests.run_helpers import RING, main, saved, train
+from gan_lab.training.intervals import Costs, Intervals, choose_intervals, shortest_interval
+from tests.helpers import RING, load_checkpoint, main, train
 
 SECONDS = st.floats(1e-5, 10.0)
 
 
 @given(cost=SECONDS, step=SECONDS, share=st.floats(1e-3, 0.5))
 def test_the_interval_is_the_smallest_power_of_two_within_the_share(cost, step, share):
-    steps = interval(cost, step, share)
+    steps = shortest_interval(cost, step, share)
     assert steps & (steps - 1) == 0
     assert 16 <= steps <= 2**20
     if steps < 2**20:
@@ -25,19 +25,19 @@ def test_the_interval_is_the_smallest_power_of_two_within_the_share(cost, step, 
 
 @given(costs=st.tuples(SECONDS, SECONDS), step=SECONDS)
 def test_measuring_and_drawing_take_five_sixths_of_the_budget_at_most(costs, step):
-    intervals = chosen(0.03, (0, None), Costs(*costs), step, n_steps=1000)
+    intervals = choose_intervals(0.03, 0, None, Costs(*costs), step, steps=1000)
     if max(intervals.measure, intervals.draw) < 2**20:
         share = (costs[0] / intervals.measure + costs[1] / intervals.draw) / step
         assert share <= 0.025 * (1 + 1e-9)
 
 
 def test_what_was_asked_for_stays():
-    assert chosen(0.03, (100, 7), Costs(1, 1), 1e-3, 1000) == Intervals(100, 7)
-    assert chosen(0.03, (100, 0), Costs(1, 1), 1e-3, 1000).draw == 0
+    assert choose_intervals(0.03, 100, 7, Costs(1, 1), 1e-3, 1000) == Intervals(100, 7)
+    assert choose_intervals(0.03, 100, 0, Costs(1, 1), 1e-3, 1000).draw == 0
 
 
 def test_a_long_run_has_some_64_pictures_at_most():
-    assert chosen(0.03, (0, None), Costs(1e-9, 1e-9), 1.0, 50_000).draw == 1024
+    assert choose_intervals(0.03, 0, None, Costs(1e-9, 1e-9), 1.0, 50_000).draw == 1024
 
 
 def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
@@ -45,7 +45,7 @@ def test_the_pace_is_chosen_once_and_kept_by_a_resumed_run(tmp_path):
     open_pace = ("evaluator.every=0", "trainer.image_every=null", "trainer.checkpoint_every=40")
     train(path, *RING, *open_pace, "trainer.steps=40")
     intervals = RunDir(path).read_status()["intervals"]
-    assert saved(path)["pace"] == intervals
+    assert load_checkpoint(path)["pace"] == intervals
     assert intervals["measure"] & (intervals["measure"] - 1) == 0
     # A pace that no calibration would choose shows that none is made again.
     planted = {"measure": 41, "draw": 43}

@@ -12,7 +12,7 @@ from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating, Wasserstein
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty
-from tests.helpers import load_loss, load_regularizers, names, opened
+from tests.helpers import load_loss, load_regularizers, names, small_run
 from tests.rehearsal import Rehearsal
 
 EACH = [name for name in names("regularizer") if name != "none"]
@@ -83,14 +83,14 @@ def check(runs, n_steps=5, factor=None):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 5)], ids=["solo", "stacked"])
 @pytest.mark.parametrize("schedule", [{}, {"n_generator": 2}, WARM], ids=["one", "two", "warm"])
 def test_replayed_is_eager(game, seeds, schedule):
-    check([opened(**GAMES[game], seeds=seeds, **schedule) for _ in range(2)])
+    check([small_run(**GAMES[game], seeds=seeds, **schedule) for _ in range(2)])
 
 
 @pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_every_regularizer_replays(name, seeds):
     choice = {"loss": NonSaturating(), "regularizers": load_regularizers(name)}
-    check([opened(**choice, seeds=seeds, n_critic=2) for _ in range(2)], 3)
+    check([small_run(**choice, seeds=seeds, n_critic=2) for _ in range(2)], 3)
 
 
 @pytest.mark.parametrize(
@@ -99,16 +99,16 @@ def test_every_regularizer_replays(name, seeds):
     ids=str,
 )
 def test_the_warm_up_of_a_capture_leaves_no_trace_in_any_optimiser(optim):
-    check([opened(**WGAN_GP, optim=optim, n_critic=2) for _ in range(2)], 4)
+    check([small_run(**WGAN_GP, optim=optim, n_critic=2) for _ in range(2)], 4)
 
 
 def test_batch_norms_buffers_move_once_an_update():
     network = Mlp(2, 8, 2, generator_norm="batch", discriminator_norm="batch")
-    check([opened(network=network, n_critic=2) for _ in range(2)], 3)
+    check([small_run(network=network, n_critic=2) for _ in range(2)], 3)
 
 
 def test_a_decaying_learning_rate_needs_no_new_graph():
-    runs = [opened(**WGAN_GP, n_critic=2) for _ in range(2)]
+    runs = [small_run(**WGAN_GP, n_critic=2) for _ in range(2)]
     for run in runs:
         tensor_rates_(run)
     step = check(runs, 1, factor=lambda i: 1.0)
@@ -123,7 +123,7 @@ def test_a_decaying_learning_rate_needs_no_new_graph():
 
 
 def test_a_learning_rate_that_is_a_number_cannot_change_in_silence():
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     step = graphed(run)
     step(run.streams.draws(0))
     set_rates_(run, 0.5)
@@ -135,14 +135,14 @@ def test_a_learning_rate_that_is_a_number_cannot_change_in_silence():
 @pytest.mark.parametrize("name", ["non_saturating", "wasserstein", "relativistic", "hinge"])
 def test_gradients_by_hand_replay(name, seeds):
     regularizers = {"gp": GradientPenalty(10.0)}
-    runs = [opened(load_loss(name), regularizers, seeds=seeds, n_critic=2) for _ in range(2)]
+    runs = [small_run(load_loss(name), regularizers, seeds=seeds, n_critic=2) for _ in range(2)]
     for run in runs:
         run.gradients = AnalyticMlpGradients(run.objective, run.stacked)
     check(runs, 3)
 
 
 def test_a_step_goes_on_from_a_state_that_was_loaded():
-    run = opened(**WGAN_GP, n_critic=2)
+    run = small_run(**WGAN_GP, n_critic=2)
     step = graphed(run)
     for i in range(2):
         step(run.streams.draws(i))
@@ -154,7 +154,7 @@ def test_a_step_goes_on_from_a_state_that_was_loaded():
     for i in range(2, 5):
         step(run.streams.draws(i))
     assert_equal(content(run), whole)
-    other = opened(**WGAN_GP, n_critic=2)  # another process: loaded before the first step
+    other = small_run(**WGAN_GP, n_critic=2)  # another process: loaded before the first step
     other.state.load_state_dict_(saved)
     step = graphed(other)
     for i in range(2, 5):
@@ -163,7 +163,7 @@ def test_a_step_goes_on_from_a_state_that_was_loaded():
 
 
 def test_loading_keeps_the_graphs():
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     step = graphed(run)
     step(run.streams.draws(0))
     graphs = dict(step._graphs)
@@ -173,7 +173,7 @@ def test_loading_keeps_the_graphs():
 
 
 def test_there_is_one_graph_for_each_size_of_chunk():
-    run = opened(**WARM)
+    run = small_run(**WARM)
     step = graphed(run)
     for i in range(5):
         step(run.streams.draws(i))
@@ -186,7 +186,7 @@ def test_there_is_one_graph_for_each_size_of_chunk():
 
 
 def test_what_a_step_returns_is_not_overwritten_by_the_next():
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     step = graphed(run)
     values, finite = step(run.streams.draws(0))
     kept = {name: value.clone() for name, value in values.items()}
@@ -200,7 +200,7 @@ def test_what_a_step_returns_is_not_overwritten_by_the_next():
 
 
 def test_a_failure_in_any_update_is_told():
-    run = opened(n_critic=2, n_generator=2)
+    run = small_run(n_critic=2, n_generator=2)
     step = graphed(run)
     draws = run.streams.draws(0)
     before = copy.deepcopy(run.state.state_dict())
@@ -221,7 +221,7 @@ def test_a_program_that_reads_what_is_not_fixed_is_refused():
 
 
 def test_a_step_that_reads_the_draws_themselves_is_refused(monkeypatch):
-    run = opened(n_critic=2)
+    run = small_run(n_critic=2)
     step = graphed(run)
     draws = run.streams.draws(0)
     monkeypatch.setattr(

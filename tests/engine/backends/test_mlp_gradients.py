@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_lab.data.digits import Digits
 from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients, match_mlp
 from gan_lab.engine.backends.select import build_gradients
 from gan_lab.engine.execution import Execution
@@ -17,15 +18,14 @@ from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import GradientNormPenalty, input_gradient, norms
 from tests.helpers import (
-    digits,
     draws_like,
     load_loss,
     load_regularizers,
     names,
     normal,
-    opened,
+    small_run,
     snapshot,
-    train,
+    take_steps,
 )
 
 PENALTIES = [(), ("gradient_penalty",), ("r1", "r2"), ("dragan",), ("weight_clipping", "r1")]
@@ -63,7 +63,9 @@ def check_same(run, rtol=0.0, atol=1e-12):
 @pytest.mark.parametrize("loss", [n for n in names("loss") if n != "wasserstein_clip"])
 def test_gradients_by_hand_are_those_of_autograd(loss, files, seeds):
     check_same(
-        opened(load_loss(loss), regularizers=load_regularizers(*files), seeds=seeds, float64=True)
+        small_run(
+            load_loss(loss), regularizers=load_regularizers(*files), seeds=seeds, float64=True
+        )
     )
 
 
@@ -72,14 +74,14 @@ def test_gradients_by_hand_are_those_of_autograd(loss, files, seeds):
 def test_they_are_for_every_depth_and_activation(depth, activation):
     network = Mlp(latent_dim=3, width=8, depth=depth, activation=activation)
     penalty = {"p": GradientPenalty(one_sided=True, target=0.1)}
-    check_same(opened(network=network, regularizers=penalty, float64=True))
+    check_same(small_run(network=network, regularizers=penalty, float64=True))
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_they_are_for_images_whose_generator_ends_in_tanh(seeds):
     network = Mlp(latent_dim=3, width=8)
     penalty = load_regularizers("gradient_penalty")
-    run = opened(network=network, regularizers=penalty, data=digits(), seeds=seeds, float64=True)
+    run = small_run(network=network, regularizers=penalty, data=Digits(), seeds=seeds, float64=True)
     check_same(run)
 
 
@@ -92,18 +94,18 @@ def test_a_penalty_of_ones_own_is_known_if_it_is_on_slopes():
         def cost(self, slopes):
             return slopes**3
 
-    check_same(opened(regularizers={"cubic": Cubic()}, float64=True))
+    check_same(small_run(regularizers={"cubic": Cubic()}, float64=True))
 
     class Other(Cubic):
         def penalty(self, score, real, fake, mix, noise=None):
             return norms(input_gradient(score, real)) + score(fake)
 
-    assert not AnalyticMlpGradients.supports(opened(regularizers={"other": Other()}).objective)
+    assert not AnalyticMlpGradients.supports(small_run(regularizers={"other": Other()}).objective)
 
 
 @pytest.mark.parametrize("files", ["spectral_norm", "instance_noise"])
 def test_autograd_is_taken_where_a_regularizer_changes_weights_or_inputs(files):
-    run = opened(regularizers=load_regularizers(files))
+    run = small_run(regularizers=load_regularizers(files))
     assert type(run.gradients) is Gradients
 
 
@@ -119,8 +121,8 @@ def test_autograd_is_taken_where_a_regularizer_changes_weights_or_inputs(files):
     ids=["tanh", "silu", "batch", "layer", "packing"],
 )
 def test_autograd_is_taken_for_other_networks(network):
-    assert type(opened(network=network).gradients) is Gradients
-    assert type(opened().gradients) is AnalyticMlpGradients
+    assert type(small_run(network=network).gradients) is Gradients
+    assert type(small_run().gradients) is AnalyticMlpGradients
 
 
 def test_a_module_that_only_looks_like_a_perceptron_is_none():
@@ -149,9 +151,9 @@ def test_tangents_are_forward_derivatives_of_what_every_layer_puts_out():
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)], ids=["solo", "stacked"])
 def test_a_training_by_hand_is_one_by_autograd(seeds):
     choice = {"regularizers": load_regularizers("gradient_penalty"), "optim": Adam(1e-3)}
-    runs = [opened(seeds=seeds, float64=True, **choice) for _ in range(2)]
-    train(runs[0], 20, gradients=Gradients(runs[0].objective, len(seeds) > 1))
-    train(runs[1], 20, gradients=AnalyticMlpGradients(runs[1].objective, len(seeds) > 1))
+    runs = [small_run(seeds=seeds, float64=True, **choice) for _ in range(2)]
+    take_steps(runs[0], 20, gradients=Gradients(runs[0].objective, len(seeds) > 1))
+    take_steps(runs[1], 20, gradients=AnalyticMlpGradients(runs[1].objective, len(seeds) > 1))
     for name, leaf in snapshot(runs[0].state.average).items():
         torch.testing.assert_close(runs[1].state.average[name], leaf, rtol=0, atol=1e-9)
 
@@ -168,7 +170,7 @@ def cosine(a, b):
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_bf16_turns_a_gradient_a_little_and_keeps_weights_float32(seeds):
-    run = opened(
+    run = small_run(
         load_loss("wasserstein"),
         network=WIDE,
         regularizers=load_regularizers("gradient_penalty"),
@@ -206,7 +208,7 @@ def test_bf16_of_a_convolutional_network_rounds_products_and_returns_float32():
 def test_channels_last_changes_no_number():
     network = Dcgan(latent_dim=3, width=4, generator_norm="batch")
     penalty = load_regularizers("gradient_penalty")
-    run = opened(network=network, regularizers=penalty, data=digits(), float64=True)
+    run = small_run(network=network, regularizers=penalty, data=Digits(), float64=True)
     assert run.gradients.objective.arithmetic.channels_last
     d, g = draws_like(run)
     plain = Gradients(run.objective)
@@ -227,12 +229,12 @@ def test_channels_last_changes_no_number():
 
 
 def check_compiled_is_eager(kind, n_steps=3, **choice):
-    runs = [opened(optim=Adam(1e-3), n_critic=2, **choice) for _ in range(2)]
+    runs = [small_run(optim=Adam(1e-3), n_critic=2, **choice) for _ in range(2)]
     stacked = len(runs[0].seeds) > 1
     compiled = build_gradients(runs[0].objective, stacked, Execution(mode="compiled"))
     assert type(compiled) is kind
     for gradients, run in zip((compiled, runs[1].gradients), runs, strict=True):
-        train(run, n_steps, gradients=gradients)
+        take_steps(run, n_steps, gradients=gradients)
     for name, leaf in runs[1].state.average.items():
         torch.testing.assert_close(runs[0].state.average[name], leaf, rtol=1e-4, atol=1e-6)
 
@@ -245,7 +247,7 @@ def test_a_compiled_step_is_the_eager_one():
 
 def test_two_compiled_games_of_one_process_do_not_share_what_was_compiled():
     """Only tensors are checked before compiled code is taken again, and here they are the same."""
-    run = opened(load_loss("wasserstein"))
+    run = small_run(load_loss("wasserstein"))
     for loss in ("wasserstein", "non_saturating"):
         for weight in (0.0, 1.0, 3.0):
             game = replace(

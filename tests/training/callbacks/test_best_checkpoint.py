@@ -13,10 +13,10 @@ from gan_lab.cli import open_run
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callbacks.best_checkpoint import TAG, Best
-from gan_lab.training.callbacks.evaluation import evaluated, measured
+from gan_lab.training.callbacks.best_checkpoint import TAG, BestCheckpoint
+from gan_lab.training.callbacks.evaluation import evaluate, measure
 from gan_lab.training.callbacks.logging import LoggingCallback
-from tests.run_helpers import DIGITS, RING, main, rows, saved, train, trained
+from tests.helpers import DIGITS, RING, load_checkpoint, main, rows, state_digest, train
 from tests.runner.test_resume import assert_same_run
 
 # Measured at 6, 12, ...; saved at 10, 20, ...
@@ -63,8 +63,8 @@ def test_the_best_is_the_lowest_of_the_curve(whole):
     assert best["last"]["step"] == 44
     assert best["last"]["validation"]["value"] == values[44]
     assert best["last"]["held_out"] == RunDir(run).read_status()["final"][TAG]
-    assert saved(run, "best")["step"] == step
-    assert saved(run)["best"]["step"] == step
+    assert load_checkpoint(run, "best")["step"] == step
+    assert load_checkpoint(run)["best"]["step"] == step
 
 
 def test_stacked_seeds_share_the_step_at_which_their_mean_is_lowest(whole):
@@ -90,10 +90,10 @@ def test_what_is_reported_of_it_is_what_evaluate_finds(n_seeds, whole, workdir):
 
 
 def test_choosing_and_reporting_leave_the_run_as_it_is(whole, workdir, monkeypatch):
-    monkeypatch.setattr(Best, "consider", lambda *_: None)
+    monkeypatch.setattr(BestCheckpoint, "update", lambda *_: None)
     assert main("train", *FAST, "hydra.run.dir=run") == 0
     assert best_of("run") is None
-    ours, theirs = saved("run"), saved(whole[1])
+    ours, theirs = load_checkpoint("run"), load_checkpoint(whole[1])
     for part in ("state", "streams", "accumulator"):
         assert checkpoint.digest(ours[part]) == checkpoint.digest(theirs[part])
     assert rows("run") == rows(whole[1])
@@ -121,7 +121,7 @@ def test_a_finite_set_chooses_on_data_that_are_not_reported(workdir, monkeypatch
         return getattr(self.source, part)(len(z), torch.Generator().manual_seed(0))
 
     monkeypatch.setattr(Run, "samples", copied)
-    monkeypatch.setattr(Run, "samples_of", lambda self, a, i, z: copied(self, i, z, 2))
+    monkeypatch.setattr(Run, "samples_from", lambda self, a, i, z: copied(self, i, z, 2))
     sizes = ("data.n_validation=20", "data.n_held_out=20", "evaluator.n=20", "evaluator.final_n=20")
     keys = [k for k in DIGITS if k.partition("=")[0] not in ("evaluator.n", "evaluator.final_n")]
     train("run", *keys, *sizes, "trainer.steps=4", "evaluator.every=1", "optim.lr=1e-5")
@@ -166,13 +166,13 @@ def killed(monkeypatch, *overrides, at, moment):
 )
 def test_a_killed_run_finds_the_same_best(at, moment, n_seeds, whole, workdir, monkeypatch):
     killed(monkeypatch, *(FAST if n_seeds == 1 else TWO), at=at, moment=moment)
-    newest = saved("run")
+    newest = load_checkpoint("run")
     if moment == "between":
         assert newest["step"] == at - 10
     assert main("resume", "run") == 0
     assert_same_run("run", whole[n_seeds])
     assert checkpoints("run") == checkpoints(whole[n_seeds])
-    assert trained("run", "best") == trained(whole[n_seeds], "best")
+    assert state_digest("run", "best") == state_digest(whole[n_seeds], "best")
     for mine, yours in zip(
         RunDir(Path("run")).children() or [RunDir(Path("run"))],
         RunDir(whole[n_seeds]).children() or [RunDir(whole[n_seeds])],
@@ -185,7 +185,7 @@ def test_a_later_best_is_forgotten_when_a_run_goes_back(whole, workdir, monkeypa
     killed(monkeypatch, *FAST, at=20, moment="between")
     directory = Path("run/checkpoints")
     planted = checkpoint.best_path(directory, 19)
-    checkpoint.save(planted, saved("run"))
+    checkpoint.save(planted, load_checkpoint("run"))
     assert main("resume", "run") == 0
     assert not planted.exists()
 
@@ -193,7 +193,7 @@ def test_a_later_best_is_forgotten_when_a_run_goes_back(whole, workdir, monkeypa
 def test_every_kept_checkpoint_finds_the_best_it_names(whole):
     for run in whole.values():
         for step in checkpoint.available(run / "checkpoints"):
-            named = saved(run, step)["best"]["step"]
+            named = load_checkpoint(run, step)["best"]["step"]
             assert checkpoint.best_path(run / "checkpoints", named).exists()
 
 
@@ -221,7 +221,7 @@ def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
     monkeypatch.setattr(metrics, "exact_wasserstein", broken)
     keys = ("trainer.steps=20", "evaluator.every=5", "evaluator.floor_n_repeats=2")
     assert main("train", *RING, *keys, "hydra.run.dir=run") == 1
-    best = saved("run", "best")
+    best = load_checkpoint("run", "best")
     assert best["step"] <= 5
     assert math.isfinite(best["best"]["value"])
 
@@ -229,16 +229,16 @@ def test_what_is_not_finite_is_never_the_best(value, workdir, monkeypatch):
 def test_a_run_that_diverges_leaves_its_best(workdir):
     keys = ("evaluator.every=1", "optim=sgd", "optim.lr=1e10", "trainer.checkpoint_every=0")
     assert main("train", *RING, *keys, "trainer.steps=20", "hydra.run.dir=run") == 1
-    assert saved("run", "best")["step"] < 20
+    assert load_checkpoint("run", "best")["step"] < 20
 
 
 def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsys):
     """A run that was resumed after its best measurement has the state on the disk alone."""
     opened = open_run.open_run(whole[1], None)
-    finals = evaluated(opened.setup, opened.run, 44, [0])
-    measured(opened.run, 0, 44)
-    best = Best()
-    best.go_back_to(saved(whole[1])["best"])
+    finals = evaluate(opened.setup, opened.run, 44, [0])
+    measure(opened.run, 0, 44)
+    best = BestCheckpoint()
+    best.load(load_checkpoint(whole[1])["best"])
     (told,) = best.report(opened.run, whole[1] / "checkpoints", finals, [0])
     assert told == best_of(whole[1])
     checkpoint.best_path(workdir, told["step"]).write_bytes(b"torn")
@@ -249,8 +249,8 @@ def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsy
 
 def test_samples_come_from_the_best_too(whole, workdir):
     step = best_of(whole[1])["step"]
-    assert main("sample", whole[1], "step=best", "n=4", "output=best") == 0
-    assert main("sample", whole[1], f"step={step}", "n=4", "output=named") == 0
-    assert main("sample", whole[1], "n=4", "output=last") == 0
+    assert main("sample", whole[1], "step=best", "n=4", "output=best.npy") == 0
+    assert main("sample", whole[1], f"step={step}", "n=4", "output=named.npy") == 0
+    assert main("sample", whole[1], "n=4", "output=last.npy") == 0
     best, named, last = (Path(f"{name}.npy").read_bytes() for name in ("best", "named", "last"))
     assert best == named != last

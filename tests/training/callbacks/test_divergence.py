@@ -7,42 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab.engine.backends import select
-from gan_lab.engine.rng import Streams
 from gan_lab.runs.checkpoint import available, digest, load
 from gan_lab.runs.run_dir import RunDir
-from tests.run_helpers import RING, main, rows, saved, train, trained
+from tests.helpers import (
+    RING,
+    infinite_data_at,
+    infinite_weight_at,
+    load_checkpoint,
+    main,
+    rows,
+    state_digest,
+    train,
+)
 
 LATE = (*RING, "trainer.steps=60", "trainer.checkpoint_every=10")
-
-
-def infinite_data_at(patch, step, seed=None):
-    """Makes one step's real samples infinite, whenever they are drawn: of a solo run, or a seed."""
-    draws = Streams.draws
-
-    def poisoned(self, now):
-        found = draws(self, now)
-        if now == step:
-            real = found.discriminator.real
-            (real if seed is None else real[:, seed]).fill_(math.inf)
-        return found
-
-    patch.setattr(Streams, "draws", poisoned)
-
-
-def infinite_weight_at(patch, step):
-    """Overflows a generator's weight in the update of one step, with finite losses."""
-    train_step = select.train_step
-
-    def overflowing(state, *arguments):
-        result = train_step(state, *arguments)
-        if state.step == step:
-            weight = next(iter(state.generator.params.values()))
-            weight.data[(0,) * weight.ndim] = math.inf
-            state.average_(0.0)
-        return result
-
-    patch.setattr(select, "train_step", overflowing)
 
 
 def tensors(node):
@@ -91,7 +69,7 @@ def test_the_failing_step_is_found_however_late_one_looks(log_every, workdir, ca
     monkeypatch.undo()
     monkeypatch.chdir(workdir)
     whole = train("whole", *RING, "trainer.steps=23", "seed=5", *clock)
-    assert digest(content["state"]) == digest(saved(whole)["state"])
+    assert digest(content["state"]) == digest(load_checkpoint(whole)["state"])
     assert list(available(Path("run/checkpoints"))) == []
     assert all(math.isfinite(v) for row in rows("run") for v in row.values())
 
@@ -141,7 +119,7 @@ def test_a_run_can_go_on_from_before_once_the_cause_is_gone(workdir, capsys, mon
     status = RunDir(Path("run")).read_status()
     assert (status["state"], status["error"]) == ("done", None)
     whole = train("whole", *LATE)
-    assert trained("run") == trained(whole)
+    assert state_digest("run") == state_digest(whole)
     assert rows("run") == rows(whole)
 
 

@@ -1,12 +1,12 @@
-"""The optimality light: a gap for a discriminator that is short of its optimum, none at it."""
+"""The optimality gap is large for a discriminator far from its optimum and none at it."""
 
 import pytest
 import torch
 
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.step import train_step, update_discriminator_
-from gan_lab.training.callbacks.optimality_gap import optimality
-from tests.run_helpers import RING, setup
+from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
+from tests.helpers import RING, setup
 
 GAP = "discriminator_estimate/optimality_gap"
 
@@ -21,7 +21,7 @@ def mean_gap(chosen, run):
     gaps = []
     for step in range(20):
         run.state.step = step
-        gaps.append(float(optimality(chosen, run)[GAP].mean()))
+        gaps.append(float(measure_optimality_gap(chosen, run)[GAP].mean()))
     run.state.step = 0
     return sum(gaps) / len(gaps)
 
@@ -52,7 +52,7 @@ def test_looking_changes_nothing_and_repeats_itself(loss, n_seeds):
     _, untouched = opened(f"loss={loss}", f"n_seeds={n_seeds}")
     for each in (run, untouched):
         train_step(each.state, each.streams.draws(0), each.gradients, 0.9)
-    first, second = optimality(chosen, run), optimality(chosen, run)
+    first, second = measure_optimality_gap(chosen, run), measure_optimality_gap(chosen, run)
     for tag in first:
         torch.testing.assert_close(first[tag], second[tag], rtol=0, atol=0)
     for each in (run, untouched):
@@ -63,16 +63,18 @@ def test_looking_changes_nothing_and_repeats_itself(loss, n_seeds):
 
 def test_stacked_seeds_are_judged_as_the_same_seeds_alone():
     chosen, run = opened("n_seeds=3")
-    together = optimality(chosen, run)
+    together = measure_optimality_gap(chosen, run)
     for seed in range(3):
-        alone = optimality(*opened(f"seed={seed}"))
+        alone = measure_optimality_gap(*opened(f"seed={seed}"))
         for tag, value in alone.items():
             torch.testing.assert_close(together[tag][seed], value, rtol=1e-3, atol=1e-4)
 
 
 def test_only_losses_with_an_estimate_are_called_readable():
-    assert "discriminator_estimate/near_optimal" not in optimality(*opened("loss=hinge"))
-    values = optimality(*opened("loss=minimax"))
+    assert "discriminator_estimate/near_optimal" not in measure_optimality_gap(
+        *opened("loss=hinge")
+    )
+    values = measure_optimality_gap(*opened("loss=minimax"))
     assert float(values["discriminator_estimate/near_optimal"]) in (0.0, 1.0)
     assert "discriminator_estimate/js_fresh" in values
 
@@ -81,19 +83,19 @@ def test_the_known_bias_of_the_penalty_is_told_in_one_dimension_only():
     tag = "discriminator_estimate/penalty_bias"
     cheap = [key for key in RING if not key.startswith("data=")]
     line = setup(*cheap, "data=gaussian_1d")
-    assert tag in optimality(line, line.open())
-    assert tag not in optimality(*opened())
+    assert tag in measure_optimality_gap(line, line.open())
+    assert tag not in measure_optimality_gap(*opened())
 
 
 def test_the_copy_moves_at_the_rate_of_the_moment():
     chosen, run = opened("loss=minimax", "optim.lr=1e-2")
-    assert float(optimality(chosen, run)[GAP].abs()) > 0
+    assert float(measure_optimality_gap(chosen, run)[GAP].abs()) > 0
     run.state.discriminator.set_lr_factor_(0.0)
-    assert float(optimality(chosen, run)[GAP].abs()) == 0
+    assert float(measure_optimality_gap(chosen, run)[GAP].abs()) == 0
 
 
 def test_a_discriminator_trained_in_bf16_is_judged_in_float32():
     chosen = setup("data=digits", "regularizer=[r2]", "execution.precision=bf16", "device=cpu")
     run = chosen.open()
     assert run.gradients.fakes(run.state, torch.randn(1, 4, 32)).dtype == torch.float32
-    assert optimality(chosen, run)[GAP].isfinite()
+    assert measure_optimality_gap(chosen, run)[GAP].isfinite()
