@@ -5,10 +5,10 @@ import sys
 
 
 def _leave_working_directory() -> None:
-    """Imports nothing from the working directory, which `-m` puts first on the path.
+    """Remove the working directory, which `-m` puts first, from the path.
 
-    It may be a stranger's run, and a torch.py in it would be run instead of torch. A class of one's
-    own that a `_target_` names is still found there: `named.attribute`. Unless gan_lab itself is.
+    It may be a stranger's run, and a torch.py in it would be run instead of torch. Where gan_lab
+    itself lies in it, it stays. `import_object` finds a class of the user's own there all the same.
     """
     try:
         here = os.path.realpath(os.getcwd())

@@ -1,17 +1,16 @@
-"""What a person sees while a run trains: a bar in a terminal, a plain line elsewhere."""
+"""The progress of a run: a bar in a terminal, a plain line elsewhere; and warnings."""
 
 import contextlib
 import sys
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 _LINE_SECONDS = 5.0
-_SHORT = {
+_SHORT_NAMES = {
     "divergence/wasserstein": "W1",
     "divergence/wasserstein_floor": "floor",
     "discriminator_estimate/wasserstein": "critic W",
@@ -22,8 +21,8 @@ _SHORT = {
 
 
 def announce(text: str) -> None:
-    """Says one line on stderr, if anybody can hear it; a bar that is there stays below it."""
-    with contextlib.suppress(OSError):  # the log it goes to may be on a full disk
+    """Print one line on stderr; a progress bar stays below it."""
+    with contextlib.suppress(OSError):  # stderr may be a log on a full disk
         print(text, file=sys.stderr, flush=True)
 
 
@@ -32,9 +31,9 @@ class ProgressLine:
 
     def __init__(self, total: int, done: int = 0, console: Console | None = None) -> None:
         self.console = console or Console()
-        self._total, self._start, self._began = total, done, time.perf_counter()
+        self._total, self._start_step, self._start_time = total, done, time.perf_counter()
         self._values: dict[str, float] = {}
-        self._last_line = self._began
+        self._last_line = self._start_time
         self._bar: Progress | None = None
         if self.console.is_terminal:
             self._bar = Progress(
@@ -42,35 +41,29 @@ class ProgressLine:
                 BarColumn(bar_width=24),
                 TextColumn("{task.completed}/{task.total} steps  {task.fields[rate]}"),
                 TimeRemainingColumn(),
-                TextColumn("{task.fields[said]}"),
+                TextColumn("{task.fields[values]}"),
                 console=self.console,
             )
-            self._task = self._bar.add_task("train", total=total, completed=done, rate="", said="")
+            self._task = self._bar.add_task(
+                "train", total=total, completed=done, rate="", values=""
+            )
 
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def tell(self, values: Mapping[str, float]) -> None:
-        """Takes over new values; those without a short name are not shown."""
-        self._values.update({tag: value for tag, value in values.items() if tag in _SHORT})
+    def update(self, values: Mapping[str, float]) -> None:
+        """Take over new values; those without a short name are not shown."""
+        self._values.update({tag: value for tag, value in values.items() if tag in _SHORT_NAMES})
 
-    def at(self, step: int) -> None:
-        """Shows that a step is done, if anybody can see it; cheap enough to be called after every
-        one.
-        """
-        # A log on a full disk, a reader that has gone (for which rich ends the program): a run goes
-        # on without being watched.
+    def show(self, step: int) -> None:
+        """Show that a step is done; cheap enough to be called after every one."""
+        # On a full disk or a closed pipe (for which rich ends the program) the run goes on.
         with contextlib.suppress(OSError, SystemExit):
             self._show(step)
 
@@ -78,15 +71,15 @@ class ProgressLine:
         now = time.perf_counter()
         if self._bar is None and now - self._last_line < _LINE_SECONDS and step < self._total:
             return
-        rate = (step - self._start) / max(now - self._began, 1e-9)
-        said = "  ".join(f"{_SHORT[tag]} {value:.3g}" for tag, value in self._values.items())
+        rate = (step - self._start_step) / max(now - self._start_time, 1e-9)
+        values = "  ".join(f"{_SHORT_NAMES[tag]} {v:.3g}" for tag, v in self._values.items())
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, rate=f"{rate:.0f}/s", said=said)
+            self._bar.update(self._task, completed=step, rate=f"{rate:.0f}/s", values=values)
             return
         self._last_line = now
-        left = (self._total - step) / max(rate, 1e-9)
+        seconds = (self._total - step) / max(rate, 1e-9)
         self.console.print(
-            f"step {step}/{self._total}  {rate:.1f} steps/s  {left:.0f} s left  {said}",
+            f"step {step}/{self._total}  {rate:.1f} steps/s  {seconds:.0f} s left  {values}",
             highlight=False,
             soft_wrap=True,
         )

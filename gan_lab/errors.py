@@ -1,4 +1,4 @@
-"""The errors a person sees: what was wrong, what was got, what to do. Nothing else is imported."""
+"""The errors a user sees: what was wrong, what was got, what to do."""
 
 
 class ConfigError(ValueError):
@@ -6,4 +6,4 @@ class ConfigError(ValueError):
 
 
 class RunDiverged(RuntimeError):
-    """A loss or a gradient stopped being finite: exit code 1, the state before it is saved."""
+    """A loss or a gradient is not finite: exit code 1, the state before it is saved."""

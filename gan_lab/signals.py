@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM as a wish to stop: the loop finishes its step, saves, and ends."""
+"""SIGINT and SIGTERM as requests to stop: the loop finishes its step, saves, and ends."""
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
-from types import FrameType, TracebackType
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, Self
 
 
@@ -20,97 +20,87 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-_asked: list[int] = []
+_requests: list[int] = []
 
 
-def ask(signum: int) -> None:
-    """Asks whatever trains in this process to stop as if the signal had come, now or later."""
-    _asked.append(signum)
+def request_stop(signum: int) -> None:
+    """Make the training of this process stop as if the signal had come, now or later."""
+    _requests.append(signum)
 
 
-def asked() -> int | None:
-    """The first signal that `ask` was called with, or None."""
-    return _asked[0] if _asked else None
+def stop_request() -> int | None:
+    """Return the first signal that `request_stop` was called with, or None."""
+    return _requests[0] if _requests else None
 
 
 @contextlib.contextmanager
-def asking() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM ask the training to stop, also one that has yet to begin.
-
-    For a process that others wait for: it stops when they do, and not before.
-    """
+def _handling(handler: Callable[[int, FrameType | None], None], *signums: int) -> Iterator[None]:
+    """Handle signals inside the block, in the main thread: Python allows no other one to."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    stops = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, lambda signum, _: ask(signum)) for each in stops}
+    previous = {signum: signal.signal(signum, handler) for signum in signums}
     try:
         yield
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+        for signum, each in previous.items():
+            signal.signal(signum, each)
 
 
-@contextlib.contextmanager
-def raising() -> Iterator[None]:
-    """Inside, SIGTERM raises Interrupted as Ctrl-C raises KeyboardInterrupt.
+def stop_at_signals() -> contextlib.AbstractContextManager[None]:
+    """Return a block in which SIGINT and SIGTERM stop the training, also one that starts later.
 
-    For work that saves nothing on its way: what it started is told to end.
+    For a process that others wait for: it stops when they do, and not before.
+    """
+    return _handling(lambda signum, _: request_stop(signum), signal.SIGINT, signal.SIGTERM)
+
+
+def raise_at_sigterm() -> contextlib.AbstractContextManager[None]:
+    """Return a block in which SIGTERM raises Interrupted as Ctrl-C raises KeyboardInterrupt.
+
+    For work that saves nothing on its way.
     """
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise Interrupted(signum)
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return _handling(stop, signal.SIGTERM)
 
 
 class StopSignals:
-    """Remembers the first signal; a second one ends the process at once.
+    """The first signal within a block; a second one ends the process at once.
 
     A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored.
 
     Args:
         patient: Later signals change nothing. For a process whose launcher passes on what the
-            terminal has already sent to all, and kills those that take too long.
+            terminal has already sent to all, and kills processes that take too long.
     """
 
     def __init__(self, patient: bool = False) -> None:
         self._after = signal.SIG_IGN if patient else signal.SIG_DFL
-        self._received: int | None = None
-        self._before: dict[int, Any] = {}
+        self._signum: int | None = None
+        self._previous: dict[int, Any] = {}
 
     @property
     def received(self) -> int | None:
-        """The first signal, or what `ask` was called with; None as long as there was none."""
-        return self._received if self._received is not None else asked()
+        """The first signal, or that of `request_stop`; None as long as there was none."""
+        return self._signum if self._signum is not None else stop_request()
 
     def __enter__(self) -> Self:
-        # Python allows handlers in the main thread only; elsewhere (a sweep's worker) there is
-        # nothing to catch.
+        # In another thread (a sweep's worker) there is nothing to catch.
         if threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
                 if signal.getsignal(signum) != signal.SIG_IGN:
-                    self._before[signum] = signal.signal(signum, self._note)
+                    self._previous[signum] = signal.signal(signum, self._handle)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for signum, handler in self._before.items():
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._previous.items():
             signal.signal(signum, handler)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
-        self._received = signum
-        for each in self._before:
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
+        self._signum = signum
+        for each in self._previous:
             # Two requests of a scheduler within a moment are one; impatience is Ctrl-C.
             signal.signal(each, self._after if each == signal.SIGINT else signal.SIG_IGN)

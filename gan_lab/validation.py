@@ -1,5 +1,6 @@
-"""Checks of constructor arguments, where the shell turns `Class.name` into the key that was typed,
-and of the places that files are to go to.
+"""Checks of constructor arguments and of output paths.
+
+The command line turns the `Class.name` of an error into the key that was typed.
 """
 
 import os
@@ -7,53 +8,47 @@ from pathlib import Path
 
 from gan_lab.errors import ConfigError
 
-MAX_COUNT = 10**12  # of anything that is counted: what is beyond is a slip, and would never end
+MAX_COUNT = 10**12  # of anything that is counted: more is a slip of the user, and would never end
 
 
 def check_count(owner: object, name: str, at_least: int = 1, at_most: int = MAX_COUNT) -> None:
-    """Refuses a field that is not a whole number from at_least to at_most.
+    """Refuse a field that is not a whole number from at_least to at_most.
 
     Raises:
         ValueError: It is not.
     """
-    got = getattr(owner, name)
-    if isinstance(got, bool) or not isinstance(got, int) or got < at_least:
-        raise ValueError(
-            f"{type(owner).__name__}.{name}={got!r} is not a whole number >= {at_least}"
-        )
-    if got > at_most:
-        raise ValueError(f"{type(owner).__name__}.{name}={got} is more than {at_most}, the most")
+    value = getattr(owner, name)
+    key = f"{type(owner).__name__}.{name}"
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ValueError(f"{key}={value!r} is not a whole number >= {at_least}")
+    if value > at_most:
+        raise ValueError(f"{key}={value} is more than {at_most}, the most")
 
 
 def is_whole(word: str) -> bool:
-    """Whether a word is a whole number that `int` reads; it reads neither 4301 digits nor a square
-    sign, which `isdigit` takes.
+    """Return whether a word is a whole number that `int` reads.
+
+    It reads neither 4301 digits nor a superscript, which `isdigit` accepts.
     """
     return word.isascii() and word.isdigit() and len(word) <= 18
 
 
 def check_choice(owner: object, name: str, choices: list[str]) -> None:
-    """Refuses a field that holds none of the choices.
+    """Refuse a field that holds none of the choices.
 
     Raises:
         ValueError: It does not.
     """
-    got = getattr(owner, name)
-    if got not in choices:
-        raise ValueError(
-            f"{type(owner).__name__}.{name}={got!r} is unknown; take one of {', '.join(choices)}"
-        )
+    value = getattr(owner, name)
+    if value not in choices:
+        key = f"{type(owner).__name__}.{name}"
+        raise ValueError(f"{key}={value!r} is unknown; take one of {', '.join(choices)}")
 
 
 def check_interval(
-    owner: object,
-    name: str,
-    value: float,
-    *,
-    low_open: bool = True,
-    high: float = float("inf"),
+    owner: object, name: str, value: float, *, low_open: bool = True, high: float = float("inf")
 ) -> None:
-    """Refuses a value that is not a number in (0, high), or [0, high) with low_open=False.
+    """Refuse a value that is not a number in (0, high), or [0, high) with low_open=False.
 
     Raises:
         ValueError: It is not; nan and inf never are.
@@ -66,7 +61,7 @@ def check_interval(
 
 
 def check_number(owner: object, name: str, value: float, *, at_least: float = 0.0) -> None:
-    """Refuses a value that is not a finite number >= at_least.
+    """Refuse a value that is not a finite number >= at_least.
 
     Raises:
         ValueError: It is not.
@@ -80,27 +75,27 @@ def check_number(owner: object, name: str, value: float, *, at_least: float = 0.
     raise ValueError(f"{type(owner).__name__}.{name}={value!r} {problem}")
 
 
-def place(key: str, typed: str) -> Path:
-    """The absolute path that a key names, where a file or a directory can be made.
+def output_path(key: str, value: str) -> Path:
+    """Return the absolute path that a key names, where a file or a directory can be created.
 
     Raises:
-        ConfigError: It is empty, begins with the shell's ~, holds what cannot be shown, is too
-            long, lies below a file, or where nothing may be written.
+        ConfigError: It is empty, begins with the shell's ~, holds characters that cannot be shown,
+            is too long, lies below a file, or where nothing may be written.
     """
-    if not typed:
+    if not value:
         raise ConfigError(f"{key} is empty; name a place for it, or leave {key} out")
-    if not typed.isprintable():
-        raise ConfigError(f"{key}={typed!r} holds what cannot be shown; name another place")
-    if typed == "~" or typed.startswith("~/"):
-        meant = os.path.expanduser(typed)
-        raise ConfigError(f"{key}={typed} would be a directory named ~; write {key}={meant}")
-    path = Path(typed).absolute()
+    if not value.isprintable():
+        raise ConfigError(f"{key}={value!r} holds what cannot be shown; name another place")
+    if value == "~" or value.startswith("~/"):
+        expanded = os.path.expanduser(value)
+        raise ConfigError(f"{key}={value} would be a directory named ~; write {key}={expanded}")
+    path = Path(value).absolute()
     try:
-        there = next(above for above in (path, *path.parents) if above.exists())
+        parent = next(above for above in (path, *path.parents) if above.exists())
     except OSError as error:
-        raise ConfigError(f"{key}={typed[:40]}... is no path: {error.strerror}") from error
-    if there != path and not there.is_dir():
-        raise ConfigError(f"{key}={typed} cannot be made: {there} is a file; name another place")
-    if not os.access(there, os.W_OK):
-        raise ConfigError(f"{key}={typed} cannot be written: {there} is read-only; name another")
+        raise ConfigError(f"{key}={value[:40]}... is no path: {error.strerror}") from error
+    if parent != path and not parent.is_dir():
+        raise ConfigError(f"{key}={value} cannot be made: {parent} is a file; name another place")
+    if not os.access(parent, os.W_OK):
+        raise ConfigError(f"{key}={value} cannot be written: {parent} is read-only; name another")
     return path

@@ -1,4 +1,4 @@
-"""Forks: the networks of one run, from a chosen step on, under another loss or regularizer.
+"""Fork a run: continue its networks from a step under another loss or regularizer.
 
 A fork is a new run whose steps and clocks go on from those of its origin. Its optimisers are fresh,
 and so is its randomness, which is that of every fork of the same step: forks of one run are paired.
@@ -19,7 +19,7 @@ from gan_lab.runs import compatibility
 from gan_lab.training.compute_budget import Origin, clocks
 from gan_lab.training.config import Run, Setup
 
-_WHERE = ("root", "path", "download")  # keys of data that do not say what the data are
+_PATH_KEYS = ("root", "path", "download")  # keys of data that do not change the data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Parent:
 
     Attributes:
         path: Its directory.
-        setup: What was chosen for it.
-        content: What the checkpoint holds.
+        setup: Its configuration.
+        content: Of the checkpoint.
     """
 
     path: Path
@@ -38,20 +38,20 @@ class Parent:
 
     @property
     def step(self) -> int:
-        """Of the checkpoint."""
+        """Step of the checkpoint."""
         return int(self.content["step"])
 
     @property
     def trained_steps(self) -> int:
-        """Steps that the run was asked for, without those of an origin of its own."""
+        """Steps of the run, without those of an origin of its own."""
         return self.setup.trainer.steps - (self._origin.step if self._origin else 0)
 
     @property
     def origin(self) -> Origin:
-        """Where the clocks of a fork go on from."""
+        """The step and the clocks that a fork starts from."""
         seconds = self.content["seconds"]
-        spent = clocks(self.setup, self.step, seconds["time/train_seconds"], self._origin)
-        return Origin(self.step, spent, seconds)
+        totals = clocks(self.setup, self.step, seconds["time/train_seconds"], self._origin)
+        return Origin(self.step, totals, seconds)
 
     @property
     def _origin(self) -> Origin | None:
@@ -59,29 +59,29 @@ class Parent:
         return None if saved is None else Origin.from_dict(saved)
 
 
-def of_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """What a checkpoint of stacked seeds holds of one of them, as if that had trained alone."""
+def select_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Return the checkpoint of one of stacked seeds, as if it had trained alone."""
     state = content["state"]
 
-    def mine(leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def select(leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: leaf[index] for name, leaf in leaves.items()}
 
-    both = {
-        network: {part: mine(state[network][part]) for part in ("params", "buffers")}
+    networks = {
+        network: {part: select(state[network][part]) for part in ("params", "buffers")}
         for network in ("generator", "discriminator")
     }
-    return {**content, "state": {**both, "average": mine(state["average"])}}
+    return {**content, "state": {**networks, "average": select(state["average"])}}
 
 
 def start(setup: Setup, source: Source, path: Path, parent: Parent) -> training.Estimates:
-    """Trains a fork into a new directory; see session.start."""
+    """Train a fork into a new directory; see `runner.train.start`."""
     run = open_fork(setup, source, parent)
     forked_from = {"path": str(parent.path.absolute()), "step": parent.step}
     return training.start(setup, source, path, run, parent.origin, forked_from=forked_from)
 
 
 def check(setup: Setup, source: Source, parent: Parent) -> None:
-    """Refuses what no fork can change.
+    """Refuse what no fork can change.
 
     Raises:
         ConfigError: Other data (samples that were trained on could be held out now), other
@@ -90,29 +90,29 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
     old = parent.setup
     if tuple(setup.seeds) != tuple(old.seeds):
         raise ConfigError(
-            f"fork keeps the seeds of {parent.path}, {_listed(old.seeds)}, got "
-            f"{_listed(setup.seeds)}; leave out seed= and n_seeds="
+            f"fork keeps the seeds of {parent.path}, {_join(old.seeds)}, got "
+            f"{_join(setup.seeds)}; leave out seed= and n_seeds="
         )
     for name in ("data", "network"):
-        changed = _changed(getattr(old, name), getattr(setup, name))
-        if changed:
-            shapes = _difference(setup, source, parent)
+        if change := _describe_change(getattr(old, name), getattr(setup, name)):
+            misfit = _describe_misfit(setup, source, parent)
             raise ConfigError(
-                f"fork keeps the {name} of {parent.path}, but {name}{changed}{shapes}; leave the "
+                f"fork keeps the {name} of {parent.path}, but {name}{change}{misfit}; leave the "
                 f"keys of {name} out, or train anew"
             )
-    dropped = parent.content.get("dropped", {})
-    if gone := [seed for seed in setup.seeds if seed in dropped]:
-        left = [seed for seed in setup.seeds if seed not in dropped]
-        other = f"a seed by itself (fork {parent.path / f'seed_{left[0]}'})" if left else "another"
+    reasons = parent.content.get("dropped", {})
+    if dropped := [seed for seed in setup.seeds if seed in reasons]:
+        other = "another"
+        if active := [seed for seed in setup.seeds if seed not in reasons]:
+            other = f"a seed by itself (fork {parent.path / f'seed_{active[0]}'})"
         raise ConfigError(
-            f"{'seeds' if len(gone) > 1 else 'seed'} {_listed(gone)} of {parent.path} "
-            f"{'were' if len(gone) > 1 else 'was'} dropped before step {parent.step}; fork "
+            f"{'seeds' if len(dropped) > 1 else 'seed'} {_join(dropped)} of {parent.path} "
+            f"{'were' if len(dropped) > 1 else 'was'} dropped before step {parent.step}; fork "
             f"{other}, or an earlier step with step=..."
         )
     compatibility.check_data(parent.path, parent.content, source)
-    if shapes := _difference(setup, source, parent):
-        raise ConfigError(f"the networks of {parent.path} do not fit here{shapes}; train anew")
+    if misfit := _describe_misfit(setup, source, parent):
+        raise ConfigError(f"the networks of {parent.path} do not fit here{misfit}; train anew")
     if setup.trainer.steps <= parent.step:
         raise ConfigError(
             f"trainer.steps={setup.trainer.steps} counts from the start of {parent.path}, and the "
@@ -139,8 +139,8 @@ def open_fork(setup: Setup, source: Source, parent: Parent) -> Run:
     buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
     common = {name: leaf for name, leaf in buffers.items() if name in old}
     for name, leaf in common.items():
-        if apart := _apart(old[name], leaf):
-            raise ConfigError(f"buffer {name} of {parent.path} does not fit here: {apart}")
+        if difference := _leaf_difference(old[name], leaf):
+            raise ConfigError(f"buffer {name} of {parent.path} does not fit here: {difference}")
     copy_into_(common, old)
     copy_into_(run.state.average, state["average"])
     run.state.step = parent.step
@@ -151,19 +151,19 @@ def _leaves(network: Mapping[str, Any]) -> dict[str, Tensor]:
     return {**network["params"], **network["buffers"]}
 
 
-def _changed(old: Any, new: Any) -> str:
-    """The first thing that differs between two descriptions, in words; empty if none does."""
+def _describe_change(old: Any, new: Any) -> str:
+    """Return the first difference between two settings in words; empty if there is none."""
     if type(old) is not type(new):
         return f" is {type(old).__name__} there and {type(new).__name__} here"
     for field in dataclasses.fields(old):
         before, now = getattr(old, field.name), getattr(new, field.name)
-        if before != now and field.name not in _WHERE:
+        if before != now and field.name not in _PATH_KEYS:
             return f".{field.name} is {before} there and {now} here"
     return ""
 
 
-def _difference(setup: Setup, source: Source, parent: Parent) -> str:
-    """The first leaf of another shape or dtype, in brackets; empty if all fit."""
+def _describe_misfit(setup: Setup, source: Source, parent: Parent) -> str:
+    """Return the first leaf of another shape or dtype, in brackets; empty if all fit."""
     state, seeds = parent.content["state"], [len(setup.seeds)] if len(setup.seeds) > 1 else []
     for network in ("generator", "discriminator"):
         module: nn.Module = getattr(setup.network, network)(source.shape)
@@ -173,22 +173,22 @@ def _difference(setup: Setup, source: Source, parent: Parent) -> str:
         own = module.state_dict()
         for part, saved in parts.items():
             for name, leaf in own.items():
-                if apart := _apart(saved.get(name), leaf, seeds):
-                    return f" ({part} {name}: {apart})"
-            # Buffers that the networks have not are those of a regularizer.
+                if difference := _leaf_difference(saved.get(name), leaf, seeds):
+                    return f" ({part} {name}: {difference})"
+            # Other buffers than the networks' are those of a regularizer.
             for name in saved:
                 if name not in own and name not in state[network]["buffers"]:
                     return f" ({part} {name}: there, and none here)"
     return ""
 
 
-def _apart(old: Tensor | None, new: Tensor, seeds: Sequence[int] = ()) -> str:
-    """How a leaf that was saved differs from one here in kind; empty if it does not."""
+def _leaf_difference(old: Tensor | None, new: Tensor, seeds: Sequence[int] = ()) -> str:
+    """Return the difference in shape or dtype of two leaves in words; empty if there is none."""
     shape = [*seeds, *new.shape]
     if old is None or list(old.shape) != shape:
         return f"shape {'none' if old is None else list(old.shape)} there, {shape} here"
     return "" if old.dtype == new.dtype else f"{old.dtype} there, {new.dtype} here"
 
 
-def _listed(seeds: Any) -> str:
+def _join(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds))

@@ -1,4 +1,4 @@
-"""What happens around a training: directory, lock, status, and the checkpoint it goes on from."""
+"""Start and resume a run: its directory, lock, status and checkpoint around the training."""
 
 import contextlib
 import shutil
@@ -34,15 +34,15 @@ def start(
     origin: Origin | None = None,
     **status: Any,
 ) -> Estimates:
-    """Trains a new run into a directory and returns each seed's final estimates.
+    """Train a new run into a directory and return each seed's final estimates.
 
     Args:
-        setup: What was chosen.
+        setup: The configuration of the run.
         source: Its data, checked.
         path: The directory.
-        run: The same, opened, if it does not start from fresh networks.
-        origin: Where the networks come from, then.
-        status: More for status.json.
+        run: The opened run, if it does not start from fresh networks.
+        origin: The origin of its networks, then.
+        status: More fields for status.json.
 
     Raises:
         ConfigError: The directory holds a run already, or another process uses it.
@@ -51,25 +51,25 @@ def start(
     parent, world, setup = RunDir(path), setup.world, setup.with_mode(source)
     check_shard(setup, source)
     with contextlib.ExitStack() as stack:
-        world.run_on_main(lambda: _take(parent, stack))
+        world.run_on_main(lambda: _create_and_lock(parent, stack))
         run = run or setup.open_with(source)
 
         def prepare() -> None:
-            checkpoint.forget_bests(parent.checkpoints, after=-1)
+            checkpoint.remove_later_bests(parent.checkpoints, -1)
             for directory, config in _configs(setup, parent):
                 directory.create()
-                directory.write_status(state="starting", **status)  # first: by it a run is known
-                _clear(directory)
+                directory.write_status(state="starting", **status)  # first: it identifies a run
+                _remove_records(directory)
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
-        with _room(parent):
+        with _refuse_unwritable(parent):
             world.run_on_main(prepare)
         return _train(setup, parent, Trainer(setup, run, parent, origin=origin), **status)
 
 
 @contextlib.contextmanager
-def _room(run: RunDir) -> Iterator[None]:
-    """Refuses a run whose first files cannot be written; later ones cost records at most."""
+def _refuse_unwritable(run: RunDir) -> Iterator[None]:
+    """Refuse a run whose first files cannot be written; later errors cost records at most."""
     try:
         yield
     except OSError as error:
@@ -79,41 +79,40 @@ def _room(run: RunDir) -> Iterator[None]:
         ) from error
 
 
-def check_free(parent: RunDir) -> None:
-    """Refuses a directory for a new run that holds one.
+def check_unused(parent: RunDir) -> None:
+    """Refuse a directory for a new run that holds one.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: It holds a run, or files by the names of a run's.
     """
     if checkpoint.available(parent.checkpoints):
         raise ConfigError(
             f"{parent.path} holds a run already. Continue it with `python -m gan_lab resume "
             f"{parent.path}`, or choose another hydra.run.dir."
         )
-    ours = (parent.config, parent.metrics, parent.events, parent.tensorboard, parent.samples)
-    if not parent.read_status() and any(
-        map(Path.exists, (*ours, parent.landscape, parent.checkpoints))
-    ):
+    files = (parent.config, parent.metrics, parent.events)
+    folders = (parent.tensorboard, parent.samples, parent.landscape, parent.checkpoints)
+    if not parent.read_status() and any(map(Path.exists, (*files, *folders))):
         raise ConfigError(
             f"{parent.path} holds files that no run has left, by the names of a run's. Choose "
             f"another hydra.run.dir"
         )
 
 
-def _take(parent: RunDir, stack: contextlib.ExitStack) -> None:
-    """Makes a directory for a new run and locks it as long as `held` lasts."""
-    check_free(parent)
+def _create_and_lock(parent: RunDir, stack: contextlib.ExitStack) -> None:
+    """Create a directory for a new run and lock it until the stack is closed."""
+    check_unused(parent)
     try:
         parent.create()
     except OSError as error:
         reason = f"{parent.path} cannot be made ({error.strerror}); set hydra.run.dir"
         raise ConfigError(reason) from error
     stack.enter_context(parent.lock())
-    check_free(parent)  # another process may have begun one in between
+    check_unused(parent)  # another process may have started one in between
 
 
 def resume(setup: Setup, path: Path) -> Estimates:
-    """Continues a run from its newest valid checkpoint as if it had not stopped.
+    """Continue a run from its newest valid checkpoint as if it had not stopped.
 
     Raises:
         ConfigError: No valid checkpoint, nothing left to do, or another process uses the run.
@@ -121,7 +120,7 @@ def resume(setup: Setup, path: Path) -> Estimates:
     """
     parent, world = RunDir(path), setup.world
     with contextlib.ExitStack() as stack:
-        loaded = world.run_on_main(lambda: _taken_up(setup, parent, stack))
+        loaded = world.run_on_main(lambda: _lock_and_load(setup, parent, stack))
         run = world.run_on_all(setup.open)
         check_shard(setup, run.source)
         world.run_on_all(lambda: compatibility.check_data(loaded.path, loaded.content, run.source))
@@ -132,26 +131,26 @@ def resume(setup: Setup, path: Path) -> Estimates:
 
         def prepare() -> None:
             checkpoint.set_aside(loaded)
-            checkpoint.forget_bests(parent.checkpoints, after=int(loaded.content["step"]))
+            checkpoint.remove_later_bests(parent.checkpoints, int(loaded.content["step"]))
             for directory, config in _configs(setup, parent):
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
-        with _room(parent):
+        with _refuse_unwritable(parent):
             world.run_on_main(prepare)
         step, steps = loaded.content["step"], setup.trainer.steps
         print(printable(f"resuming {path} at step {step} of {steps}"))
         return _train(setup, parent, trainer)
 
 
-def _taken_up(setup: Setup, parent: RunDir, stack: contextlib.ExitStack) -> checkpoint.Loaded:
-    """Locks a run as long as `held` lasts and reads its newest valid checkpoint."""
+def _lock_and_load(setup: Setup, parent: RunDir, stack: contextlib.ExitStack) -> checkpoint.Loaded:
+    """Lock a run until the stack is closed and read its newest valid checkpoint."""
     stack.enter_context(parent.lock())
-    loaded = compatibility.of_run(checkpoint.load_latest(parent.checkpoints), setup.config)
+    loaded = compatibility.check_run(checkpoint.load_latest(parent.checkpoints), setup.config)
     for skipped, reason in loaded.skipped:
         print(printable(f"warning: passed over {skipped}: {reason}"))
     step = int(loaded.content["step"])
-    concluded = parent.read_status().get("state") == "done"
-    if step > setup.trainer.steps or (step == setup.trainer.steps and concluded):
+    is_complete = parent.read_status().get("state") == "done"
+    if step > setup.trainer.steps or (step == setup.trainer.steps and is_complete):
         raise ConfigError(
             f"{parent.path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
         )
@@ -159,10 +158,10 @@ def _taken_up(setup: Setup, parent: RunDir, stack: contextlib.ExitStack) -> chec
 
 
 def check_shard(setup: Setup, source: Source) -> None:
-    """Refuses what would not train alike in several processes, each of which sees a slice of N.
+    """Refuse what would train differently in several processes, each of which has a slice of N.
 
     Raises:
-        ConfigError: The batch does not divide, or something needs to see all of it.
+        ConfigError: The batch does not divide, or something needs all of it.
     """
     size, world = setup.trainer.batch_size, setup.world
     if world.alone:
@@ -192,30 +191,30 @@ def check_shard(setup: Setup, source: Source) -> None:
 
 
 def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:
-    homes = [parent.child(seed) for seed in setup.seeds] if trainer.run.stacked else [parent]
+    children = [parent.child(seed) for seed in setup.seeds] if trainer.run.stacked else [parent]
     seeds = {parent: list(setup.seeds)} | {
-        home: [s] for home, s in zip(homes, setup.seeds, strict=True)
+        child: [s] for child, s in zip(children, setup.seeds, strict=True)
     }
-    told: dict[str, Any] = {}
+    constants: dict[str, Any] = {}
 
-    def say(state: str, error: str | None = None, signal: str | None = None) -> None:
+    def write_status(state: str, error: str | None = None, signal: str | None = None) -> None:
         if not setup.world.is_main:
             return
-        gone = [parent.child(seed) for seed in trainer.dropped.found]  # told already
+        dropped = [parent.child(seed) for seed in trainer.dropped.reasons]  # they have their status
         at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
         for directory, each in seeds.items():
-            if directory not in gone:  # all of it: somebody may have damaged the file meanwhile
-                directory.update_status(seeds=each, **told, **at)
+            if directory not in dropped:  # with the constants: the file may have been damaged
+                directory.update_status(seeds=each, **constants, **at)
 
     def begin() -> None:
-        told.update(steps=setup.trainer.steps, processes=setup.world.size, **environment())
+        constants.update(steps=setup.trainer.steps, processes=setup.world.size, **environment())
         if setup.overrides is not None:
-            told.update(overrides=list(setup.overrides))
-        told.update(status)
-        say("running")
-        trainer.dropped.note(parent)
+            constants.update(overrides=list(setup.overrides))
+        constants.update(status)
+        write_status("running")
+        trainer.dropped.write_status(parent)
 
-    with _room(parent):
+    with _refuse_unwritable(parent):
         setup.world.run_on_main(begin)
         setup.world.run_on_main(trainer.open_logging)
     keep_freed_memory()
@@ -224,29 +223,29 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
     try:
         estimates = trainer.train()
         if setup.world.is_main:
-            finals = [_record(each) for each in estimates]
-            for home, final, best in zip(homes, finals, trainer.bests, strict=True):
-                home.update_status(final=final, best=best)
-            trainer.dropped.note(parent)  # the disk may have been full before
-        say("done")  # last: a run that says so has nothing left to do
+            for child, each, best in zip(children, estimates, trainer.best_reports, strict=True):
+                final = {tag: vars(estimate) for tag, estimate in each.items()}
+                child.update_status(final=final, best=best)
+            trainer.dropped.write_status(parent)  # the disk may have been full before
+        write_status("done")  # last: a run in this state has nothing left to do
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
-            say("diverged", error=str(error))
+            write_status("diverged", error=str(error))
             trainer.best.save(parent.checkpoints)  # maybe newer than the last regular one
         raise
     except Interrupted as stop:
         with contextlib.suppress(OSError):
-            say("interrupted", signal=stop.args[0])
+            write_status("interrupted", signal=stop.args[0])
         raise
     except BaseException as error:
         with contextlib.suppress(OSError):
-            say("failed", error=f"{type(error).__name__}: {error}")
+            write_status("failed", error=f"{type(error).__name__}: {error}")
         raise
     return estimates
 
 
-def _clear(directory: RunDir) -> None:
-    """Removes the records of a run that was stopped before its first checkpoint."""
+def _remove_records(directory: RunDir) -> None:
+    """Remove the records of a run that was stopped before its first checkpoint."""
     for file in (directory.metrics, directory.events):
         file.unlink(missing_ok=True)
     for folder in (directory.tensorboard, directory.landscape, directory.samples):
@@ -254,7 +253,7 @@ def _clear(directory: RunDir) -> None:
 
 
 def _check_device(run: Run, content: Mapping[str, Any]) -> None:
-    """Refuses to go on where the randomness was not drawn: CPU and GPU draw different numbers."""
+    """Refuse a checkpoint of another kind of device: CPU and GPU draw different numbers."""
     saved = content["streams"]["states"][0]
     for purpose, state in run.streams.state_dict()["states"][0].items():  # type: ignore[index]
         if state.shape != saved[purpose].shape:
@@ -265,15 +264,7 @@ def _check_device(run: Run, content: Mapping[str, Any]) -> None:
 
 
 def _configs(setup: Setup, parent: RunDir) -> list[tuple[RunDir, dict[str, Any]]]:
-    """The parent and, for several seeds, one child each, with the config that made it."""
-    mine = (parent, setup.config)
-    if len(setup.seeds) == 1:
-        return [mine]
-    children = [
-        (parent.child(seed), {**setup.config, "seed": seed, "n_seeds": 1}) for seed in setup.seeds
-    ]
-    return [mine, *children]
-
-
-def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
-    return {tag: vars(estimate) for tag, estimate in estimates.items()}
+    """Return the parent and, for several seeds, one child each, with their configurations."""
+    seeds = setup.seeds if len(setup.seeds) > 1 else []
+    children = [(parent.child(s), {**setup.config, "seed": s, "n_seeds": 1}) for s in seeds]
+    return [(parent, setup.config), *children]

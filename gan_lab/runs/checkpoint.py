@@ -1,10 +1,9 @@
 """Checkpoints that are either exactly what was saved or refused.
 
-A file holds {"format", "sha256", "content"}: torch.save itself notices no flipped bit in a tensor,
-so the digest of the content travels with it. Files are read with weights_only: a checkpoint from a
-stranger cannot run code.
-
-What a checkpoint holds: nested containers of Tensor, str, int, float, bool and None.
+A file holds {"format", "sha256", "content"}: torch.load does not detect a flipped bit in a tensor,
+so the digest of the content is saved with it. Files are read with weights_only: a checkpoint from a
+stranger cannot run code. The content is nested dict, list and tuple of Tensor, str, int, float,
+bool and None.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import io
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +25,8 @@ from torch import Tensor
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import atomic_write
 
-FORMAT = 2  # 2: one flat buffer of optimiser state for each player
+FORMAT = 2  # 2: one flat buffer of optimiser state for each network
+_MAX_DEPTH = 32  # levels of nesting; a run's checkpoint has some eight
 
 
 class CheckpointDamaged(ConfigError):
@@ -44,7 +44,7 @@ class CheckpointNotSaved(OSError):
 
 
 class Loaded(NamedTuple):
-    """A checkpoint that was read, and the newer ones that had to be passed over for it."""
+    """A checkpoint that was read, and the newer damaged ones that were skipped."""
 
     path: Path
     content: dict[str, Any]
@@ -52,12 +52,13 @@ class Loaded(NamedTuple):
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Writes a checkpoint atomically: a kill or a full disk leaves the old file as it was.
+    """Write a checkpoint atomically: a kill or a full disk leaves the old file as it was.
 
     Args:
         path: The file, by convention `checkpoint_path(directory, step)`.
-        content: Nested dict, list and tuple of Tensor, str, int, float, bool and None. Tensors of
-            any device are copied to the CPU, and a view is saved without the storage behind it.
+        content: See the module. Tensors of any device are copied to the CPU, and a view is saved
+            without the storage behind it.
+
     Raises:
         TypeError: Something else is in it (a numpy scalar, a Path); the message says where.
         CheckpointNotSaved: An OSError, most often a full disk; its errno is kept.
@@ -71,25 +72,25 @@ def save(path: Path, content: dict[str, Any]) -> None:
     except OSError as error:
         raise CheckpointNotSaved(
             error.errno,
-            f"checkpoint {path} could not be written: {error.strerror or error}. {_left(path)}",
+            f"checkpoint {path} could not be written: {error.strerror or error}. {_advice(path)}",
         ) from error
 
 
-def _left(path: Path) -> str:
-    """What there still is of a run, one checkpoint of which could not be written."""
+def _advice(path: Path) -> str:
+    """Return what to do about a checkpoint that could not be written."""
     if path.parents[1].is_dir():
         return "Older checkpoints are untouched. Make room or mend the permissions, then resume"
     return "The directory of the run is gone, and what was in it; start it again with train"
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Reads what `save` was given, tensors on the CPU.
+    """Read the content that was given to `save`, tensors on the CPU.
 
     Raises:
         CheckpointDamaged: The file is missing, unreadable, empty, cut off, altered, or holds code.
         ConfigError: Another version of gan_lab wrote it.
     """
-    if path.exists() and not path.is_file():  # to read a pipe would be to wait for ever
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
         raise CheckpointDamaged(path, "it is no file")
     try:
         data = path.read_bytes()
@@ -97,10 +98,9 @@ def load(path: Path) -> dict[str, Any]:
         raise CheckpointDamaged(path, f"it cannot be read: {error.strerror}") from error
     if not data:
         raise CheckpointDamaged(path, "it is empty")
-    record = _unpacked(path, data)
-    if not isinstance(record, dict) or not {"format", "sha256", "content"} <= record.keys():
-        raise CheckpointDamaged(path, "it was not written by gan_lab")
-    if type(record["format"]) is not int:
+    record = _unpack(path, data)
+    is_ours = isinstance(record, dict) and {"format", "sha256", "content"} <= record.keys()
+    if not is_ours or type(record["format"]) is not int:
         raise CheckpointDamaged(path, "it was not written by gan_lab")
     if record["format"] != FORMAT:
         raise ConfigError(
@@ -116,68 +116,69 @@ def load(path: Path) -> dict[str, Any]:
     return record["content"]
 
 
-def _unpacked(path: Path, data: bytes) -> Any:
-    """What torch.save made these bytes of, if they are no less than what they stand for."""
+def _unpack(path: Path, data: bytes) -> Any:
+    """Return what torch.save packed, unless it unpacks to more than the bytes can hold."""
     try:
-        if not data.startswith(b"PK"):  # torch would read older formats, which save never writes
+        if not data.startswith(b"PK"):  # torch reads older formats too, which save never writes
             raise pickle.UnpicklingError("no archive")
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            bounded = sum(entry.file_size for entry in archive.infolist()) <= len(data)
-        if bounded:
+            is_bounded = sum(entry.file_size for entry in archive.infolist()) <= len(data)
+        if is_bounded:
             record = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            bounded = is_bounded(record, len(data))
+            is_bounded = _is_bounded(record, len(data))
     except pickle.UnpicklingError as error:  # torch's own message advises to allow the code
         reason = "it is no checkpoint, or holds code, which is never run"
         raise CheckpointDamaged(path, reason) from error
     except Exception as error:  # by fuzzing: at least ten types, from EOFError to AssertionError
         reason = f"it is cut off or altered ({type(error).__name__} while reading)"
         raise CheckpointDamaged(path, reason) from error
-    if not bounded:
+    if not is_bounded:
         raise CheckpointDamaged(path, "it stands for more than its bytes can hold")
     return record
 
 
 def checkpoint_path(directory: Path, step: int) -> Path:
-    """The file of one step: step_00000500.pt."""
+    """Return the file of one step: step_00000500.pt."""
     return directory / f"step_{step:08d}.pt"
 
 
 def best_path(directory: Path, step: int) -> Path:
-    """The file of a step that was the best so far: best_00000500.pt."""
+    """Return the file of a step that was the best so far: best_00000500.pt."""
     return directory / f"best_{step:08d}.pt"
 
 
 def available(directory: Path) -> dict[int, Path]:
-    """The checkpoints by step, oldest first, damaged ones included; other files are ignored."""
-    return _numbered(directory, "step")
+    """Return the checkpoints by step, oldest first, with damaged ones; other files are ignored."""
+    return _files_by_step(directory, "step")
 
 
 def bests(directory: Path) -> dict[int, Path]:
-    """The same of those that were the best of their run at some time; the last one still is."""
-    return _numbered(directory, "best")
+    """Return those that were the best of their run at some time; the last one still is."""
+    return _files_by_step(directory, "best")
 
 
-def _numbered(directory: Path, kind: str) -> dict[int, Path]:
-    found = {
+def _files_by_step(directory: Path, kind: str) -> dict[int, Path]:
+    files = {
         int(match[1]): path
         for path in directory.glob(f"{kind}_*.pt")
         if (match := re.fullmatch(rf"{kind}_(\d+)\.pt", path.name))
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def is_name(step: object) -> bool:
-    """Whether this names a checkpoint otherwise than by its step: best, before_divergence."""
+    """Return whether this is a checkpoint's name instead of its step: best, before_divergence."""
     return isinstance(step, str) and bool(re.fullmatch(r"best|before_divergence(_\d+)?", step))
 
 
 def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
-    """Reads the newest checkpoint that is whole, or the one of `step`.
+    """Read the newest checkpoint that is not damaged, or the one of `step`.
 
     Args:
         directory: A run's checkpoints directory.
         step: Only this one, or one that has a name (see `is_name`): the best, or that before a
-            divergence; no other is taken in its place.
+            divergence; no other is read in its place.
+
     Raises:
         ConfigError: There is none, none is whole, or none is of this step.
         CheckpointDamaged: The one of `step` is damaged.
@@ -187,7 +188,7 @@ def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
         if not best:
             raise ConfigError(
                 f"{directory} has no best checkpoint: it comes with the first regular one, where "
-                "the ruler measures divergence/wasserstein. Leave step out for the last one."
+                "the evaluator measures divergence/wasserstein. Leave step out for the last one."
             )
         step = max(best)
         return Loaded(best[step], load(best[step]), [])
@@ -223,63 +224,59 @@ def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
 
 
 def rotate(directory: Path, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints.
+    """Remove all but the newest `keep` checkpoints, after a save and under the run's lock.
 
-    Of the best ones, those stay that a kept checkpoint names, and newer ones.
-    Call it after a save and under the run's lock. Raises ValueError when keep < 1 (the run could
-    never be resumed).
+    Of the best ones, those that a remaining checkpoint names stay, and newer ones.
+
+    Raises:
+        ValueError: keep < 1; the run could never be resumed.
     """
     if keep < 1:
         raise ValueError(f"keep must be at least 1, got {keep}")
     paths, best = available(directory), bests(directory)
-    kept = list(paths)[-keep:]
-    named = {max((b for b in best if b <= step), default=None) for step in kept}
-    old = [path for step, path in paths.items() if step not in kept]
-    if kept:
-        old += [p for step, p in best.items() if step not in named and step <= kept[-1]]
+    newest = list(paths)[-keep:]
+    references = {max((b for b in best if b <= step), default=None) for step in newest}
+    old = [path for step, path in paths.items() if step not in newest]
+    if newest:
+        old += [p for step, p in best.items() if step not in references and step <= newest[-1]]
     for path in old:
         _remove(path)
 
 
 def set_aside(loaded: Loaded) -> None:
-    """Renames what was passed over for a checkpoint to *.damaged.
+    """Rename the skipped checkpoints to *.damaged, under the run's lock.
 
-    Else a rotation would count it among the newest and remove a whole checkpoint in its place.
-    Call it under the run's lock.
+    Else a rotation would count them among the newest and remove an intact one in their place.
     """
     for path, _ in loaded.skipped:
         with contextlib.suppress(OSError):  # it stays: no reason not to train
             path.replace(path.with_name(f"{path.name}.damaged"))
 
 
-def forget(directory: Path, after: int) -> None:
-    """Removes the regular checkpoints of later steps. Call it under the run's lock."""
-    for step, path in available(directory).items():
-        if step > after:
-            path.unlink(missing_ok=True)
+def remove_later(directory: Path, step: int) -> None:
+    """Remove the regular checkpoints of later steps, under the run's lock."""
+    _remove_later(available(directory), step)
 
 
-def forget_bests(directory: Path, after: int) -> None:
-    """Removes the best checkpoints of later steps, which a run that goes on from here makes again.
+def remove_later_bests(directory: Path, step: int) -> None:
+    """Remove the best checkpoints of later steps, which a resumed run computes again."""
+    _remove_later(bests(directory), step)
 
-    Call it under the run's lock.
-    """
-    for step, path in bests(directory).items():
-        if step > after:
+
+def _remove_later(paths: Mapping[int, Path], step: int) -> None:
+    for each, path in paths.items():
+        if each > step:
             _remove(path)
 
 
 def _remove(path: Path) -> None:
-    """Removes a file or a link, never what is behind it; a folder of that name stays."""
+    """Remove a file or a link, never its target; a folder of that name stays."""
     with contextlib.suppress(FileNotFoundError, IsADirectoryError):
         path.unlink()
 
 
-_DEEPEST = 32  # levels of nesting; a run's checkpoint has some eight
-
-
 def digest(content: Any) -> str:
-    """sha256 of types, keys, dtypes, shapes and values; the order of a dict's keys is no matter.
+    """Return the sha256 of types, keys, dtypes, shapes and values, in any order of a dict's keys.
 
     Equal digests mean equal states, so two runs can be compared without comparing files.
 
@@ -289,7 +286,7 @@ def digest(content: Any) -> str:
     hasher = hashlib.sha256()
 
     def add(node: Any, where: str) -> None:
-        # Every node says its type and its size first: no two contents feed the same bytes.
+        # Every node gives its type and its size first: no two contents have the same bytes.
         if isinstance(node, Tensor):
             hasher.update(f"{node.dtype} {tuple(node.shape)};".encode())
             flat = node.detach().cpu().contiguous().flatten()
@@ -319,7 +316,7 @@ def digest(content: Any) -> str:
 
 
 def to_cpu(node: Any) -> Any:
-    """The same nest with plain containers and tensors that own exactly their storage."""
+    """Return the same content with plain containers and tensors that own exactly their storage."""
     if isinstance(node, Tensor):
         return node.detach().to("cpu", copy=True).contiguous()
     if isinstance(node, dict):
@@ -330,23 +327,23 @@ def to_cpu(node: Any) -> Any:
     return node
 
 
-def is_bounded(record: Any, limit: int) -> bool:
-    """Whether what was read is no larger than a file of so many bytes, however it is walked.
+def _is_bounded(record: Any, limit: int) -> bool:
+    """Return whether a record is no larger than a file of `limit` bytes can hold.
 
-    A tensor of a terabyte may share a number, and a list may name another a thousand times: whoever
-    walks through them, `digest` first, would not come to an end.
+    A tensor of a terabyte may share one number, and a list may hold another a thousand times: a
+    walk through them, that of `digest` first, would not end.
     """
     level, n_levels = [record], 0
     while level:
         limit -= sum(node.nbytes if isinstance(node, Tensor) else 1 for node in level)
         n_levels += 1
-        if limit < 0 or n_levels > _DEEPEST:
+        if limit < 0 or n_levels > _MAX_DEPTH:
             return False
-        level = list(islice(chain.from_iterable(map(_inside, level)), limit + 1))
+        level = list(islice(chain.from_iterable(map(_children, level)), limit + 1))
     return True
 
 
-def _inside(node: Any) -> Iterable[Any]:
+def _children(node: Any) -> Iterable[Any]:
     if isinstance(node, dict):
         return chain(node, node.values())
     return node if isinstance(node, list | tuple) else ()

@@ -1,4 +1,4 @@
-"""Classes by their dotted names, as a `_target_` has them."""
+"""Imports by dotted names, as in a `_target_`."""
 
 import contextlib
 import importlib
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def import_object(name: str) -> Any:
-    """What a dotted name names; its module is imported, and so its code is run.
+    """Import the object of a dotted name; the code of its module is run.
 
-    A module outside of gan_lab is looked for in the working directory too, after all other places.
+    A module outside of gan_lab is searched in the working directory too, after the path.
 
     Raises:
-        ImportError, AttributeError, ValueError, TypeError: There is no such thing.
+        ImportError, AttributeError, ValueError, TypeError: There is no such object.
     """
-    module, _, last = name.rpartition(".")
+    module, _, attribute_name = name.rpartition(".")
     if module.partition(".")[0] != "gan_lab":
         with contextlib.suppress(OSError):  # it was removed
             if not {"", here := os.getcwd()} & set(sys.path):
                 sys.path.append(here)
-    return getattr(importlib.import_module(module), last)
+    return getattr(importlib.import_module(module), attribute_name)

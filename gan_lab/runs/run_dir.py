@@ -1,9 +1,7 @@
-"""A run's directory: where each file lives, who may write there, and writes that survive a kill.
-
-Nothing here knows what a run trains. Three ways to write, by what must survive:
+"""A run's directory: its files, its lock, and writes that survive a kill.
 
 * `atomic_write`: the whole file or the old one (status, checkpoints);
-* `AppendFile`: whole records or nothing, in the hands of the kernel at once (metrics, events);
+* `AppendFile`: whole records or nothing, given to the kernel at once (metrics, events);
 * `RunDir.lock`: one process at a time, released by the kernel whatever kills the process.
 """
 
@@ -33,26 +31,27 @@ from gan_lab.errors import ConfigError
 from gan_lab.runs.safe_io import NoFile, read_regular
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
-# A link in a directory that somebody else made is not written through.
+# A link in a directory that somebody else created is not followed.
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 _PACKAGES = ("torchvision", "numpy", "scipy", "hydra-core", "tensorboard")
 
 
 def atomic_write(path: Path, data: bytes | memoryview) -> None:
-    """Replaces a file by `data` so that a kill at any moment leaves the old file or the new one.
+    """Replace a file by `data` so that a kill at any moment leaves the old file or the new one.
 
     Args:
-        path: The file to write; its directory is made when missing.
+        path: The file to write; its directory is created when missing.
         data: The whole content.
+
     Raises:
         OSError: It could not be written (disk full, permission); the old file is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same directory, since os.replace is atomic only within one file system. A leftover of a
-    # killed process is never mistaken for data: whoever locks the run next sweeps it.
+    # killed process is never mistaken for data: the next lock of the run removes it.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "xb") as file:  # never through a link that somebody has put there
+        with open(temporary, "xb") as file:  # never through a link of that name
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power cut can keep the rename and lose the bytes
@@ -61,7 +60,7 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    # The rename is durable only once the directory is; file systems that refuse this have renamed.
+    # The rename is durable only once the directory is; some file systems refuse to sync one.
     with contextlib.suppress(OSError):
         directory = os.open(path.parent, os.O_RDONLY)
         try:
@@ -73,8 +72,8 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
 class AppendFile:
     """A file that grows by whole records: each `write` appends all of its bytes or none.
 
-    Unbuffered: what `write` returned from survives kill -9 (the kernel has it); what `sync`
-    returned from survives a power cut.
+    Unbuffered: a record survives kill -9 once `write` has returned (the kernel has it), and a power
+    cut once `sync` has.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,13 +82,13 @@ class AppendFile:
         self._fd = os.open(path, _APPEND, 0o666)
 
     def write(self, record: bytes) -> None:
-        """Appends one record; on OSError (a full disk) the file is as it was before the call.
+        """Append one record; on OSError (a full disk) the file is as it was before the call.
 
         Raises:
             OSError: It could not be written; FileNotFoundError if somebody removed the file.
         """
         file = os.fstat(self._fd)
-        if not file.st_nlink:  # else the records would go where nobody finds them
+        if not file.st_nlink:  # else the records would be lost without an error
             raise FileNotFoundError(errno.ENOENT, "The file was removed", str(self.path))
         try:
             rest = memoryview(record)
@@ -100,18 +99,18 @@ class AppendFile:
             raise
 
     def sync(self) -> None:
-        """Waits until everything written is on the disk. Raises OSError when it cannot be."""
+        """Wait until everything written is on the disk. Raises OSError when it cannot be."""
         os.fsync(self._fd)
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Close the file; a second call does nothing."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON can hold it: infinity and nan as the strings "inf", "-inf" and "nan"."""
+    """Return the value as JSON can hold it: infinity and nan as "inf", "-inf" and "nan"."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -124,11 +123,11 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any, indent: int | None = None) -> bytes:
-    """Strict JSON (no NaN or Infinity tokens) in ASCII, floats at full precision, one newline."""
+    """Return strict JSON (no NaN or Infinity tokens) in ASCII, floats at full precision."""
     return (json.dumps(plain(value), allow_nan=False, indent=indent) + "\n").encode()
 
 
-class _Under:
+class _Subpath:
     """A path below the run's directory, as a read-only attribute."""
 
     def __init__(self, name: str) -> None:
@@ -144,27 +143,27 @@ class RunDir:
 
     path: Path
 
-    config = _Under("config.yaml")  # resolved: every value as the run used it
-    status = _Under("status.json")  # state, versions, hardware, command
-    metrics = _Under("metrics.jsonl")  # one object a log step
-    events = _Under("events.jsonl")  # what happened, and when
-    tensorboard = _Under("tensorboard")
-    checkpoints = _Under("checkpoints")  # step_*.pt
-    figures = _Under("figures")  # *.png, drawn from the other files
-    samples = _Under("samples")
-    landscape = _Under("landscape")  # step_*.npz, the discriminator on a grid
+    config = _Subpath("config.yaml")  # resolved: every value as the run used it
+    status = _Subpath("status.json")  # state, versions, hardware, command
+    metrics = _Subpath("metrics.jsonl")  # one object a log step
+    events = _Subpath("events.jsonl")  # what happened, and when
+    tensorboard = _Subpath("tensorboard")
+    checkpoints = _Subpath("checkpoints")  # step_*.pt
+    figures = _Subpath("figures")  # *.png, drawn from the other files
+    samples = _Subpath("samples")
+    landscape = _Subpath("landscape")  # step_*.npz, the discriminator on a grid
 
     def create(self) -> RunDir:
-        """Makes the directory and its parents; one that exists is left as it is."""
+        """Create the directory and its parents; one that exists stays as it is."""
         self.path.mkdir(parents=True, exist_ok=True)
         return self
 
     def child(self, seed: int) -> RunDir:
-        """The run directory of one seed among several, whether it exists or not."""
+        """Return the run directory of one seed among several, whether it exists or not."""
         return RunDir(self.path / f"seed_{seed}")
 
     def children(self) -> list[RunDir]:
-        """The existing seed_* directories by seed; empty for a run of one seed."""
+        """Return the existing seed_* directories by seed; empty for a run of one seed."""
         seeds = {
             int(match[1]): entry
             for entry in self.path.glob("seed_*")
@@ -174,7 +173,7 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keeps every other process out while the block runs.
+        """Exclude every other process while the block runs.
 
         Raises:
             ConfigError: Another process holds the lock, or nothing can be written here.
@@ -194,11 +193,11 @@ class RunDir:
                 if error.errno not in _NO_LOCKS_HERE:
                     raise
                 print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
-            else:  # without a lock, another's files in flight look like leftovers
-                self._sweep()
+            else:  # without a lock, the temporary files of another process look like leftovers
+                self._remove_leftovers()
             with contextlib.suppress(OSError):  # only for the message above; a disk may be full
                 file.truncate(0)
-                # Past the buffer, which would try again when the file is closed.
+                # Unbuffered: a buffer would try again when the file is closed.
                 os.write(file.fileno(), f"{os.getpid()} on {platform.node()}".encode())
             yield  # closing the file releases the lock, and so does the kernel after kill -9
 
@@ -211,19 +210,19 @@ class RunDir:
                 "that, or, for a new run, choose another directory with hydra.run.dir=..."
             ) from error
 
-    def _sweep(self) -> None:
-        """Removes what killed atomic writes have left; with the lock, none can be in flight."""
+    def _remove_leftovers(self) -> None:
+        """Remove the files of killed atomic writes; under the lock, none can be in progress."""
         for run in (self, *self.children()):
             for pattern in (".*.tmp", "*/.*.tmp"):
                 for leftover in run.path.glob(pattern):
                     leftover.unlink(missing_ok=True)
 
     def write_status(self, **fields: Any) -> None:
-        """Merges `fields` into status.json, atomically.
+        """Merge `fields` into status.json, atomically.
 
         Raises:
             OSError: It could not be written, or the directory is gone; an old status is untouched.
-            ConfigError: The status that is there is not valid JSON.
+            ConfigError: The old status is not valid JSON.
         """
         self.path.stat()
         atomic_write(self.status, to_json({**self.read_status(), **fields}, indent=2))
@@ -242,7 +241,7 @@ class RunDir:
             self.write_status(**fields)
 
     def read_status(self) -> dict[str, Any]:
-        """The content of status.json; empty when there is none.
+        """Return the content of status.json; empty when there is none.
 
         Raises:
             ConfigError: It is not a JSON object (it is written atomically: somebody edited it).
@@ -259,7 +258,7 @@ class RunDir:
 
 
 def environment() -> dict[str, Any]:
-    """What a number depends on besides the configuration; a fact that is not to be had is None."""
+    """Return what a number depends on besides the configuration; an unknown fact is None."""
     import torch  # takes two seconds, and commands that only read run directories need none of it
 
     versions = {"python": platform.python_version(), "gan_lab": __version__}
@@ -291,7 +290,7 @@ def _cpu_model() -> str | None:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit and dirty flag of the checkout this package runs from; None outside of one."""
+    """Return commit and dirty flag of the checkout this package runs from; None outside of one."""
     root = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:

@@ -9,12 +9,12 @@ from gan_lab.training.config import Setup
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the networks of a fork come from: its clocks go on from there.
+    """The run and step that a fork starts from: its clocks go on from there.
 
     Attributes:
-        step: Of the run it was forked from.
-        clocks: What that run's clocks showed at this step.
-        seconds: What it had spent training and looking.
+        step: Of the run it is forked from.
+        clocks: That run's clocks at this step.
+        seconds: Its seconds of training and of measuring until then.
     """
 
     step: int
@@ -22,23 +22,23 @@ class Origin:
     seconds: Mapping[str, float]
 
     def as_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Return it in plain containers, for the checkpoint."""
         return {"step": self.step, "clocks": dict(self.clocks), "seconds": dict(self.seconds)}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> "Origin":
-        """The inverse."""
+        """Return the origin from what `as_dict` returned."""
         return Origin(int(values["step"]), values["clocks"], values["seconds"])
 
 
 def clocks(
     setup: Setup, step: int, seconds: float, origin: Origin | None = None
 ) -> dict[str, float]:
-    """What a run has cost up to a step, that of a fork's origin included.
+    """Return the compute of a run up to a step, with that of a fork's origin.
 
     Args:
         setup: The run's.
-        step: Where it is.
+        step: Its step.
         seconds: Of training, all seeds together.
         origin: Of a fork.
 
@@ -51,31 +51,26 @@ def clocks(
     n_discriminator = schedule.discriminator_steps(step) - schedule.discriminator_steps(since)
     n_generator = schedule.n_generator * (step - since)
     inner = sum(regularizer.inner_gradients for regularizer in setup.regularizers.values())
-    spent = {
+    own = {
         "clock/discriminator_steps": n_discriminator,
         "clock/generator_steps": n_generator,
         "clock/gradient_evaluations": n_discriminator * (1 + inner) + n_generator,
         "clock/images": n_discriminator * setup.trainer.batch_size,
     }
     before = {} if origin is None else origin.clocks
-    summed = {tag: value + before.get(tag, 0) for tag, value in spent.items()}
-    return {**summed, "time/train_seconds": seconds}
+    totals = {tag: value + before.get(tag, 0) for tag, value in own.items()}
+    return {**totals, "time/train_seconds": seconds}
 
 
 def rates(
-    setup: Setup,
-    before: tuple[int, float],
-    now: tuple[int, float],
-    spent: Mapping[str, float],
+    setup: Setup, start: tuple[int, float], end: tuple[int, float], estimate_seconds: float
 ) -> dict[str, float]:
-    """Steps and images a second between two moments, each a step and seconds of training.
+    """Return steps and images a second between two moments, each (step, seconds of training).
 
-    And what measuring and drawing have cost since the start, in seconds as in `spent`, and their
-    share.
+    With `estimate_seconds`, of measuring and drawing since the start, and their share of the time.
     """
-    (first, began), (step, ended) = before, now
-    looking = spent["time/estimate_seconds"]
-    settings, seconds = setup.trainer, max(ended - began, 1e-9)
+    (first, start_seconds), (step, end_seconds) = start, end
+    settings, seconds = setup.trainer, max(end_seconds - start_seconds, 1e-9)
     schedule = settings.schedule
     updates = schedule.discriminator_steps(step) - schedule.discriminator_steps(first)
     updates += schedule.n_generator * (step - first)
@@ -83,6 +78,6 @@ def rates(
     return {
         "time/steps_per_second": (step - first) / seconds,
         "time/images_per_second": n_images / seconds,
-        "time/estimate_share": looking / max(looking + ended, 1e-9),
-        "time/estimate_seconds": looking,
+        "time/estimate_share": estimate_seconds / max(estimate_seconds + end_seconds, 1e-9),
+        "time/estimate_seconds": estimate_seconds,
     }

@@ -16,8 +16,8 @@ from torch import nn
 from gan_lab.data.base import Data, Source
 from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
 from gan_lab.engine.backends.select import build_gradients, build_step
-from gan_lab.engine.distributed import ALONE, World
 from gan_lab.engine.devices import resolve_device
+from gan_lab.engine.distributed import ALONE, World
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Optimizer

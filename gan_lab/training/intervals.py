@@ -1,6 +1,6 @@
-"""What is due at which step of a run, and how the intervals that were left open are found.
+"""The intervals of a run, and what is due at a step.
 
-How often a run may be looked at, so that looking stays a small share of its time.
+Those that are not typed are chosen so that measuring and drawing take a small share of the time.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from gan_lab.engine.distributed import World
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.config import Setup
 
-_LADDER = tuple(2**k for k in range(4, 21))
-_PICTURES = 64
-CALIBRATION = (16, 32)  # steps between which a step is timed: the first ones warm caches up
+_INTERVALS = tuple(2**k for k in range(4, 21))
+_MAX_PICTURES = 64
+_CALIBRATION = (16, 32)  # steps between which a step is timed: the first ones warm caches up
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Intervals:
     """Intervals in steps; 0 = never between the start and the end.
 
     Attributes:
-        measure: Between two readings of the ruler.
+        measure: Between two evaluations.
         draw: Between two pictures.
     """
 
@@ -31,56 +31,58 @@ class Intervals:
     draw: int
 
     def as_dict(self) -> dict[str, int]:
-        """For the checkpoint: a resumed run keeps its pace."""
+        """Return them for the checkpoint: a resumed run keeps its intervals."""
         return asdict(self)
 
     @staticmethod
     def from_dict(values: Mapping[str, int]) -> "Intervals":
-        """The inverse."""
+        """Return the intervals from what `as_dict` returned."""
         return Intervals(int(values["measure"]), int(values["draw"]))
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one look costs, in seconds."""
+    """Seconds of one evaluation of all seeds and of their pictures."""
 
     measure: float
     draw: float
 
 
-def chosen(
+def choose_intervals(
     budget: float,
-    asked: tuple[int, int | None],
+    every: int,
+    image_every: int | None,
     costs: Costs,
     step_seconds: float,
-    n_steps: int,
+    steps: int,
 ) -> Intervals:
-    """The pace that keeps to a budget; an interval that was asked for stays as it is.
+    """Return the intervals that keep to a budget; those that were typed stay as they are.
 
     Two thirds of the budget are for measuring and a sixth for drawing; the rest is for logging,
     whose interval is fixed. A run has no more than about 64 pictures, however cheap they are.
 
     Args:
         budget: Share of the loop's time, in (0, 1).
-        asked: Intervals for measuring (0 = choose) and drawing (None = choose, 0 = never).
-        costs: Of one look.
+        every: Typed interval of measuring; 0 = choose.
+        image_every: Typed interval of drawing; None = choose, 0 = never.
+        costs: Of measuring and drawing once.
         step_seconds: Of one step.
-        n_steps: Of the run.
+        steps: Of the run.
     """
-    every, image_every = asked
-    measure = every or interval(costs.measure, step_seconds, budget * 2 / 3)
+    measure = every or shortest_interval(costs.measure, step_seconds, budget * 2 / 3)
     if image_every is None:
-        image_every = interval(costs.draw, step_seconds, budget / 6, at_least=n_steps / _PICTURES)
+        at_least = steps / _MAX_PICTURES
+        image_every = shortest_interval(costs.draw, step_seconds, budget / 6, at_least)
     return Intervals(measure, image_every)
 
 
-def interval(cost: float, step_seconds: float, share: float, at_least: float = 1) -> int:
-    """The smallest power of two of steps whose time makes `cost` at most a share of it.
+def shortest_interval(cost: float, step_seconds: float, share: float, at_least: float = 1) -> int:
+    """Return the smallest power of two of steps whose time makes `cost` at most a share of it.
 
     Powers of two nest, so that runs of different speed still have common steps to be compared at.
 
     Args:
-        cost: Of one look, in seconds.
+        cost: Seconds of measuring or drawing once.
         step_seconds: Of one step.
         share: In (0, 1).
         at_least: Steps, whatever the cost.
@@ -88,14 +90,14 @@ def interval(cost: float, step_seconds: float, share: float, at_least: float = 1
     Returns:
         16, 32, ..., 2^20.
     """
-    for steps in _LADDER:
+    for steps in _INTERVALS:
         if steps >= at_least and cost <= share * steps * step_seconds:
             return steps
-    return _LADDER[-1]
+    return _INTERVALS[-1]
 
 
 class Due(NamedTuple):
-    """What is done at a boundary."""
+    """Which actions are due at a boundary."""
 
     log: bool
     measure: bool
@@ -108,42 +110,44 @@ class IntervalCalibration:
     """The intervals of a run: those that were typed, and those that the first steps decide.
 
     Args:
-        setup: What was chosen.
+        setup: The configuration of the run.
 
     Attributes:
-        pace: The intervals for measuring and drawing; None before they are chosen.
-        began_at: The step at which this process takes up the run.
+        intervals: Those of measuring and drawing; None before they are chosen.
+        start_step: The step at which this process starts or resumes the run.
     """
 
     def __init__(self, setup: Setup) -> None:
-        self.evaluator, self.settings, self.began_at = setup.evaluator, setup.trainer, 0
+        self.evaluator, self.settings, self.start_step = setup.evaluator, setup.trainer, 0
         every, draw = self.evaluator.every, self.settings.image_every
         self.intervals = Intervals(every, draw) if every and draw is not None else None
         self._costs = Costs(0.0, 0.0)
-        self._timed_from = 0.0
+        self._start_seconds = 0.0
 
     def due(self, step: int, stop: bool) -> Due:
-        """What is due after a step; a run that stops is saved."""
+        """Return what is due after a step; a run that stops is saved."""
         settings, last = self.settings, step == self.settings.steps
         intervals = self.intervals or Intervals(self.evaluator.every, settings.image_every or 0)
 
-        def now(every: int) -> bool:
+        def is_due(every: int) -> bool:
             return every > 0 and (last or step % every == 0)
 
         return Due(
-            log=now(settings.log_every),
-            measure=last or now(intervals.measure),
-            draw=now(intervals.draw) or (last and settings.image_every != 0),
-            landscape=now(settings.landscape_interval),
-            save=now(settings.checkpoint_every) or last or stop,
+            log=is_due(settings.log_every),
+            measure=last or is_due(intervals.measure),
+            draw=is_due(intervals.draw) or (last and settings.image_every != 0),
+            landscape=is_due(settings.landscape_interval),
+            save=is_due(settings.checkpoint_every) or last or stop,
         )
 
-    def times(self, step: int) -> bool:
-        """Whether the clock has to be read at this step."""
-        return self.intervals is None and step - self.began_at in CALIBRATION
+    def is_calibrating(self, step: int) -> bool:
+        """Return whether `calibrate` has to be called at this step."""
+        return self.intervals is None and step - self.start_step in _CALIBRATION
 
-    def learn(self, measure: Callable[[], None], draw: Callable[[], None], n_seeds: int) -> None:
-        """Times a look at all seeds and a picture of one."""
+    def time_costs(
+        self, measure: Callable[[], None], draw: Callable[[], None], n_seeds: int
+    ) -> None:
+        """Time an evaluation of all seeds and a picture of one."""
         start = time.perf_counter()
         measure()
         middle = time.perf_counter()
@@ -151,28 +155,29 @@ class IntervalCalibration:
         self._costs = Costs(middle - start, (time.perf_counter() - middle) * n_seeds)
 
     def calibrate(self, world: World, directory: RunDir, step: int, seconds: float) -> None:
-        """Times some steps, then fixes the pace for the rest of the run. Every rank has to call it.
+        """Time some steps, then fix the intervals of the run. Every rank has to call it.
 
         Args:
-            world: Who else trains it.
-            directory: Whose status says what was chosen.
-            step: One of those that `times` names.
+            world: The processes that train it.
+            directory: The intervals are written into its status.
+            step: One for which `is_calibrating` is true.
             seconds: Of training so far.
         """
-        intervals = world.broadcast(self._chosen(step, seconds))
+        intervals = world.broadcast(self._choose(step, seconds))
         if intervals is not None:
             self.intervals = intervals
 
-            def tell() -> None:
-                with contextlib.suppress(OSError):  # a full disk; the checkpoints say it too
+            def write_status() -> None:
+                with contextlib.suppress(OSError):  # a full disk; the checkpoints hold them too
                     directory.update_status(intervals=intervals.as_dict())
 
-            world.run_on_main(tell)
+            world.run_on_main(write_status)
 
-    def _chosen(self, step: int, seconds: float) -> Intervals | None:
-        if step - self.began_at == CALIBRATION[0]:
-            self._timed_from = seconds
+    def _choose(self, step: int, seconds: float) -> Intervals | None:
+        if step - self.start_step == _CALIBRATION[0]:
+            self._start_seconds = seconds
             return None
-        each = (seconds - self._timed_from) / (CALIBRATION[1] - CALIBRATION[0])
-        asked = (self.evaluator.every, self.settings.image_every)
-        return chosen(self.evaluator.budget, asked, self._costs, each, self.settings.steps)
+        step_seconds = (seconds - self._start_seconds) / (_CALIBRATION[1] - _CALIBRATION[0])
+        evaluator, settings = self.evaluator, self.settings
+        typed = (evaluator.every, settings.image_every)
+        return choose_intervals(evaluator.budget, *typed, self._costs, step_seconds, settings.steps)

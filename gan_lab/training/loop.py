@@ -1,7 +1,7 @@
-"""The trainer: steps, and at their boundaries what is checked, measured, written and saved.
+"""The training loop: steps, and at their boundaries checks, evaluations, records and checkpoints.
 
-Several processes run the same loop: all of them step, agree on what is finite, on the pace and on
-when to stop; the first one alone measures, draws, prints and writes.
+Several processes run the same loop: all of them step and agree on what is finite, on the intervals
+and on when to stop; the main one alone measures, draws, prints and writes.
 """
 
 import time
@@ -20,8 +20,13 @@ from gan_lab.regularizers.base import Tensors
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, StopSignals
-from gan_lab.training.callbacks.best_checkpoint import Best
-from gan_lab.training.callbacks.divergence import Dropped, copied, find_failing_step, healthy
+from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
+from gan_lab.training.callbacks.divergence import (
+    DroppedSeeds,
+    copy_content,
+    find_failing_step,
+    finite_seeds,
+)
 from gan_lab.training.callbacks.evaluation import NotFinite
 from gan_lab.training.callbacks.logging import LoggingCallback
 from gan_lab.training.compute_budget import Origin, clocks, rates
@@ -30,19 +35,19 @@ from gan_lab.training.intervals import Due, IntervalCalibration, Intervals
 
 
 class Trainer:
-    """Trains one run directory's game to its last step.
+    """Trains one run to its last step.
 
     Args:
-        setup: What was chosen.
+        setup: The configuration of the run.
         run: The same, opened.
         directory: The run directory; several seeds write into its children.
-        content: What a checkpoint held, to go on from; None for a new run.
-        origin: Where the networks of a new run come from, if it is a fork.
+        content: The content of a checkpoint to go on from; None for a new run.
+        origin: The origin of a fork's networks; None for any other run.
 
     Attributes:
         best: The best measurement so far.
         dropped: The seeds that failed while the others went on.
-        bests: What there is to say of it at the end, for each seed.
+        best_reports: The best measurement's entry of each seed in status.json, at the end.
     """
 
     def __init__(
@@ -57,21 +62,22 @@ class Trainer:
         self.settings, self.world = setup.trainer, setup.world
         self.accumulator, self.calibration = Accumulator(), IntervalCalibration(setup)
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
-        self.origin, self.best = origin, Best()
-        self.dropped = Dropped(run.seeds, run.state)
-        self.bests: list[dict[str, Any] | None] = [None] * len(run.seeds)
+        self.origin, self.best = origin, BestCheckpoint()
+        self.dropped = DroppedSeeds(run.seeds, run.state)
+        self.best_reports: list[dict[str, Any] | None] = [None] * len(run.seeds)
         if origin is not None:
             self.seconds |= origin.seconds
         if content is not None:
             self.load(content)
-        self._is_new, self._data = content is None, compatibility.data_of(run.source)
-        self.calibration.began_at = run.state.step
-        self._looked = content is None or bool(content.get("looked", True))  # at this step
+        self._is_new, self._data = content is None, compatibility.describe_data(run.source)
+        self.calibration.start_step = run.state.step
+        # Whether the boundary of this step is done: false where a kill came in the last evaluation.
+        self._is_boundary_done = content is None or bool(content.get("looked", True))
         self._finite: Tensor | None = None
-        self._logged_at = self._now
+        self._last_log = self._now
 
     def train(self) -> list[dict[str, Estimate]]:
-        """Trains to the last step.
+        """Train to the last step.
 
         Returns:
             The final estimates of each seed, by tag.
@@ -85,12 +91,12 @@ class Trainer:
         try:
             with signals, ProgressLine(n_steps, state.step) as progress:
                 world.run_on_main(lambda: self._logging.begin())
-                self._before = copied(self.content())
-                while not self._led(lambda: self._look_around(progress)):
+                self._snapshot = copy_content(self.content())
+                while not self._run_on_main(lambda: self._begin(progress)):
                     pass  # as often as a seed is dropped at the start
-                self._before = copied(self.content())
+                self._snapshot = copy_content(self.content())
                 self._clock = time.perf_counter()
-                if not self._looked:
+                if not self._is_boundary_done:
                     self._finite = torch.ones((), dtype=torch.bool, device=self.run.source.device)
                     self._boundary(progress, stop=False)
                 while state.step < n_steps:
@@ -98,9 +104,9 @@ class Trainer:
                     self._finite = finite if self._finite is None else self._finite & finite
                     # Read once: one that comes while the boundary is written waits for a step.
                     signum = world.max_over_ranks(signals.received or 0)
-                    passed = self._boundary(progress, stop=signum > 0)
-                    progress.at(state.step)
-                    if signum and passed and state.step < n_steps:
+                    is_finite = self._boundary(progress, stop=signum > 0)
+                    progress.show(state.step)
+                    if signum and is_finite and state.step < n_steps:
                         raise Interrupted(signum)
                 estimates = world.run_on_main(self._report)
             succeeded = True
@@ -111,33 +117,32 @@ class Trainer:
         return estimates
 
     def open_logging(self) -> None:
-        """Opens the records, before `train` and in the process that leads; may raise OSError."""
-        at = None if self._is_new else self.run.state.step - (not self._looked)
-        self._logging = LoggingCallback(self.setup, self.run, self.directory, at, self.dropped)
+        """Open the records, before `train` and in the main process; may raise OSError."""
+        step = None if self._is_new else self.run.state.step - (not self._is_boundary_done)
+        self._logging = LoggingCallback(self.setup, self.run, self.directory, step, self.dropped)
 
     def _report(self) -> list[dict[str, Estimate]]:
-        finals = self._logging.estimates
-        where, left = self.directory.checkpoints, self.dropped.left
-        self.bests = self.best.report(self.run, where, finals, left)
+        finals, active = self._logging.estimates, self.dropped.active
+        self.best_reports = self.best.report(self.run, self.directory.checkpoints, finals, active)
         return finals
 
-    def _led(self, look: Callable[[], None]) -> bool:
-        """Lets rank 0 look and write; what is not finite sends all ranks back and gives False."""
+    def _run_on_main(self, action: Callable[[], None]) -> bool:
+        """Measure and write in the main process; on NotFinite replay in all and return False."""
 
-        def seen() -> tuple[str, int] | None:
+        def attempt() -> tuple[str, int] | None:
             try:
-                look()
+                action()
             except NotFinite as error:
                 return error.quantity, error.seed
             return None
 
-        found = self.world.run_on_main(seen)
-        if found is not None:
-            self._replay(NotFinite(*found))
-        return found is None
+        failure = self.world.run_on_main(attempt)
+        if failure is not None:
+            self._replay(NotFinite(*failure))
+        return failure is None
 
     def content(self) -> dict[str, Any]:
-        """All that a checkpoint holds, by reference."""
+        """Return the content of a checkpoint, by reference."""
         return {
             "config": self.setup.config,
             "data": self._data,
@@ -147,13 +152,13 @@ class Trainer:
             "accumulator": self.accumulator.state_dict(),
             "seconds": self.seconds,
             "pace": self.calibration.intervals and self.calibration.intervals.as_dict(),
-            "best": self.best.found,
+            "best": self.best.record,
             "origin": None if self.origin is None else self.origin.as_dict(),
-            "dropped": self.dropped.found,
+            "dropped": self.dropped.reasons,
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
-        """Goes back to where `content` was taken."""
+        """Go back to the step of a `content`."""
         self.run.state.load_state_dict_(content["state"])
         self.run.streams.load_state_dict(content["streams"])
         self.accumulator.load_state_dict(content["accumulator"])
@@ -161,31 +166,33 @@ class Trainer:
         if content["pace"] is not None:
             self.calibration.intervals = Intervals.from_dict(content["pace"])
         self.dropped.load(content.get("dropped", {}))  # runs of earlier versions have none of these
-        self.best.go_back_to(content.get("best"))
+        self.best.load(content.get("best"))
         origin = content.get("origin")
         self.origin = None if origin is None else Origin.from_dict(origin)
 
-    def _look_around(self, progress: ProgressLine) -> None:
-        """Looks once before the first step and, where the pace is open, times what a look costs."""
+    def _begin(self, progress: ProgressLine) -> None:
+        """Measure before the first step and, where intervals are open, time what it costs."""
         logging = self._logging
-        if self.run.state.step == self.settings.steps and self._looked:  # but it was not told
+        # The last boundary is done, but the kill came before the status said so.
+        if self.run.state.step == self.settings.steps and self._is_boundary_done:
             self._measure(final=True)
-            logging.forget()  # these rows are written
+            logging.discard_rows()  # these rows are written
             self._save()  # the kill may have come before the rotation
             return
         if self._is_new:
             self._measure()
-            logging.clock(clocks(self.setup, *self._now, self.origin))
-            progress.tell(logging.write())
-            logging.draw()
+            logging.add_clocks(clocks(self.setup, *self._now, self.origin))
+            progress.update(logging.write())
+            logging.save_samples()
             if self.settings.landscape_interval:
                 logging.save_landscape()
             if self.origin is not None:  # its networks exist nowhere in this directory yet
                 logging.flush()
                 self._save()
         if self.calibration.intervals is None:
-            self.calibration.learn(logging.measure, logging.rehearse_drawing, len(self.run.seeds))
-            logging.forget()
+            n_seeds = len(self.run.seeds)
+            self.calibration.time_costs(logging.measure, logging.encode_samples, n_seeds)
+            logging.discard_rows()
 
     def _step(self) -> tuple[Tensors, Tensor]:
         state, decay = self.run.state, self.setup.optim.decay
@@ -196,59 +203,66 @@ class Trainer:
         draws = self.world.shard(self.run.streams.draws(state.step), self.run.stacked)
         values, finite = self.run.step(draws)
         self.accumulator.add_(values)
-        return values, self.dropped.hold_(finite)
+        return values, self.dropped.restore_(finite)
 
     def _boundary(self, progress: ProgressLine, stop: bool) -> bool:
-        """Does what is due after a step; False where the run went back instead."""
+        """Do what is due after a step; return False where the run is replayed instead."""
         step = self.run.state.step
-        now, times = self.calibration.due(step, stop), self.calibration.times(step)
-        if not (any(now) or times):
+        due, is_calibrating = (
+            self.calibration.due(step, stop),
+            self.calibration.is_calibrating(step),
+        )
+        if not (any(due) or is_calibrating):
             return True
-        if not self._settled():
+        if not self._check_finite():
             return False
-        if times:
+        if is_calibrating:
             self.calibration.calibrate(self.world, self.directory, *self._now)
-        if now.log or now.save:
+        if due.log or due.save:
             self.accumulator.reduce_(self.world)
-        if not self._led(lambda: self._look(progress, now)):
+        if not self._run_on_main(lambda: self._log(progress, due)):
             return False
-        if now.log:
+        if due.log:
             self.accumulator.reset_()
-        self._before = copied(self.content())
-        self._clock = time.perf_counter()  # what happened since _settled is no training time
+        self._snapshot = copy_content(self.content())
+        self._clock = time.perf_counter()  # the time since _check_finite is no training time
         return True
 
-    def _look(self, progress: ProgressLine, now: Due) -> None:
-        """What a boundary measures, writes and saves."""
-        last = self.run.state.step == self.settings.steps
-        looked_from, logging = time.perf_counter(), self._logging
-        if now.log:
-            before, self._logged_at = self._logged_at, self._now
-            speeds = rates(self.setup, before, self._logged_at, self.seconds)
-            logging.training(self.accumulator.means(), speeds)
-        if last:  # the training is whole, whatever becomes of its evaluation
-            self._save(looked=False)
-        if now.log:
+    def _log(self, progress: ProgressLine, due: Due) -> None:
+        """Measure, write and save what is due at a boundary."""
+        is_last = self.run.state.step == self.settings.steps
+        start, logging = time.perf_counter(), self._logging
+        if due.log:
+            previous, self._last_log = self._last_log, self._now
+            estimate_seconds = self.seconds["time/estimate_seconds"]
+            speeds = rates(self.setup, previous, self._last_log, estimate_seconds)
+            logging.add_training(self.accumulator.means(), speeds)
+        if is_last:  # the training is complete even if its evaluation fails
+            self._save(is_boundary_done=False)
+        if due.log:
             self.accumulator.reset_()
-        if now.measure:
-            self._measure(final=last)
-        if now.log or now.measure:
-            logging.clock(clocks(self.setup, *self._now, self.origin))
-        progress.tell(logging.write())
-        if now.draw:
-            logging.draw()
-        if now.landscape:
+        if due.measure:
+            self._measure(final=is_last)
+        if due.log or due.measure:
+            logging.add_clocks(clocks(self.setup, *self._now, self.origin))
+        progress.update(logging.write())
+        if due.draw:
+            logging.save_samples()
+        if due.landscape:
             logging.save_landscape()
-        if not last:  # the final evaluation always runs in full, and is no part of the loop
-            self.seconds["time/estimate_seconds"] += time.perf_counter() - looked_from
-        if now.save:
+        if not is_last:  # the final evaluation always runs in full, and is no part of the loop
+            self.seconds["time/estimate_seconds"] += time.perf_counter() - start
+        if due.save:
             logging.flush()
             self._save()
 
-    def _settled(self) -> bool:
-        """Whether all steps since the last boundary were sound; the one wait for the device."""
+    def _check_finite(self) -> bool:
+        """Return whether all steps since the last boundary are finite; else replay them.
+
+        This is the loop's only wait for the device.
+        """
         assert self._finite is not None
-        finite = bool(healthy(self.run, self.world, self._finite).all())
+        finite = bool(finite_seeds(self.run, self.world, self._finite).all())
         self.seconds["time/train_seconds"] += time.perf_counter() - self._clock
         if not finite:
             self._replay()
@@ -257,42 +271,42 @@ class Trainer:
 
     def _measure(self, final: bool = False) -> None:
         self._logging.measure()
-        self.best.consider(self.run, self.content, self.dropped.left)
+        self.best.update(self.run, self.content, self.dropped.active)
         if final:
-            self._logging.finish()
+            self._logging.evaluate()
 
-    def _replay(self, found: NotFinite | None = None) -> None:
-        """Goes through the last interval again to the step that failed, and keeps what was before.
+    def _replay(self, error: NotFinite | None = None) -> None:
+        """Repeat the last interval up to the step that failed, and save the state before it.
 
         There the run stops, or goes on without the seeds that failed. Every rank has to call this.
         """
         end, self._clock = self.run.state.step, time.perf_counter()
-        self.load(self._before)
-        self._logged_at = min(self._logged_at, self._now)  # that of a step that is undone is none
-        failure = find_failing_step(self.run, self.world, end, self._step, self.content, found)
-        others = [s for s in self.dropped.left_seeds if s not in failure.seeds]
+        self.load(self._snapshot)
+        self._last_log = min(self._last_log, self._now)  # it may be of a step that is undone
+        failure = find_failing_step(self.run, self.world, end, self._step, self.content, error)
+        others = [s for s in self.dropped.active_seeds if s not in failure.seeds]
         going_on = self.settings.on_divergence == "drop_seed" and bool(others)
 
         def record() -> str:
-            self._logging.diverged(failure.quantity, failure.seeds)
-            return failure.recorded(self.directory.checkpoints, others, going_on)
+            self._logging.record_divergence(failure.quantity, failure.seeds)
+            return failure.save(self.directory.checkpoints, others, going_on)
 
-        told = self.world.run_on_main(record)
+        message = self.world.run_on_main(record)
         if not going_on:
-            raise RunDiverged(told)
+            raise RunDiverged(message)
         self.load(failure.before)
-        self.dropped.add(failure.seeds, failure.quantity, told)
-        self.best.narrow(self.dropped.left)
-        self.world.run_on_main(lambda: self.dropped.note(self.directory))
-        self._before, self._finite = copied(self.content()), None
+        self.dropped.add(failure.seeds, failure.quantity, message)
+        self.best.restrict(self.dropped.active)
+        self.world.run_on_main(lambda: self.dropped.write_status(self.directory))
+        self._snapshot, self._finite = copy_content(self.content()), None
 
     @property
     def _now(self) -> tuple[int, float]:
         return self.run.state.step, self.seconds["time/train_seconds"]
 
-    def _save(self, looked: bool = True) -> None:
+    def _save(self, is_boundary_done: bool = True) -> None:
         directory = self.directory.checkpoints
-        self.best.save(directory)  # first, so that it is there whenever a checkpoint names it
+        self.best.save(directory)  # first, so that it exists whenever a checkpoint names it
         path = checkpoint.checkpoint_path(directory, self.run.state.step)
-        checkpoint.save(path, {**self.content(), "looked": looked})
+        checkpoint.save(path, {**self.content(), "looked": is_boundary_done})
         checkpoint.rotate(directory, self.settings.keep_checkpoints)

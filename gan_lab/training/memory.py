@@ -127,8 +127,9 @@ def estimate(
     updates = spec.schedule.max_discriminator_updates + spec.schedule.n_generator
     block = spec.block_steps * updates * n * per_sample
     draws = (2 if n_seeds > 1 else 1) * block + updates * n * sample
-    training = (_FLOAT * n_seeds * part for part in (state, max(of_d, of_g) + fakes, draws))
-    return Need(*training, _PAIR * n_compared**2)
+    size = _FLOAT * n_seeds
+    update = max(of_d, of_g) + fakes
+    return Need(size * state, size * update, size * draws, _PAIR * n_compared**2)
 
 
 def check(need: Need, device: torch.device, n_seeds: int, n_processes: int = 1) -> None:

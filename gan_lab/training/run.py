@@ -1,4 +1,4 @@
-"""A run, opened: what a trainer works with, and what may be asked of its networks."""
+"""An opened run: data, networks, optimiser state and evaluator on one device."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from gan_lab.metrics.evaluator import Evaluator
 
 @dataclass
 class Run:
-    """An opened setup: what the trainer works with.
+    """An opened setup.
 
     Attributes:
         seeds: One integer a seed.
         stacked: Whether leaves carry a leading [S] axis.
         source: The data, on the device.
-        game: The game, for one seed.
-        gradients: The same game and how it is differentiated for all seeds.
+        objective: Both networks' losses, for one seed.
+        gradients: How they are differentiated for all seeds.
         step: Takes a step: its draws -> values to log and whether all was finite.
         state: What is trained.
         streams: All randomness of training.
-        ruler: What all seeds are measured with.
+        evaluator: Measures all seeds.
     """
 
     seeds: tuple[int, ...]
@@ -43,50 +43,50 @@ class Run:
     evaluator: Evaluator
 
     def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Parameters and buffers of one seed's averaged generator."""
-        return self._averaged(self.state.average, index)
+        """Return parameters and buffers of one seed's averaged generator."""
+        return self._average_leaves(self.state.average, index)
 
     def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Parameters (detached) and buffers of one seed's discriminator."""
+        """Return parameters (detached) and buffers of one seed's discriminator."""
         d = self.state.discriminator
         params = _select(d.params, index, self.stacked)
         return {n: p.detach() for n, p in params.items()}, _select(d.buffers, index, self.stacked)
 
     @torch.no_grad()
     def samples(self, index: int, z: Tensor) -> Tensor:
-        """What one seed's averaged generator makes of z: [N, latent_dim] -> [N, *shape]."""
+        """Return one seed's averaged generator at z: [N, latent_dim] -> [N, *shape]."""
         return self.objective.samples(*self.generator_leaves(index), z)
 
     @torch.no_grad()
-    def samples_of(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
-        """The same of averaged generators that were saved at another step."""
-        return self.objective.samples(*self._averaged(average, index), z)
+    def samples_from(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
+        """Return `samples` of averaged generators that were saved at another step."""
+        return self.objective.samples(*self._average_leaves(average, index), z)
 
-    def generated(self, index: int, n: int, generator: torch.Generator) -> Tensor:
-        """n samples of one seed's averaged generator, from a generator's randomness."""
+    def generate(self, index: int, n: int, generator: torch.Generator) -> Tensor:
+        """Return n samples of one seed's averaged generator, from a generator's randomness."""
         shape = (n, self.streams.spec.latent_dim)
         return self.samples(index, torch.randn(shape, generator=generator, device=generator.device))
 
     @torch.no_grad()
-    def now(self, index: int, z: Tensor) -> Tensor:
-        """The same of the generator as it is, without averaging."""
-        return self.objective.samples(*self._generator_now(index), z)
+    def current_samples(self, index: int, z: Tensor) -> Tensor:
+        """Return `samples` of the generator as it is, without averaging."""
+        return self.objective.samples(*self._current_leaves(index), z)
 
     @torch.no_grad()
     def fakes(self, index: int, z: Tensor) -> Tensor:
-        """What the discriminator of one seed is shown of z: the generator as it is, no average."""
-        return self.objective.fakes(*self._generator_now(index), z)
+        """Return the input of one seed's discriminator for z: the generator as it is."""
+        return self.objective.fakes(*self._current_leaves(index), z)
 
-    def _averaged(
+    def _average_leaves(
         self, average: Mapping[str, Tensor], index: int
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        generator, mine = self.state.generator, _select(average, index, self.stacked)
+        generator, leaves = self.state.generator, _select(average, index, self.stacked)
         return (
-            {name: mine[name] for name in generator.params},
-            {name: mine[name] for name in generator.buffers},
+            {name: leaves[name] for name in generator.params},
+            {name: leaves[name] for name in generator.buffers},
         )
 
-    def _generator_now(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _current_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         g = self.state.generator
         params = _select(g.params, index, self.stacked)
         return params, _select(g.buffers, index, self.stacked)

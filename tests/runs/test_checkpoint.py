@@ -21,10 +21,10 @@ from gan_lab.runs.checkpoint import (
     best_path,
     checkpoint_path,
     digest,
-    forget_bests,
     is_name,
     load,
     load_latest,
+    remove_later_bests,
     rotate,
     save,
 )
@@ -421,5 +421,5 @@ def test_a_rotation_keeps_the_best_that_a_kept_checkpoint_names(tmp_path, keep, 
     assert load_latest(tmp_path).content["step"] == 30
     assert load_latest(tmp_path, "best").content["step"] == 33
     assert load_latest(tmp_path, 27).content["step"] == 27
-    forget_bests(tmp_path, after=30)
+    remove_later_bests(tmp_path, 30)
     assert load_latest(tmp_path, "best").content["step"] == 27

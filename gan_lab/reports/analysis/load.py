@@ -164,16 +164,12 @@ def _record(
         step=max(int(status.get("step", 0)), *ends, 0),
         steps=int(config["trainer.steps"]),
         error=None if error is None else str(error),
-        finals=_estimates(status.get("final") or {}),
+        finals={current_tag(t): _estimate(e) for t, e in (status.get("final") or {}).items()},
         curves=curves,
         events=events,
         best=_best(status.get("best")),
         timing=(_stacked(path), int(status.get("threads") or 0), repr(status.get("hardware"))),
     )
-
-
-def _estimates(final: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {current_tag(tag): _estimate(each) for tag, each in final.items()}
 
 
 def _estimate(each: Mapping[str, Any]) -> dict[str, Any]:

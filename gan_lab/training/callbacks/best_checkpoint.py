@@ -1,10 +1,11 @@
-"""The best checkpoint of a run: chosen on the curve, reported on data that chose nothing.
+"""The best checkpoint of a run: chosen on validation data, reported on held-out data.
 
 The curve is measured on the validation part of the data, so choosing costs nothing beyond a copy of
-the state. The copy goes to the disk with the next regular checkpoint and before it: a checkpoint
-never names a best one that is not there, and a kill loses only what the resumed run makes again.
+the state. The copy is written with the next regular checkpoint and before it: a checkpoint never
+names a best one that does not exist, and a kill loses only what the resumed run computes again.
 """
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -14,124 +15,122 @@ from typing import Any
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.runs import checkpoint
-from gan_lab.training.callbacks.evaluation import NotFinite, held_out
+from gan_lab.training.callbacks.evaluation import NotFinite, measure_held_out
 from gan_lab.training.config import Run
 
 TAG = "divergence/wasserstein"
 
 
-class Best:
+class BestCheckpoint:
     """The lowest W1 on the curve so far, and the state that had it.
 
     Stacked seeds share their checkpoints, so their best is that of the mean over seeds.
 
     Attributes:
-        found: Its step, value (data units) and the estimate of each seed, as plain containers; None
-            before the first finite measurement.
+        record: Its step, value (data units) and the estimate of each seed, as plain containers;
+            None before the first finite measurement.
     """
 
     def __init__(self) -> None:
-        self.found: dict[str, Any] | None = None
+        self.record: dict[str, Any] | None = None
         self._content: dict[str, Any] | None = None
-        self._saved = True
+        self._is_saved = True
 
-    def go_back_to(self, found: Mapping[str, Any] | None) -> None:
-        """Takes up what a checkpoint names; a state that is still in memory stays there."""
-        if self.found != found:
-            self.found = None if found is None else dict(found)
-            self._content, self._saved = None, True
+    def load(self, record: Mapping[str, Any] | None) -> None:
+        """Restore the record of a checkpoint; if it is the same, its state stays in memory."""
+        if self.record != record:
+            self.record = None if record is None else dict(record)
+            self._content, self._is_saved = None, True
 
-    def consider(
-        self, run: Run, content: Callable[[], dict[str, Any]], left: Sequence[int]
+    def update(
+        self, run: Run, content: Callable[[], dict[str, Any]], active: Sequence[int]
     ) -> None:
-        """Keeps a copy of the state if the measurement just made is the lowest.
+        """Copy the state if its measurement is the lowest so far.
 
         Args:
-            run: Its ruler has just measured every seed that is left.
-            content: Gives what a checkpoint holds now, by reference; this object's `found` in it.
-            left: Indices of the seeds that were not dropped.
+            run: Its evaluator has just measured every active seed.
+            content: Returns what a checkpoint holds now, by reference, with this object's record.
+            active: Indices of the seeds that are not dropped.
         """
-        estimates = {index: run.evaluator.newest[run.seeds[index]].get(TAG) for index in left}
+        estimates = {index: run.evaluator.newest[run.seeds[index]].get(TAG) for index in active}
         known = {index: vars(estimate) for index, estimate in estimates.items() if estimate}
         if len(known) < len(estimates):
             return
         each = [dict(known[index]) if index in known else None for index in range(len(run.seeds))]
-        value = _mean(each, left)
-        if not math.isfinite(value) or (self.found and value >= self.found["value"]):
+        value = _mean(each, active)
+        if not math.isfinite(value) or (self.record and value >= self.record["value"]):
             return
-        self.found = {"step": run.state.step, "value": value, "validation": each}
-        self._content, self._saved = copy.deepcopy(content()), False
+        self.record = {"step": run.state.step, "value": value, "validation": each}
+        self._content, self._is_saved = copy.deepcopy(content()), False
 
-    def narrow(self, left: Sequence[int]) -> None:
-        """Takes the mean of what was found over the seeds that are left, once others are dropped.
+    def restrict(self, active: Sequence[int]) -> None:
+        """Take the mean over the active seeds alone, once others are dropped.
 
-        Another of the earlier steps may have been theirs alone; it was not kept.
+        The best step of these seeds may be an earlier one, whose state was not copied.
         """
-        if self.found is not None:
-            self.found["value"] = _mean(self.found["validation"], left)
+        if self.record is not None:
+            self.record["value"] = _mean(self.record["validation"], active)
 
     def save(self, directory: Path) -> None:
-        """Writes the best state that is not on the disk yet."""
-        if not self._saved and self.found and self._content:
-            checkpoint.save(checkpoint.best_path(directory, self.found["step"]), self._content)
-            self._saved = True
+        """Write the best state if it is not on the disk yet."""
+        if not self._is_saved and self.record and self._content:
+            checkpoint.save(checkpoint.best_path(directory, self.record["step"]), self._content)
+            self._is_saved = True
 
     def report(
         self,
         run: Run,
         directory: Path,
         finals: Sequence[Mapping[str, Estimate]],
-        left: Sequence[int],
+        active: Sequence[int],
     ) -> list[dict[str, Any] | None]:
-        """What status.json says of each seed once the run is at its end; nothing is changed.
+        """Return the entry of each seed in status.json at the end of the run.
 
         Args:
             run: At its last step, which has just been measured.
             directory: The checkpoints.
             finals: The final estimates of each seed.
-            left: Indices of the seeds that were not dropped.
+            active: Indices of the seeds that are not dropped.
 
         Returns:
             step, tag, validation (the estimate that chose it), held_out (of the same state, as fine
             as the final one; missing where the state cannot be read or overflows), and the same
-            two of the last step under `last`. None for a seed that was dropped, and for all where
-            nothing was measured.
+            two of the last step under `last`. None for a dropped seed, and for all where nothing
+            was measured.
         """
-        if self.found is None:
+        if self.record is None:
             return [None] * len(run.seeds)
-        step, last = self.found["step"], run.state.step
+        step, last = self.record["step"], run.state.step
         content = None if step == last else self._read(directory)
         reports: list[dict[str, Any] | None] = []
         for index, seed in enumerate(run.seeds):
-            if index not in left:
+            if index not in active:
                 reports.append(None)
                 continue
             final = vars(finals[index][TAG])
-            report = {"step": step, "tag": TAG, "validation": self.found["validation"][index]}
+            report = {"step": step, "tag": TAG, "validation": self.record["validation"][index]}
             if step == last:
                 report["held_out"] = final
             elif content is not None:
-                try:
-                    average = content["state"]["average"]
-                    report["held_out"] = vars(held_out(run, average, index, step, TAG))
-                except NotFinite:
-                    pass
-            now = vars(run.evaluator.newest[seed][TAG])
-            report["last"] = {"step": last, "validation": now, "held_out": final}
+                average = content["state"]["average"]
+                with contextlib.suppress(NotFinite):
+                    report["held_out"] = vars(measure_held_out(run, average, index, step, TAG))
+            validation = vars(run.evaluator.newest[seed][TAG])
+            report["last"] = {"step": last, "validation": validation, "held_out": final}
             reports.append(report)
         return reports
 
     def _read(self, directory: Path) -> dict[str, Any] | None:
-        assert self.found is not None
+        assert self.record is not None
         if self._content is not None:
             return self._content
         try:
-            return checkpoint.load(checkpoint.best_path(directory, self.found["step"]))
+            return checkpoint.load(checkpoint.best_path(directory, self.record["step"]))
         except ConfigError as error:  # the training is whole without it
             print(f"warning: the best checkpoint is not reported on: {error}")
             return None
 
 
-def _mean(validation: Sequence[Mapping[str, Any] | None], left: Sequence[int]) -> float:
-    values = [each["value"] for i in left if (each := validation[i]) is not None]
+def _mean(validation: Sequence[Mapping[str, Any] | None], active: Sequence[int]) -> float:
+    values = [each["value"] for i in active if (each := validation[i]) is not None]
     return math.fsum(values) / len(values)

@@ -1,6 +1,6 @@
-"""From a boundary at which something was not finite, back to the step that made it so.
+"""What happens at a number that is not finite: find the step that caused it, save the state before.
 
-Seeds that failed while others of the same run go on: they stay as they were before.
+With several seeds, those that failed may be dropped while the others go on.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from gan_lab.training.config import Run
 
 @dataclass(frozen=True)
 class Failure:
-    """What was not finite first.
+    """The first update with a number that is not finite.
 
     Attributes:
         step: The update's.
         quantity: A tag, or "a weight" or "a sample".
-        seeds: Those that it stopped.
+        seeds: Those in which it is not finite.
         before: The checkpoint's content before the update.
     """
 
@@ -40,51 +40,54 @@ class Failure:
     seeds: tuple[int, ...]
     before: dict[str, Any]
 
-    def recorded(self, directory: Path, others: Sequence[int], going_on: bool) -> str:
-        """Saves the state before the update.
+    def save(self, directory: Path, others: Sequence[int], going_on: bool) -> str:
+        """Save the state before the update.
 
         Args:
             directory: The run's checkpoints.
-            others: Seeds that are well.
+            others: Seeds that are finite.
             going_on: Whether they go on; the next failure then leaves this file alone.
 
         Returns:
-            For the person: what, where, what is left, and what to try.
+            The message: what, where, which file holds the state, and what to try.
         """
         name = f"before_divergence_{self.step:08d}.pt" if going_on else "before_divergence.pt"
         path = (directory / name).absolute()
-        checkpoint.forget(directory, after=self.step - 1)  # saved before its samples were looked at
-        saved = (
+        checkpoint.remove_later(directory, self.step - 1)  # saved before its samples were checked
+        file = (
             f"The state before the update is in {path}, which sample, evaluate and fork take with "
             f"step={path.stem}; nothing was overwritten."
         )
         try:
             checkpoint.save(path, self.before)
         except checkpoint.CheckpointNotSaved as error:  # must not hide what happened
-            saved = f"The state before the update could not be saved: {error.strerror}."
+            file = f"The state before the update could not be saved: {error.strerror}."
+        names = ", ".join(map(str, others))
         if going_on:
-            rest = f"Seed {_listed(others)} go{'es' if len(others) == 1 else ''} on without it."
+            advice = f"Seed {names} go{'es' if len(others) == 1 else ''} on without it."
         else:
-            rest = "Try a smaller optim.lr or a stronger regularizer"
-            rest += ", or trainer.on_divergence=drop_seed." if others else "."
-        told = f"{self.quantity} is not finite at step {self.step} for seed {_listed(self.seeds)}."
+            advice = "Try a smaller optim.lr or a stronger regularizer"
+            advice += ", or trainer.on_divergence=drop_seed." if others else "."
+        seeds = ", ".join(map(str, self.seeds))
+        message = f"{self.quantity} is not finite at step {self.step} for seed {seeds}."
+        message = f"{message} {file} {advice}"
         if going_on:
-            announce(f"{told} {saved} {rest}")
-        return f"{told} {saved} {rest}"
+            announce(message)
+        return message
 
 
-def copied(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint holds, copied; but for the configuration, which nothing changes."""
+def copy_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a checkpoint's content, but for the configuration, which nothing changes."""
     return {key: copy.deepcopy(v) if key != "config" else v for key, v in content.items()}
 
 
-def healthy(run: Run, world: World, finite: Tensor) -> Tensor:
-    """Whether losses, gradients and what they made of the weights are finite in every rank.
+def finite_seeds(run: Run, world: World, finite: Tensor) -> Tensor:
+    """Return whether losses, gradients and weights of each seed are finite in every rank.
 
     Args:
-        run: Whose weights are looked at.
-        world: Who else trains it; every rank has to call this.
-        finite: What the steps said, [S] or a scalar, bool.
+        run: Its weights are checked.
+        world: The processes that train it; every rank has to call this.
+        finite: The flags of the steps, [S] or a scalar, bool.
 
     Returns:
         bool, [S].
@@ -101,113 +104,109 @@ def find_failing_step(
     end: int,
     advance: Callable[[], tuple[Tensors, Tensor]],
     content: Callable[[], Mapping[str, Any]],
-    found: NotFinite | None = None,
+    error: NotFinite | None = None,
 ) -> Failure:
-    """Goes step by step to the one that failed; the run stays there. Every rank has to call this.
+    """Go step by step to the one that failed and stay there. Every rank has to call this.
 
     Args:
-        run: Back at the last boundary where all was well.
-        world: Who else trains it.
+        run: Back at the last boundary where all was finite.
+        world: The processes that train it.
         end: The step by which something had failed.
         advance: Makes one step; its values, and whether they are finite.
-        content: Gives what a checkpoint holds now, by reference.
-        found: What a look at the samples found, if that is what had failed.
+        content: Returns what a checkpoint holds now, by reference.
+        error: The failure of an evaluation, if that is what had failed.
     """
-    before, well = copied(content()), [True] * len(run.seeds)
+    before, is_finite = copy_content(content()), [True] * len(run.seeds)
     values: Tensors = {}
-    while run.state.step < end and all(well):
-        before = copied(content())
+    while run.state.step < end and all(is_finite):
+        before = copy_content(content())
         values, finite = advance()
-        well = healthy(run, world, finite).tolist()
-    # A slice of the batch is seen by one rank only; a mean over ranks shows it to all.
-    whole = {tag: world.mean_(value.clone()).reshape(-1) for tag, value in values.items()}
+        is_finite = finite_seeds(run, world, finite).tolist()
+    # One rank alone has a slice of the batch; a mean over ranks makes its nan known to all.
+    means = {tag: world.mean_(value.clone()).reshape(-1) for tag, value in values.items()}
     interval = Accumulator()
     interval.load_state_dict(before["accumulator"])
     interval.reduce_(world)
     before["accumulator"] = interval.state_dict()
-    if found is not None:
-        return Failure(run.state.step, found.quantity, (found.seed,), before)
-    lost = [index for index, ok in enumerate(well) if not ok] or list(range(len(well)))
-    broken = (tag for tag, value in whole.items() if not bool(value[lost].isfinite().all()))
-    seeds = tuple(run.seeds[index] for index in lost)
-    return Failure(run.state.step, next(broken, "a weight"), seeds, before)
+    if error is not None:
+        return Failure(run.state.step, error.quantity, (error.seed,), before)
+    rows = [i for i, ok in enumerate(is_finite) if not ok] or list(range(len(is_finite)))
+    tags = (tag for tag, value in means.items() if not bool(value[rows].isfinite().all()))
+    seeds = tuple(run.seeds[index] for index in rows)
+    return Failure(run.state.step, next(tags, "a weight"), seeds, before)
 
 
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
+class DroppedSeeds:
+    """Those of several stacked seeds that take no more steps.
 
-
-class Dropped:
-    """Which of several stacked seeds take no more steps.
-
-    A step moves all seeds alike; what it made of a dropped one is put back. No seed ever reads
-    another's numbers, so the others are, bit for bit, what they would have been beside a sound one.
+    A step updates all seeds; a dropped one is then restored. No seed ever reads another's numbers,
+    so the others are, bit for bit, what they would have been beside a finite one.
 
     Args:
         seeds: Of the run.
         state: Of the run.
 
     Attributes:
-        found: Why, by seed, as plain containers: `step` (the last one it made), `quantity` (what
-            was not finite in the next) and `told` (to the person).
+        reasons: By seed, as plain containers: `step` (the last one it made), `quantity` (what was
+            not finite in the next) and `told` (the message).
     """
 
     def __init__(self, seeds: Sequence[int], state: TrainState) -> None:
         self._seeds, self._state = tuple(seeds), state
-        self.found: dict[int, dict[str, Any]] = {}
-        self._kept: list[tuple[list[Tensor], list[Tensor]]] = []  # (views into the state, copies)
-        self._gone: Tensor | None = None
+        self.reasons: dict[int, dict[str, Any]] = {}
+        self._copies: list[tuple[list[Tensor], list[Tensor]]] = []  # (views into the state, copies)
+        self._is_dropped: Tensor | None = None
 
     @property
-    def left(self) -> list[int]:
+    def active(self) -> list[int]:
         """Indices of the seeds that go on."""
-        return [index for index, seed in enumerate(self._seeds) if seed not in self.found]
+        return [index for index, seed in enumerate(self._seeds) if seed not in self.reasons]
 
     @property
-    def left_seeds(self) -> list[int]:
+    def active_seeds(self) -> list[int]:
         """The seeds that go on."""
-        return [self._seeds[index] for index in self.left]
+        return [self._seeds[index] for index in self.active]
 
-    def load(self, found: Mapping[int, Mapping[str, Any]]) -> None:
-        """Takes up what a checkpoint says, once the state is where the checkpoint was."""
-        self.found = {seed: dict(why) for seed, why in found.items()}
-        self._kept = []
-        gone = [seed in self.found for seed in self._seeds]
+    def load(self, reasons: Mapping[int, Mapping[str, Any]]) -> None:
+        """Restore what a checkpoint holds, once the state is that of the checkpoint."""
+        self.reasons = {seed: dict(reason) for seed, reason in reasons.items()}
+        self._copies = []
+        flags = [seed in self.reasons for seed in self._seeds]
         device = self._state.generator.flat.device
-        self._gone = torch.tensor(gone, device=device) if self.found else None
-        for seed in self.found:
+        self._is_dropped = torch.tensor(flags, device=device) if self.reasons else None
+        for seed in self.reasons:
             views = self._state.of_seed(self._seeds.index(seed))
-            self._kept.append((views, [view.clone() for view in views]))
+            self._copies.append((views, [view.clone() for view in views]))
 
-    def add(self, seeds: Sequence[int], quantity: str, told: str) -> None:
-        """Drops seeds; the state is as it was before the step that they do not make."""
-        why = {"step": self._state.step, "quantity": quantity, "told": told}
-        self.load({**self.found, **dict.fromkeys(seeds, why)})
+    def add(self, seeds: Sequence[int], quantity: str, message: str) -> None:
+        """Drop seeds; the state is that before the step that they do not make."""
+        reason = {"step": self._state.step, "quantity": quantity, "told": message}
+        self.load({**self.reasons, **dict.fromkeys(seeds, reason)})
 
     @torch.no_grad()
-    def hold_(self, finite: Tensor) -> Tensor:
-        """Puts the dropped seeds back after a step of all.
+    def restore_(self, finite: Tensor) -> Tensor:
+        """Restore the dropped seeds after a step of all.
 
         Args:
-            finite: Which seeds made the step, [S] or a scalar, bool.
+            finite: Which seeds are finite after the step, [S] or a scalar, bool.
 
         Returns:
-            The same; what a dropped seed did is no news.
+            The same, and true for the dropped seeds.
         """
-        for views, copies in self._kept:
+        for views, copies in self._copies:
             torch._foreach_copy_(views, copies)
-        return finite if self._gone is None else finite | self._gone
+        return finite if self._is_dropped is None else finite | self._is_dropped
 
-    def note(self, parent: RunDir) -> None:
-        """Writes into the status of the run and of each dropped seed what became of them.
+    def write_status(self, parent: RunDir) -> None:
+        """Write the reasons into status.json of the run and of each dropped seed.
 
-        On a full disk it says nothing: the checkpoints say it too.
+        A full disk is ignored: the checkpoints hold them too.
         """
-        found = {str(seed): dict(why) for seed, why in self.found.items()}
+        dropped = {str(seed): dict(reason) for seed, reason in self.reasons.items()}
         with contextlib.suppress(OSError):
-            if found or parent.read_status().get("dropped"):
-                parent.update_status(dropped=found)
-            for seed, why in self.found.items():
+            if dropped or parent.read_status().get("dropped"):
+                parent.update_status(dropped=dropped)
+            for seed, why in self.reasons.items():
                 parent.child(seed).update_status(
                     state="diverged", step=why["step"], error=why["told"]
                 )

@@ -1,4 +1,4 @@
-"""The evaluation in full: the whole ruler and the probe, each number beside its floor."""
+"""The full evaluation: all metrics and the neural distance, each number beside its floor."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,11 +11,11 @@ from gan_lab.training.config import Run, Setup
 
 
 class NotFinite(Exception):
-    """A generator whose weights are finite makes samples, or numbers of them, that are not.
+    """A generator with finite weights has samples, or estimates of them, that are not finite.
 
     Attributes:
         quantity: "a sample", or the tag of an estimate that is finite for all finite samples.
-        seed: Whose.
+        seed: The generator's.
     """
 
     def __init__(self, quantity: str, seed: int) -> None:
@@ -24,69 +24,71 @@ class NotFinite(Exception):
 
 
 def finite_samples(run: Run, index: int, z: Tensor) -> Tensor:
-    """What one seed's averaged generator makes of z.
+    """Return samples of one seed's averaged generator.
 
     Raises:
-        NotFinite: Something in it overflows.
+        NotFinite: One of them overflows.
     """
-    return _checked(run, index, run.samples(index, z))
+    return _check_finite(run, index, run.samples(index, z))
 
 
-def _checked(run: Run, index: int, samples: Tensor) -> Tensor:
+def _check_finite(run: Run, index: int, samples: Tensor) -> Tensor:
     if not bool(samples.isfinite().all()):
         raise NotFinite("a sample", run.seeds[index])
     return samples
 
 
-def measured(run: Run, index: int, step: int, final: bool = False) -> dict[str, Estimate]:
-    """The ruler on one seed.
+def measure(run: Run, index: int, step: int, final: bool = False) -> dict[str, Estimate]:
+    """Measure all metrics of one seed.
 
     Raises:
-        NotFinite: Something in its samples overflows, or in a number that has to be finite.
+        NotFinite: A sample overflows, or an estimate that has to be finite.
     """
-    make = partial(finite_samples, run, index)
-    found = run.evaluator.measure(make, run.seeds[index], step, final)
-    for tag, estimate in found.items():
+    sample = partial(finite_samples, run, index)
+    estimates = run.evaluator.measure(sample, run.seeds[index], step, final)
+    for tag, estimate in estimates.items():
         if not math.isfinite(estimate.value) and tag not in run.evaluator.unbounded_tags:
             raise NotFinite(tag, run.seeds[index])
-    return found
+    return estimates
 
 
-def held_out(run: Run, average: Mapping[str, Tensor], index: int, step: int, tag: str) -> Estimate:
-    """One number of an earlier state, measured as `evaluated` would have; the run is untouched.
+def measure_held_out(
+    run: Run, average: Mapping[str, Tensor], index: int, step: int, tag: str
+) -> Estimate:
+    """Measure one tag of an earlier state as `evaluate` would have; the run is untouched.
 
     Args:
         run: The opened run.
         average: The averaged generators of that state, stacked like the run's, on any device.
         index: Of the seed.
         step: Of that state.
-        tag: Of the number.
+        tag: Of the estimate.
 
     Raises:
-        NotFinite: Something in its samples overflows.
+        NotFinite: A sample overflows.
     """
     leaves = {name: leaf.to(run.source.device) for name, leaf in average.items()}
 
-    def make(z: Tensor) -> Tensor:
-        return _checked(run, index, run.samples_of(leaves, index, z))
+    def sample(z: Tensor) -> Tensor:
+        return _check_finite(run, index, run.samples_from(leaves, index, z))
 
-    return run.evaluator.measure(make, run.seeds[index], step, final=True, only=tag)[tag]
+    return run.evaluator.measure(sample, run.seeds[index], step, final=True, only=tag)[tag]
 
 
-def evaluated(
+def evaluate(
     setup: Setup, run: Run, step: int, indices: Iterable[int]
 ) -> list[dict[str, Estimate]]:
-    """The ruler in full and the probe on some of the seeds, by index.
+    """Measure all metrics on held-out data and the neural distance, for some seeds by index.
 
     Raises:
-        NotFinite: Something in a seed's samples overflows.
+        NotFinite: A sample of a seed overflows.
     """
     neural_distance, source = setup.neural_distance, run.source
     floors = neural_distance.measure(source.real, source)
-    everything = []
+    results = []
     for index in indices:
-        found = measured(run, index, step, final=True)
-        for tag, estimate in neural_distance.measure(partial(run.generated, index), source).items():
-            found[tag] = estimate.with_floor(floors[tag].value)
-        everything.append(found)
-    return everything
+        estimates = measure(run, index, step, final=True)
+        for tag, estimate in neural_distance.measure(partial(run.generate, index), source).items():
+            estimates[tag] = estimate.with_floor(floors[tag].value)
+        results.append(estimates)
+    return results

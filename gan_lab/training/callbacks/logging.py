@@ -1,4 +1,4 @@
-"""What is written down while a run trains: for each seed one row a boundary, and pictures."""
+"""The records of a run: for each seed one row of metrics a boundary, events and pictures."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +20,13 @@ from gan_lab.regularizers.base import Score
 from gan_lab.reports.export import tensorboard
 from gan_lab.reports.plots import landscape, samples
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callbacks.divergence import Dropped
-from gan_lab.training.callbacks.evaluation import evaluated, measured
-from gan_lab.training.callbacks.optimality_gap import optimality
+from gan_lab.training.callbacks.divergence import DroppedSeeds
+from gan_lab.training.callbacks.evaluation import evaluate, measure
+from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
 from gan_lab.training.config import Run, Setup
 
 # The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
-_TABLE = (
+_HPARAMS_METRICS = (
     "final/divergence/wasserstein",
     "final/divergence/wasserstein_floor",
     "final/divergence/js",
@@ -40,14 +40,14 @@ _OWN = "discriminator_estimate/"
 
 
 class LoggingCallback:
-    """Collects a row for each seed, writes it, and draws what the generators make.
+    """Collects a row for each seed, writes it, and draws the generators' samples.
 
     Args:
-        setup: What was chosen.
+        setup: The configuration of the run.
         run: The same, opened.
         directory: The run's; several seeds write into its children.
-        resumed_at: Step of the checkpoint a run continues from; None for a new run.
-        dropped: Seeds of which nothing more is to be said.
+        resume_step: Step of the checkpoint a run continues from; None for a new run.
+        dropped: Seeds that are not logged any more.
 
     Attributes:
         estimates: The final estimates of each seed, by tag.
@@ -58,42 +58,42 @@ class LoggingCallback:
         setup: Setup,
         run: Run,
         directory: RunDir,
-        resumed_at: int | None,
-        dropped: Dropped,
+        resume_step: int | None,
+        dropped: DroppedSeeds,
     ) -> None:
         self.setup, self.run, self._dropped = setup, run, dropped
         children = [directory.child(seed) for seed in run.seeds]
         self.directories = children if run.stacked else [directory]
         self.estimates: list[dict[str, Estimate]] = [{} for _ in run.seeds]
         self.loggers = [
-            RunLogger(directory, seed, resume_step=resumed_at)
-            for directory, seed in zip(self.directories, run.seeds, strict=True)
+            RunLogger(child, seed, resume_step=resume_step)
+            for child, seed in zip(self.directories, run.seeds, strict=True)
         ]
         lost_records = [logger.lost_records for logger in self.loggers]
         self._lost_records = LostRecordsStatus(directory, self.directories, lost_records)
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
         self._monitors = [Monitor(setup.loss.card.equilibrium[0]) for _ in run.seeds]
-        if resumed_at is not None:
-            self._catch_up()
+        if resume_step is not None:
+            self._replay_monitors()
         self._preview = [
             self._normal(index, "preview", setup.trainer.n_preview)
             for index in range(len(run.seeds))
         ]
 
     def begin(self) -> None:
-        """Writes what does not change: the configuration, the loss card, the HParams row."""
+        """Write what does not change: the configuration, the loss card, the HParams row."""
         card = vars(self.setup.loss.card)
-        told = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
+        card_text = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
         for index, logger in enumerate(self.loggers):
             directory = self.directories[index]
             # Indented, not fenced: a value could close a fence.
             logger.text("config", textwrap.indent(directory.config.read_text(), "    "))
-            logger.text("loss_card", told)
-            logger.hparams(self._choices(index), _TABLE)
+            logger.text("loss_card", card_text)
+            logger.hparams(self._hparams(index), _HPARAMS_METRICS)
             logger.layout(tensorboard.layout())
 
-    def training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
-        """Adds what the optimisers saw since the last row, and what the discriminators are now."""
+    def add_training(self, means: Mapping[str, Tensor], rates: Mapping[str, float]) -> None:
+        """Add the means over the steps since the last row, and metrics of the weights."""
         for index, row in self._open_rows():
             row.update(_of_seed(means, index))
             weights, _ = self.run.discriminator_leaves(index)
@@ -101,129 +101,128 @@ class LoggingCallback:
                 row.update({t: float(v) for t, v in regularizer.measure(weights).items()})
             row.update(rates)
 
-    def clock(self, clocks: Mapping[str, float]) -> None:
-        """Adds where every clock stands, the same for all seeds."""
+    def add_clocks(self, clocks: Mapping[str, float]) -> None:
+        """Add the clocks, which are the same for all seeds."""
         for _, row in self._open_rows():
             row.update(clocks)
 
     def measure(self) -> None:
-        """Adds the ruler's estimates, the slope that the discriminators have, and how far they are
-        from their optimum.
+        """Add the evaluator's estimates, the discriminators' gradient norms and optimality gaps.
 
         Raises:
-            NotFinite: A generator's samples overflow, or a number that has to be finite.
+            NotFinite: A generator's samples overflow, or an estimate that has to be finite.
         """
-        light = {tag: value.cpu() for tag, value in optimality(self.setup, self.run).items()}
+        gap = measure_optimality_gap(self.setup, self.run)
+        gap = {tag: value.cpu() for tag, value in gap.items()}
         for index, row in self._open_rows():
-            for tag, estimate in measured(self.run, index, self.run.state.step).items():
+            for tag, estimate in measure(self.run, index, self.run.state.step).items():
                 row.update(estimate.scalars(tag))
-            row.update(_of_seed(light, index))
+            row.update(_of_seed(gap, index))
             row.update(self._gradient_norms(index))
             fresh = row.get(f"{_OWN}wasserstein_fresh")
-            if fresh is not None and row.get(f"{_OWN}gradient_norm_max", 0.0) > 0:
-                # A lower bound of W1 whatever held the critic, if the largest slope that was found
-                # is the largest there is.
-                row[f"{_OWN}wasserstein_per_gradient_norm"] = (
-                    fresh / row[f"{_OWN}gradient_norm_max"]
-                )
+            largest = row.get(f"{_OWN}gradient_norm_max", 0.0)
+            if fresh is not None and largest > 0:
+                # A lower bound of W1 however the critic is regularized, if the largest gradient
+                # norm of these samples is the largest of all.
+                row[f"{_OWN}wasserstein_per_gradient_norm"] = fresh / largest
 
-    def finish(self) -> None:
-        """Adds the final evaluation: the ruler in full and the probe, as final/*.
+    def evaluate(self) -> None:
+        """Add the final evaluation: all metrics and the neural distance, as final/*.
 
         Raises:
-            NotFinite: A generator's samples overflow, or a number that has to be finite.
+            NotFinite: A generator's samples overflow, or an estimate that has to be finite.
         """
-        left = self._dropped.left
-        everything = evaluated(self.setup, self.run, self.run.state.step, left)
-        for index, found in zip(left, everything, strict=True):
-            self.estimates[index] = found
-            for tag, estimate in found.items():
+        active = self._dropped.active
+        results = evaluate(self.setup, self.run, self.run.state.step, active)
+        for index, estimates in zip(active, results, strict=True):
+            self.estimates[index] = estimates
+            for tag, estimate in estimates.items():
                 self._rows[index].update(estimate.scalars(f"final/{tag}"))
 
     def write(self) -> dict[str, float]:
-        """Writes the rows, tells what they show, starts new ones; returns the first one."""
+        """Write the rows, announce their events, start new rows; return the first one."""
         step = self.run.state.step
-        happened: list[tuple[int, Event]] = []
+        events: list[tuple[int, Event]] = []
         for index, row in self._open_rows():
             if row:
                 self.loggers[index].scalars(step, row)
-                found = self._monitors[index].update({"step": step, **row})
-                happened += [(index, event) for event in found]
-        self._tell(happened)
+                new = self._monitors[index].update({"step": step, **row})
+                events += [(index, event) for event in new]
+        self._announce(events)
         if self._lost_records.is_overdue:
             self._lost_records.write()
         _, first = next(self._open_rows())
-        self.forget()
+        self.discard_rows()
         return first
 
-    def diverged(self, quantity: str, seeds: Sequence[int]) -> None:
-        """Records that a number is not finite, as an event of the seeds that it stopped.
+    def record_divergence(self, quantity: str, seeds: Sequence[int]) -> None:
+        """Record a number that is not finite as an event of the seeds that it stops.
 
-        Whoever stops them tells the person. Rows that were begun are of a step that is undone.
+        It is not announced. Rows that were begun are discarded: their step is undone.
         """
-        self.forget()
+        self.discard_rows()
         event = not_finite(self.run.state.step, quantity)
         for seed in seeds:
             self._record(self.run.seeds.index(seed), event)
 
-    def forget(self) -> None:
-        """Drops the rows that were not written."""
+    def discard_rows(self) -> None:
+        """Discard the rows that were not written."""
         self._rows = [{} for _ in self.run.seeds]
 
-    def draw(self) -> None:
-        """Draws samples from noise that stays fixed; points come with data and discriminator."""
+    def save_samples(self) -> None:
+        """Draw samples of fixed noise; points are drawn with data and discriminator."""
         step = self.run.state.step
-        for index in self._dropped.left:
+        for index in self._dropped.active:
             picture = self.picture(index)
             file = self.directories[index].samples / f"step_{step:08d}.png"
             self.loggers[index].keep(file, step, partial(samples.save_png, picture))
             self.loggers[index].image("samples", step, picture)
 
     def save_landscape(self) -> None:
-        """Keeps a frame of each seed's landscape, where data are points of 1 or 2 dimensions."""
+        """Save each seed's landscape, where data are points of 1 or 2 dimensions."""
         source, step = self.run.source, self.run.state.step
         if source.shape not in ((1,), (2,)):
             return
-        for index in self._dropped.left:
-            content = landscape.compute(*self._scene(index, 256))
+        for index in self._dropped.active:
+            content = landscape.compute(*self._landscape_inputs(index, 256))
             file = self.directories[index].landscape / f"step_{step:08d}.npz"
             self.loggers[index].keep(file, step, partial(landscape.save, content))
 
-    def rehearse_drawing(self) -> None:
-        """Does one seed's share of `draw` without writing anything, to see what it costs."""
-        picture = self.picture(self._dropped.left[0])
+    def encode_samples(self) -> None:
+        """Do one seed's work of `save_samples` without writing anything, to time it."""
+        picture = self.picture(self._dropped.active[0])
         for _ in range(2):  # for the file and for TensorBoard
             samples.encode_png(picture)
 
     def picture(self, index: int) -> np.ndarray:
-        """What one seed's generator makes, uint8 [H, W, 3]."""
+        """Return a picture of one seed's samples, uint8 [H, W, 3]."""
         if len(self.run.source.shape) == 3:
             return samples.image_grid(self.run.samples(index, self._preview[index]))
         return self._points(index)
 
     def flush(self) -> None:
-        """Waits for the disk; before each checkpoint, so that it never knows a later step."""
+        """Wait for the disk; before each checkpoint, so that it never has a later step."""
         for logger in self.loggers:
             logger.flush()
         self._lost_records.write(step=self.run.state.step)
 
     def end(self, succeeded: bool) -> None:
-        """Closes the HParams rows."""
+        """Close the HParams rows."""
         for index, logger in enumerate(self.loggers):
-            well = succeeded and index in self._dropped.left
-            logger.session_end("success" if well else "failure")
+            success = succeeded and index in self._dropped.active
+            logger.session_end("success" if success else "failure")
 
     def close(self) -> None:
-        """Closes all files and, if the disk has room again, says in the status what was lost."""
+        """Close all files and, if the disk has room again, write the lost records' status."""
         for logger in self.loggers:
             logger.close()
         self._lost_records.write()
 
     def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
-        return ((index, self._rows[index]) for index in self._dropped.left)
+        return ((index, self._rows[index]) for index in self._dropped.active)
 
-    def _catch_up(self) -> None:
-        """Shows the watches what was written before: they say again what comes, not what was."""
+    def _replay_monitors(self) -> None:
+        """Give the monitors the rows written before, so that no event is announced twice."""
         for monitor, directory in zip(self._monitors, self.directories, strict=True):
             for row in read_metrics(directory.metrics):
                 monitor.update(row)
@@ -237,18 +236,18 @@ class LoggingCallback:
             advice=event.advice,
         )
 
-    def _tell(self, happened: Sequence[tuple[int, Event]]) -> None:
-        """Records events of seeds by index, and shows a person one line a kind."""
-        said: dict[str, tuple[Event, list[int]]] = {}
-        for index, event in happened:
+    def _announce(self, events: Sequence[tuple[int, Event]]) -> None:
+        """Record events of seeds by index, and announce one line a kind."""
+        kinds: dict[str, tuple[Event, list[int]]] = {}
+        for index, event in events:
             self._record(index, event)
-            said.setdefault(event.kind, (event, []))[1].append(self.run.seeds[index])
-        for kind, (event, seeds) in said.items():
+            kinds.setdefault(event.kind, (event, []))[1].append(self.run.seeds[index])
+        for kind, (event, seeds) in kinds.items():
             who = f", seed {', '.join(map(str, seeds))}" if self.run.stacked else ""
             announce(f"step {event.step}{who}: {kind}: {event.explanation} {event.advice}")
 
-    def _choices(self, index: int) -> dict[str, Any]:
-        """What tells runs apart, under the same names in every run."""
+    def _hparams(self, index: int) -> dict[str, Any]:
+        """Return the choices that distinguish runs, under the same names in every run."""
         setup = self.setup
         return {
             "loss": type(setup.loss).__name__,
@@ -267,10 +266,10 @@ class LoggingCallback:
         packing = self.run.objective.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
         title = f"{type(self.setup.loss).__name__}, step {self.run.state.step}{copies}"
-        return samples.points_picture(*self._scene(index, 512), title)
+        return samples.points_picture(*self._landscape_inputs(index, 512), title)
 
-    def _scene(self, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
-        """Data, samples from noise that stays fixed, and the discriminator that judges them."""
+    def _landscape_inputs(self, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
+        """Return data, samples of fixed noise, and the discriminator."""
         source = self.run.source
         generator = stream(self.run.seeds[index], "picture", source.device)
         real = source.held_out(min(n, source.n_held_out or n), generator)
@@ -279,7 +278,7 @@ class LoggingCallback:
 
     def _gradient_norms(self, index: int) -> dict[str, float]:
         if not self.run.objective.independent:
-            return {}  # with batch norm or packing "the slope at a sample" depends on others
+            return {}  # with batch norm or packing the gradient at a sample depends on others
         source, n = self.run.source, self.setup.trainer.batch_size
         generator = stream(self.run.seeds[index], f"slope {self.run.state.step}", source.device)
         real = source.gather(source.draw(n, generator))
@@ -297,5 +296,5 @@ class LoggingCallback:
 
 
 def _of_seed(values: Mapping[str, Tensor], index: int) -> dict[str, float]:
-    """One seed's part of values that are [S], or scalars for a single seed."""
+    """Return one seed's part of values that are [S], or scalars for a single seed."""
     return {tag: float(value.reshape(-1)[index]) for tag, value in values.items()}

@@ -1,8 +1,8 @@
-"""The optimality light: is the training discriminator near its optimum, so that its curve counts?
+"""The optimality gap: how far the training discriminator is from its best response.
 
-A copy of it is trained some more updates against the generator as it is. What the copy gains on
-batches drawn afresh is what the discriminator was short of. (On a finite set the real half of such
-a batch is training samples all the same; the fakes are new.)
+A copy of it is trained some more updates against the generator as it is. The gap is what the copy
+gains on fresh batches. (On a finite set the real half of such a batch is training samples all the
+same; the fakes are new.)
 """
 
 from dataclasses import replace
@@ -20,25 +20,24 @@ from gan_lab.regularizers.base import Tensors
 from gan_lab.training.config import Run, Setup
 
 UPDATES = 8  # of the copy
-_JUDGES = 4  # batches on which both are judged
-_NEAR_OPTIMAL = 0.1  # an estimate that moves by less than this share may be read
+_EVALUATION_BATCHES = 4  # on which both are compared
+_NEAR_OPTIMAL = 0.1  # an estimate that changes by less than this share may be trusted
 
 
-def optimality(setup: Setup, run: Run) -> Tensors:
-    """Trains a copy of every seed's discriminator a little more and compares.
+def measure_optimality_gap(setup: Setup, run: Run) -> Tensors:
+    """Train a copy of every seed's discriminator a little more and compare both.
 
     Returns:
         discriminator_estimate/optimality_gap: by how much the copy's objective (loss and penalty)
         is lower, in the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
         discriminator_estimate/near_optimal, where the loss has an estimate: 1 where that estimate
         changed by at most a tenth of its size, else 0.
-        discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on batches drawn
-        afresh.
+        discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on fresh batches.
         discriminator_estimate/penalty_bias, for a two-sided gradient penalty with target 1 on
-        one-dimensional data: 2 penalty, which at the optimum is exactly what the critic's value has
-        too much, (1/(2 weight)) int A^2/rho.
+        one-dimensional data: 2 penalty, which at the optimum is exactly the excess of the critic's
+        value, (1/(2 weight)) int A^2/rho.
     """
-    spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _JUDGES), max_steps=1)
+    spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _EVALUATION_BATCHES), max_steps=1)
     streams = Streams(run.seeds, run.stacked, spec, run.source, f"light {run.state.step}/")
     draws = streams.draws(0).discriminator
     fakes = run.gradients.fakes(run.state, draws.z)
@@ -50,10 +49,10 @@ def optimality(setup: Setup, run: Run) -> Tensors:
     )
     copy.optimizer = setup.optim.build_discriminator(copy.flat)
     copy.optimizer.copy_from_(d.optimizer)
-    before = _judged(run, d, draws, fakes)
+    before = _evaluate(run, d, draws, fakes)
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])
-    after = _judged(run, copy, draws, fakes)
+    after = _evaluate(run, copy, draws, fakes)
     values = {"discriminator_estimate/optimality_gap": _objective(before) - _objective(after)}
     for tag in ("discriminator_estimate/js", "discriminator_estimate/wasserstein"):
         if tag in after:
@@ -81,11 +80,11 @@ def _objective(values: Tensors) -> Tensor:
     return values["loss/discriminator"] + values["loss/penalty"]
 
 
-def _judged(run: Run, network: NetworkState, draws: Draws, fakes: Tensor) -> Tensors:
+def _evaluate(run: Run, network: NetworkState, draws: Draws, fakes: Tensor) -> Tensors:
     weights = {name: leaf.detach() for name, leaf in network.params.items()}
     loss = run.gradients.per_seed(run.gradients.objective.discriminator_loss)
     rows = [
         loss(weights, network.buffers, draws.real[i], fakes[i], draws.mix[i], draws.noise_of(i))[1]
-        for i in range(UPDATES, UPDATES + _JUDGES)
+        for i in range(UPDATES, UPDATES + _EVALUATION_BATCHES)
     ]
     return {tag: torch.stack([row[tag] for row in rows]).mean(0) for tag in rows[0]}
