@@ -42,7 +42,7 @@ def find_period(values: np.ndarray) -> Period | None:
     rest = values - values.mean()
     rest = rest - t * (t @ rest) / (t @ t)
     size = float(np.sqrt(np.mean(rest**2)))
-    # What is left of a straight line is rounding.
+    # The rest of a straight line is rounding.
     if not size > 1e-9 * (1e-30 + float(np.abs(values).max())):
         return None
     rest = rest / size

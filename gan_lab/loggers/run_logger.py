@@ -1,4 +1,4 @@
-"""What a run logs while it trains: metrics.jsonl, events.jsonl and TensorBoard.
+"""The logger of a run: metrics.jsonl, events.jsonl and TensorBoard.
 
 The same numbers under the same tags in both places: the files are for programs, TensorBoard is for
 eyes. A disk that fills up costs records, never the training: `RunLogger.lost_records` counts them.

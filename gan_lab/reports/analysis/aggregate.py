@@ -183,7 +183,9 @@ def _groups(
         for record in (records[i] for i in indices):
             old = by_seed.get(record.seed)
             if old is not None:
-                record, old = sorted((record, old), key=_progress, reverse=True)
+                record, old = sorted(
+                    (record, old), key=lambda r: (r.is_done, r.step, str(r.path)), reverse=True
+                )
                 duplicates.append(old)
             by_seed[record.seed] = record
         choice = methods[indices[0]]
@@ -192,10 +194,6 @@ def _groups(
     order = list(STYLES.values())
     groups.sort(key=lambda g: order.index(g.style) if g.style in order else len(order))
     return groups, duplicates
-
-
-def _progress(record: Record) -> tuple[bool, int, str]:
-    return record.is_done, record.step, str(record.path)
 
 
 def _irrelevant(key: str, config: Mapping[str, Any]) -> bool:
@@ -232,7 +230,7 @@ def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
             return names
         same = [i for i, name in enumerate(names) if name == again[0]]
         alike = [configs[i] for i in same]
-        # The key that tells most of them apart; of several the first.
+        # The key that separates most of them; of several the first.
         free = [key for key in _differing(alike) if key not in used]
         if not free:  # cannot be: their keys differ somewhere
             return [f"{name} ({i})" for i, name in enumerate(names)]

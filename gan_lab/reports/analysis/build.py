@@ -146,7 +146,7 @@ def _events(groups: Sequence[Group]) -> list[EventRow]:
 
 
 def _cautions(problem: Problem) -> list[str]:
-    """Return what makes groups less comparable than a table looks."""
+    """Return reasons why groups are less comparable than a table suggests."""
     groups, notes = problem.groups, []
     differing = groups[0].choices
     unequal = [

@@ -25,7 +25,7 @@ _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds 
 def sentences(problem: Problem) -> list[str]:
     """Return the sentences that a problem's numbers support, the answer first."""
     groups = [g for g in problem.groups if any(map(math.isfinite, g.finals(HEADLINE).values()))]
-    text = [_answer(problem.name, groups) if groups else _no_answer(problem)]
+    text = [_answer(problem.name, groups)]
     if len(groups) > 1:
         text += [_against_the_rest(groups), *_at_equal_budgets(groups), *_one_seed(groups)]
     text += _events(problem.groups) + _more_training(problem.groups)
@@ -39,8 +39,11 @@ def best_first(groups: Sequence[Group]) -> list[Group]:
 
 
 def _answer(name: str, groups: Sequence[Group]) -> str:
+    curve = CURVES[HEADLINE]
+    if not groups:
+        return f"On {name} no run came to its end with a finite {curve.title}."
     best = best_first(groups)[0]
-    curve, values = CURVES[HEADLINE], _finite(best)
+    values = _finite(best)
     real = best.floor(HEADLINE)
     floor = f", where real samples get {short(real)}" if real else ""
     steps = {run.step for group in groups for run in group.complete_runs}
@@ -187,10 +190,6 @@ def _incomplete_runs(groups: Sequence[Group]) -> list[str]:
     text = ", ".join(f"{g.label} seed {r.seed} ({r.state} at step {r.step})" for g, r in runs[:6])
     more = f" and {len(runs) - 6} more" if len(runs) > 6 else ""
     return [f"Not in these numbers, since they did not come to their end: {text}{more}."]
-
-
-def _no_answer(problem: Problem) -> str:
-    return f"On {problem.name} no run came to its end with a finite {CURVES[HEADLINE].title}."
 
 
 def _finite(group: Group) -> list[float]:

@@ -111,7 +111,7 @@ def _write_group(
             for step, values in _points(chart, band):
                 rows.setdefault(step, {}).update(values)
     last = max(rows, default=0)
-    finals = {_final(tag): value for tag, value in section.finals.get(label, {}).items()}
+    finals = {f"final/{tag}": value for tag, value in section.finals.get(label, {}).items()}
     rows.setdefault(last, {}).update(finals)
     for step in sorted(rows):
         writer.scalars(step, rows[step])
@@ -250,7 +250,7 @@ def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
 def _metrics(report: Report) -> list[str]:
     """Return the tags of the final numbers; TensorBoard's table shows only the first five."""
     tags = [tag for s in report.sections for f in s.finals.values() for tag in f]
-    return [_final(tag) for tag in dict.fromkeys([t for t in _FIRST if t in tags] + tags)]
+    return [f"final/{tag}" for tag in dict.fromkeys([t for t in _FIRST if t in tags] + tags)]
 
 
 def _number(text: str) -> float | None:
@@ -259,10 +259,6 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
-
-
-def _final(tag: str) -> str:
-    return f"final/{tag}"
 
 
 def _names(labels: Sequence[str], others: Iterable[str] = ()) -> list[str]:

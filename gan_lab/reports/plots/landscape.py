@@ -36,10 +36,8 @@ def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
         [H, W]; "real" [N, d]; "fake" [M, d]; "arrow" [A, d]: the logit's gradient at the first A
         fakes, logits per data unit. All float32.
     """
-    axes = [
-        torch.linspace(*_window(real[:, i]), _points(real), device=real.device)
-        for i in range(real.shape[1])
-    ]
+    n = _SIDE if real.shape[1] == 2 else _SIDE * 4
+    axes = [torch.linspace(*_window(values), n, device=real.device) for values in real.T]
     with torch.no_grad():
         if len(axes) == 1:
             logit = score(axes[0][:, None])
@@ -95,10 +93,6 @@ def _is_consistent(content: Landscape) -> bool:
         and content["logit"].shape == tuple(map(len, axes))
         and all(each.ndim == 2 and each.shape[1] == len(axes) for each in points)
     )
-
-
-def _points(real: Tensor) -> int:
-    return _SIDE if real.shape[1] == 2 else _SIDE * 4
 
 
 def _window(values: Tensor) -> tuple[float, float]:

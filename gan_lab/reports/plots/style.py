@@ -73,12 +73,7 @@ def canvas(
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure and its axes, [rows, columns], ready to be rendered without a display.
 
-    Args:
-        title: Above all panels: what the figure shows, one sentence.
-        rows: Of panels.
-        columns: Of panels.
-        size: Width and height of one panel in inches.
-        subplots: Passed on to matplotlib (sharex, sharey, ...).
+    The title, one sentence, stands above all panels; `size` is that of one panel in inches.
     """
     figure = Figure(
         figsize=(size[0] * columns, size[1] * rows + 0.5), dpi=110, layout="constrained"
@@ -108,15 +103,9 @@ def over_seeds(
     logarithmic: bool = False,
     **more: Any,
 ) -> None:
-    """Draw the median over seeds as a line, least to greatest as a band.
+    """Draw the median over seeds of values [S, T] at x [T], least to greatest as a band.
 
-    Args:
-        axes: Where.
-        x: [T].
-        values: [S, T]; nan where nothing was measured.
-        style: How.
-        logarithmic: Leave out what a logarithmic axis cannot show.
-        more: For the line.
+    nan is left out; so is what a logarithmic axis cannot show.
     """
     values = np.where(values > 0, values, np.nan) if logarithmic else values
     has_value = np.isfinite(values).any(0)
@@ -186,15 +175,8 @@ def heat(
 ) -> None:
     """Draw [len(y), len(x)] values as a map with cell borders between the measured x and y.
 
-    Args:
-        figure: Of the axes.
-        axes: Where.
-        values: nan is drawn as a hole.
-        x: Columns, numbers in increasing order.
-        y: Rows, shown as equally spaced labels.
-        bar: Label of a colour bar, or None for no bar.
-        low: Value of the darkest colour.
-        high: Value of the lightest.
+    x increases; y are equally spaced labels; nan is a hole. The colours span low to high; `bar`
+    labels a colour bar, if there is to be one.
     """
     edges = _edges(np.asarray(x, dtype=float))
     mesh = axes.pcolormesh(
