@@ -206,8 +206,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         mark = row["evidence"]
         source = "recalled, not read" if mark == "R" else f"{row['citation']} ({mark})"
         cells = (row["statement"], source, row["protocol"], expectation(row), finding(row))
-        escaped = [cell.replace("|", "\\|") for cell in cells]
-        lines.append("| " + " | ".join([*escaped, row["verdict"]]) + " |")
+        texts = [cell.replace("|", "\\|") for cell in cells]
+        lines.append("| " + " | ".join([*texts, row["verdict"]]) + " |")
     return "\n".join(lines)
 
 

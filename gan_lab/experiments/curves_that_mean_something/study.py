@@ -137,8 +137,8 @@ class CurvesThatMeanSomething(Experiment):
         }
         if method == "wasserstein_clip":
             keys["optim.lr"] = self.clip_lr
-        typed = (f"{key}={value}" for key, value in keys.items())
-        return [f"data={data}", *METHODS[method].overrides, *typed]
+        overrides = (f"{key}={value}" for key, value in keys.items())
+        return [f"data={data}", *METHODS[method].overrides, *overrides]
 
     def claims(self, arrays: Arrays) -> list[Claim]:
         """Claim that the W estimate follows the samples and that the JS estimate sticks."""
