@@ -21,7 +21,7 @@ def small_lab(path, n_seeds=2):
 
 
 def swap_generator_losses(monkeypatch):
-    """The planted bug of the studies: minimax and non-saturating exchange their generator's loss."""
+    """Plant a bug: minimax and non-saturating exchange the generator's loss."""
     minimax, non_saturating = Minimax.generator, NonSaturating.generator
     monkeypatch.setattr(Minimax, "generator", non_saturating)
     monkeypatch.setattr(NonSaturating, "generator", minimax)

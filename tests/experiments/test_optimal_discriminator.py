@@ -9,8 +9,7 @@ import torch
 from gan_lab.experiments.optimal_discriminator import exact, fit
 from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch, identities
 from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
-from gan_lab.losses import Minimax, NonSaturating
-from tests.experiments.helpers import small_lab
+from tests.experiments.helpers import small_lab, swap_generator_losses
 
 TABLE = {  # t: minimax, non-saturating; derived and checked with mpmath and scipy
     0.1: (0.04987531121, 0.0501246888),
@@ -85,9 +84,7 @@ def test_every_identity_holds():
 
 
 def test_identities_fail_with_the_generators_losses_swapped(monkeypatch):
-    minimax, non_saturating = Minimax.generator, NonSaturating.generator
-    monkeypatch.setattr(Minimax, "generator", non_saturating)
-    monkeypatch.setattr(NonSaturating, "generator", minimax)
+    swap_generator_losses(monkeypatch)
     failed = {name for name, verdict in verdicts(quadrature_arrays()).items() if verdict == "fail"}
     assert failed == {
         "minimax_loss_at_optimum",
@@ -155,7 +152,7 @@ def test_claims_about_training_fail_on_what_contradicts_them(small):
         assert found[name] == "fail", name
 
 
-def test_a_branch_is_told_from_the_other_and_from_neither():
+def test_branch_tells_both_maxima_and_neither():
     arrays = {
         "two_sided/shifts": np.array([2.0]),
         "two_sided/value_formula": np.array([2.2103]),

@@ -10,8 +10,9 @@ from gan_lab.experiments import discriminators
 from gan_lab.experiments.parallel_segments import claims as judge
 from gan_lab.experiments.parallel_segments import trainings
 from gan_lab.experiments.parallel_segments.study import ParallelSegments, exact_arrays
-from gan_lab.losses import Minimax, NonSaturating
+from gan_lab.losses import Minimax
 from gan_lab.regularizers import WeightClipping, base
+from tests.experiments.helpers import swap_generator_losses
 
 CPU = torch.device("cpu")
 STEPS = (1, 5, 25, 100, 1000)
@@ -29,11 +30,10 @@ def fit(name, thetas, steps=STEPS, seeds=range(5), design=None, dim=2, rotated=F
     """The arrays that the claims about one method need."""
     where = (dim, rotated, CPU)
     design = design or trainings.Design()
-    found = trainings.gradients_at_shifts(design, name, thetas, list(seeds), steps, *where)
+    result = trainings.gradients_at_shifts(design, name, thetas, list(seeds), steps, *where)
     arrays = {"theta": np.array(thetas), "steps": np.array(steps), "asked": np.array(thetas)}
-    arrays |= {"weight": np.array(design.weight), "bound": np.array(design.bound)}
-    arrays |= {"width": np.array(design.width)}
-    for key, value in found.items():
+    arrays |= {key: np.array(getattr(design, key)) for key in ("weight", "bound", "width")}
+    for key, value in result.items():
         own = key in ("estimate", "largest_weight")
         arrays[f"fit/{name}/{key}" if own else f"fit/{key}"] = value
     return arrays
@@ -49,9 +49,7 @@ def test_minimax_vanishes_and_non_saturating_grows_from_one_discriminator():
 
 
 def test_with_the_two_generator_losses_swapped_both_claims_fail(monkeypatch):
-    minimax, other = Minimax.generator, NonSaturating.generator
-    monkeypatch.setattr(Minimax, "generator", other)
-    monkeypatch.setattr(NonSaturating, "generator", minimax)
+    swap_generator_losses(monkeypatch)
     claims = judge.vanishing(fit("cross_entropy", [1.0]))
     assert verdicts(claims) == {"minimax_vanishes": "fail", "non_saturating_grows": "fail"}
 
@@ -79,11 +77,11 @@ def test_clipped_weights_are_in_the_box_and_the_gradient_below_its_bound():
 def test_with_the_clip_before_the_step_weights_leave_the_box(monkeypatch):
     clip = WeightClipping(trainings.Design().bound)
 
-    def before(player, gradients, draws, i, fake):
+    def before(network, gradients, draws, i, fake):
         with torch.no_grad():
-            for leaf in player.params.values():
+            for leaf in network.params.values():
                 leaf.clamp_(-clip.bound, clip.bound)
-        return update_discriminator_(player, gradients, draws, i, fake)
+        return update_discriminator_(network, gradients, draws, i, fake)
 
     monkeypatch.setattr(discriminators, "update_discriminator_", before)
     monkeypatch.setattr(
@@ -111,25 +109,25 @@ def test_the_gradient_by_the_shift_is_that_of_the_mean_loss():
     pull = networks.generator_gradient(x, x, Minimax()).mean(1)[0]
     step = 1e-6
     for axis in range(2):
-        moved = torch.zeros(2, dtype=torch.float64)
-        moved[axis] = step
+        shift = torch.zeros(2, dtype=torch.float64)
+        shift[axis] = step
         up, down = (
             Minimax().generator(at, at).mean()
-            for at in (networks.logits(x + moved), networks.logits(x - moved))
+            for at in (networks.logits(x + shift), networks.logits(x - shift))
         )
         assert pull[axis].item() == pytest.approx(((up - down) / (2 * step)).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("dim", [2, 7])
-def test_a_frame_is_orthonormal_and_turned_for_each_seed(dim):
-    frames = [trainings.directions(seed, dim, True, CPU) for seed in (0, 1)]
-    for frame in frames:
-        torch.testing.assert_close(frame @ frame.T, torch.eye(2), atol=1e-6, rtol=0)
-    assert not torch.allclose(frames[0], frames[1])
+def test_directions_are_orthonormal_and_random_for_each_seed(dim):
+    pairs = [trainings.directions(seed, dim, True, CPU) for seed in (0, 1)]
+    for pair in pairs:
+        torch.testing.assert_close(pair @ pair.T, torch.eye(2), atol=1e-6, rtol=0)
+    assert not torch.allclose(*pairs)
     assert torch.equal(trainings.directions(0, dim, False, CPU), torch.eye(2, dim))
 
 
-def test_a_shift_that_learns_starts_where_it_is_told_and_all_losses_see_one_start():
+def test_shifts_that_learn_begin_at_their_starts_for_every_loss():
     paths = trainings.learn_shifts(
         trainings.Design(width=8), "cross_entropy", [0.5, 2.0], [0, 1], 1, 3, 0.05, CPU
     )
@@ -166,7 +164,7 @@ def test_the_exact_act_knows_infinity_and_the_jump_at_zero():
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("wrong", "message"),
     [
         ({"n_thetas": 1}, "n_thetas=1"),
         ({"steps": (5, 1)}, "steps="),
@@ -177,9 +175,9 @@ def test_the_exact_act_knows_infinity_and_the_jump_at_zero():
         ({"moves": 3}, "moves=3"),
     ],
 )
-def test_what_makes_no_study_is_refused_by_its_key(bad, said):
-    with pytest.raises(ValueError, match=said):
-        ParallelSegments(**bad)
+def test_wrong_keys_are_refused_by_name(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ParallelSegments(**wrong)
 
 
 def test_the_shifts_at_which_claims_are_made_are_always_among_those_measured():

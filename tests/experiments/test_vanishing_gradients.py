@@ -10,8 +10,7 @@ from torch.func import functional_call
 from gan_lab.experiments.vanishing_gradients import fit
 from gan_lab.experiments.vanishing_gradients.claims import GRADIENTS, decades_lost, noise_exponents
 from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
-from gan_lab.losses import Minimax, NonSaturating
-from tests.experiments.helpers import small_lab
+from tests.experiments.helpers import small_lab, swap_generator_losses
 from tests.helpers import setup
 
 CPU = torch.device("cpu")
@@ -97,7 +96,7 @@ def test_a_mean_over_n_samples_of_a_light_tail_spreads_as_n_to_the_minus_one_hal
     assert noise_exponents(arrays, "ring").mean() == pytest.approx(-0.5, abs=0.2)
 
 
-def made(first, last):
+def arrays_of(first, last):
     """Arrays in which each gradient goes from `first` to `last` for 5 seeds and 2 stages."""
     arrays = {"data": np.array(["digits"]), "stages": np.array([1, 2]), "steps": np.array([0, 9])}
     for name in GRADIENTS:
@@ -112,11 +111,11 @@ def verdicts(arrays):
 
 def test_claims_tell_a_gradient_that_vanishes_from_one_that_does_not():
     ones = dict.fromkeys(GRADIENTS, 1.0)
-    good = made(ones, {"minimax": 1e-4, "non_saturating": 3.0, "wasserstein": 0.5})
+    good = arrays_of(ones, {"minimax": 1e-4, "non_saturating": 3.0, "wasserstein": 0.5})
     assert set(verdicts(good).values()) == {"pass"}
-    swapped = made(ones, {"minimax": 3.0, "non_saturating": 1e-4, "wasserstein": 1e-2})
+    swapped = arrays_of(ones, {"minimax": 3.0, "non_saturating": 1e-4, "wasserstein": 1e-2})
     assert set(verdicts(swapped).values()) == {"fail"}
-    none_left = made(ones, {"minimax": 0.0, "non_saturating": 1.0, "wasserstein": 1.0})
+    none_left = arrays_of(ones, {"minimax": 0.0, "non_saturating": 1.0, "wasserstein": 1.0})
     assert decades_lost(none_left, "digits", "minimax").min() == math.inf
 
 
@@ -133,9 +132,7 @@ def test_with_the_two_losses_swapped_the_measured_claims_fail(monkeypatch, tmp_p
     )
     right = {c.id: c.verdict for c in study.claims(study.measure(small_lab(tmp_path / "a", 5)))}
     assert right["minimax_vanishes"] == right["non_saturating_stays"] == "pass"
-    mine, other = Minimax.generator, NonSaturating.generator
-    monkeypatch.setattr(Minimax, "generator", other)
-    monkeypatch.setattr(NonSaturating, "generator", mine)
+    swap_generator_losses(monkeypatch)
     wrong = {c.id: c.verdict for c in study.claims(study.measure(small_lab(tmp_path / "b", 5)))}
     assert wrong["minimax_vanishes"] == wrong["non_saturating_stays"] == "fail"
 

@@ -204,25 +204,19 @@ def exact_arrays(seeds: Sequence[int]) -> Arrays:
     """Compute act one: closed forms on a fine line, their table, and W1 of finite samples."""
     theta = torch.arange(-200, 201).double() / 100
     arrays: Arrays = {"exact/theta": theta.numpy(), "exact/sigma": np.array(SIGMAS)}
-    sharp = segments(theta)
-    arrays["exact/0.0"] = np.stack(
-        [
-            *(sharp.js.numpy(), sharp.kl.numpy(), sharp.reverse_kl.numpy(), sharp.tv.numpy()),
-            *(sharp.wasserstein.numpy(), sharp.js_gradient.numpy()),
-            *(sharp.wasserstein_gradient.numpy(), np.full(len(theta), np.nan)),
-        ]
-    )
+    sharp, none = segments(theta), torch.full_like(theta, torch.nan)
+    rows = [sharp.js, sharp.kl, sharp.reverse_kl, sharp.tv, sharp.wasserstein]
+    arrays["exact/0.0"] = torch.stack(
+        [*rows, sharp.js_gradient, sharp.wasserstein_gradient, none]
+    ).numpy()
     for sigma in SIGMAS[1:]:
         soft = smoothed_segments(theta, sigma)
         # Gradients per unit theta: d/dtheta = (1/sigma) d/dt.
-        arrays[f"exact/{sigma}"] = np.stack(
-            [
-                *(soft.js.numpy(), soft.kl.numpy(), soft.kl.numpy(), soft.tv.numpy()),
-                *(soft.wasserstein.numpy(), soft.js_gradient.numpy() / sigma),
-                soft.wasserstein_gradient.numpy(),
-                soft.non_saturating_gradient.numpy() / sigma,
-            ]
-        )
+        js, non_saturating = soft.js_gradient / sigma, soft.non_saturating_gradient / sigma
+        rows = [soft.js, soft.kl, soft.kl, soft.tv, soft.wasserstein, js]
+        arrays[f"exact/{sigma}"] = torch.stack(
+            [*rows, soft.wasserstein_gradient, non_saturating]
+        ).numpy()
     table = [smoothed_segments(t, 1.0) for t in _TABLE_T]
     arrays["exact/table"] = np.array(
         [[e.js, e.js_gradient, e.minimax_gradient, e.non_saturating_gradient] for e in table]
