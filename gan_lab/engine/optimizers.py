@@ -14,68 +14,15 @@ import torch
 from torch import Tensor
 
 from gan_lab.engine.schedule import DECAYS
+from gan_lab.regularizers.base import Tensors
 from gan_lab.validation import check_choice, check_interval
 
-
-class FlatOptimizer(ABC):
-    """An optimiser of one buffer, whose gradient is `flat.grad`.
-
-    Attributes:
-        flat: The parameters, [P] or [S, P].
-        state: Its moments and counts, by name; written in place.
-        rate: The learning rate now, on the device of `flat`.
-    """
-
-    def __init__(self, flat: Tensor, lr: float) -> None:
-        self.flat, self.initial_lr = flat, lr
-        # A graph on the device reads the rate from the device; on the CPU a number is cheaper.
-        on_cpu = flat.device.type == "cpu"
-        self.rate: float | Tensor = lr if on_cpu else torch.tensor(lr, device=flat.device)
-        self.state: dict[str, Tensor] = {}
-
-    @property
-    def lr(self) -> float:
-        """The learning rate now; reading it waits for the device."""
-        return float(self.rate)
-
-    def set_lr_factor_(self, factor: float) -> None:
-        """Scale the learning rate that it started with."""
-        if isinstance(self.rate, Tensor):
-            self.rate.fill_(self.initial_lr * factor)
-        else:
-            self.rate = self.initial_lr * factor
-
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update the buffer by its gradient."""
-        assert self.flat.grad is not None
-        self._update_(self.flat, self.flat.grad)
-
-    @abstractmethod
-    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
-        """Make one update, in place."""
-
-    def load_state_(self, state: Mapping[str, Tensor]) -> None:
-        """Copy the `state` of an optimiser of the same kind."""
-        if state.keys() != self.state.keys():
-            raise ValueError(
-                f"the state of another optimiser: {sorted(state)}, not {sorted(self.state)}"
-            )
-        for name, tensor in self.state.items():
-            tensor.copy_(state[name])
-
-    def copy_from_(self, other: "FlatOptimizer") -> None:
-        """Copy the state and the rate of another of the same kind."""
-        self.load_state_(other.state)
-        self.rate = other.rate.clone() if isinstance(other.rate, Tensor) else other.rate
-
-    def _allocate(self, *names: str) -> None:
-        self.state |= {name: torch.zeros_like(self.flat, requires_grad=False) for name in names}
+Rate = float | Tensor
 
 
 @dataclass(frozen=True)
 class Optimizer(ABC):
-    """Learning rates of the two networks and their decay over the run.
+    """Learning rates of the two networks and their decay over the run; a subclass has the formula.
 
     Attributes:
         lr: Learning rate of the generator, and of the discriminator unless it has its own.
@@ -94,16 +41,77 @@ class Optimizer(ABC):
         check_choice(self, "decay", list(DECAYS))
 
     @abstractmethod
-    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
-        """Return an optimiser of a flat buffer of parameters."""
+    def init_state(self, flat: Tensor) -> Tensors:
+        """Return the moments and counts of a buffer at the start, by name."""
 
-    def build_discriminator(self, flat: Tensor) -> FlatOptimizer:
+    @abstractmethod
+    def update_(self, flat: Tensor, gradient: Tensor, state: Tensors, rate: float | Tensor) -> None:
+        """Make one update of the buffer and the state, in place."""
+
+    def build(self, flat: Tensor, lr: float) -> "FlatOptimizer":
+        """Return an optimiser of a flat buffer of parameters."""
+        return FlatOptimizer(self, flat, lr)
+
+    def build_discriminator(self, flat: Tensor) -> "FlatOptimizer":
         """Return the discriminator's, with its own learning rate if it has one."""
         return self.build(flat, self.lr if self.discriminator_lr is None else self.discriminator_lr)
 
-    def build_generator(self, flat: Tensor) -> FlatOptimizer:
+    def build_generator(self, flat: Tensor) -> "FlatOptimizer":
         """Return the generator's."""
         return self.build(flat, self.lr)
+
+
+class FlatOptimizer:
+    """An optimiser of one buffer, whose gradient is `flat.grad`.
+
+    Attributes:
+        flat: The parameters, [P] or [S, P].
+        state: Its moments and counts, by name; written in place.
+        rate: The learning rate now, on the device of `flat`.
+    """
+
+    def __init__(self, config: Optimizer, flat: Tensor, lr: float) -> None:
+        self.config, self.flat, self.initial_lr = config, flat, lr
+        # A graph on the device reads the rate from the device; on the CPU a number is cheaper.
+        on_cpu = flat.device.type == "cpu"
+        self.rate: Rate = lr if on_cpu else torch.tensor(lr, device=flat.device)
+        self.state = config.init_state(flat)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate now; reading it waits for the device."""
+        return float(self.rate)
+
+    def set_lr_factor_(self, factor: float) -> None:
+        """Scale the learning rate that it started with."""
+        if isinstance(self.rate, Tensor):
+            self.rate.fill_(self.initial_lr * factor)
+        else:
+            self.rate = self.initial_lr * factor
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update the buffer by its gradient."""
+        assert self.flat.grad is not None
+        self.config.update_(self.flat, self.flat.grad, self.state, self.rate)
+
+    def load_state_(self, state: Mapping[str, Tensor]) -> None:
+        """Copy the `state` of an optimiser of the same kind."""
+        if state.keys() != self.state.keys():
+            raise ValueError(
+                f"the state of another optimiser: {sorted(state)}, not {sorted(self.state)}"
+            )
+        for name, tensor in self.state.items():
+            tensor.copy_(state[name])
+
+    def copy_from_(self, other: "FlatOptimizer") -> None:
+        """Copy the state and the rate of another of the same kind."""
+        self.load_state_(other.state)
+        self.rate = other.rate.clone() if isinstance(other.rate, Tensor) else other.rate
+
+
+def _zeros(flat: Tensor, *names: str) -> Tensors:
+    return {name: torch.zeros_like(flat, requires_grad=False) for name in names}
 
 
 @dataclass(frozen=True)
@@ -121,21 +129,16 @@ class Adam(Optimizer):
             check_interval(self, "betas", beta, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
-    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
-        """See `Optimizer.build`."""
-        return _Adam(flat, lr, self)
+    def init_state(self, flat: Tensor) -> Tensors:
+        """Return the two moments and the count of steps."""
+        step = torch.zeros((), device=flat.device)
+        return {**_zeros(flat, "exp_avg", "exp_avg_sq"), "step": step}
 
-
-class _Adam(FlatOptimizer):
-    def __init__(self, flat: Tensor, lr: float, config: Adam) -> None:
-        super().__init__(flat, lr)
-        self.config = config
-        self._allocate("exp_avg", "exp_avg_sq")
-        self.state["step"] = torch.zeros((), device=flat.device)
-
-    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
-        first, second, step = self.state.values()
+    def update_(self, flat: Tensor, gradient: Tensor, state: Tensors, rate: float | Tensor) -> None:
+        """See `Optimizer.update_`."""
+        first, second, step = state.values()
         step += 1
+        beta1, beta2 = self.betas
         # The kernel behind torch.optim.Adam(fused=True).
         torch._fused_adam_(
             [flat],
@@ -144,11 +147,11 @@ class _Adam(FlatOptimizer):
             [second],
             [],
             [step],
-            lr=self.rate,
-            beta1=self.config.betas[0],
-            beta2=self.config.betas[1],
+            lr=rate,
+            beta1=beta1,
+            beta2=beta2,
             weight_decay=0.0,
-            eps=self.config.eps,
+            eps=self.eps,
             amsgrad=False,
             maximize=False,
         )
@@ -156,7 +159,7 @@ class _Adam(FlatOptimizer):
 
 @dataclass(frozen=True)
 class RmsProp(Optimizer):
-    """Hinton 2012, as torch has it: what the WGAN authors use with clipping."""
+    """Hinton 2012, in torch's form: the optimiser of the WGAN authors, with clipping."""
 
     alpha: float = 0.99
     momentum: float = 0.0
@@ -168,29 +171,23 @@ class RmsProp(Optimizer):
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
-    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
-        """See `Optimizer.build`."""
-        return _RmsProp(flat, lr, self)
+    def init_state(self, flat: Tensor) -> Tensors:
+        """Return the mean square and, with momentum, its buffer."""
+        return _zeros(flat, "square_avg", *(["momentum_buffer"] if self.momentum else []))
 
-
-class _RmsProp(FlatOptimizer):
-    def __init__(self, flat: Tensor, lr: float, config: RmsProp) -> None:
-        super().__init__(flat, lr)
-        self.config = config
-        self._allocate("square_avg", *(["momentum_buffer"] if config.momentum else []))
-
-    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
-        square = self.state["square_avg"]
-        square.mul_(self.config.alpha).addcmul_(gradient, gradient, value=1 - self.config.alpha)
-        update = gradient / square.sqrt().add_(self.config.eps)
-        if self.config.momentum:
-            update = self.state["momentum_buffer"].mul_(self.config.momentum).add_(update)
-        flat.sub_(update * self.rate)
+    def update_(self, flat: Tensor, gradient: Tensor, state: Tensors, rate: float | Tensor) -> None:
+        """See `Optimizer.update_`."""
+        square = state["square_avg"]
+        square.mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
+        update = gradient / square.sqrt().add_(self.eps)
+        if self.momentum:
+            update = state["momentum_buffer"].mul_(self.momentum).add_(update)
+        flat.sub_(update * rate)
 
 
 @dataclass(frozen=True)
 class Sgd(Optimizer):
-    """Stochastic gradient descent, with momentum if asked."""
+    """Stochastic gradient descent, with momentum if it is above 0."""
 
     momentum: float = 0.0
 
@@ -198,19 +195,13 @@ class Sgd(Optimizer):
         super().__post_init__()
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
 
-    def build(self, flat: Tensor, lr: float) -> FlatOptimizer:
-        """See `Optimizer.build`."""
-        return _Sgd(flat, lr, self)
+    def init_state(self, flat: Tensor) -> Tensors:
+        """Return the momentum's buffer, if any."""
+        return _zeros(flat, *(["momentum_buffer"] if self.momentum else []))
 
-
-class _Sgd(FlatOptimizer):
-    def __init__(self, flat: Tensor, lr: float, config: Sgd) -> None:
-        super().__init__(flat, lr)
-        self.config = config
-        self._allocate(*(["momentum_buffer"] if config.momentum else []))
-
-    def _update_(self, flat: Tensor, gradient: Tensor) -> None:
+    def update_(self, flat: Tensor, gradient: Tensor, state: Tensors, rate: float | Tensor) -> None:
+        """See `Optimizer.update_`."""
         update = gradient
-        if self.config.momentum:
-            update = self.state["momentum_buffer"].mul_(self.config.momentum).add_(gradient)
-        flat.sub_(update * self.rate)
+        if self.momentum:
+            update = state["momentum_buffer"].mul_(self.momentum).add_(gradient)
+        flat.sub_(update * rate)
