@@ -141,13 +141,15 @@ def report(directory, labels=("minimax", NASTY)):
     )
 
 
-def hostile(made, name):
+def hostile(comparison, name):
     """A report in which every text that may come from a run or a person is `name`."""
     texts = {"title": name, "question": name, "notes": [name], "method": [name], "origin": name}
-    return replace(made, **texts, sections=[_renamed(section, name) for section in made.sections])
+    return replace(
+        comparison, **texts, sections=[_rename(section, name) for section in comparison.sections]
+    )
 
 
-def _renamed(section, name):
+def _rename(section, name):
     """A section in which every text that may come from a run or a person is `name`."""
     old = section.labels[1]
 

@@ -27,10 +27,10 @@ def find(driver, selector):
 def until(driver, script, *arguments, seconds=10):
     """Waits until a script returns something true, and returns it."""
     end = time.monotonic() + seconds
-    while not (found := driver.execute_script(script, *arguments)):
+    while not (value := driver.execute_script(script, *arguments)):
         assert time.monotonic() < end, f"never true: {script}"
         time.sleep(0.05)
-    return found
+    return value
 
 
 def open_page(browser, address, *size, **more):
@@ -73,16 +73,16 @@ def test_charts_answer_to_pointer_and_choosers_and_no_request_leaves_the_page(br
 
     hover = "return arguments[0].querySelector('.hoverlayer').textContent"
     # Both groups were measured at the same steps, not at the same seconds.
-    for axis, found in (
+    for axis, pattern in (
         ("step", r"minimax: 1\.\d+ \[[\d.]+, 1\.\d+\] data units, 3 seeds"),
         ("seconds", r"minimax: 1\.\d+ \[[\d.]+, 1\.\d+\] data units, 3 seeds, at \d+"),
     ):
         choose(driver, ".axis", axis)
         ActionChains(driver).move_to_element_with_offset(chart, -430, -60).perform()
         ActionChains(driver).move_to_element_with_offset(chart, -435, 0).perform()
-        said = until(driver, hover, chart)
-        assert re.search(found, said), said
-        assert NASTY in said
+        hover_text = until(driver, hover, chart)
+        assert re.search(pattern, hover_text), hover_text
+        assert NASTY in hover_text
     assert driver.execute_script(title, chart) == "seconds of training"
 
     choose(driver, ".scale", "log")
@@ -96,8 +96,8 @@ def test_charts_answer_to_pointer_and_choosers_and_no_request_leaves_the_page(br
 
     for each in driver.find_elements("css selector", CHART):
         driver.execute_script("arguments[0].scrollIntoView()", each)
-    asked = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
-    assert all(name.startswith("data:") for name in driver.execute_script(asked))
+    requests_script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    assert all(name.startswith("data:") for name in driver.execute_script(requests_script))
     assert console_messages(driver) == []
     assert overflow(driver) <= 0
 
@@ -201,10 +201,10 @@ def test_on_paper_everything_is_open_and_light_and_all_curves_are_there(browser,
     )
     pdf = driver.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})["data"]
     assert base64.b64decode(pdf).startswith(b"%PDF")
-    seen = driver.execute_script("return window.seen")
-    assert seen["closed"] == 0
-    assert seen["charts"]
-    assert sum(page_colour(seen["paper"])) > 3 * 240
+    print_view = driver.execute_script("return window.seen")
+    assert print_view["closed"] == 0
+    assert print_view["charts"]
+    assert sum(page_colour(print_view["paper"])) > 3 * 240
     after = driver.execute_script(
         "return [document.querySelectorAll('.print-charts > *').length, variable('--paper')]"
     )
@@ -244,8 +244,8 @@ MARKUP = (
 def test_nothing_in_a_text_of_a_run_becomes_a_script_or_an_element(browser, tmp_path):
     """Also without the page's policy, which would stop most of it: the texts are escaped."""
     evil = " ".join(MARKUP)
-    made = hostile(report(tmp_path, labels=("minimax", "harmless")), evil)
-    source = page.render(made)
+    comparison = hostile(report(tmp_path, labels=("minimax", "harmless")), evil)
+    source = page.render(comparison)
     policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
     assert policy.search(source)
     (tmp_path / "page.html").write_text(policy.sub("", source), encoding="utf-8")

@@ -44,7 +44,7 @@ _CARDS = "tf-custom-scalar-margin-chart-card, tf-custom-scalar-multi-line-chart-
 
 
 @pytest.fixture
-def served(tmp_path):
+def serve_directory(tmp_path):
     """A function: the address of a directory under the dashboard command, without its tab."""
     running = []
 
@@ -73,65 +73,67 @@ def text(driver):
 def wait(driver, condition, what, seconds=60):
     """Waits until a text on the page says so; TensorBoard loads in the background."""
     end = time.monotonic() + seconds
-    while not condition(shown := text(driver)):
-        assert time.monotonic() < end, f"{what}: {shown[-3000:]}"
+    while not condition(page_text := text(driver)):
+        assert time.monotonic() < end, f"{what}: {page_text[-3000:]}"
         time.sleep(0.3)
-    return shown
+    return page_text
 
 
-def matches(shown):
-    return [int(n) for n in re.findall(r"Matches \((\d+)\)", shown)]
+def matches(page_text):
+    return [int(n) for n in re.findall(r"Matches \((\d+)\)", page_text)]
 
 
 def errors(driver):
     """What the console complains about, but for fonts that TensorBoard wants from elsewhere."""
-    said = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
-    return [entry for entry in said if "font" not in entry["message"].lower()]
+    entries = [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"]
+    return [entry for entry in entries if "font" not in entry["message"].lower()]
 
 
-def test_a_comparison_is_shown_on_all_pages(tmp_path, served, browser):
+def test_a_comparison_is_shown_on_all_pages(tmp_path, serve_directory, browser):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     report = wide_report(pictures)
     tensorboard.write(report, tmp_path / "comparison" / "tensorboard")
-    url = served(tmp_path / "comparison")
+    url = serve_directory(tmp_path / "comparison")
     driver = browser(1500, 1400)
     n_charts = len(report.sections[0].charts)
 
     driver.get(f"{url}#custom_scalars")
-    shown = wait(driver, lambda s: len(m := matches(s)) == n_charts and min(m) >= 3, "charts")
+    page_text = wait(driver, lambda s: len(m := matches(s)) == n_charts and min(m) >= 3, "charts")
     time.sleep(1)
     driver.save_screenshot(str(tmp_path / "custom_scalars.png"))
     floors = [c.floor is not None for c in report.sections[0].charts]
-    assert matches(shown) == [3 + floor for floor in floors]
-    places = [shown.index(chart.title) for chart in report.sections[0].charts]
+    assert matches(page_text) == [3 + floor for floor in floors]
+    places = [page_text.index(chart.title) for chart in report.sections[0].charts]
     assert places == sorted(places)
-    assert "Missing Tags" not in shown
-    assert "do not match" not in shown
+    assert "Missing Tags" not in page_text
+    assert "do not match" not in page_text
     kinds = f"{_ALL} return all(document.body, '{_CARDS}', []).map(e => e.localName)"
     assert set(driver.execute_script(kinds)) == {"tf-custom-scalar-margin-chart-card"}
 
     driver.get(f"{url}#hparams")
-    shown = wait(driver, lambda s: "trainer.n_critic" in s and "Trial ID" in s, "table")
+    page_text = wait(driver, lambda s: "trainer.n_critic" in s and "Trial ID" in s, "table")
     time.sleep(2)
     driver.save_screenshot(str(tmp_path / "hparams.png"))
-    shown = text(driver)
-    assert "modes/covered" in shown
+    page_text = text(driver)
+    assert "modes/covered" in page_text
 
     driver.get(f"{url}#images")
-    shown = wait(driver, lambda s: s.count("samples") >= 3, "pictures")
+    page_text = wait(driver, lambda s: s.count("samples") >= 3, "pictures")
     time.sleep(2)
     driver.save_screenshot(str(tmp_path / "images.png"))
 
     driver.get(f"{url}#text")
-    shown = wait(driver, lambda s: "Which is better" in s and "saturation" in s, "words")
+    page_text = wait(driver, lambda s: "Which is better" in s and "saturation" in s, "words")
     time.sleep(1)
     driver.save_screenshot(str(tmp_path / "text.png"))
-    assert "KL(data || samples)" in shown
+    assert "KL(data || samples)" in page_text
     assert errors(driver) == []
 
 
-def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(tmp_path, served, browser):
+def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(
+    tmp_path, serve_directory, browser
+):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     report = wide_report(pictures)
@@ -143,14 +145,14 @@ def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(tmp_path, s
         writer.scalars(step, {**row, "loss/generator": 1.0 + step / 500})
     writer.close()
     driver = browser(1500, 1400)
-    driver.get(f"{served(tmp_path / 'train')}#custom_scalars")
-    shown = wait(driver, lambda s: sum(matches(s)) == 2, "a run alone")
+    driver.get(f"{serve_directory(tmp_path / 'train')}#custom_scalars")
+    page_text = wait(driver, lambda s: sum(matches(s)) == 2, "a run alone")
     time.sleep(1)
     driver.save_screenshot(str(tmp_path / "run.png"))
-    assert "Missing Tags" not in shown
-    assert len(matches(shown)) == len(CURVES)
+    assert "Missing Tags" not in page_text
+    assert len(matches(page_text)) == len(CURVES)
 
-    driver.get(f"{served(tmp_path)}#custom_scalars")
+    driver.get(f"{serve_directory(tmp_path)}#custom_scalars")
     # The comparison's curves twice where a run of one seed has no band of its own: once as lines of
     # everything, once as bands; otherwise everything is in one chart.
     charts = report.sections[0].charts

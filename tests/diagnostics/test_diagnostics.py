@@ -47,10 +47,10 @@ def estimate_rows(tag, values, width=0.02, floor=0.2, every=64):
     ]
 
 
-W1, SPREAD, COVERED = "divergence/wasserstein", "samples/pairwise_distance", "modes/covered"
+W1, SPREAD, MODES = "divergence/wasserstein", "samples/pairwise_distance", "modes/covered"
 
 
-class Scripted(Detector):
+class ScriptedDetector(Detector):
     kind = explanation = advice = "scripted"
 
     def check(self, step, row):
@@ -62,7 +62,7 @@ def test_an_event_is_said_once_and_again_only_after_it_was_over_for_as_long():
     story = [on, between, on, on, on, over, on, on, between, over, over, on, over, on, on]
     rows = [{"step": i, "on": a, "over": b} for i, (a, b) in enumerate(story)]
     # Settled at 3; 5 alone ends nothing; over at 9 and 10; 11 alone settles nothing; again at 14.
-    assert event_steps(Scripted(), rows) == [3, 14]
+    assert event_steps(ScriptedDetector(), rows) == [3, 14]
 
 
 def saturating(loss, norm):
@@ -71,12 +71,12 @@ def saturating(loss, norm):
 
 def test_saturation_needs_both_a_sure_discriminator_and_a_gradient_that_fell():
     sure, unsure = np.full(10, 0.005 * EQUILIBRIUM), np.full(10, 0.5 * EQUILIBRIUM)
-    fell, stayed = np.array([1.0] * 4 + [1e-3] * 6), np.ones(10)
+    fell, constant = np.array([1.0] * 4 + [1e-3] * 6), np.ones(10)
     assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, fell)) == [300]
-    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, stayed)) == []
+    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, constant)) == []
     assert event_steps(Saturation(EQUILIBRIUM), saturating(unsure, fell)) == []
-    gone = np.array([1.0] * 4 + [0.0] * 6)
-    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, gone)) == [300]
+    zero = np.array([1.0] * 4 + [0.0] * 6)
+    assert event_steps(Saturation(EQUILIBRIUM), saturating(sure, zero)) == [300]
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_spread_that_was_there_and_went_is_a_collapse():
 
 
 def test_a_spread_that_grew_and_stopped_is_a_collapse_and_one_that_grows_is_none():
-    stopped = [0.05, 0.15, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
+    flat = [0.05, 0.15, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3]
     slow = [0.05 + 0.08 * i for i in range(10)]
-    assert event_steps(Collapse(), estimate_rows(SPREAD, stopped, floor=1.8)) == [6 * 64]
+    assert event_steps(Collapse(), estimate_rows(SPREAD, flat, floor=1.8)) == [6 * 64]
     assert event_steps(Collapse(), estimate_rows(SPREAD, slow, floor=1.8)) == []
 
 
@@ -118,14 +118,14 @@ def test_a_spread_whose_interval_reaches_up_is_not_called_collapsed():
 
 
 def test_modes_that_are_lost_are_a_collapse_and_one_of_eight_is_none():
-    for left, steps in ((5, [7 * 64]), (7, [])):
-        values = [0, 2, 8, 8, 8, *[left] * 6]
-        assert event_steps(Collapse(), estimate_rows(COVERED, values, width=0.4, floor=8)) == steps
+    for n_modes, steps in ((5, [7 * 64]), (7, [])):
+        values = [0, 2, 8, 8, 8, *[n_modes] * 6]
+        assert event_steps(Collapse(), estimate_rows(MODES, values, width=0.4, floor=8)) == steps
 
 
 def test_good_samples_that_never_cover_the_modes_are_a_collapse():
     for quality, steps in ((0.9, [2 * 64]), (0.1, [])):
-        modes = estimate_rows(COVERED, [3] * 8, width=0.4, floor=8)
+        modes = estimate_rows(MODES, [3] * 8, width=0.4, floor=8)
         good = estimate_rows("modes/high_quality", [quality] * 8, floor=0.99)
         rows = [{**a, **b} for a, b in zip(modes, good, strict=True)]
         assert event_steps(Collapse(), rows) == steps
@@ -151,8 +151,8 @@ def test_a_sign_flip_is_beyond_the_noise_and_lasts():
     trend = np.concatenate([np.linspace(1, 0.1, 30), np.linspace(0.1, -1, 30)])
     (step,) = event_steps(SignFlip(), critic(trend + noise, np.zeros(60)))
     assert 33 * 50 <= step <= 45 * 50
-    settled = np.concatenate([np.linspace(1, 0, 20), np.zeros(40)]) + noise
-    assert event_steps(SignFlip(), critic(settled, np.zeros(60))) == []
+    near_zero = np.concatenate([np.linspace(1, 0, 20), np.zeros(40)]) + noise
+    assert event_steps(SignFlip(), critic(near_zero, np.zeros(60))) == []
 
 
 def circle(n, length, amplitude=1.0, noise=0.1, seed=0):
@@ -218,11 +218,11 @@ def test_a_plateau_is_flat_above_the_floor():
     n = np.arange(60)
     flat = 0.6 + 0.8 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)
     falling = 0.2 + 1.2 * np.exp(-n / 30) + 0.005 * rng.normal(size=60)
-    converged = 0.22 + 1.2 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)
+    near_floor = 0.22 + 1.2 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)
     swinging = 0.8 + 0.3 * np.sin(n)
     (step,) = event_steps(Plateau(), estimate_rows(W1, flat))
     assert 16 * 64 <= step <= 40 * 64
-    for values in (falling, converged, swinging):
+    for values in (falling, near_floor, swinging):
         assert event_steps(Plateau(), estimate_rows(W1, values)) == []
 
 
@@ -246,7 +246,7 @@ def healthy(rng, n=200):
     values = {
         W1: (0.2 + 1.2 * fall + 0.01 * noise[5], 0.2),
         SPREAD: (1.8 - 1.7 * fall + 0.02 * noise[6], 1.8),
-        COVERED: (np.clip(np.round(8 - 8 * fall + 0.2 * noise[7]), 0, 8), 8),
+        MODES: (np.clip(np.round(8 - 8 * fall + 0.2 * noise[7]), 0, 8), 8),
     }
     for i in range(0, n, 4):
         for tag, (value, floor) in values.items():
@@ -265,11 +265,11 @@ def test_noise_raises_few_alarms():
             for event in monitor.update(row):
                 counts[event.kind] = counts.get(event.kind, 0) + 1
     assert sum(counts.values()) <= 6, counts
-    heard = sum(
+    n_circles = sum(
         "oscillation" in {e.kind for row in rows for e in monitor.update(row)}
         for monitor, rows in ((Monitor(0.0), circle(80, 7, noise=0.5, seed=s)) for s in range(40))
     )
-    assert 30 <= heard <= 40
+    assert 30 <= n_circles <= 40
 
 
 BAD = [math.nan, math.inf, -math.inf, None, "nan", True, 1e308, -1e308, 0.0]

@@ -12,7 +12,7 @@ def session_groups(root):
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(root)).Reload()
     provider = MultiplexerDataProvider(multiplexer, str(root))
     context = backend_context.Context(TBContext(data_provider=provider))
-    finished = [api_pb2.STATUS_RUNNING, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE]
-    request = api_pb2.ListSessionGroupsRequest(slice_size=10, allowed_statuses=finished)
+    statuses = [api_pb2.STATUS_RUNNING, api_pb2.STATUS_SUCCESS, api_pb2.STATUS_FAILURE]
+    request = api_pb2.ListSessionGroupsRequest(slice_size=10, allowed_statuses=statuses)
     handler = list_session_groups.Handler(RequestContext(), context, "", request)
     return list(handler.run().session_groups)

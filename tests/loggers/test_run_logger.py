@@ -35,8 +35,8 @@ def series(run, tag=TAG):
     """The series as TensorBoard's two readers see it; they purge by different rules."""
     scalars = [(event.step, event.value) for event in writer(run).Scalars(tag)]
     page = EventMultiplexer(tensor_size_guidance={"scalars": 0}).AddRun(str(run.tensorboard), "run")
-    shown = page.Reload().Tensors("run", tag)
-    assert [(event.step, event.tensor_proto.float_val[0]) for event in shown] == scalars
+    events_of_tag = page.Reload().Tensors("run", tag)
+    assert [(event.step, event.tensor_proto.float_val[0]) for event in events_of_tag] == scalars
     return scalars
 
 
@@ -84,12 +84,12 @@ def test_records_survive_without_flush_or_close(run):
     logger.close()
 
 
-@pytest.mark.parametrize("torn", [b'{"step": 6, "se', b"\0" * 50, b'{"step": 6, "x": "\xc3', b""])
-def test_a_resume_keeps_the_checkpoints_step_and_drops_what_came_after(run, torn):
+@pytest.mark.parametrize("tail", [b'{"step": 6, "se', b"\0" * 50, b'{"step": 6, "x": "\xc3', b""])
+def test_a_resume_keeps_the_checkpoints_step_and_drops_what_came_after(run, tail):
     record(run, range(1, 6)).close()
     before = run.metrics.read_bytes()
     with open(run.metrics, "ab") as file:
-        file.write(torn)
+        file.write(tail)
     [log] = run.tensorboard.glob("*.series")
     with open(log, "ab") as file:
         file.write(b"\x20\0\0\0")  # a kill inside a TensorBoard record
@@ -149,8 +149,8 @@ def test_images_texts_and_events_can_be_read_back(run):
     assert (image.step, image.width, image.height) == (10, 5, 4)
     assert image.encoded_image_string.startswith(b"\x89PNG")
     assert log.Tensors("about")[0].tensor_proto.string_val == [b"a *ring*"]
-    [shown] = log.Tensors("events/skipped")
-    assert shown.tensor_proto.string_val == [b"- **reason**: it is empty\n- **low**: -inf"]
+    [events_of_tag] = log.Tensors("events/skipped")
+    assert events_of_tag.tensor_proto.string_val == [b"- **reason**: it is empty\n- **low**: -inf"]
     [event] = read_metrics(run.events)
     assert event.pop("time").endswith("+00:00")
     assert event == {"step": 10, "seed": 5, "kind": "skipped"} | {
@@ -239,11 +239,11 @@ def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, caps
 def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
     logger, path = record(run, [1]), run.path / "picture"
 
-    def torn(path):
+    def tail(path):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    logger.keep(path, 2, torn)
+    logger.keep(path, 2, tail)
     assert not path.exists()
     assert (logger.lost_records.writes, logger.lost_records.last_step) == (1, 2)
     logger.keep(path, 3, lambda path: path.write_bytes(b"whole"))
@@ -252,15 +252,15 @@ def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
     assert capsys.readouterr().err.count("warning: ") == 1
 
 
-def removed(*_, **__):
+def raise_removed(*_, **__):
     raise FileNotFoundError(errno.ENOENT, "The file was removed")
 
 
 def test_a_warning_that_cannot_be_said_stops_nothing(run, monkeypatch):
     logger = record(run, [1])
     with monkeypatch.context() as patch:
-        patch.setattr("builtins.print", removed)
-        patch.setattr(AppendFile, "write", removed)
+        patch.setattr("builtins.print", raise_removed)
+        patch.setattr(AppendFile, "write", raise_removed)
         logger.scalars(2, {TAG: 0.0})
     assert logger.lost_records.writes == 2
     logger.close()
@@ -276,15 +276,15 @@ def test_records_of_a_removed_directory_are_lost_and_said_so(run, capsys):
 
 
 @pytest.mark.parametrize(
-    ("resume_step", "known"),
+    ("resume_step", "expected_records"),
     [(None, LostRecords()), (4, LostRecords()), (7, LostRecords(3, 5, 7, "full"))],
 )
-def test_what_was_lost_for_good_is_remembered(run, resume_step, known):
+def test_what_was_lost_for_good_is_remembered(run, resume_step, expected_records):
     """Records after the checkpoint are written again."""
     run.create().write_status(lost=vars(LostRecords(3, 5, 9, "full")))
     logger = RunLogger(run, 0, resume_step=resume_step)
     logger.close()
-    assert logger.lost_records == known
+    assert logger.lost_records == expected_records
 
 
 def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, monkeypatch):

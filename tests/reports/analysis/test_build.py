@@ -150,8 +150,8 @@ def test_a_diverged_and_a_killed_run_are_said_and_never_averaged(tmp_path):
     run(tmp_path / "d", 7, [1.0, 2.0], [0, 10], state="diverged")
     run(tmp_path / "k", 8, [1.0, 2.0, 3.0], [0, 10, 20], state="running")
     report, _ = build.report([tmp_path])
-    lost = table(report, "Runs that did not come to their end")
-    assert [(r[0], r[1], r[2]) for r in lost.rows] == [
+    incomplete = table(report, "Runs that did not come to their end")
+    assert [(r[0], r[1], r[2]) for r in incomplete.rows] == [
         ("minimax", "7", "diverged"),
         ("minimax", "8", "unfinished"),
     ]
@@ -236,11 +236,11 @@ def test_a_torn_last_line_and_a_missing_file_are_no_reason_to_give_up(tmp_path):
     assert build.report([tmp_path])[0].sections[0].charts == []
 
 
-@pytest.mark.parametrize("broken", ["config.yaml", "status.json"])
-def test_a_broken_file_is_named(broken, tmp_path):
+@pytest.mark.parametrize("damaged_file", ["config.yaml", "status.json"])
+def test_a_broken_file_is_named(damaged_file, tmp_path):
     path = run(tmp_path / "a", 0)
-    (path / broken).write_text("{[")
-    with pytest.raises(ConfigError, match=re.escape(broken)):
+    (path / damaged_file).write_text("{[")
+    with pytest.raises(ConfigError, match=re.escape(damaged_file)):
         build.report([tmp_path])
 
 

@@ -20,30 +20,33 @@ def paired_intervals(noise, n_seeds, true_difference=0.0):
     """Differences of simulated pairs of groups that share a part, as runs of one seed do."""
     rng = np.random.default_rng(5)
     for _ in range(N_SIMULATIONS):
-        shared = rng.normal(size=n_seeds)
-        a, b = shared + noise(rng, n_seeds) + true_difference, shared + noise(rng, n_seeds)
+        common_part = rng.normal(size=n_seeds)
+        a, b = (
+            common_part + noise(rng, n_seeds) + true_difference,
+            common_part + noise(rng, n_seeds),
+        )
         yield difference(by_seed(a), by_seed(b))
 
 
 def test_paired_intervals_cover_95_percent_and_a_null_difference_is_rarely_supported():
-    covered = supported = 0
+    n_covered = n_supported = 0
     for d in paired_intervals(lambda rng, n: rng.normal(size=n), 5):
-        covered += d.measured.low <= 0.0 <= d.measured.high
-        supported += d.is_supported
-    assert 0.94 <= covered / N_SIMULATIONS <= 0.96
-    assert 0.04 <= supported / N_SIMULATIONS <= 0.06
-    assert covered + supported == N_SIMULATIONS
+        n_covered += d.measured.low <= 0.0 <= d.measured.high
+        n_supported += d.is_supported
+    assert 0.94 <= n_covered / N_SIMULATIONS <= 0.96
+    assert 0.04 <= n_supported / N_SIMULATIONS <= 0.06
+    assert n_covered + n_supported == N_SIMULATIONS
 
 
-@pytest.mark.parametrize(("n", "stated"), [(5, 0.88), (20, 0.92)])
-def test_the_coverage_under_skew_is_what_the_method_text_says(n, stated):
+@pytest.mark.parametrize(("n", "coverage"), [(5, 0.88), (20, 0.92)])
+def test_the_coverage_under_skew_is_what_the_method_text_says(n, coverage):
     """Exponential values, whose mean is 1: the statement of the module and of every page."""
     rng = np.random.default_rng(6)
     inside = 0
     for sample in rng.exponential(size=(N_SIMULATIONS, n)):
         _, low, high = mean(sample)
         inside += low <= 1.0 <= high
-    assert inside / N_SIMULATIONS == pytest.approx(stated, abs=0.01)
+    assert inside / N_SIMULATIONS == pytest.approx(coverage, abs=0.01)
 
 
 def test_a_percentile_bootstrap_of_five_seeds_covers_84_percent_only():
@@ -145,7 +148,7 @@ def test_ties_share_the_first_place_and_a_diverged_run_comes_last():
     assert ranks.first == {"a": 0.5, "b": 1.5}
 
 
-def test_a_median_of_eight_is_held_by_order_statistics():
+def test_a_median_of_eight_lies_between_order_statistics():
     values = [5.0, 1.0, 4.0, 2.0, 8.0, 7.0, 3.0, 6.0]
     m = median(values)
     assert m.value == 4.5

@@ -50,7 +50,7 @@ def as_float32(xs, ys):
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory):
+def report_and_runs(tmp_path_factory):
     """A report of two data sets and the directory of its runs."""
     home = tmp_path_factory.mktemp("comparison")
     (home / "pictures").mkdir()
@@ -59,14 +59,14 @@ def written(tmp_path_factory):
     return report, home / "tensorboard"
 
 
-def test_every_group_of_every_section_is_a_run(written):
-    _, home = written
+def test_every_group_of_every_section_is_a_run(report_and_runs):
+    _, home = report_and_runs
     for section in ("ring", "digits"):
         assert {path.name for path in (home / section).iterdir()} == {*NAMES, *OTHERS}
 
 
-def test_scalars_are_the_bands_at_their_steps(written):
-    report, home = written
+def test_scalars_are_the_bands_at_their_steps(report_and_runs):
+    report, home = report_and_runs
     for section in report.sections:
         for label, name in zip(LABELS, NAMES, strict=True):
             log = read(home / section.name / name)
@@ -101,8 +101,8 @@ def test_a_point_without_a_mean_is_left_out_and_infinity_is_kept(tmp_path):
     assert scalars(log, tag)[band.x[4]] == scalars(log, f"{tag}_high")[band.x[4]] == math.inf
 
 
-def test_the_floor_is_a_line_from_the_first_step_to_the_last(written):
-    report, home = written
+def test_the_floor_is_a_line_from_the_first_step_to_the_last(report_and_runs):
+    report, home = report_and_runs
     log = read(home / "ring" / tensorboard.FLOOR)
     charts = [chart for chart in report.sections[0].charts if chart.floor is not None]
     assert len(charts) == 4
@@ -113,15 +113,15 @@ def test_the_floor_is_a_line_from_the_first_step_to_the_last(written):
     assert len(log.Tags()["scalars"]) == 3 * len(charts)
 
 
-def test_all_runs_have_one_layout_and_it_names_what_they_have(written):
-    report, home = written
+def test_all_runs_have_one_layout_and_it_names_what_they_have(report_and_runs):
+    report, home = report_and_runs
     runs = [read(path) for section in ("ring", "digits") for path in (home / section).iterdir()]
     page = layout_of(runs[0])
     assert all(layout_of(run) == page for run in runs)
     assert [category.title for category in page.category] == [
         f"{section}: {q.title}" for section in ("ring", "digits") for q in QUESTIONS
     ]
-    shown = []
+    tags_on_page = []
     for category in page.category:
         section = category.title.partition(":")[0]
         groups = [read(home / section / name) for name in NAMES]
@@ -132,8 +132,8 @@ def test_all_runs_have_one_layout_and_it_names_what_they_have(written):
             for log in groups:
                 assert {series.value, series.lower, series.upper} <= set(log.Tags()["scalars"])
             assert CURVES[series.value.removeprefix(f"{section}/")].title in chart.title
-            shown.append(series.value)
-    assert shown == [f"{s.name}/{c.tag}" for s in report.sections for c in s.charts]
+            tags_on_page.append(series.value)
+    assert tags_on_page == [f"{s.name}/{c.tag}" for s in report.sections for c in s.charts]
 
 
 def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_path):
@@ -157,22 +157,22 @@ def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
     log = read(run.tensorboard)
     page = layout_of(log)
     assert page == tensorboard.layout()
-    found = {}
+    kinds = {}
     for category in page.category:
         for chart in category.chart:
-            found |= {series.value: True for series in chart.margin.series}
+            kinds |= {series.value: True for series in chart.margin.series}
             for pattern in chart.multiline.tag:
                 # The page matches from the beginning on; one tag and no longer one is meant.
                 tag = pattern.removeprefix("^").removesuffix("$").replace("\\", "")
                 assert re.match(pattern, tag)
                 assert not re.match(pattern, f"{tag}_other")
                 assert not re.match(pattern, f"other/{tag}")
-                found[tag] = False
-    assert found == {tag: curve.interval for tag, curve in CURVES.items()}
+                kinds[tag] = False
+    assert kinds == {tag: curve.interval for tag, curve in CURVES.items()}
 
 
-def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(written):
-    report, home = written
+def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(report_and_runs):
+    report, home = report_and_runs
     groups = session_groups(home)
     assert len(groups) == 6
     for group in groups:
@@ -189,7 +189,7 @@ def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(written):
         assert metrics == {f"final/{tag}": value for tag, value in data.finals[label].items()}
 
 
-def test_the_table_begins_with_what_matters_most(tmp_path):
+def test_the_table_begins_with_the_headline_numbers(tmp_path):
     section = wide_report(tmp_path).sections[0]
     finals = {label: {"a": 1.0, "neural_distance/js": 2.0, "b": 3.0} for label in LABELS}
     finals["minimax"]["divergence/wasserstein"] = 4.0  # the others diverged, say
@@ -205,8 +205,8 @@ def test_the_table_begins_with_what_matters_most(tmp_path):
     assert [info.name for info in experiment.hparam_infos] == ["loss"]
 
 
-def test_pictures_are_the_files_under_one_tag_at_their_steps(written):
-    report, home = written
+def test_pictures_are_the_files_under_one_tag_at_their_steps(report_and_runs):
+    report, home = report_and_runs
     for label, name in zip(LABELS, NAMES, strict=True):
         images = read(home / "ring" / name).Images("samples")
         files = report.sections[0].pictures[label]
@@ -216,8 +216,8 @@ def test_pictures_are_the_files_under_one_tag_at_their_steps(written):
         assert {(image.width, image.height) for image in images} == {(160, 120)}
 
 
-def test_words_are_markdown(written):
-    _, home = written
+def test_words_are_markdown(report_and_runs):
+    _, home = report_and_runs
     log = read(home / "ring" / tensorboard.WORDS)
     verdict = text_of(log, "comparison/01 verdict")
     assert "On ring the first is better.\n\nBy little." in verdict
@@ -246,11 +246,14 @@ def test_words_are_markdown(written):
     ],
 )
 def test_markdown_shows_what_was_said(text):
-    shown = plugin_util.markdown_to_safe_html(tensorboard._plain(text))
-    assert html.unescape(shown).strip() == f"<p>{text}</p>"
+    tags_on_page = plugin_util.markdown_to_safe_html(tensorboard._plain(text))
+    assert html.unescape(tags_on_page).strip() == f"<p>{text}</p>"
     table = tensorboard._markdown(Table("", "", ("a", "b"), [(text, "1")]))
-    shown = plugin_util.markdown_to_safe_html(table)
-    assert [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", shown)] == [text, "1"]
+    tags_on_page = plugin_util.markdown_to_safe_html(table)
+    assert [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", tags_on_page)] == [
+        text,
+        "1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -267,13 +270,13 @@ def test_every_label_has_a_safe_name_of_its_own(labels, names):
 
 def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
     report = wide_report(tmp_path)
-    kept = tmp_path / "runs" / "notes.txt"
+    notes = tmp_path / "runs" / "notes.txt"
     for _ in range(2):
         tensorboard.write(report, tmp_path / "runs")
-        kept.write_text("mine")
+        notes.write_text("mine")
     log = read(tmp_path / "runs" / "minimax")
     assert len(log.Scalars(report.sections[0].charts[0].tag)) == 50
-    assert kept.read_text() == "mine"
+    assert notes.read_text() == "mine"
 
 
 def test_a_large_comparison_takes_seconds(tmp_path):

@@ -21,8 +21,8 @@ def test_no_screen_is_too_narrow_for_a_number_or_a_name(width, monkeypatch, caps
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     monkeypatch.setenv("NO_COLOR", "1")
     show("a[/b], step 2", ROWS)
-    shown = capsys.readouterr().out
+    output = capsys.readouterr().out
     for number in ("1.234", "[1.100, 1.300]", "0.200", "500", "[inf, inf]"):
-        assert number in shown
-    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
-    assert "a[/b], step 2" in shown
+        assert number in output
+    assert "\N{HORIZONTAL ELLIPSIS}" not in output
+    assert "a[/b], step 2" in output

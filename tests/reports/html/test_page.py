@@ -30,8 +30,8 @@ class Outline(html.parser.HTMLParser):
         self.elements, self.scripts, self.text, self.open = [], [], "", []
         self.feed(source)
 
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
         if tag == "script":
             self.scripts.append("")
         if tag not in VOID:
@@ -47,22 +47,22 @@ class Outline(html.parser.HTMLParser):
         elif "style" not in self.open:
             self.text += data
 
-    def all(self, tag, **wanted):
+    def all(self, tag, **filters):
         return [
             a
             for t, a in self.elements
-            if t == tag and all(a.get(key.rstrip("_")) == value for key, value in wanted.items())
+            if t == tag and all(a.get(key.rstrip("_")) == value for key, value in filters.items())
         ]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def comparison(tmp_path_factory):
     return report(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
-def source(made):
-    return page.render(made)
+def source(comparison):
+    return page.render(comparison)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,16 @@ def floats(data, index):
     return np.frombuffer(base64.b64decode(data["arrays"][index]), "<f4")
 
 
-def test_every_element_is_closed_and_every_word_of_the_report_is_there(made, outline):
+def test_every_element_is_closed_and_every_word_of_the_report_is_there(comparison, outline):
     assert outline.open == []
-    words = [made.title, made.question, made.origin, *made.notes, *made.method]
-    for each in made.sections:
+    words = [
+        comparison.title,
+        comparison.question,
+        comparison.origin,
+        *comparison.notes,
+        *comparison.method,
+    ]
+    for each in comparison.sections:
         words += [each.name, *each.verdict, *each.labels, each.tables[0].note]
         words += [h for e in each.events for h in (e.kind, e.numbers, e.explanation, e.advice)]
     for word in words:
@@ -95,8 +101,8 @@ def test_the_verdict_comes_before_tables_and_charts(source):
     assert places == sorted(places)
 
 
-def test_a_page_of_one_section_says_its_verdict_once_and_has_no_contents(made):
-    one = Outline(page.render(replace(made, sections=made.sections[1:2])))
+def test_a_page_of_one_section_says_its_verdict_once_and_has_no_contents(comparison):
+    one = Outline(page.render(replace(comparison, sections=comparison.sections[1:2])))
     assert one.text.count("On line the first is better.") == 1
     assert one.all("nav") == []
 
@@ -117,9 +123,9 @@ def test_a_label_cannot_end_a_script_or_become_an_element(source, outline, data)
 
 
 def test_nothing_points_outside_the_page(outline):
-    for tag, attributes in outline.elements:
+    for tag, attrs in outline.elements:
         for name in ("src", "href", "action", "data", "poster", "srcset"):
-            value = attributes.get(name)
+            value = attrs.get(name)
             assert value is None or value.startswith(("data:", "#")), (tag, name, value)
     style = (ASSETS / "page.css").read_text()
     assert "@import" not in style
@@ -131,48 +137,48 @@ def test_the_policy_allows_the_pages_own_scripts_and_no_others(outline):
         a["content"] for a in outline.all("meta") if "Content-Security" in a.get("http-equiv", "")
     ]
     assert policy.startswith("default-src 'none';")
-    allowed = re.findall(r"'sha256-([^']+)'", policy)
+    hashes = re.findall(r"'sha256-([^']+)'", policy)
     ours = [
         base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         for script in outline.scripts[1:]
     ]
-    assert allowed == ours
+    assert hashes == ours
     assert "unsafe-eval" not in policy
     assert "http" not in policy
 
 
-def test_the_page_is_small_and_a_pure_function_of_the_report(made, source, tmp_path):
-    page.write(made, tmp_path / "page.html")
-    written = (tmp_path / "page.html").read_bytes()
-    assert written == source.encode()
-    rest = len(written) - len(get_plotlyjs().encode())
+def test_the_page_is_small_and_a_pure_function_of_the_report(comparison, source, tmp_path):
+    page.write(comparison, tmp_path / "page.html")
+    file_bytes = (tmp_path / "page.html").read_bytes()
+    assert file_bytes == source.encode()
+    rest = len(file_bytes) - len(get_plotlyjs().encode())
     assert 0 < rest < 200_000
 
 
-def test_the_curves_of_a_page_are_those_of_the_report(made, data):
-    theirs = made.sections[0].charts[0]
+def test_the_curves_of_a_page_are_those_of_the_report(comparison, data):
+    theirs = comparison.sections[0].charts[0]
     ours = data["sections"][0]["charts"][0]
     assert (ours["title"], ours["unit"], ours["floor"]) == (theirs.title, theirs.unit, 0.25)
     assert list(ours["bands"]) == list(theirs.bands)
     for axis, bands in theirs.bands.items():
         for label, curve in bands.items():
             columns = [floats(data, i) for i in ours["bands"][axis][label]]
-            wanted = (curve.x, curve.mean, curve.low, curve.high, curve.n)
-            for a, b in zip(columns, wanted, strict=True):
+            expected_columns = (curve.x, curve.mean, curve.low, curve.high, curve.n)
+            for a, b in zip(columns, expected_columns, strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_what_is_not_finite_becomes_null_or_a_gap_and_never_a_word(made, tmp_path):
+def test_what_is_not_finite_becomes_null_or_a_gap_and_never_a_word(comparison, tmp_path):
     x = np.arange(1.0, 4.0)
     gap = Band(x, np.array([1, np.nan, np.inf]), x * np.nan, x * np.nan, np.ones(3))
     odd = chart(["a"], bands={"step": {"a": gap}}, floor=float("nan"))
-    source = page.render(replace(made, sections=[section("odd", ["a"], charts=[odd])]))
+    source = page.render(replace(comparison, sections=[section("odd", ["a"], charts=[odd])]))
     text_of_data = Outline(source).scripts[0]
     assert not re.search(r"NaN|Infinity", text_of_data)
     data = json.loads(text_of_data)
-    (found,) = data["sections"][0]["charts"]
-    assert found["floor"] is None
-    mean = floats(data, found["bands"]["step"]["a"][1])
+    (result,) = data["sections"][0]["charts"]
+    assert result["floor"] is None
+    mean = floats(data, result["bands"]["step"]["a"][1])
     assert mean[0] == 1
     assert np.isnan(mean[1])
     assert np.isposinf(mean[2])
@@ -181,7 +187,7 @@ def test_what_is_not_finite_becomes_null_or_a_gap_and_never_a_word(made, tmp_pat
     }
 
 
-def test_long_curves_are_thinned_evenly_with_both_ends_and_a_note(made):
+def test_long_curves_are_thinned_evenly_with_both_ends_and_a_note(comparison):
     bands = {"step": {"a": band(np.arange(1, 5001), 0)}}
     long = section("long", ["a"], charts=[chart(["a"], bands=bands)])
     charts, arrays, limit = embed.curves([long])
@@ -192,8 +198,8 @@ def test_long_curves_are_thinned_evenly_with_both_ends_and_a_note(made):
     assert gaps.min() >= 12
     assert gaps.max() <= 13
     note = "Curves on this page show at most 400 points"
-    assert note in page.render(replace(made, sections=[long]))
-    assert note not in page.render(replace(made, sections=[section("short", ["a"])]))
+    assert note in page.render(replace(comparison, sections=[long]))
+    assert note not in page.render(replace(comparison, sections=[section("short", ["a"])]))
 
 
 def test_many_long_curves_stay_under_their_budget():
@@ -224,33 +230,35 @@ def test_many_long_curves_stay_under_their_budget():
 
 
 def test_an_animation_has_one_clock_and_a_group_that_ended_early_keeps_its_own_steps(data):
-    found = data["sections"][0]["landscapes"]
-    assert found["steps"] == [0, 10, 20]
-    assert [[s["step"] for s in g["snapshots"]] for g in found["groups"]] == [[0, 10, 20], [0, 10]]
-    assert len(found["real"]) == 1  # the same data in all snapshots, once
+    result = data["sections"][0]["landscapes"]
+    assert result["steps"] == [0, 10, 20]
+    assert [[s["step"] for s in g["snapshots"]] for g in result["groups"]] == [[0, 10, 20], [0, 10]]
+    assert len(result["real"]) == 1  # the same data in all snapshots, once
 
 
-def test_quantised_landscapes_are_the_landscapes_to_half_a_level(made, data):
-    path = made.sections[0].landscapes["minimax"][10]
-    stored = landscape.load(path)
-    packed = data["sections"][0]["landscapes"]["groups"][0]["snapshots"][1]
-    low, high = packed["range"]
-    levels = np.frombuffer(base64.b64decode(packed["logit"]), np.uint8).reshape(packed["shape"])
+def test_quantised_landscapes_are_the_landscapes_to_half_a_level(comparison, data):
+    path = comparison.sections[0].landscapes["minimax"][10]
+    content = landscape.load(path)
+    snapshot = data["sections"][0]["landscapes"]["groups"][0]["snapshots"][1]
+    low, high = snapshot["range"]
+    levels = np.frombuffer(base64.b64decode(snapshot["logit"]), np.uint8).reshape(snapshot["shape"])
     logit = low + levels / 254 * (high - low)
     span = high - low
     # Half a level, and the four digits of the printed range.
-    np.testing.assert_allclose(logit, stored["logit"], atol=span * (0.5 / 254 + 2e-3))
-    points = np.frombuffer(base64.b64decode(packed["fake"]), "<u2").reshape(-1, 2) / 65534
-    window = np.array(packed["window"])
+    np.testing.assert_allclose(logit, content["logit"], atol=span * (0.5 / 254 + 2e-3))
+    points = np.frombuffer(base64.b64decode(snapshot["fake"]), "<u2").reshape(-1, 2) / 65534
+    window = np.array(snapshot["window"])
     np.testing.assert_allclose(
-        window[:, 0] + points * (window[:, 1] - window[:, 0]), stored["fake"], atol=1e-3
+        window[:, 0] + points * (window[:, 1] - window[:, 0]), content["fake"], atol=1e-3
     )
     # The landscape is -|x - c|^2 / 2, so its gradient is c - x; arrows keep the direction.
-    arrows = np.frombuffer(base64.b64decode(packed["arrow"]), np.int8).reshape(-1, 2)
-    wanted = 1.0 - stored["fake"]
-    cosine = (arrows * wanted).sum(1) / np.linalg.norm(arrows, axis=1)
-    np.testing.assert_allclose(cosine / np.linalg.norm(wanted, axis=1), 1, atol=1e-3)
-    assert packed["gradient_norm"] == pytest.approx(np.linalg.norm(wanted, axis=1).mean(), rel=2e-3)
+    arrows = np.frombuffer(base64.b64decode(snapshot["arrow"]), np.int8).reshape(-1, 2)
+    gradients = 1.0 - content["fake"]
+    cosine = (arrows * gradients).sum(1) / np.linalg.norm(arrows, axis=1)
+    np.testing.assert_allclose(cosine / np.linalg.norm(gradients, axis=1), 1, atol=1e-3)
+    assert snapshot["gradient_norm"] == pytest.approx(
+        np.linalg.norm(gradients, axis=1).mean(), rel=2e-3
+    )
 
 
 def test_a_landscape_keeps_what_is_not_finite_apart_and_a_flat_one_flat():
@@ -270,15 +278,15 @@ def test_samples_outside_the_window_are_counted(tmp_path):
     content = landscape.load(path)
     content["fake"][:3] = [[50, 0], [0, -50], [np.nan, 0]]
     landscape.save(content, path)
-    found = embed.landscapes(section("out", ["a"], landscapes={"a": {0: path}}), 10**6)
-    assert found["groups"][0]["snapshots"][0]["outside"] == 3
+    result = embed.landscapes(section("out", ["a"], landscapes={"a": {0: path}}), 10**6)
+    assert result["groups"][0]["snapshots"][0]["outside"] == 3
 
 
 def test_a_torn_landscape_costs_itself_and_not_the_page(tmp_path):
     paths = landscapes(tmp_path, 2)
     paths[10].write_bytes(paths[10].read_bytes()[:100])
-    found = embed.landscapes(section("torn", ["a"], landscapes={"a": paths}), 10**6)
-    assert [f["step"] for f in found["groups"][0]["snapshots"]] == [0, 20]
+    result = embed.landscapes(section("torn", ["a"], landscapes={"a": paths}), 10**6)
+    assert [f["step"] for f in result["groups"][0]["snapshots"]] == [0, 20]
     paths[0].write_bytes(b"")
     paths[20].unlink()
     assert embed.landscapes(section("torn", ["a"], landscapes={"a": paths}), 10**6) is None
@@ -297,10 +305,10 @@ def test_eight_groups_of_48_landscapes_are_under_four_megabytes(tmp_path):
             }
             paths[label][step] = tmp_path / f"{i}_{step}.npz"
             np.savez(paths[label][step], **content)
-    found = embed.landscapes(section("many", labels, landscapes=paths), embed.MEDIA_BYTES)
-    assert len(found["steps"]) == 48
-    assert found["dropped"] == 0
-    assert 500_000 < len(page.script_json(found)) < 4_000_000
+    result = embed.landscapes(section("many", labels, landscapes=paths), embed.MEDIA_BYTES)
+    assert len(result["steps"]) == 48
+    assert result["dropped"] == 0
+    assert 500_000 < len(page.script_json(result)) < 4_000_000
 
 
 def test_pictures_over_their_budget_lose_steps_then_pixels_but_never_the_last(tmp_path):
@@ -313,10 +321,10 @@ def test_pictures_over_their_budget_lose_steps_then_pixels_but_never_the_last(tm
     assert few["dropped"] > 0
     assert few["scale"] == 1
     assert small["scale"] < 1
-    for found, budget in ((few, 500_000), (small, 100_000)):
-        steps = [f["step"] for f in found["groups"][0]["snapshots"]]
+    for result, budget in ((few, 500_000), (small, 100_000)):
+        steps = [f["step"] for f in result["groups"][0]["snapshots"]]
         assert (steps[0], steps[-1]) == (0, 190)
-        assert len(json.dumps(found)) < budget * 1.02
+        assert len(json.dumps(result)) < budget * 1.02
 
 
 def test_landscapes_are_shown_instead_of_pictures_of_the_same(data, outline):
@@ -329,40 +337,40 @@ def test_landscapes_are_shown_instead_of_pictures_of_the_same(data, outline):
 
 
 def test_controls_have_names(outline):
-    labelled = [i for i, (t, _) in enumerate(outline.elements) if t == "label"]
-    for i, (tag, attributes) in enumerate(outline.elements):
+    label_indices = [i for i, (t, _) in enumerate(outline.elements) if t == "label"]
+    for i, (tag, attrs) in enumerate(outline.elements):
         if tag in ("input", "select"):
-            named = "aria-label" in attributes or any(0 < i - k <= 2 for k in labelled)
-            assert named, attributes
+            has_name = "aria-label" in attrs or any(0 < i - k <= 2 for k in label_indices)
+            assert has_name, attrs
         if tag in ("img",):
-            assert attributes["alt"]
+            assert attrs["alt"]
     assert outline.all("html", lang="en")
 
 
 def test_the_wheel_carries_the_assets():
     builder = pytest.importorskip("hatchling.builders.wheel")
     root = Path(page.__file__).parents[3]
-    shipped = {
+    files_of_wheel = {
         f.distribution_path for f in builder.WheelBuilder(str(root)).recurse_included_files()
     }
     for path in (*ASSETS.iterdir(), *ASSETS.parents[1].glob("plots/*.html")):
-        assert path.relative_to(root).as_posix() in shipped
+        assert path.relative_to(root).as_posix() in files_of_wheel
         assert path.read_text(encoding="utf-8").isascii()
         assert len(path.read_text().splitlines()) <= 300
 
 
-def test_markdown_says_what_the_page_says_with_tables_that_hold(made):
-    found = markdown.markdown(made)
-    assert found.startswith("# A comparison\n\n*Which is better?*\n")
-    assert "- minimax, seed 3: diverged at step 7 (loss is nan)." in found
-    assert "**On plane the first is better.**\n\n- By little." in found
-    assert "- **collapse**: Few modes. Fewer steps." in found
-    assert "- generator: log(1 - D(G(z)))" in found
+def test_markdown_says_what_the_page_says_with_tables_that_hold(comparison):
+    result = markdown.markdown(comparison)
+    assert result.startswith("# A comparison\n\n*Which is better?*\n")
+    assert "- minimax, seed 3: diverged at step 7 (loss is nan)." in result
+    assert "**On plane the first is better.**\n\n- By little." in result
+    assert "- **collapse**: Few modes. Fewer steps." in result
+    assert "- generator: log(1 - D(G(z)))" in result
     assert (
-        "| group | W1 (data units) |\n| --- | --- |\n| **minimax** | 0.5 \\[0.4, 0.6\\] |" in found
+        "| group | W1 (data units) |\n| --- | --- |\n| **minimax** | 0.5 \\[0.4, 0.6\\] |" in result
     )
-    assert "</script>" not in found
-    assert markdown.markdown(made) == found
+    assert "</script>" not in result
+    assert markdown.markdown(comparison) == result
 
 
 def test_a_bar_in_a_label_does_not_break_a_table():

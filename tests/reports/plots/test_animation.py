@@ -50,8 +50,8 @@ def page_of(tmp_path, animation):
 def test_a_page_holds_every_picture_and_asks_for_nothing(tmp_path):
     animation = Animation("f", pictures(3), ["a", "b", "c"])
     page = page_of(tmp_path, animation)
-    stored = json.loads(re.search(r"const pictures = (\[.*?\]), captions", page).group(1))
-    for data, picture in zip(stored, animation.pictures, strict=True):
+    encoded_pictures = json.loads(re.search(r"const pictures = (\[.*?\]), captions", page).group(1))
+    for data, picture in zip(encoded_pictures, animation.pictures, strict=True):
         with Image.open(BytesIO(base64.b64decode(data))) as image:
             np.testing.assert_array_equal(np.asarray(image.convert("RGB")), picture)
     assert "http" not in page

@@ -15,7 +15,7 @@ def n_figures():
 def test_a_drawing_leaves_no_figure_and_thaws_what_was_there():
     points_picture(torch.randn(9, 2), torch.randn(9, 2), lambda x: x.square().sum(-1), "first")
     gc.collect()
-    before, frozen = n_figures(), gc.get_freeze_count()
+    before, n_frozen = n_figures(), gc.get_freeze_count()
     for _ in range(3):
         points_picture(torch.randn(9, 2), torch.randn(9, 2), lambda x: x.square().sum(-1), "more")
-    assert (n_figures(), gc.get_freeze_count()) == (before, frozen)
+    assert (n_figures(), gc.get_freeze_count()) == (before, n_frozen)
