@@ -73,7 +73,7 @@ def rows_of_the_registry() -> list[Row]:
         if not isinstance(rows, list):
             raise ConfigError(f"{path} is no list of rows")
         entries += rows
-    return claims.registry(entries)
+    return claims.parse_rows(entries)
 
 
 def _why(row: Row) -> str:

@@ -107,7 +107,7 @@ class Outcome:
         return {**vars(self.row), **numbers, "verdict": self.verdict}
 
 
-def registry(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
+def parse_rows(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of the registry's files.
 
     Raises:

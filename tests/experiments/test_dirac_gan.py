@@ -94,8 +94,8 @@ def test_gradients_are_those_of_the_formulas(name):
     }
     if name not in formulas:
         pytest.skip("no short formula")
-    for player, expected in zip(("generator", "discriminator"), formulas[name], strict=True):
-        got = gradient(METHODS[name], player, theta, psi)
+    for network, expected in zip(("generator", "discriminator"), formulas[name], strict=True):
+        got = gradient(METHODS[name], network, theta, psi)
         torch.testing.assert_close(got, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -119,8 +119,8 @@ def test_the_true_consensus_gradient_is_that_of_the_squared_vector():
     (extra,) = torch.autograd.grad(vector(at).square().sum() / 2, at)
     expected = vector(at).detach() + extra
     theta, psi = at.detach()[:1], at.detach()[1:]
-    for player, value in zip(("generator", "discriminator"), expected, strict=True):
-        got = gradient(TRUE_CONSENSUS, player, theta, psi)
+    for network, value in zip(("generator", "discriminator"), expected, strict=True):
+        got = gradient(TRUE_CONSENSUS, network, theta, psi)
         torch.testing.assert_close(got, value[None], rtol=1e-12, atol=0)
 
 

@@ -80,18 +80,18 @@ def study(path, low, high, claim="c"):
     ],
 )
 def test_a_row_judges_by_its_own_number_not_by_the_studys_verdict(tmp_path, low, high, verdict):
-    (row,) = registry.registry([ROW])
+    (row,) = registry.parse_rows([ROW])
     assert registry.outcome(row, study(tmp_path / "s", low, high)).verdict == verdict
 
 
 def test_a_row_without_a_study_is_skipped_and_says_why(tmp_path):
-    (row,) = registry.registry([{**ROW, "command": None, "claim": None, "needs": "gpu"}])
+    (row,) = registry.parse_rows([{**ROW, "command": None, "claim": None, "needs": "gpu"}])
     assert not row.runs(everything=True)
     assert registry.outcome(row, None, "needs gpu").verdict == "skipped: needs gpu"
 
 
 def test_a_claim_that_the_study_does_not_make_is_an_error(tmp_path):
-    (row,) = registry.registry([ROW])
+    (row,) = registry.parse_rows([ROW])
     with pytest.raises(ConfigError, match="makes no claim 'c'"):
         registry.outcome(row, study(tmp_path / "s", 0, 1, claim="other"))
 
@@ -110,12 +110,12 @@ def test_a_claim_that_the_study_does_not_make_is_an_error(tmp_path):
 )
 def test_a_malformed_row_is_refused(change):
     with pytest.raises(ConfigError, match="one"):
-        registry.registry([{**ROW, **change}])
+        registry.parse_rows([{**ROW, **change}])
 
 
 def test_two_rows_of_one_name_are_refused():
     with pytest.raises(ConfigError, match="two rows"):
-        registry.registry([ROW, ROW])
+        registry.parse_rows([ROW, ROW])
 
 
 def test_what_was_only_recalled_is_not_shown_as_published():
@@ -125,7 +125,7 @@ def test_what_was_only_recalled_is_not_shown_as_published():
 
 
 def test_the_page_shows_rows_notes_and_pictures(tmp_path):
-    (row,) = registry.registry([ROW])
+    (row,) = registry.parse_rows([ROW])
     path = study(tmp_path / "studies" / "s", 0.95, 1.05)
     (path / "figures").mkdir()
     (path / "figures" / "a.png").write_bytes(b"")

@@ -37,13 +37,13 @@ class Tiny(Experiment):
         expected: What the claim says their mean is.
         n_points: Of the curve.
         breaks: Where it goes wrong: nowhere, in measure, with objects, or in figures.
-        film: Whether there is one.
+        animation: Whether there is one.
     """
 
     expected: float = 1.0
     n_points: int = 8
     breaks: str = "nowhere"
-    film: bool = False
+    animation: bool = False
 
     title: ClassVar[str] = "Tiny"
     question: ClassVar[str] = "What is 1?"
@@ -97,7 +97,7 @@ class Tiny(Experiment):
 
     def animations(self, arrays):
         frames = [render_figure(self._figure(arrays))] * 2
-        return {"moving": Animation("Tiny", frames, ["first", "second"])} if self.film else {}
+        return {"moving": Animation("Tiny", frames, ["first", "second"])} if self.animation else {}
 
     def notes(self, arrays):
         return [f"{len(arrays['values'])} seeds"]
@@ -110,7 +110,7 @@ n_seeds: ${full_or_quick:5,3}
 expected: 1.0
 n_points: ${full_or_quick:8,4}
 breaks: nowhere
-film: false
+animation: false
 """
 
 
@@ -179,7 +179,7 @@ def test_quick_changes_what_its_file_says_and_a_typed_key_wins(perform, workdir)
 
 
 def test_drawn_again_from_disk_the_pictures_are_the_same_bytes(perform, workdir, capsys):
-    perform("film=true")
+    perform("animation=true")
     home = workdir / "study"
     pictures = sorted((home / "figures").iterdir())
     assert [p.name for p in pictures] == ["dots.png", "moving.gif", "moving.html"]

@@ -20,7 +20,7 @@ from gan_lab.validation import check_count, check_interval, check_number
 
 @dataclass(frozen=True)
 class CriticSurfaces(Experiment):
-    """See the question; fields are the keys of conf/experiment/critic_surfaces.yaml.
+    """Critics under clipping and three penalties, against the exact transport of samples.
 
     Attributes:
         steps: Updates of the critics of 3 hidden layers.

@@ -107,6 +107,7 @@ class CurvesThatMeanSomething(Experiment):
         for data, steps, width in zip(self.datasets, self.steps, self.widths, strict=True):
             for method in self.methods:
                 overrides[f"{data}/{method}"] = self._overrides(method, data, steps, width)
+        # Arrays keep the keys of earlier versions, whose studies can so be drawn again.
         arrays: Arrays = {"data": np.array(self.datasets), "games": np.array(self.methods)}
         for name, path in parallel.train_all(lab, overrides).items():
             estimate = METHODS[name.partition("/")[2]].estimate
@@ -215,9 +216,9 @@ class CurvesThatMeanSomething(Experiment):
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
         """Return medians over seeds of the estimate and of W1."""
         return {
-            f"{name}/{key}": (arrays[f"{name}/steps"], np.median(arrays[f"{name}/{key}"], 0))
+            f"{name}/{tag}": (arrays[f"{name}/steps"], np.median(arrays[f"{name}/{key}"], 0))
             for name in map("/".join, _trainings(arrays))
-            for key in ("estimate", "ruler")
+            for tag, key in (("estimate", "estimate"), ("wasserstein", "ruler"))
         }
 
     def notes(self, arrays: Arrays) -> list[str]:

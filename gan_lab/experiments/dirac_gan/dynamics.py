@@ -31,83 +31,55 @@ class Method:
         title: For pictures.
         loss: Of both networks.
         regularizers: Of the discriminator.
-        consensus: Weight of |v|^2 / 2 in both networks' losses, v the vector of both gradients.
-        curvature: Share of v's own change that the consensus term's gradient keeps: 1 is the true
-            gradient, 1/2 is the authors' notebook, which halves the terms with f''.
         table: Final |(theta, psi)| for each scheme, as printed.
         linear: (coupling, damping of theta, damping of psi) of the gradient field at (0, 0), in
             closed form; None where it has a kink there.
+        consensus: Weight of |v|^2 / 2 in both networks' losses, v the vector of both gradients.
+        curvature: Share of v's own change that the consensus term's gradient keeps: 1 is the true
+            gradient, 1/2 is the authors' notebook, which halves the terms with f''.
     """
 
     title: str
     loss: AdversarialLoss
     regularizers: tuple[Regularizer, ...] = ()
+    table: str = ""
+    linear: tuple[float, float, float] | None = None
     consensus: float = 0.0
     curvature: float = 1.0
-    table: tuple[str, str, str] = ("", "", "")
-    linear: tuple[float, float, float] | None = None
 
 
+_MINIMAX, _NS, _WASSERSTEIN = Minimax(), NonSaturating(), Wasserstein()
 # At logit 0 a cross entropy has slope 1/2 and curvature 1/4, hence the couplings 1/2, the damping
-# 2 std^2 / 4 of instance noise and consensus * (1/2)^2.
+# 2 std^2 / 4 of instance noise and consensus * (1/2)^2. The notebook's gradient penalty has the
+# weight .7 and a factor 1/2 that ours has not.
+_CLIP, _PENALTY, _NOISE = WeightClipping(1.0), GradientPenalty(0.35), InstanceNoise(0.7)
 METHODS: dict[str, Method] = {
-    "minimax": Method("minimax", Minimax(), table=("3.097", "1.421", "1.845"), linear=(0.5, 0, 0)),
-    "non_saturating": Method(
-        "non-saturating", NonSaturating(), table=(".6402", ".2839", ".1389"), linear=(0.5, 0, 0)
-    ),
+    "minimax": Method("minimax", _MINIMAX, (), "3.097 1.421 1.845", (0.5, 0, 0)),
+    "non_saturating": Method("non-saturating", _NS, (), ".6402 .2839 .1389", (0.5, 0, 0)),
     "wasserstein_clip": Method(
-        "Wasserstein, clip 1",
-        Wasserstein(),
-        (WeightClipping(bound=1.0),),
-        table=("1.002", "1.024", ".917"),
-        linear=(1.0, 0, 0),
+        "Wasserstein, clip 1", _WASSERSTEIN, (_CLIP,), "1.002 1.024 .917", (1.0, 0, 0)
     ),
-    # The notebook's penalty has the weight .7 and a factor 1/2 that ours has not.
-    "wasserstein": Method(
-        "WGAN-GP, weight .7",
-        Wasserstein(),
-        (GradientPenalty(weight=0.35),),
-        table=("1.802", "1.221", ".716"),
-    ),
+    "wasserstein": Method("WGAN-GP, weight .7", _WASSERSTEIN, (_PENALTY,), "1.802 1.221 .716"),
     "instance_noise": Method(
         "minimax + instance noise .7",
-        Minimax(),
-        (InstanceNoise(std=0.7),),
-        table=("5.73e-5", "4.00e-6", "4e-17"),
-        linear=(0.5, 0, 0.7**2 / 2),
+        _MINIMAX,
+        (_NOISE,),
+        "5.73e-5 4.00e-6 4e-17",
+        (0.5, 0, 0.7**2 / 2),
     ),
-    "r1": Method(
-        "minimax + R1 .3",
-        Minimax(),
-        (R1(weight=0.3),),
-        table=("2.64e-6", "2.30e-7", "9e-34"),
-        linear=(0.5, 0, 0.3),
-    ),
+    "r1": Method("minimax + R1 .3", _MINIMAX, (R1(0.3),), "2.64e-6 2.30e-7 9e-34", (0.5, 0, 0.3)),
     "r1_critical": Method(
-        "minimax + R1 1 (critical)",
-        Minimax(),
-        (R1(weight=1.0),),
-        table=("9.5e-22", "7.5e-17", "5.1e-12"),
-        linear=(0.5, 0, 1.0),
+        "minimax + R1 1 (critical)", _MINIMAX, (R1(1.0),), "9.5e-22 7.5e-17 5.1e-12", (0.5, 0, 1.0)
     ),
     "non_saturating_r1": Method(
-        "non-saturating + R1 .3",
-        NonSaturating(),
-        (R1(weight=0.3),),
-        table=("2.2e-6", "1.5e-7", "4e-34"),
-        linear=(0.5, 0, 0.3),
+        "non-saturating + R1 .3", _NS, (R1(0.3),), "2.2e-6 1.5e-7 4e-34", (0.5, 0, 0.3)
     ),
     "consensus": Method(
-        "minimax + consensus 1",
-        Minimax(),
-        consensus=1.0,
-        curvature=0.5,
-        table=("2.1e-10", "1.3e-11", "5e-33"),
-        linear=(0.5, 0.25, 0.25),
+        "minimax + consensus 1", _MINIMAX, (), "2.1e-10 1.3e-11 5e-33", (0.5, 0.25, 0.25), 1.0, 0.5
     ),
 }
 # The same with the gradient that the definition of consensus optimisation asks for.
-TRUE_CONSENSUS = Method("consensus 1, true gradient", Minimax(), consensus=1.0)
+TRUE_CONSENSUS = Method("consensus 1, true gradient", _MINIMAX, consensus=1.0)
 
 
 def gradient(method: Method, network: str, theta: Tensor, psi: Tensor) -> Tensor:

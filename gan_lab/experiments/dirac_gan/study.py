@@ -123,7 +123,7 @@ class DiracGan(Experiment):
             *(
                 _number(name, scheme, finals[name][scheme], entry)
                 for name, method in METHODS.items()
-                for scheme, entry in zip(SCHEMES, method.table, strict=True)
+                for scheme, entry in zip(SCHEMES, method.table.split(), strict=True)
             ),
         ]
 
@@ -204,7 +204,7 @@ class DiracGan(Experiment):
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
         """Draw fields with trajectories, eigenvalues, final norms."""
         titles = [method.title for method in METHODS.values()]
-        table = [method.table for method in METHODS.values()]
+        table = [method.table.split() for method in METHODS.values()]
         finals = np.linalg.norm(arrays["path"][:, :, -1], axis=-1)
         return {
             "fields": drawings.fields(titles, arrays["path"], arrays["field"], arrays["limit"]),

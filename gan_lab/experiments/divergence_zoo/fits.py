@@ -190,7 +190,7 @@ def _js(targets: Sequence[Mixture]) -> _Loss:
 
 
 def _w1(targets: Sequence[Mixture]) -> _Loss:
-    """The mean over x ~ p of |x - (mean + std z)|, z the normal's quantile at F(x): convex."""
+    """Return the mean over x ~ p of |x - (mean + std z)|, z the normal's quantile at F(x): convex."""
     x, masses, _ = _own_nodes(targets, cuts=8)  # fine, for the kinks
     rows = []
     for target, at in zip(targets, x, strict=True):

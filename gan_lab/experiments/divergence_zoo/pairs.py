@@ -76,12 +76,12 @@ class Mixture:
 
     @property
     def mean(self) -> float:
-        """Of the whole mixture, data units."""
+        """Mean of the whole mixture, data units."""
         return float(self.weights @ self.means)
 
     @property
     def std(self) -> float:
-        """Of the whole mixture, data units."""
+        """Standard deviation of the whole mixture, data units."""
         second = self.weights @ (self.stds.square() + self.means.square())
         return math.sqrt(float(second) - self.mean**2)
 
