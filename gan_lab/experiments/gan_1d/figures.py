@@ -87,10 +87,8 @@ def distances(arrays: Arrays, methods: Sequence[str]) -> Figure:
 
 def floors(arrays: Arrays) -> Figure:
     """Draw the discriminator's exact loss above what the exact distance allows, first seed."""
-    figure, axes = canvas(
-        "The discriminator's loss and the floor that the exact distance sets (first seed)",
-        *(2, 3, (4.0, 3.2)),
-    )
+    title = "The discriminator's loss and the floor that the exact distance sets (first seed)"
+    figure, axes = canvas(title, 2, 3, (4.0, 3.2))
     units = {
         "minimax": ("2 log 2 - 2 JS", "nats"),
         "non_saturating": ("2 log 2 - 2 JS", "nats"),

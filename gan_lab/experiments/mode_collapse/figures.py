@@ -97,9 +97,8 @@ def modes(arrays: Arrays) -> Figure:
 def quality_and_kl(arrays: Arrays) -> Figure:
     """Draw the high-quality share with its ceiling, and the KL of the modes with its floor."""
     data = arrays["data"].tolist()
-    figure, axes = canvas(
-        "How good the samples are, and how evenly they visit the modes", *(2, len(data), (5.6, 4.8))
-    )
+    title = "How good the samples are, and how evenly they visit the modes"
+    figure, axes = canvas(title, 2, len(data), (5.6, 4.8))
     for (top, below), name in zip(axes.T, data, strict=True):
         n, weights = int(arrays[f"{name}/n_final"]), arrays[f"{name}/weights"]
         if name == BY_SAMPLE:
@@ -126,10 +125,8 @@ def quality_and_kl(arrays: Arrays) -> Figure:
 def packing(arrays: Arrays) -> Figure:
     """Draw modes without and with packing, one line a seed, beside PacGAN's table."""
     data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
-    figure, axes = canvas(
-        "Packing: the discriminator judges two samples at once (non-saturating loss)",
-        *(1, len(data), (4.6, 4.2)),
-    )
+    title = "Packing: the discriminator judges two samples at once (non-saturating loss)"
+    figure, axes = canvas(title, 1, len(data), (4.6, 4.2))
     for panel, name in zip(axes[0], data, strict=True):
         counts, k = final_modes(arrays, name), len(arrays[f"{name}/weights"])
         pair = counts[[methods.index("non_saturating"), methods.index("packing")]].astype(float)
@@ -232,12 +229,12 @@ def _rows(panel: Axes, arrays: Arrays, values: np.ndarray, data: str, what: str)
         style, finite = _STYLES[method], each[np.isfinite(each)]
         names.append(style.label)
         positions.append(y)
-        colour, middle = style.colour, np.median(finite) if len(finite) else np.nan
+        colour = style.colour
         if len(finite):
             panel.hlines(y, finite.min(), finite.max(), color=colour, linewidth=3, alpha=0.35)
             offsets = y + np.linspace(-0.18, 0.18, len(finite))
             panel.scatter(finite, offsets, s=14, color=colour, alpha=0.7, linewidths=0)
-            panel.scatter(middle, y, s=70, color=colour, marker=style.marker, zorder=3)
+            panel.scatter(np.median(finite), y, s=70, color=colour, marker=style.marker, zorder=3)
         if len(finite) < len(each):
             text = f"infinite for {len(each) - len(finite)} of {len(each)} seeds"
             look = {"ha": "right", "va": "center", "fontsize": "small", "color": colour}

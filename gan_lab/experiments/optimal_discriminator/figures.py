@@ -37,9 +37,8 @@ _DOT: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}
 
 def densities(arrays: Arrays) -> Figure:
     """Draw both pairs: densities, D* = p/(p+q) and the D that training reached."""
-    figure, axes = canvas(
-        "A trained discriminator finds D* = p/(p+q) where there are samples", 1, 4, (4.2, 3.9)
-    )
+    title = "A trained discriminator finds D* = p/(p+q) where there are samples"
+    figure, axes = canvas(title, 1, 4, (4.2, 3.9))
     _line_pair(axes[0, 0], arrays)
     n = round(math.sqrt(len(arrays["pair_2d/points"])))
     x, y = (arrays["pair_2d/points"][:, i].reshape(n, n) for i in (0, 1))
@@ -124,10 +123,8 @@ def identities(arrays: Arrays) -> Figure:
 
 def gradients(arrays: Arrays) -> Figure:
     """Draw, for Gaussians at distance t, JS and the minimax loss, and all gradients."""
-    figure, axes = canvas(
-        "Two Gaussians t stds apart: JS saturates, and with it the minimax gradient",
-        *(1, 2, (6.2, 4.6)),
-    )
+    title = "Two Gaussians t stds apart: JS saturates, and with it the minimax gradient"
+    figure, axes = canvas(title, 1, 2, (6.2, 4.6))
     t, shifts = arrays["curve/t"], arrays["shifts"]
     values, pulls = axes[0]
     order = np.argsort(shifts)
@@ -171,10 +168,8 @@ def gradients(arrays: Arrays) -> Figure:
 def derivatives(arrays: Arrays) -> Figure:
     """Draw outputs and derivatives along the line through two Gaussians: WGAN fig. 2."""
     far, x = float(arrays["far"]), arrays["line"]
-    figure, axes = canvas(
-        f"Between two Gaussians {far:g} stds apart D saturates; a critic goes on pushing",
-        *(1, 2, (6.2, 4.6)),
-    )
+    title = f"Between two Gaussians {far:g} stds apart D saturates; a critic goes on pushing"
+    figure, axes = canvas(title, 1, 2, (6.2, 4.6))
     outputs, pushes = axes[0]
     for mean, colour, text in ((0.0, REAL, "real density"), (far, FAKE, "fake density")):
         bell = np.exp(-((x - mean) ** 2) / 2) / math.sqrt(2 * math.pi)
@@ -210,9 +205,8 @@ def derivatives(arrays: Arrays) -> Figure:
 
 def branches(arrays: Arrays) -> Figure:
     """Draw the penalised critics' values, with the two stationary values of the problem."""
-    figure, axes = canvas(
-        "On a line the two-sided penalty has a second maximum of the wrong sign", size=(7.6, 4.6)
-    )
+    title = "On a line the two-sided penalty has a second maximum of the wrong sign"
+    figure, axes = canvas(title, size=(7.6, 4.6))
     panel, t, best = axes[0, 0], arrays["two_sided/shifts"], arrays["two_sided/value_formula"]
     second = best - 2 * t
     panel.plot(t, t, color=GREY, linestyle=":", label="W1 = t")

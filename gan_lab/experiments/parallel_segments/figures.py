@@ -36,9 +36,8 @@ _TOP = 9.0  # nats at the upper end of the KL panel
 
 def summary(arrays: Arrays) -> Figure:
     """Draw the theory, the gradients of trained discriminators, their sizes and where they lead."""
-    figure, axes = canvas(
-        "Why a Wasserstein GAN learns where a GAN's gradient vanishes", 2, 2, (5.6, 3.9)
-    )
+    title = "Why a Wasserstein GAN learns where a GAN's gradient vanishes"
+    figure, axes = canvas(title, 2, 2, (5.6, 3.9))
     (theory, updates), (gradient, learning) = axes
     _theory(theory, arrays)
     _against_updates(updates, arrays, _IN_SUMMARY)
@@ -73,9 +72,8 @@ def _theory(panel: Axes, arrays: Arrays) -> None:
 
 def exact(arrays: Arrays) -> Figure:
     """Draw act one: divergences and their gradients, sharp and blurred."""
-    figure, axes = canvas(
-        "Act 1. Two parallel segments: what each divergence sees of their distance", 2, 3
-    )
+    title = "Act 1. Two parallel segments: what each divergence sees of their distance"
+    figure, axes = canvas(title, 2, 3)
     theta, sigmas = arrays["exact/theta"], arrays["exact/sigma"]
     rows = {
         "JS": (0, "nats"),
@@ -149,9 +147,8 @@ def maps(arrays: Arrays, losses: Sequence[str]) -> Figure:
 
 def gradients(arrays: Arrays, losses: Sequence[str]) -> Figure:
     """Draw act two as curves: gradients against updates and theta, and the estimates."""
-    figure, axes = canvas(
-        "Act 2. Minimax vanishes, non-saturating grows, Wasserstein stays near 1", 1, 3, (5.4, 4.6)
-    )
+    title = "Act 2. Minimax vanishes, non-saturating grows, Wasserstein stays near 1"
+    figure, axes = canvas(title, 1, 3, (5.4, 4.6))
     theta, line = arrays["theta"], np.abs(arrays["theta"])
     updates, gradient, estimate = axes[0]
     _against_updates(updates, arrays, losses)

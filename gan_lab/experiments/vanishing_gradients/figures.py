@@ -131,10 +131,8 @@ def discriminators(arrays: Arrays) -> Figure:
 def generators(arrays: Arrays) -> Figure:
     """Draw samples of the frozen generators beside the data."""
     names, stages = arrays["data"], arrays["stages"]
-    figure, axes = canvas(
-        "The generators that are held still (first seed)",
-        *(len(names), len(stages) + 1, (3.1, 3.1)),
-    )
+    title = "The generators that are held still (first seed)"
+    figure, axes = canvas(title, len(names), len(stages) + 1, (3.1, 3.1))
     for row, data in zip(axes, names, strict=True):
         real = arrays[f"{data}/real"]
         samples_of = [*zip(stages, arrays[f"{data}/samples"], strict=True), (None, real)]
@@ -157,10 +155,8 @@ def generators(arrays: Arrays) -> Figure:
 
 def noise(arrays: Arrays, data: str) -> Figure:
     """Draw the non-saturating gradient: mean and deviation, tails, and the effect of averaging."""
-    figure, axes = canvas(
-        f"The non-saturating gradient on {data}: its noise, its tails, what averaging helps",
-        *(1, 3, (4.6, 4.0)),
-    )
+    title = f"The non-saturating gradient on {data}: its noise, its tails, what averaging helps"
+    figure, axes = canvas(title, 1, 3, (4.6, 4.0))
     size, tails, averages = axes[0]
     steps, last = arrays["steps"], int(arrays["steps"][-1])
     at, n = arrays["tail_at"], arrays["batches"].astype(float)
