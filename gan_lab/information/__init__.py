@@ -1,7 +1,7 @@
 """Information theory with known answers: entropies, divergences, transport, cross-entropy losses.
 
-Functions of tensors, batched over leading dimensions, differentiable, in nats unless base=2 is
-asked. Every function checks its inputs and names the first bad entry; that reads flags from the
+Functions of tensors, batched over leading dimensions, differentiable, in nats without a
+base. Every function checks its inputs and names the first bad entry; that reads flags from the
 device, so none of them runs under torch.vmap.
 
 Two names are both a module here and a function: `gan_lab.information.cross_entropy` and

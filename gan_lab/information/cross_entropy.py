@@ -1,6 +1,6 @@
 """Cross-entropy losses of logits or probabilities against labels, and the squared error.
 
-One value per sample unless a reduction is asked. Each checks its input, which reads a few flags
+One value per sample without a reduction. Each checks its input, which reads a few flags
 back from the device: for tables, tests and small models, not for a training step under vmap or
 CUDA graphs (the adversarial losses are in gan_lab.losses). float16 and bfloat16 are computed in
 float32 and returned in their own dtype.

@@ -47,7 +47,7 @@ def gradient_penalty_value(
     """Return the optimum of a WGAN-GP critic of N(0, std^2) against N(theta, std^2).
 
     Maximising the integral of A f' - weight rho (|f'| - 1)^2, with A = |F - G| and rho the density
-    of interpolates of independent pairs, gives the slope 1 + A/(2 weight rho), hence
+    of interpolates of independent pairs, gives the derivative 1 + A/(2 weight rho), hence
     value = W1 + (1/(2 weight)) integral A^2/rho. For two points (std = 0) rho is 1/theta between
     them: theta + theta^2/(2 weight). The critic is biased upwards, the more the further apart.
 

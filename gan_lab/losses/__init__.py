@@ -1,4 +1,4 @@
-"""Adversarial losses: pure, per sample, real before fake, both players minimise."""
+"""Adversarial losses: pure, per sample, real before fake, both minimised."""
 
 from gan_lab.losses.base import AdversarialLoss, LossCard
 from gan_lab.losses.cross_entropy import Minimax, NonSaturating

@@ -54,7 +54,7 @@ class Minimax(_CrossEntropyDiscriminator):
         title="Minimax (saturating)",
         discriminator="-log D(x) - log(1 - D(G(z)))",
         generator="log(1 - D(G(z)))",
-        divergence="2 JS(p_data, p_g) - 2 log 2 over both players",
+        divergence="2 JS(p_data, p_g) - 2 log 2 over both networks",
         equilibrium=(2 * math.log(2), -math.log(2)),
         unit="nats",
         interpretation="1.386 = cannot tell real from fake; near 0 = tells them apart, and the "

@@ -28,34 +28,18 @@ if TYPE_CHECKING:
     from gan_lab.metrics.neural_distance import NeuralDistance
     from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 
-_MODULES = {
-    "Diversity": "metrics",
-    "Estimate": "estimate",
-    "Evaluator": "evaluator",
-    "EvaluatorSettings": "evaluator",
-    "JensenShannon": "metrics",
-    "Kernel": "metrics",
-    "KullbackLeibler": "metrics",
-    "Metric": "metrics",
-    "ModeCount": "metrics",
-    "NeuralDistance": "neural_distance",
-    "SlicedWasserstein": "metrics",
-    "Wasserstein": "metrics",
-    "energy_distance": "kernel",
-    "exact_wasserstein": "wasserstein",
-    "from_counts": "estimate",
-    "from_repeats": "estimate",
-    "histogram_js": "histogram",
-    "knn_entropy": "knn",
-    "knn_js": "knn",
-    "knn_kl": "knn",
-    "mean_nearest_distance": "diversity",
-    "mean_pairwise_distance": "diversity",
-    "median_distance": "kernel",
-    "mmd_squared": "kernel",
-    "mode_statistics": "mode_coverage",
-    "sliced_wasserstein": "wasserstein",
+_NAMES = {
+    "diversity": ["mean_nearest_distance", "mean_pairwise_distance"],
+    "estimate": ["Estimate", "from_counts", "from_repeats"],
+    "evaluator": ["Evaluator", "EvaluatorSettings"],
+    "histogram": ["histogram_js"],
+    "kernel": ["energy_distance", "median_distance", "mmd_squared"],
+    "knn": ["knn_entropy", "knn_js", "knn_kl"],
+    "mode_coverage": ["mode_statistics"],
+    "neural_distance": ["NeuralDistance"],
+    "wasserstein": ["exact_wasserstein", "sliced_wasserstein"],
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 __all__ = [
     "Diversity",
     "Estimate",
@@ -87,6 +71,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'metrics')}"), name)

@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 class NetworkPair(ABC):
-    """A description of two networks: a frozen dataclass that allocates nothing until asked.
+    """A description of two networks: a frozen dataclass that allocates nothing by itself.
 
     Attributes:
         latent_dim: Dimensions of z.
@@ -51,8 +51,8 @@ class NetworkPair(ABC):
 class Packing(nn.Module):
     """Joins neighbouring samples into packs: [N, c, *rest] -> [N / size, size c, *rest].
 
-    A discriminator that sees several samples of one side at once sees their lack of variety: two
-    equal samples are rarer under the data than under a collapsed generator.
+    A discriminator of several samples of one side can detect their lack of variety: two equal
+    samples are rarer under the data than under a collapsed generator.
 
     Reference: Lin et al. 2018 (PacGAN), arXiv:1712.04086, section 2.
     """

@@ -7,12 +7,12 @@ from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
 
 __all__ = [
-    "R1",
-    "R2",
     "Dragan",
     "GradientNormPenalty",
     "GradientPenalty",
     "InstanceNoise",
+    "R1",
+    "R2",
     "Regularizer",
     "SpectralNorm",
     "WeightClipping",

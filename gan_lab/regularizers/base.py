@@ -51,7 +51,7 @@ class Regularizer:
             real: Real samples, shape [N, *shape].
             fake: Generated samples, shape [N, *shape]; no gradient flows to the generator.
             mix: Interpolation weights, uniform on [0, 1], shape [N].
-            noise: The noise that `noise_spec` asked for, each [N, *shape].
+            noise: The noise of `noise_spec`, each [N, *shape].
 
         Returns:
             Penalty per sample, shape [N], >= 0, in the unit of the loss.

@@ -65,7 +65,7 @@ def neural_distance_cases(more: int) -> Iterator[Case]:
         ("16-D Gaussians, shift 4", Normal(16), 4.0, 0.25),
     )
     for where, points, t, share in pairs:
-        why = f"theorem: gain/slope is a lower bound; penalty and fit cost up to {share:.0%} here"
+        why = f"theorem: gain/norm is a lower bound; penalty and fit cost up to {share:.0%} here"
         run = _measurement("neural_distance/wasserstein", points, t)
         band = (-share * t, 0.0)
         yield Case(where, "probe W1", "data units", t, band, why, n_report, 1, run)

@@ -23,7 +23,7 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
     panels = [(unit, label) for unit, label in _PANELS if any(r.unit == unit for r in rows)]
     figure = Figure(figsize=(5.2 * len(panels), 5.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle("Bias of the estimators (hollow: not told from 0; bars: 95 % intervals)")
+    figure.suptitle("Bias of the estimators (hollow: not different from 0; bars: 95 % intervals)")
     for axes, (unit, label) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
     ):
