@@ -29,9 +29,9 @@ def announce(text: str) -> None:
 class ProgressLine:
     """Steps done, step rate, time left and the newest estimates of the first seed."""
 
-    def __init__(self, total: int, done: int = 0, console: Console | None = None) -> None:
+    def __init__(self, total: int, start: int = 0, console: Console | None = None) -> None:
         self.console = console or Console()
-        self._total, self._start_step, self._start_time = total, done, time.perf_counter()
+        self._total, self._start_step, self._start_time = total, start, time.perf_counter()
         self._values: dict[str, float] = {}
         self._last_line = self._start_time
         self._bar: Progress | None = None
@@ -45,7 +45,7 @@ class ProgressLine:
                 console=self.console,
             )
             self._task = self._bar.add_task(
-                "train", total=total, completed=done, rate="", values=""
+                "train", total=total, completed=start, rate="", values=""
             )
 
     def __enter__(self) -> Self:

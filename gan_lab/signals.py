@@ -83,7 +83,7 @@ class StopSignals:
         self._previous: dict[int, Any] = {}
 
     @property
-    def received(self) -> int | None:
+    def signum(self) -> int | None:
         """The first signal, or that of `request_stop`; None as long as there was none."""
         return self._signum if self._signum is not None else stop_request()
 

@@ -87,8 +87,8 @@ def output_path(key: str, value: str) -> Path:
     if not value.isprintable():
         raise ConfigError(f"{key}={value!r} holds what cannot be shown; name another place")
     if value == "~" or value.startswith("~/"):
-        expanded = os.path.expanduser(value)
-        raise ConfigError(f"{key}={value} would be a directory named ~; write {key}={expanded}")
+        home_path = os.path.expanduser(value)
+        raise ConfigError(f"{key}={value} would be a directory named ~; write {key}={home_path}")
     path = Path(value).absolute()
     try:
         parent = next(above for above in (path, *path.parents) if above.exists())

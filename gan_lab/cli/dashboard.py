@@ -53,9 +53,9 @@ def dashboard(arguments: list[str]) -> int:
         if port is None and f":{_PORT}/" not in url:
             print(f"port {_PORT} is taken, so TensorBoard has another one")
         print(printable(f"TensorBoard shows {directory} at {url} (Ctrl-C ends it)"), flush=True)
-        if _opens_browser(request) and stop.received is None:
+        if _opens_browser(request) and stop.signum is None:
             webbrowser.open(url)
-        while stop.received is None:
+        while stop.signum is None:
             time.sleep(0.1)
     return 0
 

@@ -80,7 +80,7 @@ def fork(arguments: list[str]) -> int:
 
 def _load(
     path: Path, step: open_run.Step, setup: Setup
-) -> tuple[checkpoint.Loaded, Mapping[str, Any]]:
+) -> tuple[checkpoint.LoadedCheckpoint, Mapping[str, Any]]:
     """Return the checkpoint that is forked, and what it holds of the seeds that are meant."""
     if not open_run.is_child(path):
         origin = open_run.load_checkpoint(path, step, setup.config)

@@ -80,14 +80,16 @@ def _warn(text: str) -> None:
     print(f"warning: {printable(text)}", file=sys.stderr)
 
 
-def load_checkpoint(home: Path, step: Step, made_by: Mapping[str, Any]) -> checkpoint.Loaded:
+def load_checkpoint(
+    home: Path, step: Step, made_by: Mapping[str, Any]
+) -> checkpoint.LoadedCheckpoint:
     """Load a run's checkpoint, if its configuration made it; warn of newer ones that are damaged.
 
     Raises:
         ConfigError: No such checkpoint, none that is intact, or one of another run.
     """
     latest = checkpoint.load_latest(home / "checkpoints", step)
-    for name, reason in latest.skipped:
+    for name, reason in latest.damaged_files:
         _warn(f"passed over {name}: {reason}")
     return compatibility.check_run(latest, made_by)
 

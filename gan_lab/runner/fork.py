@@ -55,8 +55,8 @@ class Parent:
 
     @property
     def _origin(self) -> Origin | None:
-        saved = self.content.get("origin")
-        return None if saved is None else Origin.from_dict(saved)
+        origin = self.content.get("origin")
+        return None if origin is None else Origin.from_dict(origin)
 
 
 def select_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
@@ -101,13 +101,13 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
                 f"keys of {name} out, or train anew"
             )
     reasons = parent.content.get("dropped", {})
-    if dropped := [seed for seed in setup.seeds if seed in reasons]:
+    if lost_seeds := [seed for seed in setup.seeds if seed in reasons]:
         other = "another"
         if active := [seed for seed in setup.seeds if seed not in reasons]:
             other = f"a seed by itself (fork {parent.path / f'seed_{active[0]}'})"
         raise ConfigError(
-            f"{'seeds' if len(dropped) > 1 else 'seed'} {_join(dropped)} of {parent.path} "
-            f"{'were' if len(dropped) > 1 else 'was'} dropped before step {parent.step}; fork "
+            f"{'seeds' if len(lost_seeds) > 1 else 'seed'} {_join(lost_seeds)} of {parent.path} "
+            f"{'were' if len(lost_seeds) > 1 else 'was'} dropped before step {parent.step}; fork "
             f"{other}, or an earlier step with step=..."
         )
     compatibility.check_data(parent.path, parent.content, source)
@@ -131,10 +131,10 @@ def open_fork(setup: Setup, source: Source, parent: Parent) -> Run:
     networks = setup.build_networks(source)
     for network, modules in zip(("generator", "discriminator"), networks, strict=True):
         for index, module in enumerate(modules):
-            saved = _leaves(state[network])
-            mine = {n: leaf[index] if stacked else leaf for n, leaf in saved.items()}
-            # Before regularizers add buffers: what else was saved belongs to the old regularizers.
-            module.load_state_dict({name: mine[name] for name in module.state_dict()})
+            stacks = _leaves(state[network])
+            leaves = {n: leaf[index] if stacked else leaf for n, leaf in stacks.items()}
+            # Before regularizers add buffers: the other leaves belong to the old regularizers.
+            module.load_state_dict({name: leaves[name] for name in module.state_dict()})
     run = setup.open_with(source, networks, f"fork/{parent.step}/")
     buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
     common = {name: leaf for name, leaf in buffers.items() if name in old}
@@ -171,12 +171,12 @@ def _describe_misfit(setup: Setup, source: Source, parent: Parent) -> str:
         if network == "generator":
             parts["average"] = state["average"]
         own = module.state_dict()
-        for part, saved in parts.items():
+        for part, old_leaves in parts.items():
             for name, leaf in own.items():
-                if difference := _leaf_difference(saved.get(name), leaf, seeds):
+                if difference := _leaf_difference(old_leaves.get(name), leaf, seeds):
                     return f" ({part} {name}: {difference})"
             # Other buffers than the networks' are those of a regularizer.
-            for name in saved:
+            for name in old_leaves:
                 if name not in own and name not in state[network]["buffers"]:
                     return f" ({part} {name}: there, and none here)"
     return ""

@@ -120,41 +120,43 @@ def resume(setup: Setup, path: Path) -> Estimates:
     """
     parent, world = RunDir(path), setup.world
     with contextlib.ExitStack() as stack:
-        loaded = world.run_on_main(lambda: _lock_and_load(setup, parent, stack))
+        latest = world.run_on_main(lambda: _lock_and_load(setup, parent, stack))
         run = world.run_on_all(setup.open)
         check_shard(setup, run.source)
-        world.run_on_all(lambda: compatibility.check_data(loaded.path, loaded.content, run.source))
-        compatibility.check_fits(loaded, run.state.state_dict())
-        with compatibility.damage_if_malformed(loaded.path):
-            _check_device(run, loaded.content)
-            trainer = Trainer(setup, run, parent, loaded.content)
+        world.run_on_all(lambda: compatibility.check_data(latest.path, latest.content, run.source))
+        compatibility.check_fits(latest, run.state.state_dict())
+        with compatibility.damage_if_malformed(latest.path):
+            _check_device(run, latest.content)
+            trainer = Trainer(setup, run, parent, latest.content)
 
         def prepare() -> None:
-            checkpoint.set_aside(loaded)
-            checkpoint.remove_later_bests(parent.checkpoints, int(loaded.content["step"]))
+            checkpoint.set_aside(latest)
+            checkpoint.remove_later_bests(parent.checkpoints, int(latest.content["step"]))
             for directory, config in _configs(setup, parent):
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
-        step, steps = loaded.content["step"], setup.trainer.steps
+        step, steps = latest.content["step"], setup.trainer.steps
         print(printable(f"resuming {path} at step {step} of {steps}"))
         return _train(setup, parent, trainer)
 
 
-def _lock_and_load(setup: Setup, parent: RunDir, stack: contextlib.ExitStack) -> checkpoint.Loaded:
+def _lock_and_load(
+    setup: Setup, parent: RunDir, stack: contextlib.ExitStack
+) -> checkpoint.LoadedCheckpoint:
     """Lock a run until the stack is closed and read its newest valid checkpoint."""
     stack.enter_context(parent.lock())
-    loaded = compatibility.check_run(checkpoint.load_latest(parent.checkpoints), setup.config)
-    for skipped, reason in loaded.skipped:
-        print(printable(f"warning: passed over {skipped}: {reason}"))
-    step = int(loaded.content["step"])
+    latest = compatibility.check_run(checkpoint.load_latest(parent.checkpoints), setup.config)
+    for file, reason in latest.damaged_files:
+        print(printable(f"warning: passed over {file}: {reason}"))
+    step = int(latest.content["step"])
     is_complete = parent.read_status().get("state") == "done"
     if step > setup.trainer.steps or (step == setup.trainer.steps and is_complete):
         raise ConfigError(
             f"{parent.path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
         )
-    return loaded
+    return latest
 
 
 def check_shard(setup: Setup, source: Source) -> None:
@@ -200,10 +202,12 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
     def write_status(state: str, error: str | None = None, signal: str | None = None) -> None:
         if not setup.world.is_main:
             return
-        dropped = [parent.child(seed) for seed in trainer.dropped.reasons]  # they have their status
+        diverged_children = [parent.child(seed) for seed in trainer.dropped_seeds.reasons]
         at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
         for directory, each in seeds.items():
-            if directory not in dropped:  # with the constants: the file may have been damaged
+            if (
+                directory not in diverged_children
+            ):  # with the constants: the file may have been damaged
                 directory.update_status(seeds=each, **constants, **at)
 
     def begin() -> None:
@@ -212,7 +216,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
             constants.update(overrides=list(setup.overrides))
         constants.update(status)
         write_status("running")
-        trainer.dropped.write_status(parent)
+        trainer.dropped_seeds.write_status(parent)
 
     with _refuse_unwritable(parent):
         setup.world.run_on_main(begin)
@@ -226,7 +230,7 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
             for child, each, best in zip(children, estimates, trainer.best_reports, strict=True):
                 final = {tag: vars(estimate) for tag, estimate in each.items()}
                 child.update_status(final=final, best=best)
-            trainer.dropped.write_status(parent)  # the disk may have been full before
+            trainer.dropped_seeds.write_status(parent)  # the disk may have been full before
         write_status("done")  # last: a run in this state has nothing left to do
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
@@ -254,9 +258,9 @@ def _remove_records(directory: RunDir) -> None:
 
 def _check_device(run: Run, content: Mapping[str, Any]) -> None:
     """Refuse a checkpoint of another kind of device: CPU and GPU draw different numbers."""
-    saved = content["streams"]["states"][0]
+    old_states = content["streams"]["states"][0]
     for purpose, state in run.streams.state_dict()["states"][0].items():  # type: ignore[index]
-        if state.shape != saved[purpose].shape:
+        if state.shape != old_states[purpose].shape:
             raise ConfigError(
                 f"the run was made on another kind of device than {run.source.device}; its random "
                 f"numbers cannot be continued here. Resume it on the kind of device it was made on"

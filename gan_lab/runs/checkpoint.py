@@ -43,12 +43,12 @@ class CheckpointNotSaved(OSError):
     """A checkpoint could not be written; the files that were there before are untouched."""
 
 
-class Loaded(NamedTuple):
-    """A checkpoint that was read, and the newer damaged ones that were skipped."""
+class LoadedCheckpoint(NamedTuple):
+    """A checkpoint that was read, and the newer, damaged ones that were skipped."""
 
     path: Path
     content: dict[str, Any]
-    skipped: list[tuple[Path, str]]  # (path, reason), newest first
+    damaged_files: list[tuple[Path, str]]  # (path, reason), newest first
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -171,7 +171,7 @@ def is_name(step: object) -> bool:
     return isinstance(step, str) and bool(re.fullmatch(r"best|before_divergence(_\d+)?", step))
 
 
-def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
+def load_latest(directory: Path, step: int | str | None = None) -> LoadedCheckpoint:
     """Read the newest checkpoint that is not damaged, or the one of `step`.
 
     Args:
@@ -191,12 +191,12 @@ def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
                 "the evaluator measures divergence/wasserstein. Leave step out for the last one."
             )
         step = max(best)
-        return Loaded(best[step], load(best[step]), [])
+        return LoadedCheckpoint(best[step], load(best[step]), [])
     if isinstance(step, str):
         path = directory / f"{step}.pt"
         if not path.exists():
             raise ConfigError(f"{path} does not exist: no divergence has left it.")
-        return Loaded(path, load(path), [])
+        return LoadedCheckpoint(path, load(path), [])
     if step is not None:
         paths = best | paths
         if step not in paths:
@@ -204,19 +204,19 @@ def load_latest(directory: Path, step: int | str | None = None) -> Loaded:
             raise ConfigError(
                 f"{directory} has no checkpoint of step {step}. Choose one of its steps: {steps}."
             )
-        return Loaded(paths[step], load(paths[step]), [])
-    skipped: list[tuple[Path, str]] = []
+        return LoadedCheckpoint(paths[step], load(paths[step]), [])
+    damaged_files: list[tuple[Path, str]] = []
     for path in reversed(paths.values()):
         try:
-            return Loaded(path, load(path), skipped)
+            return LoadedCheckpoint(path, load(path), damaged_files)
         except CheckpointDamaged as damage:
-            skipped.append((path, damage.reason))
-    if not skipped:
+            damaged_files.append((path, damage.reason))
+    if not damaged_files:
         raise ConfigError(
             f"{directory} has no checkpoint. If the run is training, wait for its first; if it was "
             "stopped before that, start it again with train."
         )
-    reasons = "; ".join(f"{path.name}: {reason}" for path, reason in skipped)
+    reasons = "; ".join(f"{path.name}: {reason}" for path, reason in damaged_files)
     raise ConfigError(
         f"{directory} has no checkpoint that is whole ({reasons}). Restore one from a backup, or "
         "start the run again with train."
@@ -243,12 +243,12 @@ def rotate(directory: Path, keep: int) -> None:
         _remove(path)
 
 
-def set_aside(loaded: Loaded) -> None:
-    """Rename the skipped checkpoints to *.damaged, under the run's lock.
+def set_aside(latest: LoadedCheckpoint) -> None:
+    """Rename the damaged files to *.damaged, under the run's lock.
 
     Else a rotation would count them among the newest and remove an intact one in their place.
     """
-    for path, _ in loaded.skipped:
+    for path, _ in latest.damaged_files:
         with contextlib.suppress(OSError):  # it stays: no reason not to train
             path.replace(path.with_name(f"{path.name}.damaged"))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
-from gan_lab.runs.checkpoint import CheckpointDamaged, Loaded
+from gan_lab.runs.checkpoint import CheckpointDamaged, LoadedCheckpoint
 from gan_lab.runs.old_names import current_config
 
 # Keys that a resumed run may change; and the paths of its data.
@@ -30,22 +30,22 @@ _MAX_DIFFERENCES = 4  # in an error
 _DIGEST_BYTES = 1 << 26  # of a data set that its digest covers
 
 
-def check_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
+def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> LoadedCheckpoint:
     """Return the checkpoint, if a run's configuration wrote it.
 
     Args:
-        loaded: The checkpoint.
+        checkpoint: The checkpoint.
         config: The run's, resolved.
 
     Raises:
         CheckpointDamaged: It is not that of a run, or is named after another step.
         ConfigError: Another configuration wrote it; the error names what differs.
     """
-    content = loaded.content
+    content = checkpoint.content
     missing = [part for part in _PARTS if not isinstance(content, dict) or part not in content]
     if missing or type(content["step"]) is not int or not isinstance(content["config"], Mapping):
         what = f"without {', '.join(missing)}" if missing else "with a strange step or config"
-        raise CheckpointDamaged(loaded.path, f"it is not that of a run ({what})")
+        raise CheckpointDamaged(checkpoint.path, f"it is not that of a run ({what})")
     theirs, ours = _flatten(current_config(content["config"])), _flatten(config)
     differences = [
         _format_difference(key, theirs, ours)
@@ -54,26 +54,26 @@ def check_run(loaded: Loaded, config: Mapping[str, Any]) -> Loaded:
     ]
     if differences:
         raise ConfigError(
-            f"checkpoint {loaded.path} was made by another configuration than the config.yaml of "
-            f"its run (checkpoint / config.yaml): {_join(differences)}. Put back the file that "
+            f"checkpoint {checkpoint.path} was made by another configuration than the config.yaml "
+            f"of its run (checkpoint / config.yaml): {_join(differences)}. Put back the file that "
             f"belongs to the run, or train again with train"
         )
-    match = re.fullmatch(r"(?:step|best)_(\d+)\.pt", loaded.path.name)
+    match = re.fullmatch(r"(?:step|best)_(\d+)\.pt", checkpoint.path.name)
     if match and int(match[1]) != content["step"]:
         reason = f"it is of step {content['step']} under the name of another"
-        raise CheckpointDamaged(loaded.path, reason)
-    with damage_if_malformed(loaded.path):
+        raise CheckpointDamaged(checkpoint.path, reason)
+    with damage_if_malformed(checkpoint.path):
         _check_dropped(content.get("dropped", {}), content["config"])
-    return loaded
+    return checkpoint
 
 
-def _check_dropped(dropped: Mapping[Any, Any], config: Mapping[str, Any]) -> None:
+def _check_dropped(reasons: Mapping[Any, Any], config: Mapping[str, Any]) -> None:
     """Raise ValueError, or what other types raise, unless these are some of the run's seeds."""
     seeds = range(config["seed"], config["seed"] + config["n_seeds"])
     types = {"step": int, "quantity": str, "told": str}
-    reasons = [{name: type(reason[name]) for name in types} for reason in dropped.values()]
-    if not set(dropped) < set(seeds) or any(each != types for each in reasons):
-        raise ValueError(f"dropped={dropped}")
+    actual = [{name: type(reason[name]) for name in types} for reason in reasons.values()]
+    if not set(reasons) < set(seeds) or any(each != types for each in actual):
+        raise ValueError(f"dropped={reasons}")
 
 
 def describe_data(source: Source) -> dict[str, Any] | None:
@@ -112,24 +112,24 @@ def check_data(path: Path, content: Mapping[str, Any], source: Source) -> None:
     )
 
 
-def check_fits(loaded: Loaded, state: Mapping[str, Any]) -> None:
+def check_fits(checkpoint: LoadedCheckpoint, state: Mapping[str, Any]) -> None:
     """Refuse a checkpoint that does not fit a state exactly; nothing is broadcast or cast.
 
     Args:
-        loaded: The checkpoint.
-        state: The `state_dict` of the state that is to be loaded.
+        checkpoint: The checkpoint.
+        state: The `state_dict` of the state that is to be checkpoint.
 
     Raises:
         ConfigError: A leaf is missing, or there is one too many, of another shape or dtype.
         CheckpointDamaged: A weight is not finite.
     """
-    if misfits := list(_misfits(loaded.content["state"], state, "")):
+    if misfits := list(_misfits(checkpoint.content["state"], state, "")):
         raise ConfigError(
-            f"checkpoint {loaded.path} does not fit the networks and optimisers that its "
+            f"checkpoint {checkpoint.path} does not fit the networks and optimisers that its "
             f"configuration makes here (checkpoint / here): {_join(misfits)}. Go on with the "
             f"version of gan_lab that made it, which status.json names"
         )
-    check_finite(loaded.path, loaded.content["state"])
+    check_finite(checkpoint.path, checkpoint.content["state"])
 
 
 def check_finite(path: Path, state: Mapping[str, Any]) -> None:

@@ -15,9 +15,9 @@ def import_object(name: str) -> Any:
     Raises:
         ImportError, AttributeError, ValueError, TypeError: There is no such object.
     """
-    module, _, attribute_name = name.rpartition(".")
+    module, _, member = name.rpartition(".")
     if module.partition(".")[0] != "gan_lab":
         with contextlib.suppress(OSError):  # it was removed
             if not {"", here := os.getcwd()} & set(sys.path):
                 sys.path.append(here)
-    return getattr(importlib.import_module(module), attribute_name)
+    return getattr(importlib.import_module(module), member)

@@ -178,8 +178,8 @@ class Setup:
         for name, metric in self.metrics.items():
             if n < metric.min_samples:
                 raise ConfigError(
-                    f"metric '{name}' needs {metric.min_samples} samples on each side, but gets {n}: "
-                    f"raise evaluator.n={self.evaluator.n} and evaluator.final_n="
+                    f"metric '{name}' needs {metric.min_samples} samples on each side, but gets "
+                    f"{n}: raise evaluator.n={self.evaluator.n} and evaluator.final_n="
                     f"{self.evaluator.final_n}, lower metrics.{name}.k, or bring more samples"
                 )
         sides = ((self.evaluator.n, parts[1]), (self.evaluator.final_n, parts[2]))

@@ -179,5 +179,7 @@ class IntervalCalibration:
             return None
         step_seconds = (seconds - self._start_seconds) / (_CALIBRATION[1] - _CALIBRATION[0])
         evaluator, settings = self.evaluator, self.settings
-        typed = (evaluator.every, settings.image_every)
-        return choose_intervals(evaluator.budget, *typed, self._costs, step_seconds, settings.steps)
+        return choose_intervals(
+            *(evaluator.budget, evaluator.every, settings.image_every),
+            *(self._costs, step_seconds, settings.steps),
+        )

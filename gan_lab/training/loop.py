@@ -46,7 +46,7 @@ class Trainer:
 
     Attributes:
         best: The best measurement so far.
-        dropped: The seeds that failed while the others went on.
+        dropped_seeds: The seeds that failed while the others went on.
         best_reports: The best measurement's entry of each seed in status.json, at the end.
     """
 
@@ -63,7 +63,7 @@ class Trainer:
         self.accumulator, self.calibration = Accumulator(), IntervalCalibration(setup)
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, BestCheckpoint()
-        self.dropped = DroppedSeeds(run.seeds, run.state)
+        self.dropped_seeds = DroppedSeeds(run.seeds, run.state)
         self.best_reports: list[dict[str, Any] | None] = [None] * len(run.seeds)
         if origin is not None:
             self.seconds |= origin.seconds
@@ -87,7 +87,7 @@ class Trainer:
             Interrupted: A signal asked to stop; the state is saved.
         """
         state, n_steps, world = self.run.state, self.settings.steps, self.world
-        succeeded, signals = False, StopSignals(patient=not world.alone)
+        is_complete, signals = False, StopSignals(patient=not world.alone)
         try:
             with signals, ProgressLine(n_steps, state.step) as progress:
                 world.run_on_main(lambda: self._logging.begin())
@@ -103,26 +103,28 @@ class Trainer:
                     _, finite = self._step()
                     self._finite = finite if self._finite is None else self._finite & finite
                     # Read once: one that comes while the boundary is written waits for a step.
-                    signum = world.max_over_ranks(signals.received or 0)
+                    signum = world.max_over_ranks(signals.signum or 0)
                     is_finite = self._boundary(progress, stop=signum > 0)
                     progress.show(state.step)
                     if signum and is_finite and state.step < n_steps:
                         raise Interrupted(signum)
                 estimates = world.run_on_main(self._report)
-            succeeded = True
+            is_complete = True
         finally:
             if world.is_main:
-                self._logging.end(succeeded)
+                self._logging.end(is_complete)
                 self._logging.close()
         return estimates
 
     def open_logging(self) -> None:
         """Open the records, before `train` and in the main process; may raise OSError."""
         step = None if self._is_new else self.run.state.step - (not self._is_boundary_done)
-        self._logging = LoggingCallback(self.setup, self.run, self.directory, step, self.dropped)
+        self._logging = LoggingCallback(
+            self.setup, self.run, self.directory, step, self.dropped_seeds
+        )
 
     def _report(self) -> list[dict[str, Estimate]]:
-        finals, active = self._logging.estimates, self.dropped.active
+        finals, active = self._logging.estimates, self.dropped_seeds.active
         self.best_reports = self.best.report(self.run, self.directory.checkpoints, finals, active)
         return finals
 
@@ -154,7 +156,7 @@ class Trainer:
             "pace": self.calibration.intervals and self.calibration.intervals.as_dict(),
             "best": self.best.record,
             "origin": None if self.origin is None else self.origin.as_dict(),
-            "dropped": self.dropped.reasons,
+            "dropped": self.dropped_seeds.reasons,
         }
 
     def load(self, content: Mapping[str, Any]) -> None:
@@ -165,7 +167,8 @@ class Trainer:
         self.seconds = dict(content["seconds"])
         if content["pace"] is not None:
             self.calibration.intervals = Intervals.from_dict(content["pace"])
-        self.dropped.load(content.get("dropped", {}))  # runs of earlier versions have none of these
+        # Checkpoints of earlier versions have none of these.
+        self.dropped_seeds.load(content.get("dropped", {}))
         self.best.load(content.get("best"))
         origin = content.get("origin")
         self.origin = None if origin is None else Origin.from_dict(origin)
@@ -203,7 +206,7 @@ class Trainer:
         draws = self.world.shard(self.run.streams.draws(state.step), self.run.stacked)
         values, finite = self.run.step(draws)
         self.accumulator.add_(values)
-        return values, self.dropped.restore_(finite)
+        return values, self.dropped_seeds.restore_(finite)
 
     def _boundary(self, progress: ProgressLine, stop: bool) -> bool:
         """Do what is due after a step; return False where the run is replayed instead."""
@@ -271,7 +274,7 @@ class Trainer:
 
     def _measure(self, final: bool = False) -> None:
         self._logging.measure()
-        self.best.update(self.run, self.content, self.dropped.active)
+        self.best.update(self.run, self.content, self.dropped_seeds.active)
         if final:
             self._logging.evaluate()
 
@@ -284,7 +287,7 @@ class Trainer:
         self.load(self._snapshot)
         self._last_log = min(self._last_log, self._now)  # it may be of a step that is undone
         failure = find_failing_step(self.run, self.world, end, self._step, self.content, error)
-        others = [s for s in self.dropped.active_seeds if s not in failure.seeds]
+        others = [s for s in self.dropped_seeds.active_seeds if s not in failure.seeds]
         going_on = self.settings.on_divergence == "drop_seed" and bool(others)
 
         def record() -> str:
@@ -295,9 +298,9 @@ class Trainer:
         if not going_on:
             raise RunDiverged(message)
         self.load(failure.before)
-        self.dropped.add(failure.seeds, failure.quantity, message)
-        self.best.restrict(self.dropped.active)
-        self.world.run_on_main(lambda: self.dropped.write_status(self.directory))
+        self.dropped_seeds.add(failure.seeds, failure.quantity, message)
+        self.best.restrict(self.dropped_seeds.active)
+        self.world.run_on_main(lambda: self.dropped_seeds.write_status(self.directory))
         self._snapshot, self._finite = copy_content(self.content()), None
 
     @property

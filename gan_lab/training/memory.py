@@ -192,8 +192,8 @@ def count_moments(optim: Optimizer) -> int:
 def free_bytes(device: torch.device) -> int | None:
     """Return what a process may still allocate on a device; None where the system does not say."""
     if device.type == "cuda":
-        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + unused
+        cache = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cache
     limits = [limit for limit in (_available_memory(), _cgroup_memory()) if limit is not None]
     return min(limits, default=None)
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.metrics.metrics import Neighbours
+from gan_lab.metrics.metrics import Diversity
 from gan_lab.runs import checkpoint, compatibility
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
 from gan_lab.training.callbacks.logging import LoggingCallback
 from tests.campaigns import numbers
+from tests.campaigns.runs import INTERVALS
 from tests.helpers import (
     DIGITS,
     RING,
@@ -27,13 +28,7 @@ from tests.helpers import (
     train,
 )
 
-CLOCK = ("trainer.steps=40", "trainer.log_every=7", "evaluator.every=6")
-CLOCK = (
-    *CLOCK,
-    "trainer.checkpoint_every=10",
-    "trainer.landscape_every=8",
-    "trainer.image_every=20",
-)
+CLOCK = (*INTERVALS, "trainer.steps=40")
 THREE = (*CLOCK, "seed=3", "n_seeds=3")
 DROP = "trainer.on_divergence=drop_seed"
 SLOW = ("clipping", "spectral_norm", "noise", "warm_up")  # of these the cheaper ones say the same
@@ -45,6 +40,22 @@ KINDS = {
     "dcgan": (*DIGITS, "loss=non_saturating", "trainer.steps=20"),
     "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
 }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Three seeds that meet nothing."""
+    return train(tmp_path_factory.mktemp("whole") / "run", *RING, *THREE, DROP)
+
+
+@pytest.fixture(scope="module")
+def whole_with_dropped_seed(tmp_path_factory):
+    """Three seeds, the second of which is dropped at step 13."""
+    path = tmp_path_factory.mktemp("dropped") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        infinite_data_at(patch, 12, seed=1)
+        assert main("train", *RING, *THREE, DROP, f"hydra.run.dir={path}") == 1
+    return path
 
 
 def state_of(path, index, step=None):
@@ -116,23 +127,27 @@ def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(workdir, mon
 
 
 @pytest.mark.parametrize("stop", [11, pytest.param(13, marks=pytest.mark.slow), 20])
-def test_a_run_with_a_dropped_seed_is_resumed_exactly(stop, workdir, monkeypatch):
+def test_a_run_with_a_dropped_seed_is_resumed_exactly(
+    stop, whole_with_dropped_seed, workdir, monkeypatch
+):
     from tests.runner.test_resume import stop_after
 
     infinite_data_at(monkeypatch, 12, seed=1)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=whole") == 1
+    whole = whole_with_dropped_seed
     with monkeypatch.context() as patch:
         stop_after(patch, stop)
         assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 143
     assert main("resume", "run") == 1
     for seed in (3, 4, 5):
-        assert_same_seed(Path("run"), Path("whole"), seed)
+        assert_same_seed(Path("run"), whole, seed)
         drop = ("started", "command", "hostname", "intervals")
         mine, theirs = (
             {k: v for k, v in status(path, seed).items() if k not in drop}
-            for path in ("run", "whole")
+            for path in ("run", whole)
         )
-        assert json.loads(json.dumps(mine).replace("/run/", "/whole/")) == theirs
+        assert (
+            json.loads(json.dumps(mine).replace(str(Path("run").absolute()), str(whole))) == theirs
+        )
 
 
 def test_seeds_fall_one_by_one_and_the_last_one_stops_the_run(workdir, capsys, monkeypatch):
@@ -182,7 +197,7 @@ def test_weights_that_overflow_drop_their_seed(workdir, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("at", [0, 12, 40])
-def test_samples_that_overflow_drop_their_seed(at, workdir, capsys, monkeypatch):
+def test_samples_that_overflow_drop_their_seed(at, whole, workdir, capsys, monkeypatch):
     make = evaluation.finite_samples
 
     def overflowing(run, index, z):
@@ -190,7 +205,6 @@ def test_samples_that_overflow_drop_their_seed(at, workdir, capsys, monkeypatch)
             raise evaluation.NotFinite("a sample", run.seeds[index])
         return make(run, index, z)
 
-    whole = train("whole", *RING, *THREE)
     monkeypatch.setattr(evaluation, "finite_samples", overflowing)
     assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
     assert f"a sample is not finite at step {at} for seed 4." in capsys.readouterr().err
@@ -220,13 +234,13 @@ def test_the_end_of_a_run_whose_samples_overflow_is_not_kept(workdir, monkeypatc
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_an_estimate_that_has_to_be_finite_stops_the_run(value, workdir, capsys, monkeypatch):
-    prepare = Neighbours.prepare
+    prepare = Diversity.prepare
 
     def broken(self, source):
         read = prepare(self, source)
         return lambda *samples: {**read(*samples), "samples/pairwise_distance": value}
 
-    monkeypatch.setattr(Neighbours, "prepare", broken)
+    monkeypatch.setattr(Diversity, "prepare", broken)
     assert main("train", *RING, *CLOCK, "hydra.run.dir=run") == 1
     err = capsys.readouterr().err
     assert "samples/pairwise_distance is not finite at step 0 for seed 0." in err
@@ -377,7 +391,7 @@ def test_what_a_checkpoint_says_of_dropped_seeds_has_to_make_sense(name):
     config = {"seed": 3, "n_seeds": 3}
     content = {part: {} for part in ("state", "streams", "accumulator", "seconds")}
     content |= {"config": config, "step": 7}
-    loaded = checkpoint.Loaded(Path("step_00000007.pt"), content, [])
+    loaded = checkpoint.LoadedCheckpoint(Path("step_00000007.pt"), content, [])
     content["dropped"] = {4: {"step": 1, "quantity": "a", "told": "b"}}
     assert compatibility.of_run(loaded, config) is loaded
     content["dropped"] = STRANGE[name]

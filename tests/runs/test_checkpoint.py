@@ -307,8 +307,9 @@ def test_the_newest_whole_checkpoint_is_taken_and_the_others_are_named(tmp_path)
     loaded = load_latest(tmp_path)
     assert loaded.path == checkpoint_path(tmp_path, 200)
     assert loaded.content == {"step": 200}
-    assert [path.name for path, _ in loaded.skipped] == ["step_00001000.pt", "step_00000300.pt"]
-    assert loaded.skipped[0][1] == "it is empty"
+    newest, next_one = loaded.damaged_files
+    assert (newest[0].name, newest[1]) == ("step_00001000.pt", "it is empty")
+    assert next_one[0].name == "step_00000300.pt"
     assert load_latest(tmp_path, 100).content == {"step": 100}
     with pytest.raises(CheckpointDamaged):  # the user asked for this one: no silent substitute
         load_latest(tmp_path, 300)

@@ -53,14 +53,14 @@ class BestCheckpoint:
             active: Indices of the seeds that are not dropped.
         """
         estimates = {index: run.evaluator.newest[run.seeds[index]].get(TAG) for index in active}
-        known = {index: vars(estimate) for index, estimate in estimates.items() if estimate}
-        if len(known) < len(estimates):
+        if not all(estimates.values()):
             return
-        each = [dict(known[index]) if index in known else None for index in range(len(run.seeds))]
-        value = _mean(each, active)
+        rows = [estimates.get(index) for index in range(len(run.seeds))]
+        validation = [None if row is None else dict(vars(row)) for row in rows]
+        value = _mean(validation, active)
         if not math.isfinite(value) or (self.record and value >= self.record["value"]):
             return
-        self.record = {"step": run.state.step, "value": value, "validation": each}
+        self.record = {"step": run.state.step, "value": value, "validation": validation}
         self._content, self._is_saved = copy.deepcopy(content()), False
 
     def restrict(self, active: Sequence[int]) -> None:

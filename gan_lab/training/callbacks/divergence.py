@@ -202,10 +202,10 @@ class DroppedSeeds:
 
         A full disk is ignored: the checkpoints hold them too.
         """
-        dropped = {str(seed): dict(reason) for seed, reason in self.reasons.items()}
+        reasons = {str(seed): dict(reason) for seed, reason in self.reasons.items()}
         with contextlib.suppress(OSError):
-            if dropped or parent.read_status().get("dropped"):
-                parent.update_status(dropped=dropped)
+            if reasons or parent.read_status().get("dropped"):
+                parent.update_status(dropped=reasons)
             for seed, why in self.reasons.items():
                 parent.child(seed).update_status(
                     state="diverged", step=why["step"], error=why["told"]

@@ -47,7 +47,7 @@ class LoggingCallback:
         run: The same, opened.
         directory: The run's; several seeds write into its children.
         resume_step: Step of the checkpoint a run continues from; None for a new run.
-        dropped: Seeds that are not logged any more.
+        dropped_seeds: Seeds that are not logged any more.
 
     Attributes:
         estimates: The final estimates of each seed, by tag.
@@ -59,9 +59,9 @@ class LoggingCallback:
         run: Run,
         directory: RunDir,
         resume_step: int | None,
-        dropped: DroppedSeeds,
+        dropped_seeds: DroppedSeeds,
     ) -> None:
-        self.setup, self.run, self._dropped = setup, run, dropped
+        self.setup, self.run, self._dropped_seeds = setup, run, dropped_seeds
         children = [directory.child(seed) for seed in run.seeds]
         self.directories = children if run.stacked else [directory]
         self.estimates: list[dict[str, Estimate]] = [{} for _ in run.seeds]
@@ -132,7 +132,7 @@ class LoggingCallback:
         Raises:
             NotFinite: A generator's samples overflow, or an estimate that has to be finite.
         """
-        active = self._dropped.active
+        active = self._dropped_seeds.active
         results = evaluate(self.setup, self.run, self.run.state.step, active)
         for index, estimates in zip(active, results, strict=True):
             self.estimates[index] = estimates
@@ -172,7 +172,7 @@ class LoggingCallback:
     def save_samples(self) -> None:
         """Draw samples of fixed noise; points are drawn with data and discriminator."""
         step = self.run.state.step
-        for index in self._dropped.active:
+        for index in self._dropped_seeds.active:
             picture = self.picture(index)
             file = self.directories[index].samples / f"step_{step:08d}.png"
             self.loggers[index].keep(file, step, partial(samples.save_png, picture))
@@ -183,14 +183,14 @@ class LoggingCallback:
         source, step = self.run.source, self.run.state.step
         if source.shape not in ((1,), (2,)):
             return
-        for index in self._dropped.active:
+        for index in self._dropped_seeds.active:
             content = landscape.compute(*self._landscape_inputs(index, 256))
             file = self.directories[index].landscape / f"step_{step:08d}.npz"
             self.loggers[index].keep(file, step, partial(landscape.save, content))
 
     def encode_samples(self) -> None:
         """Do one seed's work of `save_samples` without writing anything, to time it."""
-        picture = self.picture(self._dropped.active[0])
+        picture = self.picture(self._dropped_seeds.active[0])
         for _ in range(2):  # for the file and for TensorBoard
             samples.encode_png(picture)
 
@@ -206,10 +206,10 @@ class LoggingCallback:
             logger.flush()
         self._lost_records.write(step=self.run.state.step)
 
-    def end(self, succeeded: bool) -> None:
+    def end(self, is_complete: bool) -> None:
         """Close the HParams rows."""
         for index, logger in enumerate(self.loggers):
-            success = succeeded and index in self._dropped.active
+            success = is_complete and index in self._dropped_seeds.active
             logger.session_end("success" if success else "failure")
 
     def close(self) -> None:
@@ -219,7 +219,7 @@ class LoggingCallback:
         self._lost_records.write()
 
     def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
-        return ((index, self._rows[index]) for index in self._dropped.active)
+        return ((index, self._rows[index]) for index in self._dropped_seeds.active)
 
     def _replay_monitors(self) -> None:
         """Give the monitors the rows written before, so that no event is announced twice."""
