@@ -53,12 +53,8 @@ def of_command(name: str, words: Sequence[str] = ()) -> str:
 def _of_study(study: str) -> str:
     """Return the help of one study: its keys, and those that all have."""
     run = f"python -m gan_lab experiment {study}"
-    lines = [
-        catalogue.sentence("experiment", study),
-        "",
-        f"  {run} quick=true",
-        f"  {run} --cfg job",
-    ]
+    lines = [catalogue.sentence("experiment", study), ""]
+    lines += [f"  {run} quick=true", f"  {run} --cfg job"]
     lines += ["", "Keys of this study:", *_key_rows(catalogue.keys("experiment", study))]
     lines += ["", "Keys of every study:", *_rows(_keys(COMMANDS["experiment"]))]
     return "\n".join(lines) + "\n"
@@ -76,10 +72,7 @@ def _train() -> Iterable[str]:
         keys = catalogue.keys(group, "default")
         yield from ("", f"{group}: {catalogue.sentence(group, 'default')}")
         yield from _key_rows(keys, f"{group}.")
-    yield from (
-        "",
-        "Flags: --cfg job prints the configuration; -m sweeps over values with commas, on a",
-    )
+    yield "\nFlags: --cfg job prints the configuration; -m sweeps over values with commas, on a"
     yield "cluster with hydra/launcher=submitit_slurm hydra.launcher.timeout_min=600"
 
 
@@ -97,10 +90,10 @@ def _keys(command: type) -> list[tuple[str, str]]:
 
 def _key(field: dataclasses.Field[object]) -> str:
     """Return a key with its default: n=64, output=DIR, step=..."""
-    value = field.metadata["display"]
-    if not value and field.default not in (None, dataclasses.MISSING, ""):
-        value = str(field.default).lower() if isinstance(field.default, bool) else field.default
-    return f"{key_name(field)}={value or '...'}" if value != 0 else f"{key_name(field)}=0"
+    default = field.default
+    value = "..." if default in (None, dataclasses.MISSING, "") else str(default)
+    value = value.lower() if isinstance(default, bool) else value
+    return f"{key_name(field)}={field.metadata['display'] or value}"
 
 
 def _rows(pairs: Sequence[tuple[str, str]]) -> list[str]:

@@ -1,71 +1,60 @@
-"""What was probably meant by an unknown key or choice: needs neither torch nor Hydra."""
+"""Hints for unknown keys and choices, without torch and Hydra."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gan_lab.config.catalogue import SHORT_NAMES
 from gan_lab.runs.old_names import current_key
 
-# Natural mistakes -> what to type, of which a command offers those whose key it has.
-_KEYS: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("seeds", "n_seed", "num_seeds"), ("n_seeds=5", "-m 'seed=range(5)'")),
-    **dict.fromkeys(("random_seed", "manual_seed", "manualseed"), ("seed",)),
-    **dict.fromkeys(
-        ("epochs", "n_epochs", "iterations", "iters", "n_iter", "n_steps", "max_steps"),
-        ("steps",),
-    ),
-    **dict.fromkeys(("learning_rate", "learningrate", "rate"), ("lr",)),
-    **dict.fromkeys(("batch", "batchsize", "bs"), ("batch_size",)),
-    **dict.fromkeys(
-        ("critic_iters", "disc_iters", "d_steps", "n_dis", "n_disc"),
-        ("n_critic",),
-    ),
-    **dict.fromkeys(("gpu", "cuda", "use_gpu", "gpus"), ("device=cuda",)),
-    **dict.fromkeys(("dataset", "datasets"), ("data",)),
-    **dict.fromkeys(("model", "arch", "architecture"), ("network",)),
-    **dict.fromkeys(("optimizer", "optimiser", "opt"), ("optim",)),
-    **dict.fromkeys(("criterion", "objective", "gan"), ("loss",)),
-    **dict.fromkeys(("penalty", "gp"), ("regularizer",)),
-    **dict.fromkeys(("width", "depth"), ("network.width",)),
-    **dict.fromkeys(("nz", "z_dim", "latent", "latent_dim"), ("network.latent_dim",)),
-    **dict.fromkeys(
-        ("hydra.run.dir", "hydra.sweep.dir", "dir", "out", "outdir", "out_dir", "output_dir"),
-        ("output",),
-    ),
-    **dict.fromkeys(("fast", "small"), ("quick=true",)),
-    **dict.fromkeys(("num_samples", "n_samples"), ("n",)),
-    **dict.fromkeys(("checkpoint", "ckpt"), ("step",)),
-    "json": ("format=json",),
+# What to type -> what people type instead. A command offers what it has a key for.
+_KEYS = {
+    "n_seeds=5": "seeds n_seed num_seeds",
+    "-m 'seed=range(5)'": "seeds n_seed num_seeds",
+    "seed": "random_seed manual_seed manualseed",
+    "steps": "epochs n_epochs iterations iters n_iter n_steps max_steps",
+    "lr": "learning_rate learningrate rate",
+    "batch_size": "batch batchsize bs",
+    "n_critic": "critic_iters disc_iters d_steps n_dis n_disc",
+    "device=cuda": "gpu gpus cuda use_gpu",
+    "data": "dataset datasets",
+    "network": "model arch architecture",
+    "network.width": "width depth",
+    "network.latent_dim": "latent_dim latent nz z_dim",
+    "optim": "optimizer optimiser opt",
+    "loss": "criterion objective gan",
+    "regularizer": "penalty gp",
+    "output": "hydra.run.dir hydra.sweep.dir dir out outdir out_dir output_dir",
+    "quick=true": "fast small",
+    "n": "num_samples n_samples",
+    "step": "checkpoint ckpt",
+    "format=json": "json",
 }
-_CHOICES: dict[str, dict[str, tuple[str, ...]]] = {
+_CHOICES = {
     "loss": {
-        **dict.fromkeys(("gan", "vanilla", "standard", "bce", "js"), ("non_saturating", "minimax")),
-        **dict.fromkeys(("ns", "nsgan"), ("non_saturating",)),
-        **dict.fromkeys(("wgan", "wgan_gp", "wgangp", "w", "emd"), ("wasserstein",)),
-        **dict.fromkeys(("wgan_clip", "wgan_clipping"), ("wasserstein_clip",)),
-        **dict.fromkeys(("lsgan", "ls", "mse", "l2"), ("least_squares",)),
-        **dict.fromkeys(("rgan", "rpgan", "r3gan", "ragan"), ("relativistic",)),
-        **dict.fromkeys(("sngan", "geometric"), ("hinge",)),
+        "non_saturating": "gan vanilla standard bce js ns nsgan",
+        "minimax": "gan vanilla standard bce js",
+        "wasserstein": "wgan wgan_gp wgangp w emd",
+        "wasserstein_clip": "wgan_clip wgan_clipping",
+        "least_squares": "lsgan ls mse l2",
+        "relativistic": "rgan rpgan r3gan ragan",
+        "hinge": "sngan geometric",
     },
     "regularizer": {
-        **dict.fromkeys(("gp", "wgan_gp", "lp"), ("gradient_penalty",)),
-        **dict.fromkeys(("clip", "clipping", "weight_clip"), ("weight_clipping",)),
-        **dict.fromkeys(("sn", "spectral"), ("spectral_norm",)),
-        **dict.fromkeys(("no", "off", "false"), ("none",)),
-        "noise": ("instance_noise",),
+        "gradient_penalty": "gp wgan_gp lp",
+        "weight_clipping": "clip clipping weight_clip",
+        "spectral_norm": "sn spectral",
+        "instance_noise": "noise",
+        "none": "no off false",
     },
-    "network": dict.fromkeys(("cnn", "conv", "convolutional"), ("dcgan",)),
+    "network": {"dcgan": "cnn conv convolutional"},
     "data": {
-        **dict.fromkeys(("gaussians", "8gaussians", "mixture"), ("ring",)),
-        **dict.fromkeys(("25gaussians", "gaussian_grid"), ("grid",)),
-        **dict.fromkeys(("images", "folder"), ("image_folder",)),
-        **dict.fromkeys(("csv", "npy", "points"), ("array",)),
-        "moons": ("two_moons",),
+        "ring": "gaussians 8gaussians mixture",
+        "grid": "25gaussians gaussian_grid",
+        "image_folder": "images folder",
+        "array": "csv npy points",
+        "two_moons": "moons",
     },
-    "metrics": {
-        **dict.fromkeys(("w1", "emd"), ("wasserstein",)),
-        **dict.fromkeys(("mmd", "energy", "kid"), ("kernel",)),
-    },
+    "metrics": {"wasserstein": "w1 emd", "kernel": "mmd energy kid"},
 }
 
 
@@ -80,30 +69,34 @@ def suggestion(key: str, names: Iterable[str], path: str = "") -> str:
     names = [name for name in names if name != "_target_"]
     near = names + [short for short, long in SHORT_NAMES.items() if long in names]
     prefix = f"{path}." if path else ""
-    if hints := _natural(prefix + key, near) or [prefix + hint for hint in _natural(key, near)]:
+    current = current_key(prefix + key)
+    if current != prefix + key and (path or current.partition(".")[0] in names):
+        return _did_you_mean([current])
+    hints = [
+        prefix + hint
+        for hint in _meant(key, _KEYS)
+        if hint.removeprefix("-m '").partition("=")[0] in near
+    ]
+    if not hints:
+        hints = [prefix + name for name in difflib.get_close_matches(key.lower(), near, n=1)]
+    if hints:
         return _did_you_mean(hints)
-    if close := difflib.get_close_matches(key.lower(), near, n=1):
-        return _did_you_mean([prefix + close[0]])
     first_level = [name for name in names if "." not in name] or names
     return f"; known are {', '.join(prefix + name for name in sorted(first_level))}"
-
-
-def _natural(key: str, names: Sequence[str]) -> list[str]:
-    """Return what the tables say of a key: its name of today, or the command's word for it."""
-    if (current := current_key(key)) != key:
-        return [current]
-    hints = _KEYS.get(key.lower().replace("-", "_"), ())
-    return [hint for hint in hints if hint.removeprefix("-m '").partition("=")[0] in names]
 
 
 def unknown_choice(group: str, choice: str, choices: Sequence[str]) -> str:
     """Return the refusal of a choice that a group does not have."""
     word = choice.lower().replace("-", "_")
-    close = _CHOICES.get(group, {}).get(word) or [name for name in choices if name == word]
+    close = _meant(word, _CHOICES.get(group, {})) or [name for name in choices if name == word]
     close = close or [name for name in choices if len(word) > 2 and name.startswith(word)]
     close = close or difflib.get_close_matches(word, choices, n=1)
     hint = _did_you_mean(close[:2]) if close else ""
     return f"{group}={choice} is unknown; take one of {', '.join(choices)}{hint}"
+
+
+def _meant(word: str, table: Mapping[str, str]) -> list[str]:
+    return [name for name, words in table.items() if word.lower() in words.split()]
 
 
 def dashes(word: str, names: Iterable[str], after: str = "") -> str:
@@ -116,8 +109,5 @@ def dashes(word: str, names: Iterable[str], after: str = "") -> str:
 
 
 def _did_you_mean(hints: Sequence[str]) -> str:
-    return f"; did you mean {' or '.join(map(_quote, hints))}?"
-
-
-def _quote(hint: str) -> str:
-    return hint if "'" in hint else f"'{hint}'"
+    words = [hint if "'" in hint else f"'{hint}'" for hint in hints]
+    return f"; did you mean {' or '.join(words)}?"
