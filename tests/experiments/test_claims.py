@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, Claim, judge
+from gan_lab.experiments.claims import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Claim,
+    at_least,
+    at_most,
+    equals,
+    judge,
+    largest,
+)
 from gan_lab.reports.analysis.statistics import Statistic, exact, mean, median, share
 
 INF, NAN = math.inf, math.nan
@@ -126,20 +136,27 @@ def test_exact_has_no_width():
     assert exact(np.float32(0.5)) == (0.5, 0.5, 0.5)
 
 
-@pytest.mark.parametrize("tolerance", [-1.0, INF, NAN])
-def test_a_tolerance_that_allows_anything_is_refused(tolerance):
-    with pytest.raises(ValueError, match="no finite size"):
-        Claim("a", "a", exact(1), "equals", 1.0, tolerance)
+@pytest.mark.parametrize(
+    ("expectation", "says"),
+    [
+        (("equals", 1.0, -1.0), "no finite size"),
+        (("equals", 1.0, INF), "no finite size"),
+        (("equals", 1.0, NAN), "no finite size"),
+        (("above", 1.0), "equals, at_least, at_most"),
+        (("at_least", NAN), "expected=nan"),
+    ],
+)
+def test_an_expectation_that_cannot_be_missed_is_refused(expectation, says):
+    with pytest.raises(ValueError, match=says):
+        Claim("a", "a", exact(1), *expectation)
 
 
-def test_an_unknown_relation_is_refused():
-    with pytest.raises(ValueError, match="equals, at_least, at_most"):
-        Claim("a", "a", exact(1), "above", 1.0)
-
-
-def test_a_claim_without_an_expected_number_is_refused():
-    with pytest.raises(ValueError, match="expected=nan"):
-        Claim("a", "a", exact(1), "at_least", NAN)
+def test_an_expectation_is_the_last_five_arguments_of_a_claim():
+    claim = Claim("a", "a", exact(1), *at_most(3.0, "nats", "derived", 0.5))
+    assert claim == Claim("a", "a", exact(1), "at_most", 3.0, 0.5, "nats", "derived")
+    assert at_least(3.0, "nats", "derived", 0.5) == ("at_least", 3.0, 0.5, "nats", "derived")
+    assert equals(3.0, 0.5, "nats", "derived") == ("equals", 3.0, 0.5, "nats", "derived")
+    assert largest([-2.0, 1.0]) == exact(2)
 
 
 def test_record_holds_the_claim():
