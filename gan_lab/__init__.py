@@ -1,3 +1,3 @@
-"""gan_lab: a laboratory that compares GANs and Wasserstein GANs with one clock and one ruler."""
+"""gan_lab: a laboratory that compares GANs and Wasserstein GANs by the same metrics."""
 
 __version__ = "0.1.0"

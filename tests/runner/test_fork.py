@@ -334,12 +334,12 @@ def test_directories_that_cannot_be_forked_are_refused(origins, workdir, capsys)
 
 def test_a_run_whose_keys_are_unknown_is_refused_with_the_reason(workdir, capsys):
     train("run", *RING, "trainer.steps=3")
-    told = status("run")
-    assert told["overrides"] == [*RING, "trainer.steps=3"]
-    del told["overrides"]
+    old_status = status("run")
+    assert old_status["overrides"] == [*RING, "trainer.steps=3"]
+    del old_status["overrides"]
     from gan_lab.runs.run_dir import to_json
 
-    Path("run/status.json").write_bytes(to_json(told))
+    Path("run/status.json").write_bytes(to_json(old_status))
     refused(capsys, "does not say which keys were typed for it", "run", "loss=hinge")
 
 

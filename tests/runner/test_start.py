@@ -35,9 +35,9 @@ print("HEAVY", *[name for name in {heavy!r} if name in sys.modules])
 
 def imported(code, *arguments):
     """Which of the heavy modules a process has at the end of its code."""
-    told = code.format(heavy=HEAVY, arguments=list(arguments))
+    program = code.format(heavy=HEAVY, arguments=list(arguments))
     done = subprocess.run(
-        [sys.executable, "-c", told],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -366,18 +366,6 @@ def test_a_full_disk_leaves_the_old_checkpoint(saved, monkeypatch):
     assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_an_interrupt_before_the_rename_leaves_the_old_checkpoint(saved, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(run_dir.os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        save(saved, {"new": 1})
-    monkeypatch.undo()
-    assert digest(load(saved)) == digest(training_state())
-    assert list(saved.parent.iterdir()) == [saved]
-
-
 def test_kill_9_inside_a_save_leaves_a_whole_checkpoint(tmp_path):
     path = checkpoint_path(tmp_path / "checkpoints", 1)
     writer = subprocess.Popen(

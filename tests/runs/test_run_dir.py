@@ -77,16 +77,21 @@ def test_plain_keeps_every_float_bit_and_never_writes_a_nan_token():
     assert plain([np.inf, -np.inf, np.nan, np.int64(3)]) == ["inf", "-inf", "nan", 3]
 
 
-@pytest.mark.parametrize("call", ["replace", "fsync"])
-def test_a_failed_atomic_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, call):
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("call", "error"), [("replace", FULL), ("fsync", FULL), ("replace", KeyboardInterrupt())]
+)
+def test_a_failed_atomic_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, call, error):
     path = tmp_path / "file"
     atomic_write(path, b"old")
 
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def fail(*_):
+        raise error
 
-    monkeypatch.setattr(run_dir.os, call, full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(run_dir.os, call, fail)
+    with pytest.raises(type(error)):
         atomic_write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
@@ -175,8 +180,8 @@ def test_whoever_locks_a_run_sweeps_what_killed_writers_left(tmp_path):
 
 def test_a_directory_that_cannot_be_written_to_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    told = r"nothing can be written .*file.*: .+ choose another"
-    with pytest.raises(ConfigError, match=told), RunDir(tmp_path / "file").lock():
+    message = r"nothing can be written .*file.*: .+ choose another"
+    with pytest.raises(ConfigError, match=message), RunDir(tmp_path / "file").lock():
         pass
 
 

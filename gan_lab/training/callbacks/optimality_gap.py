@@ -43,9 +43,7 @@ def measure_optimality_gap(setup: Setup, run: Run) -> Tensors:
     fakes = run.gradients.fakes(run.state, draws.z)
     d = run.state.discriminator
     copy = NetworkState(
-        d.clone_params(),
-        {name: buffer.clone() for name, buffer in d.buffers.items()},
-        d.stacked,
+        d.clone_params(), {name: buffer.clone() for name, buffer in d.buffers.items()}, d.stacked
     )
     copy.optimizer = setup.optim.build_discriminator(copy.flat)
     copy.optimizer.copy_from_(d.optimizer)

@@ -56,10 +56,10 @@ def test_the_best_is_the_lowest_of_the_curve(whole):
     assert 0 < step < 44, "the run shows nothing: choose another"
     assert (best["step"], best["tag"]) == (step, TAG)
     row = next(r for r in read_metrics(run / "metrics.jsonl") if r["step"] == step)
-    told = best["validation"]
-    assert told["value"] == row[TAG]
-    assert (told["low"], told["high"]) == (row[f"{TAG}_low"], row[f"{TAG}_high"])
-    assert told["floor"] == row[f"{TAG}_floor"]
+    validation = best["validation"]
+    assert validation["value"] == row[TAG]
+    assert (validation["low"], validation["high"]) == (row[f"{TAG}_low"], row[f"{TAG}_high"])
+    assert validation["floor"] == row[f"{TAG}_floor"]
     assert best["last"]["step"] == 44
     assert best["last"]["validation"]["value"] == values[44]
     assert best["last"]["held_out"] == RunDir(run).read_status()["final"][TAG]
@@ -239,11 +239,11 @@ def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsy
     measure(opened.run, 0, 44)
     best = BestCheckpoint()
     best.load(load_checkpoint(whole[1])["best"])
-    (told,) = best.report(opened.run, whole[1] / "checkpoints", finals, [0])
-    assert told == best_of(whole[1])
-    checkpoint.best_path(workdir, told["step"]).write_bytes(b"torn")
-    (told,) = best.report(opened.run, workdir, finals, [0])
-    assert told == {k: v for k, v in best_of(whole[1]).items() if k != "held_out"}
+    (report,) = best.report(opened.run, whole[1] / "checkpoints", finals, [0])
+    assert report == best_of(whole[1])
+    checkpoint.best_path(workdir, report["step"]).write_bytes(b"torn")
+    (report,) = best.report(opened.run, workdir, finals, [0])
+    assert report == {k: v for k, v in best_of(whole[1]).items() if k != "held_out"}
     assert "not reported on" in capsys.readouterr().out
 
 
