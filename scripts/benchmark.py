@@ -34,7 +34,7 @@ from benchmarking.textbook import Textbook
 from benchmarking.verdicts import straw_man, verdicts
 from rich.console import Console
 
-from gan_lab.engine.execution import keep_freed_memory, resolve_device
+from gan_lab.engine.devices import keep_freed_memory, resolve_device
 from gan_lab.runs.run_dir import atomic_write, environment, to_json
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -362,21 +362,21 @@ def test_the_committed_page_is_what_the_committed_results_say():
 
 
 def test_bf16_quality_pairs_runs_by_seed(tmp_path):
-    quality = importlib.import_module("bf16_quality")
+    quality = part("bf16_quality")
     runs = {}
     for precision, shift in (("f32", 0.0), ("bf16", 0.01)):
         runs[precision] = {}
         for seed, w1 in enumerate((0.2, 0.3, 0.4)):
             directory = part_run(tmp_path / f"{precision}_{seed}", w1 + shift * (1 + seed))
             runs[precision][seed] = directory
-    found = quality.compared("ring", runs)
-    assert found["difference"]["value"] == pytest.approx(0.02, rel=1e-9)
-    assert found["difference"]["n"] == 3
-    assert found["difference"]["low"] == pytest.approx(0.02 - 0.01 * 4.302653 / 3**0.5, rel=1e-6)
+    result = quality.compare("ring", runs)
+    assert result["difference"]["value"] == pytest.approx(0.02, rel=1e-9)
+    assert result["difference"]["n"] == 3
+    assert result["difference"]["low"] == pytest.approx(0.02 - 0.01 * 4.302653 / 3**0.5, rel=1e-6)
     with pytest.raises(ValueError, match="changed no digit"):
-        quality.compared("ring", {"f32": runs["f32"], "bf16": runs["f32"]})
-    section = part("quality").section(
-        {"games": [found], "hardware": {"cpu": "A"}, "versions": {"torch": "2"}}
+        quality.compare("ring", {"f32": runs["f32"], "bf16": runs["f32"]})
+    section = quality.section(
+        {"data_sets": [result], "hardware": {"cpu": "A"}, "versions": {"torch": "2"}}
     )
     assert "| ring | 10 | 128 | 3 | 0.300 | 0.100 | 0.320 | 0.100 | +0.020 |" in section
 

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarking import tables
-from benchmarking.quality import QUALITY_FILE
-from benchmarking.quality import section as quality_section
+from benchmarking import bf16_quality, tables
 from benchmarking.tables import Cells
 from benchmarking.verdicts import LEAST_FRACTION, STRAW_MAN_ROW, straw_man
 
@@ -47,16 +45,16 @@ first step is done, networks, data and compilation included.
 
 def load(folder: Path) -> list[dict[str, Any]]:
     """What every machine measured, by file name."""
-    paths = sorted(path for path in folder.glob("*.json") if path.name != QUALITY_FILE)
+    paths = sorted(path for path in folder.glob("*.json") if path.name != bf16_quality.QUALITY_FILE)
     return [json.loads(path.read_text()) for path in paths]
 
 
 def render(folder: Path) -> str:
     """The whole page, from a folder of results."""
     parts = [_INTRODUCTION, *(machine(result) for result in load(folder))]
-    quality = folder / QUALITY_FILE
+    quality = folder / bf16_quality.QUALITY_FILE
     if quality.exists():
-        parts.append(quality_section(json.loads(quality.read_text())))
+        parts.append(bf16_quality.section(json.loads(quality.read_text())))
     return "\n".join(parts)
 
 

@@ -13,7 +13,7 @@ import torch
 from benchmarking.ours import Ours
 from benchmarking.rows import Work
 from benchmarking.textbook import Textbook
-from gan_lab.engine.execution import keep_freed_memory
+from gan_lab.engine.devices import keep_freed_memory
 
 
 def main(role: str, spec: str) -> None:
