@@ -205,9 +205,8 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
         diverged_children = [parent.child(seed) for seed in trainer.dropped_seeds.reasons]
         at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
         for directory, each in seeds.items():
-            if (
-                directory not in diverged_children
-            ):  # with the constants: the file may have been damaged
+            if directory not in diverged_children:
+                # With the constants: the file may have been damaged meanwhile.
                 directory.update_status(seeds=each, **constants, **at)
 
     def begin() -> None:
