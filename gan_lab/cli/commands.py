@@ -16,7 +16,20 @@ _DEVICE = "auto (a GPU where there is one), cpu, cuda, cuda:1; that of the train
 
 
 @dataclass(frozen=True)
-class Train:
+class _Training:
+    """The keys of train and fork that stand for longer ones."""
+
+    steps: int = key(0, "trainer.steps, the length of the training", display="...")
+    lr: float = key(0.0, "optim.lr, the learning rate", display="...")
+    batch_size: int = key(0, "trainer.batch_size, samples of one update", display="...")
+    n_critic: int = key(0, "trainer.n_critic, discriminator updates a step", display="...")
+    output: str | None = key(
+        None, "where to write; hydra.run.dir, and with -m hydra.sweep.dir", display="DIR"
+    )
+
+
+@dataclass(frozen=True)
+class Train(_Training):
     """Train a GAN and write a run directory.
 
     python -m gan_lab train
@@ -29,13 +42,6 @@ class Train:
     torchrun --nproc-per-node 2 -m gan_lab train data=ring steps=200
     """
 
-    steps: int = key(0, "trainer.steps, the length of the training", display="...")
-    lr: float = key(0.0, "optim.lr, the learning rate", display="...")
-    batch_size: int = key(0, "trainer.batch_size, samples of one update", display="...")
-    n_critic: int = key(0, "trainer.n_critic, discriminator updates a step", display="...")
-    output: str | None = key(
-        None, "where to write; hydra.run.dir, and with -m hydra.sweep.dir", display="DIR"
-    )
     stack: str | None = key(None, "with -m: seeds that one job stacks, or auto", display="...")
 
 
@@ -56,7 +62,7 @@ class Resume:
 
 
 @dataclass(frozen=True)
-class Fork:
+class Fork(_Training):
     """Continue a run's networks under another loss or regularizer, in a new run directory.
 
     python -m gan_lab train data=ring loss=minimax steps=200 output=outputs/minimax
@@ -67,10 +73,6 @@ class Fork:
     step: int | str | None = key(None, "the checkpoint's, or best; the newest unless given")
     loss: str = key("", "of the fork, and any other key of train; see train --help", display="...")
     steps: int = key(0, "trainer.steps; as many more as the run had unless given", display="...")
-    lr: float = key(0.0, "optim.lr, the learning rate", display="...")
-    batch_size: int = key(0, "trainer.batch_size, samples of one update", display="...")
-    n_critic: int = key(0, "trainer.n_critic, discriminator updates a step", display="...")
-    output: str | None = key(None, "where to write; hydra.run.dir", display="DIR")
 
 
 @dataclass(frozen=True)

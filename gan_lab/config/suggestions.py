@@ -74,7 +74,7 @@ def suggestion(key: str, names: Iterable[str], path: str = "") -> str:
         return _did_you_mean([current])
     hints = [
         prefix + hint
-        for hint in _meant(key, _KEYS)
+        for hint in _matches(key, _KEYS)
         if hint.removeprefix("-m '").partition("=")[0] in near
     ]
     if not hints:
@@ -88,14 +88,14 @@ def suggestion(key: str, names: Iterable[str], path: str = "") -> str:
 def unknown_choice(group: str, choice: str, choices: Sequence[str]) -> str:
     """Return the refusal of a choice that a group does not have."""
     word = choice.lower().replace("-", "_")
-    close = _meant(word, _CHOICES.get(group, {})) or [name for name in choices if name == word]
+    close = _matches(word, _CHOICES.get(group, {})) or [name for name in choices if name == word]
     close = close or [name for name in choices if len(word) > 2 and name.startswith(word)]
     close = close or difflib.get_close_matches(word, choices, n=1)
     hint = _did_you_mean(close[:2]) if close else ""
     return f"{group}={choice} is unknown; take one of {', '.join(choices)}{hint}"
 
 
-def _meant(word: str, table: Mapping[str, str]) -> list[str]:
+def _matches(word: str, table: Mapping[str, str]) -> list[str]:
     return [name for name, words in table.items() if word.lower() in words.split()]
 
 

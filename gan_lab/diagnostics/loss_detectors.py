@@ -25,7 +25,7 @@ class Saturation(Detector):
     )
     advice = (
         "Try loss=non_saturating or loss=wasserstein, a weaker discriminator (trainer.n_critic=1), "
-        "or blur both sides with regularizer=[instance_noise]."
+        "or blur both sides with 'regularizer=[instance_noise]'."
     )
     share: ClassVar[float] = 0.01  # of the equilibrium loss
     fall: ClassVar[float] = 100.0  # of the gradient's norm from its peak, a factor
@@ -155,7 +155,7 @@ class Oscillation(Detector):
         "equilibrium instead of approaching it."
     )
     advice = (
-        "Try regularizer=[gradient_penalty] or regularizer=[r1], a smaller step (optim.lr=1e-4), "
+        "Try 'regularizer=[gradient_penalty]' or 'regularizer=[r1]', a smaller optim.lr=1e-4, "
         "or optim.decay=linear; trainer.ema=0.999 averages the circle out of the samples."
     )
     tags: ClassVar[tuple[str, ...]] = (

@@ -110,7 +110,7 @@ class Divergence(Detector):
     )
     advice = (
         "Try a smaller step (optim.lr=1e-4), a stronger hold on the discriminator "
-        "(regularizer=[gradient_penalty]) or optim.decay=linear, and keep an earlier checkpoint."
+        "('regularizer=[gradient_penalty]') or optim.decay=linear, and keep an earlier checkpoint."
     )
     factor: ClassVar[float] = 1.5  # of the best estimate's upper end
     setback: ClassVar[float] = 0.25  # of the whole gain since the first estimate

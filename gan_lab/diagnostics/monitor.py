@@ -51,7 +51,7 @@ def not_finite(step: int, quantity: str) -> Event:
         step,
         {"failed at step": float(step)},
         f"{quantity} is not finite: the run stopped here, with the state before this update saved.",
-        "Try a smaller optim.lr=1e-4, or a stronger regularizer: regularizer=[gradient_penalty].",
+        "Try a smaller optim.lr=1e-4, or a stronger regularizer: 'regularizer=[gradient_penalty]'.",
     )
 
 
