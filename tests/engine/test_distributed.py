@@ -120,7 +120,7 @@ def assert_alike(actual, expected):
     ]
     for one, other in zip(actual, expected, strict=True):
         for tag, value in other.items():
-            # The ruler is that of samples: float64 as well, after 12 steps of equal weights.
+            # The evaluator sees samples, also in float64, after 12 steps of equal weights.
             assert one[tag] == pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True), tag
 
 
@@ -302,8 +302,8 @@ def test_shares_are_a_partition_of_the_batch(stacked):
     batch = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
     draws = Draws(batch[..., None], batch[..., None], batch, {"r": batch})
     shares = [World(rank, 2).shard(StepDraws(draws, draws), stacked) for rank in (0, 1)]
-    for player in ("discriminator", "generator"):
-        first, second = (getattr(share, player) for share in shares)
+    for network in ("discriminator", "generator"):
+        first, second = (getattr(share, network) for share in shares)
         for field in ("real", "z", "mix"):
             joined_ = torch.cat([getattr(first, field), getattr(second, field)], len(shape) - 1)
             torch.testing.assert_close(joined_, getattr(draws, field), rtol=0, atol=0)

@@ -181,7 +181,7 @@ def test_a_data_set_that_reads_a_value_is_counted(monkeypatch):
     run = small_run(n_critic=2)
     gather = run.source.gather
     monkeypatch.setattr(run.source, "gather", lambda t: (gather(t), t.sum().item())[0])
-    assert of_steps(run, n_steps=1) == ["aten::_local_scalar_dense"] * 2  # once a player
+    assert of_steps(run, n_steps=1) == ["aten::_local_scalar_dense"] * 2  # once a network
 
 
 def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The game is pure: the same numbers whether batches are joined, seeds stacked or states kept."""
+"""The objective is pure: equal for joined batches, stacked seeds and stored states."""
 
 import pytest
 import torch
@@ -34,20 +34,20 @@ def first(part):
     return part.real[0], part.z[0], part.mix[0], {n: t[0] for n, t in part.noise.items()}
 
 
-def apart(game):
-    """The same game with a forward pass each for real and fake."""
-    game.__dict__["independent"] = False
-    return game
+def apart(objective):
+    """The same objective with a forward pass each for real and fake."""
+    objective.__dict__["independent"] = False
+    return objective
 
 
-def losses_of(run, game):
+def losses_of(run, objective):
     (d, d_buffers), (g, g_buffers) = parts(run)
     draws = draws_like(run)
     real, z, mix, noise = first(draws.discriminator)
-    fake = game.fakes(g, g_buffers, z).detach()
-    discriminator = game.discriminator_loss(d, d_buffers, real, fake, mix, noise)
+    fake = objective.fakes(g, g_buffers, z).detach()
+    discriminator = objective.discriminator_loss(d, d_buffers, real, fake, mix, noise)
     real, z, _, noise = first(draws.generator)
-    return discriminator, game.generator_loss(g, g_buffers, d, d_buffers, real, z, noise)
+    return discriminator, objective.generator_loss(g, g_buffers, d, d_buffers, real, z, noise)
 
 
 @pytest.mark.parametrize("loss", names("loss"))
@@ -168,7 +168,7 @@ def test_each_regularizer_is_applied(name):
         assert abs((loss - plain).item()) > 1e-6
 
 
-def test_instance_noise_is_on_what_the_discriminator_sees_in_both_players_steps():
+def test_instance_noise_is_on_what_the_discriminator_sees_in_both_networks_updates():
     run = small_run(Wasserstein(), {"i": InstanceNoise(0.7)}, float64=True)
     (d, d_buffers), (g, g_buffers) = parts(run)
     score, draws = run.objective.score(d, d_buffers), draws_like(run)
@@ -197,12 +197,12 @@ def test_several_penalties_add_up():
 def test_slopes_are_the_norms_of_the_input_gradient_on_real_fake_and_between():
     run = small_run(float64=True)
     linear = nn.Sequential(nn.Linear(2, 1), nn.Flatten(0)).double()
-    game = type(run.objective)(run.objective.generator, linear, run.objective.loss)
+    objective = type(run.objective)(run.objective.generator, linear, run.objective.loss)
     leaves = {"0.weight": torch.tensor([[3.0, 4.0]]).double(), "0.bias": torch.zeros(1).double()}
     real, fake = normal(5, 2, seed=1), normal(5, 2, seed=2)
-    slopes = game.gradient_norms(leaves, {}, real, fake, torch.rand(5).double())
-    assert slopes["discriminator_estimate/gradient_norm_mean"].item() == pytest.approx(5, abs=1e-12)
-    assert slopes["discriminator_estimate/gradient_norm_max"].item() == pytest.approx(5, abs=1e-12)
+    values = objective.gradient_norms(leaves, {}, real, fake, torch.rand(5).double())
+    assert values["discriminator_estimate/gradient_norm_mean"].item() == pytest.approx(5, abs=1e-12)
+    assert values["discriminator_estimate/gradient_norm_max"].item() == pytest.approx(5, abs=1e-12)
 
 
 def test_a_dcgan_game_scores_images():

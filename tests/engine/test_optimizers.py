@@ -65,14 +65,14 @@ def test_one_optimiser_on_stacked_leaves_is_one_for_each_seed(choice, kind, argu
 def test_an_update_does_not_depend_on_the_memory_layout_of_the_gradient(choice, kind, arguments):
     # vmap returns transposed gradients, and torch's fused kernels on the CPU ignore strides.
     start, gradient = normal(3, 4), normal(3, 4, seed=1)
-    players = [NetworkState({"w": start.clone()}, {}) for _ in range(2)]
+    networks = [NetworkState({"w": start.clone()}, {}) for _ in range(2)]
     transposed = gradient.t().contiguous().t()
     assert transposed.stride() != gradient.stride()
-    for player, layout in zip(players, (gradient, transposed), strict=True):
-        player.optimizer = choice.build_generator(player.flat)
+    for network, layout in zip(networks, (gradient, transposed), strict=True):
+        network.optimizer = choice.build_generator(network.flat)
         for _ in range(3):
-            player.update_({"w": layout}, {})
-    assert torch.equal(players[0].params["w"], players[1].params["w"])
+            network.update_({"w": layout}, {})
+    assert torch.equal(networks[0].params["w"], networks[1].params["w"])
 
 
 def test_the_discriminator_has_a_rate_of_its_own_where_asked():
@@ -89,11 +89,11 @@ def test_the_discriminator_has_a_rate_of_its_own_where_asked():
 
 
 def test_a_decay_scales_the_rate_the_run_started_with():
-    player = NetworkState({"w": torch.zeros(2)}, {})
-    player.optimizer = Sgd(0.1).build_generator(player.flat)
+    network = NetworkState({"w": torch.zeros(2)}, {})
+    network.optimizer = Sgd(0.1).build_generator(network.flat)
     for factor, expected in ((1.0, 0.1), (0.5, 0.05), (0.5, 0.05), (0.0, 0.0), (1.0, 0.1)):
-        player.set_lr_factor_(factor)
-        assert player.optimizer.lr == pytest.approx(expected, abs=1e-16)
+        network.set_lr_factor_(factor)
+        assert network.optimizer.lr == pytest.approx(expected, abs=1e-16)
 
 
 @pytest.mark.parametrize("value", [0, -1e-3, math.nan, math.inf, "1e-3", None, True])

@@ -26,8 +26,8 @@ def streams(*args, seeds=(0,), source=RING, **kwargs):
 def flat(draws):
     """All tensors of a step's draws by name."""
     return {
-        f"{player}/{name}": tensor
-        for player, part in zip(("discriminator", "generator"), draws, strict=True)
+        f"{network}/{name}": tensor
+        for network, part in zip(("discriminator", "generator"), draws, strict=True)
         for name, tensor in {
             "real": part.real,
             "z": part.z,
@@ -243,7 +243,7 @@ def test_the_initial_weights_are_those_of_the_seed_whatever_is_drawn_later():
     runs[0].streams.draws(0)
     third = small_run(seeds=(3,))
     for run in (runs[1], third):
-        for player in ("discriminator", "generator"):
-            ours = getattr(run.state, player).params
-            for name, leaf in getattr(runs[0].state, player).params.items():
+        for network in ("discriminator", "generator"):
+            ours = getattr(run.state, network).params
+            for name, leaf in getattr(runs[0].state, network).params.items():
                 assert torch.equal(leaf, ours[name])

@@ -1,4 +1,4 @@
-"""When each player moves: arithmetic on the step number, and nothing else."""
+"""When each network moves: arithmetic on the step number, and nothing else."""
 
 import itertools
 import math

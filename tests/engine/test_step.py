@@ -1,4 +1,4 @@
-"""One step of the game: against a textbook loop, solo against stacked, and every update counted."""
+"""One step: against a textbook loop, solo against stacked, and every update counted."""
 
 import copy
 import math
@@ -42,10 +42,10 @@ def everything(run):
     """All that a run has, by name: leaves, buffers, the average, the optimisers' moments."""
     found = {f"average/{n}": leaf for n, leaf in run.state.average.items()}
     for role in ("discriminator", "generator"):
-        player = getattr(run.state, role)
-        for name, leaf in {**player.params, **player.buffers}.items():
+        network = getattr(run.state, role)
+        for name, leaf in {**network.params, **network.buffers}.items():
             found[f"{role}/{name}"] = leaf.detach()
-        for key, value in player.optimizer.state.items():
+        for key, value in network.optimizer.state.items():
             if key != "step":
                 found[f"{role}/{key}"] = value
     return found
@@ -145,12 +145,12 @@ def textbook_networks(run):
         ).double()
 
     generator, discriminator = mlp(2, 2), mlp(2, 1)
-    for module, player in (
+    for module, network in (
         (generator, run.state.generator),
         (discriminator, run.state.discriminator),
     ):
         with torch.no_grad():
-            for ours, theirs in zip(module.parameters(), player.params.values(), strict=True):
+            for ours, theirs in zip(module.parameters(), network.params.values(), strict=True):
                 assert ours.shape == theirs.shape
                 ours.copy_(theirs)
     return generator, discriminator
@@ -219,9 +219,9 @@ def test_training_equals_the_textbook_loop_step_for_step(kind, n_critic, n_gener
     for _ in range(n_steps):
         textbook_step(kind, networks, optimizers, draws_like(run))
         take_steps(run, 1)
-        players = (run.state.generator, run.state.discriminator)
-        for module, player in zip(networks, players, strict=True):
-            for ours, theirs in zip(player.params.values(), module.parameters(), strict=True):
+        states = (run.state.generator, run.state.discriminator)
+        for module, network in zip(networks, states, strict=True):
+            for ours, theirs in zip(network.params.values(), module.parameters(), strict=True):
                 torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
     for module, before in zip(networks, start, strict=True):  # and something was learned
         for name, leaf in module.named_parameters():
@@ -282,28 +282,28 @@ def test_every_update_sees_its_own_batch_and_noise():
         assert torch.equal(noise, draws.discriminator.noise["instance_real"][i])
 
 
-# Each player moves in its own step only.
+# Each network moves in its own updates only.
 
 
 @pytest.fixture
 def timeline(monkeypatch):
-    """Who moved, and both players' leaves before and after, for every update."""
-    events, player_update = [], NetworkState.update_
+    """Which network moved, and both networks' leaves before and after, for every update."""
+    events, network_update = [], NetworkState.update_
 
     def watching(run):
-        players = {"discriminator": run.state.discriminator, "generator": run.state.generator}
+        networks = {"discriminator": run.state.discriminator, "generator": run.state.generator}
 
         def leaves():
             return {
                 f"{role}/{name}": leaf.detach().clone()
-                for role, player in players.items()
-                for name, leaf in {**player.params, **player.buffers}.items()
+                for role, network in networks.items()
+                for name, leaf in {**network.params, **network.buffers}.items()
             }
 
         def update_(self, *args):
             before = leaves()
-            player_update(self, *args)
-            role = next(role for role, player in players.items() if player is self)
+            network_update(self, *args)
+            role = next(role for role, network in networks.items() if network is self)
             events.append((role, before, leaves()))
 
         monkeypatch.setattr(NetworkState, "update_", update_)
@@ -318,7 +318,7 @@ def changed(before, after):
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 @pytest.mark.parametrize("network", [Mlp(2, 8, 2), BATCH_NORM], ids=["no norm", "batch norm"])
-def test_a_player_moves_in_its_own_step_only_bit_for_bit(network, seeds, timeline):
+def test_a_network_moves_in_its_own_updates_only_bit_for_bit(network, seeds, timeline):
     run = small_run(network=network, n_critic=3, n_generator=2, seeds=seeds)
     events, leaves = timeline(run)
     last = leaves()
@@ -334,11 +334,11 @@ def test_a_player_moves_in_its_own_step_only_bit_for_bit(network, seeds, timelin
     assert changed(last, leaves()) == set()
 
 
-def test_a_batch_norm_counts_its_own_players_updates_only():
+def test_a_batch_norm_counts_its_own_networks_updates_only():
     run = small_run(network=BATCH_NORM, n_critic=3)
     take_steps(run, 4)
-    for player, passes in ((run.state.generator, 4), (run.state.discriminator, 3 * 4 * 2)):
-        counters = [b for n, b in player.buffers.items() if n.endswith("num_batches_tracked")]
+    for network, passes in ((run.state.generator, 4), (run.state.discriminator, 3 * 4 * 2)):
+        counters = [b for n, b in network.buffers.items() if n.endswith("num_batches_tracked")]
         assert {int(c) for c in counters} == {passes}  # real and fake are two passes
 
 
@@ -433,8 +433,8 @@ def test_addresses_never_change(optim):
     def addresses():
         state = run.state
         tensors = [*state.average.values()]
-        for player in (state.discriminator, state.generator):
-            tensors += [*player.params.values(), *player.buffers.values()]
+        for network in (state.discriminator, state.generator):
+            tensors += [*network.params.values(), *network.buffers.values()]
         return [t.data_ptr() for t in tensors]
 
     before = addresses()

@@ -143,7 +143,7 @@ def test_gradients_are_the_derivatives():
     assert torch.autograd.gradcheck(lambda s: smoothed_segments(s, 0.7).js_gradient, t)
 
 
-def test_the_game_at_its_optimal_discriminator_has_the_three_gradients():
+def test_the_objective_at_its_optimal_discriminator_has_the_three_gradients():
     """Independently: E over the fake of the loss at D* of theta, D* held fixed, by differences."""
     t, h = 1.3, 1e-4
 

@@ -17,7 +17,7 @@ from gan_lab.losses import (
 )
 from tests.helpers import load_loss, names, normal
 
-PLAYERS = ["discriminator", "generator"]
+NETWORKS = ["discriminator", "generator"]
 # Two discrete distributions that overlap in part.
 P = torch.tensor([0.5, 0.3, 0.2, 0.0], dtype=torch.float64)
 Q = torch.tensor([0.1, 0.3, 0.35, 0.25], dtype=torch.float64)
@@ -58,36 +58,36 @@ def test_there_are_at_least_the_six_losses_of_the_design():
     }
 
 
-@pytest.mark.parametrize("player", PLAYERS)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("n", [1, 2, 64])
-def test_a_loss_is_per_sample_and_keeps_the_dtype(loss, player, dtype, n):
-    value = getattr(loss, player)(*logits(n, dtype))
+def test_a_loss_is_per_sample_and_keeps_the_dtype(loss, network, dtype, n):
+    value = getattr(loss, network)(*logits(n, dtype))
     assert value.shape == (n,)
     assert value.dtype == dtype
 
 
-@pytest.mark.parametrize("player", PLAYERS)
-def test_each_value_depends_on_its_own_pair_only(loss, player):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_each_value_depends_on_its_own_pair_only(loss, network):
     real, fake = logits(7)
-    together = getattr(loss, player)(real, fake)
-    alone = torch.cat([getattr(loss, player)(real[i : i + 1], fake[i : i + 1]) for i in range(7)])
+    together = getattr(loss, network)(real, fake)
+    alone = torch.cat([getattr(loss, network)(real[i : i + 1], fake[i : i + 1]) for i in range(7)])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("player", PLAYERS)
-def test_gradients_are_those_of_finite_differences(loss, player):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_are_those_of_finite_differences(loss, network):
     pair = [x.requires_grad_(True) for x in logits(6)]
-    assert torch.autograd.gradcheck(getattr(loss, player), pair)
+    assert torch.autograd.gradcheck(getattr(loss, network), pair)
 
 
-@pytest.mark.parametrize("player", PLAYERS)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_values_and_gradients_are_finite_at_huge_logits(loss, player, dtype):
+def test_values_and_gradients_are_finite_at_huge_logits(loss, network, dtype):
     ends = torch.tensor([-1e4, 1e4], dtype=dtype)
     real = ends.repeat(2).requires_grad_(True)
     fake = ends.repeat_interleave(2).requires_grad_(True)
-    value = getattr(loss, player)(real, fake)
+    value = getattr(loss, network)(real, fake)
     assert value.isfinite().all()
     gradients = torch.autograd.grad(value.sum(), (real, fake), allow_unused=True)
     assert any(gradient is not None for gradient in gradients)
@@ -95,12 +95,12 @@ def test_values_and_gradients_are_finite_at_huge_logits(loss, player, dtype):
         assert gradient is None or gradient.isfinite().all()
 
 
-@pytest.mark.parametrize("player", PLAYERS)
-def test_logits_that_would_broadcast_are_refused(loss, player):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_logits_that_would_broadcast_are_refused(loss, network):
     real, fake = logits(4)
     for pair in ((real, fake[:, None]), (real[:, None], fake), (real, fake[:1])):
         with pytest.raises(ValueError, match=r"one shape.*\(4,"):
-            getattr(loss, player)(*pair)
+            getattr(loss, network)(*pair)
 
 
 def test_the_discriminator_tells_real_from_fake(loss):
@@ -213,11 +213,11 @@ def test_known_values(loss, real, fake, discriminator, generator):
     assert loss.generator(*pair).item() == pytest.approx(generator, abs=1e-14)
 
 
-@pytest.mark.parametrize("player", PLAYERS)
+@pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("shift", [-11.0, 0.5, 3.0])
-def test_relativistic_depends_on_the_difference_of_logits_only(player, shift):
+def test_relativistic_depends_on_the_difference_of_logits_only(network, shift):
     real, fake = logits(8)
-    value = getattr(RelativisticPairing(), player)
+    value = getattr(RelativisticPairing(), network)
     torch.testing.assert_close(value(real + shift, fake + shift), value(real, fake))
 
 

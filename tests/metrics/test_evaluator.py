@@ -1,4 +1,4 @@
-"""One ruler for all runs: the same noise, data and sizes whatever makes the samples."""
+"""One evaluator for all runs: the same noise, data and sizes whatever makes the samples."""
 
 import dataclasses
 import math
@@ -14,13 +14,13 @@ from gan_lab.metrics.metrics import Diversity, KullbackLeibler, Wasserstein
 from tests.helpers import CPU
 
 SETTINGS = EvaluatorSettings(n=50, n_repeats=3, final_n=60, final_n_repeats=5, floor_n_repeats=4)
-MEASURES = {"wasserstein": Wasserstein(), "neighbours": Diversity()}
+METRICS = {"wasserstein": Wasserstein(), "neighbours": Diversity()}
 WASSERSTEIN = "divergence/wasserstein"
 
 
 def ruler_on(data, latent_dim, **changes):
     settings = dataclasses.replace(SETTINGS, **changes)
-    return Evaluator(settings, MEASURES, data.open(CPU), latent_dim)
+    return Evaluator(settings, METRICS, data.open(CPU), latent_dim)
 
 
 def ring_ruler(**changes):
@@ -123,7 +123,7 @@ def test_the_curve_reads_the_validation_part_and_the_end_the_held_out_one():
     for part, is_final in (("validation", False), ("held_out", True)):
         copied = getattr(source, part)(30, torch.Generator().manual_seed(0))
         for final in (False, True):
-            evaluator = Evaluator(settings, MEASURES, source, 64)
+            evaluator = Evaluator(settings, METRICS, source, 64)
             found = evaluator.measure(lambda z, x=copied: x, seed=0, step=0, final=final)[
                 WASSERSTEIN
             ]
@@ -134,7 +134,7 @@ def test_the_curve_reads_the_validation_part_and_the_end_the_held_out_one():
 def test_the_floor_of_the_curve_is_that_of_the_validation_part():
     """Validation samples far from the training data have a high floor; held-out ones do not."""
     near, far = torch.zeros(60, 1), torch.full((60, 1), 7.0)
-    evaluator = Evaluator(SETTINGS, MEASURES, TensorSource(near, far, near, CPU), 1)
+    evaluator = Evaluator(SETTINGS, METRICS, TensorSource(near, far, near, CPU), 1)
     assert evaluator.floors()[WASSERSTEIN] == pytest.approx(7.0, abs=1e-6)
     assert evaluator.floors(final=True)[WASSERSTEIN] == pytest.approx(0.0, abs=1e-6)
 

@@ -1,4 +1,4 @@
-"""The probe: one design for all, bounds that hold, and the same numbers twice."""
+"""The neural distance: one design for all, bounds that hold, and the same numbers twice."""
 
 import math
 

@@ -21,7 +21,7 @@ PAIRS = [
     pytest.param(Dcgan(4, 4, "instance", "batch"), (3, 16, 16), id="dcgan instance batch"),
     pytest.param(Dcgan(4, 4, "none", "none"), (1, 8, 8), id="dcgan none"),
 ]
-PLAYERS = pytest.mark.parametrize("player", ["generator", "discriminator"])
+NETWORKS = pytest.mark.parametrize("network", ["generator", "discriminator"])
 
 
 def check_shapes(pair, shape, n=5):
@@ -105,10 +105,10 @@ def test_points_and_logits_are_not_squashed():
 
 
 @pytest.mark.parametrize("shape", [(2,), (64,), (1, 7, 7), (1, 12, 12), (1, 8, 16), (1, 256, 256)])
-@PLAYERS
-def test_dcgan_refuses_what_is_no_square_image_of_a_power_of_two(shape, player):
+@NETWORKS
+def test_dcgan_refuses_what_is_no_square_image_of_a_power_of_two(shape, network):
     with pytest.raises(ValueError, match=r"square images.*got samples of shape.*network=mlp") as e:
-        getattr(Dcgan(3, 4), player)(shape)
+        getattr(Dcgan(3, 4), network)(shape)
     assert str(shape) in str(e.value)
 
 
@@ -133,31 +133,31 @@ def test_a_wrong_choice_is_refused_by_name(make, message):
         make()
 
 
-def started(pair, shape, player, seed):
-    module = getattr(pair, player)(shape)
-    pair.initialise_(module, stream(seed, f"init/{player}"))
+def started(pair, shape, network, seed):
+    module = getattr(pair, network)(shape)
+    pair.initialise_(module, stream(seed, f"init/{network}"))
     return {**snapshot(dict(module.named_parameters())), **snapshot(dict(module.named_buffers()))}
 
 
 @pytest.mark.parametrize(("pair", "shape"), PAIRS)
-@PLAYERS
+@NETWORKS
 def test_the_start_is_a_function_of_the_seed_and_not_of_torchs_global_generator(
-    pair, shape, player
+    pair, shape, network
 ):
     torch.manual_seed(1)
-    first = started(pair, shape, player, seed=0)
+    first = started(pair, shape, network, seed=0)
     torch.manual_seed(2)
-    assert_same(started(pair, shape, player, seed=0), first)
-    other = started(pair, shape, player, seed=1)
+    assert_same(started(pair, shape, network, seed=0), first)
+    other = started(pair, shape, network, seed=1)
     weights = [n for n, leaf in first.items() if leaf.ndim >= 2]
     assert weights
     assert all(not torch.equal(first[name], other[name]) for name in weights)
 
 
 @pytest.mark.parametrize(("pair", "shape"), PAIRS)
-@PLAYERS
-def test_initialising_fills_every_parameter_and_draws_nothing_global(pair, shape, player):
-    module = getattr(pair, player)(shape)
+@NETWORKS
+def test_initialising_fills_every_parameter_and_draws_nothing_global(pair, shape, network):
+    module = getattr(pair, network)(shape)
     for leaf in (*module.parameters(), *module.buffers()):
         if leaf.is_floating_point():
             nn.init.constant_(leaf, float("nan"))
@@ -190,14 +190,14 @@ def test_dcgan_starts_normal_with_std_002_and_norm_scales_around_1():
 
 
 @pytest.mark.parametrize(("pair", "shape"), PAIRS)
-@PLAYERS
-def test_stacked_leaves_under_vmap_equal_a_loop(pair, shape, player):
+@NETWORKS
+def test_stacked_leaves_under_vmap_equal_a_loop(pair, shape, network):
     modules = []
     for seed in range(3):
-        module = getattr(pair, player)(shape)
+        module = getattr(pair, network)(shape)
         pair.initialise_(module, seeded(seed))
         modules.append(module.double())
-    inputs = normal(3, 4, *((pair.latent_dim,) if player == "generator" else shape))
+    inputs = normal(3, 4, *((pair.latent_dim,) if network == "generator" else shape))
     leaves = [dict([*m.named_parameters(), *m.named_buffers()]) for m in modules]
     stacked = {n: torch.stack([each[n].detach().clone() for each in leaves]) for n in leaves[0]}
     template = modules[0]
@@ -228,32 +228,32 @@ def test_batch_coupling_names_the_first_layer_that_mixes_samples(module, expecte
 
 
 @pytest.mark.parametrize(("pair", "shape"), PAIRS)
-@PLAYERS
-def test_batch_coupling_is_none_exactly_where_a_sample_is_mapped_by_itself(pair, shape, player):
-    module = getattr(pair, player)(shape)
+@NETWORKS
+def test_batch_coupling_is_none_exactly_where_a_sample_is_mapped_by_itself(pair, shape, network):
+    module = getattr(pair, network)(shape)
     pair.initialise_(module, seeded(0))
     module = module.double()
-    inputs = normal(6, *((pair.latent_dim,) if player == "generator" else shape))
+    inputs = normal(6, *((pair.latent_dim,) if network == "generator" else shape))
     whole, half = module(inputs)[:3], module(inputs[:3])
     close = torch.allclose(whole, half, rtol=1e-9, atol=1e-12)
     assert close == (batch_coupling(module) is None)
 
 
 @pytest.mark.parametrize(("pair", "shape"), PAIRS)
-@PLAYERS
-def test_networks_can_be_described_on_the_meta_device(pair, shape, player):
+@NETWORKS
+def test_networks_can_be_described_on_the_meta_device(pair, shape, network):
     with torch.device("meta"):
-        module = getattr(pair, player)(shape)
+        module = getattr(pair, network)(shape)
     assert all(leaf.is_meta for leaf in module.parameters())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("pair", "shape"), PAIRS[:1] + PAIRS[3:4])
-@PLAYERS
-def test_networks_compile_as_one_graph(pair, shape, player):
-    module = getattr(pair, player)(shape)
+@NETWORKS
+def test_networks_compile_as_one_graph(pair, shape, network):
+    module = getattr(pair, network)(shape)
     inputs = normal(
-        4, *((pair.latent_dim,) if player == "generator" else shape), dtype=torch.float32
+        4, *((pair.latent_dim,) if network == "generator" else shape), dtype=torch.float32
     )
     compiled = torch.compile(module, fullgraph=True)
     torch.testing.assert_close(compiled(inputs), module(inputs), rtol=1e-4, atol=1e-5)

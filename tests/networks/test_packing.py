@@ -184,7 +184,7 @@ def test_a_packed_run_trains_measures_and_draws(tmp_path, data):
     last = rows[-1]
     assert "discriminator_estimate/js" in rows[-2] or "discriminator_estimate/js" in last
     assert any("discriminator_estimate/optimality_gap" in row for row in rows)
-    # A slope at one sample depends on its pack, so none is told.
+    # A gradient at one sample depends on its pack, so none is logged.
     assert not any("discriminator_estimate/gradient_norm_mean" in row for row in rows)
     assert sorted(path.name for path in (tmp_path / "run/seed_1/samples").glob("*.png"))
 

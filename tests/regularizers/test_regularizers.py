@@ -218,11 +218,11 @@ def test_mix_1_is_real_and_mix_0_is_fake(end, which):
 
 
 @pytest.mark.parametrize(
-    ("slope", "expected"), [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.5, 0.25), (3.0, 4.0)]
+    ("norm", "expected"), [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (1.5, 0.25), (3.0, 4.0)]
 )
-def test_one_sided_penalises_slopes_above_the_target_only(slope, expected):
+def test_one_sided_penalises_norms_above_the_target_only(norm, expected):
     penalty = GradientPenalty(1.0, one_sided=True).penalty(
-        linear_critic((4,), slope), *batch(3, (4,))
+        linear_critic((4,), norm), *batch(3, (4,))
     )
     torch.testing.assert_close(
         penalty, torch.full((3,), expected, dtype=torch.float64), rtol=1e-12, atol=1e-24
@@ -340,7 +340,7 @@ def test_the_clipped_share_counts_the_weights_on_the_bound():
 
 
 class _InTheBox(Gradients):
-    """Looks at the critic whenever a player asks for a gradient."""
+    """Looks at the critic whenever a network asks for a gradient."""
 
     def generator(self, state, *args):
         assert in_the_box(state.discriminator.params)
@@ -468,10 +468,10 @@ def test_spectral_norm_of_stacked_leaves_is_each_ones_own():
 def test_a_spectrally_normalised_mlp_is_1_lipschitz():
     module, params, buffers = prepared(Mlp(2, 16, 3), (2,), rounds=300)
     score = Score(module, {**SpectralNorm().reparametrize(params, buffers), **buffers})
-    slope = norms(input_gradient(score, 3 * normal(200, 2)))
-    assert slope.max().item() <= 1 + 1e-6
+    norm = norms(input_gradient(score, 3 * normal(200, 2)))
+    assert norm.max().item() <= 1 + 1e-6
     free = norms(input_gradient(Score(module, {**params, **buffers}), 3 * normal(200, 2)))
-    assert not torch.allclose(free, slope)
+    assert not torch.allclose(free, norm)
 
 
 # Instance noise.

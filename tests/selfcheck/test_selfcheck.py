@@ -214,7 +214,7 @@ def test_expectations_agree_with_closed_forms_where_both_are_known():
     assert mixture_truth()["js"] == pytest.approx(0.375, abs=1e-3)
 
 
-def test_the_probe_does_not_stick_to_the_wrong_sign_on_a_line():
+def test_the_neural_distance_does_not_stick_to_the_wrong_sign_on_a_line():
     # With a two-sided penalty these very batches left the critic at slope -1: W1 = -1.6.
     source = Gaussian1d().open(CPU)
     found = neural_distance.NeuralDistance(n=4096).measure(

@@ -17,7 +17,7 @@ from tests.rehearsal import Rehearsal
 
 EACH = [name for name in names("regularizer") if name != "none"]
 WGAN_GP = {"loss": Wasserstein(), "regularizers": {"gp": GradientPenalty(10.0)}}
-GAMES = {"wgan_gp": WGAN_GP, "non_saturating": {"loss": NonSaturating()}}
+OBJECTIVES = {"wgan_gp": WGAN_GP, "non_saturating": {"loss": NonSaturating()}}
 WARM = {"n_critic": 2, "warmup_steps": 1, "warmup_every": 3, "warmup_n_critic": 11}
 
 
@@ -53,8 +53,8 @@ def assert_equal(actual, expected):
 
 def tensor_rates_(run):
     """Learning rates as tensors, as they are on a GPU."""
-    for player in (run.state.discriminator, run.state.generator):
-        player.optimizer.rate = torch.tensor(player.optimizer.initial_lr)
+    for network in (run.state.discriminator, run.state.generator):
+        network.optimizer.rate = torch.tensor(network.optimizer.initial_lr)
 
 
 def set_rates_(run, factor):
@@ -79,11 +79,11 @@ def check(runs, n_steps=5, factor=None):
     return step
 
 
-@pytest.mark.parametrize("game", sorted(GAMES))
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 5)], ids=["solo", "stacked"])
 @pytest.mark.parametrize("schedule", [{}, {"n_generator": 2}, WARM], ids=["one", "two", "warm"])
-def test_replayed_is_eager(game, seeds, schedule):
-    check([small_run(**GAMES[game], seeds=seeds, **schedule) for _ in range(2)])
+def test_replayed_is_eager(name, seeds, schedule):
+    check([small_run(**OBJECTIVES[name], seeds=seeds, **schedule) for _ in range(2)])
 
 
 @pytest.mark.parametrize("name", EACH)
