@@ -87,32 +87,19 @@ def free(disk: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Remove:
-    """Remove the run's directory at a step."""
+class Lose:
+    """Take the run's directory away at a step.
+
+    Attributes:
+        path: The directory.
+        nth: The step.
+        remove: Whether it is removed; else nothing more can be written to it, as where a kernel
+            found the disk broken.
+    """
 
     path: Path
     nth: int
-
-    def __call__(self) -> None:
-        """Intercept the calls of this process."""
-        steps = 0
-
-        def monitor(call: str, path: str) -> None:
-            nonlocal steps
-            if path == "a step":
-                steps += 1
-                if steps == self.nth:
-                    shutil.rmtree(self.path)
-
-        intercept(monitor)
-
-
-@dataclass(frozen=True)
-class ReadOnly:
-    """Refuse writes below a directory from a step on, as a kernel does with a broken disk."""
-
-    path: Path
-    nth: int
+    remove: bool
 
     def __call__(self) -> None:
         """Intercept the calls of this process."""
@@ -121,7 +108,9 @@ class ReadOnly:
         def monitor(call: str, path: str) -> None:
             nonlocal steps
             steps += path == "a step"
-            if steps >= self.nth and path.startswith(str(self.path)):
+            if self.remove and path == "a step" and steps == self.nth:
+                shutil.rmtree(self.path)
+            if not self.remove and steps >= self.nth and path.startswith(str(self.path)):
                 raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
         intercept(monitor)
@@ -200,7 +189,7 @@ class Case:
             if self.kind in STOPS:
                 return self._stop(Full(self.root, *STOPS[self.kind]))
             if self.kind == "read-only from a step on":
-                return self._stop(ReadOnly(self.path, 25))
+                return self._stop(Lose(self.path, 25, remove=False))
             if self.kind in COSTS:
                 return self._cost(*COSTS[self.kind])
             return self._remove() if self.kind == "directory removed" else self._refuse()
@@ -248,7 +237,7 @@ class Case:
         return difference(self.path, self.whole) or (f"then exit code {code}" if code else "")
 
     def _remove(self) -> str:
-        code, lines = self._run(Remove(self.path, 25)), self._lines()
+        code, lines = self._run(Lose(self.path, 25, remove=True)), self._lines()
         if code != 1 or self.path.exists() or "No such file" not in lines[-1]:
             return f"exit code {code}, exists {self.path.exists()}, said {lines}"
         return ""

@@ -52,9 +52,7 @@ BASE = (
 
 @dataclass(frozen=True)
 class Wind(Regularizer):
-    """Moves every logit by a constant after each update: no loss and no penalty of a critic sees
-    it. Drift by construction.
-    """
+    """Move every logit by a constant after each update: drift that no loss or penalty sees."""
 
     push: float = 1.0
 
@@ -138,7 +136,7 @@ SCENARIOS = {
 
 
 def train(name: str, which: str) -> Path:
-    """Trains a scenario unless it is there; a run that diverges is whole, too."""
+    """Train a scenario unless it is there; a run that diverges is whole, too."""
     path, scenario = RUNS / which / name, SCENARIOS[name]
     if (path / "done").exists():
         return path
@@ -167,13 +165,13 @@ def train(name: str, which: str) -> Path:
     return path
 
 
-# What a run is, read from numbers that its detector does not use or from how it was made. Every
+# What a run is, by numbers that its detector does not use or by its construction. Every
 # label is True, False, or None where the numbers do not say clearly; those runs count nowhere.
 
 
 def labels(name: str, rows: list[Row]) -> dict[str, bool | None]:
     """Kind -> whether the run shows it."""
-    made = SCENARIOS[name].constructed
+    constructed = SCENARIOS[name].constructed
     finals = rows[-1]
     w1 = column(rows, "divergence/wasserstein")
     floor = finals["divergence/wasserstein_floor"]
@@ -187,11 +185,11 @@ def labels(name: str, rows: list[Row]) -> dict[str, bool | None]:
     return {
         "saturation": None if FROZEN in SCENARIOS[name].keys else stuck(rows, w1),
         "collapse": narrow(rows),
-        "critic_drift": "critic_drift" in made,
+        "critic_drift": "critic_drift" in constructed,
         "sign_flip": flipped(fresh) if fresh else False,
         "oscillation": swings(rows),
         "divergence": clear(rose >= 0.5 * best and rose >= 0.25 * gained, rose <= 0.2 * best),
-        "plateau": clear("plateau" in made, last < 0.7 * half or end < 1.2 * floor),
+        "plateau": clear("plateau" in constructed, last < 0.7 * half or end < 1.2 * floor),
     }
 
 
@@ -274,7 +272,7 @@ def healthy(rows: list[Row]) -> bool:
 
 
 def replay(name: str, rows: list[Row]) -> list[Event]:
-    """What the detectors say of a run's rows."""
+    """Return what the detectors report of a run's rows."""
     loss = setup_of(compose_config("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
     monitor = Monitor(loss.card.equilibrium[0])
     return [event for row in rows for event in monitor.update(row)]
@@ -288,10 +286,10 @@ def rate(hits: int, n: int) -> str:
     return f"{hits} / {n} [{100 * low:.0f}, {100 * high:.0f}] %"
 
 
-def evaluated(which: str, names: list[str]) -> str:
-    """Trains what is missing and returns the table of rates, in Markdown."""
+def rates(which: str, names: list[str]) -> str:
+    """Train what is missing; return the table of rates, in Markdown."""
     hits: dict[tuple[str, bool], list[str]] = {}
-    said: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    reported: dict[str, list[str]] = {kind: [] for kind in KINDS}
     n_healthy = n_any = n_runs = 0
     for name in names:
         path = train(name, which)
@@ -300,26 +298,26 @@ def evaluated(which: str, names: list[str]) -> str:
             if "final/divergence/wasserstein" not in rows[-1]:
                 print(f"{name} {child.path.name}: stopped early, left out")
                 continue
-            found = [event.kind for event in replay(name, rows)]
+            kinds = [event.kind for event in replay(name, rows)]
             n_runs += 1
             truths = labels(name, rows)
             for kind, truth in truths.items():
                 if truth is not None:
-                    hits.setdefault((kind, truth), []).append(kind if kind in found else "")
-                if truth is not None and truth != (kind in found):
+                    hits.setdefault((kind, truth), []).append(kind if kind in kinds else "")
+                if truth is not None and truth != (kind in kinds):
                     word = "missed" if truth else "false"
                     print(f"{name} {child.path.name}: {word} {kind}", flush=True)
             if healthy(rows) and True not in truths.values():
                 n_healthy += 1
-                n_any += bool(found)
-                for kind in set(found):
-                    said[kind].append(name)
+                n_any += bool(kinds)
+                for kind in set(kinds):
+                    reported[kind].append(name)
     lines = ["| kind | reported for runs that show it | for runs that do not | for healthy runs |"]
     lines.append("| --- | --- | --- | --- |")
     for kind in KINDS:
         yes, no = hits.get((kind, True), []), hits.get((kind, False), [])
         cells = [rate(sum(map(bool, h)), len(h)) for h in (yes, no)]
-        lines.append(f"| {kind} | {' | '.join(cells)} | {rate(len(said[kind]), n_healthy)} |")
+        lines.append(f"| {kind} | {' | '.join(cells)} | {rate(len(reported[kind]), n_healthy)} |")
     lines.append(f"| any of them | | | {rate(n_any, n_healthy)} |")
     lines.append("")
     lines.append(f"{n_runs} runs of {len(names)} scenarios, seeds from {SEEDS[which]} on.")
@@ -327,9 +325,9 @@ def evaluated(which: str, names: list[str]) -> str:
 
 
 def main() -> None:
-    """Prints the table; for the fresh set of all scenarios also writes it into the page."""
+    """Print the table; for the fresh set of all scenarios also write it into the page."""
     which, *names = sys.argv[1:] or ["tune"]
-    table = evaluated(which, names or list(SCENARIOS))
+    table = rates(which, names or list(SCENARIOS))
     print(table)
     if which == "fresh" and not names:
         page = ROOT / "docs/diagnostics.md"

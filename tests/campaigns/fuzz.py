@@ -10,7 +10,6 @@ import contextlib
 import functools
 import io
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -28,13 +27,14 @@ import yaml
 
 from gan_lab.cli import main as cli
 from tests.campaigns.inputs import TimeLimitReached, describe, expand, time_limit
-from tests.campaigns.record import ROOT, Campaign, Fault
+from tests.campaigns.record import Campaign, Fault
+from tests.campaigns.runs import FORKSERVER
+from tests.helpers import CONF, names
 
 LIMIT = 60  # seconds of one configuration on a core
 _MEMORY = 2 * 10**9  # bytes that a run is told to be free, and that it may add to the process
 _WORKERS = 2
 
-_CONF = ROOT / "conf"
 _DATA = (
     *("ring", "grid", "gaussian_1d", "mixture_1d", "segments", "swiss_roll", "two_moons"),
     *("checkerboard", "digits", "stacked_digits", "array", "image_folder"),
@@ -67,34 +67,30 @@ def overrides(random: Random) -> list[str]:
     return words
 
 
-def made(seed: int, index: int) -> list[str]:
+def configuration(seed: int, index: int) -> list[str]:
     """The configuration of a campaign's seed and index."""
     return overrides(Random(f"{seed}/{index}"))
 
 
 def _choices(random: Random) -> dict[str, str]:
-    found = {"data": random.choice(_DATA)}
-    options = {group: sorted(p.stem for p in (_CONF / group).glob("*.yaml")) for group in _GROUPS}
+    choices = {"data": random.choice(_DATA)}
+    options = {group: names(group) for group in _GROUPS}
     for group, share in _GROUPS.items():
         if random.random() < share:
-            found[group] = random.choice(options[group])
-    if found["data"] not in _IMAGES and random.random() < 0.9:
-        found["network"] = "mlp"
+            choices[group] = random.choice(options[group])
+    if choices["data"] not in _IMAGES and random.random() < 0.9:
+        choices["network"] = "mlp"
     if random.random() < 0.4:
-        found["regularizer"] = _some(random, [o for o in _names("regularizer") if o != "none"])
-    found["metrics"] = _some(random, _names("metrics"))
-    return found
+        choices["regularizer"] = _some(random, [o for o in names("regularizer") if o != "none"])
+    choices["metrics"] = _some(random, names("metrics"))
+    return choices
 
 
 _GROUPS = {"loss": 0.8, "network": 0.5, "optim": 0.5, "preset": 0.1}
 
 
-def _names(group: str) -> list[str]:
-    return sorted(path.stem for path in (_CONF / group).glob("*.yaml"))
-
-
-def _some(random: Random, names: Sequence[str]) -> str:
-    return f"[{','.join(random.sample(list(names), random.randint(0, 3)))}]"
+def _some(random: Random, options: Sequence[str]) -> str:
+    return f"[{','.join(random.sample(list(options), random.randint(0, 3)))}]"
 
 
 def _known(choices: dict[str, str]) -> dict[str, Any]:
@@ -106,7 +102,7 @@ def _known(choices: dict[str, str]) -> dict[str, Any]:
         if group in ("preset", "loss"):
             continue
         for option in chosen.strip("[]").split(","):
-            if option and (file := _CONF / group / f"{option}.yaml").exists():
+            if option and (file := CONF / group / f"{option}.yaml").exists():
                 node = yaml.safe_load(file.read_text())
                 inside = node.get("data", node) if group == "data" else node
                 known |= _leaves(inside, f"{group}.")
@@ -116,11 +112,11 @@ def _known(choices: dict[str, str]) -> dict[str, Any]:
 
 
 def _leaves(node: dict[str, Any], prefix: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, value in node.items():
         nested = isinstance(value, dict)
-        found |= _leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return found
+        leaves |= _leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
+    return leaves
 
 
 def _plausible(random: Random, key: str, default: Any) -> str:
@@ -155,7 +151,7 @@ def _spoil(random: Random, words: list[str], known: Sequence[str]) -> None:
         words.insert(at, random.choice(_STRANGE))
 
 
-def materials(directory: Path) -> None:
+def write_materials(directory: Path) -> None:
     """The files that configurations name: points, pictures."""
     random = np.random.default_rng(0)
     points = random.normal(size=(240, 2)).astype(np.float32)
@@ -170,7 +166,7 @@ def materials(directory: Path) -> None:
         Image.fromarray(picture[0]).save(directory / "pictures" / f"{i}.png")
 
 
-def tried(words: Sequence[str], home: Path) -> tuple[str, str]:
+def attempt(words: Sequence[str], home: Path) -> tuple[str, str]:
     """Runs one configuration in an empty directory below `home`, which holds the materials.
 
     Returns:
@@ -191,7 +187,7 @@ def tried(words: Sequence[str], home: Path) -> tuple[str, str]:
             time_limit(LIMIT),
         ):
             code = cli.main(["train", *words])
-        kind, wrong = judged(code, err.getvalue(), directory, _files(directory) - before)
+        kind, wrong = judge(code, err.getvalue(), directory, _files(directory) - before)
     except TimeLimitReached:
         kind, wrong = "fault", f"hung: no end after {LIMIT} s"
     except BaseException as error:
@@ -204,10 +200,10 @@ def tried(words: Sequence[str], home: Path) -> tuple[str, str]:
     return kind, wrong
 
 
-def judged(code: int, said: str, directory: Path, written: set[Path]) -> tuple[str, str]:
-    """What an exit code, stderr and the files that a run left come to; see `tried`."""
-    told = re.compile(r"warning: |step \d+(, seed [\d, ]+)?: ")  # and events, which are results
-    lines = [line for line in said.splitlines() if not told.match(line)]
+def judge(code: int, said: str, directory: Path, written: set[Path]) -> tuple[str, str]:
+    """What an exit code, stderr and the files that a run left come to; see `attempt`."""
+    result = re.compile(r"warning: |step \d+(, seed [\d, ]+)?: ")  # and events, which are results
+    lines = [line for line in said.splitlines() if not result.match(line)]
     if "Traceback" in said:
         return "fault", f"a traceback: {lines[-1][:200]}"
     if code == 2:
@@ -218,10 +214,10 @@ def judged(code: int, said: str, directory: Path, written: set[Path]) -> tuple[s
         return "diverged", ""
     if code != 0 or lines:
         return "fault", f"exit code {code}, said {said[-200:]!r}"
-    found = sorted(directory.rglob("metrics.jsonl"))
-    if not found:
+    files = sorted(directory.rglob("metrics.jsonl"))
+    if not files:
         return "fault", "exit code 0 without metrics"
-    return "trained", next(filter(None, map(_not_finite, found)), "")
+    return "trained", next(filter(None, map(_not_finite, files)), "")
 
 
 def _not_finite(file: Path) -> str:
@@ -251,7 +247,7 @@ Trial = Callable[[int, int, Path], tuple[str, str]]
 def trial(seed: int, index: int, home: Path) -> tuple[str, str]:
     """Tries the configuration of a seed and an index, in a worker."""
     _confine()
-    return tried(made(seed, index), home)
+    return attempt(configuration(seed, index), home)
 
 
 @functools.cache
@@ -280,7 +276,7 @@ def campaign(
     limit: float = 10 * LIMIT,
     first: int = 0,
 ) -> Campaign:
-    """Tries n configurations; each is made again by `made(seed, index)`.
+    """Tries n configurations; each is made again by `configuration(seed, index)`.
 
     Args:
         n: How many.
@@ -292,7 +288,7 @@ def campaign(
     """
     results: dict[int, tuple[str, str]] = {}
     with tempfile.TemporaryDirectory(prefix="gan_lab_fuzz_") as home:
-        materials(Path(home))
+        write_materials(Path(home))
 
         def shift(which: int) -> None:
             left = list(range(first + which, first + n, _WORKERS))
@@ -331,9 +327,8 @@ def _supervise(
     tell: Callable[[str], None],
 ) -> None:
     """Lets a fresh worker try what is left, until its shift is over, it crashes or it hangs."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=work, args=(theirs, run, seed, left[:_SHIFT], home))
+    ours, theirs = FORKSERVER.Pipe(duplex=False)
+    process = FORKSERVER.Process(target=work, args=(theirs, run, seed, left[:_SHIFT], home))
     process.start()
     theirs.close()
     wrong = ""

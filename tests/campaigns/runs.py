@@ -41,8 +41,8 @@ TRAININGS = {
     "digits dcgan": (*DIGITS, *INTERVALS),
 }
 
-_server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(["gan_lab.cli.train", "tests.campaigns.kills"])
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(["gan_lab.cli.train", "tests.campaigns.kills"])
 
 
 def run_here(*arguments: object) -> tuple[int, str, str]:
@@ -63,7 +63,7 @@ def start_warm(
         log: Where stdout and stderr are appended.
         plant: Called in the new process before the command.
     """
-    process = _server.Process(target=_run_child, args=(arguments, log, plant), daemon=True)
+    process = FORKSERVER.Process(target=_run_child, args=(arguments, log, plant), daemon=True)
     process.start()
     return process
 

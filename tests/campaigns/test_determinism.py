@@ -36,7 +36,7 @@ def test_what_the_clock_chooses_changes_no_weight(tmp_path, workdir, monkeypatch
     for cost in (0.0, 1.0):
         with monkeypatch.context() as patch:
             patch.setattr(
-                "gan_lab.training.intervals.Pacing.learn",
+                "gan_lab.training.intervals.IntervalCalibration.time_costs",
                 lambda self, *looks, c=cost: setattr(self, "_costs", type(self._costs)(c, c)),
             )
             keys = (*paced, "evaluator.every=0", "trainer.steps=70", "trainer.log_every=100")

@@ -37,7 +37,7 @@ FAR_OFF = ["data=gaussian_1d", "data.std=0.003", "trainer.steps=2", "trainer.ima
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     path = tmp_path_factory.mktemp("materials")
-    fuzz.materials(path)
+    fuzz.write_materials(path)
     return path
 
 
@@ -48,16 +48,16 @@ def _little_memory(monkeypatch):
 
 @pytest.mark.parametrize("words", FOUND, ids=[ascii(" ".join(w))[:60] for w in FOUND])
 def test_what_was_found_once_is_refused(words, home, workdir):
-    assert fuzz.tried(words, home) == ("refused", "")
+    assert fuzz.attempt(words, home) == ("refused", "")
 
 
 def test_a_picture_may_show_no_sample_at_all(home, workdir):
     words = [*FAR_OFF, "network.width=8", "neural_distance.steps=0", "metrics=[]", "device=cpu"]
-    assert fuzz.tried(words, home) == ("trained", "")
+    assert fuzz.attempt(words, home) == ("trained", "")
 
 
 def any_configuration_trains_or_is_refused(random, home):
-    kind, wrong = fuzz.tried(fuzz.overrides(random), home)
+    kind, wrong = fuzz.attempt(fuzz.overrides(random), home)
     assert (kind != "fault", wrong) == (True, "")
 
 
@@ -87,11 +87,11 @@ def test_two_thousand_configurations_train_or_are_refused():
 
 
 def test_a_configuration_is_made_again_by_its_seed_and_index():
-    assert fuzz.made(3, 17) == fuzz.made(3, 17)
-    assert len({tuple(fuzz.made(3, index)) for index in range(50)}) == 50
+    assert fuzz.configuration(3, 17) == fuzz.configuration(3, 17)
+    assert len({tuple(fuzz.configuration(3, index)) for index in range(50)}) == 50
 
 
-def misbehaved(seed, index, home):
+def misbehave(seed, index, home):
     """Stands for a configuration: some crash, hang or fail."""
     if index == 1:
         os._exit(3)
@@ -101,7 +101,7 @@ def misbehaved(seed, index, home):
 
 
 def test_a_worker_that_crashes_or_hangs_is_a_fault_and_is_replaced(workdir):
-    done = fuzz.campaign(6, 0, run=misbehaved, limit=20)
+    done = fuzz.campaign(6, 0, run=misbehave, limit=8)
     assert [fault.lost.split(" after")[0] for fault in done.faults] == [
         "",
         "the worker ended with 3",
@@ -128,6 +128,6 @@ def test_a_worker_that_crashes_or_hangs_is_a_fault_and_is_replaced(workdir):
 )
 def test_every_other_end_is_a_fault(code, said, kind, wrong, tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss/generator": "nan"}\n')
-    judged = fuzz.judged(code, said, tmp_path, {tmp_path / "metrics.jsonl"})
-    assert judged[0] == kind
-    assert wrong in judged[1]
+    outcome = fuzz.judge(code, said, tmp_path, {tmp_path / "metrics.jsonl"})
+    assert outcome[0] == kind
+    assert wrong in outcome[1]
