@@ -91,8 +91,8 @@ def test_a_penalty_of_ones_own_is_known_if_it_is_on_slopes():
         def points(self, real, fake, mix, noise):
             return real - 0.5 * fake
 
-        def cost(self, slopes):
-            return slopes**3
+        def cost(self, gradient_norms):
+            return gradient_norms**3
 
     check_same(small_run(regularizers={"cubic": Cubic()}, float64=True))
 
@@ -239,27 +239,20 @@ def check_compiled_is_eager(kind, n_steps=3, **choice):
         torch.testing.assert_close(runs[0].state.average[name], leaf, rtol=1e-4, atol=1e-6)
 
 
-def test_a_compiled_step_is_the_eager_one():
-    check_compiled_is_eager(
-        AnalyticMlpGradients, regularizers=load_regularizers("gradient_penalty")
-    )
-
-
-def test_two_compiled_games_of_one_process_do_not_share_what_was_compiled():
+def test_two_compiled_objectives_of_one_process_do_not_share_what_was_compiled():
     """Only tensors are checked before compiled code is taken again, and here they are the same."""
     run = small_run(load_loss("wasserstein"))
-    for loss in ("wasserstein", "non_saturating"):
-        for weight in (0.0, 1.0, 3.0):
-            game = replace(
-                run.objective, loss=load_loss(loss), regularizers=(GradientPenalty(weight=weight),)
-            )
-            d = draws_like(run).discriminator
-            arguments = run.state.discriminator, d.real[0], d.z[0], d.mix[0], {}
-            expected, values, _ = AnalyticMlpGradients(game).discriminator(*arguments)
-            compiled, said, _ = AnalyticMlpGradients(game, compiled=True).discriminator(*arguments)
-            for name, gradient in expected.items():
-                torch.testing.assert_close(compiled[name], gradient, rtol=1e-4, atol=1e-6)
-            torch.testing.assert_close(said["loss/penalty"], values["loss/penalty"])
+    for loss, weight in (("wasserstein", 1.0), ("wasserstein", 3.0), ("non_saturating", 3.0)):
+        objective = replace(
+            run.objective, loss=load_loss(loss), regularizers=(GradientPenalty(weight=weight),)
+        )
+        d = draws_like(run).discriminator
+        arguments = run.state.discriminator, d.real[0], d.z[0], d.mix[0], {}
+        eager, values, _ = AnalyticMlpGradients(objective).discriminator(*arguments)
+        compiled = AnalyticMlpGradients(objective, compiled=True).discriminator(*arguments)
+        for name, gradient in eager.items():
+            torch.testing.assert_close(compiled[0][name], gradient, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(compiled[1]["loss/penalty"], values["loss/penalty"])
 
 
 @pytest.mark.slow
