@@ -39,35 +39,13 @@ from gan_lab.information.penalty_bias import (
 )
 from gan_lab.information.transport import optimal_transport, wasserstein_1, wasserstein_1_samples
 
-__all__ = [
-    "Gaussians",
-    "GradientPenaltyValue",
-    "Segments",
-    "SmoothedSegments",
-    "binary_cross_entropy",
-    "binary_entropy",
-    "categorical_cross_entropy",
-    "clipping_gradient_norm_bound",
-    "cross_entropy",
-    "entropy",
-    "gaussian_shift",
-    "gaussians",
-    "gradient_penalty_value",
-    "js_divergence",
-    "js_gradient_peak",
-    "kl_divergence",
-    "optimal_transport",
-    "segments",
-    "segments_sample_wasserstein",
-    "self_information",
-    "sigmoid_cross_entropy_with_logits",
-    "smoothed_segments",
-    "softmax_cross_entropy_with_logits",
-    "sparse_categorical_cross_entropy",
-    "sparse_softmax_cross_entropy_with_logits",
-    "squared_error",
-    "total_variation",
-    "wasserstein_1",
-    "wasserstein_1_samples",
-    "weighted_cross_entropy_with_logits",
-]
+__all__ = ["Gaussians", "GradientPenaltyValue", "Segments", "SmoothedSegments"]
+__all__ += ["gaussian_shift", "gaussians", "js_gradient_peak", "segments", "smoothed_segments"]
+__all__ += ["clipping_gradient_norm_bound", "gradient_penalty_value", "segments_sample_wasserstein"]
+__all__ += ["binary_entropy", "cross_entropy", "entropy", "self_information"]
+__all__ += ["js_divergence", "kl_divergence", "total_variation"]
+__all__ += ["optimal_transport", "wasserstein_1", "wasserstein_1_samples"]
+__all__ += ["binary_cross_entropy", "categorical_cross_entropy", "sparse_categorical_cross_entropy"]
+__all__ += ["sigmoid_cross_entropy_with_logits", "softmax_cross_entropy_with_logits"]
+__all__ += ["sparse_softmax_cross_entropy_with_logits", "weighted_cross_entropy_with_logits"]
+__all__ += ["squared_error"]

@@ -1,5 +1,7 @@
 """Checks of tensors whose errors name the first bad entry, and the dtypes of arithmetic."""
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -12,15 +14,7 @@ _FLOAT64_TOLERANCE = 1e-9
 def refuse(bad: Tensor, values: Tensor, name: str, problem: str, digits: int = 6) -> None:
     """Raise if any entry is bad, naming the first: `labels[3, 1] = 1.5 is above 1 ...`.
 
-    Args:
-        bad: Booleans of the shape of values.
-        values: The tensor.
-        name: Its name in the message.
-        problem: What is wrong and what to do, after the value.
-        digits: Digits of the value in the message.
-
-    Raises:
-        ValueError: An entry is bad.
+    `bad` has the shape of values; `problem` says what is wrong and what to do.
     """
     if not bool(bad.any()):
         return
@@ -34,11 +28,7 @@ def refuse(bad: Tensor, values: Tensor, name: str, problem: str, digits: int = 6
 
 
 def check_same_shape(a: Tensor, b: Tensor, names: str) -> None:
-    """Refuse to broadcast: [N] against [N, 1] would be [N, N] in silence.
-
-    Raises:
-        ValueError: The shapes differ.
-    """
+    """Refuse two shapes (ValueError): [N] against [N, 1] would be [N, N] in silence."""
     if a.shape != b.shape:
         raise ValueError(
             f"{names} must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}; "
@@ -47,35 +37,23 @@ def check_same_shape(a: Tensor, b: Tensor, names: str) -> None:
 
 
 def check_finite(values: Tensor, name: str) -> None:
-    """Refuse nan, infinity and complex numbers.
-
-    Raises:
-        ValueError: An entry is not finite, or the dtype is complex.
-    """
+    """Refuse nan, infinity and complex numbers (ValueError)."""
     if values.is_complex():
         raise ValueError(f"{name} must be real numbers, got {values.dtype}")
     refuse(~torch.isfinite(values), values, name, "is not finite")
 
 
 def check_unit_interval(values: Tensor, name: str) -> None:
-    """Refuse entries outside [0, 1].
-
-    Raises:
-        ValueError: An entry is not finite, negative or above 1.
-    """
+    """Refuse entries that are not finite or outside [0, 1] (ValueError)."""
     check_finite(values, name)
     refuse(values < 0, values, name, "is negative; it must lie in [0, 1]")
     refuse(values > 1, values, name, "is above 1; it must lie in [0, 1]")
 
 
 def check_distribution(p: Tensor, name: str) -> None:
-    """Refuse anything but probability vectors along the last axis.
+    """Refuse anything but probability vectors along the last axis (ValueError).
 
     The sum may be off by 1e-9 in float64, 1e-5 in float32, 4e-3 in float16 and 3e-2 in bfloat16.
-
-    Raises:
-        ValueError: No last axis or an empty one, an entry that is not finite or negative, or a sum
-            that is not 1.
     """
     if p.ndim == 0 or p.shape[-1] == 0:
         raise ValueError(
@@ -91,11 +69,7 @@ def check_distribution(p: Tensor, name: str) -> None:
 
 
 def check_pair(p: Tensor, q: Tensor) -> None:
-    """Refuse anything but two probability vectors, or batches of them, of one shape.
-
-    Raises:
-        ValueError: The shapes differ, or one is not a distribution along the last axis.
-    """
+    """Refuse anything but two probability vectors, or batches, of one shape (ValueError)."""
     check_same_shape(p, q, "p and q")
     check_distribution(p, "p")
     check_distribution(q, "q")
@@ -103,9 +77,7 @@ def check_pair(p: Tensor, q: Tensor) -> None:
 
 def float_dtype(*tensors: Tensor) -> torch.dtype:
     """Return the widest dtype of the tensors; integers count as the default one."""
-    result = tensors[0].dtype
-    for tensor in tensors[1:]:
-        result = torch.promote_types(result, tensor.dtype)
+    result = reduce(torch.promote_types, (tensor.dtype for tensor in tensors))
     return result if result.is_floating_point else torch.get_default_dtype()
 
 

@@ -7,7 +7,7 @@ optimal discriminator.
 
 import math
 from dataclasses import dataclass
-from typing import Generic, overload
+from typing import Generic
 
 import torch
 from torch import Tensor
@@ -95,11 +95,7 @@ class Gaussians(Generic[Number]):
     wasserstein_2: Number
 
 
-@overload
-def segments(theta: float) -> Segments[float]: ...
-@overload
-def segments(theta: Tensor) -> Segments[Tensor]: ...
-def segments(theta: Real) -> Segments:
+def segments(theta: Number) -> Segments[Number]:
     """Compare uniform on {0} x [0, 1] with uniform on {theta} x [0, 1]: only W1 sees theta.
 
     Args:
@@ -130,11 +126,7 @@ def segments(theta: Real) -> Segments:
     return like_inputs(result, theta)
 
 
-@overload
-def segments_sample_wasserstein(theta: float, n: int) -> float: ...
-@overload
-def segments_sample_wasserstein(theta: Tensor, n: int) -> Tensor: ...
-def segments_sample_wasserstein(theta: Real, n: int) -> Real:
+def segments_sample_wasserstein(theta: Number, n: int) -> Number:
     """Return the expected W1 of n points on each of two segments at distance theta, n large.
 
     The heights, sorted, differ by a Brownian bridge of variance 2u(1 - u)/n, so
@@ -165,12 +157,6 @@ def segments_sample_wasserstein(theta: Real, n: int) -> Real:
     return like_inputs((inner * 2 * normal_density(z) * weights).sum(-1) / scale, theta)
 
 
-@overload
-def smoothed_segments(theta: float, sigma: float) -> SmoothedSegments[float]: ...
-@overload
-def smoothed_segments(theta: Tensor, sigma: Real) -> SmoothedSegments[Tensor]: ...
-@overload
-def smoothed_segments(theta: float, sigma: Tensor) -> SmoothedSegments[Tensor]: ...
 def smoothed_segments(theta: Real, sigma: Real) -> SmoothedSegments:
     """Compare parallel segments at distance theta, both blurred across by N(0, sigma^2).
 
@@ -261,16 +247,6 @@ def _shift_js(t: Tensor) -> Tensor:
     return torch.where(t.abs() < 1, near, far)
 
 
-@overload
-def gaussians(mean_p: float, std_p: float, mean_q: float, std_q: float) -> Gaussians[float]: ...
-@overload
-def gaussians(mean_p: Tensor, std_p: Real, mean_q: Real, std_q: Real) -> Gaussians[Tensor]: ...
-@overload
-def gaussians(mean_p: Real, std_p: Tensor, mean_q: Real, std_q: Real) -> Gaussians[Tensor]: ...
-@overload
-def gaussians(mean_p: Real, std_p: Real, mean_q: Tensor, std_q: Real) -> Gaussians[Tensor]: ...
-@overload
-def gaussians(mean_p: Real, std_p: Real, mean_q: Real, std_q: Tensor) -> Gaussians[Tensor]: ...
 def gaussians(mean_p: Real, std_p: Real, mean_q: Real, std_q: Real) -> Gaussians:
     """Compare N(mean_p, std_p^2) with N(mean_q, std_q^2) on a line.
 
@@ -305,9 +281,7 @@ def gaussians(mean_p: Real, std_p: Real, mean_q: Real, std_q: Real) -> Gaussians
         js=(_js_half(shift, growth) + _js_half(back, shrink)) / 2,
         tv=_total_variation(shift, growth),
         wasserstein=_mean_size(mean_b - mean_a, std_b - std_a),
-        wasserstein_2=torch.linalg.vector_norm(
-            torch.stack([mean_b - mean_a, std_b - std_a]), dim=0
-        ),
+        wasserstein_2=torch.stack([mean_b - mean_a, std_b - std_a]).norm(dim=0),
     )
     return like_inputs(result, mean_p, std_p, mean_q, std_q)
 
@@ -359,7 +333,7 @@ def _total_variation(shift: Tensor, growth: Tensor) -> Tensor:
 
 
 def _mean_size(mean: Tensor, std: Tensor) -> Tensor:
-    """Return E|mean + std Z|, the mean of a mean_size normal."""
+    """Return E|mean + std Z|, the mean of a folded normal."""
     flat = std == 0
     width = torch.where(flat, 1, std.abs())
     score = mean / width

@@ -20,13 +20,15 @@ from gan_lab.information.checks import (
     refuse,
     wide,
 )
+from gan_lab.information.inputs import Real
 
-Reduction = Literal["mean", "sum"]
+Reduction = Literal["mean", "sum"] | None
+_NO_MEAN = "the mean has nothing to average: {}; ask for reduction='sum' or leave the batch out"
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 def sigmoid_cross_entropy_with_logits(
-    logits: Tensor, labels: Tensor, *, reduction: Reduction | None = None
+    logits: Tensor, labels: Tensor, *, reduction: Reduction = None
 ) -> Tensor:
     """Return the cross entropy of yes-or-no labels, -y log s(x) - (1 - y) log(1 - s(x)).
 
@@ -51,11 +53,7 @@ def sigmoid_cross_entropy_with_logits(
 
 
 def weighted_cross_entropy_with_logits(
-    logits: Tensor,
-    labels: Tensor,
-    pos_weight: Tensor | float,
-    *,
-    reduction: Reduction | None = None,
+    logits: Tensor, labels: Tensor, pos_weight: Real, *, reduction: Reduction = None
 ) -> Tensor:
     """Return the sigmoid cross entropy whose positive term counts pos_weight times.
 
@@ -92,7 +90,7 @@ def weighted_cross_entropy_with_logits(
 
 
 def softmax_cross_entropy_with_logits(
-    logits: Tensor, labels: Tensor, *, sum_to_one: bool = True, reduction: Reduction | None = None
+    logits: Tensor, labels: Tensor, *, sum_to_one: bool = True, reduction: Reduction = None
 ) -> Tensor:
     """Return the cross entropy of labels against a softmax, -sum_c y_c log softmax(x)_c.
 
@@ -125,7 +123,7 @@ def sparse_softmax_cross_entropy_with_logits(
     weight: Tensor | None = None,
     ignore_index: int = -100,
     *,
-    reduction: Reduction | None = None,
+    reduction: Reduction = None,
 ) -> Tensor:
     """Return the cross entropy of class numbers against a softmax, -w_y log softmax(x)_y.
 
@@ -151,10 +149,8 @@ def sparse_softmax_cross_entropy_with_logits(
     target = _class_indices(labels, logits, "logits", ignore_index)
     if weight is not None:
         if weight.shape != x.shape[-1:]:
-            raise ValueError(
-                f"weight has shape {tuple(weight.shape)}; give one for each of the "
-                f"{x.shape[-1]} classes"
-            )
+            got = f"weight has shape {tuple(weight.shape)}"
+            raise ValueError(f"{got}; give one for each of the {x.shape[-1]} classes")
         _check_weight(weight, "weight")
         weight = weight.to(x)
     loss = F.cross_entropy(
@@ -165,19 +161,12 @@ def sparse_softmax_cross_entropy_with_logits(
     valid = target[target != ignore_index]
     total = valid.new_tensor(len(valid)) if weight is None else weight[valid].sum()
     if total == 0:
-        raise ValueError(
-            "the mean has nothing to average: no label counts with a weight above 0; ask for "
-            "reduction='sum' or leave the batch out"
-        )
+        raise ValueError(_NO_MEAN.format("no label counts with a weight above 0"))
     return (loss.sum() / total).to(logits.dtype)
 
 
 def binary_cross_entropy(
-    probabilities: Tensor,
-    labels: Tensor,
-    epsilon: float = 1e-7,
-    *,
-    reduction: Reduction | None = None,
+    probabilities: Tensor, labels: Tensor, epsilon: float = 1e-7, *, reduction: Reduction = None
 ) -> Tensor:
     """Return the cross entropy of yes-or-no labels against probabilities, in the Keras manner.
 
@@ -215,7 +204,7 @@ def categorical_cross_entropy(
     epsilon: float = 1e-7,
     *,
     sum_to_one: bool = True,
-    reduction: Reduction | None = None,
+    reduction: Reduction = None,
 ) -> Tensor:
     """Return the cross entropy of labels against class probabilities, in the Keras manner.
 
@@ -245,11 +234,7 @@ def categorical_cross_entropy(
 
 
 def sparse_categorical_cross_entropy(
-    probabilities: Tensor,
-    labels: Tensor,
-    epsilon: float = 1e-7,
-    *,
-    reduction: Reduction | None = None,
+    probabilities: Tensor, labels: Tensor, epsilon: float = 1e-7, *, reduction: Reduction = None
 ) -> Tensor:
     """Return the cross entropy of class numbers against probabilities, -log clip(p_y / sum p).
 
@@ -276,9 +261,7 @@ def sparse_categorical_cross_entropy(
     return _reduce(loss.reshape(labels.shape), reduction).to(probabilities.dtype)
 
 
-def squared_error(
-    predictions: Tensor, targets: Tensor, *, reduction: Reduction | None = None
-) -> Tensor:
+def squared_error(predictions: Tensor, targets: Tensor, *, reduction: Reduction = None) -> Tensor:
     """Return the squared difference entry by entry, (prediction - target)^2.
 
     Args:
@@ -380,7 +363,7 @@ def _check_epsilon(epsilon: float, dtype: torch.dtype) -> None:
         )
 
 
-def _reduce(loss: Tensor, reduction: Reduction | None) -> Tensor:
+def _reduce(loss: Tensor, reduction: Reduction) -> Tensor:
     """Return the loss as it is, its sum or its mean; refuse a mean of nothing."""
     if reduction is None:
         return loss
@@ -389,8 +372,5 @@ def _reduce(loss: Tensor, reduction: Reduction | None) -> Tensor:
     if reduction != "mean":
         raise ValueError(f"reduction={reduction!r} is unknown; use None, 'mean' or 'sum'")
     if loss.numel() == 0:
-        raise ValueError(
-            "the mean has nothing to average: the batch is empty; ask for reduction='sum' or leave "
-            "the batch out"
-        )
+        raise ValueError(_NO_MEAN.format("the batch is empty"))
     return loss.mean()

@@ -13,11 +13,9 @@ Number = TypeVar("Number", float, Tensor)
 
 
 def as_tensors(positive: tuple[str, ...] = (), **values: Real) -> list[Tensor]:
-    """Return every value as a float64 tensor of one shape, checked by its name.
+    """Return every value as a float64 tensor of one shape; refuse, by its name, what is not finite.
 
-    Raises:
-        ValueError: A value is not finite, one of `positive` is not above 0, or the shapes do not
-            broadcast.
+    Those named in `positive` are above 0, too.
     """
     tensors = {}
     device = next((v.device for v in values.values() if isinstance(v, Tensor)), None)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Generic, overload
+from typing import Generic
 
 import torch
 from torch import Tensor
@@ -29,18 +29,6 @@ class GradientPenaltyValue(Generic[Number]):
     gradient_norm: Number
 
 
-@overload
-def gradient_penalty_value(
-    theta: float, weight: float = 10.0, std: float = 0.0
-) -> GradientPenaltyValue[float]: ...
-@overload
-def gradient_penalty_value(
-    theta: Tensor, weight: Real = 10.0, std: float = 0.0
-) -> GradientPenaltyValue[Tensor]: ...
-@overload
-def gradient_penalty_value(
-    theta: float, weight: Tensor, std: float = 0.0
-) -> GradientPenaltyValue[Tensor]: ...
 def gradient_penalty_value(
     theta: Real, weight: Real = 10.0, std: float = 0.0
 ) -> GradientPenaltyValue:

@@ -78,17 +78,12 @@ def wasserstein_1_samples(a: Tensor, b: Tensor) -> Tensor:
         if samples.ndim == 0 or samples.shape[-1] == 0:
             raise ValueError(f"{name} has shape {tuple(samples.shape)}; it needs a last axis")
         check_finite(samples, name)
-    if a.shape[:-1] != b.shape[:-1]:
-        raise ValueError(
-            f"a and b must have the same leading dimensions, got {tuple(a.shape)} and "
-            f"{tuple(b.shape)}"
-        )
+    _check_leading_dimensions(a, b, "a and b")
     dtype = float_dtype(a, b)
     n, m = a.shape[-1], b.shape[-1]
     # F^-1 jumps at multiples of 1/n and G^-1 at multiples of 1/m: counted in 1/(n m), all exact.
-    edges = torch.cat(
-        [torch.arange(0, n * m, m, device=a.device), torch.arange(0, n * m + 1, n, device=a.device)]
-    ).unique()
+    jumps = [torch.arange(0, n * m + 1, step, device=a.device) for step in (m, n)]
+    edges = torch.cat(jumps).unique()
     starts = edges[:-1]
     quantiles_a = a.to(wide(dtype)).sort(dim=-1).values[..., starts // m]
     quantiles_b = b.to(wide(dtype)).sort(dim=-1).values[..., starts // n]
@@ -125,11 +120,7 @@ def optimal_transport(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tenso
     """
     check_distribution(p, "p")
     check_distribution(q, "q")
-    if p.shape[:-1] != q.shape[:-1]:
-        raise ValueError(
-            f"p and q must have the same leading dimensions, got {tuple(p.shape)} and "
-            f"{tuple(q.shape)}"
-        )
+    _check_leading_dimensions(p, q, "p and q")
     pair = (p.shape[-1], q.shape[-1])
     if tuple(cost.shape) not in (pair, (*p.shape[:-1], *pair)):
         raise ValueError(
@@ -140,14 +131,9 @@ def optimal_transport(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tenso
     dtype = float_dtype(p, q, cost)
     p, q, cost = p.to(wide(dtype)), q.to(wide(dtype)), cost.to(wide(dtype))
     cost = cost.expand(*p.shape[:-1], *pair)
-    flat = [t.detach().double().cpu() for t in (p, q, cost)]
-    rows = zip(
-        flat[0].reshape(-1, pair[0]),
-        flat[1].reshape(-1, pair[1]),
-        flat[2].reshape(-1, *pair),
-        strict=True,
-    )
-    solutions = [_solve(*row) for row in rows]
+    shapes = ((p, pair[:1]), (q, pair[1:]), (cost, pair))
+    flat = [t.detach().double().cpu().reshape(-1, *shape) for t, shape in shapes]
+    solutions = [_solve(*problem) for problem in zip(*flat, strict=True)]
 
     def stack(position: int, shape: tuple[int, ...]) -> Tensor:
         parts = [solution[position] for solution in solutions]
@@ -161,6 +147,12 @@ def optimal_transport(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tenso
     value = value + (stack(1, pair[:1]) * (p - p.detach())).sum(-1)
     value = value + (stack(2, pair[1:]) * (q - q.detach())).sum(-1)
     return value.to(dtype), coupling.to(dtype)
+
+
+def _check_leading_dimensions(a: Tensor, b: Tensor, names: str) -> None:
+    if a.shape[:-1] != b.shape[:-1]:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"{names} must have the same leading dimensions, got {shapes}")
 
 
 def _solve(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -186,8 +178,6 @@ def _solve(p: Tensor, q: Tensor, cost: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     v = (cost - u[:, None])[p > 0].amin(0)
     gap = (coupling * cost).sum() - (u @ p + v @ q)
     if not gap.abs() <= _GAP:
-        raise RuntimeError(
-            f"the transport solver stopped {float(gap * scale):.3g} above the optimum: "
-            f"{log['warning']}"
-        )
+        above = f"{float(gap * scale):.3g} above the optimum"
+        raise RuntimeError(f"the transport solver stopped {above}: {log['warning']}")
     return coupling, u * scale, v * scale

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.integrate import fixed_quad, quad
 from scipy.special import erfc
-from scipy.stats import norm, wasserstein_distance
+from scipy.stats import norm
 
 from gan_lab import information
 from gan_lab.information import closed_forms, penalty_bias
@@ -31,17 +31,13 @@ def near(value, relative=1e-9):
     return pytest.approx(float(value), rel=relative, abs=0)
 
 
-def normal(x, mean=0, std=1):
-    return mp.npdf(x, mean, std)
-
-
 def js_by_definition(mean_p, std_p, mean_q, std_q):
     """(1/2) integral of p log(p/m) + q log(q/m), in 40 digits: no formula of the package."""
     with mp.workdps(40):
         mean_p, std_p, mean_q, std_q = map(mp.mpf, (mean_p, std_p, mean_q, std_q))
 
         def integrand(x):
-            p, q = normal(x, mean_p, std_p), normal(x, mean_q, std_q)
+            p, q = mp.npdf(x, mean_p, std_p), mp.npdf(x, mean_q, std_q)
             return (p * mp.log(2 * p / (p + q)) + q * mp.log(2 * q / (p + q))) / 2
 
         cuts = sorted({m + k * s for m, s in ((mean_p, std_p), (mean_q, std_q)) for k in range(-14, 15, 2)})  # fmt: skip # noqa: E501
@@ -55,7 +51,7 @@ def js_gradient_by_definition(t):
         width = min(mp.mpf(1), 1 / t)  # the integrand's mass is around t/2, not around t
 
         def integrand(x):
-            return normal(x, t) / (1 + mp.exp(t * x - t * t / 2))
+            return mp.npdf(x, t) / (1 + mp.exp(t * x - t * t / 2))
 
         steps = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80)
         cuts = [t / 2 + k * width for k in (*[-s for s in reversed(steps)], 0, *steps)]
@@ -82,12 +78,11 @@ def as_printed(value, text):
 
 @pytest.mark.parametrize("row", SMOOTHED)
 def test_the_published_table_of_smoothed_segments(row):
-    t, js, slope, minimax, non_saturating = row
+    t, *texts = row
     form = smoothed_segments(float(t), 1.0)
-    as_printed(form.js, js)
-    as_printed(form.js_gradient, slope)
-    as_printed(form.minimax_gradient, minimax)
-    as_printed(form.non_saturating_gradient, non_saturating)
+    values = (form.js, form.js_gradient, form.minimax_gradient, form.non_saturating_gradient)
+    for value, text in zip(values, texts, strict=True):
+        as_printed(value, text)
 
 
 def test_the_published_peak():
@@ -126,13 +121,10 @@ def test_smoothed_segments_follow_their_asymptotes():
 
 
 def test_signs_and_zero_of_smoothed_segments():
-    right, left, none = (smoothed_segments(theta, 0.5) for theta in (1.0, -1.0, 0.0))
-    for name in ("js", "kl", "tv", "wasserstein"):
-        assert getattr(left, name) == getattr(right, name)
-        assert getattr(none, name) == 0
-    for name in ("js_gradient", "minimax_gradient", "non_saturating_gradient", "wasserstein_gradient"):  # fmt: skip # noqa: E501
-        assert getattr(left, name) == -getattr(right, name)
-        assert getattr(none, name) == 0
+    right, left, none = (asdict(smoothed_segments(theta, 0.5)) for theta in (1.0, -1.0, 0.0))
+    assert set(none.values()) == {0.0}
+    for name, value in right.items():
+        assert left[name] == (-value if name.endswith("gradient") else value)
 
 
 def test_gradients_are_the_derivatives():
@@ -149,7 +141,7 @@ def test_the_objective_at_its_optimal_discriminator_has_the_three_gradients():
 
     def mean(loss, shift):
         # log-odds of real under D*: log N(x; 0) - log N(x; t).
-        return mp.quad(lambda x: normal(x, t + shift) * loss(t * t / 2 - t * x), mp.linspace(-12, 14, 14))  # fmt: skip # noqa: E501
+        return mp.quad(lambda x: mp.npdf(x, t + shift) * loss(t * t / 2 - t * x), mp.linspace(-12, 14, 14))  # fmt: skip # noqa: E501
 
     form = smoothed_segments(t, 1.0)
     for loss, expected in (
@@ -232,7 +224,7 @@ def test_gaussians_agree_with_independent_quadrature(pair):
     for name in ("js", "tv", "wasserstein", "wasserstein_2"):
         assert getattr(swapped, name) == near(getattr(form, name), 1e-9)
     assert (swapped.kl, swapped.reverse_kl) == (near(form.reverse_kl), near(form.kl))
-    tv = integral_of_size(lambda x: normal(x, m, s) - normal(x, n, r), pair) / 2
+    tv = integral_of_size(lambda x: mp.npdf(x, m, s) - mp.npdf(x, n, r), pair) / 2
     w1 = integral_of_size(lambda x: mp.ncdf(x, m, s) - mp.ncdf(x, n, r), pair)
     assert form.tv == near(tv)
     assert form.wasserstein == near(w1)
@@ -263,14 +255,6 @@ def test_equal_gaussians_and_agreement_with_smoothed_segments():
         assert line.tv == near(blurred.tv, 1e-9)
         assert line.kl == line.reverse_kl == near(blurred.kl, 1e-9)
         assert line.wasserstein == line.wasserstein_2 == near(theta, 1e-12)
-
-
-def test_gaussian_samples_have_the_stated_w1():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(0, 1, 200_000), rng.normal(0.5, 2, 200_000)
-    assert wasserstein_distance(a, b) == pytest.approx(
-        gaussians(0.0, 1.0, 0.5, 2.0).wasserstein, abs=0.02
-    )
 
 
 def test_a_shift_in_many_dimensions_is_a_shift_along_one():
@@ -373,7 +357,7 @@ def test_closed_forms_are_differentiable():
     check = torch.autograd.gradcheck
 
     def fields(form):
-        return tuple(getattr(form, name) for name in form.__dataclass_fields__)
+        return tuple(vars(form).values())
 
     assert check(lambda a, b: fields(gaussians(a, b, 0.1, 1.0)), (theta, std))
     assert check(lambda a, b: fields(smoothed_segments(a, b))[:4], (theta, std))

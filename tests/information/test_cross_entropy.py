@@ -18,6 +18,7 @@ from gan_lab.information import (
     squared_error,
     weighted_cross_entropy_with_logits,
 )
+from tests.helpers import normal
 from tests.information import oracles
 from tests.information.oracles import f64, some_distributions
 
@@ -27,7 +28,6 @@ BATCH = [
     [-1.9652, -0.4367, -0.0645, -0.5104],
     [0.1011, -0.5904, 0.0243, 0.1002],
 ]
-CLASSES = torch.tensor([0, 2, 1])
 ELEMENTWISE = [
     sigmoid_cross_entropy_with_logits,
     lambda x, y, **k: weighted_cross_entropy_with_logits(x, y, 2.0, **k),
@@ -38,49 +38,29 @@ SOFT = [softmax_cross_entropy_with_logits, categorical_cross_entropy]
 SPARSE = [sparse_softmax_cross_entropy_with_logits, sparse_categorical_cross_entropy]
 
 
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
 def close(a, b, tolerance=1e-12):
     b = torch.from_numpy(np.asarray(b, dtype=np.float64))
     torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize(
-    ("loss", "expected"),
-    [
-        (lambda t: sigmoid_cross_entropy_with_logits(t([1.0]), t([1.0])), [0.3132617]),
-        (lambda t: binary_cross_entropy(t([0.5, 0.5]), t([0.0, 1.0])), [0.6931472, 0.6931472]),
-        (
-            lambda t: softmax_cross_entropy_with_logits(
-                t([1.0, 2.0]), t([1.0, 2.0]), sum_to_one=False
-            ),
-            1.939785,
-        ),
-        (
-            lambda t: categorical_cross_entropy(t([1.0, 2.0]), t([1.0, 2.0]), sum_to_one=False),
-            1.9095424,
-        ),
-        (
-            lambda t: sparse_softmax_cross_entropy_with_logits(t([1.0, 2.0]), torch.tensor(1)),
-            0.31326166,
-        ),
-        (
-            lambda t: sparse_categorical_cross_entropy(t([0.2, 0.2, 0.6]), torch.tensor(1)),
-            1.609438,
-        ),
-        (
-            lambda t: sparse_softmax_cross_entropy_with_logits(t(BATCH), CLASSES, reduction="mean"),
-            2.0373473,
-        ),
-    ],
-)
+PAIR, WEIGHTS = [1.0, 2.0], {"sum_to_one": False}
+KNOWN = [
+    (sigmoid_cross_entropy_with_logits, [1.0], [1.0], {}, [0.3132617]),
+    (binary_cross_entropy, [0.5, 0.5], [0.0, 1.0], {}, [0.6931472, 0.6931472]),
+    (softmax_cross_entropy_with_logits, PAIR, PAIR, WEIGHTS, 1.939785),
+    (categorical_cross_entropy, PAIR, PAIR, WEIGHTS, 1.9095424),
+    (sparse_softmax_cross_entropy_with_logits, PAIR, 1, {}, 0.31326166),
+    (sparse_categorical_cross_entropy, [0.2, 0.2, 0.6], 1, {}, 1.609438),
+    (sparse_softmax_cross_entropy_with_logits, BATCH, [0, 2, 1], {"reduction": "mean"}, 2.0373473),
+]
+
+
+@pytest.mark.parametrize(("loss", "x", "y", "keys", "expected"), KNOWN)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_known_values(loss, expected, dtype):
-    result = loss(lambda values: torch.tensor(values, dtype=dtype))
-    expected = torch.tensor(expected, dtype=dtype)
-    torch.testing.assert_close(result, expected, rtol=3e-7, atol=0)
+def test_known_values(loss, x, y, keys, expected, dtype):
+    labels = torch.tensor(y) if "sparse" in loss.__name__ else torch.tensor(y, dtype=dtype)
+    result = loss(torch.tensor(x, dtype=dtype), labels, **keys)
+    torch.testing.assert_close(result, torch.tensor(expected, dtype=dtype), rtol=3e-7, atol=0)
 
 
 def test_known_values_of_the_clip_in_float32():
@@ -94,27 +74,13 @@ def test_known_values_of_the_clip_in_float32():
     close(binary_cross_entropy(f64([1.0]), f64([0.0]), 1e-3), [-math.log(1e-3)])
 
 
-def test_the_batch_equals_log_softmax_and_nll():
-    logits = f64(BATCH)
-    analytic = F.nll_loss(logits.log_softmax(1), CLASSES, reduction="none")
-    each = sparse_softmax_cross_entropy_with_logits(logits, CLASSES)
-    close(each, analytic)
-    close(each, oracles.softmax_cross_entropy(BATCH, np.eye(4)[CLASSES]))
-    assert each.mean() == sparse_softmax_cross_entropy_with_logits(
-        logits, CLASSES, reduction="mean"
-    )
-
-
 @quick
 @given(st.lists(st.tuples(st.floats(-40, 40), st.floats(0, 1)), min_size=1, max_size=5))
 def test_sigmoid_family_is_the_oracle(rows):
     x, y = f64(rows).T
     close(sigmoid_cross_entropy_with_logits(x, y), oracles.sigmoid_cross_entropy(x, y), 1e-11)
-    close(
-        weighted_cross_entropy_with_logits(x, y, 3.0),
-        oracles.sigmoid_cross_entropy(x, y, 3.0),
-        1e-11,
-    )
+    weighted = weighted_cross_entropy_with_logits(x, y, 3.0)
+    close(weighted, oracles.sigmoid_cross_entropy(x, y, 3.0), 1e-11)
     p = x.sigmoid()
     pairs = torch.stack([p, 1 - p], -1).numpy(), torch.stack([y, 1 - y], -1).numpy()
     close(binary_cross_entropy(p, y), oracles.categorical(*pairs), 1e-9)
@@ -126,30 +92,16 @@ def test_softmax_family_is_the_oracle(seed, classes):
     x, y = normal(3, classes, seed=seed) * 5, some_distributions(3, classes, seed=seed)
     numbers = torch.randint(classes, (3,), generator=torch.Generator().manual_seed(seed))
     hot = F.one_hot(numbers, classes)
-    close(softmax_cross_entropy_with_logits(x, y), oracles.softmax_cross_entropy(x, y))
-    close(
-        softmax_cross_entropy_with_logits(x, 3 * y, sum_to_one=False),
-        3 * oracles.softmax_cross_entropy(x, y),
-    )
+    softmax, expected = softmax_cross_entropy_with_logits, oracles.softmax_cross_entropy(x, y)
+    close(softmax(x, y), expected)
+    close(softmax(x, 3 * y, sum_to_one=False), 3 * expected)
     p = x.softmax(-1)
     close(categorical_cross_entropy(p, y), oracles.categorical(p, y))
     close(categorical_cross_entropy(p / 2, y), oracles.categorical(p, y))
     # One-hot labels, as integers, are the sparse ones.
-    close(
-        sparse_softmax_cross_entropy_with_logits(x, numbers),
-        softmax_cross_entropy_with_logits(x, hot),
-    )
+    close(sparse_softmax_cross_entropy_with_logits(x, numbers), softmax(x, hot))
     close(sparse_categorical_cross_entropy(p, numbers), categorical_cross_entropy(p, hot))
     close(squared_error(x, y), (x.numpy() - y.numpy()) ** 2)
-
-
-def test_softmax_of_two_classes_is_a_sigmoid():
-    x, y = normal(7) * 4, some_distributions(7, 2)
-    logits = torch.stack([x, torch.zeros_like(x)], -1)
-    close(
-        softmax_cross_entropy_with_logits(logits, y),
-        sigmoid_cross_entropy_with_logits(x, y[:, 0]),
-    )
 
 
 def test_class_weights_and_ignored_rows():
@@ -176,42 +128,26 @@ def test_a_weight_for_each_column():
     close(weighted_cross_entropy_with_logits(x, y, 1), sigmoid_cross_entropy_with_logits(x, y))
 
 
-@pytest.mark.parametrize("loss", ELEMENTWISE)
-def test_elementwise_shapes_reductions_and_empty_batches(loss):
-    x, y = some_distributions(2, 3, 4), some_distributions(2, 3, 4, seed=1)
-    each = loss(x, y)
-    assert each.shape == (2, 3, 4)
-    assert loss(x[0, 0, 0], y[0, 0, 0]) == each[0, 0, 0]
+INTEGERS = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64]
+NUMBERS = torch.tensor([[0, 1, 2], [3, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [
+        *((loss, some_distributions(2, 3, 4, seed=1)) for loss in (*ELEMENTWISE, *SOFT)),
+        *((loss, NUMBERS.to(dtype)) for loss in SPARSE for dtype in INTEGERS),
+    ],
+)
+def test_shapes_reductions_and_empty_batches(loss, y):
+    x = some_distributions(2, 3, 4)
+    each, at = loss(x, y), (1, 2, 0) if loss in ELEMENTWISE else (1, 2)
+    assert each.shape == ((2, 3, 4) if loss in ELEMENTWISE else (2, 3))
+    assert loss(x[at], y[at]) == each[at]
     close(loss(x, y, reduction="sum"), each.sum())
-    close(loss(x, y, reduction="mean"), each.sum() / 24)
-    check_empty(loss, x[:0], y[:0], (0, 3, 4))
-
-
-@pytest.mark.parametrize("loss", SOFT)
-def test_soft_shapes_reductions_and_empty_batches(loss):
-    x, y = some_distributions(2, 3, 4), some_distributions(2, 3, 4, seed=1)
-    each = loss(x, y)
-    assert each.shape == (2, 3)
-    assert loss(x[1, 2], y[1, 2]) == each[1, 2]
-    close(loss(x, y, reduction="sum"), each.sum())
-    close(loss(x, y, reduction="mean"), each.sum() / 6)
-    check_empty(loss, x[:0], y[:0], (0, 3))
-
-
-@pytest.mark.parametrize("loss", SPARSE)
-@pytest.mark.parametrize("kind", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64])
-def test_sparse_shapes_reductions_and_empty_batches(loss, kind):
-    x, y = some_distributions(2, 3, 4), torch.tensor([[0, 1, 2], [3, 0, 1]], dtype=kind)
-    each = loss(x, y)
-    assert each.shape == (2, 3)
-    assert loss(x[1, 2], y[1, 2]) == each[1, 2]
-    close(loss(x, y, reduction="sum"), each.sum())
-    close(loss(x, y, reduction="mean"), each.sum() / 6)
-    check_empty(loss, x[:0], y[:0], (0, 3))
-
-
-def check_empty(loss, x, y, shape):
-    assert loss(x, y).shape == shape
+    close(loss(x, y, reduction="mean"), each.sum() / each.numel())
+    x, y = x[:0], y[:0]
+    assert loss(x, y).shape == (0, *each.shape[1:])
     assert loss(x, y, reduction="sum") == 0
     with pytest.raises(ValueError, match="the mean has nothing to average"):
         loss(x, y, reduction="mean")
@@ -347,11 +283,6 @@ def test_probabilities_outside_the_unit_interval_are_refused(loss):
             loss(f64([[0.5, 0.5], [0.0, 0.0]]), labels)
 
 
-def test_weights_of_probabilities():
-    with pytest.raises(ValueError, match=r"probabilities\[0, 1\] = -1 is negative; a weight"):
-        categorical_cross_entropy(f64([[2.0, -1.0]]), f64([[1.0, 0.0]]), sum_to_one=False)
-
-
 @pytest.mark.parametrize("loss", SPARSE)
 @pytest.mark.parametrize(
     ("labels", "message"),
@@ -369,37 +300,56 @@ def test_labels_that_are_no_class_are_refused(loss, labels, message):
         loss(f64(X), torch.tensor(labels))
 
 
-def test_ignored_labels_belong_to_the_logits_version_only():
-    with pytest.raises(ValueError, match=r"labels\[0\] = -100 is no class"):
-        sparse_categorical_cross_entropy(f64(X), torch.tensor([-100, 1]))
-    with pytest.raises(ValueError, match=r"labels\[0\] = -100 is no class"):
-        sparse_softmax_cross_entropy_with_logits(f64(X), torch.tensor([-100, 1]), ignore_index=-1)
-    with pytest.raises(ValueError, match=r"logits\[1, 0\] = nan"):
-        sparse_softmax_cross_entropy_with_logits(f64(NAN), torch.tensor([0, 1]))
-    with pytest.raises(ValueError, match=r"logits are torch.int64"):
-        sparse_softmax_cross_entropy_with_logits(f64(X).long(), torch.tensor([0, 1]))
+SPARSE_LOGITS, WEIGHTED = (
+    sparse_softmax_cross_entropy_with_logits,
+    weighted_cross_entropy_with_logits,
+)
+CATEGORICAL, SPARSE_CATEGORICAL = categorical_cross_entropy, sparse_categorical_cross_entropy
+IGNORED, ENDS = torch.tensor([-100, 1]), torch.tensor([0, 1])
 
 
-def test_wrong_weights_are_refused():
-    numbers, loss = torch.tensor([0, 1]), sparse_softmax_cross_entropy_with_logits
-    with pytest.raises(ValueError, match=r"weight has shape \(3,\).*2 classes"):
-        loss(f64(X), numbers, f64([1.0, 1.0, 1.0]))
-    with pytest.raises(ValueError, match=r"weight\[1\] = -1 is negative"):
-        loss(f64(X), numbers, f64([1.0, -1.0]))
-    with pytest.raises(ValueError, match=r"weight\[0\] = nan is not finite"):
-        loss(f64(X), numbers, f64([math.nan, 1.0]))
-    for labels, weight in ((torch.tensor([-100, -100]), None), (numbers * 0, f64([0.0, 1.0]))):
-        with pytest.raises(ValueError, match="no label counts"):
-            loss(f64(X), labels, weight, reduction="mean")
-        assert loss(f64(X), labels, weight, reduction="sum") == 0
-    weighted = weighted_cross_entropy_with_logits
-    with pytest.raises(ValueError, match=r"pos_weight = -1 is negative"):
-        weighted(f64(X), f64(Y), -1)
-    with pytest.raises(ValueError, match=r"pos_weight\[1\] = inf is not finite"):
-        weighted(f64(X), f64(Y), f64([1.0, math.inf]))
-    for shape in ((3,), (2, 2, 2)):
-        with pytest.raises(ValueError, match="does not broadcast"):
-            weighted(f64(X), f64(Y), torch.ones(shape))
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: CATEGORICAL(f64([[2.0, -1]]), f64([[1.0, 0]]), **WEIGHTS),
+            r"\[0, 1\] = -1 is negative; a w",
+        ),
+        (lambda: SPARSE_CATEGORICAL(f64(X), IGNORED), r"labels\[0\] = -100 is no class"),
+        (
+            lambda: SPARSE_LOGITS(f64(X), IGNORED, ignore_index=-1),
+            r"labels\[0\] = -100 is no class",
+        ),
+        (lambda: SPARSE_LOGITS(f64(NAN), ENDS), r"logits\[1, 0\] = nan"),
+        (lambda: SPARSE_LOGITS(f64(X).long(), ENDS), r"logits are torch.int64"),
+        (
+            lambda: SPARSE_LOGITS(f64(X), ENDS, f64([1.0] * 3)),
+            r"weight has shape \(3,\).*2 classes",
+        ),
+        (lambda: SPARSE_LOGITS(f64(X), ENDS, f64([1.0, -1.0])), r"weight\[1\] = -1 is negative"),
+        (lambda: SPARSE_LOGITS(f64(X), ENDS, f64([math.nan, 1])), r"weight\[0\] = nan is not fin"),
+        (lambda: WEIGHTED(f64(X), f64(Y), -1), r"pos_weight = -1 is negative"),
+        (
+            lambda: WEIGHTED(f64(X), f64(Y), f64([1.0, math.inf])),
+            r"pos_weight\[1\] = inf is not fin",
+        ),
+        (lambda: WEIGHTED(f64(X), f64(Y), torch.ones(3)), "does not broadcast"),
+        (lambda: WEIGHTED(f64(X), f64(Y), torch.ones(2, 2, 2)), "does not broadcast"),
+    ],
+)
+def test_ignored_labels_and_wrong_weights_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("labels", "weight"), [([-100, -100], None), ([0, 0], f64([0.0, 1.0]))], ids=["all", "weight"]
+)
+def test_labels_that_do_not_count_have_a_sum_and_no_mean(labels, weight):
+    labels = torch.tensor(labels)
+    with pytest.raises(ValueError, match="no label counts"):
+        SPARSE_LOGITS(f64(X), labels, weight, reduction="mean")
+    assert SPARSE_LOGITS(f64(X), labels, weight, reduction="sum") == 0
 
 
 def test_the_module_is_importable_beside_the_function_of_its_name():

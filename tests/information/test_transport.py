@@ -15,15 +15,12 @@ from gan_lab.information import (
     wasserstein_1,
     wasserstein_1_samples,
 )
+from tests.helpers import normal
 from tests.information.oracles import distributions, f64, some_distributions
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 lines = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=4, max_size=4).map(f64)
 numbers = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=1, max_size=7).map(f64)
-
-
-def normal(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def close(a, b, tolerance=1e-12):
@@ -200,8 +197,8 @@ P = [0.5, 0.5]
         (lambda: optimal_transport(f64(P), f64(P), f64([P])), r"cost has shape \(1, 2\)"),
         (lambda: optimal_transport(f64([P]), f64(P), f64([P, P])), "same leading dimensions"),
         (
-            lambda: optimal_transport(f64(P), f64(P), f64([P, [math.nan, 0.0]])),
-            r"cost\[1, 0\] = nan is not finite",
+            lambda: optimal_transport(f64(P), f64(P), f64([P, [math.nan, 0]])),
+            r"cost\[1, 0\] = nan is",
         ),
         (lambda: optimal_transport(f64(P), f64(P), f64([P, [math.inf, 0.0]])), "= inf"),
     ],
