@@ -44,9 +44,7 @@ class ProgressLine:
                 TextColumn("{task.fields[values]}"),
                 console=self.console,
             )
-            self._task = self._bar.add_task(
-                "train", total=total, completed=start, rate="", values=""
-            )
+            self._task = self._bar.add_task("train", True, total, start, rate="", values="")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -78,8 +76,5 @@ class ProgressLine:
             return
         self._last_line = now
         seconds = (self._total - step) / max(rate, 1e-9)
-        self.console.print(
-            f"step {step}/{self._total}  {rate:.1f} steps/s  {seconds:.0f} s left  {values}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        line = f"step {step}/{self._total}  {rate:.1f} steps/s  {seconds:.0f} s left  {values}"
+        self.console.print(line, highlight=False, soft_wrap=True)

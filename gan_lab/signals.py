@@ -9,11 +9,7 @@ from typing import Any, Self
 
 
 class Interrupted(Exception):
-    """A signal stopped the run after its state was saved.
-
-    Attributes:
-        signum: SIGINT or SIGTERM; the exit code is 128 + signum.
-    """
+    """SIGINT or SIGTERM stopped the run after its state was saved; exit code 128 + signum."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -70,11 +66,9 @@ def raise_at_sigterm() -> contextlib.AbstractContextManager[None]:
 class StopSignals:
     """The first signal within a block; a second one ends the process at once.
 
-    A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored.
-
-    Args:
-        patient: Later signals change nothing. For a process whose launcher passes on what the
-            terminal has already sent to all, and kills processes that take too long.
+    A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored. Where
+    the launcher passes on what the terminal has already sent to all, and kills processes that take
+    too long, later signals change nothing (`patient`).
     """
 
     def __init__(self, patient: bool = False) -> None:

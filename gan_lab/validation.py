@@ -12,13 +12,8 @@ MAX_COUNT = 10**12  # of anything that is counted: more is a slip of the user, a
 
 
 def check_count(owner: object, name: str, at_least: int = 1, at_most: int = MAX_COUNT) -> None:
-    """Refuse a field that is not a whole number from at_least to at_most.
-
-    Raises:
-        ValueError: It is not.
-    """
-    value = getattr(owner, name)
-    key = f"{type(owner).__name__}.{name}"
+    """Raise ValueError for a field that is not a whole number from at_least to at_most."""
+    value, key = getattr(owner, name), f"{type(owner).__name__}.{name}"
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise ValueError(f"{key}={value!r} is not a whole number >= {at_least}")
     if value > at_most:
@@ -34,11 +29,7 @@ def is_whole(word: str) -> bool:
 
 
 def check_choice(owner: object, name: str, choices: list[str]) -> None:
-    """Refuse a field that holds none of the choices.
-
-    Raises:
-        ValueError: It does not.
-    """
+    """Raise ValueError for a field that holds none of the choices."""
     value = getattr(owner, name)
     if value not in choices:
         key = f"{type(owner).__name__}.{name}"
@@ -48,10 +39,9 @@ def check_choice(owner: object, name: str, choices: list[str]) -> None:
 def check_interval(
     owner: object, name: str, value: float, *, low_open: bool = True, high: float = float("inf")
 ) -> None:
-    """Refuse a value that is not a number in (0, high), or [0, high) with low_open=False.
+    """Raise ValueError for a value that is not in (0, high), or [0, high) with low_open=False.
 
-    Raises:
-        ValueError: It is not; nan and inf never are.
+    nan and inf never are.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and (0 < value < high or (value == 0 and not low_open)):
@@ -61,11 +51,7 @@ def check_interval(
 
 
 def check_number(owner: object, name: str, value: float, *, at_least: float = 0.0) -> None:
-    """Refuse a value that is not a finite number >= at_least.
-
-    Raises:
-        ValueError: It is not.
-    """
+    """Raise ValueError for a value that is not a finite number >= at_least."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         problem = "is not a number"
     elif not at_least <= value < float("inf"):

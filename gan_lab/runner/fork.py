@@ -24,13 +24,7 @@ _PATH_KEYS = ("root", "path", "download")  # keys of data that do not change the
 
 @dataclasses.dataclass(frozen=True)
 class Parent:
-    """A run and the checkpoint of it that is forked.
-
-    Attributes:
-        path: Its directory.
-        setup: Its configuration.
-        content: Of the checkpoint.
-    """
+    """A run and the content of the checkpoint of it that is forked."""
 
     path: Path
     setup: Setup
@@ -44,19 +38,15 @@ class Parent:
     @property
     def trained_steps(self) -> int:
         """Steps of the run, without those of an origin of its own."""
-        return self.setup.trainer.steps - (self._origin.step if self._origin else 0)
+        origin = Origin.of_checkpoint(self.content)
+        return self.setup.trainer.steps - (origin.step if origin else 0)
 
     @property
     def origin(self) -> Origin:
         """The step and the clocks that a fork starts from."""
-        seconds = self.content["seconds"]
-        totals = clocks(self.setup, self.step, seconds["time/train_seconds"], self._origin)
+        seconds, before = self.content["seconds"], Origin.of_checkpoint(self.content)
+        totals = clocks(self.setup, self.step, seconds["time/train_seconds"], before)
         return Origin(self.step, totals, seconds)
-
-    @property
-    def _origin(self) -> Origin | None:
-        origin = self.content.get("origin")
-        return None if origin is None else Origin.from_dict(origin)
 
 
 def select_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:

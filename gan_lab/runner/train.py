@@ -36,13 +36,8 @@ def start(
 ) -> Estimates:
     """Train a new run into a directory and return each seed's final estimates.
 
-    Args:
-        setup: The configuration of the run.
-        source: Its data, checked.
-        path: The directory.
-        run: The opened run, if it does not start from fresh networks.
-        origin: The origin of its networks, then.
-        status: More fields for status.json.
+    The data are checked. A run that does not start from fresh networks is opened and has an origin.
+    `status` are more fields for status.json.
 
     Raises:
         ConfigError: The directory holds a run already, or another process uses it.
@@ -55,7 +50,7 @@ def start(
         run = run or setup.open_with(source)
 
         def prepare() -> None:
-            checkpoint.remove_later_bests(parent.checkpoints, -1)
+            checkpoint.remove_later(checkpoint.bests(parent.checkpoints), -1)
             for directory, config in _configs(setup, parent):
                 directory.create()
                 directory.write_status(state="starting", **status)  # first: it identifies a run
@@ -80,11 +75,7 @@ def _refuse_unwritable(run: RunDir) -> Iterator[None]:
 
 
 def check_unused(parent: RunDir) -> None:
-    """Refuse a directory for a new run that holds one.
-
-    Raises:
-        ConfigError: It holds a run, or files by the names of a run's.
-    """
+    """Raise ConfigError for a new run's directory that holds one, or files by a run's names."""
     if checkpoint.available(parent.checkpoints):
         raise ConfigError(
             f"{parent.path} holds a run already. Continue it with `python -m gan_lab resume "
@@ -128,16 +119,16 @@ def resume(setup: Setup, path: Path) -> Estimates:
         with compatibility.damage_if_malformed(latest.path):
             _check_device(run, latest.content)
             trainer = Trainer(setup, run, parent, latest.content)
+        step, steps = latest.content["step"], setup.trainer.steps
 
         def prepare() -> None:
             checkpoint.set_aside(latest)
-            checkpoint.remove_later_bests(parent.checkpoints, int(latest.content["step"]))
+            checkpoint.remove_later(checkpoint.bests(parent.checkpoints), int(step))
             for directory, config in _configs(setup, parent):
                 atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
-        step, steps = latest.content["step"], setup.trainer.steps
         print(printable(f"resuming {path} at step {step} of {steps}"))
         return _train(setup, parent, trainer)
 
@@ -194,9 +185,8 @@ def check_shard(setup: Setup, source: Source) -> None:
 
 def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:
     children = [parent.child(seed) for seed in setup.seeds] if trainer.run.stacked else [parent]
-    seeds = {parent: list(setup.seeds)} | {
-        child: [s] for child, s in zip(children, setup.seeds, strict=True)
-    }
+    pairs = zip(children, setup.seeds, strict=True)
+    seeds = {parent: list(setup.seeds)} | {child: [seed] for child, seed in pairs}
     constants: dict[str, Any] = {}
 
     def write_status(state: str, error: str | None = None, signal: str | None = None) -> None:

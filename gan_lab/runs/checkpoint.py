@@ -54,10 +54,7 @@ class LoadedCheckpoint(NamedTuple):
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint atomically: a kill or a full disk leaves the old file as it was.
 
-    Args:
-        path: The file, by convention `checkpoint_path(directory, step)`.
-        content: See the module. Tensors of any device are copied to the CPU, and a view is saved
-            without the storage behind it.
+    Tensors of any device are copied to the CPU, and a view is saved without the storage behind it.
 
     Raises:
         TypeError: Something else is in it (a numpy scalar, a Path); the message says where.
@@ -172,12 +169,9 @@ def is_name(step: object) -> bool:
 
 
 def load_latest(directory: Path, step: int | str | None = None) -> LoadedCheckpoint:
-    """Read the newest checkpoint that is not damaged, or the one of `step`.
+    """Read the newest checkpoint that is not damaged, or that of `step`, which may be an `is_name`.
 
-    Args:
-        directory: A run's checkpoints directory.
-        step: Only this one, or one that has a name (see `is_name`): the best, or that before a
-            divergence; no other is read in its place.
+    No other is read in the place of a damaged one of `step`.
 
     Raises:
         ConfigError: There is none, none is whole, or none is of this step.
@@ -253,17 +247,8 @@ def set_aside(latest: LoadedCheckpoint) -> None:
             path.replace(path.with_name(f"{path.name}.damaged"))
 
 
-def remove_later(directory: Path, step: int) -> None:
-    """Remove the regular checkpoints of later steps, under the run's lock."""
-    _remove_later(available(directory), step)
-
-
-def remove_later_bests(directory: Path, step: int) -> None:
-    """Remove the best checkpoints of later steps, which a resumed run computes again."""
-    _remove_later(bests(directory), step)
-
-
-def _remove_later(paths: Mapping[int, Path], step: int) -> None:
+def remove_later(paths: Mapping[int, Path], step: int) -> None:
+    """Remove those of the `available` checkpoints or `bests` of later steps, under the lock."""
     for each, path in paths.items():
         if each > step:
             _remove(path)

@@ -20,10 +20,8 @@ from gan_lab.runs.checkpoint import CheckpointDamaged, LoadedCheckpoint
 from gan_lab.runs.old_names import current_config
 
 # Keys that a resumed run may change; and the paths of its data.
-RESUMABLE = (
-    *("trainer.steps", "trainer.on_divergence"),
-    *("device", "execution.threads", "execution.mode"),
-)
+_EXECUTION = ("device", "execution.threads", "execution.mode")
+RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION)
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "streams", "accumulator", "seconds")
 _MAX_DIFFERENCES = 4  # in an error
@@ -32,10 +30,6 @@ _DIGEST_BYTES = 1 << 26  # of a data set that its digest covers
 
 def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> LoadedCheckpoint:
     """Return the checkpoint, if a run's configuration wrote it.
-
-    Args:
-        checkpoint: The checkpoint.
-        config: The run's, resolved.
 
     Raises:
         CheckpointDamaged: It is not that of a run, or is named after another step.
@@ -113,11 +107,7 @@ def check_data(path: Path, content: Mapping[str, Any], source: Source) -> None:
 
 
 def check_fits(checkpoint: LoadedCheckpoint, state: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint that does not fit a state exactly; nothing is broadcast or cast.
-
-    Args:
-        checkpoint: The checkpoint.
-        state: The `state_dict` of the state that is to be checkpoint.
+    """Refuse a checkpoint that does not fit a `state_dict` exactly; nothing is broadcast or cast.
 
     Raises:
         ConfigError: A leaf is missing, or there is one too many, of another shape or dtype.
@@ -138,10 +128,8 @@ def check_finite(path: Path, state: Mapping[str, Any]) -> None:
     Raises:
         CheckpointDamaged: There is one.
     """
-    for network, leaves in (
-        ("discriminator", state["discriminator"]["params"]),
-        ("generator", state["average"]),
-    ):
+    parts = {"discriminator": state["discriminator"]["params"], "generator": state["average"]}
+    for network, leaves in parts.items():
         for name, leaf in leaves.items():
             if not bool(leaf.isfinite().all()):
                 raise CheckpointDamaged(path, f"{network}.{name} is not finite")

@@ -28,14 +28,13 @@ _KEYS = {
     "light_weight": "small_weight",
     "most_steps": "max_steps",
 }
+_OWN = "discriminator_estimate/"
 _TAGS = {
-    "discriminator_estimate/gap": "discriminator_estimate/optimality_gap",
-    "discriminator_estimate/readable": "discriminator_estimate/near_optimal",
-    "discriminator_estimate/slope_mean": "discriminator_estimate/gradient_norm_mean",
-    "discriminator_estimate/slope_max": "discriminator_estimate/gradient_norm_max",
-    "discriminator_estimate/wasserstein_per_slope": (
-        "discriminator_estimate/wasserstein_per_gradient_norm"
-    ),
+    f"{_OWN}gap": f"{_OWN}optimality_gap",
+    f"{_OWN}readable": f"{_OWN}near_optimal",
+    f"{_OWN}slope_mean": f"{_OWN}gradient_norm_mean",
+    f"{_OWN}slope_max": f"{_OWN}gradient_norm_max",
+    f"{_OWN}wasserstein_per_slope": f"{_OWN}wasserstein_per_gradient_norm",
     "probe/js": "neural_distance/js",
     "probe/wasserstein": "neural_distance/wasserstein",
     "probe/slope": "neural_distance/gradient_norm",
@@ -60,12 +59,17 @@ def former_tags(tags: Set[str]) -> set[str]:
     return {old for old, new in _CURRENT_TAGS.items() if new in tags}
 
 
+def _replace_prefix(name: str, prefixes: Mapping[str, str]) -> str:
+    """Return the name with its first dotted prefix among those replaced."""
+    for old, new in prefixes.items():
+        if name == old or name.startswith(f"{old}."):
+            return new + name[len(old) :]
+    return name
+
+
 def current_key(key: str) -> str:
     """Return the current name of a dotted key of the configuration."""
-    for old, new in _KEYS.items():
-        if key == old or key.startswith(f"{old}."):
-            return new + key[len(old) :]
-    return key
+    return _replace_prefix(key, _KEYS)
 
 
 def current_override(override: str) -> str:
@@ -80,7 +84,8 @@ def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
 
     def translate(node: Any, path: str) -> Any:
         if not isinstance(node, Mapping):
-            return _current_target(node) if path.endswith("_target_") else node
+            is_target = path.endswith("_target_") and isinstance(node, str)
+            return _replace_prefix(node, _TARGETS) if is_target else node
         result = {}
         for key, value in node.items():
             old = f"{path}.{key}" if path else str(key)
@@ -90,10 +95,3 @@ def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
 
     current: dict[Any, Any] = translate(config, "")
     return current
-
-
-def _current_target(target: Any) -> Any:
-    for old, new in _TARGETS.items():
-        if isinstance(target, str) and (target == old or target.startswith(f"{old}.")):
-            return new + target[len(old) :]
-    return target

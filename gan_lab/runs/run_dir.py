@@ -39,9 +39,7 @@ _PACKAGES = ("torchvision", "numpy", "scipy", "hydra-core", "tensorboard")
 def atomic_write(path: Path, data: bytes | memoryview) -> None:
     """Replace a file by `data` so that a kill at any moment leaves the old file or the new one.
 
-    Args:
-        path: The file to write; its directory is created when missing.
-        data: The whole content.
+    Its directory is created when missing.
 
     Raises:
         OSError: It could not be written (disk full, permission); the old file is untouched.
@@ -194,7 +192,9 @@ class RunDir:
                     raise
                 print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
             else:  # without a lock, the temporary files of another process look like leftovers
-                self._remove_leftovers()
+                for run in (self, *self.children()):
+                    for leftover in (*run.path.glob(".*.tmp"), *run.path.glob("*/.*.tmp")):
+                        leftover.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # only for the message above; a disk may be full
                 file.truncate(0)
                 # Unbuffered: a buffer would try again when the file is closed.
@@ -209,13 +209,6 @@ class RunDir:
                 f"nothing can be written to run directory {self.path}: {error.strerror}. Mend "
                 "that, or, for a new run, choose another directory with hydra.run.dir=..."
             ) from error
-
-    def _remove_leftovers(self) -> None:
-        """Remove the files of killed atomic writes; under the lock, none can be in progress."""
-        for run in (self, *self.children()):
-            for pattern in (".*.tmp", "*/.*.tmp"):
-                for leftover in run.path.glob(pattern):
-                    leftover.unlink(missing_ok=True)
 
     def write_status(self, **fields: Any) -> None:
         """Merge `fields` into status.json, atomically.

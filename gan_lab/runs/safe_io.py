@@ -14,11 +14,7 @@ class NoFile(OSError):
 
 
 def open_regular(path: Path, limit: int) -> BinaryIO:
-    """Open a file; a reader of a pipe would wait for ever.
-
-    Args:
-        path: The file, or a link to one.
-        limit: Bytes that it may have.
+    """Open a file, or a link to one, of at most `limit` bytes; a reader of a pipe would wait.
 
     Raises:
         NoFile: It is no regular file, or larger.

@@ -9,26 +9,18 @@ from gan_lab.training.config import Setup
 
 @dataclass(frozen=True)
 class Origin:
-    """The run and step that a fork starts from: its clocks go on from there.
-
-    Attributes:
-        step: Of the run it is forked from.
-        clocks: That run's clocks at this step.
-        seconds: Its seconds of training and of measuring until then.
-    """
+    """The run and step that a fork starts from: its clocks go on from there."""
 
     step: int
-    clocks: Mapping[str, float]
-    seconds: Mapping[str, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it in plain containers, for the checkpoint."""
-        return {"step": self.step, "clocks": dict(self.clocks), "seconds": dict(self.seconds)}
+    clocks: Mapping[str, float]  # of that run at this step
+    seconds: Mapping[str, float]  # of its training and measuring until then
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any]) -> "Origin":
-        """Return the origin from what `as_dict` returned."""
-        return Origin(int(values["step"]), values["clocks"], values["seconds"])
+    def of_checkpoint(content: Mapping[str, Any]) -> "Origin | None":
+        """Return the origin in a checkpoint; only a fork's has one."""
+        if (origin := content.get("origin")) is None:
+            return None
+        return Origin(int(origin["step"]), origin["clocks"], origin["seconds"])
 
 
 def clocks(
@@ -36,16 +28,9 @@ def clocks(
 ) -> dict[str, float]:
     """Return the compute of a run up to a step, with that of a fork's origin.
 
-    Args:
-        setup: The run's.
-        step: Its step.
-        seconds: Of training, all seeds together.
-        origin: Of a fork.
-
-    Returns:
-        time/train_seconds and, for one seed,
-        clock/discriminator_steps, clock/generator_steps, clock/gradient_evaluations (of both, with
-        the inner gradients of penalties) and clock/images (real samples seen).
+    These are time/train_seconds, of all seeds together, and, for one seed,
+    clock/discriminator_steps, clock/generator_steps, clock/gradient_evaluations (of both, with the
+    inner gradients of penalties) and clock/images (real samples seen).
     """
     schedule, since = setup.trainer.schedule, 0 if origin is None else origin.step
     n_discriminator = schedule.discriminator_steps(step) - schedule.discriminator_steps(since)

@@ -114,14 +114,7 @@ class TrainerSettings:
 
 @dataclass(frozen=True)
 class Setup:
-    """All choices of a run.
-
-    Attributes:
-        config: The resolved configuration it was built from, for config.yaml.
-        overrides: The typed key=value, for status.json; None where unknown.
-        seeds: One integer a seed; several are trained at once, stacked.
-        world: The processes that train the same run.
-    """
+    """All choices of a run."""
 
     data: Data
     network: NetworkPair
@@ -134,17 +127,15 @@ class Setup:
     neural_distance: NeuralDistance
     execution: Execution
     device: str
-    seeds: Sequence[int]
-    config: dict[str, Any] = field(default_factory=dict, repr=False)
-    overrides: tuple[str, ...] | None = field(default=None, repr=False)
-    world: World = ALONE
+    seeds: Sequence[int]  # several are trained at once, stacked
+    config: dict[str, Any] = field(default_factory=dict, repr=False)  # resolved, for config.yaml
+    overrides: tuple[str, ...] | None = field(default=None, repr=False)  # typed; None: unknown
+    world: World = ALONE  # the processes that train the same run
 
     def check(self, source: Source, here: bool = True) -> None:
         """Refuse what would fail or mislead later, before any parameter is allocated.
 
-        Args:
-            source: The data, on any device.
-            here: Whether this machine will run it, so that its memory has to suffice.
+        If this machine will run it (`here`), its memory has to suffice.
 
         Raises:
             ConfigError: What, why, and what to do instead.
@@ -192,15 +183,10 @@ class Setup:
 
     def memory_need(self, source: Source, n_compared: int = 0) -> memory.Need:
         """Return the memory it takes, with the distances of n samples on each side."""
-        return memory.estimate(
-            memory.on_meta(self.network, source.shape),
-            source,
-            self._draw_spec(source),
-            tuple(self.regularizers.values()),
-            self.optim,
-            len(self.seeds),
-            n_compared,
-        )
+        networks = memory.on_meta(self.network, source.shape)
+        spec, regularizers = self._draw_spec(source), tuple(self.regularizers.values())
+        needs = (spec, regularizers, self.optim, len(self.seeds), n_compared)
+        return memory.estimate(networks, source, *needs)
 
     def warnings(self) -> list[str]:
         """Return what is allowed but known to go wrong, in one sentence each."""
@@ -231,10 +217,8 @@ class Setup:
         objective = Objective(*networks, self.loss, tuple(self.regularizers.values()))
         schedule, steps = self.trainer.schedule, self.trainer.steps
         n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
-        alone = self.world.alone
-        mode = self.execution.choose_mode(
-            source.device, n_updates, AnalyticMlpGradients.supports(objective), alone
-        )
+        choice = (n_updates, AnalyticMlpGradients.supports(objective), self.world.alone)
+        mode = self.execution.choose_mode(source.device, *choice)
         if mode == self.execution.mode:
             return self
         config = {**self.config, "execution": {**self.config.get("execution", {}), "mode": mode}}
@@ -257,10 +241,14 @@ class Setup:
 
     def build_networks(self, source: Source) -> Networks:
         """Return freshly initialised modules for every seed."""
-        return Networks(
-            [self._build_network(source, seed, "generator") for seed in self.seeds],
-            [self._build_network(source, seed, "discriminator") for seed in self.seeds],
-        )
+
+        def build(name: str, seed: int) -> nn.Module:
+            module: nn.Module = getattr(self.network, name)(source.shape)
+            self.network.initialise_(module, stream(seed, f"init/{name}"))
+            return module
+
+        names = ("generator", "discriminator")
+        return Networks(*([build(name, seed) for seed in self.seeds] for name in names))
 
     def open_with(self, source: Source, networks: Networks | None = None, purpose: str = "") -> Run:
         """Open it on data that are open and checked.
@@ -284,12 +272,8 @@ class Setup:
             self.optim,
         )
         regularizers = tuple(self.regularizers.values())
-        objective = Objective(
-            copy.deepcopy(generators[0]).to("meta"),
-            copy.deepcopy(discriminators[0]).to("meta"),
-            self.loss,
-            regularizers,
-        )
+        g, d = (copy.deepcopy(modules[0]).to("meta") for modules in (generators, discriminators))
+        objective = Objective(g, d, self.loss, regularizers)
         execution = self.with_mode(source).execution
         gradients = build_gradients(objective, stacked, execution)
         # A step averages its gradients over processes; one process alone measures.
@@ -313,8 +297,3 @@ class Setup:
         noise = {name: shape for spec in specs for name, shape in spec.items()}
         settings = self.trainer
         return DrawSpec(settings.batch_size, self.network.latent_dim, noise, settings.schedule)
-
-    def _build_network(self, source: Source, seed: int, name: str) -> nn.Module:
-        module: nn.Module = getattr(self.network, name)(source.shape)
-        self.network.initialise_(module, stream(seed, f"init/{name}"))
-        return module

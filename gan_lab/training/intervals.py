@@ -5,7 +5,7 @@ Those that are not typed are chosen so that measuring and drawing take a small s
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
@@ -20,24 +20,10 @@ _CALIBRATION = (16, 32)  # steps between which a step is timed: the first ones w
 
 @dataclass(frozen=True)
 class Intervals:
-    """Intervals in steps; 0 = never between the start and the end.
-
-    Attributes:
-        measure: Between two evaluations.
-        draw: Between two pictures.
-    """
+    """Steps between two evaluations and two pictures; 0 = never between the start and the end."""
 
     measure: int
     draw: int
-
-    def as_dict(self) -> dict[str, int]:
-        """Return them for the checkpoint: a resumed run keeps its intervals."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(values: Mapping[str, int]) -> "Intervals":
-        """Return the intervals from what `as_dict` returned."""
-        return Intervals(int(values["measure"]), int(values["draw"]))
 
 
 @dataclass(frozen=True)
@@ -49,12 +35,7 @@ class Costs:
 
 
 def choose_intervals(
-    budget: float,
-    every: int,
-    image_every: int | None,
-    costs: Costs,
-    step_seconds: float,
-    steps: int,
+    budget: float, every: int, image_every: int | None, costs: Costs, seconds: float, steps: int
 ) -> Intervals:
     """Return the intervals that keep to a budget; those that were typed stay as they are.
 
@@ -66,34 +47,23 @@ def choose_intervals(
         every: Typed interval of measuring; 0 = choose.
         image_every: Typed interval of drawing; None = choose, 0 = never.
         costs: Of measuring and drawing once.
-        step_seconds: Of one step.
+        seconds: Of one step.
         steps: Of the run.
     """
-    measure = every or shortest_interval(costs.measure, step_seconds, budget * 2 / 3)
+    measure = every or shortest_interval(costs.measure, seconds, budget * 2 / 3)
     if image_every is None:
-        at_least = steps / _MAX_PICTURES
-        image_every = shortest_interval(costs.draw, step_seconds, budget / 6, at_least)
+        image_every = shortest_interval(costs.draw, seconds, budget / 6, steps / _MAX_PICTURES)
     return Intervals(measure, image_every)
 
 
 def shortest_interval(cost: float, step_seconds: float, share: float, at_least: float = 1) -> int:
-    """Return the smallest power of two of steps whose time makes `cost` at most a share of it.
+    """Return the smallest power of two of steps, 16 to 2^20, of whose seconds `cost` is a share.
 
     Powers of two nest, so that runs of different speed still have common steps to be compared at.
-
-    Args:
-        cost: Seconds of measuring or drawing once.
-        step_seconds: Of one step.
-        share: In (0, 1).
-        at_least: Steps, whatever the cost.
-
-    Returns:
-        16, 32, ..., 2^20.
+    It is `at_least` as many steps, whatever the cost.
     """
-    for steps in _INTERVALS:
-        if steps >= at_least and cost <= share * steps * step_seconds:
-            return steps
-    return _INTERVALS[-1]
+    steps_that_do = (n for n in _INTERVALS if n >= at_least and cost <= share * n * step_seconds)
+    return next(steps_that_do, _INTERVALS[-1])
 
 
 class Due(NamedTuple):
@@ -109,9 +79,6 @@ class Due(NamedTuple):
 class IntervalCalibration:
     """The intervals of a run: those that were typed, and those that the first steps decide.
 
-    Args:
-        setup: The configuration of the run.
-
     Attributes:
         intervals: Those of measuring and drawing; None before they are chosen.
         start_step: The step at which this process starts or resumes the run.
@@ -121,8 +88,7 @@ class IntervalCalibration:
         self.evaluator, self.settings, self.start_step = setup.evaluator, setup.trainer, 0
         every, draw = self.evaluator.every, self.settings.image_every
         self.intervals = Intervals(every, draw) if every and draw is not None else None
-        self._costs = Costs(0.0, 0.0)
-        self._start_seconds = 0.0
+        self._costs, self._start_seconds = Costs(0.0, 0.0), 0.0
 
     def due(self, step: int, stop: bool) -> Due:
         """Return what is due after a step; a run that stops is saved."""
@@ -155,13 +121,10 @@ class IntervalCalibration:
         self._costs = Costs(middle - start, (time.perf_counter() - middle) * n_seeds)
 
     def calibrate(self, world: World, directory: RunDir, step: int, seconds: float) -> None:
-        """Time some steps, then fix the intervals of the run. Every rank has to call it.
+        """Time some steps, then fix the intervals of the run and write them into its status.
 
-        Args:
-            world: The processes that train it.
-            directory: The intervals are written into its status.
-            step: One for which `is_calibrating` is true.
-            seconds: Of training so far.
+        Every rank has to call it at each step for which `is_calibrating` is true, with the seconds
+        of training so far.
         """
         intervals = world.broadcast(self._choose(step, seconds))
         if intervals is not None:
@@ -169,7 +132,7 @@ class IntervalCalibration:
 
             def write_status() -> None:
                 with contextlib.suppress(OSError):  # a full disk; the checkpoints hold them too
-                    directory.update_status(intervals=intervals.as_dict())
+                    directory.update_status(intervals=asdict(intervals))
 
             world.run_on_main(write_status)
 

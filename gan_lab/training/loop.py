@@ -6,6 +6,7 @@ and on when to stop; the main one alone measures, draws, prints and writes.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -37,17 +38,7 @@ from gan_lab.training.intervals import Due, IntervalCalibration, Intervals
 class Trainer:
     """Trains one run to its last step.
 
-    Args:
-        setup: The configuration of the run.
-        run: The same, opened.
-        directory: The run directory; several seeds write into its children.
-        content: The content of a checkpoint to go on from; None for a new run.
-        origin: The origin of a fork's networks; None for any other run.
-
-    Attributes:
-        best: The best measurement so far.
-        dropped_seeds: The seeds that failed while the others went on.
-        best_reports: The best measurement's entry of each seed in status.json, at the end.
+    A new run has no `content` of a checkpoint to go on from, and only a fork has an `origin`.
     """
 
     def __init__(
@@ -64,6 +55,7 @@ class Trainer:
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, BestCheckpoint()
         self.dropped_seeds = DroppedSeeds(run.seeds, run.state)
+        # The best measurement's entry of each seed in status.json, at the end.
         self.best_reports: list[dict[str, Any] | None] = [None] * len(run.seeds)
         if origin is not None:
             self.seconds |= origin.seconds
@@ -77,10 +69,7 @@ class Trainer:
         self._last_log = self._now
 
     def train(self) -> list[dict[str, Estimate]]:
-        """Train to the last step.
-
-        Returns:
-            The final estimates of each seed, by tag.
+        """Train to the last step; return the final estimates of each seed, by tag.
 
         Raises:
             RunDiverged: A loss or gradient was not finite; the state before it is saved.
@@ -119,9 +108,8 @@ class Trainer:
     def open_logging(self) -> None:
         """Open the records, before `train` and in the main process; may raise OSError."""
         step = None if self._is_new else self.run.state.step - (not self._is_boundary_done)
-        self._logging = LoggingCallback(
-            self.setup, self.run, self.directory, step, self.dropped_seeds
-        )
+        context = (self.setup, self.run, self.directory)
+        self._logging = LoggingCallback(*context, step, self.dropped_seeds)
 
     def _report(self) -> list[dict[str, Estimate]]:
         finals, active = self._logging.estimates, self.dropped_seeds.active
@@ -153,9 +141,9 @@ class Trainer:
             "streams": self.run.streams.state_dict(),
             "accumulator": self.accumulator.state_dict(),
             "seconds": self.seconds,
-            "pace": self.calibration.intervals and self.calibration.intervals.as_dict(),
+            "pace": self.calibration.intervals and asdict(self.calibration.intervals),
             "best": self.best.record,
-            "origin": None if self.origin is None else self.origin.as_dict(),
+            "origin": self.origin and asdict(self.origin),
             "dropped": self.dropped_seeds.reasons,
         }
 
@@ -165,13 +153,12 @@ class Trainer:
         self.run.streams.load_state_dict(content["streams"])
         self.accumulator.load_state_dict(content["accumulator"])
         self.seconds = dict(content["seconds"])
-        if content["pace"] is not None:
-            self.calibration.intervals = Intervals.from_dict(content["pace"])
+        if (stored := content["pace"]) is not None:
+            self.calibration.intervals = Intervals(int(stored["measure"]), int(stored["draw"]))
         # Checkpoints of earlier versions have none of these.
         self.dropped_seeds.load(content.get("dropped", {}))
         self.best.load(content.get("best"))
-        origin = content.get("origin")
-        self.origin = None if origin is None else Origin.from_dict(origin)
+        self.origin = Origin.of_checkpoint(content)
 
     def _begin(self, progress: ProgressLine) -> None:
         """Measure before the first step and, where intervals are open, time what it costs."""
@@ -211,10 +198,8 @@ class Trainer:
     def _boundary(self, progress: ProgressLine, stop: bool) -> bool:
         """Do what is due after a step; return False where the run is replayed instead."""
         step = self.run.state.step
-        due, is_calibrating = (
-            self.calibration.due(step, stop),
-            self.calibration.is_calibrating(step),
-        )
+        due = self.calibration.due(step, stop)
+        is_calibrating = self.calibration.is_calibrating(step)
         if not (any(due) or is_calibrating):
             return True
         if not self._check_finite():

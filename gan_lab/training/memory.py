@@ -19,6 +19,7 @@ more than 50 MB the estimate is between half and twice of what was measured
 (tests/training/test_memory.py). The data are on the device already, and are not counted.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,19 +45,12 @@ _PAIR = 3 * 2 * _FLOAT  # the kernel distance keeps all pairs in float64: of bot
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a run will allocate.
+    """Bytes that a run will allocate."""
 
-    Attributes:
-        state: Weights, gradients, moments, the average, and their snapshots.
-        update: What one update keeps for its backward pass, and the fakes of several updates.
-        draws: The randomness of a block of steps.
-        distances: Those between the samples that are compared pair by pair.
-    """
-
-    state: int
-    update: int
-    draws: int
-    distances: int = 0
+    state: int  # weights, gradients, moments, the average, and their snapshots
+    update: int  # what an update keeps for its backward pass, and the fakes of several updates
+    draws: int  # the randomness of a block of steps
+    distances: int = 0  # between the samples that are compared pair by pair
 
     @property
     def total(self) -> int:
@@ -100,19 +94,13 @@ def estimate(
 ) -> Need:
     """Return what a run needs; see the module for the formula.
 
-    Args:
-        networks: Generator and discriminator, on the meta device.
-        source: The data.
-        spec: The draws of a step.
-        regularizers: Of the discriminator.
-        optim: The optimisers' settings.
-        n_seeds: Seeds trained at once.
-        n_compared: Samples on each side that the evaluator compares at once.
+    The networks are on the meta device; `n_compared` is the number of samples on each side that
+    the evaluator compares at once.
     """
     generator, discriminator = networks
     g = _size(generator, torch.empty(2, spec.latent_dim, device="meta"))
-    batch = 2 * _packing(discriminator)
-    d = _size(discriminator, torch.empty(batch, *source.shape, device="meta"))
+    packs = (layer.size for layer in discriminator.modules() if isinstance(layer, Packing))
+    d = _size(discriminator, torch.empty(2 * next(packs, 1), *source.shape, device="meta"))
     inner = sum(regularizer.inner_gradients for regularizer in regularizers)
     n, sample = spec.batch_size, torch.Size(source.shape).numel()
     snapshot = (1 + count_moments(optim)) * (d.weights + g.weights) + g.weights
@@ -135,11 +123,7 @@ def estimate(
 def check(need: Need, device: torch.device, n_seeds: int, n_processes: int = 1) -> None:
     """Refuse a run that does not fit into the memory that is free.
 
-    Args:
-        need: What each of its processes needs.
-        device: Where it runs.
-        n_seeds: Seeds trained at once.
-        n_processes: Processes of the run on this machine.
+    Each of its `n_processes` on this machine takes the need.
 
     Raises:
         ConfigError: What needs how much, what is free, what to lower.
@@ -155,21 +139,19 @@ def check(need: Need, device: torch.device, n_seeds: int, n_processes: int = 1) 
     remedies += ["n_seeds"] if n_seeds > 1 else []
     remedies = ["evaluator.n", "evaluator.final_n"] if need.distances > training else remedies
     seeds = f" for {n_seeds} seeds" if n_seeds > 1 else ""
+    parts = (need.total, need.state, need.update, need.draws, need.distances)
+    total, state, update, draws, distances = map(_format_bytes, parts)
     raise ConfigError(
-        f"the run needs about {_format_bytes(need.total)}{seeds} (weights, moments and snapshots "
-        f"{_format_bytes(need.state)}, an update {_format_bytes(need.update)}, random numbers "
-        f"{_format_bytes(need.draws)}, the evaluator {_format_bytes(need.distances)}), but "
-        f"{_format_bytes(free)} are free on {device}; lower {' or '.join(remedies)}"
+        f"the run needs about {total}{seeds} (weights, moments and snapshots {state}, an update "
+        f"{update}, random numbers {draws}, the evaluator {distances}), but {_format_bytes(free)} "
+        f"are free on {device}; lower {' or '.join(remedies)}"
     )
 
 
 def check_samples(n: int, each: int, device: torch.device) -> None:
     """Refuse more samples than fit, four times over: noise, layers, the array, its copy.
 
-    Args:
-        n: Samples.
-        each: Numbers of one sample, with its noise.
-        device: Where they are generated.
+    A sample and its noise have `each` numbers.
 
     Raises:
         ConfigError: What they need, and how many would fit.
@@ -215,11 +197,9 @@ def _cgroup_memory(
 ) -> int | None:
     """Return what the control group (version 2 or 1) may still take; its file cache is free."""
     own = Path()
-    try:
+    with contextlib.suppress(OSError, StopIteration, ValueError):
         groups = [line.split(":", 2) for line in process.read_text().splitlines()]
         own = Path(next(path for _, kind, path in groups if kind in ("", "memory")).lstrip("/"))
-    except (OSError, StopIteration, ValueError):
-        pass
     limits = []
     tops = [top / folder for top in (root, root / "memory") for folder in (own, *own.parents)]
     for folder in tops:
@@ -263,7 +243,7 @@ def _size(module: nn.Module, samples: Tensor) -> _Size:
     def count(layer: nn.Module, inputs: object, output: Tensor) -> None:
         outputs.append(output.numel() // len(samples))
 
-    layers = [layer for layer in module.modules() if not list(layer.children())]
+    layers = (layer for layer in module.modules() if not list(layer.children()))
     hooks = [layer.register_forward_hook(count) for layer in layers]
     with torch.no_grad(), _Shapes():
         module(samples)
@@ -271,10 +251,6 @@ def _size(module: nn.Module, samples: Tensor) -> _Size:
         hook.remove()
     weights = sum(leaf.numel() for leaf in (*module.parameters(), *module.buffers()))
     return _Size(weights, sum(outputs), max(outputs))
-
-
-def _packing(discriminator: nn.Module) -> int:
-    return next((layer.size for layer in discriminator.modules() if isinstance(layer, Packing)), 1)
 
 
 def _format_bytes(n_bytes: int) -> str:

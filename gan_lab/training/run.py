@@ -18,33 +18,17 @@ from gan_lab.metrics.evaluator import Evaluator
 
 @dataclass
 class Run:
-    """An opened setup.
-
-    Attributes:
-        seeds: One integer a seed.
-        stacked: Whether leaves carry a leading [S] axis.
-        source: The data, on the device.
-        objective: Both networks' losses, for one seed.
-        gradients: How they are differentiated for all seeds.
-        step: Takes a step: its draws -> values to log and whether all was finite.
-        state: What is trained.
-        streams: All randomness of training.
-        evaluator: Measures all seeds.
-    """
+    """An opened setup."""
 
     seeds: tuple[int, ...]
-    stacked: bool
-    source: Source
-    objective: Objective
-    gradients: Gradients
-    step: Step
+    stacked: bool  # whether leaves carry a leading [S] axis
+    source: Source  # on the device
+    objective: Objective  # both networks' losses, for one seed
+    gradients: Gradients  # how they are differentiated for all seeds
+    step: Step  # its draws -> values to log and whether all was finite
     state: TrainState
-    streams: Streams
+    streams: Streams  # all randomness of training
     evaluator: Evaluator
-
-    def generator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Return parameters and buffers of one seed's averaged generator."""
-        return self._average_leaves(self.state.average, index)
 
     def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return parameters (detached) and buffers of one seed's discriminator."""
@@ -55,12 +39,14 @@ class Run:
     @torch.no_grad()
     def samples(self, index: int, z: Tensor) -> Tensor:
         """Return one seed's averaged generator at z: [N, latent_dim] -> [N, *shape]."""
-        return self.objective.samples(*self.generator_leaves(index), z)
+        return self.samples_from(self.state.average, index, z)
 
     @torch.no_grad()
     def samples_from(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
         """Return `samples` of averaged generators that were saved at another step."""
-        return self.objective.samples(*self._average_leaves(average, index), z)
+        g, leaves = self.state.generator, _select(average, index, self.stacked)
+        params, buffers = ({name: leaves[name] for name in part} for part in (g.params, g.buffers))
+        return self.objective.samples(params, buffers, z)
 
     def generate(self, index: int, n: int, generator: torch.Generator) -> Tensor:
         """Return n samples of one seed's averaged generator, from a generator's randomness."""
@@ -77,19 +63,9 @@ class Run:
         """Return the input of one seed's discriminator for z: the generator as it is."""
         return self.objective.fakes(*self._current_leaves(index), z)
 
-    def _average_leaves(
-        self, average: Mapping[str, Tensor], index: int
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        generator, leaves = self.state.generator, _select(average, index, self.stacked)
-        return (
-            {name: leaves[name] for name in generator.params},
-            {name: leaves[name] for name in generator.buffers},
-        )
-
     def _current_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        g = self.state.generator
-        params = _select(g.params, index, self.stacked)
-        return params, _select(g.buffers, index, self.stacked)
+        g, stacked = self.state.generator, self.stacked
+        return _select(g.params, index, stacked), _select(g.buffers, index, stacked)
 
 
 def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str, Tensor]:

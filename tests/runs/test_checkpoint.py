@@ -19,12 +19,13 @@ from gan_lab.runs.checkpoint import (
     CheckpointNotSaved,
     available,
     best_path,
+    bests,
     checkpoint_path,
     digest,
     is_name,
     load,
     load_latest,
-    remove_later_bests,
+    remove_later,
     rotate,
     save,
 )
@@ -410,5 +411,5 @@ def test_a_rotation_keeps_the_best_that_a_kept_checkpoint_names(tmp_path, keep, 
     assert load_latest(tmp_path).content["step"] == 30
     assert load_latest(tmp_path, "best").content["step"] == 33
     assert load_latest(tmp_path, 27).content["step"] == 27
-    remove_later_bests(tmp_path, 30)
+    remove_later(bests(tmp_path), 30)
     assert load_latest(tmp_path, "best").content["step"] == 27

@@ -45,12 +45,10 @@ class BestCheckpoint:
     def update(
         self, run: Run, content: Callable[[], dict[str, Any]], active: Sequence[int]
     ) -> None:
-        """Copy the state if its measurement is the lowest so far.
+        """Copy the state if its measurement, which has just been made, is the lowest so far.
 
-        Args:
-            run: Its evaluator has just measured every active seed.
-            content: Returns what a checkpoint holds now, by reference, with this object's record.
-            active: Indices of the seeds that are not dropped.
+        `content` returns what a checkpoint holds now, by reference, with this object's record;
+        `active` are indices of the seeds that are not dropped.
         """
         estimates = {index: run.evaluator.newest[run.seeds[index]].get(TAG) for index in active}
         if not all(estimates.values()):
@@ -86,11 +84,7 @@ class BestCheckpoint:
     ) -> list[dict[str, Any] | None]:
         """Return the entry of each seed in status.json at the end of the run.
 
-        Args:
-            run: At its last step, which has just been measured.
-            directory: The checkpoints.
-            finals: The final estimates of each seed.
-            active: Indices of the seeds that are not dropped.
+        The last step has just been measured; `finals` are its final estimates of each seed.
 
         Returns:
             step, tag, validation (the estimate that chose it), held_out (of the same state, as fine

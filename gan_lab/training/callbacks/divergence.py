@@ -26,34 +26,25 @@ from gan_lab.training.config import Run
 
 @dataclass(frozen=True)
 class Failure:
-    """The first update with a number that is not finite.
-
-    Attributes:
-        step: The update's.
-        quantity: A tag, or "a weight" or "a sample".
-        seeds: Those in which it is not finite.
-        before: The checkpoint's content before the update.
-    """
+    """The first update with a number that is not finite."""
 
     step: int
-    quantity: str
-    seeds: tuple[int, ...]
-    before: dict[str, Any]
+    quantity: str  # a tag, or "a weight" or "a sample"
+    seeds: tuple[int, ...]  # in which it is not finite
+    before: dict[str, Any]  # the checkpoint's content before the update
 
     def save(self, directory: Path, others: Sequence[int], going_on: bool) -> str:
-        """Save the state before the update.
+        """Save the state before the update among the run's checkpoints.
 
-        Args:
-            directory: The run's checkpoints.
-            others: Seeds that are finite.
-            going_on: Whether they go on; the next failure then leaves this file alone.
+        If the other seeds, which are finite, go on, the next failure leaves this file alone.
 
         Returns:
             The message: what, where, which file holds the state, and what to try.
         """
         name = f"before_divergence_{self.step:08d}.pt" if going_on else "before_divergence.pt"
         path = (directory / name).absolute()
-        checkpoint.remove_later(directory, self.step - 1)  # saved before its samples were checked
+        # A checkpoint of this step was saved before its samples were checked.
+        checkpoint.remove_later(checkpoint.available(directory), self.step - 1)
         file = (
             f"The state before the update is in {path}, which sample, evaluate and fork take with "
             f"step={path.stem}; nothing was overwritten."
@@ -82,15 +73,9 @@ def copy_content(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finite_seeds(run: Run, world: World, finite: Tensor) -> Tensor:
-    """Return whether losses, gradients and weights of each seed are finite in every rank.
+    """Return whether losses, gradients and weights of each seed are finite in every rank: [S].
 
-    Args:
-        run: Its weights are checked.
-        world: The processes that train it; every rank has to call this.
-        finite: The flags of the steps, [S] or a scalar, bool.
-
-    Returns:
-        bool, [S].
+    Every rank has to call this with the flags of its steps, [S] or a scalar.
     """
     state, n_seeds = run.state, len(run.seeds)
     leaves = (state.discriminator.flat, *state.average.values())
@@ -142,10 +127,6 @@ class DroppedSeeds:
     A step updates all seeds; a dropped one is then restored. No seed ever reads another's numbers,
     so the others are, bit for bit, what they would have been beside a finite one.
 
-    Args:
-        seeds: Of the run.
-        state: Of the run.
-
     Attributes:
         reasons: By seed, as plain containers: `step` (the last one it made), `quantity` (what was
             not finite in the next) and `told` (the message).
@@ -185,13 +166,9 @@ class DroppedSeeds:
 
     @torch.no_grad()
     def restore_(self, finite: Tensor) -> Tensor:
-        """Restore the dropped seeds after a step of all.
+        """Restore the dropped seeds after a step; return the flags with true for them.
 
-        Args:
-            finite: Which seeds are finite after the step, [S] or a scalar, bool.
-
-        Returns:
-            The same, and true for the dropped seeds.
+        `finite` are the flags of all seeds after the step, [S] or a scalar, bool.
         """
         for views, copies in self._copies:
             torch._foreach_copy_(views, copies)
@@ -207,6 +184,5 @@ class DroppedSeeds:
             if reasons or parent.read_status().get("dropped"):
                 parent.update_status(dropped=reasons)
             for seed, why in self.reasons.items():
-                parent.child(seed).update_status(
-                    state="diverged", step=why["step"], error=why["told"]
-                )
+                child = parent.child(seed)
+                child.update_status(state="diverged", step=why["step"], error=why["told"])

@@ -13,9 +13,7 @@ from gan_lab.training.config import Run, Setup
 class NotFinite(Exception):
     """A generator with finite weights has samples, or estimates of them, that are not finite.
 
-    Attributes:
-        quantity: "a sample", or the tag of an estimate that is finite for all finite samples.
-        seed: The generator's.
+    `quantity` is "a sample", or the tag of an estimate that is finite for all finite samples.
     """
 
     def __init__(self, quantity: str, seed: int) -> None:
@@ -57,12 +55,7 @@ def measure_held_out(
 ) -> Estimate:
     """Measure one tag of an earlier state as `evaluate` would have; the run is untouched.
 
-    Args:
-        run: The opened run.
-        average: The averaged generators of that state, stacked like the run's, on any device.
-        index: Of the seed.
-        step: Of that state.
-        tag: Of the estimate.
+    `average` are the averaged generators of that state, stacked like the run's, on any device.
 
     Raises:
         NotFinite: A sample overflows.

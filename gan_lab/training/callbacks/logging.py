@@ -42,15 +42,9 @@ _OWN = "discriminator_estimate/"
 class LoggingCallback:
     """Collects a row for each seed, writes it, and draws the generators' samples.
 
-    Args:
-        setup: The configuration of the run.
-        run: The same, opened.
-        directory: The run's; several seeds write into its children.
-        resume_step: Step of the checkpoint a run continues from; None for a new run.
-        dropped_seeds: Seeds that are not logged any more.
-
-    Attributes:
-        estimates: The final estimates of each seed, by tag.
+    Several seeds write into children of the run's directory. `resume_step` is the step of the
+    checkpoint a run continues from, None for a new run; `estimates` are the final ones of each
+    seed, by tag.
     """
 
     def __init__(
@@ -73,12 +67,12 @@ class LoggingCallback:
         self._lost_records = LostRecordsStatus(directory, self.directories, lost_records)
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
         self._monitors = [Monitor(setup.loss.card.equilibrium[0]) for _ in run.seeds]
-        if resume_step is not None:
-            self._replay_monitors()
-        self._preview = [
-            self._normal(index, "preview", setup.trainer.n_preview)
-            for index in range(len(run.seeds))
-        ]
+        if resume_step is not None:  # the rows written before, so that no event is announced twice
+            for monitor, child in zip(self._monitors, self.directories, strict=True):
+                for row in read_metrics(child.metrics):
+                    monitor.update(row)
+        indices, n_preview = range(len(run.seeds)), setup.trainer.n_preview
+        self._preview = [self._normal(index, "preview", n_preview) for index in indices]
 
     def begin(self) -> None:
         """Write what does not change: the configuration, the loss card, the HParams row."""
@@ -163,7 +157,7 @@ class LoggingCallback:
         self.discard_rows()
         event = not_finite(self.run.state.step, quantity)
         for seed in seeds:
-            self._record(self.run.seeds.index(seed), event)
+            self.loggers[self.run.seeds.index(seed)].event(**vars(event))
 
     def discard_rows(self) -> None:
         """Discard the rows that were not written."""
@@ -221,26 +215,11 @@ class LoggingCallback:
     def _open_rows(self) -> Iterator[tuple[int, dict[str, float]]]:
         return ((index, self._rows[index]) for index in self._dropped_seeds.active)
 
-    def _replay_monitors(self) -> None:
-        """Give the monitors the rows written before, so that no event is announced twice."""
-        for monitor, directory in zip(self._monitors, self.directories, strict=True):
-            for row in read_metrics(directory.metrics):
-                monitor.update(row)
-
-    def _record(self, index: int, event: Event) -> None:
-        self.loggers[index].event(
-            event.step,
-            event.kind,
-            numbers=event.numbers,
-            explanation=event.explanation,
-            advice=event.advice,
-        )
-
     def _announce(self, events: Sequence[tuple[int, Event]]) -> None:
         """Record events of seeds by index, and announce one line a kind."""
         kinds: dict[str, tuple[Event, list[int]]] = {}
         for index, event in events:
-            self._record(index, event)
+            self.loggers[index].event(**vars(event))
             kinds.setdefault(event.kind, (event, []))[1].append(self.run.seeds[index])
         for kind, (event, seeds) in kinds.items():
             who = f", seed {', '.join(map(str, seeds))}" if self.run.stacked else ""
@@ -284,10 +263,8 @@ class LoggingCallback:
         real = source.gather(source.draw(n, generator))
         fake = self.run.fakes(index, self._normal(index, f"slope z {self.run.state.step}", n))
         mix = torch.rand(n, generator=generator, device=source.device)
-        gradient_norms = self.run.objective.gradient_norms(
-            *self.run.discriminator_leaves(index), real, fake, mix
-        )
-        return _of_seed(gradient_norms, 0)
+        leaves = self.run.discriminator_leaves(index)
+        return _of_seed(self.run.objective.gradient_norms(*leaves, real, fake, mix), 0)
 
     def _normal(self, index: int, purpose: str, n: int) -> Tensor:
         device = self.run.source.device
