@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -21,6 +22,7 @@ from gan_lab.engine.optimizers import Adam
 from gan_lab.engine.rng import Draws, StepDraws, Streams
 from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.engine.step import train_step
+from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.losses import NonSaturating
 from gan_lab.metrics.evaluator import EvaluatorSettings
@@ -69,6 +71,14 @@ def load_regularizers(*files, penalty_weight=10.0):
 
 def setup(*overrides):
     return setup_of(compose_config("train", overrides))
+
+
+def refused(data, words):
+    """Open data; return the one line of the error that refuses them."""
+    with pytest.raises(ConfigError, match=words) as caught:
+        data.open(CPU)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 # Tensors and critics

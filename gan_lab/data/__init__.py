@@ -7,28 +7,7 @@ from gan_lab.data.images import ImageFolder, TorchvisionImages
 from gan_lab.data.toy import Components, Gaussian1d, Grid, Mixture, Mixture1d, Ring, Segments
 from gan_lab.data.toy_shapes import Checkerboard, NoisyCurve, SwissRoll, TwoMoons
 
-__all__ = [
-    "Array",
-    "Checkerboard",
-    "Components",
-    "Data",
-    "Digits",
-    "Distribution",
-    "DistributionSource",
-    "Gaussian1d",
-    "Grid",
-    "ImageFolder",
-    "Mixture",
-    "Mixture1d",
-    "Modes",
-    "NoisyCurve",
-    "Ring",
-    "Segments",
-    "Source",
-    "StackedDigits",
-    "StackedSource",
-    "SwissRoll",
-    "TensorSource",
-    "TorchvisionImages",
-    "TwoMoons",
-]
+__all__ = ["Data", "Distribution", "DistributionSource", "Modes", "Source", "TensorSource"]
+__all__ += ["Array", "Digits", "ImageFolder", "StackedDigits", "StackedSource", "TorchvisionImages"]
+__all__ += ["Components", "Gaussian1d", "Grid", "Mixture", "Mixture1d", "Ring", "Segments"]
+__all__ += ["Checkerboard", "NoisyCurve", "SwissRoll", "TwoMoons"]

@@ -91,11 +91,7 @@ def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
     Raises:
         ConfigError: Unknown suffix, damaged file, pickled objects, or a key that does not fit.
     """
-    readers = {
-        ".npy": _read_npy,
-        ".npz": lambda path: _read_npz(path, key),
-        ".csv": read_csv,
-    }
+    readers = {".npy": _read_npy, ".npz": lambda path: _read_npz(path, key), ".csv": read_csv}
     if path.suffix.lower() not in readers:
         raise refuse("path", "a .npy, .npz or .csv file", str(path), "/path/to/points.npy")
     if key is not None and path.suffix.lower() != ".npz":
@@ -106,12 +102,10 @@ def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
         raise
     except Exception as error:  # by fuzzing: at least ten types, from zlib's to TokenError
         advice = "write it again with numpy.save, as numbers"
+        problem = f"cannot be read ({one_line(error)});"
         if "pickle" in str(error):
-            raise ConfigError(
-                f"array {path} holds Python objects or is no numpy file; they are never loaded: "
-                + advice
-            ) from error
-        raise ConfigError(f"array {path} cannot be read ({one_line(error)}); {advice}") from error
+            problem = "holds Python objects or is no numpy file; they are never loaded:"
+        raise ConfigError(f"array {path} {problem} {advice}") from error
 
 
 def _read_npy(path: Path) -> NDArray[np.generic]:
@@ -149,15 +143,14 @@ def as_samples(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
         raise ConfigError(f"{what} holds {array.dtype}, not real numbers; convert it to float32")
     if array.ndim not in (1, 2, 4):
         hint = "; add an axis of one channel: array[:, None]" if array.ndim == 3 else ""
-        raise ConfigError(
-            f"{what} has shape {shape}; points are [N] or [N, d], images [N, C, H, W]{hint}"
-        )
+        kinds = "points are [N] or [N, d], images [N, C, H, W]"
+        raise ConfigError(f"{what} has shape {shape}; {kinds}{hint}")
     if len(array) < MIN_ROWS or 0 in shape:
         raise ConfigError(f"{what} has shape {shape}; at least {MIN_ROWS} rows are needed")
     if array.ndim == 4:
         _check_layout(shape, what)
-    if array.ndim == 4 and array.dtype == np.uint8:
-        return np.ascontiguousarray(array)
+        if array.dtype == np.uint8:
+            return np.ascontiguousarray(array)
     # Infinities are refused below, so numpy need not warn of an overflow.
     with np.errstate(over="ignore"):
         numbers = np.ascontiguousarray(array, dtype=np.float32)
@@ -177,11 +170,7 @@ def as_samples(array: NDArray[np.generic], path: Path) -> NDArray[np.generic]:
 
 
 def _check_layout(shape: tuple[int, ...], what: str) -> None:
-    """Refuse images whose channels come last, or may do so.
-
-    Raises:
-        ConfigError: Grey, RGB or RGBA come last, or every axis may be the channels.
-    """
+    """Refuse images whose channels (grey, RGB or RGBA) come last, or may be any axis."""
     _, second, third, last = shape
     if second == third == last and last in (3, 4):
         raise ConfigError(

@@ -36,14 +36,13 @@ class Modes:
 
 
 class Source(ABC):
-    """Samples of one data set on one device.
+    """Samples of one data set on one device; more than there are is a ConfigError.
 
     Attributes:
         shape: Shape of one sample: (d,) for points, (channels, height, width) for images.
         device: Where the samples are; every generator that is passed in must be on it.
         n_train: How many training samples exist; None where a distribution is sampled afresh.
-        n_validation: How many validation samples exist; None likewise.
-        n_held_out: How many held-out samples exist; None likewise.
+        n_validation, n_held_out: How many exist of those; None likewise.
         log_density: x [N, *shape] -> exact log density [N] in nats, or None where none is known.
         modes: The modes of the data, or None where none are known.
         singular: True where the data fill no volume, so that no density and no KL exist.
@@ -73,27 +72,15 @@ class Source(ABC):
 
     @abstractmethod
     def real(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n training samples to measure with, without replacement where the set is finite.
-
-        Raises:
-            ConfigError: More samples are asked for than exist.
-        """
+        """Return n training samples to measure with, without replacement in a finite set."""
 
     @abstractmethod
     def validation(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n samples to choose with, without replacement where the set is finite.
-
-        Raises:
-            ConfigError: More samples are asked for than exist.
-        """
+        """Return n samples to choose with, without replacement in a finite set."""
 
     @abstractmethod
     def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n samples to report on, which no training step and no choice sees.
-
-        Raises:
-            ConfigError: More samples are asked for than exist.
-        """
+        """Return n samples to report on, which no training step and no choice sees."""
 
 
 class Data(ABC):
@@ -140,11 +127,7 @@ class Distribution(Data):
 
 
 class DistributionSource(Source):
-    """Fresh samples of a distribution: a ticket is the sample itself.
-
-    Attributes:
-        distribution: The distribution.
-    """
+    """Fresh samples of a distribution: a ticket is the sample itself."""
 
     def __init__(self, distribution: Distribution, device: torch.device) -> None:
         self.distribution = distribution
@@ -172,9 +155,6 @@ class TensorSource(Source):
     is gathered, 0 to -1 and 255 to 1 exactly.
 
     Attributes:
-        n_train: How many training samples exist.
-        n_validation: How many validation samples exist.
-        n_held_out: How many held-out samples exist.
         train_labels: Class of each training sample [n_train], int64, or None where unknown.
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
     """
@@ -193,19 +173,7 @@ class TensorSource(Source):
         train_labels: Tensor | None = None,
         held_out_labels: Tensor | None = None,
     ) -> None:
-        """Put the tensors on the device.
-
-        Args:
-            train: [n_train, *shape], float32 or uint8.
-            validation: [n_validation, *shape], the same dtype.
-            held_out: [n_held_out, *shape], the same dtype.
-            device: Where they go.
-            train_labels: [n_train], int64.
-            held_out_labels: [n_held_out], int64.
-
-        Raises:
-            ValueError: Another dtype, or tensors of different sample shape or dtype.
-        """
+        """Put the parts, [n, *shape] of one shape, all float32 or all uint8, on the device."""
         if train.dtype not in (torch.float32, torch.uint8):
             raise ValueError(f"a set is kept as float32 or uint8, got {train.dtype}")
         for name, part in (("validation", validation), ("held-out", held_out)):
@@ -216,12 +184,9 @@ class TensorSource(Source):
                 )
         self.shape = tuple(train.shape[1:])
         self.device = device
-        self.n_train = len(train)
-        self.n_validation = len(validation)
-        self.n_held_out = len(held_out)
-        self._train = train.to(device)
-        self._validation = validation.to(device)
-        self._held_out = held_out.to(device)
+        parts = (train, validation, held_out)
+        self.n_train, self.n_validation, self.n_held_out = map(len, parts)
+        self._train, self._validation, self._held_out = (part.to(device) for part in parts)
         self.train_labels = None if train_labels is None else train_labels.to(device)
         self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
 

@@ -32,16 +32,10 @@ def load_digits(
     """
     rows = torch.from_numpy(_rows())
     images = rows[:, :-1].float().div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
-    labels = rows[:, -1].long()
-    train, validation, held_out = split(len(images), n_held_out, n_validation, split_seed, "digits")
-    source = TensorSource(
-        images[train],
-        images[validation],
-        images[held_out],
-        device,
-        train_labels=labels[train],
-        held_out_labels=labels[held_out],
-    )
+    parts = split(len(images), n_held_out, n_validation, split_seed, "digits")
+    train, held_out = (rows[part, -1].long() for part in (parts.train, parts.held_out))
+    samples = (images[parts.train], images[parts.validation], images[parts.held_out])
+    source = TensorSource(*samples, device, train_labels=train, held_out_labels=held_out)
     source.modes = class_modes(source)
     return source
 
@@ -71,9 +65,8 @@ class _DigitSplit(Data):
         check_split(self.n_validation, self.split_seed)
 
     def _load(self, device: torch.device) -> TensorSource:
-        n_validation = n_validation_of(
-            self.n_validation, N_DIGITS - self.n_held_out, _MAX_VALIDATION
-        )
+        n_rest = N_DIGITS - self.n_held_out
+        n_validation = n_validation_of(self.n_validation, n_rest, _MAX_VALIDATION)
         return load_digits(self.n_held_out, self.split_seed, device, n_validation)
 
 

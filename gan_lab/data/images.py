@@ -38,13 +38,7 @@ _SETS = {
 _MIN_SIZE, _MAX_SIZE = 4, 1024
 # What torchvision's readers raise on missing, cut or garbled files, and without a network.
 _READ_ERRORS = (
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AssertionError,
+    *(RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AssertionError),
     pickle.UnpicklingError,
 )
 
@@ -231,23 +225,22 @@ class ImageFolder(Data):
             raise refuse("root", must_be, self.root, "/path/to/images")
         n, n_held_out = len(paths), round(self.held_out_share * len(paths))
         n_validation = n_validation_of(self.n_validation, n - n_held_out)
-        train, validation, held_out = split(
-            n, n_held_out, n_validation, self.split_seed, f"folder {root}"
-        )
+        what = f"folder {root}"
+        train, validation, held_out = split(n, n_held_out, n_validation, self.split_seed, what)
         try:
             images = torch.empty(n, self.channels, self.size, self.size, dtype=torch.uint8)
         except RuntimeError as error:
+            space = f"{n * self.channels * self.size**2 / 1e9:.3g} GB"
             raise ConfigError(
-                f"folder {root}: {n} images of {self.size} x {self.size} pixels need "
-                f"{n * self.channels * self.size**2 / 1e9:.3g} GB at once, which cannot be had; "
-                "set a smaller data.size"
+                f"{what}: {n} images of {self.size} x {self.size} pixels need {space} at once, "
+                "which cannot be had; set a smaller data.size"
             ) from error
         for i, path in enumerate(paths):
             images[i] = read_image(path, self.size, self.channels)
         source = TensorSource(images[train], images[validation], images[held_out], device)
         if others:
             source.warnings = (
-                f"folder {root}: {len(others)} of {len(files)} files are left out, being no images "
+                f"{what}: {len(others)} of {len(files)} files are left out, being no images "
                 f"by their names ({listing}); convert to PNG those that are",
             )
         return source

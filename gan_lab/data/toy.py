@@ -120,10 +120,8 @@ class Mixture1d(Mixture):
 
     def components(self) -> Components:
         """Return one component an entry."""
-        means, stds, weights = (
-            torch.tensor(values, dtype=torch.float64)
-            for values in (self.means, self.stds, self.weights)
-        )
+        values = (self.means, self.stds, self.weights)
+        means, stds, weights = (torch.tensor(each, dtype=torch.float64) for each in values)
         return Components(means[:, None], stds, weights / weights.sum())
 
 

@@ -1,4 +1,7 @@
-"""Checks of constructor arguments: each error says what was wrong, what was got and what to do."""
+"""Checks of constructor arguments that raise a ConfigError.
+
+It says what was wrong, what was got and what to do.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -20,11 +23,9 @@ def refuse(key: str, must_be: str, value: object, example: object) -> ConfigErro
 
 
 def check_number(key: str, value: object, example: float, above: float = -math.inf) -> None:
-    """Refuse what is not a finite number above a bound, or is too far from 1 for float32.
+    """Refuse what is not a finite number above a bound, or is not 0 nor of a size 1e-12 to 1e12.
 
-    Raises:
-        ConfigError: Wrong type, not finite, not above the bound, or of a size, other than 0, that
-            is not from 1e-12 to 1e12: float32 has to hold its square and what is made of it.
+    float32 has to hold its square and what is made of it.
     """
     if not _finite(value) or value <= above:  # type: ignore[operator]
         bound = "" if above == -math.inf else f" above {above:g}"
@@ -46,11 +47,7 @@ def _finite(value: object) -> bool:
 def check_whole(
     key: str, value: object, example: int, at_least: int, at_most: int = 2**63 - 1
 ) -> None:
-    """Refuse what is not a whole number from one bound to another.
-
-    Raises:
-        ConfigError: Wrong type, too small or too large.
-    """
+    """Refuse what is not a whole number from one bound to another."""
     if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
         raise refuse(key, f"a whole number of at least {at_least}", value, example)
     if value > at_most:
@@ -58,53 +55,33 @@ def check_whole(
 
 
 def check_folder(key: str, value: str, example: str) -> None:
-    """Refuse an empty name, which pathlib takes for the working directory.
-
-    Raises:
-        ConfigError: It is empty.
-    """
+    """Refuse an empty name, which pathlib takes for the working directory."""
     if not value:
         raise refuse(key, "the name of a folder (the working directory is .)", value, example)
 
 
 def check_split(n_validation: object, split_seed: object) -> None:
-    """Refuse an n_validation that is neither null nor above 0, and a negative split_seed.
-
-    Raises:
-        ConfigError: Wrong type or too small.
-    """
+    """Refuse an n_validation that is neither null nor above 0, and a negative split_seed."""
     if n_validation is not None:
         check_whole("n_validation", n_validation, 256, at_least=1)
     check_whole("split_seed", split_seed, 0, at_least=0)
 
 
 def check_share(key: str, value: object, example: float = 0.1) -> None:
-    """Refuse what is not a number strictly between 0 and 1.
-
-    Raises:
-        ConfigError: Wrong type or out of range.
-    """
+    """Refuse what is not a number strictly between 0 and 1."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < 1:  # type: ignore[operator]
         raise refuse(key, "a number between 0 and 1, both excluded", value, example)
 
 
 def check_one_of(key: str, value: object, choices: Sequence[object]) -> None:
-    """Refuse what is not one of a few choices (type included: 1 is not True).
-
-    Raises:
-        ConfigError: Not among the choices.
-    """
+    """Refuse what is not one of a few choices (type included: 1 is not True)."""
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise refuse(key, "one of " + ", ".join(map(str, choices)), value, choices[0])
 
 
 def check_numbers(key: str, values: object, example: str) -> tuple[float, ...]:
-    """Return a list of finite numbers as a tuple of floats.
-
-    Raises:
-        ConfigError: Not a list, empty, or an entry that is no finite number.
-    """
+    """Return a list of one or more finite numbers as a tuple of floats; refuse anything else."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise refuse(key, "a list of numbers", values, example)
     items = tuple(values)
@@ -124,12 +101,9 @@ class Split(NamedTuple):
 
 
 def n_validation_of(n_validation: int | None, n_rest: int, limit: int = 1000) -> int:
-    """Return the size of the validation part.
+    """Return the size of the validation part: the user's, or a fifth of the rest, at most `limit`.
 
-    Args:
-        n_validation: The user's; None = a fifth of n_rest, at most `limit`.
-        n_rest: Samples that are not held out.
-        limit: Of the default; the evaluator needs no more, and every one is lost to training.
+    The evaluator needs no more, and every one is lost to training.
     """
     return max(1, min(limit, n_rest // 5)) if n_validation is None else n_validation
 
@@ -141,13 +115,10 @@ def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> S
 
     Args:
         n: How many samples there are.
-        n_held_out: How many of them are held out to report on.
-        n_validation: How many of the others are there to choose with; 0 = none.
+        n_held_out: How many of them are held out to report on; neither none nor all.
+        n_validation: How many of the others are there to choose with, not all; 0 = none.
         seed: Seed of the split alone.
-        what: The data set, for the error.
-
-    Raises:
-        ConfigError: A part would be empty.
+        what: The data set, for the ConfigError.
     """
     if not 0 < n_held_out < n:
         raise ConfigError(
@@ -163,11 +134,8 @@ def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> S
             f"data.n_validation={max(1, n_rest // 5)}"
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    return Split(
-        order[n_held_out + n_validation :],
-        order[n_held_out : n_held_out + n_validation],
-        order[:n_held_out],
-    )
+    held_out, validation, train = order.split([n_held_out, n_validation, n_rest - n_validation])
+    return Split(train, validation, held_out)
 
 
 def one_line(error: BaseException) -> str:

@@ -40,34 +40,12 @@ _NAMES = {
     "wasserstein": ["exact_wasserstein", "sliced_wasserstein"],
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
-__all__ = [
-    "Diversity",
-    "Estimate",
-    "Evaluator",
-    "EvaluatorSettings",
-    "JensenShannon",
-    "Kernel",
-    "KullbackLeibler",
-    "Metric",
-    "ModeCount",
-    "NeuralDistance",
-    "SlicedWasserstein",
-    "Wasserstein",
-    "energy_distance",
-    "exact_wasserstein",
-    "from_counts",
-    "from_repeats",
-    "histogram_js",
-    "knn_entropy",
-    "knn_js",
-    "knn_kl",
-    "mean_nearest_distance",
-    "mean_pairwise_distance",
-    "median_distance",
-    "mmd_squared",
-    "mode_statistics",
-    "sliced_wasserstein",
-]
+__all__ = ["Diversity", "JensenShannon", "Kernel", "KullbackLeibler", "Metric", "ModeCount"]
+__all__ += ["SlicedWasserstein", "Wasserstein", "mean_nearest_distance", "mean_pairwise_distance"]
+__all__ += ["Estimate", "from_counts", "from_repeats", "Evaluator", "EvaluatorSettings"]
+__all__ += ["energy_distance", "median_distance", "mmd_squared", "histogram_js", "mode_statistics"]
+__all__ += ["knn_entropy", "knn_js", "knn_kl", "NeuralDistance"]
+__all__ += ["exact_wasserstein", "sliced_wasserstein"]
 
 
 def __getattr__(name: str) -> Any:

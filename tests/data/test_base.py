@@ -8,12 +8,7 @@ from gan_lab.data.base import TensorSource
 from gan_lab.data.toy import Ring
 from gan_lab.data.validation import n_validation_of, split
 from gan_lab.errors import ConfigError
-
-CPU = torch.device("cpu")
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.helpers import CPU, seeded
 
 
 def numbered():
@@ -23,24 +18,24 @@ def numbered():
 
 
 def test_draw_is_uniform_with_replacement():
-    tickets = numbered().draw(20000, generator())
+    tickets = numbered().draw(20000, seeded())
     counts = torch.bincount(tickets, minlength=50)
     assert counts.shape == (50,)
     p = stats.chisquare(counts.numpy()).pvalue
     # Two sides: neither biased nor suspiciously even (a permutation repeated has p = 1).
     assert 1e-4 < p < 1 - 1e-4
-    assert len(numbered().draw(50, generator()).unique()) < 50
+    assert len(numbered().draw(50, seeded()).unique()) < 50
 
 
 def test_each_part_is_a_permutation_when_all_of_it_is_asked_for():
     source = numbered()
-    assert sorted(source.real(50, generator())[:, 0].tolist()) == list(range(50))
-    assert sorted(source.held_out(20, generator())[:, 0].tolist()) == list(range(50, 70))
-    assert sorted(source.validation(15, generator())[:, 0].tolist()) == list(range(70, 85))
+    assert sorted(source.real(50, seeded())[:, 0].tolist()) == list(range(50))
+    assert sorted(source.held_out(20, seeded())[:, 0].tolist()) == list(range(50, 70))
+    assert sorted(source.validation(15, seeded())[:, 0].tolist()) == list(range(70, 85))
     assert torch.equal(source.gather_validation(torch.arange(15))[:, 0], torch.arange(70.0, 85.0))
-    assert len(source.real(30, generator()).unique()) == 30
-    assert not torch.equal(source.real(50, generator(1)), source.real(50, generator(2)))
-    assert torch.equal(source.real(50, generator(1)), source.real(50, generator(1)))
+    assert len(source.real(30, seeded()).unique()) == 30
+    assert not torch.equal(source.real(50, seeded(1)), source.real(50, seeded(2)))
+    assert torch.equal(source.real(50, seeded(1)), source.real(50, seeded(1)))
 
 
 @pytest.mark.parametrize("which", ["real", "validation", "held_out"])
@@ -48,14 +43,14 @@ def test_more_samples_than_exist_are_refused_with_both_numbers(which):
     source = numbered()
     n = {"real": 50, "validation": 15, "held_out": 20}[which] + 1
     with pytest.raises(ConfigError, match=rf"{n} .* has {n - 1}"):
-        getattr(source, which)(n, generator())
+        getattr(source, which)(n, seeded())
 
 
 @pytest.mark.parametrize("lead", [(), (64,), (5, 64), (2, 5, 64)])
 def test_gather_keeps_every_leading_shape(lead):
-    train = torch.randint(0, 256, (30, 3, 4, 4), dtype=torch.uint8, generator=generator())
+    train = torch.randint(0, 256, (30, 3, 4, 4), dtype=torch.uint8, generator=seeded())
     source = TensorSource(train, train[:5], train[:5], CPU)
-    tickets = torch.randint(30, lead, generator=generator(1))
+    tickets = torch.randint(30, lead, generator=seeded(1))
     samples = source.gather(tickets)
     assert samples.shape == (*lead, 3, 4, 4)
     assert samples.dtype == torch.float32
@@ -86,13 +81,13 @@ def test_a_set_is_float32_or_uint8_of_one_shape():
 
 def test_a_ticket_of_a_distribution_is_the_sample():
     source = Ring().open(CPU)
-    tickets = source.draw(64, generator())
+    tickets = source.draw(64, seeded())
     assert torch.equal(source.gather(tickets), tickets)
-    assert torch.equal(tickets, source.real(64, generator()))
+    assert torch.equal(tickets, source.real(64, seeded()))
     assert source.n_held_out is source.n_validation is None
-    assert source.held_out(10_000, generator()).shape == (10_000, 2)
+    assert source.held_out(10_000, seeded()).shape == (10_000, 2)
     # The same numbers of the same stream: a curve on a distribution does not know the parts.
-    assert torch.equal(source.validation(64, generator()), source.held_out(64, generator()))
+    assert torch.equal(source.validation(64, seeded()), source.held_out(64, seeded()))
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,17 @@
 
 import dataclasses
 import importlib
-from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from gan_lab.data.base import Data
+from tests.helpers import CONF, seeded
 
-FILES = sorted((Path(__file__).parents[2] / "conf" / "data").glob("*.yaml"))
-HINTS = {
-    "width",
-    "latent_dim",
-    "learning_rate",
-    "n_critic",
-    "batch_size",
-    "penalty_weight",
-    "ema",
-    "steps",
-    "n_estimate",
-}
+FILES = sorted((CONF / "data").glob("*.yaml"))
+WHOLE = {"width", "latent_dim", "n_critic", "batch_size", "steps", "n_estimate"}
+HINTS = {*WHOLE, "learning_rate", "penalty_weight", "ema"}
 # What is read from files of one's own; the others open as they are.
 FROM_FILES = {"mnist", "fashion_mnist", "cifar10", "image_folder", "array"}
 
@@ -30,11 +21,8 @@ def load(path):
     config = OmegaConf.load(path)
     keys = OmegaConf.to_container(config.data)
     module, _, name = keys.pop("_target_").rpartition(".")
-    return (
-        getattr(importlib.import_module(module), name),
-        keys,
-        OmegaConf.to_container(config.hints),
-    )
+    cls = getattr(importlib.import_module(module), name)
+    return cls, keys, OmegaConf.to_container(config.hints)
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
@@ -66,8 +54,7 @@ def test_hints_have_the_same_keys_and_possible_values(path):
     hints = load(path)[2]
     assert set(hints) == HINTS
     for name, value in hints.items():
-        whole = name in {"width", "latent_dim", "n_critic", "batch_size", "steps", "n_estimate"}
-        assert type(value) is (int if whole else float)
+        assert type(value) is (int if name in WHOLE else float)
         assert value > 0
     assert hints["ema"] < 1
 
@@ -85,17 +72,14 @@ def test_a_data_set_opens_and_keeps_what_a_source_promises(path):
         pytest.skip("needs files: tests of its own write them")
     source = cls(**keys).open(torch.device("cpu"))
     n = hints["n_estimate"]
-    draws = [
-        source.gather(source.draw(n, torch.Generator().manual_seed(seed))) for seed in (0, 0, 1)
-    ]
-    held_out = source.held_out(n, torch.Generator().manual_seed(0))
-    real = source.real(n, torch.Generator().manual_seed(0))
-    for samples in (*draws, held_out, real):
+    once = seeded(0)
+    draws = [source.gather(source.draw(n, each)) for each in (once, seeded(0), seeded(1), once)]
+    for samples in (*draws, source.held_out(n, seeded(0)), source.real(n, seeded(0))):
         assert samples.shape == (n, *source.shape)
         assert samples.dtype == torch.float32
         assert bool(samples.isfinite().all())
     assert torch.equal(draws[0], draws[1])
-    assert not torch.equal(draws[0], draws[2])
+    assert not any(torch.equal(draws[0], other) for other in draws[2:])
     if len(source.shape) == 3:
         assert max(samples.abs().max().item() for samples in draws) <= 1
     if source.log_density is not None:

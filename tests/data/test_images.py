@@ -1,6 +1,7 @@
 """Image sets from files of the real formats, read by torchvision's own readers and by PIL."""
 
 import builtins
+import functools
 import gzip
 import os
 import pickle
@@ -12,20 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_lab.data.images import (
-    ImageFolder,
-    TorchvisionImages,
-    read_image,
-    resize,
-    torchvision_datasets,
-)
+from gan_lab.data.image_files import read_image
+from gan_lab.data.images import ImageFolder, TorchvisionImages, resize, torchvision_datasets
 from gan_lab.errors import ConfigError
-
-CPU = torch.device("cpu")
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.helpers import CPU, refused, seeded
 
 
 def write_idx(path, array):
@@ -71,6 +62,11 @@ def as_bytes(samples):
     return ((samples + 1) * 127.5).round().to(torch.uint8).numpy()
 
 
+def indices_in(arrays, samples):
+    """The place of each sample among the arrays it was read from."""
+    return [int((arrays == x).all(axis=(1, 2)).argmax()) for x in as_bytes(samples)[:, 0]]
+
+
 @pytest.mark.parametrize(
     ("name", "folder"), [("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST")]
 )
@@ -80,16 +76,12 @@ def test_idx_files_are_read_pixel_by_pixel(tmp_path, name, folder):
     source = data.open(CPU)
     assert (source.shape, source.n_held_out) == ((1, 28, 28), 12)
     assert (source.n_train, source.n_validation) == (24, 6)
-    everyone = [source.gather(torch.arange(24)), source.gather_validation(torch.arange(6))]
-    found = [
-        [int((arrays["train"] == image).all(axis=(1, 2)).argmax()) for image in as_bytes(x)[:, 0]]
-        for x in everyone
-    ]
-    assert sorted(found[0] + found[1]) == list(range(30))
-    assert found[0] == sorted(found[0])
-    assert source.train_labels.tolist() == [i % 10 for i in found[0]]
-    held_out = as_bytes(source.gather_held_out(torch.arange(12)))[:, 0]
-    order = [int((arrays["t10k"] == image).all(axis=(1, 2)).argmax()) for image in held_out]
+    train = indices_in(arrays["train"], source.gather(torch.arange(24)))
+    validation = indices_in(arrays["train"], source.gather_validation(torch.arange(6)))
+    assert sorted(train + validation) == list(range(30))
+    assert train == sorted(train)
+    assert source.train_labels.tolist() == [i % 10 for i in train]
+    order = indices_in(arrays["t10k"], source.gather_held_out(torch.arange(12)))
     assert sorted(order) == list(range(12))
     assert source.held_out_labels.tolist() == [i % 10 for i in order]
 
@@ -144,13 +136,6 @@ def test_cifar_batches_are_read_pixel_by_pixel(tmp_path, monkeypatch):
     assert np.array_equal(held_out[source.held_out_labels.argsort().numpy()], test)
 
 
-def refused(data, words):
-    with pytest.raises(ConfigError, match=words) as caught:
-        data.open(CPU)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_missing_files_name_the_root_and_the_key_that_fetches_them(tmp_path, name):
     message = refused(TorchvisionImages(name, str(tmp_path / "none")), "data.download=true")
@@ -162,36 +147,33 @@ def test_packed_files_are_told_from_missing_ones(tmp_path):
     refused(TorchvisionImages("mnist", str(tmp_path)), "gunzip -k")
 
 
-@pytest.mark.parametrize("keep", [0, 3, 200])
-def test_a_cut_idx_file_is_a_config_error(tmp_path, keep):
+@pytest.mark.parametrize(
+    ("name", "file", "keep"),
+    [
+        *(("mnist", "MNIST/raw/train-images-idx3-ubyte", keep) for keep in (0, 3, 200)),
+        ("cifar10", "cifar-10-batches-py/data_batch_3", 100),
+    ],
+)
+def test_a_cut_file_is_a_config_error(tmp_path, monkeypatch, name, file, keep):
     write_mnist(tmp_path)
-    path = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    path.write_bytes(path.read_bytes()[:keep])
-    refused(TorchvisionImages("mnist", str(tmp_path)), "damaged or incomplete")
-
-
-def test_a_cut_cifar_batch_is_a_config_error(tmp_path, monkeypatch):
     write_cifar(tmp_path, monkeypatch)
-    path = tmp_path / "cifar-10-batches-py" / "data_batch_3"
-    path.write_bytes(path.read_bytes()[:100])
-    refused(TorchvisionImages("cifar10", str(tmp_path)), "damaged or incomplete")
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:keep])
+    refused(TorchvisionImages(name, str(tmp_path)), "damaged or incomplete")
 
 
 def test_more_held_out_images_than_the_test_split_has_are_refused(tmp_path):
     write_mnist(tmp_path)
-    data = TorchvisionImages("mnist", str(tmp_path), n_held_out=13)
-    refused(data, "data.n_held_out must be at most 12, .* got 13")
-    data = TorchvisionImages("mnist", str(tmp_path), n_held_out=12, n_validation=30)
-    refused(data, "data.n_validation must be below 30, .* got 30")
+    mnist = functools.partial(TorchvisionImages, "mnist", str(tmp_path))
+    refused(mnist(n_held_out=13), "data.n_held_out must be at most 12, .* got 13")
+    few = mnist(n_held_out=12, n_validation=30)
+    refused(few, "data.n_validation must be below 30, .* got 30")
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        ImportError("No module named 'torchvision'"),
-        RuntimeError("operator torchvision::nms does not exist"),
-    ],
-)
+NO_MODULE = ImportError("No module named 'torchvision'")
+NO_OPERATOR = RuntimeError("operator torchvision::nms does not exist")
+
+
+@pytest.mark.parametrize("error", [NO_MODULE, NO_OPERATOR])
 def test_a_torchvision_that_cannot_be_imported_says_how_to_fix_it(monkeypatch, error):
     real_import = builtins.__import__
 
@@ -240,20 +222,15 @@ def test_a_folder_of_mixed_images_is_read_cropped_and_split(tmp_path, channels):
     data = ImageFolder(str(root), size=32, channels=channels, held_out_share=0.25)
     source = data.open(CPU)
     assert (source.shape, source.n_train, source.n_held_out) == ((channels, 32, 32), 12, 5)
-    samples = torch.cat(
-        [
-            source.gather(torch.arange(12)),
-            source.gather_validation(torch.arange(3)),
-            source.gather_held_out(torch.arange(5)),
-        ]
-    )
+    parts = ((source.gather, 12), (source.gather_validation, 3), (source.gather_held_out, 5))
+    samples = torch.cat([gather(torch.arange(n)) for gather, n in parts])
     # Each image is one colour up to JPEG's rounding, and all 20 are there.
     assert samples.amax((2, 3)).sub(samples.amin((2, 3))).max().item() < 0.1
     if channels == 3:
         reds = np.sort(as_bytes(samples)[:, 0, 0, 0].astype(int))
         assert np.abs(reds - 10 * np.arange(20)).max() <= 5
     again = data.open(CPU)
-    assert torch.equal(again.real(12, generator()), source.real(12, generator()))
+    assert torch.equal(again.real(12, seeded()), source.real(12, seeded()))
 
 
 def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
@@ -299,9 +276,7 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
         return real(path)
 
     monkeypatch.setattr(os, "scandir", closed)
-    refused(
-        ImageFolder(str(root)), r"class_1 cannot be read \(Permission denied\); change its perm"
-    )
+    refused(ImageFolder(str(root)), r"class_1 cannot be read \(Permission denied\); change its p")
 
 
 def test_a_link_to_nothing_is_a_damaged_image_and_one_to_a_folder_no_image(tmp_path):
@@ -329,18 +304,15 @@ def test_an_empty_name_is_not_the_working_directory(make):
         make()
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_a_truncated_image_is_named(tmp_path, suffix):
+def test_truncated_images_are_named_and_sixteen_bit_ones_are_not_clipped(tmp_path):
     root = write_images(tmp_path)
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    path = root / f"zz_broken.{suffix}"
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:700])
-    refused(ImageFolder(str(root), size=16), f"zz_broken.{suffix} cannot be read .*repair it")
-
-
-def test_sixteen_bit_images_are_refused_instead_of_clipped(tmp_path):
-    root = write_images(tmp_path)
+    for suffix in ("png", "jpg"):
+        path = root / f"zz_broken.{suffix}"
+        Image.fromarray(noise).save(path)
+        path.write_bytes(path.read_bytes()[:700])
+        refused(ImageFolder(str(root), size=16), f"zz_broken.{suffix} cannot be read .*repair it")
+        path.unlink()
     Image.fromarray(np.full((8, 8), 30000, dtype=np.uint16)).save(root / "deep.png")
     refused(ImageFolder(str(root), size=16), "deep.png has more than 8 bits")
 
@@ -354,8 +326,7 @@ def test_folders_that_cannot_be_used_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"channels": 2}, {"size": 2}, {"held_out_share": 0}, {"held_out_share": 1.0}],
+    "arguments", [{"channels": 2}, {"size": 2}, {"held_out_share": 0}, {"held_out_share": 1.0}]
 )
 def test_impossible_arguments_of_a_folder_are_refused(arguments):
     with pytest.raises(ConfigError, match=f"data.{next(iter(arguments))} must be"):
