@@ -39,9 +39,8 @@ class Estimate:
 
     def __str__(self) -> str:
         floor = "" if self.floor is None else f", floor {self.floor:.3g}"
-        return (
-            f"{self.value:.3g} {self.unit} [{self.low:.3g}, {self.high:.3g}], n = {self.n}{floor}"
-        )
+        interval = f"[{self.low:.3g}, {self.high:.3g}]"
+        return f"{self.value:.3g} {self.unit} {interval}, n = {self.n}{floor}"
 
 
 def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:

@@ -30,9 +30,8 @@ def histogram_js(real: Tensor, fake: Tensor, bins: int | None = None) -> float:
     """
     a, b = as_points(real, "real"), as_points(fake, "fake")
     if a.shape[1] != b.shape[1] or a.shape[1] > 2:
-        raise ValueError(
-            f"a histogram needs d = 1 or 2 on both sides, got {a.shape[1]}, {b.shape[1]}"
-        )
+        got = f"{a.shape[1]}, {b.shape[1]}"
+        raise ValueError(f"a histogram needs d = 1 or 2 on both sides, got {got}")
     dimensions = a.shape[1]
     bins = bins or max(2, round(min(len(a), len(b)) ** (1 / (2 + dimensions))))
     spans = [np.quantile(axis, [0.001, 0.999]) for axis in a.T]

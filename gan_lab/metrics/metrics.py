@@ -21,6 +21,7 @@ from gan_lab.metrics.mode_coverage import mode_statistics
 from gan_lab.metrics.wasserstein import exact_wasserstein, sliced_wasserstein
 from gan_lab.validation import check_count
 
+Units = Mapping[str, str]  # tag -> unit
 # (samples [n, *shape], held-out samples [n, *shape]) -> tag -> number.
 MetricFunction = Callable[[Tensor, Tensor], Mapping[str, float]]
 
@@ -34,7 +35,7 @@ class Metric(ABC):
             other number that is not finite stops the run.
     """
 
-    units: ClassVar[Mapping[str, str]]
+    units: ClassVar[Units]
     unbounded_tags: ClassVar[frozenset[str]] = frozenset()
 
     @property
@@ -54,13 +55,12 @@ class Metric(ABC):
 class Wasserstein(Metric):
     """W1 between samples and held-out samples by the best one-to-one matching."""
 
-    units: ClassVar[Mapping[str, str]] = {"divergence/wasserstein": "data units"}
+    units: ClassVar[Units] = {"divergence/wasserstein": "data units"}
 
     def prepare(self, source: Source) -> MetricFunction:
         """See `Metric.prepare`."""
-        return lambda samples, held_out: {
-            "divergence/wasserstein": exact_wasserstein(samples, held_out)
-        }
+        (tag,) = self.units
+        return lambda samples, held_out: {tag: exact_wasserstein(samples, held_out)}
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,15 @@ class SlicedWasserstein(Metric):
     """W1 of one-dimensional projections, averaged over directions that never change."""
 
     n_directions: int = 128
-    units: ClassVar[Mapping[str, str]] = {"divergence/sliced_wasserstein": "data units"}
+    units: ClassVar[Units] = {"divergence/sliced_wasserstein": "data units"}
 
     def __post_init__(self) -> None:
         check_count(self, "n_directions", at_most=100_000)
 
     def prepare(self, source: Source) -> MetricFunction:
         """See `Metric.prepare`."""
-        return lambda samples, held_out: {
-            "divergence/sliced_wasserstein": sliced_wasserstein(
-                samples, held_out, self.n_directions
-            )
-        }
+        (tag,), n = self.units, self.n_directions
+        return lambda samples, held_out: {tag: sliced_wasserstein(samples, held_out, n)}
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class KullbackLeibler(Metric):
     """
 
     k: int = 4
-    units: ClassVar[Mapping[str, str]] = {
+    units: ClassVar[Units] = {
         "divergence/kl_real_fake": "nats",
         "divergence/kl_fake_real": "nats",
     }
@@ -131,10 +128,7 @@ class JensenShannon(Metric):
     """A lower bound of JS by a nearest-neighbour classifier; by counting too where d <= 2."""
 
     k: int = 0
-    units: ClassVar[Mapping[str, str]] = {
-        "divergence/js": "nats",
-        "divergence/js_histogram": "nats",
-    }
+    units: ClassVar[Units] = {"divergence/js": "nats", "divergence/js_histogram": "nats"}
 
     def __post_init__(self) -> None:
         check_count(self, "k", at_least=0)
@@ -161,10 +155,7 @@ class JensenShannon(Metric):
 class Kernel(Metric):
     """Energy distance and MMD^2, unbiased; the bandwidth is the held-out data's median distance."""
 
-    units: ClassVar[Mapping[str, str]] = {
-        "divergence/energy": "data units",
-        "divergence/mmd_squared": "1",
-    }
+    units: ClassVar[Units] = {"divergence/energy": "data units", "divergence/mmd_squared": "1"}
 
     def prepare(self, source: Source) -> MetricFunction:
         """See `Metric.prepare`."""
@@ -184,7 +175,7 @@ class Kernel(Metric):
 class ModeCount(Metric):
     """Modes covered, share of high quality, KL of the modes' shares; where the modes are known."""
 
-    units: ClassVar[Mapping[str, str]] = {
+    units: ClassVar[Units] = {
         "modes/covered": "modes",
         "modes/high_quality": "1",
         "modes/classifier_accuracy": "1",
@@ -204,7 +195,7 @@ class ModeCount(Metric):
 class Diversity(Metric):
     """Distances among samples and to the training data: collapse and copying."""
 
-    units: ClassVar[Mapping[str, str]] = {
+    units: ClassVar[Units] = {
         "samples/pairwise_distance": "data units",
         "samples/nearest_train_distance": "data units",
     }

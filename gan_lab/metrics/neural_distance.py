@@ -94,15 +94,13 @@ class NeuralDistance:
         critic = self._train(Wasserstein(), (penalty,), reals, fakes, source)
         mix = torch.rand(len(reals[2]), generator=generator, device=source.device)
         norms = critic.objective.gradient_norms(critic.leaves, {}, reals[2], fakes[2], mix)
-        largest_norm = float(norms["discriminator_estimate/gradient_norm_max"])
-        gaps = (critic(reals[2]) - critic(fakes[2])) / max(largest_norm, 1e-12)
-        size = len(reals[2])
+        largest = float(norms["discriminator_estimate/gradient_norm_max"])
+        gaps = (critic(reals[2]) - critic(fakes[2])) / max(largest, 1e-12)
+        norm = Estimate(largest, "logits per data unit", len(reals[2]), largest, largest)
         return {
             "neural_distance/js": js,
             "neural_distance/wasserstein": _mean(gaps, "data units"),
-            "neural_distance/gradient_norm": Estimate(
-                largest_norm, "logits per data unit", size, largest_norm, largest_norm
-            ),
+            "neural_distance/gradient_norm": norm,
         }
 
     def _train(

@@ -29,8 +29,7 @@ def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
 
     Reference: Peyre and Cuturi 2019, arXiv:1803.00567, proposition 2.1.
     """
-    _check_paired(samples, reference)
-    a, b = as_points(samples, "samples"), as_points(reference, "reference")
+    a, b = _as_pair(samples, reference)
     if a.shape[1] == 1:
         return float(np.abs(np.sort(a[:, 0]) - np.sort(b[:, 0])).mean())
     cost = cdist(a, b)
@@ -47,10 +46,8 @@ def as_points(samples: Tensor, name: str = "samples") -> np.ndarray:
     points = samples.detach().flatten(1).double().cpu().numpy()
     finite = np.isfinite(points).all(axis=1)
     if not finite.all():
-        raise ValueError(
-            f"{name} hold {int((~finite).sum())} non-finite rows, the first at index "
-            f"{int(np.argmin(finite))}"
-        )
+        n, first = int((~finite).sum()), int(np.argmin(finite))
+        raise ValueError(f"{name} hold {n} non-finite rows, the first at index {first}")
     return points
 
 
@@ -75,17 +72,16 @@ def sliced_wasserstein(
 
     Reference: Bonneel et al. 2015, J. Math. Imaging Vis. 51, with p = 1.
     """
-    _check_paired(samples, reference)
-    a, b = as_points(samples, "samples"), as_points(reference, "reference")
+    a, b = _as_pair(samples, reference)
     directions = np.random.default_rng(seed).standard_normal((a.shape[1], n_directions))
     directions /= np.linalg.norm(directions, axis=0)
     gaps = np.sort(a @ directions, axis=0) - np.sort(b @ directions, axis=0)
     return float(np.abs(gaps).mean())
 
 
-def _check_paired(samples: Tensor, reference: Tensor) -> None:
+def _as_pair(samples: Tensor, reference: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as points; refuse two shapes."""
     if samples.shape != reference.shape:
-        raise ValueError(
-            f"samples and reference must have one shape, got {tuple(samples.shape)} and "
-            f"{tuple(reference.shape)}"
-        )
+        shapes = f"{tuple(samples.shape)} and {tuple(reference.shape)}"
+        raise ValueError(f"samples and reference must have one shape, got {shapes}")
+    return as_points(samples, "samples"), as_points(reference, "reference")

@@ -22,13 +22,11 @@ class Case:
 
     Attributes:
         name: The situation.
-        estimator: Its name.
         unit: Of truth and estimate.
         truth: The divergence itself, from a closed form or by quadrature.
         bias: Where the estimator's expectation at n may lie, less the truth: a theorem's two sides,
             or twice one number where the expectation is known exactly.
         reason: The reason for `bias`.
-        n: Samples on each side.
         repeats: Independent draws that are averaged.
         once: One draw: a number, or an estimate that brings its own interval.
     """
@@ -96,18 +94,6 @@ def _row(case: Case, seed: int) -> Row:
         band = (case.truth + case.bias[0] - slack, case.truth + case.bias[1] + slack)
         passed, bias = band[0] <= estimate.value <= band[1], estimate.value - case.truth
     return Row(
-        case=case.name,
-        estimator=case.estimator,
-        unit=case.unit,
-        seed=seed,
-        n=case.n,
-        repeats=case.repeats,
-        truth=case.truth,
-        estimate=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        bias=bias,
-        band=band,
-        passed=passed,
-        reason=case.reason,
+        *(case.name, case.estimator, case.unit, seed, case.n, case.repeats, case.truth),
+        *(estimate.value, estimate.low, estimate.high, bias, band, passed, case.reason),
     )

@@ -60,7 +60,6 @@ _DEGENERATE = (0.88, 0.93)
 def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
     """Return estimator -> one draw at n = 64, and the range of its coverage."""
     a, b = normal(2), normal(2, 1.0)
-    width = 2.0
     modes = Ring().modes(CPU)
 
     def ring(tag: str, rare: float) -> Once:
@@ -79,27 +78,27 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
     def pair(f: Callable[[Tensor, Tensor], float]) -> Once:
         return between(f, a, b, N)
 
+    def w1(x: Tensor, y: Tensor) -> float:
+        return wasserstein.exact_wasserstein(x, y)
+
+    def energy(x: Tensor, y: Tensor) -> float:
+        return kernel.energy_distance(x, y)
+
+    def mmd(x: Tensor, y: Tensor) -> float:
+        return kernel.mmd_squared(x, y, 2.0)
+
     return {
-        "W1 exact, 2-D": (pair(lambda x, y: wasserstein.exact_wasserstein(x, y)), RANGE),
-        "W1 exact, 1-D": (
-            between(lambda x, y: wasserstein.exact_wasserstein(x, y), normal(1), normal(1, 0.5), N),
-            RANGE,
-        ),
+        "W1 exact, 2-D": (pair(w1), RANGE),
+        "W1 exact, 1-D": (between(w1, normal(1), normal(1, 0.5), N), RANGE),
         "sliced W1, 2-D": (pair(lambda x, y: wasserstein.sliced_wasserstein(x, y)), RANGE),
         "KL nearest neighbours, 2-D": (pair(lambda x, y: knn.knn_kl(x, y)), RANGE),
         "KL exact density, 2-D": (by_density(Normal(2), b, N), RANGE),
         "JS nearest neighbours, 2-D": (pair(lambda x, y: knn.knn_js(x, y)), RANGE),
         "JS histogram, 2-D": (pair(lambda x, y: histogram.histogram_js(x, y)), RANGE),
-        "energy distance, 2-D": (pair(lambda x, y: kernel.energy_distance(x, y)), RANGE),
-        "MMD^2, 2-D": (pair(lambda x, y: kernel.mmd_squared(x, y, width)), RANGE),
-        "MMD^2, 2-D, equal": (
-            between(lambda x, y: kernel.mmd_squared(x, y, width), a, a, N),
-            _DEGENERATE,
-        ),
-        "energy distance, 2-D, equal": (
-            between(lambda x, y: kernel.energy_distance(x, y), a, a, N),
-            RANGE,
-        ),
+        "energy distance, 2-D": (pair(energy), RANGE),
+        "MMD^2, 2-D": (pair(mmd), RANGE),
+        "MMD^2, 2-D, equal": (between(mmd, a, a, N), _DEGENERATE),
+        "energy distance, 2-D, equal": (between(energy, a, a, N), RANGE),
         "modes covered, two rare": (ring("modes/covered", 0.012), _COUNT),
         "modes covered, all reached": (ring("modes/covered", 0.125), _COUNT),
         "high quality": (ring("modes/high_quality", 0.125), RANGE),
@@ -108,12 +107,9 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
 
 
 def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[Coverage]:
-    """Simulate `simulations` final estimates of every estimator, and 2.5 times as many others.
+    """Simulate intervals from 10 repeats of every estimator, or of `only` some.
 
-    Args:
-        simulations: Intervals from 10 repeats; the same draws are also cut into groups of 4.
-        seed: Of the draws.
-        only: Estimators to simulate; all by default.
+    The same draws are also cut into groups of 4: 2.5 times as many intervals.
     """
     rows = []
     for estimator, (once, within) in situations().items():
@@ -130,9 +126,8 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
             share = hits / len(intervals)
             # Not of the observed share, which would call 100 % certain.
             error = math.sqrt(0.95 * 0.05 / len(intervals))
-            rows.append(
-                Coverage(estimator, N, repeats, len(intervals), expectation, share, error, within)
-            )
+            outcome = (len(intervals), expectation, share, error, within)
+            rows.append(Coverage(estimator, N, repeats, *outcome))
     return rows
 
 

@@ -95,9 +95,8 @@ def sliced_cases(more: int) -> Iterator[Case]:
 
         truth = 2 * expected.projection_share(d)
         why = "|<shift, direction>| for one cloud; fresh directions each time, so unbiased"
-        yield Case(
-            f"{d}-D shift 2, one cloud", name, unit, truth, (0, 0), why, 64, 40 * more, of_shift
-        )
+        where = f"{d}-D shift 2, one cloud"
+        yield Case(where, name, unit, truth, (0, 0), why, 64, 40 * more, of_shift)
         truth = math.sqrt(2 / math.pi)
         why = "along every direction a Gaussian cloud and its double: unbiased"
         where = f"{d}-D scale 2, one cloud"

@@ -24,9 +24,8 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
     figure = Figure(figsize=(5.2 * len(panels), 5.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle("Bias of the estimators (hollow: not different from 0; bars: 95 % intervals)")
-    for axes, (unit, label) in zip(
-        np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True
-    ):
+    all_axes = np.atleast_1d(figure.subplots(1, len(panels)))
+    for axes, (unit, label) in zip(all_axes, panels, strict=True):
         names = list(dict.fromkeys(row.estimator for row in rows if row.unit == unit))
         for i, name in enumerate(names):
             mine = [row for row in rows if row.estimator == name]
@@ -34,25 +33,12 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
             n = np.array([row.n for row in mine], dtype=float) * 1.02 ** (i - len(names) / 2)
             size = np.array([max(abs(row.bias), 1e-6) for row in mine])
             half = np.array([(row.high - row.low) / 2 for row in mine])
-            axes.errorbar(
-                n,
-                size,
-                yerr=[np.minimum(half, 0.9 * size), half],
-                fmt="none",
-                ecolor=colour,
-                alpha=0.6,
-            )
+            bars = [np.minimum(half, 0.9 * size), half]
+            axes.errorbar(n, size, yerr=bars, fmt="none", ecolor=colour, alpha=0.6)
             axes.plot(n, size, color=colour, marker=marker, linewidth=1.0, alpha=0.6, label=name)
-            clear = size > half
-            axes.scatter(
-                n,
-                size,
-                marker=marker,
-                s=34,
-                edgecolors=colour,
-                facecolors=[colour if is_clear else "white" for is_clear in clear],
-                zorder=3,
-            )
+            style = {"marker": marker, "s": 34, "edgecolors": colour, "zorder": 3}
+            inside = [colour if is_clear else "white" for is_clear in size > half]
+            axes.scatter(n, size, facecolors=inside, **style)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         ticks = sorted({row.n for row in rows})
@@ -61,11 +47,6 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
         axes.set_xlabel("n (samples on each side)")
         axes.set_ylabel(f"|estimate - truth| ({label})")
         axes.grid(alpha=0.3)
-        axes.legend(
-            fontsize="small",
-            frameon=False,
-            ncols=2,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.13),
-        )
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
+        axes.legend(fontsize="small", frameon=False, ncols=2, **below)
     return render_figure(figure)

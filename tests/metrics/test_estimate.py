@@ -28,40 +28,24 @@ def test_the_interval_covers_the_truth_in_95_of_100_cases(repeats):
     assert 0.93 <= covered / trials <= 0.97
 
 
-def test_one_repeat_has_no_interval():
+def test_one_repeat_has_no_interval_equal_ones_one_of_no_width_and_none_are_refused():
     estimate = from_repeats([2.5], "nats", 10)
     assert (estimate.value, estimate.low, estimate.high) == (2.5, -math.inf, math.inf)
-
-
-def test_equal_repeats_have_an_interval_of_no_width():
     estimate = from_repeats([0.1] * 3, "nats", 10)
-    assert estimate.low == pytest.approx(0.1, abs=1e-15)
-    assert estimate.high == pytest.approx(0.1, abs=1e-15)
-
-
-def test_no_repeats_are_refused():
+    assert (estimate.low, estimate.high) == pytest.approx((0.1, 0.1), abs=1e-15)
     with pytest.raises(ValueError, match="no repeats"):
         from_repeats([], "nats", 10)
 
 
-def test_infinity_is_said_and_not_clipped():
-    assert Estimate(math.inf, "nats", 3, 0.0, math.inf).scalars("x")["x"] == math.inf
-
-
 def test_scalars_are_the_value_the_interval_and_the_floor_where_known():
     estimate = from_repeats([1.0, 3.0], "nats", 10)
-    assert set(estimate.scalars("a/b")) == {"a/b", "a/b_low", "a/b_high"}
+    ends = {"a/b_low": estimate.low, "a/b_high": estimate.high}
+    assert estimate.scalars("a/b") == {"a/b": 2.0, **ends}
     beside = estimate.with_floor(0.25)
-    assert beside.scalars("a/b") == {
-        "a/b": 2.0,
-        "a/b_low": estimate.low,
-        "a/b_high": estimate.high,
-        "a/b_floor": 0.25,
-    }
+    assert beside.scalars("a/b") == {**estimate.scalars("a/b"), "a/b_floor": 0.25}
     assert estimate.floor is None  # the first is as it was
     assert beside.with_floor(0.0).scalars("a")["a_floor"] == 0.0
-
-
-def test_an_estimate_reads_as_a_sentence():
+    infinite = Estimate(math.inf, "nats", 3, 0.0, math.inf)
+    assert infinite.scalars("x")["x"] == math.inf  # said and not clipped
     text = str(Estimate(1.0, "nats", 64, 0.5, 1.5, 0.1))
     assert text == "1 nats [0.5, 1.5], n = 64, floor 0.1"

@@ -10,7 +10,7 @@ from scipy import special
 from gan_lab.information import closed_forms
 from gan_lab.metrics.knn import knn_entropy, knn_js, knn_kl
 from gan_lab.selfcheck import expectations
-from tests.helpers import normal, seeded
+from tests.helpers import normal
 
 
 def mean_and_error(values):
@@ -29,11 +29,6 @@ def test_kl_is_invariant_under_common_similarities(d):
     assert knn_kl(p @ turn - 5, q @ turn - 5) == pytest.approx(expected, abs=1e-9)
 
 
-def test_kl_on_the_line_is_invariant_under_common_affine_maps():
-    p, q = normal(60, 1, seed=1), 1 + normal(60, 1, seed=2)
-    assert knn_kl(-4 * p + 3, -4 * q + 3) == pytest.approx(knn_kl(p, q), abs=1e-10)
-
-
 def test_kl_follows_the_formula_by_hand():
     p, q = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[0.5], [5.0]])
     # rho 1, 1, 2; nu .5, .5, 2; m = 2, n = 3.
@@ -42,7 +37,7 @@ def test_kl_follows_the_formula_by_hand():
 
 
 @pytest.mark.parametrize("d", [1, 2, 16])
-@pytest.mark.parametrize(("shift", "std"), [(2.0, 1.0), (0.5, 2.0)])
+@pytest.mark.parametrize(("shift", "std"), [(2.0, 1.0), (0.5, 2.0), (0.0, 1.0)])
 def test_kl_of_gaussians_has_the_expectation_that_quadrature_says(d, shift, std):
     values = []
     for seed in range(60):
@@ -53,16 +48,10 @@ def test_kl_of_gaussians_has_the_expectation_that_quadrature_says(d, shift, std)
     assert mean == pytest.approx(expectations.knn_kl(100, 4, d, shift, std), abs=error)
 
 
-def test_kl_converges_to_the_closed_form_on_the_line():
-    value = expectations.knn_kl(200_000, 4, 1, 1.0, 2.0)
-    assert value == pytest.approx(closed_forms.gaussians(0.0, 1.0, 1.0, 2.0).kl, abs=0.002)
-
-
-def test_kl_of_equals_is_zero_within_noise():
-    values = [knn_kl(normal(100, 2, seed=s), normal(100, 2, seed=s + 999)) for s in range(60)]
-    mean, error = mean_and_error(values)
-    assert abs(mean) < error
-    assert error < 0.12
+@pytest.mark.parametrize(("shift", "std"), [(1.0, 2.0), (0.0, 1.0)])
+def test_kl_converges_to_the_closed_form_on_the_line(shift, std):
+    value = expectations.knn_kl(200_000, 4, 1, shift, std)
+    assert value == pytest.approx(closed_forms.gaussians(0.0, 1.0, shift, std).kl, abs=0.002)
 
 
 @pytest.mark.parametrize("d", [2, 20])
@@ -80,14 +69,6 @@ def test_entropy_of_a_gaussian(d, std):
     mean, error = mean_and_error(values)
     assert mean == pytest.approx(expectations.knn_entropy(400, 4, d, std), abs=error)
     assert mean == pytest.approx(expectations.entropy(d, std), abs=0.05)
-
-
-def test_entropy_of_the_uniform_distribution_is_the_log_of_its_length():
-    values = [
-        knn_entropy(5 * torch.rand(500, 1, generator=seeded(s), dtype=torch.float64))
-        for s in range(40)
-    ]
-    assert np.mean(values) == pytest.approx(math.log(5), abs=0.03)
 
 
 def test_entropy_follows_scale_and_ignores_turns():
@@ -140,19 +121,18 @@ def test_js_finds_a_points_own_index_among_its_copies():
 
 def test_wrong_k_sizes_dimensions_and_nan_are_refused():
     a = normal(10, 2, seed=1)
-    for k in (0, 10):
-        with pytest.raises(ValueError, match=f"k={k} neighbours"):
-            knn_kl(a, a + 1, k=k)
-    with pytest.raises(ValueError, match="k=20 neighbours"):
-        knn_js(a, a + 1, k=20)
-    with pytest.raises(ValueError, match="k=10 neighbours"):
-        knn_entropy(a, k=10)
-    with pytest.raises(ValueError, match="2 and 3 dimensions"):
-        knn_kl(a, normal(10, 3, seed=1))
-    with pytest.raises(ValueError, match="10 real and 9 fake"):
-        knn_js(a, a[:9])
     bad = a.clone()
     bad[3, 0] = math.nan
-    for f in (lambda: knn_kl(a, bad), lambda: knn_entropy(bad), lambda: knn_js(bad, a)):
-        with pytest.raises(ValueError, match="non-finite"):
-            f()
+    for call, message in (
+        (lambda: knn_kl(a, a + 1, k=0), "k=0 neighbours"),
+        (lambda: knn_kl(a, a + 1, k=10), "k=10 neighbours"),
+        (lambda: knn_js(a, a + 1, k=20), "k=20 neighbours"),
+        (lambda: knn_entropy(a, k=10), "k=10 neighbours"),
+        (lambda: knn_kl(a, normal(10, 3, seed=1)), "2 and 3 dimensions"),
+        (lambda: knn_js(a, a[:9]), "10 real and 9 fake"),
+        (lambda: knn_kl(a, bad), "non-finite"),
+        (lambda: knn_entropy(bad), "non-finite"),
+        (lambda: knn_js(bad, a), "non-finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

@@ -83,11 +83,7 @@ PLANTS = {
 
 
 def failures(rows):
-    return [
-        (row.estimator, row.case, row.seed, row.estimate, row.band)
-        for row in rows
-        if not row.passed
-    ]
+    return [(r.estimator, r.case, r.seed, r.estimate, r.band) for r in rows if not r.passed]
 
 
 def of(estimator):
