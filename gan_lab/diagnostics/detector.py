@@ -13,21 +13,15 @@ _HUGE = 1e100  # whose square still is a number
 
 @dataclass(frozen=True)
 class Event:
-    """A named problem of one seed.
+    """A named problem of one seed."""
 
-    Attributes:
-        kind: saturation, collapse, critic_drift, sign_flip, oscillation, divergence or plateau.
-        step: Of the row that settles it.
-        numbers: What triggers it; each name says the unit in brackets, none is a plain ratio.
-        explanation: What it means.
-        advice: What to try, as keys to type.
-    """
-
-    kind: str
-    step: int
-    numbers: Mapping[str, float]
-    explanation: str
-    advice: str
+    kind: str  # saturation, collapse, critic_drift, sign_flip, oscillation, divergence or plateau
+    step: int  # of the row that settles it
+    numbers: Mapping[
+        str, float
+    ]  # what triggers it; a name says its unit in brackets, but of ratios
+    explanation: str  # what it means
+    advice: str  # what to try, as keys to type
 
 
 class Verdict(NamedTuple):
@@ -42,16 +36,10 @@ class Verdict(NamedTuple):
 
 
 class Detector(ABC):
-    """Follows one seed's rows for one kind of event.
-
-    Attributes:
-        kind: Name of the event.
-        patience: Verdicts in a row that settle it, and that end it.
-        explanation, advice: See `Event`.
-    """
+    """Follows one seed's rows for one kind of event, with the fields of `Event`."""
 
     kind: ClassVar[str]
-    patience: ClassVar[int] = 2
+    patience: ClassVar[int] = 2  # verdicts in a row that settle it, and that end it
     explanation: ClassVar[str]
     advice: ClassVar[str]
 
@@ -68,9 +56,8 @@ class Detector(ABC):
         verdict = self.check(step, row)
         if verdict is None:
             return None
-        self._n_agreeing = (
-            self._n_agreeing + 1 if (verdict.over, verdict.on)[not self._is_on] else 0
-        )
+        agrees = verdict.over if self._is_on else verdict.on
+        self._n_agreeing = self._n_agreeing + 1 if agrees else 0
         if self._n_agreeing < self.patience:
             return None
         self._is_on, self._n_agreeing = not self._is_on, 0

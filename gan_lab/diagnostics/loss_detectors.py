@@ -1,5 +1,6 @@
 """Detectors on losses, gradient norms and the critic's own estimate, logged in every row."""
 
+import itertools
 import math
 from collections import deque
 from typing import ClassVar
@@ -42,18 +43,14 @@ class Saturation(Detector):
         if not (math.isfinite(loss) and math.isfinite(norm)):
             return None
         self._peak = max(self._peak, norm)
-        share = loss / self._equilibrium
-        fell = self._peak / norm if norm > 0 else math.inf
         if self._peak == 0:
             return None
-        return Verdict(
-            share <= self.share and fell >= self.fall,
-            share > self.share_over or fell < self.fall_over,
-            {
-                "discriminator loss / its value at equilibrium": share,
-                "peak / generator's gradient norm": fell,
-            },
-        )
+        share = loss / self._equilibrium
+        fell = self._peak / norm if norm > 0 else math.inf
+        on = share <= self.share and fell >= self.fall
+        over = share > self.share_over or fell < self.fall_over
+        numbers = {"discriminator loss / its value at equilibrium": share}
+        return Verdict(on, over, numbers | {"peak / generator's gradient norm": fell})
 
 
 class CriticDrift(Detector):
@@ -90,15 +87,13 @@ class CriticDrift(Detector):
             return None
         ratio = abs(offset) / self._largest
         before = self._offsets[len(self._offsets) // 2]
-        return Verdict(
-            ratio >= self.ratio and abs(offset) >= self.growth * before,
-            ratio < self.ratio_over,
-            {
-                "mean logit [data units x slope]": offset,
-                "critic's W [data units x slope]": difference,
-                "|mean logit| / largest |W| so far": ratio,
-            },
-        )
+        on = ratio >= self.ratio and abs(offset) >= self.growth * before
+        numbers = {
+            "mean logit [data units x slope]": offset,
+            "critic's W [data units x slope]": difference,
+            "|mean logit| / largest |W| so far": ratio,
+        }
+        return Verdict(on, ratio < self.ratio_over, numbers)
 
 
 class SignFlip(Detector):
@@ -134,22 +129,19 @@ class SignFlip(Detector):
         # Differences of neighbours: a trend is no noise. The median: a jump is none either.
         jumps = np.abs(np.diff(np.array(self._values)))
         noise = float(np.median(jumps)) * 1.4826 / math.sqrt(2)
-        return Verdict(
-            value < -max(self.noises * noise, self.share * self._largest),
-            value > 0,
-            {
-                "critic's W [data units x slope]": value,
-                "its noise, one standard deviation [data units x slope]": noise,
-                "largest |W| so far [data units x slope]": self._largest,
-            },
-        )
+        numbers = {
+            "critic's W [data units x slope]": value,
+            "its noise, one standard deviation [data units x slope]": noise,
+            "largest |W| so far [data units x slope]": self._largest,
+        }
+        on = value < -max(self.noises * noise, self.share * self._largest)
+        return Verdict(on, value > 0, numbers)
 
 
 class Oscillation(Detector):
     """The two networks circle: their numbers swing with one period, three times or more."""
 
     kind = "oscillation"
-    patience = 2
     explanation = (
         "Losses and gradients swing with one period: the players chase each other around the "
         "equilibrium instead of approaching it."
@@ -159,10 +151,8 @@ class Oscillation(Detector):
         "or optim.decay=linear; trainer.ema=0.999 averages the circle out of the samples."
     )
     tags: ClassVar[tuple[str, ...]] = (
-        "loss/discriminator",
-        "loss/generator",
-        "gradient/discriminator_norm",
-        "gradient/generator_norm",
+        *("loss/discriminator", "loss/generator"),
+        *("gradient/discriminator_norm", "gradient/generator_norm"),
     )
     window: ClassVar[int] = 32  # rows
     every: ClassVar[int] = 8  # rows between two checks
@@ -198,14 +188,11 @@ class Oscillation(Detector):
         strength = min(first.strength, second.strength)
         if self.alone * alone.strength > strength:
             first, second, strength = alone, alone, self.alone * alone.strength
-        return Verdict(
-            strength >= self.strength,
-            strength < self.strength_over,
-            {
-                "period [steps]": max(first.lag, second.lag) * float(gaps[0]),
-                "strength of the period, 1 for a pure tone": min(first.strength, second.strength),
-            },
-        )
+        numbers = {
+            "period [steps]": max(first.lag, second.lag) * float(gaps[0]),
+            "strength of the period, 1 for a pure tone": min(first.strength, second.strength),
+        }
+        return Verdict(strength >= self.strength, strength < self.strength_over, numbers)
 
     def _strongest_pair(self, candidates: list[Period]) -> tuple[Period, Period]:
         """Return the two strongest that share a period; of strength 0 where there are none.
@@ -215,10 +202,9 @@ class Oscillation(Detector):
         """
         pairs = [
             (a, b)
-            for i, a in enumerate(candidates)
-            for b in candidates[i + 1 :]
+            for a, b in itertools.combinations(candidates, 2)
             for ratio in (0.5, 1.0, 2.0)
             if abs(a.lag - ratio * b.lag) <= max(1.0, self.agreement * a.lag)
         ]
-        none = Period(0.0, 0.0)
-        return max(pairs, key=lambda p: min(p[0].strength, p[1].strength), default=(none, none))
+        nothing = (Period(0.0, 0.0), Period(0.0, 0.0))
+        return max(pairs, key=lambda pair: min(p.strength for p in pair), default=nothing)

@@ -42,16 +42,13 @@ class Collapse(Detector):
     def __init__(self) -> None:
         super().__init__()
         self._measurements: list[Measurement] = []
-        self._widest = 0.0  # lower end of the best interval so far
-        self._max_modes = 0.0  # lower end of the best interval so far
+        self._widest = self._max_modes = 0.0  # lower ends of the best intervals so far
 
     def check(self, step: int, row: Row) -> Verdict | None:
         """Read samples/pairwise_distance and modes/covered with their intervals and floors."""
-        spread, modes, quality = (
-            measurement(step, row, tag) for tag in (_SPREAD, _MODES, _QUALITY)
-        )
-        verdicts = [self._of_spread(spread), self._of_modes(modes, quality)]
-        some = [verdict for verdict in verdicts if verdict is not None]
+        tags = (_SPREAD, _MODES, _QUALITY)
+        spread, modes, quality = (measurement(step, row, tag) for tag in tags)
+        some = [v for v in (self._of_spread(spread), self._of_modes(modes, quality)) if v]
         if not some:
             return None
         numbers = {name: value for verdict in some for name, value in verdict.numbers.items()}
@@ -63,21 +60,18 @@ class Collapse(Detector):
         self._measurements.append(now)
         self._widest = max(self._widest, now.low)
         was_wide = self._widest >= 0.8 * now.floor
-        before = _latest(self._measurements, now.step / 2)
+        # The last estimate at or before half the steps.
+        index = bisect.bisect_right(self._measurements, now.step / 2, key=lambda each: each.step)
         stands_still = (
-            before is not None
+            index > 0
             and now.step >= self.min_steps
             and self._widest >= self.min_growth * self._measurements[0].high
-            and now.value <= before.value + self.growth * now.floor
+            and now.value <= self._measurements[index - 1].value + self.growth * now.floor
         )
-        return Verdict(
-            now.high < self.spread * now.floor and (was_wide or stands_still),
-            now.low > self.spread_over * now.floor,
-            {
-                "mean distance between samples [data units]": now.value,
-                "the same of real samples [data units]": now.floor,
-            },
-        )
+        on = now.high < self.spread * now.floor and (was_wide or stands_still)
+        numbers = {"mean distance between samples [data units]": now.value}
+        numbers["the same of real samples [data units]"] = now.floor
+        return Verdict(on, now.low > self.spread_over * now.floor, numbers)
 
     def _of_modes(self, now: Measurement | None, quality: Measurement | None) -> Verdict | None:
         if now is None or not (now.has_interval and now.floor > 0):
@@ -86,15 +80,12 @@ class Collapse(Detector):
         least = max(2.0, self.modes_gone * now.floor)
         missing = quality is not None and quality.low >= self.good * quality.floor
         limit = max(self._max_modes, now.floor if missing else 0.0)
-        return Verdict(
-            limit - now.high >= least,
-            limit - now.value < 1.0,
-            {
-                "modes covered [modes]": now.value,
-                "modes covered at its best, at least [modes]": self._max_modes,
-                "modes covered by real samples [modes]": now.floor,
-            },
-        )
+        numbers = {
+            "modes covered [modes]": now.value,
+            "modes covered at its best, at least [modes]": self._max_modes,
+            "modes covered by real samples [modes]": now.floor,
+        }
+        return Verdict(limit - now.high >= least, limit - now.value < 1.0, numbers)
 
 
 class Divergence(Detector):
@@ -126,23 +117,19 @@ class Divergence(Detector):
         now = measurement(step, row, _W1)
         if now is None or math.isnan(now.value) or math.isnan(now.low):
             return None
-        if self._first is None:
-            self._first = now.value
+        self._first = now.value if self._first is None else self._first
         best = self._best
         if best is None or now.high < best.high:
             self._best = now
             return Verdict(False, True, {})
-        gain = max(self._first - best.high, 0.0)
-        above = now.low - best.high
-        return Verdict(
-            now.low > self.factor * best.high and above > self.setback * gain,
-            now.value <= self.factor_over * best.high,
-            {
-                "W1 now, lower end [data units]": now.low,
-                "W1 at its best, upper end [data units]": best.high,
-                "best at step": float(best.step),
-            },
-        )
+        above, gain = now.low - best.high, max(self._first - best.high, 0.0)
+        on = now.low > self.factor * best.high and above > self.setback * gain
+        numbers = {
+            "W1 now, lower end [data units]": now.low,
+            "W1 at its best, upper end [data units]": best.high,
+            "best at step": float(best.step),
+        }
+        return Verdict(on, now.value <= self.factor_over * best.high, numbers)
 
 
 class Plateau(Detector):
@@ -154,7 +141,6 @@ class Plateau(Detector):
     """
 
     kind = "plateau"
-    patience = 2
     explanation = (
         "Over the last half of the run so far the distance to the data has not improved, although "
         "real samples get a clearly smaller one: more steps of the same will not help."
@@ -182,34 +168,27 @@ class Plateau(Detector):
         self._measurements = half = [each for each in self._measurements if each.step > step / 2]
         if len(half) < self.min_measurements or step < self.min_steps:
             return None
-        older, newer = half[: len(half) // 2], half[len(half) // 2 :]
-        gain, error = _gain([r.value for r in older], [r.value for r in newer])
-        above_floor = float(np.mean([r.value for r in older])) - now.floor
-        lows = float(np.mean([r.low for r in newer]))
-        return Verdict(
-            abs(gain) + error < self.gain * above_floor and lows > (1 + self.excess) * now.floor,
-            abs(gain) - error > self.gain_over * above_floor or now.low <= now.floor,
-            {
-                "W1 gained, upper end [data units]": gain + error,
-                "W1 above that of real samples [data units]": above_floor,
-                "since step": float(half[0].step),
-            },
-        )
+        values, middle = np.array([r.value for r in half]), len(half) // 2
+        gain, error = _gain(values[:middle], values[middle:])
+        above_floor = float(np.mean(values[:middle])) - now.floor
+        lows = float(np.mean([r.low for r in half[middle:]]))
+        on = abs(gain) + error < self.gain * above_floor and lows > (1 + self.excess) * now.floor
+        over = abs(gain) - error > self.gain_over * above_floor or now.low <= now.floor
+        numbers = {
+            "W1 gained, upper end [data units]": gain + error,
+            "W1 above that of real samples [data units]": above_floor,
+            "since step": float(half[0].step),
+        }
+        return Verdict(on, over, numbers)
 
 
-def _latest(measurements: list[Measurement], step: float) -> Measurement | None:
-    """Return the last estimate at or before a step."""
-    index = bisect.bisect_right(measurements, step, key=lambda each: each.step)
-    return measurements[index - 1] if index else None
-
-
-def _gain(older: list[float], newer: list[float]) -> tuple[float, float]:
-    """Return by how much the mean fell, and half its 95 % interval (Welch)."""
+def _gain(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Return by how much the mean fell from a to b, and half its 95 % interval (Welch)."""
     from scipy import stats  # half a second, and only long runs come here
 
-    a, b = np.array(older), np.array(newer)
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    fall = float(a.mean() - b.mean())
     if va + vb == 0:
-        return float(a.mean() - b.mean()), 0.0
+        return fall, 0.0
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    return float(a.mean() - b.mean()), float(stats.t.ppf(0.975, freedom) * np.sqrt(va + vb))
+    return fall, float(stats.t.ppf(0.975, freedom) * np.sqrt(va + vb))

@@ -10,15 +10,11 @@ _AS_GOOD = 0.85
 
 
 class Period(NamedTuple):
-    """A period and its strength.
+    """A period and its strength."""
 
-    Attributes:
-        lag: In rows.
-        strength: The least of the autocorrelation after one period, after two (times 1.5), and
-            minus that after half a period; 1 for a pure tone, about 0 for noise.
-    """
-
-    lag: float
+    lag: float  # in rows
+    # The least of the autocorrelation after one period, after two (times 1.5), and minus that after
+    # half a period; 1 for a pure tone, about 0 for noise.
     strength: float
 
 

@@ -1,9 +1,8 @@
 """Records that could not be written: counted while a run trains, and written to its status."""
 
 import contextlib
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gan_lab.runs.run_dir import RunDir
@@ -11,19 +10,12 @@ from gan_lab.runs.run_dir import RunDir
 
 @dataclass
 class LostRecords:
-    """Writes that failed, of all starts of a run; status.json has them as `lost`.
-
-    Attributes:
-        writes: How many.
-        first_step: Of the first one.
-        last_step: Of the last one.
-        why: The last error.
-    """
+    """Writes that failed, of all starts of a run; status.json has them as `lost`."""
 
     writes: int = 0
     first_step: int | None = None
     last_step: int | None = None
-    why: str | None = None
+    why: str | None = None  # the last error
 
     def add(self, step: int, error: OSError) -> None:
         """Count one more."""
@@ -41,7 +33,7 @@ def read_lost_records(run: RunDir, resume_step: int | None) -> LostRecords:
         return LostRecords()
     if resume_step is None or not before.writes or first > resume_step:
         return LostRecords()
-    return dataclasses.replace(before, last_step=min(last, resume_step))
+    return replace(before, last_step=min(last, resume_step))
 
 
 class LostRecordsStatus:

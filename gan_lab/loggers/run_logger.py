@@ -95,7 +95,6 @@ class RunLogger:
         self._step = step
 
         def write_whole() -> None:
-            self._metrics.path.parent.stat()
             try:
                 write(path)
             except OSError:
@@ -103,19 +102,14 @@ class RunLogger:
                     path.unlink(missing_ok=True)
                 raise
 
-        self._try(write_whole)
+        self._try(write_whole, in_directory=True)
 
     def layout(self, layout: Layout) -> None:
         """Lay out TensorBoard's page of custom scalars."""
         self._show(lambda writer: writer.layout(layout))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        """Make the run a row of TensorBoard's HParams table, with status RUNNING.
-
-        Args:
-            config: Flat. A bool, a number or a string a key; anything else is shown as text.
-            metrics: Tags of the scalars that become columns.
-        """
+        """Make the run a row of TensorBoard's HParams table (see the writer), status RUNNING."""
         if self._writer:
             self._writer.hparams(config, metrics)
             self.session_end("running")
@@ -137,15 +131,12 @@ class RunLogger:
 
     def _show(self, write: Callable[[TensorBoardWriter], None]) -> None:
         if writer := self._writer:
+            self._try(lambda: write(writer), in_directory=True)
 
-            def write_into() -> None:
-                self._metrics.path.parent.stat()  # a directory that was removed is not made anew
-                write(writer)
-
-            self._try(write_into)
-
-    def _try(self, write: Callable[[], None]) -> None:
+    def _try(self, write: Callable[[], object], in_directory: bool = False) -> None:
         try:
+            if in_directory:
+                self._metrics.path.parent.stat()  # a directory that was removed is not made anew
             write()
         except OSError as error:
             if not self._has_warned:

@@ -65,14 +65,10 @@ class TensorBoardWriter:
 
         TensorBoard merges the layouts of all runs: charts that are equal appear once.
         """
-        self._show(
-            0,
-            Summary.Value(
-                tag=custom_scalars.CONFIG_SUMMARY_TAG,
-                metadata=custom_scalars.create_summary_metadata(),
-                tensor=make_tensor_proto(layout.SerializeToString()),
-            ),
-        )
+        plugin = custom_scalars.create_summary_metadata()
+        tensor = make_tensor_proto(layout.SerializeToString())
+        tag = custom_scalars.CONFIG_SUMMARY_TAG
+        self._show(0, Summary.Value(tag=tag, metadata=plugin, tensor=tensor))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
         """Describe the run's row of the HParams table; `session_end` writes it.
@@ -105,13 +101,11 @@ class TensorBoardWriter:
         TensorBoard uses the first status that it reads, so a later one replaces the file: a run
         that failed, was resumed and succeeded has succeeded.
         """
-        end = plugin_data_pb2.SessionEndInfo(
-            status=f"STATUS_{status.upper()}", end_time_secs=time.time()
-        )
-        tag = metadata.SESSION_END_INFO_TAG
-        summary = Summary(value=[*self._session, _hparams_value(tag, session_end_info=end)])
-        version = _record(file_version="brain.Event:2")
-        atomic_write(self._session_path, version + _record(summary=summary))
+        name = f"STATUS_{status.upper()}"
+        end = plugin_data_pb2.SessionEndInfo(status=name, end_time_secs=time.time())
+        last = _hparams_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
+        row = _record(summary=Summary(value=[*self._session, last]))
+        atomic_write(self._session_path, _record(file_version="brain.Event:2") + row)
 
     def sync(self) -> None:
         """Wait until the series are on the disk."""

@@ -30,19 +30,12 @@ _SECONDS_POINTS = 200
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one choice, one for each seed.
+    """Runs of one choice, one for each seed."""
 
-    Attributes:
-        label: Its loss and regularizers, and what else tells it apart.
-        choices: Key that differs between the groups -> its value here, as text.
-        style: Of its curves, everywhere.
-        runs: By seed.
-    """
-
-    label: str
-    choices: Mapping[str, str]
-    style: Style
-    runs: Sequence[Record]
+    label: str  # its loss and regularizers, and what else tells it apart
+    choices: Mapping[str, str]  # key that differs between the groups -> its value here, as text
+    style: Style  # of its curves, everywhere
+    runs: Sequence[Record]  # by seed
 
     @property
     def complete_runs(self) -> list[Record]:
@@ -72,34 +65,24 @@ class Group:
 
 @dataclass(frozen=True)
 class Problem:
-    """Groups on the same data under the same evaluator.
+    """Groups on the same data under the same evaluator."""
 
-    Attributes:
-        name: Of the data set, and what else tells problems apart.
-        groups: In the order of their labels in `STYLES`, then as found.
-        duplicates: Runs without a place, since a longer one has the same choice and seed.
-    """
-
-    name: str
-    groups: Sequence[Group]
-    duplicates: Sequence[Record]
+    name: str  # of the data set, and what else tells problems apart
+    groups: Sequence[Group]  # in the order of their labels in `STYLES`, then as found
+    duplicates: Sequence[Record]  # left out: a longer run has the same choice and seed
 
 
 def group_runs(records: Sequence[Record]) -> list[Problem]:
     """Group records by data and evaluator, and within these by what differs."""
-    essential = [
-        {k: _plain(v) for k, v in r.config.items() if not _irrelevant(k, r.config)} for r in records
-    ]
+    essential = [_essential(record.config) for record in records]
     evaluations = [{k: v for k, v in e.items() if _EVALUATION.fullmatch(k)} for e in essential]
+    methods = [{k: v for k, v in e.items() if not _EVALUATION.fullmatch(k)} for e in essential]
     members = _equal(evaluations)
     names = _names([evaluations[m[0]] for m in members], partial(class_name, node="data"))
     problems = []
     for name, indices in zip(names, members, strict=True):
-        methods = [
-            {k: v for k, v in essential[i].items() if k not in evaluations[i]} for i in indices
-        ]
-        groups, duplicates = _groups([records[i] for i in indices], methods)
-        problems.append(Problem(name, groups, duplicates))
+        own = [methods[i] for i in indices]
+        problems.append(Problem(name, *_groups([records[i] for i in indices], own)))
     return problems
 
 
@@ -108,14 +91,7 @@ def band(group: Group, tag: str, axis: str) -> Band | None:
 
     Values are interpolated linearly between two estimates of a seed, and never extrapolated, so
     that seeds evaluated at different steps or seconds can be averaged.
-
-    Args:
-        group: Whose.
-        tag: As in metrics.jsonl.
-        axis: A key of `model.AXES`.
-
-    Returns:
-        None where no run has the tag, or none has the axis.
+    None where no run has the tag, or none has the axis (a key of `model.AXES`).
     """
     curves = [c for run in group.runs if (c := on_axis(run, tag, axis)) is not None]
     if not curves:
@@ -174,21 +150,18 @@ def _groups(
     records: Sequence[Record], methods: Sequence[dict[str, Any]]
 ) -> tuple[list[Group], list[Record]]:
     members = _equal(methods)
-    labels = _names([methods[m[0]] for m in members], _method_label)
-    differing = _differing([methods[m[0]] for m in members])
-    styles = _styles([_style_key(methods[m[0]]) for m in members])
+    each = [methods[indices[0]] for indices in members]
+    labels, differing = _names(each, _method_label), _differing(each)
+    styles = _styles(list(map(_style_key, each)))
     groups, duplicates = [], []
-    for label, indices, style in zip(labels, members, styles, strict=True):
+    for label, indices, style, choice in zip(labels, members, styles, each, strict=True):
         by_seed: dict[int, Record] = {}
         for record in (records[i] for i in indices):
-            old = by_seed.get(record.seed)
-            if old is not None:
-                record, old = sorted(
-                    (record, old), key=lambda r: (r.is_done, r.step, str(r.path)), reverse=True
-                )
+            if record.seed in by_seed:
+                both = (by_seed[record.seed], record)
+                old, record = sorted(both, key=lambda r: (r.is_done, r.step, str(r.path)))
                 duplicates.append(old)
             by_seed[record.seed] = record
-        choice = methods[indices[0]]
         choices = {key: _text(choice.get(key, "none")) for key in differing}
         groups.append(Group(label, choices, style, [by_seed[seed] for seed in sorted(by_seed)]))
     order = list(STYLES.values())
@@ -196,14 +169,12 @@ def _groups(
     return groups, duplicates
 
 
-def _irrelevant(key: str, config: Mapping[str, Any]) -> bool:
-    if key in ("data.root", "data.download"):  # where the files are, unless they are the data
-        return not str(config.get("data._target_", "")).endswith("ImageFolder")
-    return _NO_DIFFERENCE.fullmatch(key) is not None
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _essential(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that change the training, whole numbers as floats."""
+    ignored = {key for key in config if _NO_DIFFERENCE.fullmatch(key)}
+    if not str(config.get("data._target_", "")).endswith("ImageFolder"):
+        ignored |= {"data.root", "data.download"}  # where the files are, unless they are the data
+    return {k: float(v) if type(v) is int else v for k, v in config.items() if k not in ignored}
 
 
 def _equal(configs: Sequence[Mapping[str, Any]]) -> list[list[int]]:
@@ -235,14 +206,10 @@ def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
         if not free:  # cannot be: their keys differ somewhere
             return [f"{name} ({i})" for i, name in enumerate(names)]
         key = max(free, key=lambda k: len({repr(c.get(k)) for c in alike}))
+        short_key = ".".join(key.removesuffix("._target_").split(".")[-2:])
         for i in same:
-            names[i] = f"{names[i]}, {_short_key(key)}={_text(configs[i].get(key, 'none'))}"
+            names[i] += f", {short_key}={_text(configs[i].get(key, 'none'))}"
         used.add(key)
-
-
-def _short_key(key: str) -> str:
-    parts = key.removesuffix("._target_").split(".")
-    return ".".join(parts[-2:])
 
 
 def _text(value: Any) -> str:

@@ -36,11 +36,8 @@ def gains(groups: Sequence[Group]) -> Table | None:
         "checkpoint is chosen on validation data and read here on held-out data, so choosing does "
         "not flatter it.",
         [
-            "group",
-            "last step",
-            "no supported gain after step",
-            "best step, median [least, most]",
-            "W1 there (data units)",
+            *("group", "last step", "no supported gain after step"),
+            *("best step, median [least, most]", "W1 there (data units)"),
             "W1 there - at the end (data units)",
         ],
         rows,
@@ -78,21 +75,17 @@ def best_minus_end(group: Group) -> Difference | None:
 
 def _best_values(group: Group) -> dict[int, float]:
     """Return seed -> W1 of its best checkpoint on held-out data, where it is known."""
-    return {
-        r.seed: value
-        for r in group.complete_runs
-        if r.best
-        and "held_out" in r.best
-        and math.isfinite(value := float(r.best["held_out"]["value"]))
-    }
+    best = {r.seed: (r.best or {}).get("held_out") for r in group.complete_runs}
+    values = {seed: float(estimate["value"]) for seed, estimate in best.items() if estimate}
+    return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
 def _best_cells(group: Group) -> list[str]:
     there = _best_values(group)
-    finals = group.finals(HEADLINE).items()
-    ends = {seed: value for seed, value in finals if seed in there and math.isfinite(value)}
     if not there:
         return ["-", "-", "-"]
+    finals = group.finals(HEADLINE).items()
+    ends = {seed: value for seed, value in finals if seed in there and math.isfinite(value)}
     steps = sorted(int(r.best["step"]) for r in group.complete_runs if r.best and r.seed in there)
     where = f"{float(np.median(steps)):g} [{steps[0]}, {steps[-1]}]"
     gap = as_text(difference(there, ends).measured) if ends else "-"

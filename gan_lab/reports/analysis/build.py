@@ -1,6 +1,7 @@
 """From run directories to a report: runs are read, grouped, compared and put into words."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -42,11 +43,9 @@ def report(paths: Sequence[Path], title: str = "Comparison") -> tuple[Report, li
     problems = group_runs(records)
     n_groups = max(len(problem.groups) for problem in problems)
     names = ", ".join(problem.name for problem in problems)
-    question = (
-        f"Which of {n_groups} choices makes better samples on {names}, and by how much?"
-        if n_groups > 1
-        else f"How good are the samples on {names}, and how sure is that?"
-    )
+    question = f"Which of {n_groups} choices makes better samples on {names}, and by how much?"
+    if n_groups == 1:
+        question = f"How good are the samples on {names}, and how sure is that?"
     origin = (
         f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gan_lab {__version__} from "
         f"{len(records)} runs in {', '.join(map(str, paths))}."
@@ -82,41 +81,28 @@ def section(problem: Problem) -> Section:
 
 def chart(groups: Sequence[Group], curve: Curve, question: str) -> Chart | None:
     """Return one quantity on all axes; None where no group has it."""
-    bands = {}
-    for axis in AXES:
-        of_groups = {
-            g.label: _clip(b, curve) for g in groups if (b := band(g, curve.tag, axis)) is not None
-        }
-        if of_groups:
-            bands[axis] = of_groups
+    bands: dict[str, dict[str, Band]] = {}
+    for axis, group in itertools.product(AXES, groups):
+        if (b := band(group, curve.tag, axis)) is not None:
+            low, high = np.maximum(b.low, curve.least), np.minimum(b.high, curve.limit)
+            bands.setdefault(axis, {})[group.label] = dataclasses.replace(b, low=low, high=high)
     if "step" not in bands:
         return None
     floor = next((f for g in groups for r in g.runs if (f := _floor(r, curve.tag))), None)
     return Chart(curve.tag, curve.title, curve.unit, floor, question, bands)
 
 
-def _clip(band: Band, curve: Curve) -> Band:
-    low, high = np.maximum(band.low, curve.least), np.minimum(band.high, curve.limit)
-    return dataclasses.replace(band, low=low, high=high)
-
-
 def _floor(run: Record, tag: str) -> float | None:
     series = run.curves.get(f"{tag}_floor")
-    if series is None or not len(series.values) or not math.isfinite(series.values[-1]):
-        return None
-    return float(series.values[-1])
+    value = math.nan if series is None or not len(series.values) else float(series.values[-1])
+    return value if math.isfinite(value) else None
 
 
 def _tables(groups: Sequence[Group]) -> list[Table]:
-    each = [
-        tables.final_numbers(groups),
-        *(tables.differences(groups, tag) for tag in tables.DIFFERENCE_TAGS),
-        tables.rank_table(groups),
-        tables.budgets(groups),
-        best_steps.gains(groups),
-        tables.incomplete_runs(groups),
-        tables.choices(groups),
-    ]
+    differences = (tables.differences(groups, tag) for tag in tables.DIFFERENCE_TAGS)
+    each = [tables.final_numbers(groups), *differences, tables.rank_table(groups)]
+    each += [tables.budgets(groups), best_steps.gains(groups)]
+    each += [tables.incomplete_runs(groups), tables.choices(groups)]
     return [table for table in each if table is not None]
 
 
@@ -128,70 +114,54 @@ def _picture_seeds(groups: Sequence[Group]) -> dict[str, int]:
 
 
 def _events(groups: Sequence[Group]) -> list[EventRow]:
-    rows = [
-        EventRow(
-            group.label,
-            run.seed,
-            event["step"],
-            event["kind"],
-            ", ".join(f"{name} {_short(value)}" for name, value in event["numbers"].items()),
-            str(event.get("explanation", "")),
-            str(event.get("advice", "")),
-        )
-        for group in groups
-        for run in group.runs
-        for event in run.events
-    ]
+    rows = []
+    for label, run in [(group.label, run) for group in groups for run in group.runs]:
+        for event in run.events:
+            numbers = ", ".join(
+                f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+                for name, value in event["numbers"].items()
+            )
+            texts = (str(event.get(name, "")) for name in ("explanation", "advice"))
+            row = (label, run.seed, event["step"], event["kind"], numbers, *texts)
+            rows.append(EventRow(*row))
     return sorted(rows, key=lambda e: (e.step, e.group, e.seed))
 
 
 def _cautions(problem: Problem) -> list[str]:
     """Return reasons why groups are less comparable than a table suggests."""
     groups, notes = problem.groups, []
-    differing = groups[0].choices
     unequal = [
         f"{key.removesuffix('._target_')} {', '.join(g.choices[key] for g in groups)}"
         for key in ("trainer.n_critic", "trainer.batch_size", "optim._target_")
-        if key in differing
+        if key in groups[0].choices
     ]
     if unequal:
         notes.append(
-            f"{problem.name}: whole recipes are compared, not losses alone, and a step is not the "
-            f"same work ({'; '.join(unequal)}); equal budgets have a table of their own."
+            "whole recipes are compared, not losses alone, and a step is not the same work "
+            f"({'; '.join(unequal)}); equal budgets have a table of their own."
         )
     timings = {run.timing for g in groups for run in g.runs}
     together = {n_stacked for n_stacked, _, _ in timings}
     if len(timings) > 1:
         notes.append(
-            f"{problem.name}: the runs were not timed alike (seeds stacked in one process, threads "
-            "or machines differ), so seconds are compared nowhere."
+            "the runs were not timed alike (seeds stacked in one process, threads or machines "
+            "differ), so seconds are compared nowhere."
         )
     if together != {1}:
         notes.append(
-            f"{problem.name}: seeds were stacked ({max(together)} in one process): they share one "
-            "clock, so seconds are those of all of them together, and one best step."
+            f"seeds were stacked ({max(together)} in one process): they share one clock, so "
+            "seconds are those of all of them together, and one best step."
         )
-    forks = [g.label for g in groups if "fork.step" in g.runs[0].config]
-    if forks:
-        notes.append(
-            f"{problem.name}: {'; '.join(forks)}: a fork, whose steps and budgets include those of "
-            "the run it continues."
-        )
-    return notes
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if forks := [g.label for g in groups if "fork.step" in g.runs[0].config]:
+        inside = "a fork, whose steps and budgets include those of the run it continues."
+        notes.append(f"{'; '.join(forks)}: {inside}")
+    return [f"{problem.name}: {note}" for note in notes]
 
 
 def _means(group: Group) -> dict[str, float]:
     tags = {tag: None for run in group.complete_runs for tag in run.finals}
-    means = {}
-    for tag in tags:
-        finite = [v for v in group.finals(tag).values() if math.isfinite(v)]
-        if finite:
-            means[tag] = math.fsum(finite) / len(finite)
-    return means
+    finite = {tag: list(filter(math.isfinite, group.finals(tag).values())) for tag in tags}
+    return {tag: math.fsum(values) / len(values) for tag, values in finite.items() if values}
 
 
 def _notes(problems: Sequence[Problem]) -> list[str]:
@@ -202,13 +172,11 @@ def _notes(problems: Sequence[Problem]) -> list[str]:
             f"({', '.join(p.name for p in problems)}); each has a section of its own."
         )
     for problem in problems:
-        incomplete = [r for g in problem.groups for r in g.runs if not r.is_done]
-        if incomplete:
-            states = sorted({r.state for r in incomplete})
-            n_runs = sum(len(g.runs) for g in problem.groups)
+        runs = [run for group in problem.groups for run in group.runs]
+        if states := [run.state for run in runs if not run.is_done]:
             notes.append(
-                f"{problem.name}: {len(incomplete)} of {n_runs} runs "
-                f"did not come to their end ({', '.join(states)}); see the table of them."
+                f"{problem.name}: {len(states)} of {len(runs)} runs did not come to their end "
+                f"({', '.join(sorted(set(states)))}); see the table of them."
             )
         for run in problem.duplicates:
             notes.append(f"{run.path} was left out: another run has the same choices and seed.")
@@ -220,10 +188,7 @@ def _notes(problems: Sequence[Problem]) -> list[str]:
                 f"({lengths}); read the table 'At equal budgets'."
             )
         notes += _cautions(problem)
-        single = [g.label for g in problem.groups if len(g.runs) == 1]
-        if single:
-            notes.append(
-                f"{problem.name}: one seed only of {', '.join(single)}, which allows no interval "
-                f"and supports no difference."
-            )
+        if single := ", ".join(g.label for g in problem.groups if len(g.runs) == 1):
+            rest = "which allows no interval and supports no difference."
+            notes.append(f"{problem.name}: one seed only of {single}, {rest}")
     return notes

@@ -17,17 +17,16 @@ from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.analysis import run_config
 from gan_lab.reports.analysis.charts import CURVES
+from gan_lab.reports.analysis.model import AXES
 from gan_lab.runs import old_names
 from gan_lab.runs.old_names import current_tag, former_tags
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import is_inside, open_regular
 
 CLOCKS = {
-    "discriminator_steps": "clock/discriminator_steps",
-    "generator_steps": "clock/generator_steps",
-    "gradient_evaluations": "clock/gradient_evaluations",
-    "images": "clock/images",
-    "seconds": "time/train_seconds",
+    axis: "time/train_seconds" if axis == "seconds" else f"clock/{axis}"
+    for axis in AXES
+    if axis != "step"
 }
 # What damaged content raises.
 _DAMAGE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
@@ -48,35 +47,21 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """One seed of one run, read from its directory.
-
-    Attributes:
-        path: The directory.
-        seed: What everything random derives from.
-        config: Resolved, flat, dotted key -> value.
-        state: done, diverged, interrupted, failed, or unfinished (still running, or killed).
-        step: The last one.
-        steps: The number that was configured.
-        error: What stopped it, or None.
-        finals: Tag of the final evaluation -> {"value", "low", "high", "floor", "unit", "n"}.
-        curves: Tag -> series: those of `QUESTIONS`, their floors, and the clocks.
-        events: As in events.jsonl, each with step, kind and numbers (a mapping).
-        best: The best checkpoint by the evaluator, as in status.json, or None.
-        timing: What its seconds depend on: seeds stacked in one process, threads, hardware. Only
-            seconds of equal timing may be compared.
-    """
+    """One seed of one run, read from its directory."""
 
     path: Path
-    seed: int
-    config: Mapping[str, Any]
-    state: str
-    step: int
-    steps: int
-    error: str | None
+    seed: int  # what everything random derives from
+    config: Mapping[str, Any]  # resolved, flat, dotted key -> value
+    state: str  # done, diverged, interrupted, failed, or unfinished (still running, or killed)
+    step: int  # the last one
+    steps: int  # the number that was configured
+    error: str | None  # what stopped it, or None
+    # Tag of the final evaluation -> {"value", "low", "high", "floor", "unit", "n"}.
     finals: Mapping[str, Mapping[str, Any]]
-    curves: Mapping[str, Series]
-    events: Sequence[Mapping[str, Any]]
-    best: Mapping[str, Any] | None
+    curves: Mapping[str, Series]  # of `QUESTIONS`, their floors, and the clocks, by tag
+    events: Sequence[Mapping[str, Any]]  # of events.jsonl: step, kind and numbers (a mapping)
+    best: Mapping[str, Any] | None  # the best checkpoint by the evaluator, as in status.json
+    # Seeds stacked in one process, threads, hardware: only seconds of equal timing may be compared.
     timing: tuple[int, int, str]
 
     @property
@@ -90,10 +75,8 @@ class Record:
 
     def landscapes(self) -> dict[int, Path]:
         """Return step -> the file of its discriminator's landscape."""
-        run = RunDir(self.path)
-        old = run.path / old_names.LANDSCAPE_FOLDER
-        folder = run.landscape if run.landscape.exists() else old
-        return _by_step(self.path, folder, "npz")
+        folder, old = RunDir(self.path).landscape, self.path / old_names.LANDSCAPE_FOLDER
+        return _by_step(self.path, folder if folder.exists() else old, "npz")
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
@@ -127,12 +110,9 @@ def read_run(path: Path) -> Record:
     Raises:
         ConfigError: Its config, status or events cannot be read.
     """
-    run = RunDir(path)
     config = run_config.of_run(path)
     try:
-        status = run_config.visible(run.read_status())
-        events = run_config.visible(_events(run.events))
-        return _record(path, config, status, _curves(run.metrics), events)
+        return _record(path, config)
     except ConfigError:
         raise
     except (OSError, *_DAMAGE) as error:
@@ -142,13 +122,11 @@ def read_run(path: Path) -> Record:
         ) from error
 
 
-def _record(
-    path: Path,
-    config: dict[str, Any],
-    status: Mapping[str, Any],
-    curves: dict[str, Series],
-    events: list[dict[str, Any]],
-) -> Record:
+def _record(path: Path, config: dict[str, Any]) -> Record:
+    run = RunDir(path)
+    status = run_config.visible(run.read_status())
+    events = run_config.visible(_events(run.events))
+    curves = _curves(run.metrics)
     state = str(status.get("state", "unfinished"))
     seeds = status.get("seeds") or [config.get("seed", 0)]
     if fork := status.get("forked_from"):  # its past is part of the choice
@@ -174,9 +152,8 @@ def _record(
 
 def _estimate(each: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored Estimate with its numbers as numbers, "inf" among them."""
-    floor = each.get("floor")
     numbers = {name: float(each[name]) for name in ("value", "low", "high")}
-    floor = None if floor is None else float(floor)
+    floor = None if each.get("floor") is None else float(each["floor"])
     return {**each, **numbers, "floor": floor, "n": int(each["n"]), "unit": str(each["unit"])}
 
 
@@ -207,15 +184,13 @@ def _below(path: Path) -> Iterable[Path]:
         if run.metrics.exists() and "trainer.steps" not in run_config.of_run(path):
             if (path / "result.json").exists():
                 return
-            raise ConfigError(
-                f"{run.config} is cut off or no training's. Remove or repair the run."
-            )
+            complaint = "is cut off or no training's. Remove or repair the run."
+            raise ConfigError(f"{run.config} {complaint}")
         if run.metrics.exists() or "trainer.steps" in run_config.of_run(path):
             yield path
             return
-    is_run = run.config.exists()
     for entry in sorted(path.iterdir()):
-        is_own = is_run and entry.name in _FOLDERS_OF_A_RUN
+        is_own = run.config.exists() and entry.name in _FOLDERS_OF_A_RUN
         if entry.is_dir() and not is_own and not entry.is_symlink():
             yield from _below(entry)
 
@@ -255,12 +230,8 @@ def _curves(path: Path) -> dict[str, Series]:
                 continue  # a kill may tear the last line
             for tag, value in values.items():
                 curves.setdefault(tag, {})[step] = value
-    return {tag: _series(values) for tag, values in curves.items()}
-
-
-def _series(values: Mapping[int, float]) -> Series:
-    steps = sorted(values)
-    return Series(np.array(steps, np.int64), np.array([values[s] for s in steps], np.float64))
+    points = {tag: zip(*sorted(values.items()), strict=True) for tag, values in curves.items()}
+    return {t: Series(np.array(s, np.int64), np.array(v, float)) for t, (s, v) in points.items()}
 
 
 def _by_step(home: Path, directory: Path, ending: str) -> dict[int, Path]:

@@ -11,59 +11,35 @@ from gan_lab.reports.plots.style import Style
 
 @dataclass(frozen=True)
 class Table:
-    """A table of texts, already rounded; the first column names the row.
-
-    Attributes:
-        title: A heading of a few words.
-        note: How to read it, one or two sentences.
-        columns: Names, with units in brackets.
-        rows: As many cells as columns.
-    """
+    """A table of texts, already rounded; the first column names the row."""
 
     title: str
-    note: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    note: str  # how to read it, one or two sentences
+    columns: Sequence[str]  # names, with units in brackets
+    rows: Sequence[Sequence[str]]  # as many cells as columns
 
 
 @dataclass(frozen=True)
 class Band:
-    """A curve with its interval over seeds; one seed has no interval, low and high are then nan.
+    """A curve with its interval over seeds; one seed has no interval, low and high are then nan."""
 
-    Attributes:
-        x: Where, increasing, [T].
-        mean: Over the seeds that have a value there, [T].
-        low: Lower end of the 95 % t interval, [T].
-        high: Upper end, [T].
-        n: Seeds that have a value there, [T], whole numbers.
-    """
-
-    x: np.ndarray
-    mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    n: np.ndarray
+    x: np.ndarray  # where, increasing, [T]
+    mean: np.ndarray  # over the seeds that have a value there, [T]
+    low: np.ndarray  # lower end of the 95 % t interval, [T]
+    high: np.ndarray  # upper end, [T]
+    n: np.ndarray  # seeds that have a value there, [T], whole numbers
 
 
 @dataclass(frozen=True)
 class Chart:
-    """One quantity of all groups, on several x axes.
+    """One quantity of all groups, on several x axes."""
 
-    Attributes:
-        tag: As in metrics.jsonl.
-        title: What it is, a few words.
-        unit: Of the values; "" for none.
-        floor: What real samples get, or None.
-        question: Title of the question it answers; see `charts.QUESTIONS`.
-        bands: Axis (a key of `AXES`) -> label of a group -> curve; groups without a value there
-            are left out.
-    """
-
-    tag: str
+    tag: str  # as in metrics.jsonl
     title: str
-    unit: str
-    floor: float | None
-    question: str
+    unit: str  # of the values; "" for none
+    floor: float | None  # what real samples get, or None
+    question: str  # title of the question it answers; see `charts.QUESTIONS`
+    # Axis (a key of `AXES`) -> label of a group -> curve, of the groups that have values there.
     bands: Mapping[str, Mapping[str, Band]]
 
 
@@ -80,59 +56,35 @@ AXES = {
 
 @dataclass(frozen=True)
 class EventRow:
-    """A named event of one run.
+    """A named event of one run."""
 
-    Attributes:
-        group: Label of the run's group.
-        seed: Of the run.
-        step: When.
-        kind: collapse, saturation, ...
-        numbers: What triggered it.
-        explanation: What it means, plain.
-        advice: A thing to try.
-    """
-
-    group: str
+    group: str  # label of the run's group
     seed: int
     step: int
-    kind: str
-    numbers: str
-    explanation: str
-    advice: str
+    kind: str  # collapse, saturation, ...
+    numbers: str  # what triggered it
+    explanation: str  # what it means
+    advice: str  # a thing to try
 
 
 @dataclass(frozen=True)
 class Section:
-    """All groups on one data set, under one evaluator: what may be compared with each other.
-
-    Attributes:
-        name: Of the data set.
-        labels: Of the groups, in the order of the tables.
-        styles: Label -> how the group is drawn, everywhere.
-        verdict: Sentences made from the numbers, the answer first.
-        tables: In the order in which they are shown.
-        charts: In the order in which they are shown.
-        pictures: Label -> step -> PNG of the samples of one seed, where pictures were drawn.
-        landscapes: Label -> step -> landscape of one seed (`landscape.load`), for data of 1 or 2
-            dimensions.
-        seed: Whose pictures and landscapes these are; the same in every group where they share one.
-        events: Named events, by step.
-        cards: Label -> lines about its loss: formulas, what it minimises, how to read it.
-        choices: Label -> what tells the group apart, dotted key -> value as text; the same keys in
-            every group.
-        finals: Label -> tag of the final evaluation -> mean over seeds.
-    """
+    """All groups on one data set, under one evaluator: what may be compared with each other."""
 
     name: str
-    labels: Sequence[str]
-    styles: Mapping[str, Style]
-    verdict: Sequence[str]
-    tables: Sequence[Table]
-    charts: Sequence[Chart]
+    labels: Sequence[str]  # of the groups, in the order of the tables
+    styles: Mapping[str, Style]  # label -> how the group is drawn, everywhere
+    verdict: Sequence[str]  # sentences made from the numbers, the answer first
+    tables: Sequence[Table]  # in the order in which they are shown
+    charts: Sequence[Chart]  # in the order in which they are shown
+    # Label -> step -> PNG of the samples, or landscape (`landscape.load`) for data of 1 or 2
+    # dimensions, of one seed: the same in every group where they share one.
     pictures: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
     landscapes: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
     seed: Mapping[str, int] = field(default_factory=dict)
-    events: Sequence[EventRow] = ()
+    events: Sequence[EventRow] = ()  # by step
+    # Label -> lines about its loss; label -> dotted key that differs -> value as text, in every
+    # group; label -> tag of the final evaluation -> mean over seeds.
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     finals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -140,23 +92,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """A whole comparison.
-
-    Attributes:
-        title: A few words.
-        question: What the comparison answers, one sentence.
-        sections: One for each data set.
-        notes: What a reader must know: runs that diverged, were cut off or left out, and why.
-        method: How the numbers were made, a paragraph each.
-        origin: When, with what, from which directories, one line.
-    """
+    """A whole comparison."""
 
     title: str
-    question: str
-    sections: Sequence[Section]
-    notes: Sequence[str]
-    method: Sequence[str]
-    origin: str
+    question: str  # what the comparison answers, one sentence
+    sections: Sequence[Section]  # one for each data set
+    notes: Sequence[str]  # which runs diverged, were cut off or left out, and why
+    method: Sequence[str]  # how the numbers were made, a paragraph each
+    origin: str  # when, with what, from which directories, one line
 
 
 def events_table(events: Sequence[EventRow]) -> Table:

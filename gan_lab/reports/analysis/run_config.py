@@ -134,8 +134,7 @@ def card_lines(config: Mapping[str, Any]) -> list[str]:
         card = imports.import_object(target).card
     except (ImportError, AttributeError, ValueError):
         return []
-    return [f"{key}: {_format(value)}" for key, value in vars(card).items()]
-
-
-def _format(value: Any) -> str:
-    return ", ".join(map(short, value)) if isinstance(value, tuple) else str(value)
+    return [
+        f"{key}: {', '.join(map(short, value)) if isinstance(value, tuple) else value}"
+        for key, value in vars(card).items()
+    ]

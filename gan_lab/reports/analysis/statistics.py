@@ -62,8 +62,7 @@ def median(values: Sequence[float] | np.ndarray) -> Statistic:
     wide = [k for k in range(1, n // 2 + 1) if 2 * stats.binom.cdf(k - 1, n, 0.5) <= 0.0625]
     if not wide:
         return Statistic(middle, -math.inf, math.inf)
-    k = wide[-1]
-    return Statistic(middle, float(x[k - 1]), float(x[n - k]))
+    return Statistic(middle, float(x[wide[-1] - 1]), float(x[n - wide[-1]]))
 
 
 def share(successes: int, trials: int) -> Statistic:
@@ -85,25 +84,15 @@ def _as_array(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one group is larger than another, a - b.
+    """By how much one group is larger than another, a - b."""
 
-    Attributes:
-        measured: Mean difference with its 95 % t interval.
-        n: Seeds that both have; where the groups share fewer than two, the smaller group's number.
-        is_paired: Whether differences are taken seed by seed; else the interval is Welch's.
-        p: Two-sided p value of "no difference"; nan where there is no interval.
-        lower: Common seeds in which a is the lower one.
-        higher: Common seeds in which a is the higher one.
-        ties: Common seeds in which both are equal.
-    """
-
-    measured: Statistic
-    n: int
-    is_paired: bool
-    p: float
-    lower: int
-    higher: int
-    ties: int
+    measured: Statistic  # mean difference with its 95 % t interval
+    n: int  # seeds that both have; the smaller group's where they share fewer than two
+    is_paired: bool  # whether differences are taken seed by seed; else the interval is Welch's
+    p: float  # two-sided p value of "no difference"; nan where there is no interval
+    lower: int  # common seeds in which a is the lower one
+    higher: int  # common seeds in which a is the higher one
+    ties: int  # common seeds in which both are equal
 
     @property
     def is_supported(self) -> bool:
@@ -119,15 +108,10 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     batches and noise, where shapes agree. Where they do not, pairing costs degrees of freedom and
     stays valid. Groups with fewer than two common seeds get Welch's interval.
 
-    Args:
-        a: Seed -> value.
-        b: Seed -> value.
-
     Raises:
         ValueError: One of them has no finite value.
     """
-    a = {seed: value for seed, value in a.items() if math.isfinite(value)}
-    b = {seed: value for seed, value in b.items() if math.isfinite(value)}
+    a, b = ({seed: v for seed, v in each.items() if math.isfinite(v)} for each in (a, b))
     if not a or not b:
         raise ValueError("a difference needs a finite value on both sides")
     common = sorted(a.keys() & b.keys())
@@ -135,12 +119,13 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     wins = (int((x < 0).sum()), int((x > 0).sum()), int((x == 0).sum()))
     if len(common) >= 2:
         measured = mean(x)
-        if not np.ptp(x) > 0:  # counts, most often: a t interval would have no width; a sign test
+        if np.ptp(x) > 0:
+            p = float(stats.ttest_1samp(x, 0.0).pvalue)
+        else:  # counts, most often: a t interval would have no width; a sign test
             p = 1.0 if x[0] == 0 else 2.0 ** (1 - len(x))
             if x[0] != 0 and p >= 0.05:
                 measured = Statistic(measured.value, -math.inf, math.inf)
-            return Difference(measured, len(x), True, p, *wins)
-        return Difference(measured, len(x), True, float(stats.ttest_1samp(x, 0.0).pvalue), *wins)
+        return Difference(measured, len(x), True, p, *wins)
     ours, theirs = np.array(list(a.values())), np.array(list(b.values()))
     gap, n = float(ours.mean() - theirs.mean()), min(len(ours), len(theirs))
     if n < 2 or not ours.std() + theirs.std() > 0:
@@ -168,17 +153,11 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How the order of groups changes from seed to seed.
+    """How the order of groups changes from seed to seed."""
 
-    Attributes:
-        seeds: That every group has.
-        first: Group -> in how many of them it comes first (ties share).
-        concordance: Kendall's W over these seeds: 1 = one order in all, 0 = none; nan for fewer
-            than two seeds or groups.
-    """
-
-    seeds: int
-    first: dict[str, float]
+    seeds: int  # that every group has
+    first: dict[str, float]  # group -> in how many of them it comes first (ties share)
+    # Kendall's W: 1 = one order in all, 0 = none; nan for fewer than two seeds or groups.
     concordance: float
 
 
@@ -192,15 +171,14 @@ def ranking(values: Mapping[str, Mapping[int, float]], better: int) -> Ranking:
     Reference: Kendall and Babington Smith 1939 (W, with the correction for ties).
     """
     seeds = sorted(set.intersection(*(set(each) for each in values.values()))) if values else []
-    names = list(values)
-    table = np.array([[-better * values[name][seed] for name in names] for seed in seeds])
-    if not len(seeds):
-        return Ranking(0, dict.fromkeys(names, 0.0), math.nan)
+    if not seeds:
+        return Ranking(0, dict.fromkeys(values, 0.0), math.nan)
+    table = np.array([[-better * each[seed] for each in values.values()] for seed in seeds])
     table = np.where(np.isfinite(table), table, np.inf)
     ranks = stats.rankdata(table, axis=1)
     best = table == table.min(1, keepdims=True)
     first = (best / best.sum(1, keepdims=True)).sum(0)
-    return Ranking(len(seeds), dict(zip(names, first.tolist(), strict=True)), _concordance(ranks))
+    return Ranking(len(seeds), dict(zip(values, first.tolist(), strict=True)), _concordance(ranks))
 
 
 def _concordance(ranks: np.ndarray) -> float:
@@ -208,9 +186,7 @@ def _concordance(ranks: np.ndarray) -> float:
     if n_seeds < 2 or n_groups < 2:
         return math.nan
     spread = float(((ranks.sum(0) - ranks.sum() / n_groups) ** 2).sum())
-    ties = sum(
-        float((counts**3 - counts).sum())
-        for counts in (np.unique(row, return_counts=True)[1] for row in ranks)
-    )
+    counts = (np.unique(row, return_counts=True)[1] for row in ranks)
+    ties = sum(float((n**3 - n).sum()) for n in counts)
     limit = n_seeds**2 * (n_groups**3 - n_groups) - n_seeds * ties
     return 12 * spread / limit if limit > 0 else math.nan

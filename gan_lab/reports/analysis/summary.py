@@ -109,8 +109,7 @@ def _at_equal_budgets(groups: Sequence[Group]) -> list[str]:
     """Name the lowest group on the curves at equal budgets, and whether that is supported."""
     text = []
     for axis, unit in _BUDGETS.items():
-        budget = common_budget(groups, HEADLINE, axis)
-        if budget is None:
+        if (budget := common_budget(groups, HEADLINE, axis)) is None:
             continue
         values = {g.label: g.values_at(HEADLINE, axis, budget) for g in groups}
         if not all(values.values()):
@@ -118,19 +117,15 @@ def _at_equal_budgets(groups: Sequence[Group]) -> list[str]:
         means = {label: mean(list(v.values())).value for label, v in values.items()}
         leader, second = sorted(means, key=lambda label: means[label])[:2]
         (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, second})
-        fewest = min(len(v) for v in values.values())
-        limit = max(len(g.runs) for g in groups)
+        fewest, limit = min(map(len, values.values())), max(len(g.runs) for g in groups)
+        count = f"{budget:,.0f}" if budget >= 100 else short(budget)
         seeds = f", over {fewest} of {limit} seeds" if fewest < limit else ""
         text.append(
-            f"After equally many {unit} ({_count(budget)}{seeds}) {leader} has the lowest mean on "
+            f"After equally many {unit} ({count}{seeds}) {leader} has the lowest mean on "
             f"the curves, {short(means[leader])} ({_margin(pair, leader)}: {pair.verdict}; real "
             f"samples get {two_floors(groups)[0]})."
         )
     return text
-
-
-def _count(budget: float) -> str:
-    return f"{budget:,.0f}" if budget >= 100 else short(budget)
 
 
 def _one_seed(groups: Sequence[Group]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,26 +37,21 @@ _CURVE_OF_TAG = {curve.tag: curve for curve in (*FINAL, *CURVES.values())}
 
 @dataclass(frozen=True)
 class Pair:
-    """One difference of a table, a - b.
-
-    Attributes:
-        among_all: Whether it is supported with all pairs of the table in mind (Holm).
-    """
+    """One difference of a table, a - b."""
 
     a: str
     b: str
     difference: Difference
-    among_all: bool
+    among_all: bool  # whether it is supported with all pairs of the table in mind (Holm)
 
     @property
     def verdict(self) -> str:
         """The difference in words."""
         if math.isnan(self.difference.p):
             return "too few seeds to say"
-        if self.among_all:
-            return "supported"
-        alone = self.difference.is_supported
-        return "supported alone, not among all pairs" if alone else "not supported"
+        if self.difference.is_supported and not self.among_all:
+            return "supported alone, not among all pairs"
+        return "supported" if self.among_all else "not supported"
 
 
 def pairs(groups: Sequence[Group], tag: str) -> list[Pair]:
@@ -106,8 +102,10 @@ def differences(groups: Sequence[Group], tag: str) -> Table | None:
     rows = []
     for pair in table:
         d = pair.difference
-        n = f"{d.n} {'paired' if d.is_paired else 'not paired'}"
-        wins = f"{d.lower} / {d.higher} / {d.ties}"
+        n, wins = (
+            f"{d.n} {'' if d.is_paired else 'not '}paired",
+            f"{d.lower} / {d.higher} / {d.ties}",
+        )
         rows.append([f"{pair.a} - {pair.b}", as_text(d.measured), n, wins, pair.verdict])
     curve = _CURVE_OF_TAG[tag]
     of = "the one pair" if len(table) == 1 else f"the {len(table)} pairs"
@@ -143,13 +141,10 @@ def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
     """Return a number at the largest budget that all groups reached, on every axis."""
     rows = []
     for axis, unit in AXES.items():
-        budget = common_budget(groups, tag, axis)
-        if budget is None:
-            continue
-        values = [{r.seed: value_at(r, tag, axis, budget) for r in g.runs} for g in groups]
-        cells = [spread(each, tag) for each in values]
-        amount = short(budget) if axis == "seconds" else f"{budget:,.0f}"
-        rows.append([f"{amount} {unit}", *cells])
+        if (budget := common_budget(groups, tag, axis)) is not None:
+            values = [{r.seed: value_at(r, tag, axis, budget) for r in g.runs} for g in groups]
+            amount = short(budget) if axis == "seconds" else f"{budget:,.0f}"
+            rows.append([f"{amount} {unit}", *(spread(each, tag) for each in values)])
     if not rows or len(groups) < 2:
         return None
     curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)
@@ -179,28 +174,21 @@ def common_budget(groups: Sequence[Group], tag: str, axis: str) -> float | None:
 def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
     """Return what real samples get on the curves and at the end, each with its n, as text."""
     for run in (r for g in groups for r in g.runs):
-        series = run.curves.get(f"{tag}_floor")
-        final = run.finals.get(tag)
-        if series is not None and final is not None and final.get("floor") is not None:
-            n = run.config.get("evaluator.n", "?")
-            return (
-                f"{short(float(series.values[-1]))} with {n} samples",
-                f"{short(float(final['floor']))} with {final.get('n', '?')}",
+        series, final = run.curves.get(f"{tag}_floor"), run.finals.get(tag, {})
+        if series is not None and final.get("floor") is not None:
+            on_curves = (
+                f"{short(float(series.values[-1]))} with {run.config.get('evaluator.n', '?')}"
             )
+            return f"{on_curves} samples", f"{short(float(final['floor']))} with {final['n']}"
     return "unknown", "unknown"
 
 
 def incomplete_runs(groups: Sequence[Group]) -> Table | None:
     """Return the runs that did not reach their end; None where all did."""
-    rows = [
-        [
-            *(g.label, str(r.seed), r.state, f"{r.step} of {r.steps}"),
-            *(r.error or "-", visible(str(r.path))),
-        ]
-        for g in groups
-        for r in g.runs
-        if not r.is_done
-    ]
+    rows = []
+    for label, r in ((g.label, r) for g in groups for r in g.runs if not r.is_done):
+        end = [f"{r.step} of {r.steps}", r.error or "-", visible(str(r.path))]
+        rows.append([label, str(r.seed), r.state, *end])
     if not rows:
         return None
     return Table(
@@ -213,15 +201,9 @@ def incomplete_runs(groups: Sequence[Group]) -> Table | None:
 
 def choices(groups: Sequence[Group]) -> Table | None:
     """Return every key in which the groups differ; None where there is none."""
-    keys = list(groups[0].choices) if groups else []
-    if not keys:
-        return None
-    return Table(
-        "What differs",
-        "Every key in which the groups differ; all others are the same.",
-        ["key", *(g.label for g in groups)],
-        [[key, *(g.choices[key] for g in groups)] for key in keys],
-    )
+    rows = [[key, *(g.choices[key] for g in groups)] for key in groups[0].choices]
+    note = "Every key in which the groups differ; all others are the same."
+    return Table("What differs", note, ["key", *(g.label for g in groups)], rows) if rows else None
 
 
 def spread(values: Mapping[int, float], tag: str = "") -> str:
@@ -255,26 +237,20 @@ def _title_with_unit(curve: Curve) -> str:
 
 
 def _runs(group: Group) -> str:
-    n, n_complete = len(group.runs), len(group.complete_runs)
-    if n == n_complete:
-        return str(n)
-    states = [r.state for r in group.runs if not r.is_done]
-    counts = ", ".join(f"{states.count(s)} {s}" for s in sorted(set(states)))
-    return f"{n_complete} of {n} ({counts})"
+    states = Counter(run.state for run in group.runs if not run.is_done)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    n = len(group.runs)
+    return f"{n - states.total()} of {n} ({counts})" if states else str(n)
 
 
 def _seconds(group: Group) -> dict[int, float]:
-    return {
-        r.seed: float(r.curves["time/train_seconds"].values[-1])
-        for r in group.complete_runs
-        if "time/train_seconds" in r.curves
-    }
+    clocks = {r.seed: r.curves.get("time/train_seconds") for r in group.complete_runs}
+    return {seed: float(clock.values[-1]) for seed, clock in clocks.items() if clock is not None}
 
 
 def _group_budget(group: Group, tag: str, axis: str) -> float | None:
     """Return the budget that every complete run of a group reached; of incomplete ones, half."""
     runs = group.complete_runs or group.runs
     ends = sorted(c[0][-1] for r in runs if (c := on_axis(r, tag, axis)) is not None)
-    if not ends:
-        return None
-    return float(ends[0] if group.complete_runs else ends[(len(ends) - 1) // 2])
+    at = 0 if group.complete_runs else (len(ends) - 1) // 2
+    return float(ends[at]) if ends else None

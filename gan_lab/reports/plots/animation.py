@@ -22,21 +22,13 @@ from gan_lab.runs.run_dir import atomic_write
 
 @dataclass(frozen=True)
 class Animation:
-    """Pictures on one clock.
+    """Pictures on one clock."""
 
-    Attributes:
-        title: Above the player.
-        pictures: All of one size, uint8 [H, W, 3].
-        captions: What each picture shows, as long as `pictures`.
-        milliseconds: How long a picture stays.
-        text: A paragraph below the player.
-    """
-
-    title: str
-    pictures: Sequence[np.ndarray]
-    captions: Sequence[str]
-    milliseconds: int = 120
-    text: str = ""
+    title: str  # above the player
+    pictures: Sequence[np.ndarray]  # all of one size, uint8 [H, W, 3]
+    captions: Sequence[str]  # what each picture shows, as long as `pictures`
+    milliseconds: int = 120  # how long a picture stays
+    text: str = ""  # a paragraph below the player
 
     def __post_init__(self) -> None:
         if not self.pictures or len(self.pictures) != len(self.captions):
