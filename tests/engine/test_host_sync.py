@@ -15,12 +15,13 @@ from torch.utils._pytree import tree_leaves
 from gan_lab.data.digits import Digits
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
+from gan_lab.engine.optimizers import RmsProp, Sgd
 from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training.loop import Trainer
-from tests.helpers import load_loss, load_regularizers, names, setup, small_run, train
+from tests.helpers import RING, load_loss, load_regularizers, names, setup, small_run, train
 from tests.rehearsal import Rehearsal, waits
 
 EACH = [name for name in names("regularizer") if name != "none"]
@@ -108,6 +109,14 @@ def test_no_regularizer_makes_the_host_wait(name, seeds, where):
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
+@pytest.mark.parametrize("optim", [RmsProp(1e-3), Sgd(1e-3)], ids=["rms", "sgd"])
+def test_no_optimiser_makes_the_host_wait(optim, seeds):
+    regularizers = load_regularizers(*EACH)
+    run = small_run(regularizers=regularizers, optim=optim, seeds=seeds, n_critic=2)
+    assert of_steps(run) == []
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_batch_norm_does_not_make_the_host_wait(seeds):
     data, network = BATCH_NORM
     assert of_steps(small_run(data=data, network=network, seeds=seeds)) == []
@@ -185,8 +194,7 @@ def test_a_data_set_that_reads_a_value_is_counted(monkeypatch):
 
 
 def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
-    inside = []
-    boundaries = []
+    inside, boundaries = [], []
 
     def watched(name, into):
         method = getattr(Trainer, name)
@@ -201,18 +209,7 @@ def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
 
     watched("_step", inside)
     watched("_check_finite", boundaries)
-    cheap = (
-        "neural_distance.steps=0",
-        "evaluator.every=1000",
-        "evaluator.n=64",
-        "trainer.image_every=0",
-    )
-    keys = (
-        "trainer.steps=40",
-        "trainer.log_every=10",
-        "trainer.landscape_every=0",
-        "network.width=8",
-    )
-    train(tmp_path / "run", "data=ring", *cheap, *keys, "device=cpu")
+    keys = ("trainer.steps=40", "trainer.log_every=10", "trainer.landscape_every=0")
+    train(tmp_path / "run", *RING, "evaluator.every=1000", *keys)
     assert inside == [0] * 40
     assert boundaries == [1] * 4

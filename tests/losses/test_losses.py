@@ -48,14 +48,8 @@ def generator_gradient(loss, x):
 
 
 def test_there_are_at_least_the_six_losses_of_the_design():
-    assert set(names("loss")) >= {
-        "minimax",
-        "non_saturating",
-        "wasserstein",
-        "least_squares",
-        "hinge",
-        "relativistic",
-    }
+    entropy, others = {"minimax", "non_saturating"}, {"wasserstein", "least_squares", "hinge"}
+    assert set(names("loss")) >= {*entropy, *others, "relativistic"}
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -159,11 +153,9 @@ def test_a_loss_is_frozen(loss):
 @pytest.mark.parametrize("logit", [-30.0, -1.0, 0.0, 1.0, 30.0])
 def test_minimax_saturates_where_non_saturating_does_not(logit):
     x = torch.tensor([logit], dtype=torch.float64)
-    close = {"rtol": 1e-12, "atol": 1e-15}
-    torch.testing.assert_close(generator_gradient(Minimax(), x), -torch.sigmoid(x), **close)
-    torch.testing.assert_close(
-        generator_gradient(NonSaturating(), x), torch.sigmoid(x) - 1, **close
-    )
+    for loss, expected in ((Minimax(), -torch.sigmoid(x)), (NonSaturating(), torch.sigmoid(x) - 1)):
+        gradient = generator_gradient(loss, x)
+        torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-15)
 
 
 def test_minimax_and_non_saturating_differ_in_the_generator_only():
@@ -289,11 +281,6 @@ def test_the_js_estimate_of_the_optimal_discriminator_is_js():
     real, fake = (support.repeat_interleave(count) for count in counts)
     estimate = NonSaturating().estimate(real, fake)["js"].item()
     assert estimate == pytest.approx(js(P, Q), abs=1e-12)
-
-
-def test_the_js_estimate_of_an_undecided_discriminator_is_0():
-    zero = torch.zeros(4, dtype=torch.float64)
-    assert Minimax().estimate(zero, zero)["js"].item() == pytest.approx(0, abs=1e-15)
 
 
 def test_the_wasserstein_estimate_is_the_critics_difference():

@@ -24,6 +24,10 @@ PAIRS = [
 NETWORKS = pytest.mark.parametrize("network", ["generator", "discriminator"])
 
 
+def inputs_of(pair, shape, network, *leading):
+    return normal(*leading, *((pair.latent_dim,) if network == "generator" else shape))
+
+
 def check_shapes(pair, shape, n=5):
     generator, discriminator = pair.generator(shape), pair.discriminator(shape)
     fake = generator(normal(n, pair.latent_dim, dtype=torch.float32))
@@ -76,17 +80,18 @@ def test_depth_counts_the_hidden_layers(depth):
     assert sum(isinstance(m, nn.Linear) for m in module.modules()) == depth + 1
 
 
+def fifty_times(module):
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(50)
+    return module
+
+
 @pytest.mark.parametrize(
-    ("pair", "shape"),
-    [(Mlp(4, 16, 2), (1, 8, 8)), (Dcgan(4, 4), (3, 8, 8))],
-    ids=["mlp", "dcgan"],
+    ("pair", "shape"), [(Mlp(4, 16, 2), (1, 8, 8)), (Dcgan(4, 4), (3, 8, 8))], ids=["mlp", "dcgan"]
 )
 def test_images_lie_in_minus_1_to_1_and_reach_for_both_ends(pair, shape):
-    generator = pair.generator(shape)
-    with torch.no_grad():
-        for parameter in generator.parameters():
-            parameter.mul_(50)
-    images = generator(normal(16, 4, dtype=torch.float32))
+    images = fifty_times(pair.generator(shape))(normal(16, 4, dtype=torch.float32))
     assert images.min().item() == pytest.approx(-1, abs=1e-3)
     assert images.max().item() == pytest.approx(1, abs=1e-3)
     assert images.abs().max() <= 1
@@ -94,14 +99,9 @@ def test_images_lie_in_minus_1_to_1_and_reach_for_both_ends(pair, shape):
 
 def test_points_and_logits_are_not_squashed():
     pair = Mlp(4, 16, 2)
-    generator, discriminator = pair.generator((2,)), pair.discriminator((2,))
-    with torch.no_grad():
-        for module in (generator, discriminator):
-            for parameter in module.parameters():
-                parameter.mul_(50)
-    points = generator(normal(16, 4, dtype=torch.float32))
+    points = fifty_times(pair.generator((2,)))(normal(16, 4, dtype=torch.float32))
     assert points.abs().max() > 10
-    assert discriminator(points).abs().max() > 10
+    assert fifty_times(pair.discriminator((2,)))(points).abs().max() > 10
 
 
 @pytest.mark.parametrize("shape", [(2,), (64,), (1, 7, 7), (1, 12, 12), (1, 8, 16), (1, 256, 256)])
@@ -197,7 +197,7 @@ def test_stacked_leaves_under_vmap_equal_a_loop(pair, shape, network):
         module = getattr(pair, network)(shape)
         pair.initialise_(module, seeded(seed))
         modules.append(module.double())
-    inputs = normal(3, 4, *((pair.latent_dim,) if network == "generator" else shape))
+    inputs = inputs_of(pair, shape, network, 3, 4)
     leaves = [dict([*m.named_parameters(), *m.named_buffers()]) for m in modules]
     stacked = {n: torch.stack([each[n].detach().clone() for each in leaves]) for n in leaves[0]}
     template = modules[0]
@@ -233,7 +233,7 @@ def test_batch_coupling_is_none_exactly_where_a_sample_is_mapped_by_itself(pair,
     module = getattr(pair, network)(shape)
     pair.initialise_(module, seeded(0))
     module = module.double()
-    inputs = normal(6, *((pair.latent_dim,) if network == "generator" else shape))
+    inputs = inputs_of(pair, shape, network, 6)
     whole, half = module(inputs)[:3], module(inputs[:3])
     close = torch.allclose(whole, half, rtol=1e-9, atol=1e-12)
     assert close == (batch_coupling(module) is None)
@@ -252,8 +252,6 @@ def test_networks_can_be_described_on_the_meta_device(pair, shape, network):
 @NETWORKS
 def test_networks_compile_as_one_graph(pair, shape, network):
     module = getattr(pair, network)(shape)
-    inputs = normal(
-        4, *((pair.latent_dim,) if network == "generator" else shape), dtype=torch.float32
-    )
+    inputs = inputs_of(pair, shape, network, 4).float()
     compiled = torch.compile(module, fullgraph=True)
     torch.testing.assert_close(compiled(inputs), module(inputs), rtol=1e-4, atol=1e-5)
