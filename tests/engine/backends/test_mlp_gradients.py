@@ -1,5 +1,6 @@
 """Gradients by hand are those of autograd, to rounding; where they do not apply, autograd is."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import pytest
@@ -35,10 +36,8 @@ def both_ways(run):
     """Gradients and values of both players, by autograd and by hand."""
     assert AnalyticMlpGradients.supports(run.objective)
     found = []
-    for gradients in (
-        Gradients(run.objective, run.stacked),
-        AnalyticMlpGradients(run.objective, run.stacked),
-    ):
+    for kind in (Gradients, AnalyticMlpGradients):
+        gradients = kind(run.objective, run.stacked)
         d, g = draws_like(run)
         fake = gradients.fakes(run.state, d.z)
         moved = gradients.discriminator(
@@ -62,11 +61,7 @@ def check_same(run, rtol=0.0, atol=1e-12):
 @pytest.mark.parametrize("files", PENALTIES, ids=["+".join(p) or "none" for p in PENALTIES])
 @pytest.mark.parametrize("loss", [n for n in names("loss") if n != "wasserstein_clip"])
 def test_gradients_by_hand_are_those_of_autograd(loss, files, seeds):
-    check_same(
-        small_run(
-            load_loss(loss), regularizers=load_regularizers(*files), seeds=seeds, float64=True
-        )
-    )
+    check_same(small_run(load_loss(loss), load_regularizers(*files), seeds=seeds, float64=True))
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
@@ -112,16 +107,13 @@ def test_autograd_is_taken_where_a_regularizer_changes_weights_or_inputs(files):
 @pytest.mark.parametrize(
     "network",
     [
-        Mlp(latent_dim=3, width=8, activation="tanh"),
-        Mlp(latent_dim=3, width=8, activation="silu"),
-        Mlp(latent_dim=3, width=8, generator_norm="batch"),
-        Mlp(latent_dim=3, width=8, discriminator_norm="layer"),
-        Mlp(latent_dim=3, width=8, packing=2),
+        *({"activation": "tanh"}, {"activation": "silu"}, {"packing": 2}),
+        *({"generator_norm": "batch"}, {"discriminator_norm": "layer"}),
     ],
-    ids=["tanh", "silu", "batch", "layer", "packing"],
+    ids=str,
 )
 def test_autograd_is_taken_for_other_networks(network):
-    assert type(small_run(network=network).gradients) is Gradients
+    assert type(small_run(network=Mlp(latent_dim=3, width=8, **network)).gradients) is Gradients
     assert type(small_run().gradients) is AnalyticMlpGradients
 
 
@@ -170,12 +162,8 @@ def cosine(a, b):
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_bf16_turns_a_gradient_a_little_and_keeps_weights_float32(seeds):
-    run = small_run(
-        load_loss("wasserstein"),
-        network=WIDE,
-        regularizers=load_regularizers("gradient_penalty"),
-        seeds=seeds,
-    )
+    penalty = load_regularizers("gradient_penalty")
+    run = small_run(load_loss("wasserstein"), penalty, network=WIDE, seeds=seeds)
     d = draws_like(run).discriminator
     fake = run.gradients.fakes(run.state, d.z)[0]
     plain, rounded = (
@@ -184,9 +172,8 @@ def test_bf16_turns_a_gradient_a_little_and_keeps_weights_float32(seeds):
         )[0]
         for bf16 in (False, True)
     )
-    assert {leaf.dtype for name, leaf in rounded.items() if name.endswith("bias")} == {
-        torch.float32
-    }
+    biases = [leaf for name, leaf in rounded.items() if name.endswith("bias")]
+    assert {leaf.dtype for leaf in biases} == {torch.float32}
     moved = run.state.discriminator.collect_(rounded)
     assert moved.dtype == torch.float32
     assert 0.995 < cosine(plain, {n: g.float() for n, g in rounded.items()}) < 1 - 1e-7
@@ -239,13 +226,17 @@ def check_compiled_is_eager(kind, n_steps=3, **choice):
         torch.testing.assert_close(runs[0].state.average[name], leaf, rtol=1e-4, atol=1e-6)
 
 
-def test_two_compiled_objectives_of_one_process_do_not_share_what_was_compiled():
+THREE = (("wasserstein", 1.0), ("wasserstein", 3.0), ("non_saturating", 3.0))
+SIX = tuple(itertools.product(("wasserstein", "non_saturating"), (0.0, 1.0, 3.0)))
+
+
+@pytest.mark.parametrize("objectives", [THREE, pytest.param(SIX, marks=pytest.mark.slow)])
+def test_compiled_objectives_of_one_process_do_not_share_what_was_compiled(objectives):
     """Only tensors are checked before compiled code is taken again, and here they are the same."""
     run = small_run(load_loss("wasserstein"))
-    for loss, weight in (("wasserstein", 1.0), ("wasserstein", 3.0), ("non_saturating", 3.0)):
-        objective = replace(
-            run.objective, loss=load_loss(loss), regularizers=(GradientPenalty(weight=weight),)
-        )
+    for loss, weight in objectives:
+        penalty = GradientPenalty(weight=weight)
+        objective = replace(run.objective, loss=load_loss(loss), regularizers=(penalty,))
         d = draws_like(run).discriminator
         arguments = run.state.discriminator, d.real[0], d.z[0], d.mix[0], {}
         eager, values, _ = AnalyticMlpGradients(objective).discriminator(*arguments)
@@ -259,9 +250,8 @@ def test_two_compiled_objectives_of_one_process_do_not_share_what_was_compiled()
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 @pytest.mark.parametrize("files", PENALTIES[1:4], ids=["gp", "r1+r2", "dragan"])
 def test_every_compiled_step_is_the_eager_one(files, seeds):
-    check_compiled_is_eager(
-        AnalyticMlpGradients, regularizers=load_regularizers(*files), seeds=seeds
-    )
+    regularizers = load_regularizers(*files)
+    check_compiled_is_eager(AnalyticMlpGradients, regularizers=regularizers, seeds=seeds)
 
 
 @pytest.mark.slow
