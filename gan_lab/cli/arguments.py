@@ -5,15 +5,15 @@ A field's annotation gives its type, its metadata the meaning and the bounds; `h
 """
 
 import dataclasses
-import itertools
+import os
 import re
 import types
 import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from gan_lab.config.suggestions import dashes, suggestion
+from gan_lab.config.suggestions import suggestion
 from gan_lab.errors import ConfigError
 from gan_lab.validation import output_path
 
@@ -33,21 +33,12 @@ def key(
 ) -> Any:
     """Declare a key of a command; `...` as its default means that it has to be typed.
 
-    Args:
-        default: Its value where it is not typed.
-        about: Its meaning.
-        display: What help prints as its value, if not the default.
-        words: The texts that it takes beside its type.
-        pattern: More such texts, which help does not print.
-        at_least: The least whole number.
-        at_most: The largest one.
+    Beside its type it takes `words`, and in silence what matches `pattern`; a whole number lies
+    between at_least and at_most. Help prints `display` in place of the default.
     """
-    metadata = {
-        **{"about": about, "display": display, "words": tuple(words), "pattern": pattern},
-        **{"at_least": at_least, "at_most": at_most},
-    }
-    if default is ...:
-        return dataclasses.field(metadata=metadata)
+    metadata: dict[str, Any] = {"about": about, "display": display, "words": words}
+    metadata |= {"pattern": pattern, "at_least": at_least, "at_most": at_most}
+    default = dataclasses.MISSING if default is ... else default
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -60,15 +51,10 @@ def positional(
     return dataclasses.field(default=None if at_most == 1 else (), metadata=metadata)
 
 
-def key_name(field: Field) -> str:
-    """Return what is typed for a field: `trainer__on_divergence` is trainer.on_divergence."""
-    return field.name.replace("__", ".")
-
-
 def keys_of(command: type) -> dict[str, Field]:
-    """Return the keys of a command."""
-    fields = dataclasses.fields(command)
-    return {key_name(each): each for each in fields if "positional" not in each.metadata}
+    """Return the keys of a command: `trainer__on_divergence` is typed trainer.on_divergence."""
+    fields = (each for each in dataclasses.fields(command) if "positional" not in each.metadata)
+    return {each.name.replace("__", "."): each for each in fields}
 
 
 def positional_of(command: type) -> Field | None:
@@ -99,7 +85,7 @@ def parse_options(command: type[T], words: Sequence[str]) -> T:
     fields, name = keys_of(command), name_of(command)
     values: dict[str, Any] = {}
     rest = []
-    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         key, sign, text = word.partition("=")
         if sign and key in fields:
             if fields[key].name in values:
@@ -107,7 +93,7 @@ def parse_options(command: type[T], words: Sequence[str]) -> T:
             values[fields[key].name] = _value(key, text.strip(), fields[key])
         elif word.startswith("-"):
             refuse_flag(word, name, fields, after)
-        elif sign and not exists(word):
+        elif sign and not os.path.exists(word):
             raise ConfigError(f"unknown key '{key}'{suggestion(key, fields)}")
         else:
             rest.append(word)
@@ -128,10 +114,10 @@ def run_and_keys(command: type, words: Sequence[str]) -> tuple[Path, list[str]]:
     Raises:
         ConfigError: A flag, no directory or several, or one that is no directory.
     """
-    for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("-"):
             refuse_flag(word, name_of(command), keys_of(command), after)
-    rest = [word for word in words if "=" not in word or exists(word)]
+    rest = [word for word in words if "=" not in word or os.path.exists(word)]
     field = positional_of(command)
     assert field is not None
     return _words(command, field, rest), [word for word in words if word not in rest]
@@ -143,30 +129,17 @@ def examples_of(command: type) -> list[str]:
     return [line for line in lines if "-m gan_lab " in line]
 
 
-def refuse_flag(word: str, command: str, keys: Iterable[str], after: str = "") -> None:
-    """Refuse a word that begins with a dash; `after` is the next word, maybe its value.
-
-    Raises:
-        ConfigError: Always.
-    """
-    hint = dashes(word, keys, after)
+def refuse_flag(word: str, command: str, keys: Iterable[str], after: str = "") -> NoReturn:
+    """Refuse a word that begins with a dash; `after` is the next word, maybe its value."""
+    key, _, value = word.lstrip("-").partition("=")
+    key = key.replace("-", "_")
+    value = value or ("" if after.startswith("-") or "=" in after else after)
+    hint = f"; keys have no dashes: say {key}={value or '...'}" if key in keys else ""
     raise ConfigError(f"{command} takes no '{word}'{hint}; see {command} --help")
 
 
-def exists(word: str) -> bool:
-    """Return whether a word names something on disk; one that is too long names nothing."""
-    try:
-        return Path(word).exists()
-    except (OSError, ValueError):
-        return False
-
-
 def directory(key: str, text: str) -> Path:
-    """Return the absolute path of a directory to write to, which may not exist yet.
-
-    Raises:
-        ConfigError: It is a file, or no directory can be made there.
-    """
+    """Return the absolute path of a directory to write to; refuse where none can be made."""
     path = output_path(key, text)
     if path.is_file():
         raise ConfigError(f"{key}={text} cannot be made: it is a file; name another place")
@@ -174,13 +147,9 @@ def directory(key: str, text: str) -> Path:
 
 
 def check_directories(paths: Iterable[Path]) -> None:
-    """Refuse a path that is no directory.
-
-    Raises:
-        ConfigError: It is none.
-    """
+    """Refuse a path that is no directory."""
     for path in paths:
-        if not exists(str(path)) or not path.is_dir():
+        if not os.path.isdir(path):  # also one that is too long for a name
             raise ConfigError(f"{path} is no directory; give the directory of a run")
 
 
@@ -190,9 +159,8 @@ def _words(command: type, field: Field, words: Sequence[str]) -> Any:
     if len(words) < limits["at_least"] or (one and len(words) > 1):
         what = limits["what"] or "run directory"
         what = f"one {what}" if one else re.sub(r"y$", "ie", what) + "s"
-        raise ConfigError(
-            f"{name_of(command)} takes {what}, got {len(words)}: say `{usage(command)}`"
-        )
+        name = name_of(command)
+        raise ConfigError(f"{name} takes {what}, got {len(words)}: say `{usage(command)}`")
     values: Sequence[Any] = words
     if Path in _kinds(field):
         values = [Path(word) for word in words]
@@ -201,11 +169,7 @@ def _words(command: type, field: Field, words: Sequence[str]) -> Any:
 
 
 def _value(name: str, text: str, field: Field) -> Any:
-    """Return a key's value as its field's type.
-
-    Raises:
-        ConfigError: It is of another kind.
-    """
+    """Return a key's value as its field's type; refuse one of another kind."""
     kinds, limits = _kinds(field), field.metadata
     if not text:
         raise ConfigError(f"{name}= has no value; give one, or leave {name} out")

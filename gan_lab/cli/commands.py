@@ -8,11 +8,22 @@ read the fields. Nothing heavy is imported.
 # ruff: noqa: RUF009 -- `key` and `positional` return dataclasses.field
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gan_lab.cli.arguments import key, name_of, positional
 
-_BEST = r"best|before_divergence(_\d+)?"
+_SAMPLES = "where to write, or a name.npy or name.png; samples/ of the run unless given"
+_RUNS = "runs or a comparison; the newest comparison, or outputs, unless given"
 _DEVICE = "auto (a GPU where there is one), cpu, cuda, cuda:1; that of the training unless given"
+
+
+def _output(about: str) -> Any:
+    return key(None, f"where to write; {about}", display="DIR")
+
+
+def _step(about: str, *words: str) -> Any:
+    names = r"best|before_divergence(_\d+)?"
+    return key(None, f"{about}; the newest unless given", words=words, pattern=names)
 
 
 @dataclass(frozen=True)
@@ -23,9 +34,7 @@ class _Training:
     lr: float = key(0.0, "optim.lr, the learning rate", display="...")
     batch_size: int = key(0, "trainer.batch_size, samples of one update", display="...")
     n_critic: int = key(0, "trainer.n_critic, discriminator updates a step", display="...")
-    output: str | None = key(
-        None, "where to write; hydra.run.dir, and with -m hydra.sweep.dir", display="DIR"
-    )
+    output: str | None = _output("hydra.run.dir, and with -m hydra.sweep.dir")
 
 
 @dataclass(frozen=True)
@@ -87,15 +96,9 @@ class Sample:
     run: Path = positional("DIR", "a run directory, or one seed of it", at_most=1)
     n: int = key(64, "number of samples", at_least=1)
     seed: int = key(0, "of the noise that the generator gets")
-    step: int | str | None = key(
-        None, "the checkpoint's, or best; the newest unless given", words=("best",), pattern=_BEST
-    )
+    step: int | str | None = _step("the checkpoint's, or best", "best")
     average: bool = key(True, "the averaged generator; false: the generator of that step")
-    output: str | None = key(
-        None,
-        "where to write, or a name.npy or name.png; samples/ of the run unless given",
-        display="DIR",
-    )
+    output: str | None = key(None, _SAMPLES, display="DIR")
     device: str | None = key(None, _DEVICE)
 
 
@@ -109,15 +112,8 @@ class Evaluate:
     """
 
     runs: tuple[Path, ...] = positional("DIR ...", "run directories, or seeds of them")
-    step: int | str | None = key(
-        None,
-        "the checkpoint's, best, or all; the newest unless given",
-        words=("all", "best"),
-        pattern=_BEST,
-    )
-    output: str | None = key(
-        None, "where to write; evaluation/ of each run unless given", display="DIR"
-    )
+    step: int | str | None = _step("the checkpoint's, best, or all", "all", "best")
+    output: str | None = _output("evaluation/ of each run unless given")
     device: str | None = key(None, _DEVICE)
 
 
@@ -133,9 +129,7 @@ class Compare:
     runs: tuple[str, ...] = positional(
         "DIR ...", "directories with runs in or below them, or a pattern in quotes"
     )
-    output: str | None = key(
-        None, "where to write; outputs/compare/TIME unless given", display="DIR"
-    )
+    output: str | None = _output("outputs/compare/TIME unless given")
     title: str = key("Comparison", "of the page")
 
 
@@ -147,13 +141,7 @@ class Dashboard:
     python -m gan_lab dashboard outputs port=6007 open=false
     """
 
-    directory: Path | None = positional(
-        "[DIR]",
-        "runs or a comparison; the newest comparison, or outputs, unless given",
-        what="directory",
-        at_least=0,
-        at_most=1,
-    )
+    directory: Path | None = positional("[DIR]", _RUNS, what="directory", at_least=0, at_most=1)
     output: str | None = key(None, "the same as DIR: where a command wrote", display="DIR")
     port: int | None = key(
         None, "0 is any free port; 6006 or the next that is free unless given", at_most=65535
@@ -178,9 +166,7 @@ class Experiment:
     n_seeds: int = key(5, "number of seeds", at_least=1)
     device: str = key("auto", "auto (a GPU where there is one), cpu, cuda, cuda:1")
     workers: int = key(0, "processes for independent work; 0 = one a core")
-    output: str | None = key(
-        None, "where to write; hydra.run.dir, and with -m hydra.sweep.dir", display="DIR"
-    )
+    output: str | None = _output("hydra.run.dir, and with -m hydra.sweep.dir")
 
 
 @dataclass(frozen=True)
@@ -196,9 +182,7 @@ class Reproduce:
     )
     list: bool = key(False, "only print the claims")
     all: bool = key(False, "also what takes minutes or hours")
-    output: str | None = key(
-        None, "where to write; outputs/reproduce/TIME unless given", display="DIR"
-    )
+    output: str | None = _output("outputs/reproduce/TIME unless given")
 
 
 @dataclass(frozen=True)
@@ -230,9 +214,7 @@ class Selfcheck:
     n_seeds: int | None = key(
         None, "number of seeds; 5, and 1 with quick=true, unless given", at_least=1, at_most=1000
     )
-    output: str | None = key(
-        None, "where to write; outputs/selfcheck/TIME unless given", display="DIR"
-    )
+    output: str | None = _output("outputs/selfcheck/TIME unless given")
 
 
 @dataclass(frozen=True)

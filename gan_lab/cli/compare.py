@@ -1,6 +1,7 @@
 """`compare DIR...`: runs -> groups, intervals, differences; a page, TensorBoard, CSV, Markdown."""
 
 import glob
+import os
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +10,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table as Screen
 
-from gan_lab.cli.arguments import check_directories, exists, parse_options
+from gan_lab.cli.arguments import check_directories, parse_options
 from gan_lab.cli.commands import Compare
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build, load
@@ -26,7 +27,7 @@ _ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")
 def compare(arguments: list[str]) -> int:
     """Compare all runs in or below some directories; a pattern in quotes is expanded."""
     request = parse_options(Compare, arguments)
-    paths = [Path(word) for word in _expand(request.runs)]
+    paths = _expand(request.runs)
     check_directories(paths)
     home = _home(request.output)
     report, problems = build.report(paths, request.title)
@@ -47,15 +48,14 @@ def compare(arguments: list[str]) -> int:
     return 0
 
 
-def _expand(words: Sequence[str]) -> list[str]:
-    directories: list[str] = []
+def _expand(words: Sequence[str]) -> list[Path]:
+    directories: list[Path] = []
     for word in words:
-        if exists(word) or not glob.has_magic(word):
-            directories.append(word)
-            continue
-        matches = [Path(m) for m in sorted(glob.glob(word, recursive=True))]
-        # Of a pattern only what holds runs is meant, not a checkpoints folder that it met.
-        runs = [str(m) for m in matches if m.is_dir() and load.holds_runs(m)]
+        runs = [Path(word)]
+        if not os.path.exists(word) and glob.has_magic(word):
+            matches = map(Path, sorted(glob.glob(word, recursive=True)))
+            # Of a pattern only what holds runs is meant, not a checkpoints folder that it met.
+            runs = [path for path in matches if path.is_dir() and load.holds_runs(path)]
         if not runs:
             raise ConfigError(f"no directory with runs matches '{word}'")
         directories += runs
@@ -68,15 +68,10 @@ def _home(output: str | None) -> Path:
         return (Path("outputs/compare") / now).absolute()
     home = output_path("output", output)
     run = RunDir(home)
-    if (
-        run.config.exists()
-        or run.metrics.exists()
-        or any(run.tensorboard.glob("*tfevents*.series"))
-    ):
-        raise ConfigError(
-            f"output={output} is a run, whose TensorBoard log a comparison would replace; name "
-            f"another directory"
-        )
+    logs = run.tensorboard.glob("*tfevents*.series")
+    if run.config.exists() or run.metrics.exists() or any(logs):
+        problem = "is a run, whose TensorBoard log a comparison would replace"
+        raise ConfigError(f"output={output} {problem}; name another directory")
     return home
 
 
@@ -93,10 +88,9 @@ def _say(report: Report) -> None:
 
 def _screen(table: Table) -> Screen:
     """Return the columns that a terminal has room for; the page has all."""
-    screen = Screen(title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
     indices = [i for i, name in enumerate(table.columns) if name.startswith(_ON_SCREEN)]
-    for i in indices:
-        screen.add_column(table.columns[i])
+    names = [table.columns[i] for i in indices]
+    screen = Screen(*names, title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
     for row in table.rows:
         screen.add_row(*(row[i] for i in indices))
     return screen

@@ -1,10 +1,13 @@
 """The command `completion`: a script that lets the shell complete `gan_lab COMMAND key=value`."""
 
+import textwrap
+
 from gan_lab.cli.arguments import keys_of, parse_options, positional_of
 from gan_lab.cli.commands import COMMANDS, Completion
 from gan_lab.config import catalogue
 from gan_lab.errors import ConfigError
 
+_WORDS, _FOLDERS = 'found=$(compgen -W "{}" -- "$word")', '$(compgen -d -- "$word")'
 # bash splits a word at `=` where COMP_WORDBREAKS holds it; then the reply is the value alone.
 _BASH = """\
 _gan_lab() {{
@@ -45,42 +48,29 @@ _gan_lab() {{
 }}
 compdef _gan_lab gan_lab
 """
+# Of a shell: its script, the indent of a case, how it offers values, keys, and folders beside them.
+_SHELLS = {
+    "bash": (_BASH, 12, _WORDS, _WORDS, "; found+=$'\\n'" + _FOLDERS, "found=" + _FOLDERS),
+    "zsh": (_ZSH, 8, "compadd -- {}", "compadd -S '' -- {}", "; _files -/", "_files -/"),
+}
 
 
 def completion(arguments: list[str]) -> int:
     """Print the script for bash or zsh."""
     shell = parse_options(Completion, arguments).shell
-    if shell not in ("bash", "zsh"):
-        raise ConfigError(f"completion of {shell} is unknown; take one of bash, zsh")
-    is_bash = shell == "bash"
-    values = {key: " ".join(words) for key, words in sorted(_values().items())}
-    if is_bash:
-        value = 'found=$(compgen -W "{}" -- "$word")'
-        key, folders = (
-            'found=$(compgen -W "{}" -- "$word")',
-            "; found+=$'\\n'$(compgen -d -- \"$word\")",
-        )
-        output = 'output) found=$(compgen -d -- "$word") ;;'
-    else:
-        value, key, folders = "compadd -- {}", "compadd -S '' -- {}", "; _files -/"
-        output = "output) _files -/ ;;"
-    rows = [f"{name}) {value.format(words)} ;;" for name, words in values.items()] + [output]
+    if shell not in _SHELLS:
+        raise ConfigError(f"completion of {shell} is unknown; take one of {', '.join(_SHELLS)}")
+    template, indent, value, key, and_folders, folders = _SHELLS[shell]
+    rows = [f"{k}) {value.format(' '.join(words))} ;;" for k, words in sorted(_values().items())]
+    rows.append(f"output) {folders} ;;")
     cases = []
     for name, command in COMMANDS.items():
         words = positional_of(command)
         takes_folders = words is not None and "DIR" in words.metadata["positional"]
-        line = key.format(" ".join(_keys(name))) + (folders if takes_folders else "")
+        line = key.format(" ".join(_keys(name))) + (and_folders if takes_folders else "")
         cases.append(f"{name}) {line} ;;")
-    template = _BASH if is_bash else _ZSH
-    indent = "\n" + " " * (12 if is_bash else 8)
-    print(
-        template.format(
-            commands=" ".join(COMMANDS),
-            values=indent[1:] + indent.join(rows),
-            keys=indent[1:] + indent.join(cases),
-        ),
-        end="",
-    )
+    values, keys = (textwrap.indent("\n".join(lines), " " * indent) for lines in (rows, cases))
+    print(template.format(commands=" ".join(COMMANDS), values=values, keys=keys), end="")
     return 0
 
 
@@ -96,7 +86,7 @@ def _keys(name: str) -> list[str]:
                 keys.append(f"{group}=")
     if name in ("experiment", "reproduce"):
         keys += catalogue.choices("experiment")
-    return [*dict.fromkeys(keys)] + (["bash", "zsh"] if name == "completion" else [])
+    return [*dict.fromkeys(keys), *(_SHELLS if name == "completion" else ())]
 
 
 def _values() -> dict[str, list[str]]:
@@ -105,8 +95,8 @@ def _values() -> dict[str, list[str]]:
     values["device"] = ["auto", "cpu", "cuda"]
     for command in COMMANDS.values():
         for name, field in keys_of(command).items():
-            if field.metadata["words"]:
-                values[name] = [*dict.fromkeys([*values.get(name, []), *field.metadata["words"]])]
+            if words := field.metadata["words"]:
+                values[name] = [*dict.fromkeys([*values.get(name, []), *words])]
             elif field.type in (bool, bool | None):
                 values[name] = ["true", "false"]
     return values

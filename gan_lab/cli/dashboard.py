@@ -29,11 +29,7 @@ _SAMPLES = "scalars=100000,images=200,text=200"
 
 
 def dashboard(arguments: list[str]) -> int:
-    """Serve a directory of runs or a comparison until Ctrl-C or SIGTERM.
-
-    Raises:
-        ConfigError: Nothing to show, or the port or address that was typed cannot be had.
-    """
+    """Serve a directory of runs or a comparison until Ctrl-C or SIGTERM."""
     request = parse_options(Dashboard, arguments)
     port, host = request.port, request.host
     if request.directory and request.output:
@@ -45,11 +41,9 @@ def dashboard(arguments: list[str]) -> int:
     with StopSignals() as stop:
         url = _launch(directory, port, host) + _tab(directory)
         if not _is_this_machine(host):
-            print(
-                f"warning: host={host} lets everybody who reaches this machine read all below "
-                f"{directory}: TensorBoard asks for no password",
-                file=sys.stderr,
-            )
+            danger = "lets everybody who reaches this machine read all below"
+            text = f"warning: host={host} {danger} {directory}: TensorBoard asks for no password"
+            print(text, file=sys.stderr)
         if port is None and f":{_PORT}/" not in url:
             print(f"port {_PORT} is taken, so TensorBoard has another one")
         print(printable(f"TensorBoard shows {directory} at {url} (Ctrl-C ends it)"), flush=True)
@@ -61,22 +55,17 @@ def dashboard(arguments: list[str]) -> int:
 
 
 def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
+    with contextlib.suppress(ValueError):  # any other name may be anybody's
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which may be anybody's
-        return False
+    return host == "localhost"
 
 
 def _opens_browser(request: Dashboard) -> bool:
     """Return whether to open a browser: as typed, else where somebody sees it."""
     if request.open is not None:
         return request.open
-    has_screen = sys.platform in ("darwin", "win32") or any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
-    )
-    return has_screen and sys.stdin.isatty()
+    display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(sys.platform in ("darwin", "win32") or display) and sys.stdin.isatty()
 
 
 def _newest() -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 from torch import Tensor
 
 from gan_lab import information
@@ -31,11 +31,7 @@ _IN_NATS: dict[str, tuple[str, _Quantity]] = {
 
 
 def divergence(arguments: list[str]) -> int:
-    """Print every divergence of p and q as a table or as JSON.
-
-    Raises:
-        ConfigError: Anything that cannot be read or is no distribution, in one line.
-    """
+    """Print every divergence of p and q as a table or as JSON."""
     request = parse_options(Divergence, arguments)
     p, q = _numbers("p", request.p), _numbers("q", request.q)
     if len(p) != len(q):
@@ -83,13 +79,8 @@ def _number(word: str, place: str) -> float:
 
 def _infinities(name: str, p: Tensor, other: str, q: Tensor) -> list[str]:
     outside = ((p > 0) & (q == 0)).nonzero().flatten().tolist()
-    if not outside:
-        return []
-    i = outside[0]
-    return [
-        f"KL({name}||{other}) is infinite: {other} has no mass at index {i}, where {name} has "
-        f"{p[i]:g}"
-    ]
+    where = f"KL({name}||{other}) is infinite: {other} has no mass at index"
+    return [f"{where} {i}, where {name} has {p[i]:g}" for i in outside[:1]]
 
 
 def _print_json(
@@ -108,10 +99,8 @@ def _print_json(
 def _print_table(
     inputs: dict[str, Tensor], nats: dict[str, float], plain: dict[str, float], notes: list[str]
 ) -> None:
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("quantity", no_wrap=True)
-    for column in ("nats", "bits"):
-        table.add_column(column, justify="right", no_wrap=True)
+    numbers = (Column(name, justify="right", no_wrap=True) for name in ("nats", "bits"))
+    table = Table(Column("quantity", no_wrap=True), *numbers, box=box.SIMPLE_HEAD)
     for key, value in nats.items():
         table.add_row(_IN_NATS[key][0], f"{value:.6f}", f"{value / math.log(2):.6f}")
     console(width=100).print(table)

@@ -37,9 +37,6 @@ def experiment(arguments: list[str]) -> int:
 
     Returns:
         0, also with inconclusive claims; 1 where a claim failed.
-
-    Raises:
-        ConfigError: No such study, or a key or a value that it does not take.
     """
     request = HydraArguments("experiment").read(arguments, takes_names=True)
     names = request.names
@@ -61,27 +58,13 @@ def experiment(arguments: list[str]) -> int:
 def perform(
     name: str, overrides: Sequence[str], directory: Path, tell: Callable[[str], None]
 ) -> Result:
-    """Perform a study into a directory.
-
-    Args:
-        name: Of the study.
-        overrides: key=value.
-        directory: Of its own.
-        tell: Shows one line of progress.
-
-    Raises:
-        ConfigError: No such study, or a key or a value that it does not take.
-    """
+    """Perform a study into a directory of its own; `tell` shows a line of progress."""
     cfg = compose.compose_config("experiment", [f"experiment={name}", *overrides])
     return _perform(name, cfg, directory, tell)[1]
 
 
 def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str, Any]]:
-    """Return the study that a configuration describes, and the configuration, resolved.
-
-    Raises:
-        ConfigError: A key or a value that it does not take.
-    """
+    """Return the study that a configuration describes, and the configuration, resolved."""
     plain = compose.resolve(cfg)
     for key, least in (("seed", 0), ("n_seeds", 1), ("workers", 0)):
         value = plain.get(key)
@@ -139,8 +122,7 @@ def _conclude(study: Experiment, result: Result, directory: Path) -> int:
 
 def show(title: str, result: Result) -> None:
     """Print the claims and the notes."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("claim")
+    table = Table("claim", title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("measured", "interval", "expected"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict")

@@ -18,13 +18,14 @@ from gan_lab.cli import open_run
 from gan_lab.cli import train as train_command
 from gan_lab.cli.arguments import run_and_keys
 from gan_lab.cli.commands import Fork
-from gan_lab.cli.hydra import key_of, long_names
+from gan_lab.cli.hydra import key_of, long_names, run_directory
 from gan_lab.config import compose
 from gan_lab.engine.devices import resolve_device
 from gan_lab.errors import ConfigError
 from gan_lab.runner import fork as forks
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
 from gan_lab.training.config import Setup
@@ -43,8 +44,8 @@ def fork(arguments: list[str]) -> int:
     if old is None:
         raise ConfigError(
             f"{path} does not say which keys were typed for it (no 'overrides' in status.json: "
-            f"another program or an earlier version made it), so that a fork cannot tell choices "
-            f"from defaults; train it again with train"
+            "another program or an earlier version made it), so that a fork cannot tell choices "
+            "from defaults; train it again with train"
         )
     origin, content = _load(path, step, setup)
     parent = forks.Parent(path, setup, content)
@@ -61,7 +62,7 @@ def fork(arguments: list[str]) -> int:
     cfg = compose.compose_config("train", [*overrides, *output])
     open_run.refuse_foreign(OmegaConf.to_container(cfg), f"{path} and what was typed")
     child = train_command.with_overrides(compose.setup_of(cfg))
-    directory = train_command.directory()
+    directory = child.world.broadcast(run_directory())
     # Anything but the device is checked against the old run before a big set is read.
     source = child.data.open(resolve_device(child.device))
     with compatibility.damage_if_malformed(origin.path):
@@ -71,16 +72,16 @@ def fork(arguments: list[str]) -> int:
     training.check_unused(RunDir(directory))
     left_out = f", without {' '.join(conflicts)}" if conflicts else ""
     print(printable(f"forking {path} at step {parent.step}{left_out}"))
-    return train_command.exit_code(
-        lambda: train_command.run(
-            child, source, directory, lambda: forks.start(child, source, directory, parent)
-        )
-    )
+
+    def start() -> training.Estimates:
+        return forks.start(child, source, directory, parent)
+
+    return train_command.exit_code(lambda: train_command.run(child, source, directory, start))
 
 
 def _load(
     path: Path, step: open_run.Step, setup: Setup
-) -> tuple[checkpoint.LoadedCheckpoint, Mapping[str, Any]]:
+) -> tuple[LoadedCheckpoint, Mapping[str, Any]]:
     """Return the checkpoint that is forked, and what it holds of the seeds that are meant."""
     if not open_run.is_child(path):
         origin = open_run.load_checkpoint(path, step, setup.config)
@@ -108,16 +109,12 @@ def merge_overrides(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], 
         if key in values or key == "trainer.steps":
             continue
         choices = re.findall(r"\w+", values.get(head, ""))
-        if head in values and _is_group(head):
+        if head in values and (compose.config_dir() / head).is_dir():
             goes = rest.split(".")[0] not in choices  # regularizer=[r1] keeps regularizer.r1.weight
         else:
             goes = "loss" in values and (head == "regularizer" or key == "trainer.n_critic")
         (conflicts if goes else survivors).append(override)
     return [*survivors, *new], conflicts
-
-
-def _is_group(name: str) -> bool:
-    return (compose.config_dir() / name).is_dir()
 
 
 def _belonging_to_the_loss(overrides: Sequence[str], keys: set[str]) -> list[str]:

@@ -4,7 +4,7 @@ import dataclasses
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from gan_lab.cli.arguments import examples_of, key_name, keys_of, positional_of, usage
+from gan_lab.cli.arguments import examples_of, keys_of, positional_of, usage
 from gan_lab.cli.commands import COMMANDS
 from gan_lab.config import catalogue
 
@@ -24,8 +24,8 @@ _TOP = """gan_lab: train GANs and Wasserstein GANs, and measure all of them alik
 
 def top() -> str:
     """Return the help of the program: a line a command."""
-    rows = [(name, _sentence(command)) for name, command in COMMANDS.items()]
-    return _TOP.format(commands="\n".join(_rows(rows)))
+    rows = _rows((name, _sentence(command)) for name, command in COMMANDS.items())
+    return _TOP.format(commands="\n".join(rows))
 
 
 def of_command(name: str, words: Sequence[str] = ()) -> str:
@@ -39,12 +39,10 @@ def of_command(name: str, words: Sequence[str] = ()) -> str:
     lines += [f"Usage: {usage(command)}", ""]
     if field := positional_of(command):
         lines += [*_rows([(field.metadata["positional"], field.metadata["about"])]), ""]
-    keys = _keys(command)
     if name == "train":
-        keys += [(f"{each.name}={each.value}", each.comment) for each in catalogue.keys("train")]
-    lines += _rows(keys)
-    if name == "train":
-        lines += _train()
+        lines += [*_rows([*_keys(command), *_pairs(catalogue.keys("train"))]), *_train()]
+    else:
+        lines += _rows(_keys(command))
     if name == "experiment":
         lines += ["", "Studies:", *_choices(name)]
     return "\n".join(lines) + "\n"
@@ -55,7 +53,7 @@ def _of_study(study: str) -> str:
     run = f"python -m gan_lab experiment {study}"
     lines = [catalogue.sentence("experiment", study), ""]
     lines += [f"  {run} quick=true", f"  {run} --cfg job"]
-    lines += ["", "Keys of this study:", *_key_rows(catalogue.keys("experiment", study))]
+    lines += ["", "Keys of this study:", *_rows(_pairs(catalogue.keys("experiment", study)))]
     lines += ["", "Keys of every study:", *_rows(_keys(COMMANDS["experiment"]))]
     return "\n".join(lines) + "\n"
 
@@ -69,48 +67,37 @@ def _train() -> Iterable[str]:
             yield from ("", f"{group}:", *_choices(group))
     yield from ("", "Keys of every training; --cfg job shows those of the other choices too")
     for group in single:
-        keys = catalogue.keys(group, "default")
         yield from ("", f"{group}: {catalogue.sentence(group, 'default')}")
-        yield from _key_rows(keys, f"{group}.")
+        yield from _rows(_pairs(catalogue.keys(group, "default"), f"{group}."))
     yield "\nFlags: --cfg job prints the configuration; -m sweeps over values with commas, on a"
     yield "cluster with hydra/launcher=submitit_slurm hydra.launcher.timeout_min=600"
 
 
 def _choices(group: str) -> list[str]:
-    return _rows([(name, catalogue.sentence(group, name)) for name in catalogue.choices(group)])
+    return _rows((name, catalogue.sentence(group, name)) for name in catalogue.choices(group))
 
 
-def _key_rows(keys: Iterable[catalogue.Key], prefix: str = "") -> list[str]:
-    return _rows([(f"{prefix}{each.name}={each.value}", each.comment) for each in keys])
+def _pairs(keys: Iterable[catalogue.Key], prefix: str = "") -> list[tuple[str, str]]:
+    return [(f"{prefix}{each.name}={each.value}", each.comment) for each in keys]
 
 
-def _keys(command: type) -> list[tuple[str, str]]:
-    return [(_key(field), field.metadata["about"]) for field in keys_of(command).values()]
+def _keys(command: type) -> Iterable[tuple[str, str]]:
+    """Yield keys with their defaults (n=64, output=DIR, step=...) and meanings."""
+    for name, field in keys_of(command).items():
+        default = field.default
+        value = "..." if default in (None, dataclasses.MISSING, "") else str(default)
+        value = value.lower() if isinstance(default, bool) else value
+        yield f"{name}={field.metadata['display'] or value}", field.metadata["about"]
 
 
-def _key(field: dataclasses.Field[object]) -> str:
-    """Return a key with its default: n=64, output=DIR, step=..."""
-    default = field.default
-    value = "..." if default in (None, dataclasses.MISSING, "") else str(default)
-    value = value.lower() if isinstance(default, bool) else value
-    return f"{key_name(field)}={field.metadata['display'] or value}"
-
-
-def _rows(pairs: Sequence[tuple[str, str]]) -> list[str]:
+def _rows(pairs: Iterable[tuple[str, str]]) -> list[str]:
     """Return two columns, the second one wrapped."""
-    width = min(32, max((len(first) for first, _ in pairs), default=0)) + 2
-    rows = []
-    for first, second in pairs:
-        text = f"{first:<{width - 2}}  {second}"
-        rows += textwrap.wrap(
-            text.rstrip(),
-            _WIDTH - 2,
-            initial_indent="  ",
-            subsequent_indent=" " * (width + 2),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    return rows
+    pairs = list(pairs)
+    width = min(32, max((len(first) for first, _ in pairs), default=0))
+    wrapper = textwrap.TextWrapper(_WIDTH - 2, "  ", " " * (width + 4))
+    wrapper.break_long_words = wrapper.break_on_hyphens = False
+    texts = [f"{first:<{width}}  {second}".rstrip() for first, second in pairs]
+    return [line for text in texts for line in wrapper.wrap(text)]
 
 
 def _sentence(command: type) -> str:

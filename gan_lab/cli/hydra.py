@@ -47,19 +47,16 @@ class HydraArguments(argparse.ArgumentParser):
         """Return Hydra's flags, `flags` as typed, `overrides` under long names, and `names`.
 
         Raises:
-            ConfigError: An unknown flag, a word that is no key=value where none is taken, or see
-                `long_names`.
+            ConfigError: An unknown flag, a word that is no key=value, or see `long_names`.
         """
         keys = [*keys_of(COMMANDS[self.command]), *catalogue.groups(), "seed", "n_seeds", "device"]
-        for word, after in itertools.zip_longest(arguments, arguments[1:], fillvalue=""):
+        for word, after in zip(arguments, [*arguments[1:], ""], strict=False):
             if word.startswith("--") and word.lstrip("-").partition("=")[0] in keys:
                 refuse_flag(word, self.command, keys, after)
         request = self.parse_intermixed_args(arguments)
         names = [word for word in request.words if "=" not in word and not word.startswith("~")]
         if names and not takes_names:
-            raise ConfigError(
-                f"{self.command} takes key=value, got '{names[0]}'; see {self.command} --help"
-            )
+            self.error(f"{self.command} takes key=value, got '{names[0]}'")
         request.flags = [word for word in arguments if word not in request.words]
         request.names = names
         pairs = [word for word in request.words if word not in names]
@@ -77,11 +74,6 @@ def long_names(
     overrides: Sequence[str], short_names: Mapping[str, str] = SHORT_NAMES, multirun: bool = False
 ) -> list[str]:
     """Return overrides with `steps` as trainer.steps, and `output` as Hydra's key for a directory.
-
-    Args:
-        overrides: As typed.
-        short_names: Short name -> key of the configuration.
-        multirun: Whether the directory is that of a sweep.
 
     Raises:
         ConfigError: Two spellings of one key with different values, or an output that is empty,
@@ -125,11 +117,7 @@ def _with_directory(overrides: Sequence[str], multirun: bool) -> list[str]:
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the jobs of a sweep as plain overrides; at most 64, since checking them takes time.
-
-    Raises:
-        ConfigError: An override cannot be parsed.
-    """
+    """Return the jobs of a sweep as plain overrides; at most 64, since checking them takes time."""
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(compose.config_dir()), version_base="1.3"):
@@ -137,21 +125,19 @@ def combinations(overrides: Sequence[str]) -> list[list[str]]:
             elements = OverridesParser.create(loader).parse_overrides(list(overrides))
     except HydraException as error:
         raise ConfigError(compose.one_line(error)) from error
-    choices = [
-        [f"{o.get_key_element()}={value}" for value in o.sweep_string_iterator()]
-        if o.is_sweep_override() and o.is_discrete_sweep()
-        else [_plain(o)]
-        for o in elements
-    ]
-    return [list(job) for job in itertools.islice(itertools.product(*choices), _MAX_COMBINATIONS)]
+    jobs = itertools.product(*map(_choices, elements))
+    return [list(job) for job in itertools.islice(jobs, _MAX_COMBINATIONS)]
+
+
+def _choices(override: Override) -> list[str]:
+    key = override.get_key_element()
+    if override.is_sweep_override() and override.is_discrete_sweep():
+        return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    return [override.input_line or f"{key}={override.value()}"]
 
 
 def run_directory(what: str = "run") -> Path:
-    """Return the directory of the run, or the sweep, that Hydra composed last.
-
-    Raises:
-        ConfigError: It has none, or nothing can be made there.
-    """
+    """Return the directory of the run, or the sweep, that Hydra composed last."""
     key = f"hydra.{what}.dir"
     try:
         return directory(key, getattr(HydraConfig.get(), what).dir)
@@ -160,23 +146,12 @@ def run_directory(what: str = "run") -> Path:
 
 
 def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig], None]) -> int:
-    """Let Hydra run a sweep or print a configuration, and return the exit code.
-
-    Raises:
-        ConfigError: A sweep has nowhere to go.
-    """
+    """Let Hydra run a sweep or print a configuration, and return the exit code."""
     if {"-m", "--multirun"} & set(arguments):
         run_directory("sweep")
     sys.argv = [f"gan_lab {name}", *arguments]
-    program = hydra.main(
-        config_path=str(compose.config_dir()), config_name=name, version_base="1.3"
-    )
     try:
-        program(job)()
+        hydra.main(str(compose.config_dir()), name, "1.3")(job)()
     except SystemExit as stop:
         return int(stop.code or 0)
     return 0
-
-
-def _plain(override: Override) -> str:
-    return override.input_line or f"{override.get_key_element()}={override.value()}"

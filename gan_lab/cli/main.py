@@ -16,6 +16,7 @@ from gan_lab import __version__
 from gan_lab.cli import help
 from gan_lab.cli.commands import COMMANDS
 from gan_lab.errors import ConfigError
+from gan_lab.runs.safe_io import printable
 from gan_lab.signals import Interrupted
 
 _TOGETHER = ("train", "resume")  # what several processes can do
@@ -36,13 +37,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         command = _command(name)
         if name not in _TOGETHER and os.environ.get("WORLD_SIZE", "1") != "1":
+            together = " and ".join(_TOGETHER)
             raise ConfigError(
-                f"torchrun started several processes, and {name} is one; {' and '.join(_TOGETHER)} "
-                f"train together"
+                f"torchrun started several processes, and {name} is one; {together} train together"
             )
         return command(rest)
     except ConfigError as error:
-        return _refuse(error)
+        _say(f"{type(error).__name__}: {printable(' '.join(str(error).split()))}")
+        return 2
     except Interrupted as stop:  # a study, which saves nothing on its way
         _say(f"stopped by {stop}")
         return 128 + stop.signum
@@ -104,14 +106,6 @@ def _command(name: str) -> Callable[[list[str]], int]:
         raise ConfigError(f"{name} cannot begin in this environment: {error}") from error
     command: Callable[[list[str]], int] = getattr(module, name)
     return command
-
-
-def _refuse(error: ConfigError) -> int:
-    message = " ".join(str(error).split())
-    # What is quoted may hold the terminal's own commands.
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
-    _say(f"{type(error).__name__}: {text}")
-    return 2
 
 
 def _say(line: str) -> None:

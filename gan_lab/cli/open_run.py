@@ -11,6 +11,7 @@ from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import run_config
 from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.old_names import current_config, current_override
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
@@ -18,14 +19,9 @@ from gan_lab.training.config import Run, Setup
 
 
 class LoadedRun(NamedTuple):
-    """A checkpoint with its networks filled in.
+    """A checkpoint with its networks filled in, and the seeds that were not dropped.
 
-    Attributes:
-        setup: Of the run.
-        run: The networks.
-        seed_index: Of the seed that is meant: of a parent the first that was not dropped.
-        step: How far that seed is.
-        seed_indices: Of the seeds that were not dropped.
+    `seed_index` is of the seed that is meant, of a parent the first; `step` is how far that is.
     """
 
     setup: Setup
@@ -40,11 +36,6 @@ Step = int | str | None  # of a checkpoint, or its name (checkpoint.is_name); No
 
 def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
     """Open a run's checkpoint: the newest, the best, one step's; of a child, its parent's.
-
-    Args:
-        path: The run directory.
-        step: Of the checkpoint.
-        device: Where to open it; None = what the run was made with.
 
     Raises:
         ConfigError: No such checkpoint, or none that is intact.
@@ -80,9 +71,7 @@ def _warn(text: str) -> None:
     print(f"warning: {printable(text)}", file=sys.stderr)
 
 
-def load_checkpoint(
-    home: Path, step: Step, made_by: Mapping[str, Any]
-) -> checkpoint.LoadedCheckpoint:
+def load_checkpoint(home: Path, step: Step, made_by: Mapping[str, Any]) -> LoadedCheckpoint:
     """Load a run's checkpoint, if its configuration made it; warn of newer ones that are damaged.
 
     Raises:
@@ -122,10 +111,6 @@ def saved_config(path: Path) -> DictConfig:
 def check_trusted(plain: Any, where: str) -> None:
     """Refuse a stored configuration that could do more than choose: it may be a stranger's.
 
-    Args:
-        plain: The configuration, in plain containers.
-        where: What it was read from.
-
     Raises:
         ConfigError: It holds an interpolation, or see `refuse_foreign`.
     """
@@ -137,10 +122,6 @@ def check_trusted(plain: Any, where: str) -> None:
 
 def refuse_foreign(plain: Any, where: str) -> None:
     """Refuse to import what a stored run names outside of gan_lab: it may be a stranger's.
-
-    Args:
-        plain: Its configuration, in plain containers.
-        where: What it was read from.
 
     Raises:
         ConfigError: It names such a class, and GAN_LAB_PLUGINS does not allow its package.

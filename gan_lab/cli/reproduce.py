@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gan_lab.cli.arguments import directory, parse_options
 from gan_lab.cli.commands import Reproduce
@@ -23,14 +23,7 @@ from gan_lab.reports.export.terminal import say
 
 
 def reproduce(arguments: list[str]) -> int:
-    """Run the studies that the rows name, and judge the rows.
-
-    Returns:
-        0, or 1 where a row failed.
-
-    Raises:
-        ConfigError: Anything that cannot be read, in one line.
-    """
+    """Run the studies that the rows name, and judge the rows; return 1 where one failed."""
     request = parse_options(Reproduce, arguments)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     home = directory("output", request.output or f"outputs/reproduce/{stamp}")
@@ -62,11 +55,7 @@ def reproduce(arguments: list[str]) -> int:
 
 
 def rows_of_the_registry() -> list[Row]:
-    """Return all rows of conf/reproduce.
-
-    Raises:
-        ConfigError: A file or a row cannot be read.
-    """
+    """Return all rows of conf/reproduce."""
     entries: list[Any] = []
     for path in sorted((compose.config_dir() / "reproduce").glob("*.yaml")):
         rows = OmegaConf.to_container(OmegaConf.load(path))
@@ -83,20 +72,16 @@ def _why(row: Row) -> str:
 
 
 def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(title="Claims", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("claim")
-    for column in ("from", "protocol"):
-        table.add_column(column, no_wrap=True)
-    for column in ("expected", "measured"):
-        table.add_column(column, justify="right")
-    table.add_column("verdict")
+    headers = [Column("claim"), *(Column(name, no_wrap=True) for name in ("from", "protocol"))]
+    headers += [Column(name, justify="right") for name in ("expected", "measured")]
+    headers.append(Column("verdict"))
+    table = Table(*headers, title="Claims", title_justify="left", box=box.SIMPLE_HEAD)
     for each in outcomes:
         record = each.record()
-        kind = each.verdict.partition(":")[0]
-        colour = COLOURS.get(kind, "dim")
+        colour = COLOURS.get(each.verdict.partition(":")[0], "dim")
+        cells = (each.row.statement, each.row.evidence, each.row.protocol)
         numbers = (claims.expectation(record), claims.finding(record))
-        marks = (each.row.evidence, each.row.protocol)
-        table.add_row(each.row.statement, *marks, *numbers, f"[{colour}]{each.verdict}[/]")
+        table.add_row(*cells, *numbers, f"[{colour}]{each.verdict}[/]")
     return table
 
 

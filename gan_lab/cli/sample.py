@@ -10,7 +10,6 @@ import torch
 from gan_lab.cli import open_run
 from gan_lab.cli.arguments import directory, parse_options
 from gan_lab.cli.commands import Sample
-from gan_lab.data.base import Source
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.reports.plots.samples import image_grid, save_png
@@ -37,20 +36,16 @@ def sample(arguments: list[str]) -> int:
     z = torch.randn((n, latent_dim), generator=generator, device=run.source.device)
     samples = (run.samples if request.average else run.current_samples)(model.seed_index, z)
     if not bool(samples.isfinite().all()):
-        raise ConfigError(
-            f"the generator of {path} overflows at step {model.step}; choose another step="
-        )
+        where = f"{path} overflows at step {model.step}"
+        raise ConfigError(f"the generator of {where}; choose another step=")
     name = f"sample_step_{model.step:08d}_seed_{seed}"
-    _write_samples(samples, output.with_suffix("") if names_files else output / name, run.source)
-    return 0
-
-
-def _write_samples(samples: torch.Tensor, stem: Path, source: Source) -> None:
+    stem = output.with_suffix("") if names_files else output / name
     array, content = stem.with_name(f"{stem.name}.npy"), io.BytesIO()
     np.save(content, samples.cpu().numpy())
     atomic_write(array, content.getvalue())
     print(printable(array))
-    if len(source.shape) == 3:
+    if len(run.source.shape) == 3:
         picture = stem.with_name(f"{stem.name}.png")
         save_png(image_grid(samples), picture)
         print(printable(picture))
+    return 0

@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 from gan_lab import selfcheck as checks
 from gan_lab.cli.arguments import directory, parse_options
@@ -26,14 +26,7 @@ _SIMULATIONS = 400
 
 
 def selfcheck(arguments: list[str]) -> int:
-    """Check every metric and the neural distance; print a table, write JSON and a picture.
-
-    Returns:
-        The exit code: 0, or 1 where any row lies outside of its band.
-
-    Raises:
-        ConfigError: Anything that cannot be read, in one line.
-    """
+    """Check every metric; print a table, write JSON and a picture; 1 where a row is outside."""
     request = parse_options(Selfcheck, arguments)
     quick, seeds = request.quick, request.n_seeds or (1 if request.quick else 5)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -43,14 +36,11 @@ def selfcheck(arguments: list[str]) -> int:
         screen.width = 175  # a log file or a pipe has no width to keep to
     cases, by_size = checks.cases(quick), list(bias_cases(quick))
     work = [(case, seed) for seed in range(seeds) for case in cases]
-    rows, sizes, intervals = [], [], []
     progress: dict[str, Any] = {"console": Console(stderr=True), "transient": True}
-    for case, seed in track(work, "estimators", **progress):
-        rows += checks.check([case], seed)
-    for case in track(by_size, "bias", **progress):
-        sizes += checks.check([case], 0)
-    if not quick:
-        intervals = coverage(_SIMULATIONS)
+    pairs = track(work, "estimators", **progress)
+    rows = [row for case, seed in pairs for row in checks.check([case], seed)]
+    sizes = [row for case in track(by_size, "bias", **progress) for row in checks.check([case], 0)]
+    intervals = [] if quick else coverage(_SIMULATIONS)
     screen.print(_table(rows, seeds))
     screen.print(_sizes_table(sizes))
     if intervals:
@@ -58,9 +48,7 @@ def selfcheck(arguments: list[str]) -> int:
     failures = [row for row in [*rows, *sizes] if not row.passed]
     misses = [row for row in intervals if not row.passed]
     result = {
-        "passed": not failures and not misses,
-        "quick": quick,
-        "seeds": seeds,
+        **{"passed": not failures and not misses, "quick": quick, "seeds": seeds},
         "rows": [asdict(row) for row in rows],
         "bias": [asdict(row) for row in sizes],
         "coverage": [{**asdict(row), "passed": row.passed} for row in intervals],
@@ -83,46 +71,35 @@ def selfcheck(arguments: list[str]) -> int:
 def _table(rows: Sequence[Row], seeds: int) -> Table:
     """Return one line a case: the first seed's numbers, and how many seeds passed."""
     counts = Counter((row.estimator, row.case) for row in rows if row.passed)
-    table = Table(
-        title="Estimators against known answers", title_justify="left", box=box.SIMPLE_HEAD
-    )
-    table.add_column("estimator", no_wrap=True)
-    table.add_column("case", no_wrap=True)
-    for column in ("n", "truth", "estimate", "95 % interval", "bias", "has to be in", "passed"):
-        table.add_column(column, justify="right", no_wrap=True)
+    title = "Estimators against known answers"
+    names = (Column(name, no_wrap=True) for name in ("estimator", "case"))
+    columns = ("n", "truth", "estimate", "95 % interval", "bias", "has to be in", "passed")
+    numbers = (Column(name, justify="right", no_wrap=True) for name in columns)
+    table = Table(*names, *numbers, title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for row in sorted((row for row in rows if row.seed == 0), key=lambda row: row.estimator):
         count = counts[row.estimator, row.case]
         verdict = "[green]pass[/]" if count == seeds else "[red]FAIL[/]"
         if seeds > 1:
             verdict += f" {count}/{seeds}"
-        table.add_row(
-            row.estimator,
-            row.case,
-            str(row.n),
-            f"{row.truth:.3g}",
-            f"{row.estimate:.3g}",
-            f"{row.low:.3g} to {row.high:.3g}",
-            f"{row.bias:+.1e}",
-            f"{row.band[0]:.3g} to {row.band[1]:.3g}",
-            verdict,
-        )
+        cells = [str(row.n), f"{row.truth:.3g}", f"{row.estimate:.3g}"]
+        cells += [f"{row.low:.3g} to {row.high:.3g}", f"{row.bias:+.1e}"]
+        cells += [f"{row.band[0]:.3g} to {row.band[1]:.3g}", verdict]
+        table.add_row(row.estimator, row.case, *cells)
     return table
 
 
 def _sizes_table(rows: Sequence[Row]) -> Table:
+    sizes = sorted({row.n for row in rows})
     table = Table(title="Bias against n (red: outside)", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("estimator", no_wrap=True)
     table.add_column("truth", justify="right")
-    sizes = sorted({row.n for row in rows})
     for n in sizes:
         table.add_column(f"n = {n}", justify="right", no_wrap=True)
     for name in dict.fromkeys(row.estimator for row in rows):
         mine = {row.n: row for row in rows if row.estimator == name}
-        cells = []
-        for n in sizes:
-            row = mine.get(n)
-            text = "" if row is None else f"{row.bias:+.3g}"
-            cells.append(text if row is None or row.passed else f"[red]{text}[/]")
+        texts = {n: f"{row.bias:+.3g}" for n, row in mine.items()}
+        texts |= {n: f"[red]{texts[n]}[/]" for n, row in mine.items() if not row.passed}
+        cells = [texts.get(n, "") for n in sizes]
         first = next(iter(mine.values()))
         table.add_row(f"{name} ({first.unit})", f"{first.truth:.4g}", *cells)
     return table
@@ -130,11 +107,9 @@ def _sizes_table(rows: Sequence[Row]) -> Table:
 
 def _coverage_table(rows: Sequence[Coverage]) -> Table:
     title = "Share of nominal 95 % intervals that hold the expectation"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("estimator", no_wrap=True)
-    for column in ("n", "repeats", "simulations", "covers", "passed"):
-        table.add_column(column, justify="right")
-    table.add_column("label")
+    columns = ("n", "repeats", "simulations", "covers", "passed")
+    headers = (Column("estimator", no_wrap=True), *(Column(c, justify="right") for c in columns))
+    table = Table(*headers, "label", title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for row in rows:
         numbers = (str(row.n), str(row.repeats), str(row.simulations))
         verdict = "[green]pass[/]" if row.passed else "[red]FAIL[/]"

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -30,21 +31,12 @@ _heeding = False
 _training = threading.Lock()
 
 
+@dataclass
 class StopRequest:
-    """What stopped a sweep.
+    """What stopped a sweep: the first signal that came; and a file that a failed job makes."""
 
-    Attributes:
-        signum: The first signal that came, or None.
-    """
-
-    def __init__(self, failures: Path) -> None:
-        self.signum: int | None = None
-        self._failures = failures
-
-    @property
-    def any_failure(self) -> bool:
-        """Whether a job called `record_failure`."""
-        return self._failures.exists()
+    failures: Path
+    signum: int | None = None
 
 
 def stack_seeds(
@@ -52,11 +44,8 @@ def stack_seeds(
 ) -> list[str]:
     """Return the keys of a sweep with `stack=K`: each job stacks K neighbouring seeds.
 
-    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto takes the best number.
-
-    Args:
-        overrides: As typed.
-        best: How many of so many seeds of a job, given by its keys, are best stacked.
+    `seed=range(16) stack=8` is `seed=0,8 n_seeds=8`. stack=auto takes the number that `best`
+    returns for a job, given by its keys, and how many seeds there are.
 
     Raises:
         ConfigError: The seeds are no whole number of rows of K.
@@ -79,10 +68,8 @@ def stack_seeds(
         size = int(text) if is_whole(text) else 0
     firsts = seeds[::size] if size else []
     if not size or seeds != [first + i for first in firsts for i in range(size)]:
-        raise ConfigError(
-            f"{stacks[-1]}: {len(seeds)} seeds ({of_seeds[0]}) are no rows of {size or 'a number'} "
-            f"neighbours; choose as many as divide"
-        )
+        rows = f"no rows of {size or 'a number'} neighbours; choose as many as divide"
+        raise ConfigError(f"{stacks[-1]}: {len(seeds)} seeds ({of_seeds[0]}) are {rows}")
     where = rest.index(of_seeds[0])
     rest[where : where + 1] = [f"seed={','.join(map(str, firsts))}", f"n_seeds={size}"]
     return rest
@@ -92,13 +79,11 @@ def stack_seeds(
 def stoppable(on_cluster: bool = False) -> Iterator[StopRequest]:
     """Make the first SIGINT or SIGTERM ask all workers to save and stop; a second one kills.
 
-    Args:
-        on_cluster: Whether other machines have to see the note. A second signal then leaves it,
-            so that jobs that are still queued return at once.
+    On a cluster other machines have to see the note. A second signal then leaves it, so that jobs
+    that are still queued return at once.
     """
-    with tempfile.TemporaryDirectory(
-        prefix=".gan_lab_" if on_cluster else "gan_lab_", dir=Path.cwd() if on_cluster else None
-    ) as folder:
+    place = (None, ".gan_lab_", Path.cwd()) if on_cluster else (None, "gan_lab_", None)
+    with tempfile.TemporaryDirectory(*place) as folder:
         note = Path(folder) / "stop"
         request = StopRequest(_failures(note))
 

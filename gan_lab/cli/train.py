@@ -49,11 +49,11 @@ def train(arguments: list[str]) -> int:
             "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
             "out, or -m"
         )
-    overrides = request.overrides
+    jobs = [overrides := request.overrides]
     on_cluster = _uses_cluster(overrides)
     if request.multirun:
         overrides = sweep.stack_seeds(overrides, _stack)
-    jobs = combinations(overrides) if request.multirun else [overrides]
+        jobs = combinations(overrides)
     resolvers.n_jobs = len(jobs)
     warnings: dict[str, None] = {}
     for job in jobs:
@@ -69,15 +69,12 @@ def train(arguments: list[str]) -> int:
     with sweep.stoppable(on_cluster=on_cluster) as stop:
         with contextlib.redirect_stderr(errors) if request.multirun else contextlib.nullcontext():
             code = through_hydra("train", [*request.flags, *overrides], _sweep_job)
-        code = max(code, int(stop.any_failure))
+        code = max(code, int(stop.failures.exists()))
     if stop.signum is None:
         sys.stderr.write(errors.getvalue())
         return code
-    print(
-        f"stopped by {Interrupted(stop.signum)}; every run that had begun is saved, resume "
-        f"continues it",
-        file=sys.stderr,
-    )
+    outcome = "every run that had begun is saved, resume continues it"
+    print(f"stopped by {Interrupted(stop.signum)}; {outcome}", file=sys.stderr)
     return 128 + stop.signum
 
 
@@ -92,7 +89,9 @@ def _resume(arguments: list[str]) -> int:
         raise ConfigError(f"{place}: resume goes on in the run's directory; fork takes another one")
     if empty := next((word for word in words if word.endswith("=")), None):
         raise ConfigError(f"{empty} has no value; give one, or leave {empty[:-1]} out")
-    refuse_child(path, "resume")
+    if open_run.is_child(path):
+        parent = path.resolve().parent
+        raise ConfigError(f"{path} is one of several seeds that train together; resume {parent}")
     try:
         keys = compose.flat_keys(OmegaConf.from_dotlist(long_names(words)))
     except ConfigError:
@@ -102,9 +101,9 @@ def _resume(arguments: list[str]) -> int:
     config = open_run.saved_config(path)
     for key, value in keys.items():
         if key not in compatibility.RESUMABLE:
+            names = ", ".join(compatibility.RESUMABLE)
             raise ConfigError(
-                f"resume continues the same run and cannot change '{key}'; it takes "
-                f"{', '.join(compatibility.RESUMABLE)}"
+                f"resume continues the same run and cannot change '{key}'; it takes {names}"
             )
         OmegaConf.update(config, key, value)
     setup = _of_this_rank(compose.setup_of(config))
@@ -126,11 +125,8 @@ def in_world(program: Callable[[], int]) -> int:
         try:
             if world.is_main:
                 return program()
-            with (
-                open(os.devnull, "w") as nowhere,
-                contextlib.redirect_stdout(nowhere),
-                contextlib.redirect_stderr(nowhere),
-            ):
+            nowhere = stack.enter_context(open(os.devnull, "w"))
+            with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
                 return program()
         except distributed.RankGone as error:  # it may have been killed, and said nothing
             print(f"RankGone: {error}", file=sys.stderr)
@@ -152,7 +148,7 @@ def _of_this_rank(setup: Setup) -> Setup:
 
 def _train_one(overrides: Sequence[str]) -> int:
     setup = with_overrides(compose.setup_of(compose.compose_config("train", overrides)))
-    path = directory()
+    path = setup.world.broadcast(run_directory())  # one place for all ranks
     source = setup.world.run_on_all(lambda: setup.data.open(resolve_device(setup.device)))
     setup.world.run_on_all(lambda: setup.check(source))
     training.check_shard(setup, source)
@@ -163,11 +159,6 @@ def with_overrides(setup: Setup) -> Setup:
     """Return the setup with the overrides that Hydra composed last."""
     overrides = tuple(HydraConfig.get().overrides.task)
     return dataclasses.replace(_of_this_rank(setup), overrides=overrides)
-
-
-def directory() -> Path:
-    """Return where a run goes, one place for all ranks; see `run_directory`."""
-    return distributed.world().broadcast(run_directory())
 
 
 def _sweep_job(cfg: DictConfig) -> None:
@@ -200,11 +191,7 @@ def _sweep_job(cfg: DictConfig) -> None:
 
 
 def _is_done(setup: Setup, directory: RunDir) -> bool:
-    """Return whether a run has reached the steps of its setup.
-
-    Raises:
-        ConfigError: It was made by another choice.
-    """
+    """Return whether a run has reached the steps of its setup; refuse one of another choice."""
     latest = compatibility.check_run(checkpoint.load_latest(directory.checkpoints), setup.config)
     is_long_enough = int(latest.content["step"]) >= setup.trainer.steps
     return is_long_enough and directory.read_status().get("state") == "done"
@@ -221,16 +208,11 @@ def _stack(job: list[str], n: int) -> int:
 
 
 def _uses_cluster(overrides: Sequence[str]) -> bool:
-    """Return whether a sweep uses the submitit launcher.
-
-    Raises:
-        ConfigError: It is, and is not installed.
-    """
+    """Return whether a sweep uses the submitit launcher; refuse one that is not installed."""
     launchers = [o for o in overrides if o.lstrip("+").startswith("hydra/launcher=submitit")]
     if launchers and importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
-        raise ConfigError(
-            f"{launchers[-1]} needs another package: pip install -e '.[cluster]' in the source tree"
-        )
+        remedy = "pip install -e '.[cluster]' in the source tree"
+        raise ConfigError(f"{launchers[-1]} needs another package: {remedy}")
     return bool(launchers)
 
 
@@ -287,15 +269,3 @@ def _show(setup: Setup, path: Path, finals: dict[str, dict[str, Estimate]]) -> N
     if pictures:
         say(f"picture: {pictures[-1]}")
     say(f"curves:  python -m gan_lab dashboard {path}")
-
-
-def refuse_child(path: Path, command: str) -> None:
-    """Refuse the directory of one of several stacked seeds.
-
-    Raises:
-        ConfigError: It is one; the error names its parent.
-    """
-    if open_run.is_child(path):
-        raise ConfigError(
-            f"{path} is one of several seeds that train together; {command} {path.resolve().parent}"
-        )

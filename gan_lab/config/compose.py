@@ -51,14 +51,8 @@ _HINTS = (
     *("ema", "steps", "n_estimate"),
 )
 _NO_USE = re.compile(r"[+~]*hydra[./](?!run\.dir=|sweep\.(sub)?dir=|(launcher|sweeper)\b)")
-_KINDS = {
-    int: "whole number",
-    float: "number",
-    bool: "true or false",
-    str: "text",
-    tuple: "list",
-    type(None): "null",
-}
+_KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text", tuple: "list"}
+_KINDS |= {type(None): "null"}
 
 
 def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
@@ -76,19 +70,15 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
             cfg = compose(name, list(overrides), return_hydra_config=True)
-            _check_hydra(cfg.hydra)
+            for group, choice in cfg.hydra.runtime.choices.items():
+                if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
+                    raise ConfigError(unknown_choice(str(group), choice))
             HydraConfig.instance().set_config(cfg)
             OmegaConf.set_struct(cfg, False)
             cfg.pop("hydra")
             return cfg
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_explain(name, overrides, error)) from error
-
-
-def _check_hydra(node: DictConfig) -> None:
-    for group, choice in node.runtime.choices.items():
-        if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
-            raise ConfigError(_no_choice(str(group), choice))
 
 
 def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
@@ -145,9 +135,8 @@ def construct(node: Any, path: str, base: type) -> Any:
             wrong type, or one that the constructor refuses.
     """
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
-        raise ConfigError(
-            f"{path} needs a _target_ that names a kind of {base.__name__}, got {node!r}"
-        )
+        kind = base.__name__
+        raise ConfigError(f"{path} needs a _target_ that names a kind of {kind}, got {node!r}")
     cls = _class(node["_target_"], path, base)
     parameters = inspect.signature(cls).parameters
     hints = typing.get_type_hints(cls) if is_dataclass(cls) else {}
@@ -157,14 +146,10 @@ def construct(node: Any, path: str, base: type) -> Any:
         key: _convert(value, hints.get(key, Any), _under(path, key))
         for key, value in values.items()
     }
-    missing = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is inspect.Parameter.empty and name not in arguments
-    ]
-    if missing:
-        name = _under(path, missing[0])
-        raise ConfigError(f"{name} is not set; say {name}=...")
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in arguments:
+            name = _under(path, key)
+            raise ConfigError(f"{name} is not set; say {name}=...")
     try:
         return cls(**arguments)
     except (ValueError, TypeError) as error:
@@ -185,20 +170,12 @@ def _class(target: str, path: str, base: type) -> type:
 def _convert(value: Any, annotation: Any, path: str) -> Any:
     """Return the value as its annotation wants it: a list as a tuple, a whole float as a float."""
     value = tuple(value) if isinstance(value, list) else value
-    choices = (
-        typing.get_args(annotation)
-        if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
-        else (annotation,)
-    )
+    is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    choices = typing.get_args(annotation) if is_union else (annotation,)
     kinds = [typing.get_origin(option) or option for option in choices]
     if any(kind not in (int, float, bool, str, type(None), tuple) for kind in kinds):
         return value  # the constructor checks what is not simple
-    if isinstance(value, bool):
-        fits = bool in kinds
-    elif isinstance(value, int):
-        fits = int in kinds or float in kinds
-    else:
-        fits = type(value) in kinds
+    fits = type(value) in kinds or (type(value) is int and float in kinds)
     if fits and (not isinstance(value, float) or math.isfinite(value)):
         return value
     problem = "is not finite" if fits else f"is no {' or '.join(_KINDS[k] for k in kinds)}"
@@ -222,9 +199,8 @@ def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str
     """Return nested keys as one level of dotted ones."""
     leaves: dict[str, Any] = {}
     for key, value in cfg.items():
-        name = prefix + str(key)
-        is_node = isinstance(value, Mapping | DictConfig)
-        leaves.update(flat_keys(value, f"{name}.") if is_node else {name: value})
+        name, is_node = prefix + str(key), isinstance(value, Mapping | DictConfig)
+        leaves |= flat_keys(value, f"{name}.") if is_node else {name: value}
     return leaves
 
 
@@ -255,7 +231,7 @@ def one_line(error: BaseException) -> str:
 
 def _explain(name: str, overrides: Sequence[str], error: Exception) -> str:
     if match := re.search(r"Could not (?:find|load) '(?!hydra/)(\w+)/([^']*)'", str(error)):
-        return _no_choice(match[1], match[2])
+        return unknown_choice(match[1], match[2])
     if match := re.search(r"Could not override '([^']+)'", str(error)):
         key = match[1]
         rest = [o for o in overrides if o.split("=")[0].lstrip("+~").split("@")[-1] != key]
@@ -268,11 +244,6 @@ def _explain(name: str, overrides: Sequence[str], error: Exception) -> str:
             return f"unknown key '{key}'{suggestion(last, siblings, parent)}"
         return f"unknown key '{key}'{suggestion(key, [*names, 'output'])}"
     return _unset(error)
-
-
-def _no_choice(group: str, option: str) -> str:
-    choices = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
-    return unknown_choice(group, option, choices)
 
 
 def _keys(cfg: Any, prefix: str = "") -> list[str]:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
-from gan_lab.config.catalogue import SHORT_NAMES
+from gan_lab.config.catalogue import SHORT_NAMES, choices
 from gan_lab.runs.old_names import current_key
 
 # What to type -> what people type instead. A command offers what it has a key for.
@@ -59,53 +59,33 @@ _CHOICES = {
 
 
 def suggestion(key: str, names: Iterable[str], path: str = "") -> str:
-    """Return how the refusal of an unknown key ends: the nearest known key, or all of them.
-
-    Args:
-        key: As it was typed, without `path.`.
-        names: The keys of that place.
-        path: The dotted place, with nothing for the first level.
-    """
+    """Return how the refusal of the key `path.key` ends: the nearest of its names, or all."""
     names = [name for name in names if name != "_target_"]
     near = names + [short for short, long in SHORT_NAMES.items() if long in names]
     prefix = f"{path}." if path else ""
     current = current_key(prefix + key)
     if current != prefix + key and (path or current.partition(".")[0] in names):
         return _did_you_mean([current])
-    hints = [
-        prefix + hint
-        for hint in _matches(key, _KEYS)
-        if hint.removeprefix("-m '").partition("=")[0] in near
-    ]
-    if not hints:
-        hints = [prefix + name for name in difflib.get_close_matches(key.lower(), near, n=1)]
-    if hints:
-        return _did_you_mean(hints)
+    same = [h for h in _matches(key, _KEYS) if h.removeprefix("-m '").partition("=")[0] in near]
+    if hints := same or difflib.get_close_matches(key.lower(), near, n=1):
+        return _did_you_mean([prefix + hint for hint in hints])
     first_level = [name for name in names if "." not in name] or names
     return f"; known are {', '.join(prefix + name for name in sorted(first_level))}"
 
 
-def unknown_choice(group: str, choice: str, choices: Sequence[str]) -> str:
+def unknown_choice(group: str, choice: str) -> str:
     """Return the refusal of a choice that a group does not have."""
+    names = choices(group)
     word = choice.lower().replace("-", "_")
-    close = _matches(word, _CHOICES.get(group, {})) or [name for name in choices if name == word]
-    close = close or [name for name in choices if len(word) > 2 and name.startswith(word)]
-    close = close or difflib.get_close_matches(word, choices, n=1)
+    close = _matches(word, _CHOICES.get(group, {})) or [name for name in names if name == word]
+    close = close or [name for name in names if len(word) > 2 and name.startswith(word)]
+    close = close or difflib.get_close_matches(word, names, n=1)
     hint = _did_you_mean(close[:2]) if close else ""
-    return f"{group}={choice} is unknown; take one of {', '.join(choices)}{hint}"
+    return f"{group}={choice} is unknown; take one of {', '.join(names)}{hint}"
 
 
 def _matches(word: str, table: Mapping[str, str]) -> list[str]:
     return [name for name, words in table.items() if word.lower() in words.split()]
-
-
-def dashes(word: str, names: Iterable[str], after: str = "") -> str:
-    """Return what to type for `--seed 3` or `--seed=3`; nothing where that is no key."""
-    name, _, value = word.lstrip("-").partition("=")
-    value = value or ("" if after.startswith("-") or "=" in after else after)
-    if name.replace("-", "_") not in names:
-        return ""
-    return f"; keys have no dashes: say {name.replace('-', '_')}={value or '...'}"
 
 
 def _did_you_mean(hints: Sequence[str]) -> str:
