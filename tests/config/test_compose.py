@@ -51,12 +51,8 @@ def images(tmp_path_factory):
 def test_batch_norm_in_the_discriminator_excludes_penalties_and_nothing_else(
     regularizer, kind, images
 ):
-    chosen = setup(
-        *(RING if kind == "points" else images),
-        "loss=non_saturating",
-        regularized(regularizer),
-        "network.discriminator_norm=batch",
-    )
+    keys = ("loss=non_saturating", regularized(regularizer), "network.discriminator_norm=batch")
+    chosen = setup(*(RING if kind == "points" else images), *keys)
     if any(is_penalty(each) for each in chosen.regularizers.values()):
         with pytest.raises(ConfigError) as refused:
             chosen.open()
@@ -67,11 +63,8 @@ def test_batch_norm_in_the_discriminator_excludes_penalties_and_nothing_else(
 
 
 def test_the_penalties_are_the_four_of_the_literature():
-    found = {
-        name
-        for name in REGULARIZERS
-        if any(is_penalty(r) for r in setup(*RING, regularized(name)).regularizers.values())
-    }
+    kinds = {name: setup(*RING, regularized(name)).regularizers.values() for name in REGULARIZERS}
+    found = {name for name, parts in kinds.items() if any(map(is_penalty, parts))}
     assert found == {"gradient_penalty", "r1", "r2", "dragan"}
 
 
@@ -134,14 +127,7 @@ def test_a_typed_key_wins_wherever_it_stands(typed, order):
     assert TYPED[typed](chosen)
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        "trainer.n_critic=2",
-        "data=digits",
-        "regularizer=none",
-    ],
-)
+@pytest.mark.parametrize("typed", ["trainer.n_critic=2", "data=digits", "regularizer=none"])
 def test_a_typed_key_wins_over_a_preset(typed):
     chosen = setup(typed, "preset=wgan_gp_2017")
     assert chosen.trainer.n_critic == (2 if "n_critic" in typed else 5)
@@ -153,9 +139,9 @@ def test_a_typed_key_wins_over_a_preset(typed):
 def test_every_data_set_composes(data):
     needs = {"array": ["data.path=x.npy"], "image_folder": ["data.root=x"]}.get(data, [])
     cfg = compose_config("train", [f"data={data}", *needs])
-    assert setup_of(cfg).network.width == cfg.hints.width
-    assert setup_of(cfg).network.latent_dim == cfg.hints.latent_dim
-    assert setup_of(cfg).evaluator.final_n == cfg.hints.n_estimate
+    chosen, hints = setup_of(cfg), cfg.hints
+    assert (chosen.network.width, chosen.network.latent_dim) == (hints.width, hints.latent_dim)
+    assert chosen.evaluator.final_n == hints.n_estimate
 
 
 @pytest.mark.parametrize("group", ["network", "optim"])
@@ -168,14 +154,12 @@ def test_every_choice_of_a_group_takes_two_steps(group):
 def test_seeds_count_up_from_seed_and_zero_is_a_seed():
     assert setup("seed=0").seeds == (0,)
     assert setup("seed=5", "n_seeds=3").seeds == (5, 6, 7)
-    first, same, other = (setup(*RING, f"seed={seed}").open() for seed in (0, 0, 1))
-    for name, weight in first.state.generator.params.items():
-        assert torch.equal(weight, same.state.generator.params[name])
-    assert any(
-        not torch.equal(weight, other.state.generator.params[name])
-        for name, weight in first.state.generator.params.items()
-    )
-    assert not torch.equal(first.streams.draws(0).generator.z, other.streams.draws(0).generator.z)
+    runs = [setup(*RING, f"seed={seed}").open() for seed in (0, 0, 1)]
+    first, same, other = (run.state.generator.params for run in runs)
+    assert all(torch.equal(weight, same[name]) for name, weight in first.items())
+    assert not all(torch.equal(weight, other[name]) for name, weight in first.items())
+    noise = [run.streams.draws(0).generator.z for run in runs]
+    assert not torch.equal(noise[0], noise[2])
 
 
 def test_one_seed_gives_two_losses_the_same_start_batches_and_noise():
@@ -224,9 +208,7 @@ def test_a_node_is_its_class_with_its_keys_as_arguments():
         ({"lr": 1.0}, "needs a _target_"),
         (None, "needs a _target_"),
         ({"_target_": "os.system", "command": "touch pwned"}, "is no Optimizer"),
-        ({"_target_": "gan_lab.losses.Hinge"}, "is no Optimizer"),
         ({"_target_": "gan_lab.engine.optimizers.Nope"}, "cannot be imported"),
-        ({"_target_": "nope.Nope"}, "cannot be imported"),
         ({"_target_": "Adam"}, "cannot be imported"),
     ],
 )
@@ -241,8 +223,5 @@ def test_a_loss_may_be_any_class_that_says_it_is_one():
 
 
 def test_flat_keys_are_dotted():
-    assert flat_keys(OmegaConf.create({"a": {"b": 1, "c": [2]}, "d": None})) == {
-        "a.b": 1,
-        "a.c": [2],
-        "d": None,
-    }
+    nested = OmegaConf.create({"a": {"b": 1, "c": [2]}, "d": None})
+    assert flat_keys(nested) == {"a.b": 1, "a.c": [2], "d": None}
