@@ -38,11 +38,7 @@ class RankGone(RuntimeError):
 
 @contextlib.contextmanager
 def _collective() -> Iterator[None]:
-    """Translate the library's error where a rank has gone.
-
-    Raises:
-        RankGone: A collective operation fails, since a rank has gone.
-    """
+    """Raise RankGone where the library's collective operation fails, since a rank has gone."""
     try:
         yield
     except RuntimeError as error:
@@ -60,10 +56,8 @@ class World:
     All methods but the properties are collective: every rank has to call them, in the same order.
 
     Attributes:
-        rank: Of this process, 0 to size - 1.
-        size: Number of processes.
-        local_rank: Among the processes of this machine.
-        local_size: Number of processes of this machine.
+        rank, size: Of this process, 0 to size - 1, among all.
+        local_rank, local_size: Likewise among the processes of this machine.
     """
 
     rank: int = 0
@@ -149,9 +143,9 @@ class World:
         if failure is not None:
             raise failure
         if message is not None:
-            raise (
-                ConfigError(message) if is_config_error else RankFailed(f"rank 0 failed: {message}")
-            )
+            if is_config_error:
+                raise ConfigError(message)
+            raise RankFailed(f"rank 0 failed: {message}")
         return result
 
     def run_on_all(self, function: Callable[[], T]) -> T:
@@ -176,12 +170,7 @@ class World:
         return result  # type: ignore[return-value]
 
     def shard(self, draws: StepDraws, stacked: bool) -> StepDraws:
-        """Return this rank's slice of the N axis of all draws of a step.
-
-        Args:
-            draws: Of the global batch, [updates, (S,) N, ...]; N divides by the number of ranks.
-            stacked: Whether there is an axis of seeds.
-        """
+        """Return this rank's slice of the N axis of a step's draws, [updates, (S,) N, ...]."""
         if self.size == 1:
             return draws
         axis = 2 if stacked else 1
@@ -231,11 +220,7 @@ def _read_integer(
     at_most: int | None = None,
     default: int | None = None,
 ) -> int:
-    """Return an integer of torchrun's environment.
-
-    Raises:
-        ConfigError: It is none, or out of range.
-    """
+    """Return an integer of torchrun's environment; refuse one that is none or out of range."""
     text = environment.get(name, str(default))
     number = int(text) if text.isdecimal() else -1
     if number < at_least or (at_most is not None and number > at_most):

@@ -39,14 +39,9 @@ class Execution:
         check_choice(self, "precision", list(PRECISIONS))
 
     def check(self, device: torch.device, alone: bool = True) -> None:
-        """Refuse what this machine does not have.
+        """Refuse (ConfigError) a mode, precision or number of threads that a run cannot have here.
 
-        Args:
-            device: Where the run is.
-            alone: Whether one process trains.
-
-        Raises:
-            ConfigError: The mode, precision or number of threads is not available here.
+        `alone`: whether one process trains.
         """
         if device.type != "cuda":
             for key, value in (("mode", "cuda_graph"), ("precision", "tf32")):
@@ -78,11 +73,8 @@ class Execution:
         and saves a tenth (wide) to a half (narrow) of a step with analytic gradients, so it pays in
         long runs: docs/benchmarks.md.
 
-        Args:
-            device: Where the run is.
-            n_updates: Of both networks in the whole run.
-            analytic: Whether gradients are analytic.
-            alone: Whether one process trains.
+        `n_updates` are those of both networks in the whole run; `analytic` is whether gradients
+        are, and `alone` whether one process trains.
         """
         if self.mode != "auto":
             return self.mode

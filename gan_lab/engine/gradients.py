@@ -14,6 +14,7 @@ from gan_lab.regularizers.base import Tensors
 
 # Gradients by leaf (of a loss: the loss itself), values to log ([S] or scalars), new buffers.
 GradientResult = tuple[Any, Tensors, Tensors]
+Loss = Callable[..., GradientResult]
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,8 @@ class Gradients:
         """Return gradients by the generator's leaves, values to log, new buffers."""
         g, d = state.generator, state.discriminator
         d_params = {name: leaf.detach() for name, leaf in d.params.items()}
-        return self._differentiate(
-            g,
-            self.objective.generator_loss,
-            g.params,
-            g.buffers,
-            d_params,
-            d.buffers,
-            real,
-            z,
-            noise,
-        )
+        leaves = (g.params, g.buffers, d_params, d.buffers)
+        return self._differentiate(g, self.objective.generator_loss, *leaves, real, z, noise)
 
     @torch.no_grad()
     def fakes(self, state: TrainState, z: Tensor) -> Tensor:
@@ -81,10 +73,7 @@ class Gradients:
         return fakes
 
     def _differentiate(
-        self,
-        network: NetworkState,
-        loss: Callable[..., GradientResult],
-        *arguments: Tensors | Tensor,
+        self, network: NetworkState, loss: Loss, *arguments: Tensors | Tensor
     ) -> GradientResult:
         """Return the gradients of a loss by its first argument, the network's parameters."""
         value, values, buffers = self.per_seed(loss)(*arguments)
@@ -108,17 +97,14 @@ class FunctionalGradients(Gradients):
             object.__setattr__(self, f"_{name}", compiled)
 
     def _differentiate(
-        self,
-        network: NetworkState,
-        loss: Callable[..., GradientResult],
-        *arguments: Tensors | Tensor,
+        self, network: NetworkState, loss: Loss, *arguments: Tensors | Tensor
     ) -> GradientResult:
-        compiled: Callable[..., GradientResult] = getattr(self, f"_{loss.__name__}")
+        compiled: Loss = getattr(self, f"_{loss.__name__}")
         with torch.no_grad():
             return compiled(*arguments)
 
 
-def _gradient_of(loss: Callable[..., GradientResult]) -> Callable[..., GradientResult]:
+def _gradient_of(loss: Loss) -> Loss:
     def with_aux(*arguments: Tensors | Tensor) -> tuple[Tensor, tuple[Tensors, Tensors]]:
         value, values, buffers = loss(*arguments)
         return value, (values, buffers)

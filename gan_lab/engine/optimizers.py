@@ -9,6 +9,7 @@ two seconds before the first step.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,9 +99,8 @@ class FlatOptimizer:
     def load_state_(self, state: Mapping[str, Tensor]) -> None:
         """Copy the `state` of an optimiser of the same kind."""
         if state.keys() != self.state.keys():
-            raise ValueError(
-                f"the state of another optimiser: {sorted(state)}, not {sorted(self.state)}"
-            )
+            kinds = f"{sorted(state)}, not {sorted(self.state)}"
+            raise ValueError(f"the state of another optimiser: {kinds}")
         for name, tensor in self.state.items():
             tensor.copy_(state[name])
 
@@ -140,21 +140,9 @@ class Adam(Optimizer):
         step += 1
         beta1, beta2 = self.betas
         # The kernel behind torch.optim.Adam(fused=True).
-        torch._fused_adam_(
-            [flat],
-            [gradient],
-            [first],
-            [second],
-            [],
-            [step],
-            lr=rate,
-            beta1=beta1,
-            beta2=beta2,
-            weight_decay=0.0,
-            eps=self.eps,
-            amsgrad=False,
-            maximize=False,
-        )
+        tensors: Any = ([flat], [gradient], [first], [second], [], [step])
+        plain: Any = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
+        torch._fused_adam_(*tensors, lr=rate, beta1=beta1, beta2=beta2, eps=self.eps, **plain)
 
 
 @dataclass(frozen=True)

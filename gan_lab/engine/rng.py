@@ -91,12 +91,7 @@ class Streams:
     """The draws of step after step, for one seed or stacked for several."""
 
     def __init__(
-        self,
-        seeds: Sequence[int],
-        stacked: bool,
-        spec: DrawSpec,
-        source: Source,
-        purpose: str = "",
+        self, seeds: Sequence[int], stacked: bool, spec: DrawSpec, source: Source, purpose: str = ""
     ) -> None:
         self.spec, self.source, self.stacked = spec, source, stacked
         purposes = ["real", "z", "mix", *(f"noise/{name}" for name in spec.noise)]
@@ -157,12 +152,9 @@ class Streams:
         seeds = [self._draw_seed(generators, network, updates) for generators in self._generators]
         if not self.stacked:
             return seeds[0]
-        return Draws(
-            _stack_seeds([draws.real for draws in seeds]),
-            _stack_seeds([draws.z for draws in seeds]),
-            _stack_seeds([draws.mix for draws in seeds]),
-            {n: _stack_seeds([draws.noise[n] for draws in seeds]) for n in self.spec.noise},
-        )
+        real, z, mix, noises = zip(*seeds, strict=True)
+        noise = {name: _stack_seeds([each[name] for each in noises]) for name in self.spec.noise}
+        return Draws(_stack_seeds(real), _stack_seeds(z), _stack_seeds(mix), noise)
 
     def _draw_seed(
         self, generators: Mapping[str, torch.Generator], network: str, updates: int

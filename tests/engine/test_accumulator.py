@@ -52,10 +52,8 @@ def test_networks_may_report_at_different_rates_and_shapes_may_be_scalars():
         accumulator.add_({"loss/discriminator": torch.tensor(float(step))})
     accumulator.add_({"loss/generator": torch.tensor(7, dtype=torch.bfloat16)})
     means = accumulator.means()
-    assert {tag: value.item() for tag, value in means.items()} == {
-        "loss/discriminator": 2.5,
-        "loss/generator": 7.0,
-    }
+    expected = {"loss/discriminator": 2.5, "loss/generator": 7.0}
+    assert {tag: value.item() for tag, value in means.items()} == expected
     accumulator.add_({"loss/generator": torch.tensor(1.0), "other": torch.tensor(1.0)})
     with pytest.raises(ValueError, match="loss/generator was added together with different"):
         accumulator.means()

@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_lab.data.digits import Digits
 from gan_lab.losses import NonSaturating, RelativisticPairing, Wasserstein
-from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty, InstanceNoise, SpectralNorm
 from tests.helpers import (
@@ -150,9 +148,8 @@ def test_a_loss_that_compares_real_gets_the_real_logits_in_the_generators_step()
     (d, d_buffers), (g, g_buffers) = parts(run)
     real, z, _, _ = first(draws_like(run).generator)
     score = run.objective.score(d, d_buffers)
-    expected = RelativisticPairing().generator(
-        score(real), score(run.objective.fakes(g, g_buffers, z))
-    )
+    fake = run.objective.fakes(g, g_buffers, z)
+    expected = RelativisticPairing().generator(score(real), score(fake))
     torch.testing.assert_close(losses_of(run, run.objective)[1][0], expected.mean(), **CLOSE)
 
 
@@ -188,10 +185,8 @@ def test_several_penalties_add_up():
         run = small_run(NonSaturating(), load_regularizers(*files), float64=True)
         return losses_of(run, run.objective)[0][1]["loss/penalty"]
 
-    together = penalty("gradient_penalty", "r1", "r2")
-    torch.testing.assert_close(
-        together, penalty("gradient_penalty") + penalty("r1") + penalty("r2"), **CLOSE
-    )
+    apart = penalty("gradient_penalty") + penalty("r1") + penalty("r2")
+    torch.testing.assert_close(penalty("gradient_penalty", "r1", "r2"), apart, **CLOSE)
 
 
 def test_slopes_are_the_norms_of_the_input_gradient_on_real_fake_and_between():
@@ -203,10 +198,3 @@ def test_slopes_are_the_norms_of_the_input_gradient_on_real_fake_and_between():
     values = objective.gradient_norms(leaves, {}, real, fake, torch.rand(5).double())
     assert values["discriminator_estimate/gradient_norm_mean"].item() == pytest.approx(5, abs=1e-12)
     assert values["discriminator_estimate/gradient_norm_max"].item() == pytest.approx(5, abs=1e-12)
-
-
-def test_a_dcgan_game_scores_images():
-    run = small_run(data=Digits(), network=Dcgan(4, 4), regularizers={"gp": GradientPenalty()})
-    (total, _, _), (generator, _, _) = losses_of(run, run.objective)
-    assert total.isfinite()
-    assert generator.isfinite()

@@ -43,10 +43,7 @@ def test_a_choice_is_torchs_plain_optimiser(choice, kind, arguments):
     built = choice.build_generator(ours)
     plain = kind([theirs], lr=0.01, foreach=False, **arguments)
     torch.testing.assert_close(
-        descend(built, ours, gradients),
-        descend(plain, theirs, gradients),
-        rtol=1e-12,
-        atol=1e-14,
+        descend(built, ours, gradients), descend(plain, theirs, gradients), rtol=1e-12, atol=1e-14
     )
 
 
@@ -77,15 +74,9 @@ def test_an_update_does_not_depend_on_the_memory_layout_of_the_gradient(choice, 
 
 def test_the_discriminator_has_a_rate_of_its_own_where_asked():
     leaf = torch.zeros(2, requires_grad=True)
-
-    def rate(optimizer):
-        return optimizer.lr
-
-    both = Adam(1e-3)
-    assert rate(both.build_generator(leaf)) == rate(both.build_discriminator(leaf)) == 1e-3
-    two = Adam(1e-4, discriminator_lr=4e-4)
-    assert rate(two.build_generator(leaf)) == 1e-4
-    assert rate(two.build_discriminator(leaf)) == 4e-4
+    for choice, rates in ((Adam(1e-3), (1e-3, 1e-3)), (Adam(1e-4, 4e-4), (1e-4, 4e-4))):
+        built = (choice.build_generator(leaf), choice.build_discriminator(leaf))
+        assert tuple(optimizer.lr for optimizer in built) == rates
 
 
 def test_a_decay_scales_the_rate_the_run_started_with():

@@ -25,16 +25,11 @@ def streams(*args, seeds=(0,), source=RING, **kwargs):
 
 def flat(draws):
     """All tensors of a step's draws by name."""
-    return {
-        f"{network}/{name}": tensor
-        for network, part in zip(("discriminator", "generator"), draws, strict=True)
-        for name, tensor in {
-            "real": part.real,
-            "z": part.z,
-            "mix": part.mix,
-            **{f"noise/{k}": v for k, v in part.noise.items()},
-        }.items()
-    }
+    found = {}
+    for network, part in draws._asdict().items():
+        found |= {f"{network}/{name}": getattr(part, name) for name in ("real", "z", "mix")}
+        found |= {f"{network}/noise/{name}": tensor for name, tensor in part.noise.items()}
+    return found
 
 
 def assert_equal(a, b):
@@ -42,13 +37,6 @@ def assert_equal(a, b):
     assert a.keys() == b.keys()
     for name in a:
         assert torch.equal(a[name], b[name]), name
-
-
-def test_one_seed_has_the_same_draws_every_time():
-    first, second = streams(2), streams(2)
-    torch.manual_seed(5)  # and no global generator has a say
-    for step in range(40):
-        assert_equal(first.draws(step), second.draws(step))
 
 
 def test_seeds_differ_and_0_is_a_seed():
@@ -118,9 +106,7 @@ def test_the_generators_draws_do_not_depend_on_n_critic_or_on_the_regularizers(s
     other = streams(5, noise=("dragan",), source=source)
     for step in range(70):
         ours, theirs = plain.draws(step).generator, other.draws(step).generator
-        assert torch.equal(ours.real, theirs.real)
-        assert torch.equal(ours.z, theirs.z)
-        assert torch.equal(ours.mix, theirs.mix)
+        assert all(map(torch.equal, ours[:3], theirs[:3]))
 
 
 @pytest.mark.parametrize("source", [RING, DIGITS], ids=["ring", "digits"])
@@ -128,8 +114,7 @@ def test_the_discriminators_draws_do_not_depend_on_the_regularizers(source):
     plain, other = streams(3, source=source), streams(3, noise=("dragan",), source=source)
     for step in range(40):
         ours, theirs = plain.draws(step).discriminator, other.draws(step).discriminator
-        for a, b in zip(ours[:3], theirs[:3], strict=True):
-            assert torch.equal(a, b)
+        assert all(map(torch.equal, ours[:3], theirs[:3]))
 
 
 def test_the_first_updates_are_the_same_for_different_n_critic():
@@ -149,6 +134,7 @@ def test_draws_go_on_exactly_from_a_saved_state(done, seeds):
         before.draws(step)
     state = copy.deepcopy(before.state_dict())
     before.draws(done)  # what happens after the save does not matter
+    torch.manual_seed(5)  # and no global generator has a say
     resumed = streams(2, noise=("a",), seeds=seeds)
     resumed.load_state_dict(state)
     for step in range(done, done + 40):

@@ -53,7 +53,7 @@ class CudaGraphs:
         self._pool = torch.cuda.graph_pool_handle()
 
     def warm_up(self, program: Program) -> None:
-        """Run it on a stream of its own, as a capture is. of its own, as a capture is."""
+        """Run it on a stream of its own, as a capture is."""
         with torch.cuda.device(self.device):
             side, main = torch.cuda.Stream(), torch.cuda.current_stream()
             side.wait_stream(main)
@@ -90,13 +90,7 @@ class GraphedStep:
     """One step from recorded graphs: the same as `step.train_step`.
 
     Graphs are made when they are first needed. The state may be loaded at any time, since that is
-    done in place; learning rates have to be tensors if they change.
-
-    Args:
-        state: The state to train; its tensors never change their addresses.
-        gradients: The objective's gradients.
-        ema_decay: Of the generator's moving average.
-        capture: How to record; None = with CUDA.
+    done in place; learning rates have to be tensors if they change. Without a capture: CUDA's.
     """
 
     def __init__(
@@ -159,16 +153,13 @@ class GraphedStep:
     def _discriminator_(self, inputs: Draws) -> list[Update]:
         d = self.state.discriminator
         fakes = self.gradients.fakes(self.state, inputs.z)
-        return [
-            update_discriminator_(d, self.gradients, inputs, i, fake)
-            for i, fake in enumerate(fakes)
-        ]
+        gradients = self.gradients
+        return [update_discriminator_(d, gradients, inputs, i, x) for i, x in enumerate(fakes)]
 
     def _generator_(self, inputs: Draws) -> list[Update]:
-        updates = [
-            update_generator_(self.state, self.gradients, inputs, i) for i in range(len(inputs.z))
-        ]
-        self.state.average_(self.ema_decay)
+        state, gradients = self.state, self.gradients
+        updates = [update_generator_(state, gradients, inputs, i) for i in range(len(inputs.z))]
+        state.average_(self.ema_decay)
         return updates
 
 

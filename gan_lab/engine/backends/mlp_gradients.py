@@ -73,16 +73,7 @@ class AnalyticMlp:
         return activations
 
     def backward(self, leaves: Tensors, activations: list[Tensor], u: Tensor) -> list[Tensor]:
-        """Return the gradients by the pre-activations of each layer.
-
-        Args:
-            leaves: Weights and biases.
-            activations: Of `forward`.
-            u: The gradient by the output, [(S,) N, n_out].
-
-        Returns:
-            One for each layer, from the first to the last.
-        """
+        """Return the gradients by each layer's pre-activations, u by the output [(S,) N, n_out]."""
         types = self._types(leaves)
         if self.tanh:
             u = u * (1 - activations[-1].square())
@@ -98,16 +89,7 @@ class AnalyticMlp:
         return _as(_times(u, _as(weight, u.dtype)), weight.dtype)
 
     def tangents(self, leaves: Tensors, activations: list[Tensor], v: Tensor) -> list[Tensor]:
-        """Return the tangents of every layer's input in a direction of x.
-
-        Args:
-            leaves: Weights and biases.
-            activations: Of `forward`.
-            v: The direction in which x moves, [(S,) N, n_in].
-
-        Returns:
-            One for each layer, from the first to the last.
-        """
+        """Return the tangents of each layer's input in the direction v of x, [(S,) N, n_in]."""
         types = self._types(leaves)
         ts = [_as(v, types[0])]
         for k, (weight, _) in enumerate(self.names[:-1]):
@@ -118,10 +100,7 @@ class AnalyticMlp:
     def gradients(self, activations: list[Tensor], us: list[Tensor], n: int) -> Tensors:
         """Return sums over samples: u a^T by each weight, u of the first n samples by each bias.
 
-        Args:
-            activations: Input of each layer; tangents from sample n on.
-            us: Of `backward`.
-            n: Samples that were not differentiated by their input.
+        From sample n on, which are differentiated by their input, activations are tangents.
         """
         sums = {}
         for (weight, bias), a, u in zip(self.names, activations[:-1], us, strict=True):
@@ -158,10 +137,8 @@ def match_mlp(module: nn.Module, bf16: bool) -> AnalyticMlp | None:
     body = [kind for kind in kinds if kind not in (nn.Flatten, Reshape)]
     tanh = body[-1:] == [nn.Tanh]
     n_linear = len(body[: -1 if tanh else None]) // 2 + 1
-    expected = [
-        nn.Linear,
-        *[kind for act in activations for kind in (act, nn.Linear)] * (n_linear - 1),
-    ]
+    hidden = [kind for act in activations for kind in (act, nn.Linear)]
+    expected = [nn.Linear, *hidden * (n_linear - 1)]
     if body != expected + [nn.Tanh] * tanh or not isinstance(last, Reshape):
         return None
     linear = {name: layer for name, layer in layers if isinstance(layer, nn.Linear)}
@@ -276,9 +253,8 @@ class AnalyticMlpGradients(Gradients):
         critic_activations = critic.forward(critics, activations[-1])
         logits = critic_activations[-1].squeeze(-1)
         if self.objective.loss.compares_real:
-            real_logits = critic.forward(critics, real.flatten(int(self.stacked) + 1))[-1].squeeze(
-                -1
-            )
+            flat = real.flatten(int(self.stacked) + 1)
+            real_logits = critic.forward(critics, flat)[-1].squeeze(-1)
         else:
             real_logits = torch.zeros_like(logits)
         (_, by_logits), values = self._gradient(self._generator_loss, real_logits, logits)
@@ -289,15 +265,14 @@ class AnalyticMlpGradients(Gradients):
     def _program(self, method: _Program) -> _Program:
         if not self.compiled:
             return method
+
         # Only the tensors of an update change. Guards of the rest, checked at each call, would cost
         # as much as a layer of 64 units.
-        only: dict[str, Any] = {
-            "guard_filter_fn": lambda guards: [guard.guard_type in _GUARDS for guard in guards]
-        }
-        compiled: _Program = torch.compile(
-            _with_code_of_its_own(method), fullgraph=True, dynamic=False, options=only
-        )
-        return compiled
+        def guard_filter(guards: Sequence[Any]) -> list[bool]:
+            return [guard.guard_type in _GUARDS for guard in guards]
+
+        own, only = _with_code_of_its_own(method), {"guard_filter_fn": cast(Any, guard_filter)}
+        return torch.compile(own, fullgraph=True, dynamic=False, options=only)
 
     def _fakes(self, state: TrainState, z: Tensor) -> Tensor:
         fakes = self._generator.forward(state.generator.params, z)[-1]
