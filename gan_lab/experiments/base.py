@@ -24,10 +24,8 @@ class Lab:
 
     Attributes:
         seeds: One integer a repetition; everything random derives from one of them.
-        device: Where to compute.
         directory: The study's run directory; trainings of its own go below `runs`.
         workers: Processes for independent work, one thread each.
-        quick: Whether the small scale was asked for.
         setup: The overrides of `train` -> a checked setup, for studies that train through `train`.
         tell: Shows one line of progress.
     """
@@ -42,13 +40,7 @@ class Lab:
 
 
 class Experiment(ABC):
-    """A study: a frozen dataclass whose fields are the keys of its config file.
-
-    Attributes:
-        title: For pictures and tables.
-        question: What it answers, one sentence.
-        reference: Where the question comes from.
-    """
+    """A study: a frozen dataclass whose fields are the keys of its config file."""
 
     title: ClassVar[str]
     question: ClassVar[str]

@@ -1,6 +1,7 @@
 """A claim: a statement, its measured number with an interval, the expected number, the verdict."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +37,10 @@ class Claim:
     """One checked statement.
 
     Attributes:
-        id: Short name, unique in its study.
-        statement: What is claimed, in one sentence with its units.
-        measured: The number and its interval.
+        id: Unique in its study.
+        statement: One sentence with its units.
         relation: equals, at_least or at_most.
-        expected: What it is compared with.
         tolerance: How far beyond `expected` the interval may reach.
-        unit: Of measured, expected and tolerance.
         source: Where `expected` comes from.
     """
 
@@ -69,19 +67,10 @@ class Claim:
 
     def record(self) -> dict[str, Any]:
         """Return the claim as result.json keeps it."""
-        return {
-            "id": self.id,
-            "statement": self.statement,
-            "measured": self.measured.value,
-            "low": self.measured.low,
-            "high": self.measured.high,
-            "relation": self.relation,
-            "expected": self.expected,
-            "tolerance": self.tolerance,
-            "unit": self.unit,
-            "source": self.source,
-            "verdict": self.verdict,
-        }
+        value, low, high = self.measured
+        numbers = {"measured": value, "low": low, "high": high}
+        first = {"id": self.id, "statement": self.statement, **numbers}
+        return first | vars(self) | numbers | {"verdict": self.verdict}
 
 
 Expectation = tuple[str, float, float, str, str]  # the last five arguments of a claim
@@ -100,6 +89,16 @@ def at_least(bound: float, unit: str = "", source: str = "", tolerance: float = 
 def at_most(bound: float, unit: str = "", source: str = "", tolerance: float = 0.0) -> Expectation:
     """Return the arguments of a claim that a number is not above a bound."""
     return "at_most", bound, tolerance, unit, source
+
+
+def claim_all(
+    statements: Mapping[str, str], numbers: Mapping[str, tuple[Statistic, Expectation]]
+) -> list[Claim]:
+    """Return a claim of every measured number and its expectation, with the statement of its id."""
+    return [
+        Claim(id, statements[id], measured, *expectation)
+        for id, (measured, expectation) in numbers.items()
+    ]
 
 
 def largest(difference: ArrayLike) -> Statistic:

@@ -24,14 +24,8 @@ from gan_lab.regularizers.base import Regularizer, Tensors
 class Discriminators:
     """S discriminators of one design, stacked [S, ...], with their optimiser.
 
-    Args:
-        pair: The design.
-        shape: Of one sample.
-        loss: What they minimise.
-        regularizers: Penalties and constraints on them.
-        optim: Its discriminator's part is used.
-        seeds: One for each network; equal seeds start from equal weights.
-        device: Where they are.
+    Samples have the given shape. Each network has a seed; equal seeds start from equal weights. Of
+    `optim` the discriminator's part is used.
     """
 
     def __init__(
@@ -62,13 +56,13 @@ class Discriminators:
     def update_(
         self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None = None
     ) -> Update:
-        """Update every network once.
+        """Update every network once; samples and the regularizers' noise are [S, N, *shape].
 
         Args:
-            real: [S, N, *shape].
-            fake: [S, N, *shape], without a graph.
+            real: Real samples.
+            fake: Generated ones, without a graph.
             mix: Interpolation weights, [S, N].
-            noise: What the regularizers asked for, each [S, N, *shape].
+            noise: What the regularizers asked for, by name.
 
         Returns:
             Values to log, each [S], and a number that is finite where all is, [S].
@@ -94,17 +88,10 @@ class Discriminators:
     def generator_gradient(
         self, fake: Tensor, real: Tensor, loss: AdversarialLoss | None = None
     ) -> Tensor:
-        """Return the gradient of the generator's mean loss by each fake, times N.
+        """Return N d(mean loss of the generator)/d(fake), [S, N, *shape], the shape of the samples.
 
-        The mean over N of the result is the gradient by a shift of all fakes.
-
-        Args:
-            fake: [S, N, *shape].
-            real: The same shape, for losses that compare.
-            loss: The generator's, where it is not the discriminator's.
-
-        Returns:
-            N d(mean loss)/d(fake), the shape of fake.
+        Its mean over N is the gradient by a shift of all fakes. Real samples are for losses that
+        compare; the loss is the generator's, where it is not the discriminator's.
         """
         objective = replace(self.objective, loss=loss or self.objective.loss)
 

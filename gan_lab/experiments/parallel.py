@@ -24,15 +24,9 @@ T = TypeVar("T")
 def in_processes(
     lab: Lab, function: Callable[..., T], jobs: Mapping[str, tuple[Any, ...]]
 ) -> dict[str, T]:
-    """Return function(*arguments) of every named job; jobs start in the order given.
+    """Return function(*arguments) of every named job; jobs start, and are returned, in their order.
 
-    Args:
-        lab: Says how many processes; with one, or with one job, all runs here.
-        function: Of a module (it is sent by its name).
-        jobs: Name -> arguments.
-
-    Returns:
-        Name -> result, in the order of the jobs.
+    With one worker, or with one job, all runs here. The function is sent by its name in a module.
     """
     results: dict[str, T] = {}
     threads = torch.get_num_threads()
@@ -74,11 +68,9 @@ def call(function: Callable[..., Arrays], *arguments: Any) -> Arrays:
 
 
 def train_all(lab: Lab, trainings: Mapping[str, Sequence[str]]) -> dict[str, Path]:
-    """Train through the trainer, each into `runs/<name>` of the study's directory.
+    """Train with every list of overrides of `train`, each into `runs/<name>` of the study.
 
-    Args:
-        lab: The study's.
-        trainings: Name -> overrides of `train`; n_seeds is set to the study's seeds unless given.
+    Seeds are the study's, unless the overrides say otherwise.
 
     Returns:
         Name -> run directory. Its seeds are children, `RunDir(path).children()`, if there are more

@@ -29,21 +29,14 @@ _ENVIRONMENT_KEYS = ("versions", "git", "hardware", "threads", "started")
 
 @dataclass(frozen=True)
 class Row:
-    """One claim of the registry.
+    """One claim of the registry; relation, expected, tolerance and unit are as in `Claim`.
 
     Attributes:
-        id: Unique over the registry.
-        statement: What is claimed, one sentence.
-        citation: Where it comes from.
         evidence: V, V2, R or D, see EVIDENCE.
         protocol: exact, scaled or analogue: how near ours is to theirs.
         command: `experiment NAME key=value ...`, or None where nothing here can measure it.
         claim: Id of the study's claim.
         statistic: What is measured, in words.
-        relation: equals, at_least or at_most.
-        expected: The number.
-        tolerance: How far beyond it the interval may reach.
-        unit: Of expected and tolerance.
         trains: Whether networks are trained.
         seeds: Over how many.
         bound: A floor or ceiling worth knowing, in words, or None.
@@ -119,9 +112,8 @@ def parse_rows(entries: Sequence[Mapping[str, Any]]) -> list[Row]:
         missing = [name for name in names if name not in entry]
         extra = [name for name in entry if name not in names]
         if missing or extra:
-            raise ConfigError(
-                f"row {entry.get('id', '?')} of the registry: missing {missing}, unknown {extra}"
-            )
+            where = f"row {entry.get('id', '?')} of the registry"
+            raise ConfigError(f"{where}: missing {missing}, unknown {extra}")
         try:
             row = Row(**{**entry, "expected": float(entry["expected"])})
         except (TypeError, ValueError) as error:

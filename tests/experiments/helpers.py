@@ -1,23 +1,23 @@
 """What tests of studies share."""
 
-import torch
-
 from gan_lab.experiments.base import Lab
+from gan_lab.experiments.claims import FAIL
 from gan_lab.losses import Minimax, NonSaturating
-from tests.helpers import setup
+from tests.helpers import CPU, setup
+
+
+def verdicts(claims):
+    return {claim.id: claim.verdict for claim in claims}
+
+
+def failing(claims):
+    return {claim.id for claim in claims if claim.verdict == FAIL}
 
 
 def small_lab(path, n_seeds=2):
     """A study's surroundings: one process, quick, silent."""
-    return Lab(
-        seeds=tuple(range(n_seeds)),
-        device=torch.device("cpu"),
-        directory=path,
-        workers=1,
-        quick=True,
-        setup=lambda overrides: setup(*overrides),
-        tell=lambda line: None,
-    )
+    seeds, tell = tuple(range(n_seeds)), lambda line: None
+    return Lab(seeds, CPU, path, 1, quick=True, setup=lambda words: setup(*words), tell=tell)
 
 
 def swap_generator_losses(monkeypatch):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 import resource
 
@@ -14,6 +15,11 @@ from gan_lab.config.compose import compose_config
 from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment
 from gan_lab.experiments.claims import FAIL, RELATIONS
+from gan_lab.experiments.critic_surfaces.study import CriticSurfaces
+from gan_lab.experiments.cross_entropy_gradients.study import CrossEntropyGradients
+from gan_lab.experiments.curves_that_mean_something.study import CurvesThatMeanSomething
+from gan_lab.experiments.dirac_gan.study import DiracGan
+from gan_lab.experiments.divergence_zoo.study import DivergenceZoo
 from gan_lab.runs.run_dir import plain
 from tests.helpers import CONF, files, main
 
@@ -36,24 +42,22 @@ def test_there_are_studies():
 
 @each_study
 @pytest.mark.parametrize("quick", [False, True])
-def test_it_composes_with_and_without_quick(name, quick):
-    study, plain = study_of(compose_config("experiment", [f"experiment={name}", f"quick={quick}"]))
+def test_it_composes_with_and_without_quick_and_a_typed_key_wins(name, quick):
+    words = [f"experiment={name}", f"quick={quick}"]
+    study, plain = study_of(compose_config("experiment", words))
     assert isinstance(study, Experiment)
     assert plain["quick"] is quick
     assert plain["n_seeds"] >= 1
-
-
-@each_study
-@pytest.mark.parametrize("quick", [False, True])
-def test_a_typed_key_wins(name, quick):
-    typed = [f"experiment={name}", f"quick={quick}", "n_seeds=7", "seed=100"]
-    _, plain = study_of(compose_config("experiment", typed))
+    _, plain = study_of(compose_config("experiment", [*words, "n_seeds=7", "seed=100"]))
     assert (plain["n_seeds"], plain["seed"]) == (7, 100)
 
 
 @each_study
-def test_its_class_says_what_it_is(name):
+def test_its_class_says_what_it_is_and_its_keys_can_be_typed(name):
     study, _ = study_of(compose_config("experiment", [f"experiment={name}"]))
+    # Hydra takes data=... for the group conf/data and refuses it where no such choice is made.
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
+    assert {field.name for field in dataclasses.fields(study)} & groups == set()
     for text in (study.title, study.question, study.reference):
         assert text.strip()
         assert text.isascii()
@@ -76,12 +80,49 @@ def test_its_file_says_what_it_is_and_explains_itself(name):
     assert "${full_or_quick:" in text
 
 
-@each_study
-def test_its_keys_can_be_typed(name):
-    # Hydra takes data=... for the group conf/data and refuses it where no such choice is made.
-    study, _ = study_of(compose_config("experiment", [f"experiment={name}"]))
-    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
-    assert {field.name for field in dataclasses.fields(study)} & groups == set()
+ON_LINE = {"p_means": (0.0,), "p_stds": (1.0,)}
+HALVES = {"p": (0.5, 0.5), "q": (0.5, 0.5)}
+
+
+@pytest.mark.parametrize(
+    ("study", "keys", "says"),
+    [
+        (CriticSurfaces, {"width": 0}, "CriticSurfaces.width=0"),
+        (CriticSurfaces, {"bound": 0.0}, "CriticSurfaces.bound=0.0"),
+        (CriticSurfaces, {"deep_bounds": (0.1,)}, "CriticSurfaces.deep_bounds=[0.1]"),
+        (CriticSurfaces, {"deep_bounds": (0.01, 0.1)}, "CriticSurfaces.deep_bounds=[0.01, 0.1]"),
+        (CrossEntropyGradients, {"learning_rate": 1.5}, "CrossEntropyGradients.learning_rate=1.5"),
+        (CrossEntropyGradients, {"threshold": 0.5}, "CrossEntropyGradients.threshold=0.5"),
+        (CrossEntropyGradients, {"n_train": 2000}, "CrossEntropyGradients.n_train=2000"),
+        (CrossEntropyGradients, {"fit_steps": 0}, "CrossEntropyGradients.fit_steps=0"),
+        (CrossEntropyGradients, {"width": 1.5}, "CrossEntropyGradients.width=1.5"),
+        (CurvesThatMeanSomething, {"datasets": ()}, "CurvesThatMeanSomething.datasets=[]"),
+        (CurvesThatMeanSomething, {"steps": (800,)}, "steps=[800] needs one number for each"),
+        (CurvesThatMeanSomething, {"steps": (10, 800)}, "steps=[10, 800] are fewer than n_points"),
+        (CurvesThatMeanSomething, {"methods": ("hinge",)}, "methods=['hinge'] are not among"),
+        (CurvesThatMeanSomething, {"filter_width": 4}, "filter_width=4 is even"),
+        (CurvesThatMeanSomething, {"clip_lr": 0.0}, "CurvesThatMeanSomething.clip_lr=0.0"),
+        (DiracGan, {"learning_rate": 0.0}, "DiracGan.learning_rate=0.0"),
+        (DiracGan, {"steps": 0}, "DiracGan.steps=0"),
+        (DiracGan, {"theta": math.nan}, "DiracGan.theta=nan"),
+        (DiracGan, {"field_points": 2}, "DiracGan.field_points=2"),
+        (DivergenceZoo, {"pairs": ("coin",)}, "unknown 'coin'"),
+        (DivergenceZoo, {"pairs": ()}, "nothing to compare"),
+        (DivergenceZoo, {"p": (0.5, 0.5)}, "not two lists of one length"),
+        (DivergenceZoo, {**HALVES, "p": (0.5, 0.6)}, "Zoo.p=[0.5, 0.6] is no distribution"),
+        (DivergenceZoo, {**HALVES, "x": (1.0,)}, "one position for each"),
+        (DivergenceZoo, {**HALVES, "q_means": (1.0,)}, "either discrete"),
+        (DivergenceZoo, {**HALVES, "p": ("a", "b")}, "not a list of numbers"),
+        (DivergenceZoo, ON_LINE, "DivergenceZoo.q_stds=None"),
+        (DivergenceZoo, {**ON_LINE, "p_stds": (0.0,), "q_means": (0.0,), "q_stds": (1.0,)}, "> 0"),
+        (DivergenceZoo, {"target_weights": (0.5, 0.6)}, "weights=[0.5, 0.6] is no distribution"),
+        (DivergenceZoo, {"n_scales": 4}, "n_scales=4 is even"),
+        (DivergenceZoo, {"n_scales": 1}, "n_scales=1 is not a whole number >= 3"),
+    ],
+)
+def test_a_wrong_key_is_named(study, keys, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        study(**keys)
 
 
 def processor_seconds():
@@ -90,12 +131,10 @@ def processor_seconds():
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def performed(name):
-    mark = () if name in CHEAP else pytest.mark.slow
-    return pytest.param(name, marks=mark)
+CASES = [pytest.param(name, marks=() if name in CHEAP else pytest.mark.slow) for name in STUDIES]
 
 
-@pytest.mark.parametrize("name", [performed(name) for name in STUDIES])
+@pytest.mark.parametrize("name", CASES)
 def test_quick_is_quick_and_nothing_fails_and_pictures_come_from_disk(workdir, name):
     home = workdir / "study"
     before = processor_seconds()

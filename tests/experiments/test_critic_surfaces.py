@@ -9,7 +9,7 @@ from gan_lab.experiments.critic_surfaces.claims import all_claims, log_growth
 from gan_lab.experiments.critic_surfaces.study import CriticSurfaces
 from gan_lab.metrics.wasserstein import exact_wasserstein
 from gan_lab.regularizers import GradientPenalty, WeightClipping
-from tests.experiments.helpers import small_lab
+from tests.experiments.helpers import failing, small_lab
 from tests.helpers import CPU
 
 
@@ -103,26 +103,9 @@ def test_claims_fail_on_what_contradicts_them(small):
         "one_sided/contrast": arrays["clip/contrast"] - 1,
         "inside/at_bounds": 0.1 * arrays["inside/at_bounds"],
     }
-    found = {claim.id: claim.verdict for claim in all_claims(swapped)}
-    for name in (
+    assert failing(all_claims(swapped)) >= {
         *("large_bound_explodes", "small_bound_vanishes", "clip_value_ring", "light_value_ring"),
         *("penalty_value_ring", "clipping_ignores_modes", "weights_driven_to_bounds"),
-    ):
-        assert found[name] == "fail", name
+    }
     flat = {**arrays, "deep/penalty/norms": arrays["deep/clip_2/norms"]}
-    found = {claim.id: claim.verdict for claim in all_claims(flat)}
-    assert found["penalty_keeps_gradients"] == "fail"
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"width": 0}, r"CriticSurfaces.width=0"),
-        ({"bound": 0.0}, r"CriticSurfaces.bound=0.0"),
-        ({"deep_bounds": (0.1,)}, r"CriticSurfaces.deep_bounds=\[0.1\]"),
-        ({"deep_bounds": (0.01, 0.1)}, r"CriticSurfaces.deep_bounds=\[0.01, 0.1\]"),
-    ],
-)
-def test_wrong_keys_are_named(keys, message):
-    with pytest.raises(ValueError, match=message):
-        CriticSurfaces(**keys)
+    assert "penalty_keeps_gradients" in failing(all_claims(flat))

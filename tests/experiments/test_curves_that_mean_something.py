@@ -5,28 +5,14 @@ import json
 import math
 
 import numpy as np
-import pytest
 from scipy import stats
 
-from gan_lab.experiments.curves_that_mean_something.curves import (
-    ENERGY,
-    EVALUATOR,
-    JS,
-    METHODS,
-    ceiling,
-    load_curves,
-    rank_correlations,
-    running_median,
-)
+from gan_lab.experiments.curves_that_mean_something import curves
+from gan_lab.experiments.curves_that_mean_something.curves import ENERGY, EVALUATOR, JS, METHODS
 from gan_lab.experiments.curves_that_mean_something.study import CurvesThatMeanSomething
-from tests.experiments.helpers import small_lab
+from tests.experiments import helpers
 
 STEPS = np.arange(1, 41) * 20
-
-
-def study(**keys):
-    small = {"datasets": ("digits",), "steps": (800,), "widths": (8,)}
-    return CurvesThatMeanSomething(**{**small, **keys})
 
 
 def falling(n_seeds=5):
@@ -40,23 +26,16 @@ def arrays(estimate_of, js=0.69):
     found = {"data": np.array(["digits", "ring"]), "games": np.array(list(METHODS))}
     for data, (method, how) in itertools.product(("digits", "ring"), METHODS.items()):
         estimate = np.full_like(evaluator, js) if how.is_js else estimate_of(evaluator)
-        found |= {
-            f"{data}/{method}/{key}": value
-            for key, value in {
-                "steps": STEPS,
-                "estimate": estimate,
-                "generator": -estimate_of(evaluator),
-                "ruler": evaluator,
-                "energy": evaluator - 3,
-                "ruler_deviation": np.full_like(evaluator, 0.01),
-                "floor": np.array(3.0),
-            }.items()
-        }
+        own = {"steps": STEPS, "estimate": estimate, "generator": -estimate_of(evaluator)}
+        distances = {"ruler": evaluator, "energy": evaluator - 3, "floor": np.array(3.0)}
+        deviation = {"ruler_deviation": np.full_like(evaluator, 0.01)}
+        parts = {**own, **distances, **deviation}
+        found |= {f"{data}/{method}/{key}": value for key, value in parts.items()}
     return found
 
 
 def verdicts(found):
-    return {claim.id: claim.verdict for claim in study().claims(found)}
+    return helpers.verdicts(CurvesThatMeanSomething().claims(found))
 
 
 def test_estimates_that_rank_as_the_ruler_pass_whatever_their_scale():
@@ -85,7 +64,7 @@ def test_a_curve_that_is_chance_passes_nothing():
 def test_a_seed_that_diverged_is_no_success():
     found = arrays(lambda evaluator: evaluator)
     found["digits/wasserstein/ruler"][2, 30:] = np.nan
-    assert np.isnan(study().correlations(found, "digits", "wasserstein")[2])
+    assert np.isnan(CurvesThatMeanSomething().correlations(found, "digits", "wasserstein")[2])
     assert verdicts(found)["digits_wasserstein_follows"] == "fail"
 
 
@@ -93,24 +72,23 @@ def test_rank_correlation_is_scipys_and_undefined_for_a_constant():
     generator = np.random.default_rng(1)
     x, y = generator.normal(size=(2, 3, 25))
     expected = [stats.spearmanr(a, b).statistic for a, b in zip(x, y, strict=True)]
-    np.testing.assert_allclose(rank_correlations(x, y), expected, rtol=0, atol=1e-12)
-    assert np.isnan(rank_correlations(np.ones((1, 9)), np.arange(9.0)[None]))
+    np.testing.assert_allclose(curves.rank_correlations(x, y), expected, rtol=0, atol=1e-12)
+    assert np.isnan(curves.rank_correlations(np.ones((1, 9)), np.arange(9.0)[None]))
 
 
 def test_the_running_median_removes_one_outlier_and_keeps_a_line():
     line = np.arange(12.0)[None].repeat(2, 0)
-    np.testing.assert_array_equal(running_median(line, 5)[:, 2:-2], line[:, 2:-2])
-    spoiled = line.copy()
-    spoiled[0, 6] = 1e6
-    assert np.abs(running_median(spoiled, 5) - running_median(line, 5)).max() <= 1.0
+    smooth = curves.running_median(line, 5)
+    np.testing.assert_array_equal(smooth[:, 2:-2], line[:, 2:-2])
+    line[0, 6] = 1e6
+    assert np.abs(curves.running_median(line, 5) - smooth).max() <= 1.0
 
 
 def test_the_ceiling_is_one_without_noise_and_near_zero_where_all_is_noise():
     evaluator = falling()
-    np.testing.assert_allclose(
-        ceiling(evaluator, np.zeros_like(evaluator)), 1.0, rtol=0, atol=1e-12
-    )
-    assert np.abs(ceiling(evaluator, np.full_like(evaluator, 1e3)).mean()) < 0.2
+    silent, loud = (curves.ceiling(evaluator, np.full_like(evaluator, x)) for x in (0, 1e3))
+    np.testing.assert_allclose(silent, 1.0, rtol=0, atol=1e-12)
+    assert np.abs(loud.mean()) < 0.2
 
 
 def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation(tmp_path):
@@ -121,7 +99,7 @@ def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation
     rows = [{"step": 0, EVALUATOR: 6.0, **floor}]  # nothing trained yet
     rows += [{"step": step, **trained} for step in (10, 20)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = load_curves(tmp_path, JS, n_repeats=4)
+    found = curves.load_curves(tmp_path, JS, n_repeats=4)
     assert found["steps"].tolist() == [10, 20]
     np.testing.assert_allclose(found["ruler_deviation"], [[0.25, 0.25]], rtol=1e-9)
     assert float(found["floor"]) == 3.0
@@ -129,8 +107,9 @@ def test_curves_are_paired_by_step_and_the_rulers_interval_becomes_its_deviation
 
 def test_measured_end_to_end(tmp_path):
     steps = {"steps": (6,), "n_points": 3, "n_critic": 1, "js_n_critic": 1, "warmup_steps": 1}
-    small = study(methods=("wasserstein", "non_saturating"), n=16, n_repeats=2, **steps)
-    found = small.measure(small_lab(tmp_path, 2))
+    keys = {"methods": ("wasserstein", "non_saturating"), "n": 16, "n_repeats": 2, **steps}
+    small = CurvesThatMeanSomething(datasets=("digits",), widths=(8,), **keys)
+    found = small.measure(helpers.small_lab(tmp_path, 2))
     for method in small.methods:
         assert found[f"digits/{method}/steps"].tolist() == [2, 4, 6]
         assert found[f"digits/{method}/estimate"].shape == (2, 3)
@@ -140,20 +119,3 @@ def test_measured_end_to_end(tmp_path):
     assert set(small.figures(found)) == {"rank_correlations", "curves_digits", "scatter_digits"}
     assert small.notes(found)
     assert small.curves(found)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"datasets": ()},
-        {"steps": (10, 10)},
-        {"steps": (10,)},
-        {"methods": ("hinge",)},
-        {"filter_width": 4},
-        {"clip_lr": 0.0},
-    ],
-    ids=str,
-)
-def test_wrong_keys_are_refused(wrong):
-    with pytest.raises(ValueError, match=f"CurvesThatMeanSomething.{next(iter(wrong))}="):
-        study(**wrong)

@@ -30,8 +30,7 @@ _Sampler = Callable[[int], tuple[Tensor, Tensor, Tensor]]  # n -> real, fake, mi
 class HeMlp(Mlp):
     """An MLP that starts as the authors' does: He et al. 2015, uniform; biases 0.
 
-    Attributes:
-        reach: Weights start uniform on +-reach instead, if it is above 0.
+    With a `reach` above 0, weights start uniform on +-reach instead.
     """
 
     reach: float = 0.0
@@ -48,17 +47,10 @@ class HeMlp(Mlp):
 
 @dataclass(frozen=True)
 class Design:
-    """One kind of critic and how it is trained.
+    """One kind of critic, of hidden `layers`, and how it is trained.
 
-    Attributes:
-        regularizer: Clipping or a penalty.
-        layers: Hidden layers.
-        width: Of each.
-        steps: Updates.
-        batch_size: Samples of either side in each.
-        lr: Of RMSprop for clipping, of Adam else.
-        falls: Whether the learning rate falls to 0.
-        reach: See HeMlp.
+    The learning rate is RMSprop's for clipping, Adam's else; it falls to 0 or stays. Each update
+    sees `batch_size` samples of either side. Of `reach` see HeMlp.
     """
 
     regularizer: Regularizer
@@ -91,15 +83,14 @@ def shallow(design: Design, seeds: Sequence[int], device: torch.device) -> Array
     weights = _train(d, design, batch)
     real, fake, _ = batch(_N_VALUE)
     shape = (len(DATA), len(seeds))
-    value = d.logits(real).mean(1) - d.logits(fake).mean(1)
+    value = (d.logits(real).mean(1) - d.logits(fake).mean(1)).double().cpu().reshape(shape)
     contrast = []
-    for k, (on, off) in enumerate(points_on_and_off().values()):
-        each = slice(k * len(seeds), (k + 1) * len(seeds))
-        logits = [_spread(d, points, device)[each].mean(1) for points in (on, off)]
-        contrast.append((logits[0] - logits[1]) / value[each].double().cpu())
+    for k, pair in enumerate(points_on_and_off().values()):
+        on, off = (_spread(d, points, device).view(*shape, -1)[k].mean(1) for points in pair)
+        contrast.append((on - off) / value[k])
     surface = _spread(d, plane(), device).reshape(*shape, -1)
     return {
-        "value": value.double().cpu().reshape(shape).numpy(),
+        "value": value.numpy(),
         "contrast": torch.stack(contrast).numpy(),
         "surface": (surface - surface.mean(-1, keepdim=True)).float().numpy(),
         **weights,
@@ -125,23 +116,16 @@ def deep(design: Design, seeds: Sequence[int], device: torch.device) -> Arrays:
 def activation_gradients(d: Discriminators, real: Tensor, fake: Tensor) -> Tensor:
     """Return the norm of the mean loss's gradient by each hidden layer's activations, [S, L].
 
-    In float64: a norm of 1e-28 is a number there, and its square is one too.
-
-    Args:
-        d: ReLU perceptrons, S of them.
-        real: [S, N, 2].
-        fake: [S, N, 2].
+    The critics are ReLU perceptrons, samples are [S, N, 2]. In float64: a norm of 1e-28 is a number
+    there, and its square is one too.
     """
-    params = {name: leaf.detach().double().cpu() for name, leaf in d.network.params.items()}
-    layers = [name.removesuffix(".weight") for name in params if name.endswith(".weight")]
+    leaves = [leaf.detach().double().cpu() for leaf in d.network.params.values()]
     h = torch.cat([real, fake], 1).double().cpu()
     activations = []
-    for name in layers[:-1]:
-        pre = torch.baddbmm(params[f"{name}.bias"][:, None], h, params[f"{name}.weight"].mT)
-        h = pre.relu().requires_grad_(True)
+    for weight, bias in zip(leaves[:-2:2], leaves[1:-2:2], strict=True):
+        h = torch.baddbmm(bias[:, None], h, weight.mT).relu().requires_grad_(True)
         activations.append(h)
-    name = layers[-1]
-    logits = torch.baddbmm(params[f"{name}.bias"][:, None], h, params[f"{name}.weight"].mT)[..., 0]
+    logits = torch.baddbmm(leaves[-1][:, None], h, leaves[-2].mT)[..., 0]
     on_real, on_fake = logits.split(real.shape[1], 1)
     loss = Wasserstein().discriminator(on_real.flatten(), on_fake.flatten()).sum() / real.shape[1]
     gradients = torch.autograd.grad(loss, activations)

@@ -76,30 +76,26 @@ class CriticSurfaces(Experiment):
     def measure(self, lab: Lab) -> Arrays:
         """Train every kind of critic and transport each data set, a job each."""
         size = (self.width, self.steps, self.batch_size, self.lr)
+        depth = (self.deep_layers, self.width, self.deep_steps, self.batch_size, self.deep_lr)
+        where = (list(lab.seeds), lab.device)
         kinds = {
             "penalty": GradientPenalty(self.weight),
             "one_sided": GradientPenalty(self.weight, one_sided=True),
             "light": GradientPenalty(self.small_weight),
             "clip": WeightClipping(self.bound),
         }
-        seeds = list(lab.seeds)
+        clips = {f"clip_{i}": WeightClipping(bound) for i, bound in enumerate(self.deep_bounds)}
         jobs: dict[str, tuple[Any, ...]] = {
-            name: (critics.shallow, critics.Design(kind, 3, *size), seeds, lab.device)
+            name: (critics.shallow, critics.Design(kind, 3, *size), *where)
             for name, kind in kinds.items()
         }
-        depth = (self.deep_layers, self.width, self.deep_steps, self.batch_size, self.deep_lr)
-        deep = {"penalty": kinds["penalty"]} | {
-            f"clip_{i}": WeightClipping(bound) for i, bound in enumerate(self.deep_bounds)
-        }
-        for name, kind in deep.items():
-            design = critics.Design(kind, *depth, falls=False)
-            jobs[f"deep/{name}"] = (critics.deep, design, seeds, lab.device)
+        for name, kind in {"penalty": kinds["penalty"], **clips}.items():
+            jobs[f"deep/{name}"] = (critics.deep, critics.Design(kind, *depth, falls=False), *where)
         # Started inside the box, so that what is on a bound in the end was driven there.
         inside = critics.Design(kinds["clip"], 3, *size, reach=self.bound)
-        jobs["inside"] = (critics.deep, inside, seeds, lab.device)
+        jobs["inside"] = (critics.deep, inside, *where)
         for name in transport.DATA:
-            what = (name, self.n_transport, seeds, lab.device)
-            jobs[f"exact/{name}"] = (transport.transport, *what)
+            jobs[f"exact/{name}"] = (transport.transport, name, self.n_transport, *where)
         bounds = {"deep_bounds": np.array(self.deep_bounds), "bound": np.array(self.bound)}
         return bounds | measure_parts(lab, jobs)
 
@@ -117,17 +113,14 @@ class CriticSurfaces(Experiment):
         upside_down = int((arrays["penalty/value"] < 0).sum())
         deep_down = int((arrays["deep/penalty/value"] < 0).sum())
         norm = clipping_gradient_norm_bound(self.bound, 4, self.width, 2)
-        on_bounds = [
+        on_bounds = (
             [np.median(arrays[f"deep/clip_{i}/{key}"]) for key in ("at_bounds_first", "at_bounds")]
             for i in range(len(self.deep_bounds))
-        ]
-        pairs = ", ".join(f"{first:.2f} -> {last:.2f}" for first, last in on_bounds)
-        kinds = ("one_sided", "clip")
-        means = (np.mean(arrays[f"{kind}/contrast"][1]) for kind in kinds)
-        grid = [float(arrays["exact/grid/contrast"]), *means]
-        floors = ", ".join(
-            f"{float(arrays[f'exact/{k}/floor'].mean()):.2g}" for k in transport.DATA
         )
+        pairs = ", ".join(f"{first:.2f} -> {last:.2f}" for first, last in on_bounds)
+        means = (np.mean(arrays[f"{kind}/contrast"][1]) for kind in ("one_sided", "clip"))
+        grid = [float(arrays["exact/grid/contrast"]), *means]
+        floors = ", ".join(f"{arrays[f'exact/{k}/floor'].mean():.2g}" for k in transport.DATA)
         return [
             f"Scaled: width {self.width} and {self.steps} updates, where the authors have 512 and "
             f"up to 500000; the clipping bound {self.bound:g} allows a slope of {norm:.2g}, as "

@@ -205,17 +205,14 @@ def _with_holes(
 ) -> None:
     """Draw a line; infinite and nan values are marks at `top`, or a shaded stretch."""
     axes.plot(x, np.where(np.isfinite(values), values, np.nan), **style.line_arguments())
-    if top is None:
-        holes = x[~np.isfinite(values)]
-        if len(holes):
-            axes.axvspan(holes.min(), holes.max(), color=style.colour, alpha=0.15, linewidth=0)
-            text = "not finite" if style is _FORMS[-1] else ""
-            at = {"ha": "center", "transform": axes.get_xaxis_transform()}
-            remark(axes, holes.mean(), 0.06, text, color=style.colour, **at)
-        return
-    marks = ((np.isposinf, "^", "infinite"), (np.isnan, "x", "nan"))
-    for is_hole, marker, text in marks:
+    holes = x[~np.isfinite(values)]
+    if top is None and len(holes):
+        axes.axvspan(holes.min(), holes.max(), color=style.colour, alpha=0.15, linewidth=0)
+        text = "not finite" if style is _FORMS[-1] else ""
+        at = {"ha": "center", "transform": axes.get_xaxis_transform()}
+        remark(axes, holes.mean(), 0.06, text, color=style.colour, **at)
+    for is_hole, marker, text in ((np.isposinf, "^", "infinite"), (np.isnan, "x", "nan")):
         where = x[is_hole(values)]
-        if len(where):
+        if top is not None and len(where):
             axes.plot(where[::24], np.full(len(where[::24]), top), marker, color=style.colour, ms=4)
             remark(axes, where.mean(), top - 5, text, ha="center", color=style.colour)

@@ -63,7 +63,7 @@ def softmax_part(seed: int, n: int = 200) -> Arrays:
     right = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64).expand_as(ahead)
     arrays = {"softmax/logit": line.numpy()}
     for name, loss, formula in (
-        ("cross_entropy", information.softmax_cross_entropy_with_logits, _softmax_gradient),
+        ("cross_entropy", information.softmax_cross_entropy_with_logits, torch.sub),
         ("squared", _softmax_squared, _softmax_squared_gradient),
     ):
         _, gradient = by_autograd(loss, x, y)
@@ -71,10 +71,9 @@ def softmax_part(seed: int, n: int = 200) -> Arrays:
         arrays[f"softmax/{name}_formula"] = formula(torch.softmax(x, -1), y).numpy()
         arrays[f"softmax/{name}_line"] = by_autograd(loss, ahead, right)[1][:, 0].numpy()
     pair, share = x[:, :2], torch.softmax(y[:, :2], -1)
+    binary = information.sigmoid_cross_entropy_with_logits
     _, two = by_autograd(information.softmax_cross_entropy_with_logits, pair, share)
-    _, one = by_autograd(
-        information.sigmoid_cross_entropy_with_logits, pair[:, 0] - pair[:, 1], share[:, 0]
-    )
+    _, one = by_autograd(binary, pair[:, 0] - pair[:, 1], share[:, 0])
     return arrays | {"two_classes/softmax": two.numpy(), "two_classes/sigmoid": one.numpy()}
 
 
@@ -111,9 +110,8 @@ def soft_labels_part(seed: int, n: int = 500) -> Arrays:
         "asymmetry/entropy_q": information.entropy(q),
         "asymmetry/fair": information.cross_entropy(fair, uneven)[None],
         "asymmetry/tilted": information.cross_entropy(uneven, fair)[None],
-        "floor/excess": information.cross_entropy(pairs[0], pairs[1])
-        - information.entropy(pairs[0]),
-        "floor/kl": information.kl_divergence(pairs[0], pairs[1]),
+        "floor/excess": information.cross_entropy(*pairs) - information.entropy(pairs[0]),
+        "floor/kl": information.kl_divergence(*pairs),
         "js/share": share,
         "js/nats": information.js_divergence(liar, other),
         "js/bits": information.js_divergence(liar, other, base=2),
@@ -156,10 +154,6 @@ _FORM_OF = {
     "clipped": _clip_probability,
     "plain": _plain,
 }
-
-
-def _softmax_gradient(a: Tensor, y: Tensor) -> Tensor:
-    return a - y
 
 
 def _softmax_squared(logits: Tensor, labels: Tensor) -> Tensor:

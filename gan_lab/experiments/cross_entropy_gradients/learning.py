@@ -34,26 +34,18 @@ def flow_time(start: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
     da = a (1 - a) dz.
     Steps of gradient descent are this time over the learning rate, but for about one step.
 
-    Args:
-        start: Logits to start from.
-        threshold: Output that counts as learned, in (0, 1).
-
     Returns:
         Loss -> times, the shape of start.
     """
-    a = 1 / (1 + np.exp(-start))
 
-    def cross_entropy(a: np.ndarray) -> np.ndarray:  # of 1/(2 a^2 (1 - a))
-        return (np.log(a / (1 - a)) - 1 / a) / 2
+    def integrals(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Integrate 1/(2 a^2 (1 - a)) and 1/(4 a^3 (1 - a)^2)."""
+        log_odds = np.log(a / (1 - a))
+        square = (3 * log_odds - 2 / a - 1 / (2 * a**2) + 1 / (1 - a)) / 4
+        return (log_odds - 1 / a) / 2, square
 
-    def squared_error(a: np.ndarray) -> np.ndarray:  # of 1/(4 a^3 (1 - a)^2)
-        return (3 * np.log(a / (1 - a)) - 2 / a - 1 / (2 * a**2) + 1 / (1 - a)) / 4
-
-    end = np.array(threshold)
-    return {
-        "cross_entropy": cross_entropy(a) - cross_entropy(end),
-        "squared": squared_error(a) - squared_error(end),
-    }
+    ends = zip(integrals(1 / (1 + np.exp(-start))), integrals(np.array(threshold)), strict=True)
+    return dict(zip(LOSSES, (first - last for first, last in ends), strict=True))
 
 
 def neuron_part(
@@ -61,12 +53,8 @@ def neuron_part(
 ) -> Arrays:
     """Count steps of gradient descent until one neuron answers `threshold` instead of 0.
 
-    Args:
-        seeds: Each draws starts of its own.
-        learning_rate: Of plain gradient descent, the same for both losses.
-        threshold: Output that counts as learned.
-        n_starts: Random starts a seed, weight and bias uniform on [-3, 3].
-        max_steps: Where to give up; a start that is not learned then has -1 steps.
+    Each seed draws `n_starts` random starts, weight and bias uniform on [-3, 3]. A start that is
+    not learned after `max_steps` has -1 steps.
     """
     grid = torch.linspace(-1, 7, 33, dtype=torch.float64)
     random = [
@@ -111,15 +99,8 @@ def overfitting_part(
     """Train stacked networks; measure cross entropy on their digits and on digits held out.
 
     The held-out digits are two halves: one says where to stop, the other is measured there, so
-    that the choice does not flatter the number.
-
-    Args:
-        seeds: One network each, with digits of its own to train on.
-        n_train: Digits to train on, all in every step.
-        width: Of the one hidden layer.
-        steps: Of Adam.
-        learning_rate: Of Adam.
-        device: Where to train.
+    that the choice does not flatter the number. Each seed has a network of one hidden layer and
+    `n_train` digits of its own, all in every step of Adam.
     """
     source = load_digits(_N_HELD_OUT, 0, device)
     assert source.train_labels is not None
@@ -143,8 +124,7 @@ def overfitting_part(
     for step in range(steps + 1):
         if step in log_steps:
             for part, (x, y) in parts.items():
-                with torch.no_grad():
-                    logits = _network(leaves, x)
+                logits = _network(leaves, x).detach()
                 curves[f"{part}_loss"].append(_loss(logits, y).mean(-1))
                 curves[f"{part}_accuracy"].append((logits.argmax(-1) == y).float().mean(-1))
         # The sum over seeds: each network's gradient is that of its own mean.

@@ -70,13 +70,11 @@ class CrossEntropyGradients(Experiment):
         arrays = sigmoid_part() | softmax_part(lab.seeds[0]) | soft_labels_part(lab.seeds[0])
         arrays |= precision_part()
         lab.tell("formulas and precision")
-        arrays |= neuron_part(
-            lab.seeds, self.learning_rate, self.threshold, self.n_starts, self.max_steps
-        )
+        neuron = (self.learning_rate, self.threshold, self.n_starts, self.max_steps)
+        arrays |= neuron_part(lab.seeds, *neuron)
         lab.tell("one neuron")
-        arrays |= overfitting_part(
-            lab.seeds, self.n_train, self.width, self.fit_steps, self.fit_rate, lab.device
-        )
+        fit = (self.n_train, self.width, self.fit_steps, self.fit_rate)
+        arrays |= overfitting_part(lab.seeds, *fit, lab.device)
         lab.tell("overfitting")
         return arrays
 

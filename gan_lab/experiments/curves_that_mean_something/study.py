@@ -76,37 +76,31 @@ class CurvesThatMeanSomething(Experiment):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        check_count(self, "n_points", at_least=3)
-        for key in ("n_critic", "js_n_critic"):
-            check_count(self, key)
-        for key in ("n", "n_repeats"):
-            check_count(self, key, at_least=2)
-        check_count(self, "filter_width")
-        check_count(self, "warmup_steps", at_least=0)
+        least = {"n_points": 3, "n_critic": 1, "js_n_critic": 1, "n": 2, "n_repeats": 2}
+        for key, minimum in {**least, "filter_width": 1, "warmup_steps": 0}.items():
+            check_count(self, key, minimum)
         check_interval(self, "clip_lr", self.clip_lr)
         if self.filter_width % 2 == 0:
             raise ValueError(f"{name}.filter_width={self.filter_width} is even; it has no middle")
         if not self.datasets or len(set(self.datasets)) != len(self.datasets):
-            raise ValueError(
-                f"{name}.datasets={list(self.datasets)} names no data set, or one twice"
-            )
+            datasets = list(self.datasets)
+            raise ValueError(f"{name}.datasets={datasets} names no data set, or one twice")
         for key in ("steps", "widths"):
-            if len(getattr(self, key)) != len(self.datasets):
-                got = list(getattr(self, key))
+            if len(got := list(getattr(self, key))) != len(self.datasets):
                 raise ValueError(f"{name}.{key}={got} needs one number for each of {self.datasets}")
-        if min(self.steps) < self.n_points:
-            got = list(self.steps)
+        if min(got := list(self.steps)) < self.n_points:
             raise ValueError(f"{name}.steps={got} are fewer than n_points={self.n_points}")
         if not self.methods or set(self.methods) - set(METHODS):
-            got = list(self.methods)
-            raise ValueError(f"{name}.methods={got} are not among {', '.join(METHODS)}")
+            methods = list(self.methods)
+            raise ValueError(f"{name}.methods={methods} are not among {', '.join(METHODS)}")
 
     def measure(self, lab: Lab) -> Arrays:
         """Train every method on every data set and load its curves."""
-        overrides = {}
-        for data, steps, width in zip(self.datasets, self.steps, self.widths, strict=True):
-            for method in self.methods:
-                overrides[f"{data}/{method}"] = self._overrides(method, data, steps, width)
+        overrides = {
+            f"{data}/{method}": self._overrides(method, data, steps, width)
+            for data, steps, width in zip(self.datasets, self.steps, self.widths, strict=True)
+            for method in self.methods
+        }
         # Arrays keep the keys of earlier versions, whose studies can so be drawn again.
         arrays: Arrays = {"data": np.array(self.datasets), "games": np.array(self.methods)}
         for name, path in parallel.train_all(lab, overrides).items():
@@ -161,24 +155,18 @@ class CurvesThatMeanSomething(Experiment):
             f"analogue of {_WGAN}, fig. 3 (V: the estimate falls as samples improve); the judge is "
             "ours, on images one without bias by sample size: see the notes"
         )
-        follows = Claim(
-            f"{data}_{method}_follows",
-            f"The W estimate of {critic} falls as the samples improve: its rank "
-            f"correlation with {words} to held-out data is positive, whole run, {data}.",
-            measured,
-            *at_least(0.0, "(Spearman)", source),
+        id, statement = f"{data}_{method}_follows", f"The W estimate of {critic}"
+        rises = (
+            f"{statement} falls as the samples improve: its rank correlation with {words} to "
+            f"held-out data is positive, whole run, {data}."
         )
+        follows = Claim(id, rises, measured, *at_least(0.0, "(Spearman)", source))
         if (data, method) != CLOSE:
             return [follows]
         source = "ours, set before the runs for every critic; the notes say where it is missed"
-        closely = Claim(
-            f"{data}_{method}_follows_closely",
-            f"The W estimate of {critic} ranks the steps of training nearly as "
-            f"exact W1 does, whole run, {data}.",
-            measured,
-            *at_least(WELL, "(Spearman)", source),
-        )
-        return [follows, closely]
+        ranks = f"ranks the steps of training nearly as exact W1 does, whole run, {data}."
+        bound = at_least(WELL, "(Spearman)", source)
+        return [follows, Claim(f"{id}_closely", f"{statement} {ranks}", measured, *bound)]
 
     def correlations(
         self, arrays: Arrays, data: str, method: str, judge: str = "ruler", curve: str = "estimate"
@@ -190,17 +178,13 @@ class CurvesThatMeanSomething(Experiment):
     def _summary(self, arrays: Arrays) -> draw.Summary:
         """Return (data, method, estimate | energy | generator | ceiling) -> correlations [S]."""
         summary: dict[tuple[str, str, str], np.ndarray] = {}
-        for data, method in _trainings(arrays):
-            w1, deviation = (
-                arrays[f"{data}/{method}/{key}"] for key in ("ruler", "ruler_deviation")
-            )
+        for key in _trainings(arrays):
+            w1, deviation = (arrays["/".join((*key, x))] for x in ("ruler", "ruler_deviation"))
             summary |= {
-                (data, method, "estimate"): self.correlations(arrays, data, method),
-                (data, method, "energy"): self.correlations(arrays, data, method, "energy"),
-                (data, method, "generator"): self.correlations(
-                    arrays, data, method, curve="generator"
-                ),
-                (data, method, "ceiling"): ceiling(w1, deviation),
+                (*key, "estimate"): self.correlations(arrays, *key),
+                (*key, "energy"): self.correlations(arrays, *key, "energy"),
+                (*key, "generator"): self.correlations(arrays, *key, curve="generator"),
+                (*key, "ceiling"): ceiling(w1, deviation),
             }
         return summary
 

@@ -85,14 +85,7 @@ TRUE_CONSENSUS = Method("consensus 1, true gradient", _MINIMAX, consensus=1.0)
 def gradient(method: Method, network: str, theta: Tensor, psi: Tensor) -> Tensor:
     """Return the gradient of a network's loss by its own number, differentiable once more.
 
-    Args:
-        method: Loss and regularizers.
-        network: generator (by theta) or discriminator (by psi).
-        theta: B trainings at once, shape [B].
-        psi: The same.
-
-    Returns:
-        Shape [B].
+    The generator's is by theta, the discriminator's by psi, each [B] for B trainings at once.
     """
     graph = theta.requires_grad or psi.requires_grad
     # Copies, so that a theta that was computed from psi counts as a number of its own.
@@ -105,7 +98,8 @@ def gradient(method: Method, network: str, theta: Tensor, psi: Tensor) -> Tensor
 
 def _loss(method: Method, network: str, theta: Tensor, psi: Tensor) -> Tensor:
     """Return the sum over trainings of what a network minimises."""
-    nodes, weights = _nodes(method)
+    noisy = any(isinstance(each, InstanceNoise) for each in method.regularizers)
+    nodes, weights = _hermite(_NODES if noisy else 1)
     n_starts, n_nodes = len(theta), len(nodes)
     fake = theta[:, None].expand(-1, n_nodes).reshape(-1, 1)
     real = torch.zeros_like(fake)
@@ -146,14 +140,9 @@ def _agreement(method: Method, theta: Tensor, psi: Tensor, real: Tensor, fake: T
 def update(
     method: Method, rate: float, counts: Tensor, theta: Tensor, psi: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Take one step of B trainings: the generator, then `counts` discriminator updates.
+    """Take one step of B trainings, each [B]: the generator, then `counts` discriminator updates.
 
-    Args:
-        method: Loss and regularizers.
-        rate: Of both networks.
-        counts: Discriminator updates, [B]; 0 = one, from the old theta: both at once.
-        theta: [B].
-        psi: [B].
+    A count of 0 is one update from the old theta: both at once.
     """
     new_theta = theta - rate * gradient(method, "generator", theta, psi)
     fake = torch.where(counts == 0, theta, new_theta)
@@ -216,11 +205,6 @@ def linear_step(method: Method, rate: float, n: int) -> np.ndarray:
     generator, discriminator = np.eye(2), np.eye(2)
     generator[0], discriminator[1] = both[0], both[1]
     return np.linalg.matrix_power(discriminator, n) @ generator
-
-
-def _nodes(method: Method) -> tuple[Tensor, Tensor]:
-    noisy = any(isinstance(each, InstanceNoise) for each in method.regularizers)
-    return _hermite(_NODES if noisy else 1)
 
 
 @lru_cache

@@ -64,10 +64,7 @@ def fields(
 def eigenvalues(titles: Sequence[str], automatic: np.ndarray, formulas: np.ndarray) -> Figure:
     """Draw eigenvalues of one step at the equilibrium, by autograd and in closed form.
 
-    Args:
-        titles: Of the methods.
-        automatic: [method, scheme, 2], complex; nan for none.
-        formulas: The same.
+    Both are complex, [method, scheme, 2]; nan for none.
     """
     title = "Eigenvalues of one step at the equilibrium: inside the unit circle it attracts"
     figure, axes = canvas(f"{title}, outside it repels", 1, 3, (4.6, 5.2))
@@ -98,13 +95,7 @@ def eigenvalues(titles: Sequence[str], automatic: np.ndarray, formulas: np.ndarr
 
 
 def final_norms(titles: Sequence[str], norms: np.ndarray, table: Sequence[Sequence[str]]) -> Figure:
-    """Draw the final distance from the equilibrium (filled) on the table's number (hollow).
-
-    Args:
-        titles: Of the methods.
-        norms: [method, scheme].
-        table: The authors' numbers as printed.
-    """
+    """Draw the distance that ends a run, [method, scheme], on the table's number (hollow)."""
     title = "Where the nine methods end: distance from the equilibrium"
     figure, axes = canvas(title, 1, 2, (6.2, 5.2), sharey=True, width_ratios=[2.6, 1])
     panel, numbers = axes[0]

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim, at_least, at_most, equals, largest
+from gan_lab.experiments.claims import Claim, at_least, at_most, claim_all, equals, largest
 from gan_lab.experiments.dirac_gan import figures as drawings
 from gan_lab.experiments.dirac_gan.dynamics import (
     METHODS,
@@ -32,6 +32,22 @@ _PAPER_SETTINGS = (0.2, 500, 1.0, 1.0)
 _SETTINGS = (
     "settings: Mescheder et al. 2018, the authors' notebook (V); final norms derived with them (D)"
 )
+_STATEMENTS = {
+    "regularised_converge": "Instance noise, R1 and consensus end within .001 of the equilibrium "
+    "under every schedule: the largest |(theta, psi)|",
+    "others_stay_away": "Minimax, non-saturating, WGAN and WGAN-GP end further than .1 from it "
+    "under every schedule: the least |(theta, psi)|",
+    "jacobians_agree": "Jacobian of a step at the equilibrium: autograd through the update against "
+    "the closed form, largest difference",
+    "simultaneous_minimax_expands": "Simultaneous minimax: the squared size of both eigenvalues is "
+    "1 + h^2/4 > 1",
+    "alternating_minimax_circles": "Alternating minimax: both eigenvalues lie on the unit circle "
+    "(largest distance over 1 and 5 discriminator updates)",
+    "r1_contracts": "Simultaneous minimax with R1 of .3: the squared size of both eigenvalues is "
+    "1 - .3 h + h^2/4",
+    "critical_weight": "R1 of weight 1 is critical: the two eigenvalues of the simultaneous step "
+    "meet",
+}
 
 
 @dataclass(frozen=True)
@@ -102,23 +118,14 @@ class DiracGan(Experiment):
         linear = self._linear(arrays)
         if (self.learning_rate, self.steps, self.theta, self.psi) != _PAPER_SETTINGS:
             return linear
-        near = max(max(finals[name].values()) for name in CONVERGE)
-        far = min(min(finals[name].values()) for name in STAY)
+        near = exact(max(max(finals[name].values()) for name in CONVERGE))
+        far = exact(min(min(finals[name].values()) for name in STAY))
+        numbers = {
+            "regularised_converge": (near, at_most(1e-3, source=_SETTINGS)),
+            "others_stay_away": (far, at_least(0.1, source=_SETTINGS)),
+        }
         return [
-            Claim(
-                "regularised_converge",
-                "Instance noise, R1 and consensus end within .001 of the equilibrium under every "
-                "schedule: the largest |(theta, psi)|",
-                exact(near),
-                *at_most(1e-3, source=_SETTINGS),
-            ),
-            Claim(
-                "others_stay_away",
-                "Minimax, non-saturating, WGAN and WGAN-GP end further than .1 from it under every "
-                "schedule: the least |(theta, psi)|",
-                exact(far),
-                *at_least(0.1, source=_SETTINGS),
-            ),
+            *claim_all(_STATEMENTS, numbers),
             *linear,
             *(
                 _number(name, scheme, finals[name][scheme], entry)
@@ -130,46 +137,21 @@ class DiracGan(Experiment):
     def _linear(self, arrays: Arrays) -> list[Claim]:
         h = self.learning_rate
         source = "derived (D): eigenvalues of the update at (0, 0), as in the paper's section 2"
-        difference = np.abs(arrays["jacobian"] - arrays["jacobian_closed_form"])
-        eigenvalues = spectrum(arrays["jacobian"])
-        index = {name: i for i, name in enumerate(METHODS)}
-        sizes = np.abs(eigenvalues).max(-1)
-        pair = eigenvalues[index["r1_critical"], 0]
-        return [
-            Claim(
-                "jacobians_agree",
-                "Jacobian of a step at the equilibrium: autograd through the update against the "
-                "closed form, largest difference",
-                exact(np.nanmax(difference)),
-                *equals(0.0, 1e-9, source=source),
-            ),
-            Claim(
-                "simultaneous_minimax_expands",
-                "Simultaneous minimax: the squared size of both eigenvalues is 1 + h^2/4 > 1",
-                exact(sizes[index["minimax"], 0] ** 2),
-                *equals(1 + h**2 / 4, 1e-9, source=source),
-            ),
-            Claim(
-                "alternating_minimax_circles",
-                "Alternating minimax: both eigenvalues lie on the unit circle (largest distance "
-                "over 1 and 5 discriminator updates)",
-                largest(np.abs(eigenvalues[index["minimax"], 1:]) - 1),
-                *equals(0.0, 1e-6, source=source),
-            ),
-            Claim(
-                "r1_contracts",
-                "Simultaneous minimax with R1 of .3: the squared size of both eigenvalues is "
-                "1 - .3 h + h^2/4",
-                exact(sizes[index["r1"], 0] ** 2),
-                *equals(1 - 0.3 * h + h**2 / 4, 1e-9, source=source),
-            ),
-            Claim(
-                "critical_weight",
-                "R1 of weight 1 is critical: the two eigenvalues of the simultaneous step meet",
-                exact(abs(pair[0] - pair[1])),
-                *equals(0.0, 1e-6, source=source),
-            ),
-        ]
+        off = exact(np.nanmax(np.abs(arrays["jacobian"] - arrays["jacobian_closed_form"])))
+        eigenvalues = dict(zip(METHODS, spectrum(arrays["jacobian"]), strict=True))
+        minimax, r1 = (np.abs(eigenvalues[name]) for name in ("minimax", "r1"))
+        pair = eigenvalues["r1_critical"][0]
+        zero = equals(0.0, 1e-6, source=source)
+        expands = equals(1 + h**2 / 4, 1e-9, source=source)
+        contracts = equals(1 - 0.3 * h + h**2 / 4, 1e-9, source=source)
+        numbers = {
+            "jacobians_agree": (off, equals(0.0, 1e-9, source=source)),
+            "simultaneous_minimax_expands": (exact(minimax[0].max() ** 2), expands),
+            "alternating_minimax_circles": (largest(minimax[1:] - 1), zero),
+            "r1_contracts": (exact(r1[0].max() ** 2), contracts),
+            "critical_weight": (exact(abs(pair[0] - pair[1])), zero),
+        }
+        return claim_all(_STATEMENTS, numbers)
 
     def notes(self, arrays: Arrays) -> list[str]:
         """Explain what the table leaves out."""
@@ -217,11 +199,8 @@ class DiracGan(Experiment):
 
 def final_norms(arrays: Arrays) -> dict[str, dict[str, float]]:
     """Return |(theta, psi)| after the last step: method -> scheme -> norm."""
-    norms = np.linalg.norm(arrays["path"][:, :, -1], axis=-1)
-    return {
-        name: dict(zip(SCHEMES, row, strict=True))
-        for name, row in zip(METHODS, norms.tolist(), strict=True)
-    }
+    norms = np.linalg.norm(arrays["path"][:, :, -1], axis=-1).tolist()
+    return {n: dict(zip(SCHEMES, row, strict=True)) for n, row in zip(METHODS, norms, strict=True)}
 
 
 def spectrum(matrices: np.ndarray) -> np.ndarray:
@@ -236,12 +215,12 @@ def _number(name: str, scheme: str, norm: float, entry: str) -> Claim:
     """Claim a number of the table."""
     value = float(entry)
     statement = f"{METHODS[name].title}, {scheme.replace('_', ' ')}: |(theta, psi)| at the end"
-    if value < 1e-6:
-        return Claim(f"{name}_{scheme}", statement, exact(norm), *at_most(1e-3, source=_SETTINGS))
-    tolerance = 1e-3 * value + half_digit(entry)
-    return Claim(
-        f"{name}_{scheme}", statement, exact(norm), *equals(value, tolerance, source=_SETTINGS)
+    expectation = (
+        at_most(1e-3, source=_SETTINGS)
+        if value < 1e-6
+        else equals(value, 1e-3 * value + half_digit(entry), source=_SETTINGS)
     )
+    return Claim(f"{name}_{scheme}", statement, exact(norm), *expectation)
 
 
 def half_digit(number: str) -> float:

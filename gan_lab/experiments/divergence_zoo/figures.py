@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.divergence_zoo.fits import FIT_DIVERGENCES, best, best_at_1
@@ -46,12 +47,9 @@ def pairs(arrays: Arrays) -> Figure:
     names = arrays["pairs/name"].tolist()
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure, axes = canvas(
-        "From entropy to Wasserstein: value, and slope as q moves to the right",
-        2 * rows,
-        columns,
-        size=(4.2, 2.35) if columns > 1 else (7, 2.8),
-    )
+    title = "From entropy to Wasserstein: value, and slope as q moves to the right"
+    size = (4.2, 2.35) if columns > 1 else (7, 2.8)
+    figure, axes = canvas(title, 2 * rows, columns, size=size)
     for i in range(rows * columns):
         panel, below = axes[2 * (i // columns) : 2 * (i // columns) + 2, i % columns]
         below.set_axis_off()
@@ -157,22 +155,20 @@ def fits(arrays: Arrays) -> Figure:
         for mean, std in np.unique(ends.round(2), axis=0):
             each.plot(x, _normal(x, mean, std), color=GREY, linewidth=0.9, alpha=0.8)
         mean, std = best_at_1(arrays, name)
-        each.plot(x, _normal(x, mean, std), color=style.colour, linewidth=2, label="best q")
-        each.fill_between(x, _normal(x, mean, std), color=style.colour, alpha=0.2, linewidth=0)
+        best_fit = _normal(x, mean, std)
+        each.plot(x, best_fit, color=style.colour, linewidth=2, label="best q")
+        each.fill_between(x, best_fit, color=style.colour, alpha=0.2, linewidth=0)
         least = arrays[f"fits/{name}_loss"][middle].min()
         unit = "data units" if name == "w1" else "nats"
-        tops += [_normal(x, mean, std).max(), density.max()]
+        tops += [best_fit.max(), density.max()]
         title = f"least {style.label} = {least:.3f} {unit}\nmean {mean:.2f}, std {std:.2f}"
         label(each, title, "x (data units)", "")
     axes[0, 0].set_ylim(0, 1.1 * max(tops))
     axes[0, 0].set_ylabel("density (per data unit)")
     handles = [
-        axes[0, 0].plot([], [], color=colour, linestyle=line, linewidth=width, label=text)[0]
-        for colour, line, width, text in (
-            (BLACK, "--", 1.5, "mixture p"),
-            (BLUE, "-", 2, "best Gaussian q (coloured)"),
-            (GREY, "-", 0.9, "where other starts end"),
-        )
+        Line2D([], [], color=BLACK, linestyle="--", linewidth=1.5, label="mixture p"),
+        Line2D([], [], color=BLUE, linewidth=2, label="best Gaussian q (coloured)"),
+        Line2D([], [], color=GREY, linewidth=0.9, label="where other starts end"),
     ]
     legend_below(figure, handles, 3)
     return figure
@@ -188,16 +184,10 @@ def fits_by_distance(arrays: Arrays) -> Figure:
     middle = float(weights @ means)
     for each, line in zip((means.min(), means.max()), ("lowest", "highest"), strict=True):
         axes[0, 0].plot(apart, middle + scale * (each - middle), color=GREY, linewidth=0.9)
-        axes[0, 0].annotate(
-            f"{line} mode",
-            (apart[-1], middle + scale[-1] * (each - middle)),
-            (-12, 0),
-            textcoords="offset points",
-            ha="right",
-            va="bottom" if each > middle else "top",
-            fontsize="small",
-            color=GREY,
-        )
+        at = (apart[-1], middle + scale[-1] * (each - middle))
+        look: dict[str, Any] = {"textcoords": "offset points", "fontsize": "small", "color": GREY}
+        va = "bottom" if each > middle else "top"
+        axes[0, 0].annotate(f"{line} mode", at, (-12, 0), ha="right", va=va, **look)
     for name in FIT_DIVERGENCES:
         style = STYLES[name]
         mean, std = best(arrays, name)

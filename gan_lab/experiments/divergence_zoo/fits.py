@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -52,24 +53,18 @@ def gaussians_part() -> Arrays:
 
 
 def fits_part(target: Mixture, scales: Sequence[float], steps: int) -> Arrays:
-    """Fit Gaussians to targets whose modes are spread by each scale.
+    """Fit Gaussians to targets whose modes are spread by each scale around the target's mean.
 
-    Args:
-        target: At scale 1.
-        scales: Factors of the modes' distances to the target's mean.
-        steps: Of Adam, over all starts and scales at once; Newton's method then finishes what is
-            smooth.
+    Adam goes its steps over all starts and scales at once; Newton's method finishes what is smooth.
     """
     middle = target.mean
-    targets = [
-        Mixture(middle + scale * (target.means - middle), target.stds, target.weights)
-        for scale in scales
-    ]
+    means = [middle + scale * (target.means - middle) for scale in scales]
     # In units of each target's own std around its mean, so that one learning rate suits them all.
-    sizes = torch.tensor([each.std for each in targets], dtype=torch.float64)
+    stds = [replace(target, means=each).std for each in means]
+    sizes = torch.tensor(stds, dtype=torch.float64)
     units = [
-        Mixture((each.means - middle) / size, each.stds / size, each.weights)
-        for each, size in zip(targets, sizes, strict=True)
+        Mixture((each - middle) / size, target.stds / size, target.weights)
+        for each, size in zip(means, sizes, strict=True)
     ]
     # One start on each mode, and wide and narrow ones across.
     starts = torch.stack([_starts(each) for each in units])  # [T, B, 2]
@@ -88,11 +83,9 @@ def fits_part(target: Mixture, scales: Sequence[float], steps: int) -> Arrays:
 
 def best(arrays: Arrays, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of the best fit at each scale."""
-    at = np.argmin(arrays[f"fits/{name}_loss"], -1)[:, None]
-    mean, std = (
-        np.take_along_axis(arrays[f"fits/{name}_{what}"], at, -1)[:, 0] for what in ("mean", "std")
-    )
-    return mean, std
+    at = np.argmin(arrays[f"fits/{name}_loss"], -1)
+    rows = np.arange(len(at))
+    return arrays[f"fits/{name}_mean"][rows, at], arrays[f"fits/{name}_std"][rows, at]
 
 
 def best_at_1(arrays: Arrays, name: str) -> tuple[float, float]:
@@ -104,10 +97,8 @@ def best_at_1(arrays: Arrays, name: str) -> tuple[float, float]:
 def table(target: Mixture, arrays: Arrays) -> np.ndarray:
     """Return every fit at scale 1 under every divergence, [fit, divergence], as pairs are."""
     columns = [QUANTITIES.index(name) for name in FIT_DIVERGENCES]
-    rows = []
-    for name in FIT_DIVERGENCES:
-        mean, std = best_at_1(arrays, name)
-        rows.append(Line(target, Mixture.of((mean,), (std,))).values())
+    bests = (best_at_1(arrays, name) for name in FIT_DIVERGENCES)
+    rows = [Line(target, Mixture.of((mean,), (std,))).values() for mean, std in bests]
     return np.array(rows)[:, columns]
 
 
@@ -126,9 +117,7 @@ def _starts(target: Mixture) -> Tensor:
 def _own_nodes(targets: Sequence[Mixture], cuts: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Return nodes x [T, 1, N], masses of the target there, and its log density.
 
-    Args:
-        targets: All with as many components.
-        cuts: Into how many each panel of half a standard deviation is cut.
+    Targets have equally many components. A panel of half a standard deviation is cut into `cuts`.
     """
     share = torch.arange(cuts, dtype=torch.float64) / cuts
     nodes = []
@@ -190,7 +179,7 @@ def _js(targets: Sequence[Mixture]) -> _Loss:
 
 
 def _w1(targets: Sequence[Mixture]) -> _Loss:
-    """Return the mean over x ~ p of |x - (mean + std z)|, z the normal's quantile at F(x): convex."""
+    """Return the mean over x ~ p of |x - (mean + std z)|, z the normal's quantile at F(x)."""
     x, masses, _ = _own_nodes(targets, cuts=8)  # fine, for the kinks
     rows = []
     for target, at in zip(targets, x, strict=True):

@@ -7,6 +7,7 @@ component, split where an absolute value has a kink.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -27,20 +28,19 @@ class Discrete:
     q: Tensor
     x: Tensor
 
+    @classmethod
+    def of(cls, p: Sequence[float], q: Sequence[float], x: Sequence[float] | None = None) -> Self:
+        """Build one from plain numbers; at 0, 1, ... unless given."""
+        parts = (p, q, range(len(p)) if x is None else x)
+        return cls(*(torch.tensor(list(part), dtype=torch.float64) for part in parts))
+
     def values(self) -> list[float]:
         """Return QUANTITIES: nats, TV without unit, W1 in the unit of x."""
         p, q = self.p, self.q
-        values = [
-            information.entropy(p),
-            information.entropy(q),
-            information.cross_entropy(p, q),
-            information.kl_divergence(p, q),
-            information.kl_divergence(q, p),
-            information.js_divergence(p, q),
-            information.total_variation(p, q),
-            information.wasserstein_1(p, q, self.x),
-        ]
-        return [float(value) for value in values]
+        entropies = information.entropy(p), information.entropy(q), information.cross_entropy(p, q)
+        kls = information.kl_divergence(p, q), information.kl_divergence(q, p)
+        js, tv = information.js_divergence(p, q), information.total_variation(p, q)
+        return [*map(float, (*entropies, *kls, js, tv, information.wasserstein_1(p, q, self.x)))]
 
     def shift_gradients(self) -> list[float]:
         """Return the derivative of each of DISTANCES as q moves to the right from where it is.
@@ -69,7 +69,7 @@ class Mixture:
     @classmethod
     def of(
         cls, means: Sequence[float], stds: Sequence[float], weights: Sequence[float] | None = None
-    ) -> "Mixture":
+    ) -> Self:
         """Build one from plain numbers; with equal weights unless given."""
         parts = (means, stds, [1 / len(means)] * len(means) if weights is None else weights)
         return cls(*(torch.tensor(list(part), dtype=torch.float64) for part in parts))
@@ -123,10 +123,8 @@ class Line:
     def shift_gradients(self) -> list[float]:
         """Return the derivative of each of DISTANCES as q moves to the right, by autograd."""
         shift = torch.zeros((), dtype=torch.float64, requires_grad=True)
-        return [
-            float(torch.autograd.grad(value, shift, retain_graph=True)[0])
-            for value in self._distances(shift)
-        ]
+        grad = torch.autograd.grad
+        return [float(grad(x, shift, retain_graph=True)[0]) for x in self._distances(shift)]
 
     def _distances(self, shift: Tensor) -> list[Tensor]:
         edges = self._edges()
@@ -170,15 +168,10 @@ def _absolute(f: Callable[[Tensor], Tensor], edges: Tensor) -> Tensor:
     return (f(x).abs() * weights).sum()
 
 
-def _discrete(p: tuple[float, ...], q: tuple[float, ...]) -> Discrete:
-    places = range(len(p))
-    return Discrete(*(torch.tensor(list(part), dtype=torch.float64) for part in (p, q, places)))
-
-
 PAIRS: dict[str, Discrete | Line] = {
-    "coins": _discrete((0.5, 0.5), (0.9, 0.1)),
-    "half_overlap": _discrete((0.5, 0.5, 0.0), (0.0, 0.5, 0.5)),
-    "disjoint": _discrete((0.5, 0.5, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.5, 0.5)),
+    "coins": Discrete.of((0.5, 0.5), (0.9, 0.1)),
+    "half_overlap": Discrete.of((0.5, 0.5, 0.0), (0.0, 0.5, 0.5)),
+    "disjoint": Discrete.of((0.5, 0.5, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.5, 0.5)),
     "shifted": Line(Mixture.of((0.0,), (1.0,)), Mixture.of((1.0,), (1.0,))),
     "wider": Line(Mixture.of((0.0,), (1.0,)), Mixture.of((0.5,), (2.0,))),
     "far_apart": Line(Mixture.of((0.0,), (0.1,)), Mixture.of((2.0,), (0.1,))),

@@ -13,21 +13,8 @@ from gan_lab import information
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.divergence_zoo import claims, fits
 from gan_lab.experiments.divergence_zoo import figures as drawings
-from gan_lab.experiments.divergence_zoo.claims import (
-    distance_claims,
-    fit_claims,
-    is_separated,
-    pair_claims,
-)
-from gan_lab.experiments.divergence_zoo.fits import (
-    FIT_DIVERGENCES,
-    best_at_1,
-    blocks_part,
-    fits_part,
-    gaussians_part,
-    table,
-)
 from gan_lab.experiments.divergence_zoo.pairs import PAIRS, Discrete, Line, Mixture
 from gan_lab.information.checks import check_distribution
 from gan_lab.validation import check_count
@@ -43,17 +30,12 @@ class DivergenceZoo(Experiment):
 
     Attributes:
         pairs: Names of bundled pairs to show (see PAIRS); may be empty beside a pair of one's own.
-        p: Masses of one's own discrete pair.
-        q: Masses, as many as p.
+        p, q: Masses of one's own discrete pair, equally many.
         x: Positions of the masses; 0, 1, ... if null.
-        p_means: Means of the components of one's own p on a line; one component is a Gaussian.
-        p_stds: Their standard deviations.
+        p_means, p_stds: Of the components of one's own p on a line; one component is a Gaussian.
         p_weights: Their weights, equal if null.
-        q_means: The same for q.
-        q_stds: The same for q.
-        q_weights: The same for q.
-        target_means: Modes of the mixture that one Gaussian is fitted to.
-        target_stds: Their standard deviations.
+        q_means, q_stds, q_weights: The same for q.
+        target_means, target_stds: Modes of the mixture that one Gaussian is fitted to.
         target_weights: Their weights.
         n_scales: Distances of the modes at which it is fitted; odd, so that 1 is among them.
         fit_steps: Of the optimiser.
@@ -89,12 +71,9 @@ class DivergenceZoo(Experiment):
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
-        for name in self.pairs:
-            if name not in PAIRS:
-                raise ValueError(
-                    f"{owner}.pairs={list(self.pairs)} has the unknown '{name}'; take some of "
-                    f"{', '.join(PAIRS)}"
-                )
+        for name in (name for name in self.pairs if name not in PAIRS):
+            place = f"{owner}.pairs={list(self.pairs)}"
+            raise ValueError(f"{place} has the unknown '{name}'; take some of {', '.join(PAIRS)}")
         for name in ("fit_steps", "n_random"):
             check_count(self, name)
         check_count(self, "n_scales", 3)
@@ -105,8 +84,7 @@ class DivergenceZoo(Experiment):
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise ValueError(f"{owner}.{name}={value!r} is not a list of numbers")
         self._mixture("target_")
-        own = self._own()
-        if own is None and not self.pairs:
+        if self._own() is None and not self.pairs:
             raise ValueError(f"{owner}.pairs=[] leaves nothing to compare; give p and q")
 
     def _own(self) -> Discrete | Line | None:
@@ -125,30 +103,25 @@ class DivergenceZoo(Experiment):
         x = range(len(self.p)) if self.x is None else self.x
         if len(x) != len(self.p):
             raise ValueError(f"{owner}.x={self.x} has not one position for each of {self.p}")
-        p, q, at = (torch.tensor(list(each), dtype=torch.float64) for each in (self.p, self.q, x))
-        for name, masses in (("p", p), ("q", q)):
-            _check_masses(masses, f"{owner}.{name}={list(getattr(self, name))}")
-        if not bool(at.isfinite().all()):
+        _check_masses(self.p, f"{owner}.p")
+        _check_masses(self.q, f"{owner}.q")
+        if not all(map(math.isfinite, x)):
             raise ValueError(f"{owner}.x={self.x} is not finite")
-        return Discrete(p, q, at)
+        return Discrete.of(self.p, self.q, x)
 
     def _mixture(self, prefix: str) -> Mixture:
-        owner = type(self).__name__
+        place = f"{type(self).__name__}.{prefix}"
         parts = (getattr(self, prefix + part) for part in ("means", "stds", "weights"))
         means, stds, weights = parts
         if not means or not stds or len(stds) != len(means):
-            place = f"{owner}.{prefix}stds={stds}"
-            raise ValueError(f"{place} has not one value > 0 for each of {means}")
+            raise ValueError(f"{place}stds={stds} has not one value > 0 for each of {means}")
         if not all(0 < s < math.inf for s in stds) or not all(map(math.isfinite, means)):
-            raise ValueError(f"{owner}.{prefix}stds={list(stds)} must be finite and > 0")
+            raise ValueError(f"{place}stds={list(stds)} must be finite and > 0")
         if weights is not None:
             if len(weights) != len(means) or min(weights) <= 0:
-                raise ValueError(
-                    f"{owner}.{prefix}weights={list(weights)} has not one value > 0 for each of "
-                    f"{list(means)}"
-                )
-            masses = torch.tensor(list(weights), dtype=torch.float64)
-            _check_masses(masses, f"{owner}.{prefix}weights={list(weights)}")
+                place = f"{place}weights={list(weights)}"
+                raise ValueError(f"{place} has not one value > 0 for each of {list(means)}")
+            _check_masses(weights, f"{place}weights")
         return Mixture.of(means, stds, weights)
 
     def measure(self, lab: Lab) -> Arrays:
@@ -163,13 +136,14 @@ class DivergenceZoo(Experiment):
         }
         for name, pair in pairs.items():
             arrays |= _densities(name, pair)
-        arrays |= _random_pairs(lab.seeds, self.n_random) | blocks_part() | gaussians_part()
+        arrays |= _random_pairs(lab.seeds, self.n_random)
+        arrays |= fits.blocks_part() | fits.gaussians_part()
         lab.tell(f"{len(pairs)} pairs")
         target = self._mixture("target_")
         scales = np.linspace(0, 2, self.n_scales)
         scales[self.n_scales // 2] = 1.0
-        arrays |= fits_part(target, scales.tolist(), self.fit_steps)
-        arrays["fits/table"] = table(target, arrays)
+        arrays |= fits.fits_part(target, scales.tolist(), self.fit_steps)
+        arrays["fits/table"] = fits.table(target, arrays)
         for name in ("means", "stds", "weights"):
             arrays[f"target/{name}"] = getattr(target, name).numpy()
         x = torch.linspace(*_span(target, target), _POINTS, dtype=torch.float64)
@@ -179,7 +153,8 @@ class DivergenceZoo(Experiment):
 
     def claims(self, arrays: Arrays) -> list[Claim]:
         """Claim identities on all pairs, what sees distance, what the fits do."""
-        return [*pair_claims(arrays), *distance_claims(arrays), *fit_claims(arrays)]
+        parts = (claims.pair_claims, claims.distance_claims, claims.fit_claims)
+        return [claim for part in parts for claim in part(arrays)]
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
         """Draw the pairs, the distance, the fits, the fits against distance."""
@@ -200,13 +175,13 @@ class DivergenceZoo(Experiment):
             "infinite, JS and TV jump to log 2 and 1 and have slope 0 from there on; only W1 has a "
             "slope.",
         ]
-        for name in FIT_DIVERGENCES:
-            mean, std = best_at_1(arrays, name)
+        for name in fits.FIT_DIVERGENCES:
+            mean, std = fits.best_at_1(arrays, name)
             off = np.abs(arrays["target/means"] - mean) / arrays["target/stds"]
             alone = (off < 0.5) & (std < 1.5 * arrays["target/stds"])
             does = "sits on one mode" if alone.any() else "covers more than one mode"
             lines.append(f"{drawings.TITLES[name]}: N({mean:.3f}, {std:.3f}^2), {does}.")
-        if not is_separated(arrays):
+        if not claims.is_separated(arrays):
             lines.append(
                 "The target's modes are closer than 6 standard deviations, so nothing is claimed "
                 "of where reverse KL sits."
@@ -214,11 +189,11 @@ class DivergenceZoo(Experiment):
         return lines
 
 
-def _check_masses(masses: torch.Tensor, place: str) -> None:
+def _check_masses(masses: tuple[float, ...], key: str) -> None:
     try:
-        check_distribution(masses, "it")
+        check_distribution(torch.tensor(list(masses), dtype=torch.float64), "it")
     except ValueError as error:
-        raise ValueError(f"{place} is no distribution: {error}") from None
+        raise ValueError(f"{key}={list(masses)} is no distribution: {error}") from None
 
 
 def _span(p: Mixture, q: Mixture) -> tuple[float, float]:
@@ -247,7 +222,7 @@ def _random_pairs(seeds: tuple[int, ...], n: int) -> Arrays:
         js = information.js_divergence(p, q)
         tv, kl = information.total_variation(p, q), information.kl_divergence(p, q)
         legs = [information.js_divergence(a, b).sqrt() for a, b in ((p, r), (p, q), (q, r))]
-        excess["js_over_log_2"].append((js - math.log(2)).numpy())
-        excess["pinsker"].append((tv - (kl / 2).sqrt()).numpy())
-        excess["triangle"].append((legs[0] - legs[1] - legs[2]).numpy())
+        parts = (js - math.log(2), tv - (kl / 2).sqrt(), legs[0] - legs[1] - legs[2])
+        for rows, part in zip(excess.values(), parts, strict=True):
+            rows.append(part.numpy())
     return {f"random/{name}": np.stack(rows) for name, rows in excess.items()}
