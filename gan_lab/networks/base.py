@@ -19,6 +19,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 class NetworkPair(ABC):
     """A description of two networks: a frozen dataclass that allocates nothing by itself.
 
+    A shape of samples that it cannot make or read is refused (ValueError).
+
     Attributes:
         latent_dim: Dimensions of z.
         packing: Samples that the discriminator judges together; see `Packing`.
@@ -29,19 +31,11 @@ class NetworkPair(ABC):
 
     @abstractmethod
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Return a module z [N, latent_dim] -> samples [N, *shape]; images end in tanh, in [-1, 1].
-
-        Raises:
-            ValueError: This pair cannot make samples of that shape.
-        """
+        """Return a module z [N, latent_dim] -> samples [N, *shape]; images end in tanh, in [-1, 1]."""
 
     @abstractmethod
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Return a module, samples [N, *shape] -> logits [N / packing], never squashed.
-
-        Raises:
-            ValueError: This pair cannot read samples of that shape.
-        """
+        """Return a module, samples [N, *shape] -> logits [N / packing], never squashed."""
 
     @abstractmethod
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
@@ -62,11 +56,7 @@ class Packing(nn.Module):
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Join samples [N, c, *rest] to packs [N / size, size c, *rest].
-
-        Raises:
-            ValueError: N is no multiple of the size.
-        """
+        """Join samples [N, c, *rest] to packs; refuse an N that is no multiple of the size."""
         if len(x) % self.size:
             raise ValueError(f"{len(x)} samples make no packs of {self.size}")
         return x.reshape(len(x) // self.size, self.size * x.shape[1], *x.shape[2:])
@@ -78,10 +68,9 @@ def with_packing(layers: Sequence[nn.Module], size: int) -> nn.Sequential:
 
 
 def batch_coupling(module: nn.Module) -> str | None:
-    """Return the first layer through which samples of a batch see each other, or None.
+    """Return the first layer by which samples of a batch see each other, "BatchNorm2d ('body.3')".
 
-    Returns:
-        A readable name such as "BatchNorm2d ('body.3')".
+    None where there is no such layer.
     """
     for name, layer in module.named_modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm | Packing):

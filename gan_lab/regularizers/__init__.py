@@ -6,15 +6,5 @@ from gan_lab.regularizers.instance_noise import InstanceNoise
 from gan_lab.regularizers.spectral_norm import SpectralNorm
 from gan_lab.regularizers.weight_clipping import WeightClipping
 
-__all__ = [
-    "Dragan",
-    "GradientNormPenalty",
-    "GradientPenalty",
-    "InstanceNoise",
-    "R1",
-    "R2",
-    "Regularizer",
-    "SpectralNorm",
-    "WeightClipping",
-    "input_gradient",
-]
+__all__ = ["GradientNormPenalty", "Regularizer", "input_gradient", "GradientPenalty", "R1", "R2"]
+__all__ += ["Dragan", "InstanceNoise", "SpectralNorm", "WeightClipping"]

@@ -12,10 +12,6 @@ from gan_lab.regularizers.base import GradientNormPenalty, Tensors
 from gan_lab.validation import check_number
 
 
-def _like(mix: Tensor, samples: Tensor) -> Tensor:
-    return mix.reshape(-1, *[1] * (samples.ndim - 1))
-
-
 @dataclass(frozen=True)
 class GradientPenalty(GradientNormPenalty):
     """weight (|grad f(x)| - target)^2 at x = mix real + (1 - mix) fake, one x for each sample.
@@ -36,7 +32,7 @@ class GradientPenalty(GradientNormPenalty):
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
         """Return one point between each real and generated sample, [N, *shape]."""
-        weights = _like(mix, real)
+        weights = mix.reshape(-1, *[1] * (real.ndim - 1))
         return weights * real + (1 - weights) * fake
 
     def cost(self, gradient_norms: Tensor) -> Tensor:
