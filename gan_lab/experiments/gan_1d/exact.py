@@ -44,14 +44,9 @@ def z_edges(n: int) -> np.ndarray:
 
 
 def generated_cdf(x_at_edges: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return the distribution function of g(z), z ~ N(0, 1), from g at the edges of pieces of z.
+    """Return the distribution function of g(z), z ~ N(0, 1), at x, [K], in [0, 1].
 
-    Args:
-        x_at_edges: g at `z_edges(n)`, [n + 1].
-        x: Where, [K].
-
-    Returns:
-        [K], in [0, 1].
+    `x_at_edges` is g at `z_edges(n)`, [n + 1].
     """
     edges = x_at_edges.astype(float)
     masses = np.diff(ndtr(z_edges(len(edges) - 1)))
@@ -88,35 +83,20 @@ def normal_quantiles(n: int) -> np.ndarray:
 
 
 def distances(data: Components, x_at_edges: np.ndarray, n_bins: int) -> Distances:
-    """Compare data and generator.
-
-    Args:
-        data: A mixture of Gaussians on the line.
-        x_at_edges: The generator at `z_edges(n)`, [n + 1].
-        n_bins: Bins of equal width over both; an even number.
-    """
+    """Compare data and generator: `x_at_edges` is it at `z_edges(n)`, [n + 1]; n_bins is even."""
     centres, stds = data.centres.numpy()[:, 0], data.stds.numpy()
     low = min(float((centres - 7 * stds).min()), float(x_at_edges.min()) - 1e-3)
     high = max(float((centres + 7 * stds).max()), float(x_at_edges.max()) + 1e-3)
     x = np.linspace(low, high, n_bins + 1)
     of_data, of_generator = data_cdf(data, x), generated_cdf(x_at_edges, x)
-    p, q = (torch.from_numpy(_masses(cdf)) for cdf in (of_data, of_generator))
+    masses = [np.maximum(np.diff(cdf), 0) for cdf in (of_data, of_generator)]
+    p, q = (torch.from_numpy(each / each.sum()) for each in masses)
     coarse_p, coarse_q = (each.reshape(-1, 2).sum(1) for each in (p, q))
     both = p + q
     harmonic = torch.where(both > 0, p * q / both.clamp(min=1e-300), 0).sum()
-    gap = np.abs(of_data - of_generator)
-    return Distances(
-        float(js_divergence(p, q)),
-        float(js_divergence(coarse_p, coarse_q)),
-        float(total_variation(p, q)),
-        float(harmonic),
-        float(np.trapezoid(gap, x)),
-    )
-
-
-def _masses(cdf: np.ndarray) -> np.ndarray:
-    masses = np.maximum(np.diff(cdf), 0)
-    return np.asarray(masses / masses.sum())
+    js, js_coarse = js_divergence(p, q), js_divergence(coarse_p, coarse_q)
+    wasserstein = np.trapezoid(np.abs(of_data - of_generator), x)
+    return Distances(*map(float, (js, js_coarse, total_variation(p, q), harmonic, wasserstein)))
 
 
 def floors(exact: Distances) -> dict[str, float]:

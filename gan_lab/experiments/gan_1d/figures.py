@@ -31,13 +31,11 @@ def moments(arrays: Arrays, methods: Sequence[str]) -> Figure:
     """Draw a row for each loss, five moments of training: the animation on paper."""
     steps, x = arrays["step"], arrays["x"]
     indices = np.unique(np.linspace(0, len(steps) - 1, _MOMENTS).astype(int))
-    figure, axes = canvas(
+    title = (
         "Data (dashed), generated (orange), discriminator (blue, on its own scale), and how z maps "
-        "to x",
-        *(len(methods), len(indices), (3.1, 2.25)),
-        sharex=True,
-        sharey=True,
+        "to x"
     )
+    figure, axes = canvas(title, len(methods), len(indices), (3.1, 2.25), sharex=True, sharey=True)
     top = 2.1 * float(arrays["data_density"].max())
     for row, name in zip(axes, methods, strict=True):
         low, high = discriminator_range(arrays, name)
@@ -62,13 +60,9 @@ def moments(arrays: Arrays, methods: Sequence[str]) -> Figure:
 def distances(arrays: Arrays, methods: Sequence[str]) -> Figure:
     """Draw exact JS and W1 against the step, median over seeds with least and greatest."""
     steps, n_seeds = arrays["step"], arrays[f"{methods[0]}/js"].shape[1]
-    figure, axes = canvas(
-        "Exact distance between data and generator over training: median and range of "
-        f"{n_seeds} seed{'s' if n_seeds > 1 else ''}",
-        *(2, len(methods), (2.5, 2.6)),
-        sharex=True,
-        sharey="row",
-    )
+    of = f"median and range of {n_seeds} seed{'s' if n_seeds > 1 else ''}"
+    title = f"Exact distance between data and generator over training: {of}"
+    figure, axes = canvas(title, 2, len(methods), (2.5, 2.6), sharex=True, sharey="row")
     for (top, bottom), name in zip(axes.T, methods, strict=True):
         for panel, key in ((top, "js"), (bottom, "wasserstein")):
             over_seeds(panel, steps, arrays[f"{name}/{key}"].T, STYLES[name])

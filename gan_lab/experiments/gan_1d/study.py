@@ -152,94 +152,52 @@ class Gan1d(Experiment):
 
 def _theory(arrays: Arrays) -> list[Claim]:
     starts = np.stack([arrays[f"{name}/wasserstein"][0] for name in METHODS])
-    claims = [
-        Claim(
-            "paired",
-            "All trainings of a seed start from one generator: largest difference of W1 at step 0",
-            exact(np.ptp(starts, axis=0).max()),
-            *equals(0.0, 1e-9, "data units", "ours: the same streams of initial weights, data, z"),
-        )
-    ]
+    text = "All trainings of a seed start from one generator: largest difference of W1 at step 0"
+    zero = equals(0.0, 1e-9, "data units", "ours: the same streams of initial weights, data, z")
+    claims = [Claim("paired", text, exact(np.ptp(starts, axis=0).max()), *zero)]
     reasons = {
         "minimax": ("2 log 2 - 2 JS", "nats", "Goodfellow et al. 2014, theorem 1 (D)"),
         "non_saturating": ("2 log 2 - 2 JS", "nats", "Goodfellow et al. 2014, theorem 1 (D)"),
         "least_squares": ("half the integral of pq/(p+q)", "", "optimum f = p/(p+q), derived (D)"),
         "hinge": ("2 - 2 TV", "", "optimum f = sign(p - q), derived (D)"),
     }
+    least = "(least excess over all moments and seeds)"
     for name, (floor, unit, source) in reasons.items():
         above = arrays[f"{name}/loss_discriminator"] - arrays[f"{name}/floor"]
-        claims.append(
-            Claim(
-                f"{name}_floor",
-                f"{STYLES[name].label}: the discriminator's exact loss never falls below {floor} "
-                "(least excess over all moments and seeds)",
-                exact(above.min()),
-                *at_least(0.0, unit, source, 1e-3),
-            )
-        )
+        label, bound = STYLES[name].label, at_least(0.0, unit, source, 1e-3)
+        text = f"{label}: the discriminator's exact loss never falls below {floor} {least}"
+        claims.append(Claim(f"{name}_floor", text, exact(above.min()), *bound))
+    duality = at_most(1.0, "", "Kantorovich and Rubinstein's duality, derived (D)", 0.01)
+    largest = "(largest share over all moments and seeds)"
     for name in CRITICS:
-        bound = arrays[f"{name}/slope"] * arrays[f"{name}/wasserstein"]
-        share = arrays[f"{name}/value"] / bound
-        claims.append(
-            Claim(
-                f"{name}_duality",
-                f"{STYLES[name].label}: the critic's value is at most its largest slope times W1 "
-                "(largest share over all moments and seeds)",
-                exact(share.max()),
-                *at_most(1.0, "", "Kantorovich and Rubinstein's duality, derived (D)", 0.01),
-            )
-        )
+        share = arrays[f"{name}/value"] / (arrays[f"{name}/slope"] * arrays[f"{name}/wasserstein"])
+        label = STYLES[name].label
+        text = f"{label}: the critic's value is at most its largest slope times W1 {largest}"
+        claims.append(Claim(f"{name}_duality", text, exact(share.max()), *duality))
     return claims
 
 
 def _results(arrays: Arrays) -> list[Claim]:
-    ours = "ours: the factors 5 and 3 were set after pilots"
     claims = []
     for name in METHODS:
-        w = arrays[f"{name}/wasserstein"]
-        factor = 5.0 if name == "wasserstein" else 3.0
-        claims.append(
-            Claim(
-                f"{name}_learns",
-                f"{STYLES[name].label}: the exact W1 falls at least {factor:.0f}-fold from start "
-                "to end (median over seeds)",
-                median(w[0] / w[-1]),
-                *at_least(factor, "", ours),
-            )
-        )
+        w, factor = arrays[f"{name}/wasserstein"], 5.0 if name == "wasserstein" else 3.0
+        label, fold = STYLES[name].label, f"{factor:.0f}-fold"
+        text = f"{label}: the exact W1 falls at least {fold} from start to end (median over seeds)"
+        bound = at_least(factor, "", "ours: the factors 5 and 3 were set after pilots")
+        claims.append(Claim(f"{name}_learns", text, median(w[0] / w[-1]), *bound))
+    theorem = "Goodfellow et al. 2014, theorem 1 (D); tolerance ours"
+    proposition = "Goodfellow et al. 2014, proposition 1 (D); tolerance ours"
     for name in ("minimax", "non_saturating"):
-        label = STYLES[name].label
-        claims += [
-            Claim(
-                f"{name}_equilibrium",
-                f"{label}: at the end the discriminator's exact loss is near 2 log 2 (median over "
-                "seeds)",
-                median(arrays[f"{name}/loss_discriminator"][-1]),
-                *equals(
-                    2 * math.log(2),
-                    0.05,
-                    "nats",
-                    "Goodfellow et al. 2014, theorem 1 (D); tolerance ours",
-                ),
-            ),
-            Claim(
-                f"{name}_undecided",
-                f"{label}: at the end D is near 1/2 (median over seeds of the mean |D - 1/2|)",
-                median(arrays[f"{name}/doubt"][-1]),
-                *at_most(0.1, "", "Goodfellow et al. 2014, proposition 1 (D); tolerance ours"),
-            ),
-        ]
-    claims.append(
-        Claim(
-            "relativistic_undecided",
-            "relativistic: at the end the discriminator's loss is near log 2 (median over seeds)",
-            median(arrays["relativistic/loss_discriminator"][-1]),
-            *equals(
-                math.log(2),
-                0.05,
-                "nats",
-                "the loss card's value at equilibrium (D); tolerance ours",
-            ),
-        )
-    )
-    return claims
+        end = f"{STYLES[name].label}: at the end"
+        text = f"{end} the discriminator's exact loss is near 2 log 2 (median over seeds)"
+        loss = median(arrays[f"{name}/loss_discriminator"][-1])
+        coin = equals(2 * math.log(2), 0.05, "nats", theorem)
+        claims.append(Claim(f"{name}_equilibrium", text, loss, *coin))
+        text = f"{end} D is near 1/2 (median over seeds of the mean |D - 1/2|)"
+        doubt, bound = median(arrays[f"{name}/doubt"][-1]), at_most(0.1, "", proposition)
+        claims.append(Claim(f"{name}_undecided", text, doubt, *bound))
+    text = "relativistic: at the end the discriminator's loss is near log 2 (median over seeds)"
+    source = "the loss card's value at equilibrium (D); tolerance ours"
+    loss = median(arrays["relativistic/loss_discriminator"][-1])
+    half = equals(math.log(2), 0.05, "nats", source)
+    return [*claims, Claim("relativistic_undecided", text, loss, *half)]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_lab.data.toy import Components, Mixture
 from gan_lab.engine.rng import stream
+from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.training import train_to
 from gan_lab.training.config import Run, Setup
@@ -19,8 +20,8 @@ METHODS: dict[str, tuple[str, ...]] = {
     "non_saturating": ("loss=non_saturating",),
     "wasserstein": ("loss=wasserstein",),
     "wasserstein_clip": (
-        *("loss=wasserstein", "regularizer=[weight_clipping]"),
-        *("regularizer.weight_clipping.bound=0.1", "optim=rmsprop"),
+        *("loss=wasserstein", "regularizer=[weight_clipping]", "optim=rmsprop"),
+        "regularizer.weight_clipping.bound=0.1",
     ),
     "least_squares": ("loss=least_squares",),
     "hinge": ("loss=hinge",),
@@ -60,15 +61,14 @@ class View:
         return np.diff(cdf) / (self.x[1] - self.x[0])
 
 
-def train_and_measure(name: str, setup: Setup, view: View) -> dict[str, np.ndarray]:
+def train_and_measure(name: str, setup: Setup, view: View) -> Arrays:
     """Train one method for all seeds and measure it at the steps of the view.
 
     Returns:
         Quantities [moment, seed], see `_quantities`; and of the first seed `map` [moment, A],
         `density` [moment, K], `logits` [moment, K].
     """
-    run = setup.open()
-    source = setup.data
+    run, source = setup.open(), setup.data
     assert isinstance(source, Mixture)  # the caller's own overrides
     data = source.components()
     real = line.data_quantiles(data, view.n_nodes)
@@ -77,9 +77,7 @@ def train_and_measure(name: str, setup: Setup, view: View) -> dict[str, np.ndarr
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 
-def _moment(
-    name: str, run: Run, data: Components, real: np.ndarray, view: View
-) -> dict[str, np.ndarray]:
+def _moment(name: str, run: Run, data: Components, real: np.ndarray, view: View) -> Arrays:
     seeds = [_quantities(name, run, i, data, real, view) for i in range(len(run.seeds))]
     on_edges = _generate(run, 0, line.z_edges(view.n_pieces))
     return {
@@ -110,17 +108,12 @@ def _quantities(
     between = np.linspace(low, high, 2001)
     derivatives = np.abs(np.diff(_logits(run, index, between).numpy())) / np.diff(between)
     steepest, both = float(derivatives.max()), torch.cat([real_logits, fake_logits])
-    if name in CRITICS:
-        floor = -steepest * exact.wasserstein
-    else:
-        floor = line.floors(exact).get(name, math.nan)
+    duality = dict.fromkeys(CRITICS, -steepest * exact.wasserstein)
     return {
-        "js": exact.js,
-        "js_coarse": exact.js_coarse,
-        "wasserstein": exact.wasserstein,
+        **{key: getattr(exact, key) for key in ("js", "js_coarse", "wasserstein")},
         "loss_discriminator": float(loss.discriminator(real_logits, fake_logits).mean()),
         "loss_generator": float(loss.generator(real_logits, fake_logits).mean()),
-        "floor": floor,
+        "floor": (line.floors(exact) | duality).get(name, math.nan),
         "value": float(real_logits.mean() - fake_logits.mean()),
         "slope": steepest,
         "doubt": float((both.sigmoid() - 0.5).abs().mean()),

@@ -23,81 +23,62 @@ _OURS = "ours; the widths, steps and learning rates of this study"
 
 def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
     """Claim what no generator can beat: the ceiling of quality and the floor of KL."""
-    weights, n = arrays[f"{data}/weights"], int(arrays[f"{data}/n_final"])
-    floor = kl_floor(weights, n)
-    claims = [
-        Claim(
-            f"{data}_kl_floor",
-            f"{NAMES[data]}: {n} samples of the data themselves have a KL of (K - 1)/(2 n) from "
-            "their own mode weights, so no smaller number is an achievement",
-            mean(arrays[f"{data}/real_kl"]),
-            *equals(
-                floor,
-                0.1 * floor,
-                "nats",
-                "derived (D): the expansion of the plug-in estimate to second order",
-            ),
-        )
-    ]
-    if data == BY_SAMPLE:
-        return claims
-    good, total = int(arrays[f"{data}/real_good"]), int(arrays[f"{data}/real_n"])
-    ceiling = Claim(
-        f"{data}_quality_ceiling",
-        f"{NAMES[data]}: of the data themselves 1 - exp(-4.5) lie within 3 standard deviations, so "
-        "a larger high-quality share is collapse within modes",
-        share(good, total),
-        *equals(
-            QUALITY_CEILING,
-            0.002,
-            "",
-            "derived (D): the radius of a two-dimensional Gaussian is Rayleigh",
-        ),
+    n = int(arrays[f"{data}/n_final"])
+    floor = kl_floor(arrays[f"{data}/weights"], n)
+    text = (
+        f"{NAMES[data]}: {n} samples of the data themselves have a KL of (K - 1)/(2 n) from "
+        "their own mode weights, so no smaller number is an achievement"
     )
-    return [ceiling, *claims]
+    source = "derived (D): the expansion of the plug-in estimate to second order"
+    expected = equals(floor, 0.1 * floor, "nats", source)
+    kl = Claim(f"{data}_kl_floor", text, mean(arrays[f"{data}/real_kl"]), *expected)
+    if data == BY_SAMPLE:
+        return [kl]
+    text = (
+        f"{NAMES[data]}: of the data themselves 1 - exp(-4.5) lie within 3 standard deviations, so "
+        "a larger high-quality share is collapse within modes"
+    )
+    quality = share(int(arrays[f"{data}/real_good"]), int(arrays[f"{data}/real_n"]))
+    source = "derived (D): the radius of a two-dimensional Gaussian is Rayleigh"
+    expected = equals(QUALITY_CEILING, 0.002, "", source)
+    return [Claim(f"{data}_quality_ceiling", text, quality, *expected), kl]
 
 
 def claims_of_critic(arrays: Arrays, data: str) -> list[Claim]:
     """Claim that the penalised critic covers every mode at the end, and loses few on the way."""
     i, k = _row(arrays, "wasserstein"), len(arrays[f"{data}/weights"])
+    covers = f"{NAMES[data]}: with the penalised critic every mode is covered at the end"
+    keeps = (
+        f"{NAMES[data]}: with the penalised critic at most 5 % of (mode, look) pairs of the "
+        "second half of training are without a high-quality sample"
+    )
+    modes, every = median(final_modes(arrays, data)[i]), at_least(float(k), "modes", _OURS)
+    away = median(uncovered_share(arrays[f"{data}/good"])[i])
     return [
-        Claim(
-            f"critic_covers_{data}",
-            f"{NAMES[data]}: with the penalised critic every mode is covered at the end",
-            median(final_modes(arrays, data)[i]),
-            *at_least(float(k), "modes", _OURS),
-        ),
-        Claim(
-            f"critic_keeps_{data}",
-            f"{NAMES[data]}: with the penalised critic at most 5 % of (mode, look) pairs of the "
-            "second half of training are without a high-quality sample",
-            median(uncovered_share(arrays[f"{data}/good"])[i]),
-            *at_most(0.05, "", _OURS),
-        ),
+        Claim(f"critic_covers_{data}", covers, modes, *every),
+        Claim(f"critic_keeps_{data}", keeps, away, *at_most(0.05, "", _OURS)),
     ]
 
 
 def claim_of_critic_over_non_saturating(arrays: Arrays, data: str) -> Claim:
     """Compare the two where the ring is too easy to tell them apart."""
-    return Claim(
-        f"critic_covers_more_{data}",
+    text = (
         f"{NAMES[data]}: the penalised critic covers at least as many modes as the "
         "non-saturating loss after as many steps (difference in pairs of one seed; a step has "
-        "3 updates of the critic, 5 on digits, against 1 of the discriminator)",
-        _excess_over_non_saturating(arrays, data, "wasserstein"),
-        *at_least(0.0, "modes", _OURS),
+        "3 updates of the critic, 5 on digits, against 1 of the discriminator)"
     )
+    excess = _excess_over_non_saturating(arrays, data, "wasserstein")
+    return Claim(f"critic_covers_more_{data}", text, excess, *at_least(0.0, "modes", _OURS))
 
 
 def claim_of_packing(arrays: Arrays, data: str) -> Claim:
     """Claim PacGAN's direction, in pairs of one seed."""
-    return Claim(
-        f"packing_adds_modes_{data}",
+    text = (
         f"{NAMES[data]}: the non-saturating loss covers at least as many modes with packing 2 "
-        "as without (difference in pairs of one seed)",
-        _excess_over_non_saturating(arrays, data, "packing"),
-        *at_least(0.0, "modes", _PACGAN),
+        "as without (difference in pairs of one seed)"
     )
+    excess = _excess_over_non_saturating(arrays, data, "packing")
+    return Claim(f"packing_adds_modes_{data}", text, excess, *at_least(0.0, "modes", _PACGAN))
 
 
 def mean_of_counts(differences: np.ndarray) -> Statistic:

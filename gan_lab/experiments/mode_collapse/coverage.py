@@ -96,23 +96,13 @@ def expected_modes(weights: np.ndarray, n: int) -> float:
 def uncovered_share(good: np.ndarray) -> np.ndarray:
     """Return the share of (mode, count) pairs of the second half of training without a sample.
 
-    Args:
-        good: Counts [methods, counts, seeds, K].
-
-    Returns:
-        [methods, seeds], in [0, 1]: 0 where every mode is covered throughout.
+    [methods, counts, seeds, K] -> [methods, seeds]: 0 where every mode is covered throughout.
     """
-    second_half = good[:, good.shape[1] // 2 :]
-    return (second_half == 0).mean((1, 3))
+    return (good[:, good.shape[1] // 2 :] == 0).mean((1, 3))
 
 
 def score_data(source: Source, n: int, repeats: int) -> Arrays:
-    """Score the data themselves, as a perfect generator would be.
-
-    Args:
-        source: The data.
-        n: Samples of one count.
-        repeats: Independent counts.
+    """Score the data themselves, as a perfect generator would be, with n samples a count.
 
     Returns:
         weights: True weights of the modes, [K]; real_good, real_n: high-quality samples and all
@@ -151,9 +141,6 @@ def _stacked_counts(
     images = single.gather(torch.arange(single.n_train, device=source.device))
     label = single.modes.classify(images)[0]
     k = len(single.modes.weights)
-    rows = []
-    for _ in range(repeats):
-        digits = label[source.draw(n, generator)]
-        mode = (digits[:, 0] * k + digits[:, 1]) * k + digits[:, 2]
-        rows.append(torch.bincount(mode, minlength=k**3).cpu().numpy())
-    return np.stack(rows)
+    digits = (label[source.draw(n, generator)].T for _ in range(repeats))
+    modes = ((a * k + b) * k + c for a, b, c in digits)
+    return np.stack([torch.bincount(mode, minlength=k**3).cpu().numpy() for mode in modes])

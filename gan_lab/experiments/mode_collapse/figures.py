@@ -8,17 +8,8 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.mode_collapse.coverage import (
-    BY_SAMPLE,
-    NAMES,
-    QUALITY_CEILING,
-    expected_modes,
-    final_kl,
-    final_modes,
-    kl_floor,
-    modes_over_time,
-    quality,
-)
+from gan_lab.experiments.mode_collapse import coverage
+from gan_lab.experiments.mode_collapse.coverage import BY_SAMPLE, NAMES, QUALITY_CEILING
 from gan_lab.reports.plots.style import (
     BLACK,
     GREY,
@@ -80,17 +71,13 @@ def modes(arrays: Arrays) -> Figure:
     figure, axes = canvas(title, 1, len(data), size=(5.6, 5.6))
     for panel, name in zip(axes[0], data, strict=True):
         k, n = len(arrays[f"{name}/weights"]), int(arrays[f"{name}/n_final"])
-        _rows(panel, arrays, final_modes(arrays, name), name, "modes")
+        _rows(panel, arrays, coverage.final_modes(arrays, name), name, "modes")
         panel.axvline(k, **_MARK)
         panel.set_xlim(-0.04 * k, 1.06 * k)
         panel.set_xticks(np.linspace(0, k, 5) if k != 25 else np.arange(0, 26, 5))
         rule = "of any quality" if name == BY_SAMPLE else "within 3 std"
-        label(
-            panel,
-            f"{NAMES[name]}: {k} modes, {arrays[f'{name}/steps'][-1]} steps",
-            f"modes with a sample {rule}\n(of {n} samples)",
-            "",
-        )
+        title = f"{NAMES[name]}: {k} modes, {arrays[f'{name}/steps'][-1]} steps"
+        label(panel, title, f"modes with a sample {rule}\n(of {n} samples)", "")
     return figure
 
 
@@ -106,11 +93,11 @@ def quality_and_kl(arrays: Arrays) -> Figure:
             text = f"held-out data: {ceiling:.1%}"
         else:
             ceiling, text = QUALITY_CEILING, f"the data: {QUALITY_CEILING:.3%}"
-        _rows(top, arrays, 100 * quality(arrays, name), name, "quality")
+        _rows(top, arrays, 100 * coverage.quality(arrays, name), name, "quality")
         top.set_xlim(-4, 108)
         _vertical(top, 100 * ceiling, text)
         label(top, NAMES[name], "high-quality samples (%)", "")
-        floor, kl = kl_floor(weights, n), final_kl(arrays, name)
+        floor, kl = coverage.kl_floor(weights, n), coverage.final_kl(arrays, name)
         _rows(below, arrays, kl, name, "kl")
         values = np.append(kl, [row.kl for row in _PAPERS[name]])
         least = np.min(values, initial=floor, where=values > 0)
@@ -128,14 +115,19 @@ def packing(arrays: Arrays) -> Figure:
     title = "Packing: the discriminator judges two samples at once (non-saturating loss)"
     figure, axes = canvas(title, 1, len(data), (4.6, 4.2))
     for panel, name in zip(axes[0], data, strict=True):
-        counts, k = final_modes(arrays, name), len(arrays[f"{name}/weights"])
+        counts, k = coverage.final_modes(arrays, name), len(arrays[f"{name}/weights"])
         pair = counts[[methods.index("non_saturating"), methods.index("packing")]].astype(float)
         spread = np.linspace(-0.04, 0.04, pair.shape[1])
         at = np.array([[0.0], [1.0]]) + spread
         panel.plot(at, pair, color=ORANGE, linewidth=1, marker="o", markersize=5, alpha=0.8)
         panel.plot([], [], color=ORANGE, marker="o", label="ours, one line a seed")
         panel.plot([0, 1], pair.mean(1), color=BLACK, linewidth=2.5, marker="s", label="ours, mean")
-        _papers_pair(panel, name)
+        of_paper = ("DCGAN", "PacDCGAN2") if name == BY_SAMPLE else ("GAN, by PacGAN", "PacGAN2")
+        rows = [row for row in _PAPERS[name] if row.name in of_paper]
+        error = None if name == BY_SAMPLE else [row.error for row in rows]
+        text = "PacGAN's table (their networks and budget)"
+        look = {**_DIAMOND, "color": VERMILLION, "capsize": 4, "linestyle": "--", "label": text}
+        panel.errorbar([0.0, 1.0], [row.modes for row in rows], yerr=error, **look)
         panel.axhline(k, **_MARK)
         panel.set_xlim(-0.3, 1.3)
         panel.set_ylim(-0.03 * k, 1.08 * k)
@@ -148,16 +140,13 @@ def packing(arrays: Arrays) -> Figure:
 def survival(arrays: Arrays) -> Figure:
     """Draw modes covered against steps: one panel a method and data set, all seeds, median."""
     data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
-    figure, axes = canvas(
-        "Survival of modes over training: each thin line a seed, the thick one their median",
-        *(len(data), len(methods), (2.15, 2.1)),
-        sharex="row",
-        sharey="row",
-    )
+    title = "Survival of modes over training: each thin line a seed, the thick one their median"
+    figure, axes = canvas(title, len(data), len(methods), (2.15, 2.1), sharex="row", sharey="row")
     for row, name in zip(axes, data, strict=True):
         steps, weights, n = (arrays[f"{name}/{key}"] for key in ("steps", "weights", "n"))
-        k, ceiling = len(weights), expected_modes(weights, int(n))
-        for panel, method, counts in zip(row, methods, modes_over_time(arrays, name), strict=True):
+        k, ceiling = len(weights), coverage.expected_modes(weights, int(n))
+        over_time = coverage.modes_over_time(arrays, name)
+        for panel, method, counts in zip(row, methods, over_time, strict=True):
             seeds, colour = counts.T, _STYLES[method].colour
             band = {"color": colour, "alpha": 0.18, "linewidth": 0}
             panel.fill_between(steps, seeds.min(0), seeds.max(0), **band)
@@ -182,13 +171,9 @@ def raster(arrays: Arrays, name: str) -> Figure:
     methods, steps = arrays["methods"].tolist(), arrays[f"{name}/steps"]
     counts, n = arrays[f"{name}/good"][:, :, 0], int(arrays[f"{name}/n"])
     k = counts.shape[-1]
-    figure, axes = canvas(
-        f"Modes of the {NAMES[name]} over training, seed {arrays['seeds'][0]}: "
-        "white = no sample within 3 std",
-        *(2, (len(methods) + 1) // 2, (3.4, 2.7)),
-        sharex=True,
-        sharey=True,
-    )
+    seed, columns = arrays["seeds"][0], (len(methods) + 1) // 2
+    title = f"Modes of the {NAMES[name]} over training, seed {seed}: white = no sample within 3 std"
+    figure, axes = canvas(title, 2, columns, (3.4, 2.7), sharex=True, sharey=True)
     edges = np.concatenate([[0], (steps[1:] + steps[:-1]) / 2, [steps[-1]]])
     look: dict[str, Any] = {"cmap": f"{MAP}_r", "norm": LogNorm(k / n, 1), "rasterized": True}
     for panel, method, each in zip(axes.flat, methods, counts, strict=False):
@@ -206,20 +191,6 @@ def raster(arrays: Arrays, name: str) -> Figure:
     unit = "share of high-quality samples\n(1 = the mode's fair share)"
     figure.colorbar(mesh, ax=axes, label=unit, extend="max")
     return figure
-
-
-def _papers_pair(panel: Axes, name: str) -> None:
-    names = ("DCGAN", "PacDCGAN2") if name == BY_SAMPLE else ("GAN, by PacGAN", "PacGAN2")
-    by_name = {row.name: row for row in _PAPERS[name]}
-    plain, packing = (by_name[each] for each in names)
-    panel.errorbar(
-        [0.0, 1.0],
-        [plain.modes, packing.modes],
-        yerr=None if name == BY_SAMPLE else [plain.error, packing.error],
-        linestyle="--",
-        label="PacGAN's table (their networks and budget)",
-        **{**_DIAMOND, "color": VERMILLION, "capsize": 4},
-    )
 
 
 def _rows(panel: Axes, arrays: Arrays, values: np.ndarray, data: str, what: str) -> None:

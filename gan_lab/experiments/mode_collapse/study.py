@@ -12,18 +12,9 @@ from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.mode_collapse import claims as verdicts
+from gan_lab.experiments.mode_collapse import coverage
 from gan_lab.experiments.mode_collapse import figures as drawings
-from gan_lab.experiments.mode_collapse.coverage import (
-    BY_SAMPLE,
-    NAMES,
-    QUALITY_CEILING,
-    final_modes,
-    modes_over_time,
-    n_covered,
-    quality,
-    score_data,
-    uncovered_share,
-)
+from gan_lab.experiments.mode_collapse.coverage import BY_SAMPLE, NAMES, QUALITY_CEILING
 from gan_lab.experiments.mode_collapse.trainings import METHODS, CountSchedule, train_and_count
 from gan_lab.validation import check_count
 
@@ -74,14 +65,12 @@ class ModeCollapse(Experiment):
     def __post_init__(self) -> None:
         object.__setattr__(self, "datasets", tuple(self.datasets))
         if not self.datasets or len(set(self.datasets)) < len(self.datasets):
-            raise ValueError(
-                f"ModeCollapse.datasets={list(self.datasets)} names none, or one twice"
-            )
+            names = list(self.datasets)
+            raise ValueError(f"ModeCollapse.datasets={names} names none, or one twice")
         for name in self.datasets:
             if name not in DATA:
-                raise ValueError(
-                    f"ModeCollapse.datasets={name} is unknown; take of {', '.join(DATA)}"
-                )
+                choices = ", ".join(DATA)
+                raise ValueError(f"ModeCollapse.datasets={name} is unknown; take of {choices}")
         for name in ("toy_steps", "digit_steps", "toy_width", "digit_width", "n", "n_stacked"):
             check_count(self, name)
         for name in ("batch_size", "toy_looks", "digit_looks", "floor_repeats"):
@@ -110,10 +99,8 @@ class ModeCollapse(Experiment):
             repeats = max(2, self.floor_repeats // 5) if data == BY_SAMPLE else self.floor_repeats
             of_data = {
                 **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
-                "steps": np.array(schedule.steps),
-                "n": np.array(schedule.n),
-                "n_final": np.array(schedule.n_final),
-                **score_data(source, schedule.n_final, repeats),
+                **{key: np.array(getattr(schedule, key)) for key in ("steps", "n", "n_final")},
+                **coverage.score_data(source, schedule.n_final, repeats),
             }
             arrays |= {f"{data}/{name}": array for name, array in of_data.items()}
         return arrays
@@ -133,8 +120,7 @@ class ModeCollapse(Experiment):
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
         """Draw modes, quality and KL with their marks, survival, rasters of one seed, packing."""
-        data = arrays["data"].tolist()
-        toys = [name for name in data if name != BY_SAMPLE]
+        toys = [name for name in arrays["data"].tolist() if name != BY_SAMPLE]
         return {
             "modes": drawings.modes(arrays),
             "quality_and_kl": drawings.quality_and_kl(arrays),
@@ -148,7 +134,7 @@ class ModeCollapse(Experiment):
         return {
             f"{data}/modes_covered/{method}": (
                 arrays[f"{data}/steps"],
-                np.median(modes_over_time(arrays, data)[i], -1),
+                np.median(coverage.modes_over_time(arrays, data)[i], -1),
             )
             for data in arrays["data"].tolist()
             for i, method in enumerate(arrays["methods"].tolist())
@@ -158,9 +144,8 @@ class ModeCollapse(Experiment):
         """Say what the numbers mean and what they do not."""
         methods, notes = arrays["methods"].tolist(), []
         for data in arrays["data"].tolist():
-            name = NAMES[data]
-            k = len(arrays[f"{data}/weights"])
-            modes, good = final_modes(arrays, data), quality(arrays, data)
+            name, k = NAMES[data], len(arrays[f"{data}/weights"])
+            modes, good = coverage.final_modes(arrays, data), coverage.quality(arrays, data)
             medians = ", ".join(
                 f"{method} {np.median(modes[i]):g} [{modes[i].min()}, {modes[i].max()}]"
                 for i, method in enumerate(methods)
@@ -175,18 +160,17 @@ class ModeCollapse(Experiment):
                     f"{name}: {worst} reaches a high-quality share of {good.max():.2%}, "
                     f"above the {QUALITY_CEILING:.2%} of the data: collapse within modes"
                 )
-            away = uncovered_share(arrays[f"{data}/good"])[methods.index("wasserstein")]
+            away = coverage.uncovered_share(arrays[f"{data}/good"])[methods.index("wasserstein")]
             notes.append(
                 f"{name}: with the penalised critic {np.median(away):.1%} [{away.min():.1%}, "
                 f"{away.max():.1%}] of (mode, look) pairs of the second half of training are "
                 f"without a high-quality sample of {int(arrays[f'{data}/n'])}"
             )
-            average = n_covered(arrays[f"{data}/average_good"]).astype(float)
-            gain = np.mean(average - n_covered(arrays[f"{data}/good"][:, -1]))
+            average = coverage.n_covered(arrays[f"{data}/average_good"]).astype(float)
+            gain = np.mean(average - coverage.n_covered(arrays[f"{data}/good"][:, -1]))
             notes.append(
-                f"{name}: the generator's moving average covers "
-                f"{gain:+.2f} modes with high-quality samples "
-                f"more than the generator as it is, in the mean over all methods"
+                f"{name}: the generator's moving average covers {gain:+.2f} modes with high-quality"
+                f" samples more than the generator as it is, in the mean over all methods"
             )
         notes.append(
             "The papers' protocol is kept in its counting alone (2500 samples, high quality within "
@@ -198,10 +182,10 @@ class ModeCollapse(Experiment):
 
     def _schedule(self, data: str) -> CountSchedule:
         if data == BY_SAMPLE:
-            interval = max(1, self.digit_steps // self.digit_looks)
-            return CountSchedule(self.digit_steps, interval, self.n, self.n_stacked)
-        interval = max(1, self.toy_steps // self.toy_looks)
-        return CountSchedule(self.toy_steps, interval, self.n, self.n)
+            steps, looks, n_final = self.digit_steps, self.digit_looks, self.n_stacked
+        else:
+            steps, looks, n_final = self.toy_steps, self.toy_looks, self.n
+        return CountSchedule(steps, max(1, steps // looks), self.n, n_final)
 
     def _setup(self, lab: Lab, data: str, overrides: Sequence[str]) -> object:
         if data == BY_SAMPLE:

@@ -60,8 +60,7 @@ def train_and_count(setup: Setup, schedule: CountSchedule) -> dict[str, np.ndarr
     """
     source = setup.data.open(torch.device(setup.device))
     setup.check(source)
-    run = setup.open_with(source)
-    modes = source.modes
+    run, modes = setup.open_with(source), source.modes
     assert modes is not None
     rows = [
         _counts(run, modes, run.current_samples, schedule.n, f"modes {step}")
@@ -73,11 +72,8 @@ def train_and_count(setup: Setup, schedule: CountSchedule) -> dict[str, np.ndarr
         "final_": _counts(run, modes, run.current_samples, schedule.n_final, purpose),
         "average_": _counts(run, modes, run.samples, schedule.n, purpose),
     }
-    return {
-        f"{prefix}{kind}": values
-        for prefix, pair in counts.items()
-        for kind, values in zip(("nearest", "good"), pair, strict=True)
-    }
+    kinds = ("nearest", "good")
+    return {f"{p}{kind}": pair[i] for p, pair in counts.items() for i, kind in enumerate(kinds)}
 
 
 def _counts(

@@ -95,14 +95,9 @@ def divergences(pair: Pair, theta: Tensor) -> dict[str, Tensor]:
 
 
 def value_of(pair: Pair, logits: Tensor) -> Tensor:
-    """Return V(D) = E_real log D + E_fake log(1 - D) of any discriminator.
+    """Return V(D) = E_real log D + E_fake log(1 - D) by the loss that trains D, in nats.
 
-    Args:
-        pair: Whose densities.
-        logits: The discriminator on `grid(pair.dim)`, [..., G].
-
-    Returns:
-        [...] in nats, by the loss that trains it.
+    The logits are D's on `grid(pair.dim)`: [..., G] -> [...].
     """
     at = grid(pair.dim)
     p = pair.real.log_density(at.points).exp() * at.cell
@@ -130,16 +125,11 @@ def generator_loss(
 ) -> Tensor:
     """Return the generator's mean loss against D*, by quadrature over z; scalar in nats.
 
-    Args:
-        loss: Minimax or non-saturating.
-        pair: Whose real density.
-        theta: The generator's parameters, [d + 1].
-        optimal_at: The parameters for which the discriminator is optimal; it is fixed there, as
-            in training. None: it follows theta.
+    D is optimal, and fixed as in training, for the parameters `optimal_at`; with None it follows
+    theta.
     """
-    at = grid(pair.dim)
+    at, d = grid(pair.dim), pair.dim
     weights = (-at.points.square().sum(1) / 2).exp()
-    d = pair.dim
     x = theta[:d] + theta[d] * at.points
     logits = optimal_logits(pair, x, theta if optimal_at is None else optimal_at)
     return (weights * loss.generator(logits, logits)).sum() / weights.sum()

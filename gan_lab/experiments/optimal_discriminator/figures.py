@@ -1,6 +1,7 @@
 """The pictures of optimal_discriminator: functions of its arrays."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,8 @@ def _line_pair(axes: Axes, arrays: Arrays) -> None:
 
 def identities(arrays: Arrays) -> Figure:
     """Draw every component of every gradient: formula, autograd at D*, autograd at a trained D."""
-    figure, axes = canvas(
-        "The generator's gradient at D*: by formula, by autograd, and at a trained D",
-        *(1, 2, (6.4, 4.2)),
-        width_ratios=(6, 6),
-    )
+    title = "The generator's gradient at D*: by formula, by autograd, and at a trained D"
+    figure, axes = canvas(title, 1, 2, (6.4, 4.2), width_ratios=(6, 6))
     cross: dict[str, Any] = {"color": BLACK, "markersize": 8, "markeredgewidth": 1.8}
     pairs = {
         "1d": ("1-D pair", ("shift", "scale"), (*_METHODS, "wasserstein")),
@@ -185,11 +183,8 @@ def derivatives(arrays: Arrays) -> Figure:
     for kind, style in _CRITICS.items():
         logits = arrays[f"{kind}/logit"]
         zero, one = (logits[:, [int(np.argmin(np.abs(x - mean)))]] for mean in (far, 0.0))
-        words = f"critic, {style.label.split(', ')[1]}"
-        over_seeds(
-            *(outputs, x, (logits - zero) / (one - zero)),
-            Style(words, style.colour, style.line, style.marker),
-        )
+        look = replace(style, label=f"critic, {style.label.split(', ')[1]}")
+        over_seeds(outputs, x, (logits - zero) / (one - zero), look)
         over_seeds(pushes, x, np.abs(arrays[f"{kind}/slope"]), style, logarithmic=True)
     outputs.set_ylim(-0.3, 1.4)
     label(outputs, "Outputs", "x (stds)", "D; critic, scaled at the means; density (per std)")

@@ -14,14 +14,7 @@ from gan_lab.engine.optimizers import Adam, Optimizer, RmsProp
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.discriminators import Discriminators
-from gan_lab.experiments.optimal_discriminator.exact import (
-    PAIRS,
-    grid,
-    log_fake,
-    optimal_logits,
-    shortfall,
-    value_of,
-)
+from gan_lab.experiments.optimal_discriminator import exact
 from gan_lab.losses import Minimax, NonSaturating, Wasserstein
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.mlp import Mlp
@@ -108,14 +101,11 @@ def discriminators_of_shifts(shifts: Sequence[float], training: Training) -> Arr
     d = training.networks(Minimax(), (), Adam(training.lr), 1, len(shifts))
     # Real and fake share their noise: each expectation stays, their difference is less noisy.
     _train(d, shifts, training, shared_noise=True)
-    z, weights = _normal()
-    real, fake = _quadrature_samples(z, shifts, training)
+    real, fake, weights = _quadrature_samples(shifts, training)
     logits = _logits(d, fake)
-    losses = Minimax().discriminator(_logits(d, real), logits)
-    result = {
-        "value": -(losses @ weights),
-        "non_saturating_loss": NonSaturating().generator(logits, logits) @ weights,
-    }
+    value = -(Minimax().discriminator(_logits(d, real), logits) @ weights)
+    non_saturating = NonSaturating().generator(logits, logits) @ weights
+    result = {"value": value, "non_saturating_loss": non_saturating}
     for name, loss in (("minimax", Minimax()), ("non_saturating", NonSaturating())):
         pull = d.generator_gradient(fake, real, loss)[..., 0].double().cpu()
         result[name] = pull @ weights
@@ -132,42 +122,37 @@ def critics_of_shifts(kind: str, shifts: Sequence[float], training: Training) ->
     optim: Optimizer = RmsProp(training.lr / 10) if kind == "clip" else Adam(training.lr)
     d = training.networks(Wasserstein(), CRITICS[kind], optim, 1, len(shifts))
     _train(d, shifts, training, shared_noise=False)
-    z, weights = _normal()
-    real, fake = _quadrature_samples(z, shifts, training)
+    real, fake, weights = _quadrature_samples(shifts, training)
     pull = d.generator_gradient(fake, real)[..., 0].double().cpu()
-    result = {
-        "value": (_logits(d, real) - _logits(d, fake)) @ weights,
-        "wasserstein": pull @ weights,
-    }
+    value = (_logits(d, real) - _logits(d, fake)) @ weights
+    result = {"value": value, "wasserstein": pull @ weights}
     return _by_shift(result, training) | _along_line(d, shifts, training)
 
 
 def discriminators_of_pair(name: str, training: Training) -> Arrays:
-    """Train D on one of PAIRS, for every seed at once.
+    """Train D on one of exact.PAIRS, for every seed at once.
 
     Returns:
         value, shortfall: V(D), and 2 E_M KL(D*||D), in nats, [S]. error: E_M |D - D*|, [S].
         minimax, non_saturating: the generators' gradients by (shift, scale), [S, d + 1].
         shown, shown_best: D and D* on `picture_points`, [S, P] and [P].
     """
-    pair, n = PAIRS[name], training.batch_size
+    pair, n, device = exact.PAIRS[name], training.batch_size, training.device
     d = training.networks(Minimax(), (), Adam(training.lr), pair.dim)
-    streams = training.streams(f"pair_{name}")
-    device = training.device
-    shift = torch.tensor(pair.shift, device=device)
+    streams, shift = training.streams(f"pair_{name}"), torch.tensor(pair.shift, device=device)
     for step in range(training.steps):
         d.network.set_lr_factor_(training.lr_factor(step))
         real = torch.stack([pair.real.sample(n, g) for g in streams])
         z = torch.stack([torch.randn(n, pair.dim, generator=g, device=device) for g in streams])
         d.update_(real, shift + pair.scale * z, real.new_zeros(len(streams), n))
-    at, theta = grid(pair.dim), pair.theta()
+    at, theta = exact.grid(pair.dim), pair.theta()
     logits = _logits(d, training.repeat(at.points))
-    best = optimal_logits(pair, at.points, theta)
-    p, q = pair.real.log_density(at.points).exp(), log_fake(at.points, theta).exp()
+    best = exact.optimal_logits(pair, at.points, theta)
+    p, q = pair.real.log_density(at.points).exp(), exact.log_fake(at.points, theta).exp()
     middle = (p + q) / 2 * at.cell
     result = {
-        "value": value_of(pair, logits),
-        "shortfall": shortfall(pair, logits),
+        "value": exact.value_of(pair, logits),
+        "shortfall": exact.shortfall(pair, logits),
         "error": ((logits.sigmoid() - best.sigmoid()).abs() * middle).sum(-1),
     }
     weights = (-at.points.square().sum(1) / 2).exp()
@@ -182,7 +167,7 @@ def discriminators_of_pair(name: str, training: Training) -> Arrays:
         result[key] = torch.cat([by_shift, by_scale[:, None]], 1)
     points = picture_points(pair.dim)
     result["shown"] = _logits(d, training.repeat(points)).sigmoid()
-    result["shown_best"] = optimal_logits(pair, points, theta).sigmoid()
+    result["shown_best"] = exact.optimal_logits(pair, points, theta).sigmoid()
     return {key: tensor.numpy() for key, tensor in result.items()}
 
 
@@ -202,21 +187,17 @@ def _train(
         d.update_(real[..., None], fake[..., None], mix.repeat(copies, 1))
 
 
-def _normal() -> tuple[Tensor, Tensor]:
-    """Return nodes and weights of an expectation over N(0, 1)."""
+def _quadrature_samples(
+    shifts: Sequence[float], training: Training
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return nodes of N(0, 1) as real and as fake samples, [T S, N, 1] each, and their weights."""
     z = torch.linspace(-7.0, 7.0, 1401, dtype=torch.float64)
     weights = (-z.square() / 2).exp()
-    return z, weights / weights.sum()
-
-
-def _quadrature_samples(
-    z: Tensor, shifts: Sequence[float], training: Training
-) -> tuple[Tensor, Tensor]:
-    """Return the nodes z as real and as fake samples, [T S, N, 1] each."""
     offset = torch.tensor(shifts, dtype=torch.float64).repeat_interleave(len(training.seeds))
-    real = z.expand(len(offset), -1)
-    fake = real + offset[:, None]
-    return real[..., None].float().to(training.device), fake[..., None].float().to(training.device)
+    points = z.expand(len(offset), -1)
+    both = (points, points + offset[:, None])
+    real, fake = (x[..., None].float().to(training.device) for x in both)
+    return real, fake, weights / weights.sum()
 
 
 def _logits(d: Discriminators, x: Tensor) -> Tensor:

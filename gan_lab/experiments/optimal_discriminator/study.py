@@ -59,22 +59,16 @@ class OptimalDiscriminator(Experiment):
             check_number(self, "shifts", t)
         for shift in (0.0, 10.0):
             if shift not in self.shifts:
-                raise ValueError(
-                    f"OptimalDiscriminator.shifts={list(self.shifts)} lacks {shift:g}, of which "
-                    "a claim speaks; add it"
-                )
+                lacks = f"lacks {shift:g}, of which a claim speaks; add it"
+                raise ValueError(f"OptimalDiscriminator.shifts={list(self.shifts)} {lacks}")
 
     def measure(self, lab: Lab) -> Arrays:
         """Compute the integrals, then train every network, in two processes where there are two."""
         shifts = [float(t) for t in self.shifts] + [float(self.far)]
         apart = [t for t in shifts if t > 0]
         curve = np.geomspace(0.05, 12.0, _CURVE)
-        arrays: Arrays = {
-            "shifts": np.array(shifts),
-            "far": np.array(self.far),
-            "shift/t": np.array(apart),
-            "curve/t": curve,
-        }
+        arrays: Arrays = {"shifts": np.array(shifts), "far": np.array(self.far)}
+        arrays |= {"shift/t": np.array(apart), "curve/t": curve}
         for name, pair in exact.PAIRS.items():
             arrays |= _prefix(f"{name}/", exact.identities(pair))
             points, theta = fit.picture_points(pair.dim), pair.theta()
@@ -92,9 +86,8 @@ class OptimalDiscriminator(Experiment):
         arrays |= {"line": x.numpy(), "line_best": (self.far * (self.far / 2 - x)).numpy()}
         lab.tell("formulas and quadrature")
 
-        training = fit.Training(
-            *(list(lab.seeds), lab.device, self.steps, self.batch_size, self.width, self.lr)
-        )
+        keys = (self.steps, self.batch_size, self.width, self.lr)
+        training = fit.Training(list(lab.seeds), lab.device, *keys)
         wide = sorted(t for t in shifts if t >= 1)  # nearer, the two maxima cannot be told apart
         jobs: dict[str, tuple[Any, ...]] = {
             "two_sided": (fit.critics_of_shifts, "two_sided", wide),
@@ -127,9 +120,8 @@ class OptimalDiscriminator(Experiment):
 
     def notes(self, arrays: Arrays) -> list[str]:
         """Explain what the claims leave open."""
-        shifts = arrays["shifts"]
         wrong = branch(arrays) == -1
-        ten = int(np.flatnonzero(shifts == 10)[0])
+        ten = int(np.flatnonzero(arrays["shifts"] == 10)[0])
         pull = np.median(arrays["discriminator/non_saturating"][ten])
         own = arrays["2d/minimax_curve_gradient"][-1]
         pulls = arrays["2d/minimax_gradient"][-1]

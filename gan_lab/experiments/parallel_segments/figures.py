@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from gan_lab.reports.plots.style import (
     SERIES,
     STYLES,
     VERMILLION,
-    Style,
     canvas,
     error_bars,
     heat,
@@ -75,13 +75,11 @@ def exact(arrays: Arrays) -> Figure:
     title = "Act 1. Two parallel segments: what each divergence sees of their distance"
     figure, axes = canvas(title, 2, 3)
     theta, sigmas = arrays["exact/theta"], arrays["exact/sigma"]
-    rows = {
-        "JS": (0, "nats"),
-        "KL, both ways": (1, "nats"),
-        "total variation": (3, "probability"),
-        "W1": (4, "data units"),
-    }
-    for panel, (name, (row, unit)) in zip(axes.flat, rows.items(), strict=False):
+    rows = (
+        *(("JS", 0, "nats"), ("KL, both ways", 1, "nats")),
+        *(("total variation", 3, "probability"), ("W1", 4, "data units")),
+    )
+    for panel, (name, row, unit) in zip(axes.flat, rows, strict=False):
         for sigma, style in zip(sigmas, SERIES, strict=False):
             values = arrays[f"exact/{sigma}"][row].copy()
             values[np.isinf(values) | ((row == 1) & (values > 0.88 * _TOP))] = np.nan
@@ -190,12 +188,8 @@ def _against_updates(panel: Axes, arrays: Arrays, losses: Sequence[str]) -> None
 def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
     """Draw act three: shifts that learn."""
     counts = arrays["n_critic"]
-    figure, axes = canvas(
-        "Act 3. A shift learns by plain descent: does it come home?",
-        *(len(counts), len(losses), (2.45, 2.5)),
-        sharex=True,
-        sharey=True,
-    )
+    title, size = "Act 3. A shift learns by plain descent: does it come home?", (2.45, 2.5)
+    figure, axes = canvas(title, len(counts), len(losses), size, sharex=True, sharey=True)
     for row, n_critic in zip(axes, counts, strict=True):
         for panel, loss in zip(row, losses, strict=True):
             path = distance(arrays, n_critic, loss)
@@ -209,13 +203,12 @@ def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
         panel.set_ylim(0, 1.35 * float(np.abs(arrays["starts"]).max()))
     for panel in axes[-1]:
         panel.set_xlabel("moves of the shift")
-    figure.supxlabel(
+    text = (
         "Numbers: median |shift| at the end, from the farthest start. Bands: least to greatest "
         "seed. With few updates the minimax loss moves too: its discriminator is far from optimal "
-        "(Fedus et al. 2018).",
-        fontsize="small",
-        color=GREY,
+        "(Fedus et al. 2018)."
     )
+    figure.supxlabel(text, fontsize="small", color=GREY)
     return figure
 
 
@@ -248,7 +241,7 @@ def dimensions(arrays: Arrays) -> Figure:
     cure.plot(line, truth, color="black", linewidth=1, label="exact, 2 dJS/dtheta of the blur")
     for i, (d, style) in enumerate(zip(dims, SERIES, strict=False)):
         x = thetas * (1 + 0.015 * (i - 1.5))
-        look = Style(f"trained, d = {d}", style.colour, style.line, style.marker)
+        look = replace(style, label=f"trained, d = {d}")
         error_bars(cure, x, norm_noise(arrays, d)[-1].T, look, capsize=2)
     cure.set_ylim(bottom=0)
     cure.legend(frameon=False, fontsize="small")

@@ -18,26 +18,18 @@ from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.parallel import call, in_processes
 from gan_lab.experiments.parallel_segments import claims as judge
 from gan_lab.experiments.parallel_segments import figures as draw
-from gan_lab.experiments.parallel_segments.trainings import (
-    Design,
-    gradients_at_shifts,
-    learn_shifts,
-)
+from gan_lab.experiments.parallel_segments import trainings
 from gan_lab.information import js_gradient_peak, segments, smoothed_segments
 from gan_lab.metrics.wasserstein import exact_wasserstein
 from gan_lab.validation import check_count, check_interval
 
-METHODS = (
-    *("wasserstein", "wasserstein_clip", "cross_entropy"),
-    *("least_squares", "hinge", "relativistic"),
-)
-LOSSES = (
-    *("minimax", "non_saturating", "wasserstein", "wasserstein_clip"),
-    *("least_squares", "hinge", "relativistic"),
-)
+_WASSERSTEIN = ("wasserstein", "wasserstein_clip")
+_OTHERS = ("least_squares", "hinge", "relativistic")
+METHODS = (*_WASSERSTEIN, "cross_entropy", *_OTHERS)
+LOSSES = ("minimax", "non_saturating", *_WASSERSTEIN, *_OTHERS)
 CLAIM_THETAS = (0.3, 1.0, 2.0)  # shifts at which claims are made
 SIGMAS = (0.0, 0.25, 0.5, 1.0)  # blurs of the exact curves
-_IN_MORE_DIMENSIONS = ("wasserstein", "wasserstein_clip", "cross_entropy", "cross_entropy_noise")
+_IN_MORE_DIMENSIONS = (*_WASSERSTEIN, "cross_entropy", "cross_entropy_noise")
 _SETTINGS = ("starts", "n_critic", "dims", "weight", "bound", "sigma", "width")  # kept as arrays
 _TABLE_T = (0.1, 1.0, 3.0, 10.0)
 _MORE, _APART = 3, 1_000_003  # networks a seed for the claim about noise; what keeps them apart
@@ -56,7 +48,7 @@ class ParallelSegments(Experiment):
         moves: How many moves.
         move_lr: Learning rate of a shift's plain gradient descent.
         dims: Dimensions of the embedded runs.
-        width, lr, batch_size, weight, bound, sigma: See `Design`.
+        width, lr, batch_size, weight, bound, sigma: See `trainings.Design`.
     """
 
     n_thetas: int = 41
@@ -89,14 +81,11 @@ class ParallelSegments(Experiment):
             values = getattr(self, name)
             whole = all(type(v) is int and v >= least for v in values)
             if not values or not whole or sorted(set(values)) != list(values):
-                raise ValueError(
-                    f"ParallelSegments.{name}={list(values)} has to be whole numbers >= {least} in "
-                    f"increasing order"
-                )
+                must = f"has to be whole numbers >= {least} in increasing order"
+                raise ValueError(f"ParallelSegments.{name}={list(values)} {must}")
         if not self.starts or not all(type(v) in (int, float) and v != 0 for v in self.starts):
-            raise ValueError(
-                f"ParallelSegments.starts={list(self.starts)} has to be numbers other than 0"
-            )
+            must = "has to be numbers other than 0"
+            raise ValueError(f"ParallelSegments.starts={list(self.starts)} {must}")
 
     @property
     def thetas(self) -> list[float]:
@@ -104,32 +93,28 @@ class ParallelSegments(Experiment):
         line = torch.linspace(-2, 2, self.n_thetas).double().tolist()
         return sorted({round(theta, 6) for theta in (*line, *CLAIM_THETAS)})
 
-    @property
-    def design(self) -> Design:
-        """What all discriminators share."""
-        return Design(self.width, self.lr, self.batch_size, self.weight, self.bound, self.sigma)
-
     def measure(self, lab: Lab) -> Arrays:
         """Measure all four acts; the trainings are independent jobs."""
         jobs: dict[str, tuple[Any, ...]] = {}
-        design, seeds, device = self.design, lab.seeds, lab.device
+        settings = (self.width, self.lr, self.batch_size, self.weight, self.bound, self.sigma)
+        design, seeds, device = trainings.Design(*settings), lab.seeds, lab.device
         last = self.steps[-1:]
         fit: tuple[Any, ...]
         for name in METHODS:
             fit = (design, name, self.thetas, seeds, self.steps, 2, False, device)
-            jobs[f"fit/{name}"] = (gradients_at_shifts, *fit)
+            jobs[f"fit/{name}"] = (trainings.gradients_at_shifts, *fit)
         for n in reversed(self.n_critic):
             for name in METHODS:
                 learn = (design, name, self.starts, seeds, n, self.moves, self.move_lr, device)
-                jobs[f"learn/{n}/{name}"] = (learn_shifts, *learn)
+                jobs[f"learn/{n}/{name}"] = (trainings.learn_shifts, *learn)
         for dim in reversed(self.dims):
             for name in _IN_MORE_DIMENSIONS:
                 fit = (design, name, CLAIM_THETAS, seeds, last, dim, True, device)
-                jobs[f"embedded/{dim}/{name}"] = (gradients_at_shifts, *fit)
+                jobs[f"embedded/{dim}/{name}"] = (trainings.gradients_at_shifts, *fit)
         # The claim about noise averages over more networks: their last updates still jitter.
         more = [seed + _APART * k for k in range(1 if lab.quick else _MORE) for seed in seeds]
         fit = (design, "cross_entropy_noise", CLAIM_THETAS, more, last, self.dims[0], True, device)
-        jobs["cure/cross_entropy_noise"] = (gradients_at_shifts, *fit)
+        jobs["cure/cross_entropy_noise"] = (trainings.gradients_at_shifts, *fit)
         arrays: Arrays = {
             "theta": np.array(self.thetas),
             "steps": np.array(self.steps),
@@ -205,18 +190,14 @@ def exact_arrays(seeds: Sequence[int]) -> Arrays:
     theta = torch.arange(-200, 201).double() / 100
     arrays: Arrays = {"exact/theta": theta.numpy(), "exact/sigma": np.array(SIGMAS)}
     sharp, none = segments(theta), torch.full_like(theta, torch.nan)
-    rows = [sharp.js, sharp.kl, sharp.reverse_kl, sharp.tv, sharp.wasserstein]
-    arrays["exact/0.0"] = torch.stack(
-        [*rows, sharp.js_gradient, sharp.wasserstein_gradient, none]
-    ).numpy()
+    rows = [sharp.js, sharp.kl, sharp.reverse_kl, sharp.tv, sharp.wasserstein, sharp.js_gradient]
+    arrays["exact/0.0"] = torch.stack([*rows, sharp.wasserstein_gradient, none]).numpy()
     for sigma in SIGMAS[1:]:
         soft = smoothed_segments(theta, sigma)
         # Gradients per unit theta: d/dtheta = (1/sigma) d/dt.
         js, non_saturating = soft.js_gradient / sigma, soft.non_saturating_gradient / sigma
-        rows = [soft.js, soft.kl, soft.kl, soft.tv, soft.wasserstein, js]
-        arrays[f"exact/{sigma}"] = torch.stack(
-            [*rows, soft.wasserstein_gradient, non_saturating]
-        ).numpy()
+        rows = [soft.js, soft.kl, soft.kl, soft.tv, soft.wasserstein, js, soft.wasserstein_gradient]
+        arrays[f"exact/{sigma}"] = torch.stack([*rows, non_saturating]).numpy()
     table = [smoothed_segments(t, 1.0) for t in _TABLE_T]
     arrays["exact/table"] = np.array(
         [[e.js, e.js_gradient, e.minimax_gradient, e.non_saturating_gradient] for e in table]

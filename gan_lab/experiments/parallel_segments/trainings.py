@@ -11,18 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab import losses
 from gan_lab.engine.optimizers import Adam
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.discriminators import Discriminators
-from gan_lab.losses import (
-    AdversarialLoss,
-    Hinge,
-    LeastSquares,
-    Minimax,
-    NonSaturating,
-    RelativisticPairing,
-    Wasserstein,
-)
+from gan_lab.losses import AdversarialLoss, Minimax, NonSaturating, Wasserstein
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty, InstanceNoise, Regularizer, WeightClipping
 
@@ -57,21 +50,19 @@ class Design:
             "cross_entropy_noise": Method(Minimax(), (InstanceNoise(self.sigma),), _CROSS_ENTROPY),
             "wasserstein": Method(Wasserstein(), (GradientPenalty(self.weight),)),
             "wasserstein_clip": Method(Wasserstein(), (WeightClipping(self.bound),)),
-            "least_squares": Method(LeastSquares()),
-            "hinge": Method(Hinge()),
-            "relativistic": Method(RelativisticPairing()),
+            "least_squares": Method(losses.LeastSquares()),
+            "hinge": Method(losses.Hinge()),
+            "relativistic": Method(losses.RelativisticPairing()),
         }[name]
-        if method.generators:
-            return method
-        return replace(method, generators={name: method.loss})
+        return method if method.generators else replace(method, generators={name: method.loss})
 
     def discriminators(
         self, method: "Method", dim: int, seeds: Sequence[int], device: torch.device
     ) -> Discriminators:
         """Build fresh networks, one a seed in the list."""
-        pair, optim = Mlp(latent_dim=1, width=self.width, depth=2), Adam(self.lr)
-        regularizers = method.regularizers
-        return Discriminators(pair, (dim,), method.loss, regularizers, optim, seeds, device)
+        pair = Mlp(latent_dim=1, width=self.width, depth=2)
+        keys = (method.loss, method.regularizers, Adam(self.lr), seeds, device)
+        return Discriminators(pair, (dim,), *keys)
 
 
 @dataclass(frozen=True)
@@ -138,14 +129,10 @@ def gradients_at_shifts(
     """Train a discriminator for every shift and seed and measure it after some of the updates.
 
     Args:
-        design: The networks.
-        name: The method's.
-        thetas: Lengths of the shift, with sign, [T].
         seeds: [S].
+        thetas: Lengths of the shift, with sign, [T].
         steps: After how many updates the networks are measured, increasing, [K].
-        dim: Of a sample.
         random_plane: See `directions`.
-        device: Where.
 
     Returns:
         For each generator loss g of the method: "g/along" and "g/across", [K, T, S]: the
@@ -168,8 +155,7 @@ def gradients_at_shifts(
         offset = shift[:, None, None, None] * axes[:, None, 0]
         return (points + offset).flatten(0, 1)
 
-    grid = (torch.arange(_HEIGHTS, device=device) + 0.5) / _HEIGHTS
-    grid = grid.expand(n_s, -1)
+    grid = ((torch.arange(_HEIGHTS, device=device) + 0.5) / _HEIGHTS).expand(n_s, -1)
     # A pairing loss has to see independent pairs: one fixed shuffle of the heights.
     order = torch.randperm(_HEIGHTS, generator=stream(0, "segments/pairs")).to(device)
     real, fake = place(grid[:, order], 0 * theta), place(grid, theta)
@@ -179,8 +165,7 @@ def gradients_at_shifts(
         g = stream(0, "segments/noise to read", device)
         blur = torch.randn(2, real.shape[1], dim, generator=g, device=device)
         real, fake = real + design.sigma * blur[0], fake + design.sigma * blur[1]
-    rows: list[dict[str, Tensor]] = []
-    largest = 0.0
+    rows, largest = list[dict[str, Tensor]](), 0.0
     for step in range(1, max(steps) + 1):
         u_real, u_fake, mix = batches.uniforms()
         noise = {}
@@ -219,14 +204,11 @@ def learn_shifts(
     """Learn the shift, a vector in the plane, by plain gradient descent against a discriminator.
 
     Args:
-        design: The networks.
-        name: The method's.
-        starts: First components of the shift at the start; the second is 0, [T].
         seeds: [S].
+        starts: First components of the shift at the start; the second is 0, [T].
         n_critic: Discriminator updates before each move of the shift.
         n_steps: Moves.
         lr: Of the descent: no momentum and no scaling, so the size of a gradient is visible.
-        device: Where.
 
     Returns:
         For each generator loss of the method: its shift after every move, [n_steps + 1, T, S, 2].

@@ -21,26 +21,17 @@ def all_claims(arrays: Arrays) -> list[Claim]:
         return []
     n = int(arrays["steps"][-1])
     after = f"from the fresh discriminator to {n} updates, generator held still, digits"
-    claims = [
-        Claim(
-            "minimax_vanishes",
-            f"The minimax gradient loses decades {after}; the stage that loses least.",
-            median(decades_lost(arrays, IMAGES, "minimax").min(0)),
-            *at_least(2.0, "decades", _SOURCE),
-        )
-    ]
+    text = f"The minimax gradient loses decades {after}; the stage that loses least."
+    least = median(decades_lost(arrays, IMAGES, "minimax").min(0))
+    claims = [Claim("minimax_vanishes", text, least, *at_least(2.0, "decades", _SOURCE))]
     for name, words in (
         ("non_saturating", "The non-saturating gradient"),
         ("wasserstein", "The gradient of a gradient-penalty critic"),
     ):
-        claims.append(
-            Claim(
-                f"{name}_stays",
-                f"{words} falls less than 10-fold {after}; the stage that loses most.",
-                median(decades_lost(arrays, IMAGES, name).max(0)),
-                *at_most(1.0, "decades", "ours, beside the claim on minimax"),
-            )
-        )
+        text = f"{words} falls less than 10-fold {after}; the stage that loses most."
+        worst = median(decades_lost(arrays, IMAGES, name).max(0))
+        bound = at_most(1.0, "decades", "ours, beside the claim on minimax")
+        claims.append(Claim(f"{name}_stays", text, worst, *bound))
     return claims
 
 

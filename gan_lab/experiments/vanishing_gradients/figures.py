@@ -1,6 +1,7 @@
 """Pictures of the study vanishing_gradients: functions of its arrays."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,8 @@ _MAD = float(stats.norm.ppf(0.75))  # of a standard normal
 def gradient_norms(arrays: Arrays) -> Figure:
     """Draw the norm of each loss's gradient while the fresh discriminator learns."""
     names, stages = arrays["data"], arrays["stages"]
-    figure, axes = canvas(
-        "The gradient at a frozen generator while a fresh discriminator learns",
-        *(len(names), len(stages), (4.1, 3.4)),
-        sharex=True,
-        sharey="row",
-    )
+    title = "The gradient at a frozen generator while a fresh discriminator learns"
+    figure, axes = canvas(title, len(names), len(stages), (4.1, 3.4), sharex=True, sharey="row")
     for row, data in zip(axes, names, strict=True):
         for k, (each, stage) in enumerate(zip(row, stages, strict=True)):
             for name in GRADIENTS:
@@ -66,11 +63,8 @@ def gradient_norms(arrays: Arrays) -> Figure:
 def decades(arrays: Arrays) -> Figure:
     """Draw the decades between the first and the last norm, with ranges over seeds."""
     names, stages = arrays["data"].tolist(), arrays["stages"]
-    figure, axes = canvas(
-        f"Gradient lost in {int(arrays['steps'][-1])} updates of a fresh discriminator",
-        *(1, len(names), (5.4, 4.3)),
-        sharey=True,
-    )
+    title = f"Gradient lost in {int(arrays['steps'][-1])} updates of a fresh discriminator"
+    figure, axes = canvas(title, 1, len(names), (5.4, 4.3), sharey=True)
     for panel, data in zip(axes[0], names, strict=True):
         for i, (name, (offset, side)) in enumerate(zip(GRADIENTS, _PLACES, strict=True)):
             x, seeds = np.arange(len(stages)) + 0.2 * (i - 1), decades_lost(arrays, data, name)
@@ -93,11 +87,8 @@ def decades(arrays: Arrays) -> Figure:
 def discriminators(arrays: Arrays) -> Figure:
     """Draw the accuracy and loss of the fresh discriminators, and the critic's estimate."""
     names, stages, steps = arrays["data"], arrays["stages"], arrays["steps"]
-    figure, axes = canvas(
-        "How good a fresh discriminator becomes (dotted: held-out data)",
-        *(len(names), 3, (4.3, 3.3)),
-        sharex=True,
-    )
+    title = "How good a fresh discriminator becomes (dotted: held-out data)"
+    figure, axes = canvas(title, len(names), 3, (4.3, 3.3), sharex=True)
     dots: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 2.2}
     for row, data in zip(axes, names, strict=True):
         accuracy, loss, estimate = row
@@ -195,8 +186,7 @@ def noise(arrays: Arrays, data: str) -> Figure:
 
 
 def _series(k: int, text: str) -> Style:
-    style = SERIES[k % len(SERIES)]
-    return Style(text, style.colour, style.line, style.marker)
+    return replace(SERIES[k % len(SERIES)], label=text)
 
 
 def _updates(axes: Axes, steps: np.ndarray) -> None:

@@ -5,7 +5,7 @@ a fake leaves factors sigmoid(logit) of 1e-9 and less, whose squares float32 can
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -137,18 +137,11 @@ class Measurements:
     ) -> None:
         setup, self.fresh, self.n_stages = job.setup, fresh, n_stages
         self.cross_entropy = isinstance(setup.loss, Minimax | NonSaturating)
-        losses: dict[str, AdversarialLoss] = (
-            {"minimax": Minimax(), "non_saturating": NonSaturating()}
-            if self.cross_entropy
-            else {"wasserstein": setup.loss}
-        )
-        regularizers = tuple(setup.regularizers.values())
-        self.objectives = {
-            name: Objective(
-                template, fresh.objective.discriminator, loss, regularizers, in_transform=True
-            )
-            for name, loss in losses.items()
-        }
+        losses: dict[str, AdversarialLoss] = {"wasserstein": setup.loss}
+        if self.cross_entropy:
+            losses = {"minimax": Minimax(), "non_saturating": NonSaturating()}
+        bare = replace(fresh.objective, generator=template)
+        self.objectives = {name: replace(bare, loss=loss) for name, loss in losses.items()}
         self.g = {name: leaf.double() for name, leaf in g.items()}
         self.setup, device = setup, torch.device(job.device)
         latent = setup.network.latent_dim
@@ -164,8 +157,7 @@ class Measurements:
         self.samples = {}
         for name, of in (("", source.real), ("_held_out", source.held_out)):
             each = [of(n, stream(s, f"vanishing/judged{name}", device)) for s in setup.seeds]
-            again = [1] * (each[0].ndim)
-            self.samples[name] = (torch.stack(each).repeat(n_stages, *again), fake)
+            self.samples[name] = (torch.stack(each * n_stages), fake)
         self.rows: dict[str, list[Tensor]] = {}
 
     def add(self) -> None:
@@ -173,7 +165,9 @@ class Measurements:
         for name, (real, fake) in self.samples.items():
             real_logits, fake_logits = self.fresh.logits(real), self.fresh.logits(fake)
             loss = self.fresh.objective.loss.discriminator(real_logits, fake_logits).mean(-1)
-            middle = 0.0 if self.cross_entropy else _middle(real_logits, fake_logits)
+            # A critic's constant is free: its threshold lies halfway between its two means.
+            means = (logits.mean(-1, keepdim=True) for logits in (real_logits, fake_logits))
+            middle = 0.0 if self.cross_entropy else sum(means) / 2
             right = ((real_logits > middle).double() + (fake_logits < middle).double()) / 2
             self._append(f"loss{name}", loss)
             self._append(f"accuracy{name}", right.mean(-1))
@@ -248,11 +242,6 @@ def _mad(values: Tensor) -> Tensor:
     return (values - values.median(-1, keepdim=True).values).abs().median(-1).values
 
 
-def _middle(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return the point halfway between a critic's two means: its constant is free."""
-    return (real_logits.mean(-1, keepdim=True) + fake_logits.mean(-1, keepdim=True)) / 2
-
-
 def _generate(template: torch.nn.Module, g: Tensors, z: Tensor) -> Tensor:
     with torch.no_grad():
         return vmap(lambda leaves, each: functional_call(template, leaves, (each,)))(g, z)
@@ -266,9 +255,7 @@ def _normal(
     )
 
 
-def _draw(
-    source: Source, setup: Setup, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+def _draw(source: Source, setup: Setup, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Draw the tickets, z and mix of one seed for a block of updates."""
     n = setup.trainer.batch_size
     real = source.draw(_BLOCK * n, generator)

@@ -13,16 +13,10 @@ from gan_lab.engine.rng import stream
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.vanishing_gradients import claims as judge
 from gan_lab.experiments.vanishing_gradients import figures as draw
 from gan_lab.experiments.vanishing_gradients import fit
-from gan_lab.experiments.vanishing_gradients.claims import (
-    FAR,
-    GRADIENTS,
-    all_claims,
-    decades_lost,
-    noise_exponents,
-    tail_share,
-)
+from gan_lab.experiments.vanishing_gradients.claims import FAR, GRADIENTS, decades_lost
 from gan_lab.validation import check_count
 
 _N_SAMPLES = 256  # of one generator in the pictures
@@ -62,19 +56,15 @@ class VanishingGradients(Experiment):
     reference: ClassVar[str] = "Arjovsky and Bottou 2017, arXiv:1701.04862, figures 1 to 3"
 
     def __post_init__(self) -> None:
-        check_count(self, "n_steps", at_least=10)
-        check_count(self, "n_looks", at_least=3)
-        check_count(self, "n_batches", at_least=2)
-        check_count(self, "batch_size", at_least=2)
+        for key, least in (("n_steps", 10), ("n_looks", 3), ("n_batches", 2), ("batch_size", 2)):
+            check_count(self, key, at_least=least)
         name = type(self).__name__
         if not self.datasets or len(set(self.datasets)) != len(self.datasets):
-            raise ValueError(
-                f"{name}.datasets={list(self.datasets)} names no data set, or one twice"
-            )
+            names = list(self.datasets)
+            raise ValueError(f"{name}.datasets={names} names no data set, or one twice")
         if len(self.widths) != len(self.datasets):
-            raise ValueError(
-                f"{name}.widths={list(self.widths)} needs one number a data set: {self.datasets}"
-            )
+            needs = f"needs one number a data set: {self.datasets}"
+            raise ValueError(f"{name}.widths={list(self.widths)} {needs}")
         if not self.stages or sorted({*self.stages, 0})[1:] != list(self.stages):
             raise ValueError(f"{name}.stages={list(self.stages)} are no increasing steps >= 1")
 
@@ -130,7 +120,7 @@ class VanishingGradients(Experiment):
 
     def claims(self, arrays: Arrays) -> list[Claim]:
         """Judge the gradients on images."""
-        return all_claims(arrays)
+        return judge.all_claims(arrays)
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
         """Draw the gradients, the decades, the discriminators, the generators, the noise."""
@@ -156,8 +146,7 @@ class VanishingGradients(Experiment):
 
     def notes(self, arrays: Arrays) -> list[str]:
         """Say what the claims leave out: each stage, the peak, the ring, the tails."""
-        notes = []
-        stages = ", ".join(map(str, arrays["stages"]))
+        notes, stages = [], ", ".join(map(str, arrays["stages"]))
         for data in map(str, arrays["data"]):
             decades = {n: np.median(decades_lost(arrays, data, n), 1) for n in GRADIENTS}
             lists = (f"{n} {', '.join(f'{x:.1f}' for x in each)}" for n, each in decades.items())
@@ -169,8 +158,8 @@ class VanishingGradients(Experiment):
                 f"{', '.join(f'{x:.1f}' for x in peak)}. Discriminator's last accuracy "
                 f"{', '.join(f'{x:.3f}' for x in right)}."
             )
-            far = ", ".join(f"{x:.4f}" for x in tail_share(arrays, data))
-            exponents = np.median(noise_exponents(arrays, data), 1)
+            far = ", ".join(f"{x:.4f}" for x in judge.tail_share(arrays, data))
+            exponents = np.median(judge.noise_exponents(arrays, data), 1)
             notes.append(
                 f"{data}: the spread of the non-saturating gradient's mean over n samples falls as "
                 f"n to the power {', '.join(f'{x:.2f}' for x in exponents)} at the last look; -.5 "
