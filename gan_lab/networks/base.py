@@ -31,7 +31,7 @@ class NetworkPair(ABC):
 
     @abstractmethod
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
-        """Return a module z [N, latent_dim] -> samples [N, *shape]; images end in tanh, in [-1, 1]."""
+        """Return a module z [N, latent_dim] -> samples [N, *shape]; images end in tanh."""
 
     @abstractmethod
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:

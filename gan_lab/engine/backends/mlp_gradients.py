@@ -137,8 +137,8 @@ def match_mlp(module: nn.Module, bf16: bool) -> AnalyticMlp | None:
     body = [kind for kind in kinds if kind not in (nn.Flatten, Reshape)]
     tanh = body[-1:] == [nn.Tanh]
     n_linear = len(body[: -1 if tanh else None]) // 2 + 1
-    hidden = [kind for act in activations for kind in (act, nn.Linear)]
-    expected = [nn.Linear, *hidden * (n_linear - 1)]
+    layer_kinds = [kind for act in activations for kind in (act, nn.Linear)]
+    expected = [nn.Linear, *layer_kinds * (n_linear - 1)]
     if body != expected + [nn.Tanh] * tanh or not isinstance(last, Reshape):
         return None
     linear = {name: layer for name, layer in layers if isinstance(layer, nn.Linear)}
