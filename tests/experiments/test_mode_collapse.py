@@ -134,9 +134,7 @@ def test_it_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, 
     for name, leaf in ours.generator.params.items():
         torch.testing.assert_close(leaf, theirs["generator"]["params"][name], rtol=1e-5, atol=1e-7)
     for name, leaf in ours.average.items():
-        torch.testing.assert_close(
-            ours.average[name], theirs["average"][name], rtol=1e-5, atol=1e-7
-        )
+        torch.testing.assert_close(leaf, theirs["average"][name], rtol=1e-5, atol=1e-7)
     assert found["nearest"].shape == (3, 2, 8)
     assert (found["nearest"].sum(-1) == 50).all()
     assert (found["final_nearest"].sum(-1) == 60).all()
