@@ -39,24 +39,23 @@ def test_an_error_in_a_job_is_an_error_of_the_study(workers):
         in_processes(lab(workers), operator.truediv, {"a": (1, 1), "b": (1, 0)})
 
 
-def children_of(pid):
-    """Processes whose parent is pid."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has gone meanwhile
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
-
-
-def alive(pid):
+def process(pid, name):
+    """A file of /proc; empty where the process has gone meanwhile."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/{name}").read_text()
     except OSError:
-        return False
+        return ""
+
+
+def alive(pid, parent=""):
+    """Whether a process lives, as a child of the parent if one is given."""
+    state, ppid = (process(pid, "stat").rpartition(")")[2].split() or ["Z", ""])[:2]
+    return state != "Z" and parent in ("", ppid)
+
+
+def workers_of(parent):
+    pids = (path.name for path in Path("/proc").glob("[0-9]*") if alive(path.name, str(parent)))
+    return [pid for pid in pids if "spawn_main" in process(pid, "cmdline")]
 
 
 @pytest.mark.multiprocess
@@ -74,7 +73,7 @@ def test_no_worker_outlives_its_parent(workdir, signum, code, state):
     workers = []
     while len(workers) < 2 and time.monotonic() < deadline:
         time.sleep(0.2)
-        workers = [pid for pid in children_of(parent.pid) if b"spawn_main" in _command_line(pid)]
+        workers = workers_of(parent.pid)
     assert len(workers) == 2
     time.sleep(4.0)  # long enough for a worker to watch its parent
     os.kill(parent.pid, signum)
@@ -83,10 +82,3 @@ def test_no_worker_outlives_its_parent(workdir, signum, code, state):
         time.sleep(0.2)
     assert not any(map(alive, workers))
     assert RunDir(workdir / "out").read_status()["state"] == state
-
-
-def _command_line(pid):
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
