@@ -1,5 +1,6 @@
 """Comparisons without runs, with everything that a page, Markdown and TensorBoard can show."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -24,17 +25,11 @@ def band(x, level, n=3):
 
 def chart(labels, tag="divergence/wasserstein", points=30, question=0, **more):
     curve = next(c for c in QUESTIONS[question].curves if c.tag == tag)
-    bands = {
-        axis: {
-            label: band(np.linspace(1, 100 * (1 + i * k), points), 0.5 + i)
-            for i, label in enumerate(labels)
-        }
-        for k, axis in enumerate(AXES)
-    }
-    floor = more.pop("floor", 0.25)
-    return Chart(
-        tag, curve.title, curve.unit, floor, QUESTIONS[question].title, more.pop("bands", bands)
-    )
+    bands = {axis: {} for axis in AXES}
+    for (k, axis), (i, label) in itertools.product(enumerate(AXES), enumerate(labels)):
+        bands[axis][label] = band(np.linspace(1, 100 * (1 + i * k), points), 0.5 + i)
+    fields = (tag, curve.title, curve.unit, 0.25, QUESTIONS[question].title, bands)
+    return replace(Chart(*fields), **more)
 
 
 def landscapes(directory, dims, steps=(0, 10, 20), shift=0.0):
@@ -43,9 +38,8 @@ def landscapes(directory, dims, steps=(0, 10, 20), shift=0.0):
     paths = {}
     for step in steps:
         centre = shift + step / 10
-        fake = real * 0.5
         content = landscape.compute(
-            real, fake, lambda x, c=centre: -0.5 * ((x - c) ** 2).flatten(1).sum(1)
+            real, real * 0.5, lambda x, c=centre: -0.5 * ((x - c) ** 2).flatten(1).sum(1)
         )
         paths[step] = directory / f"landscape_{dims}_{shift}_{step}.npz"
         landscape.save(content, paths[step])
@@ -89,24 +83,15 @@ def wide_section(directory, name="ring", labels=LABELS, n_points=50, n_curves=2)
             floor = 0.15 if curve.interval else None
             content = (curve.tag, curve.title, curve.unit, floor, question.title, {"step": bands})
             charts.append(Chart(*content))
-    finals = [{"divergence/wasserstein": 0.25 + i, "modes/covered": 8.0 - i} for i in range(9)]
-    rows = [(label, "0.5 [0.4, 0.6]") for label in labels]
-    return section(
-        name,
-        labels,
-        tables=[Table("At the end", "Mean [95 %].", ("group", "KL(data || samples)"), rows)],
-        charts=charts,
-        pictures={
-            label: pictures(directory, (0, 500, 1000), (160, 120), f"picture_{i}")
-            for i, label in enumerate(labels)
-        },
-        events=[EventRow(labels[0], 2, 400, "saturation", "norm 1e-8", "No gradient.", "Wait")],
-        choices={
-            label: {"loss": label.split(",")[0], "trainer.n_critic": str(1 + i)}
-            for i, label in enumerate(labels)
-        },
-        finals=dict(zip(labels, finals, strict=False)),
-    )
+    images, choices, finals = {}, {}, {}
+    for i, label in enumerate(labels):
+        images[label] = pictures(directory, (0, 500, 1000), (160, 120), f"picture_{i}")
+        choices[label] = {"loss": label.split(",")[0], "trainer.n_critic": str(1 + i)}
+        finals[label] = {"divergence/wasserstein": 0.25 + i, "modes/covered": 8.0 - i}
+    event = EventRow(labels[0], 2, 400, "saturation", "norm 1e-8", "No gradient.", "Wait")
+    result = section(name, labels, charts=charts, pictures=images, events=[event])
+    table = replace(result.tables[0], columns=("group", "KL(data || samples)"))
+    return replace(result, tables=[table], choices=choices, finals=finals)
 
 
 def wide_report(directory, names=("ring",), **more):
@@ -117,36 +102,23 @@ def wide_report(directory, names=("ring",), **more):
 
 def report(directory, labels=("minimax", NASTY)):
     """Three sections: points of a plane, of a line, and images; the second group ends early."""
-    plane = {
-        labels[0]: landscapes(directory, 2),
-        labels[1]: landscapes(directory, 2, (0, 10), shift=1.0),
-    }
+    each = (landscapes(directory, 2), landscapes(directory, 2, (0, 10), shift=1.0))
+    plane = dict(zip(labels, each, strict=True))
+    event = EventRow(labels[1], 0, 10, "collapse", "1 of 8", "Few modes.", "Fewer steps.")
     sections = [
-        section(
-            "plane",
-            labels,
-            landscapes=plane,
-            events=[EventRow(labels[1], 0, 10, "collapse", "1 of 8", "Few modes.", "Fewer steps.")],
-        ),
+        section("plane", labels, landscapes=plane, events=[event]),
         section("line", labels, landscapes={label: landscapes(directory, 1) for label in labels}),
         section("images", labels, pictures={labels[0]: pictures(directory)}),
     ]
-    return Report(
-        "A comparison",
-        "Which is better?",
-        sections,
-        ["minimax, seed 3: diverged at step 7 (loss is nan)."],
-        ["Means over seeds."],
-        "Made by hand.",
-    )
+    words = (["minimax, seed 3: diverged at step 7 (loss is nan)."], ["Means over seeds."])
+    return Report("A comparison", "Which is better?", sections, *words, "Made by hand.")
 
 
 def hostile(comparison, name):
     """A report in which every text that may come from a run or a person is `name`."""
     texts = {"title": name, "question": name, "notes": [name], "method": [name], "origin": name}
-    return replace(
-        comparison, **texts, sections=[_rename(section, name) for section in comparison.sections]
-    )
+    sections = [_rename(section, name) for section in comparison.sections]
+    return replace(comparison, **texts, sections=sections)
 
 
 def _rename(section, name):
@@ -156,25 +128,20 @@ def _rename(section, name):
     def keys(mapping):
         return {name if key == old else key: value for key, value in mapping.items()}
 
-    (table,) = section.tables
-    rows = [("minimax", name), (name, name)]
+    texts = dict.fromkeys(("group", "kind", "numbers", "explanation", "advice"), name)
+    charts = [
+        replace(c, title=name, unit=name, bands={a: keys(b) for a, b in c.bands.items()})
+        for c in section.charts
+    ]
+    by_label = ("styles", "landscapes", "pictures", "seed")
     return replace(
         section,
         name=name,
         labels=("minimax", name),
         verdict=(name, name),
-        tables=[replace(table, title=name, note=name, columns=[name, name], rows=rows)],
-        events=[
-            replace(e, group=name, kind=name, numbers=name, explanation=name, advice=name)
-            for e in section.events
-        ],
+        tables=[Table(name, name, [name, name], [("minimax", name), (name, name)])],
+        events=[replace(event, **texts) for event in section.events],
         cards={name: (name, f"reading: {name}")},
-        charts=[
-            replace(c, title=name, unit=name, bands={a: keys(b) for a, b in c.bands.items()})
-            for c in section.charts
-        ],
-        styles=keys(section.styles),
-        landscapes=keys(section.landscapes),
-        pictures=keys(section.pictures),
-        seed=keys(section.seed),
+        charts=charts,
+        **{field: keys(getattr(section, field)) for field in by_label},
     )

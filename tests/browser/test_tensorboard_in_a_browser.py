@@ -89,10 +89,12 @@ def errors(driver):
     return [entry for entry in entries if "font" not in entry["message"].lower()]
 
 
-def test_a_comparison_is_shown_on_all_pages(tmp_path, serve_directory, browser):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    report = wide_report(pictures)
+@pytest.fixture
+def report(tmp_path_factory):
+    return wide_report(tmp_path_factory.mktemp("pictures"))
+
+
+def test_a_comparison_is_shown_on_all_pages(tmp_path, serve_directory, browser, report):
     tensorboard.write(report, tmp_path / "comparison" / "tensorboard")
     url = serve_directory(tmp_path / "comparison")
     driver = browser(1500, 1400)
@@ -132,11 +134,8 @@ def test_a_comparison_is_shown_on_all_pages(tmp_path, serve_directory, browser):
 
 
 def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(
-    tmp_path, serve_directory, browser
+    tmp_path, serve_directory, browser, report
 ):
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
-    report = wide_report(pictures)
     tensorboard.write(report, tmp_path / "compare" / "tensorboard")
     writer = TensorBoardWriter(tmp_path / "train" / "run")
     writer.layout(tensorboard.layout())

@@ -23,6 +23,10 @@ from tests.loggers.hparams_table import session_groups
 TAG = "loss/generator"
 
 
+def raise_full(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def refuse(constant):
     raise AssertionError(f"{constant} is not JSON")
 
@@ -69,25 +73,22 @@ def test_every_line_is_strict_json_and_infinity_is_a_word(run):
 
 
 def test_tensorboard_holds_the_series_of_metrics_jsonl(run):
-    record(run, range(0, 12_000)).close()  # more than the 10,000 that TensorBoard samples
+    # More than the 10,000 that TensorBoard samples. Neither flushed nor closed: kill -9 loses
+    # nothing that a call returned from.
+    logger = record(run, range(12_000))
     lines = read_metrics(run.metrics)
     assert [line["step"] for line in lines] == list(range(12_000))
     for tag in (TAG, "gradient/norm"):
         # TensorBoard's scalars are float32; nothing else may differ.
         assert series(run, tag) == [(line["step"], float(np.float32(line[tag]))) for line in lines]
-
-
-def test_records_survive_without_flush_or_close(run):
-    logger = record(run, [1, 2])  # kill -9 loses nothing that a call returned from
-    assert [line["step"] for line in read_metrics(run.metrics)] == [1, 2]
-    assert [step for step, _ in series(run)] == [1, 2]
     logger.close()
 
 
 @pytest.mark.parametrize("tail", [b'{"step": 6, "se', b"\0" * 50, b'{"step": 6, "x": "\xc3', b""])
-def test_a_resume_keeps_the_checkpoints_step_and_drops_what_came_after(run, tail):
+def test_a_resumed_runs_records_equal_the_uninterrupted_runs(run, tmp_path, tail):
+    whole = RunDir(tmp_path / "whole")
+    record(whole, range(1, 9)).close()
     record(run, range(1, 6)).close()
-    before = run.metrics.read_bytes()
     with open(run.metrics, "ab") as file:
         file.write(tail)
     [log] = run.tensorboard.glob("*.series")
@@ -95,19 +96,8 @@ def test_a_resume_keeps_the_checkpoints_step_and_drops_what_came_after(run, tail
         file.write(b"\x20\0\0\0")  # a kill inside a TensorBoard record
     record(run, range(4, 8), resume_step=3).close()
     record(run, range(7, 9), resume_step=6).close()
-    lines = read_metrics(run.metrics)
-    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert [event["step"] for event in read_metrics(run.events)] == [1, 2, 3, 4, 5, 6, 7, 8]
-    assert series(run) == [(line["step"], float(np.float32(line[TAG]))) for line in lines]
-    assert run.metrics.read_bytes().startswith(before[: before.index(b'{"step": 4')])
-
-
-def test_a_resumed_runs_metrics_equal_the_uninterrupted_runs(run, tmp_path):
-    whole = RunDir(tmp_path / "whole")
-    record(whole, range(1, 10)).close()
-    record(run, range(1, 8)).close()
-    record(run, range(5, 10), resume_step=4).close()
     assert run.metrics.read_bytes() == whole.metrics.read_bytes()
+    assert [event["step"] for event in read_metrics(run.events)] == list(range(1, 9))
     assert series(run) == series(whole)
 
 
@@ -153,10 +143,8 @@ def test_images_texts_and_events_can_be_read_back(run):
     assert events_of_tag.tensor_proto.string_val == [b"- **reason**: it is empty\n- **low**: -inf"]
     [event] = read_metrics(run.events)
     assert event.pop("time").endswith("+00:00")
-    assert event == {"step": 10, "seed": 5, "kind": "skipped"} | {
-        "reason": "it is empty",
-        "low": -math.inf,
-    }
+    fields = {"reason": "it is empty", "low": -math.inf}
+    assert event == {"step": 10, "seed": 5, "kind": "skipped"} | fields
 
 
 CONFIG = {"loss": "hinge", "n_critic": 5, "lr": 1e-3, "ema": False, "low": -math.inf, "drop": None}
@@ -178,6 +166,15 @@ def test_a_run_is_one_row_of_tensorboards_own_hparams_table(run):
     assert session.status == api_pb2.STATUS_RUNNING
     [metric] = session.metric_values
     assert (metric.name.tag, metric.value, metric.training_step) == (TAG, 0.5, 7)
+    log = EventMultiplexer().AddRun(str(run.tensorboard), "run").Reload().GetAccumulator("run")
+    content = log.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
+    experiment = metadata.parse_experiment_plugin_data(content)
+    assert [info.name for info in experiment.hparam_infos] == list(CONFIG)
+    types = [api_pb2.DataType.Name(info.type)[10:] for info in experiment.hparam_infos]
+    assert types == ["STRING", "FLOAT64", "FLOAT64", "BOOL", "STRING", "STRING"]
+    assert [info.name.tag for info in experiment.metric_infos] == [TAG]
+    content = log.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    assert metadata.parse_session_start_info_plugin_data(content).start_time_secs > 1e9
 
 
 def test_the_last_status_of_a_run_counts(run):
@@ -195,31 +192,12 @@ def test_the_last_status_of_a_run_counts(run):
     assert group.hparams["n_critic"].number_value == 2
 
 
-def test_hparams_are_parsed_by_the_plugin(run):
-    logger = record(run, [])
-    logger.hparams(CONFIG, [TAG])
-    logger.close()
-    log = EventMultiplexer().AddRun(str(run.tensorboard), "run").Reload().GetAccumulator("run")
-    content = log.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
-    experiment = metadata.parse_experiment_plugin_data(content)
-    assert [info.name for info in experiment.hparam_infos] == list(CONFIG)
-    types = [api_pb2.DataType.Name(info.type)[10:] for info in experiment.hparam_infos]
-    assert types == ["STRING", "FLOAT64", "FLOAT64", "BOOL", "STRING", "STRING"]
-    assert [info.name.tag for info in experiment.metric_infos] == [TAG]
-    content = log.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
-    assert metadata.parse_session_start_info_plugin_data(content).start_time_secs > 1e9
-
-
 def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, capsys):
     logger = record(run, [1])
     logger.hparams(CONFIG, [TAG])
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(run_dir.os, "write", full)
-        patch.setattr(run_dir.os, "fsync", full)
+        patch.setattr(run_dir.os, "write", raise_full)
+        patch.setattr(run_dir.os, "fsync", raise_full)
         logger.scalars(2, {TAG: 0.0})  # 2 lost: the line and the summary
         logger.event(2, "saved")  # 2 lost
         logger.session_end("success")  # 1 lost
@@ -241,7 +219,7 @@ def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
 
     def tail(path):
         path.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise_full()
 
     logger.keep(path, 2, tail)
     assert not path.exists()
@@ -252,15 +230,11 @@ def test_no_picture_stays_that_was_not_written_in_full(run, capsys):
     assert capsys.readouterr().err.count("warning: ") == 1
 
 
-def raise_removed(*_, **__):
-    raise FileNotFoundError(errno.ENOENT, "The file was removed")
-
-
 def test_a_warning_that_cannot_be_said_stops_nothing(run, monkeypatch):
     logger = record(run, [1])
     with monkeypatch.context() as patch:
-        patch.setattr("builtins.print", raise_removed)
-        patch.setattr(AppendFile, "write", raise_removed)
+        patch.setattr("builtins.print", raise_full)
+        patch.setattr(AppendFile, "write", raise_full)
         logger.scalars(2, {TAG: 0.0})
     assert logger.lost_records.writes == 2
     logger.close()
@@ -294,7 +268,7 @@ def test_what_is_lost_is_said_while_the_run_goes_on_and_in_its_parent(workdir, m
     def full(self, line):
         mine = self.path == home.child(1).metrics
         if mine and json.loads(line)["step"] in (3, 14):
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise_full()
         write(self, line)
 
     def save_and_read(path, content):

@@ -28,14 +28,8 @@ TAG = "divergence/wasserstein"
 
 
 def estimate(value, floor=0.1):
-    return {
-        "value": value,
-        "unit": "data units",
-        "n": 500,
-        "low": value - 0.01,
-        "high": value + 0.01,
-        "floor": floor,
-    }
+    ends = {"low": value - 0.01, "high": value + 0.01}
+    return {"value": value, "unit": "data units", "n": 500, **ends, "floor": floor}
 
 
 def run(path, seed=0, values=None, steps=None, state="done", final=None, **changes):
@@ -62,8 +56,7 @@ def run(path, seed=0, values=None, steps=None, state="done", final=None, **chang
     (path / "metrics.jsonl").write_text("\n".join(rows) + "\n")
     status = {"state": state, "seeds": [seed], "step": steps[-1] if steps else 0, "steps": total}
     if state == "done":
-        value = values[-1] if final is None else final
-        status["final"] = {TAG: estimate(value)}
+        status["final"] = {TAG: estimate(values[-1] if final is None else final)}
     if state == "diverged":
         status["error"] = "the discriminator loss is nan"
     (path / "status.json").write_text(json.dumps(status))

@@ -171,10 +171,10 @@ def _groups(
 
 def _essential(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys that change the training, whole numbers as floats."""
-    ignored = {key for key in config if _NO_DIFFERENCE.fullmatch(key)}
+    left_out = {key for key in config if _NO_DIFFERENCE.fullmatch(key)}
     if not str(config.get("data._target_", "")).endswith("ImageFolder"):
-        ignored |= {"data.root", "data.download"}  # where the files are, unless they are the data
-    return {k: float(v) if type(v) is int else v for k, v in config.items() if k not in ignored}
+        left_out |= {"data.root", "data.download"}  # where the files are, unless they are the data
+    return {k: float(v) if type(v) is int else v for k, v in config.items() if k not in left_out}
 
 
 def _equal(configs: Sequence[Mapping[str, Any]]) -> list[list[int]]:

@@ -27,7 +27,7 @@ class Question:
 
 
 HEADLINE = "divergence/wasserstein"
-_OWN, _SLOPE = "discriminator_estimate", "logit / data unit"
+_OWN, _PER_UNIT = "discriminator_estimate", "logit / data unit"
 _SPREAD = "samples/pairwise_distance"
 QUESTIONS = (
     Question(
@@ -70,7 +70,7 @@ QUESTIONS = (
         (
             Curve("gradient/generator_norm", "Norm of the generator's gradient", least=0),
             Curve("gradient/discriminator_norm", "Norm of the discriminator's gradient", least=0),
-            Curve(f"{_OWN}/gradient_norm_mean", "Gradient norm at samples", _SLOPE, least=0),
+            Curve(f"{_OWN}/gradient_norm_mean", "Gradient norm at samples", _PER_UNIT, least=0),
             Curve("loss/generator", "The generator's loss"),
             Curve("loss/discriminator", "The discriminator's loss"),
         ),

@@ -16,11 +16,8 @@ def markdown(report: Report) -> str:
         parts += ["**To know before reading**", _list(report.notes)]
     for section in report.sections:
         parts += _section(section, several)
-    parts += [
-        "## How the numbers were made",
-        *map(_text, report.method),
-        f"*{_text(report.origin)}*",
-    ]
+    parts += ["## How the numbers were made", *map(_text, report.method)]
+    parts.append(f"*{_text(report.origin)}*")
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -55,15 +52,9 @@ def _events(events: Sequence[EventRow]) -> list[str]:
 
 
 def _table(table: Table) -> str:
-    lines = [_row(table.columns), _row(["---"] * len(table.columns), escape=False)]
-    lines += [
-        _row([f"**{_text(row[0])}**", *map(_text, row[1:])], escape=False) for row in table.rows
-    ]
-    return "\n".join(lines)
-
-
-def _row(cells: Sequence[str], escape: bool = True) -> str:
-    return f"| {' | '.join(map(_text, cells) if escape else cells)} |"
+    rows = [list(map(_text, table.columns)), ["---"] * len(table.columns)]
+    rows += [[f"**{_text(first)}**", *map(_text, others)] for first, *others in table.rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def _list(items: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from gan_lab.reports.plots.landscape import load_or_none
 from gan_lab.reports.plots.style import FAKE, GREY, REAL, canvas, label, reference
 
 _MAX_SHOWN = 4
+_TITLE = f"{CURVES[HEADLINE].title} ({CURVES[HEADLINE].unit})"
 
 
 def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
@@ -35,7 +36,7 @@ def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
 
 def _curves(axes: Axes, section: Section) -> None:
     chart = next((c for c in section.charts if c.tag == HEADLINE), None)
-    label(axes, f"{section.name}: mean and 95 % interval", "step", _title())
+    label(axes, f"{section.name}: mean and 95 % interval", "step", _TITLE)
     if chart is None:
         return
     highest = 0.0
@@ -53,7 +54,7 @@ def _curves(axes: Axes, section: Section) -> None:
 
 
 def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
-    label(axes, "at the end, held-out data: seeds, mean, 95 % interval", _title(), "")
+    label(axes, "at the end, held-out data: seeds, mean, 95 % interval", _TITLE, "")
     names = []
     for i, group in enumerate(groups):
         values = [v for v in group.finals(HEADLINE).values() if np.isfinite(v)]
@@ -71,12 +72,9 @@ def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
         floor = group.floor(HEADLINE)
         if i == 0 and floor is not None:
             axes.axvline(floor, color=GREY, linestyle=(0, (2, 2)), linewidth=1)
-            where: dict[str, Any] = {
-                "xycoords": ("data", "axes fraction"),
-                "textcoords": "offset points",
-            }
-            text: dict[str, Any] = {"va": "top", "fontsize": "small", "color": GREY}
-            axes.annotate("floor", (floor, 0.99), xytext=(3, 0), **where, **text)
+            look: dict[str, Any] = {"va": "top", "fontsize": "small", "color": GREY}
+            look |= {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            axes.annotate("floor", (floor, 0.99), xytext=(3, 0), **look)
     axes.set_yticks(range(len(names)), names, fontsize="small")
     axes.set_ylim(len(names) - 0.5, -0.5)
 
@@ -118,8 +116,3 @@ def _points(axes: Axes, path: Path) -> None:
     axes.set_xlim(content["x"][0], content["x"][-1])
     axes.set_ylim(content["y"][0], content["y"][-1])
     axes.set_aspect("equal")
-
-
-def _title() -> str:
-    curve = CURVES[HEADLINE]
-    return f"{curve.title} ({curve.unit})"

@@ -52,9 +52,7 @@ def write(report: Report, directory: Path) -> None:
     step. A band without an interval gets low and high equal to the mean: a margin chart shows
     nothing without them.
 
-    Args:
-        report: What to show.
-        directory: For these runs alone.
+    The directory is for these runs alone.
 
     Raises:
         OSError: A file cannot be written, or a picture cannot be read.
@@ -62,9 +60,7 @@ def write(report: Report, directory: Path) -> None:
     for old in directory.rglob("events.out.tfevents.*"):
         old.unlink()
     report = _separate(report)
-    page = _layout_over_seeds(report)
-    rows = _hparams(report)
-    metrics = _metrics(report)
+    page, rows, metrics = _layout_over_seeds(report), _hparams(report), _metrics(report)
     names = _names([section.name for section in report.sections])
     for section, name in zip(report.sections, names, strict=True):
         home = directory / name if len(report.sections) > 1 else directory
@@ -138,11 +134,9 @@ def _write_floor(section: Section, directory: Path, page: Layout) -> None:
     for chart in section.charts:
         bands = chart.bands.get("step", {}).values()
         if chart.floor is not None and bands:
-            values = dict.fromkeys(
-                (chart.tag, f"{chart.tag}_low", f"{chart.tag}_high"), chart.floor
-            )
-            first = round(min(band.x[0] for band in bands))
-            for step in {first, round(max(band.x[-1] for band in bands))}:
+            values = {f"{chart.tag}{end}": chart.floor for end in ("", "_low", "_high")}
+            first, last = min(band.x[0] for band in bands), max(band.x[-1] for band in bands)
+            for step in {round(first), round(last)}:
                 ends.setdefault(step, {}).update(values)
     if ends:
         writer = TensorBoardWriter(directory)

@@ -84,10 +84,15 @@ def _charts(section: Section, pool: Pool, limit: int) -> list[Json]:
             if axis in AXES
         }
         if any(axes.values()):
-            content: Json = {name: getattr(chart, name) for name in ("tag", "title", "unit")}
             floor = chart.floor if chart.floor is not None and np.isfinite(chart.floor) else None
-            content |= {"floor": floor, "question": chart.question}
-            charts.append({**content, "bands": {a: bands for a, bands in axes.items() if bands}})
+            content: Json = {
+                "tag": chart.tag,
+                "title": chart.title,
+                "unit": chart.unit,
+                "floor": floor,
+            }
+            content |= {"question": chart.question, "bands": {a: b for a, b in axes.items() if b}}
+            charts.append(content)
     return charts
 
 
@@ -100,9 +105,7 @@ def _band(band: Band, pool: Pool, limit: int) -> list[int]:
 def landscapes(section: Section, budget: int) -> Json | None:
     """Pack the landscapes of a section on one clock; None where there are none.
 
-    Args:
-        section: With landscapes, or without.
-        budget: Bytes that they may take, as text.
+    They take at most `budget` bytes as text.
 
     Returns:
         "steps": the clock, all steps of all groups; "real": data sets that snapshots point into;
@@ -117,11 +120,9 @@ def landscapes(section: Section, budget: int) -> Json | None:
         clock, chosen_paths = _at_clock(paths, steps, limit)
         content = _landscapes(section, chosen_paths)
         if _size(content) <= budget or limit <= 8:
-            break
+            result = {"steps": clock, "dropped": len(steps) - len(clock), **content}
+            return result if content["groups"] else None
         limit //= 2
-    if not content["groups"]:
-        return None
-    return {"steps": clock, "dropped": len(steps) - len(clock), **content}
 
 
 def _files(section: Section, paths: Paths) -> tuple[Paths, list[int]]:
@@ -144,20 +145,14 @@ def _landscapes(section: Section, paths: Paths) -> Json:
     real: dict[str, int] = {}
     groups = []
     for label, files in paths.items():
-        contents = {
-            step: content
-            for step, path in files.items()
-            if (content := landscape.load_or_none(path))
-        }
+        by_step = {step: landscape.load_or_none(path) for step, path in files.items()}
+        contents = {step: content for step, content in by_step.items() if content}
         if not contents:
             continue
         norms = {step: np.linalg.norm(c["arrow"], axis=1) for step, c in contents.items()}
         finite = np.concatenate([n[np.isfinite(n)] for n in norms.values()])
         longest = float(np.quantile(finite, 0.95)) if len(finite) else 0.0
-        snapshots = [
-            _landscape(step, content, longest, norms[step], real)
-            for step, content in contents.items()
-        ]
+        snapshots = [_landscape(s, c, longest, norms[s], real) for s, c in contents.items()]
         group = {"label": label, "seed": section.seed.get(label), "snapshots": snapshots}
         groups.append({**group, "gradient_norm": _round(longest)})
     return {"real": list(real), "groups": groups}
@@ -220,11 +215,7 @@ def _quantize_points(points: np.ndarray, window: Sequence[Sequence[float]]) -> n
 def pictures(section: Section, budget: int) -> Json | None:
     """Pack the sample grids of a section on one clock, as data URIs; None where there are none.
 
-    Takes fewer steps, then smaller pictures, until they fit.
-
-    Args:
-        section: With pictures, or without.
-        budget: Bytes that they may take, as text.
+    Takes fewer steps, then smaller pictures, until they fit into `budget` bytes as text.
     """
     paths, steps = _files(section, section.pictures)
     if not steps:
@@ -263,9 +254,9 @@ def _pictures(files: Mapping[int, Path], scale: float, budget: int) -> list[Json
 def _data_uri(png: bytes, scale: float) -> str:
     if scale < 1:
         with Image.open(io.BytesIO(png)) as image:
-            size = [max(1, round(side * scale)) for side in image.size]
+            width, height = (max(1, round(side * scale)) for side in image.size)
             buffer = io.BytesIO()
-            small = image.convert("RGB").resize((size[0], size[1]), Image.Resampling.LANCZOS)
+            small = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
             small.save(buffer, "PNG", optimize=True)
             png = buffer.getvalue()
     return "data:image/png;base64," + base64.b64encode(png).decode()

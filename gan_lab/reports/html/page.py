@@ -85,9 +85,8 @@ def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
     charts, arrays, limit = embed.curves(report.sections)
     n_media = sum(bool(s.landscapes or s.pictures) for s in report.sections)
     budget = embed.MEDIA_BYTES // max(1, n_media)
-    sections, limits = [], []
-    if limit:
-        limits.append(f"Curves on this page show at most {limit} points, evenly taken from theirs.")
+    note = f"Curves on this page show at most {limit} points, evenly taken from theirs."
+    sections, limits = [], [note] if limit else []
     for section, own_charts in zip(report.sections, charts, strict=True):
         landscapes = embed.landscapes(section, budget)
         grids = None if landscapes else embed.pictures(section, budget)
@@ -103,8 +102,8 @@ def _data(report: Report) -> tuple[dict[str, Any], list[str]]:
                 "ones are in the run directories."
             )
         looks = {label: _look(section, label) for label in section.labels}
-        own = {"looks": looks, "charts": own_charts, "landscapes": landscapes, "pictures": grids}
-        sections.append(own)
+        media = {"landscapes": landscapes, "pictures": grids}
+        sections.append({"looks": looks, "charts": own_charts, **media})
     return {"sections": sections, "arrays": arrays, "axes": dict(AXES)}, limits
 
 
@@ -136,11 +135,11 @@ def _body(report: Report, data: dict[str, Any], limits: Sequence[str]) -> str:
     )
     for i, section in enumerate(report.sections):
         parts.append(_section(i, section, data["sections"][i], several))
-    method = page_parts.prose([*report.method, *limits])
-    parts.append(
-        f'<section class="method"><h2 id="method">How the numbers were made</h2>{method}</section>'
-    )
-    parts.append(f"<footer><p>{html.escape(report.origin)}</p></footer>")
+    method = "".join(f"<p>{html.escape(each)}</p>" for each in [*report.method, *limits])
+    parts += [
+        f'<section class="method"><h2 id="method">How the numbers were made</h2>{method}</section>',
+        f"<footer><p>{html.escape(report.origin)}</p></footer>",
+    ]
     return "\n".join(parts)
 
 
@@ -164,18 +163,15 @@ def _verdict(section: Section) -> str:
 
 
 def _section(i: int, section: Section, data: dict[str, Any], several: bool) -> str:
-    name = html.escape(section.name)
+    looks = data["looks"]
     parts = [
         _verdict(section) if several else "",
         page_parts.animation(i, section, data),
-        page_parts.tables(section.tables, data["looks"]),
+        page_parts.tables(section.tables, looks),
         page_parts.chapters(i, data),
-        page_parts.events(section.events, data["looks"]),
-        page_parts.cards(section, data["looks"]),
+        page_parts.events(section.events, looks),
+        page_parts.cards(section, looks),
     ]
-    heading = f'<h2 id="section-{i}">{name}</h2>'
-    return (
-        f'<section class="problem" data-section="{i}" aria-labelledby="section-{i}">\n{heading}\n'
-        + "\n".join(filter(None, parts))
-        + "\n</section>"
-    )
+    tag = f'<section class="problem" data-section="{i}" aria-labelledby="section-{i}">'
+    heading = f'<h2 id="section-{i}">{html.escape(section.name)}</h2>'
+    return "\n".join([tag, heading, *filter(None, parts), "</section>"])

@@ -29,11 +29,6 @@ _RAMP = '<span class="ramp"></span>logit, low to high'
 Looks = Mapping[str, Mapping[str, str]]
 
 
-def prose(paragraphs: Sequence[str]) -> str:
-    """Return a paragraph each."""
-    return "".join(f"<p>{html.escape(each)}</p>" for each in paragraphs)
-
-
 def swatch(look: Mapping[str, str]) -> str:
     """Return the line of a group that stands beside its name everywhere."""
     dash = _PATTERNS.get(look["dash"], look["dash"].replace("px", "").replace(",", " "))
@@ -56,13 +51,11 @@ def tables(each: Sequence[Table], looks: Looks) -> str:
         return ""
     parts = ['<section class="numbers"><h3>The numbers</h3>']
     for i, table in enumerate(each):
-        content = rich_table(table, looks)
+        title, content = html.escape(table.title), rich_table(table, looks)
         if i < _OPEN_TABLES:
-            parts.append(f"<h4>{html.escape(table.title)}</h4>{content}")
+            parts.append(f"<h4>{title}</h4>{content}")
         else:
-            parts.append(
-                f"<details><summary>{html.escape(table.title)}</summary>{content}</details>"
-            )
+            parts.append(f"<details><summary>{title}</summary>{content}</details>")
     return "".join(parts) + "</section>"
 
 
@@ -74,14 +67,11 @@ def rich_table(table: Table, looks: Looks) -> str:
         f'<th scope="col"{kind}>{_with_swatch(name, looks)}</th>'
         for name, kind in zip(table.columns, kinds, strict=True)
     )
-    rows = "".join(
-        f'<tr><th scope="row">{_with_swatch(row[0], looks)}</th>'
-        + "".join(
-            f"<td{kind}>{_cell(cell)}</td>" for cell, kind in zip(row[1:], kinds[1:], strict=True)
-        )
-        + "</tr>"
-        for row in table.rows
-    )
+    rows = ""
+    for first, *others in table.rows:
+        cells = zip(map(_cell, others), kinds[1:], strict=True)
+        rows += f'<tr><th scope="row">{_with_swatch(first, looks)}</th>'
+        rows += "".join(f"<td{kind}>{cell}</td>" for cell, kind in cells) + "</tr>"
     title, note = html.escape(table.title), html.escape(table.note)
     # Focusable, so that arrow keys scroll it.
     return (
@@ -104,8 +94,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _with_swatch(text: str, looks: Looks) -> str:
-    mark = swatch(looks[text]) + " " if text in looks else ""
-    return f"{mark}{html.escape(text)}"
+    return (swatch(looks[text]) + " " if text in looks else "") + html.escape(text)
 
 
 def _cell(text: str) -> str:
@@ -122,14 +111,9 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
     if not charts:
         return ""
     axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
-    axis_choices = "".join(
-        f'<option value="{axis}">{html.escape(AXES[axis])}</option>' for axis in axes
-    )
-    names = [
-        name
-        for name in data["looks"]
-        if any(name in bands for chart in charts for bands in chart["bands"].values())
-    ]
+    axis_choices = _choices({axis: AXES[axis] for axis in axes})
+    with_curve = {n for chart in charts for bands in chart["bands"].values() for n in bands}
+    names = [name for name in data["looks"] if name in with_curve]
     legend = "".join(
         f'<button type="button" class="key" aria-pressed="true" data-label="{html.escape(name)}">'
         f"{_with_swatch(name, data['looks'])}</button>"
@@ -156,10 +140,8 @@ def chapters(i: int, data: Mapping[str, Any]) -> str:
 def _chapter(
     name: str, title: str, hints: Mapping[str, str], charts: Sequence[Mapping[str, Any]]
 ) -> str:
-    curve_choices = "".join(
-        f'<option value="{i}">{html.escape(chart["title"])}</option>'
-        for i, chart in enumerate(charts)
-        if chart["question"] == title
+    curve_choices = _choices(
+        {i: chart["title"] for i, chart in enumerate(charts) if chart["question"] == title}
     )
     return (
         f'<section class="chapter" aria-labelledby="chapter-{name}"><div class="chapter-head">'
@@ -169,6 +151,10 @@ def _chapter(
         '<div class="chart" role="img"></div><p class="chart-note" aria-live="polite"></p>'
         '<div class="print-charts"></div></section>'
     )
+
+
+def _choices(texts: Mapping[Any, str]) -> str:
+    return "".join(f'<option value="{k}">{html.escape(v)}</option>' for k, v in texts.items())
 
 
 def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
@@ -246,15 +232,13 @@ def events(rows: Sequence[EventRow], looks: Looks) -> str:
 
 def cards(section: Section, looks: Looks) -> str:
     """Return the card of each loss."""
-    labels = [label for label in section.labels if section.cards.get(label)]
-    if not labels:
-        return ""
     items = "".join(
-        f'<article class="card"><h4>{_with_swatch(label, looks)}</h4>{_lines(section.cards[label])}'
-        "</article>"
-        for label in labels
+        f'<article class="card"><h4>{_with_swatch(label, looks)}</h4>{_lines(lines)}</article>'
+        for label in section.labels
+        if (lines := section.cards.get(label))
     )
-    return f'<section><h3>The losses</h3><div class="cards">{items}</div></section>'
+    cards = f'<section><h3>The losses</h3><div class="cards">{items}</div></section>'
+    return cards if items else ""
 
 
 def _lines(lines: Sequence[str]) -> str:
@@ -263,10 +247,8 @@ def _lines(lines: Sequence[str]) -> str:
     for line in lines:
         name, colon, text = line.partition(": ")
         if colon and re.fullmatch(r"[\w ]{1,24}", name):
-            formula = ' class="formula"' if name in ("discriminator", "generator") else ""
-            parts.append(
-                f"<div><dt>{html.escape(name)}</dt><dd{formula}>{html.escape(text)}</dd></div>"
-            )
+            kind = ' class="formula"' if name in ("discriminator", "generator") else ""
+            parts.append(f"<dt>{html.escape(name)}</dt><dd{kind}>{html.escape(text)}</dd>")
         else:
-            parts.append(f"<div><dd>{html.escape(line)}</dd></div>")
-    return f"<dl>{''.join(parts)}</dl>"
+            parts.append(f"<dd>{html.escape(line)}</dd>")
+    return f"<dl>{''.join(f'<div>{part}</div>' for part in parts)}</dl>"

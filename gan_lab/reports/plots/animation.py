@@ -68,14 +68,10 @@ def render_moving(
 
 def save_gif(animation: Animation, path: Path, hold: int = 8) -> None:
     """Write an endless GIF; the last picture stays `hold` times as long."""
-    palette = [
-        Image.fromarray(p).quantize(128, dither=Image.Dither.NONE) for p in animation.pictures
-    ]
-    times = [animation.milliseconds] * (len(palette) - 1) + [animation.milliseconds * hold]
-    buffer = io.BytesIO()
-    palette[0].save(
-        buffer, "GIF", save_all=True, append_images=palette[1:], duration=times, loop=0, disposal=1
-    )
+    first, *others = map(_quantize, animation.pictures)
+    times = [animation.milliseconds] * len(others) + [animation.milliseconds * hold]
+    buffer, more = io.BytesIO(), {"duration": times, "loop": 0, "disposal": 1}
+    first.save(buffer, "GIF", save_all=True, append_images=others, **more)
     atomic_write(path, buffer.getvalue())
 
 
@@ -87,8 +83,9 @@ def save_page(animation: Animation, path: Path) -> None:
         "TEXT": html.escape(animation.text),
         "LAST": str(len(data) - 1),
         "MS": str(animation.milliseconds),
-        "PICTURES": _script_json(data),
-        "CAPTIONS": _script_json(list(animation.captions)),
+        # "</script>" inside a caption would end the script element.
+        "PICTURES": json.dumps(data).replace("<", "\\u003c"),
+        "CAPTIONS": json.dumps(list(animation.captions)).replace("<", "\\u003c"),
     }
     # One pass, so that nothing inside a part is taken for a mark.
     template = resources.files("gan_lab.reports.plots") / "animation.html"
@@ -97,15 +94,12 @@ def save_page(animation: Animation, path: Path) -> None:
     atomic_write(path, page.encode())
 
 
-def _script_json(value: list[str]) -> str:
-    # "</script>" inside a caption would end the script element.
-    return json.dumps(value).replace("<", "\\u003c")
+def _quantize(picture: np.ndarray) -> Image.Image:
+    return Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE)
 
 
 def _encode_small_png(picture: np.ndarray) -> bytes:
     """Return the smaller of a palette PNG and a full one."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).quantize(128, dither=Image.Dither.NONE).save(
-        buffer, "PNG", optimize=True
-    )
+    _quantize(picture).save(buffer, "PNG", optimize=True)
     return min(buffer.getvalue(), encode_png(picture), key=len)

@@ -37,9 +37,7 @@ def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
     columns = int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     pixels = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    if channels == 1:
-        pixels = pixels.expand(-1, 3, -1, -1)
-    elif channels != 3:
+    if channels != 3:
         pixels = pixels[:, :1].expand(-1, 3, -1, -1)
     pixels = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
     gap = 2
@@ -161,24 +159,16 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
     points = torch.cartesian_prod(x, y)
     with torch.no_grad():
         heights = score(points).reshape(_MAP_POINTS, _MAP_POINTS).T.cpu().numpy()
-    surface = axes.contourf(
-        x.cpu(), y.cpu(), heights, levels=20, cmap="Greens", alpha=0.6, zorder=0
-    )
+    look: dict[str, Any] = {"levels": 20, "cmap": "Greens", "alpha": 0.6, "zorder": 0}
+    surface = axes.contourf(x.cpu(), y.cpu(), heights, **look)
     figure.colorbar(surface, ax=axes, label="discriminator's logit (higher = more real)")
     origins = fake[:_ARROWS]
     arrows = input_gradient(score, origins).detach().cpu().numpy()
     longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
     at = origins.detach().cpu().numpy()
-    axes.quiver(
-        *at.T,
-        *arrows.T,
-        angles="xy",
-        color=BLUE,
-        scale=12 * longest,
-        width=0.003,
-        zorder=4,
-        label=f"logit's gradient (longest {longest:.2g}/unit)",
-    )
+    look = {"color": BLUE, "scale": 12 * longest, "width": 0.003, "zorder": 4}
+    label = f"logit's gradient (longest {longest:.2g}/unit)"
+    axes.quiver(*at.T, *arrows.T, angles="xy", label=label, **look)
 
 
 def density(axes: Any, values: np.ndarray, bins: Sequence[float], **style: Any) -> None:

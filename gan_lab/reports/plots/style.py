@@ -65,22 +65,17 @@ SERIES = tuple(
 
 
 def canvas(
-    title: str,
-    rows: int = 1,
-    columns: int = 1,
-    size: tuple[float, float] = (5.0, 3.8),
-    **subplots: Any,
+    title: str, rows: int = 1, columns: int = 1, size: tuple[float, float] = (5.0, 3.8), **more: Any
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure and its axes, [rows, columns], ready to be rendered without a display.
 
     The title, one sentence, stands above all panels; `size` is that of one panel in inches.
     """
-    figure = Figure(
-        figsize=(size[0] * columns, size[1] * rows + 0.5), dpi=110, layout="constrained"
-    )
+    figsize = (size[0] * columns, size[1] * rows + 0.5)
+    figure = Figure(figsize=figsize, dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize="x-large" if columns > 1 else "large")
-    axes = np.atleast_2d(figure.subplots(rows, columns, squeeze=False, **subplots))
+    axes = np.atleast_2d(figure.subplots(rows, columns, squeeze=False, **more))
     for each in axes.flat:
         each.grid(alpha=0.25)
         each.spines[["top", "right"]].set_visible(False)
@@ -136,17 +131,10 @@ def error_bars(
 def reference(axes: Axes, y: float, text: str, *, at: float = 0.99) -> None:
     """Draw a horizontal line at a known value (log 2, -log 4, a floor) with its name."""
     axes.axhline(y, color=GREY, linewidth=1.0, linestyle=(0, (2, 2)), zorder=1)
-    axes.annotate(
-        text,
-        (at, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="right" if at > 0.5 else "left",
-        va="bottom",
-        fontsize="small",
-        color=GREY,
-    )
+    side = "right" if at > 0.5 else "left"
+    look: dict[str, Any] = {"ha": side, "va": "bottom", "fontsize": "small", "color": GREY}
+    look |= {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    axes.annotate(text, (at, y), xytext=(0, 2), **look)
 
 
 def remark(axes: Axes, x: float, y: float, text: str, **more: Any) -> None:

@@ -14,24 +14,32 @@ from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build, load
 from gan_lab.reports.analysis.aggregate import band, group_runs
 from gan_lab.reports.analysis.best_steps import last_gain_step
-from gan_lab.reports.analysis.model import AXES
+from gan_lab.reports.analysis.model import AXES, EventRow
 from gan_lab.reports.export import csv as csv_export
 from tests.reports.example_runs import CONFIG, TAG, WGAN, run, two_groups
+
+LABELS = ["minimax", "wasserstein + gradient_penalty"]
 
 
 def problems_in(path):
     return group_runs([load.read_run(each) for each in load.find_runs([path])])
 
 
-def table(report, title, section=0):
-    return next((t for t in report.sections[section].tables if t.title.startswith(title)), None)
+def table(report, title):
+    return next(t for t in report.sections[0].tables if t.title.startswith(title))
 
 
-def test_groups_are_what_differs_and_repeat_over_seeds(tmp_path):
-    two_groups(tmp_path)
-    (problem,) = problems_in(tmp_path)
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Final values of two groups, by name; the report on their runs, and its problems."""
+    home = tmp_path_factory.mktemp("two")
+    return two_groups(home), *build.report([home])
+
+
+def test_groups_are_what_differs_and_repeat_over_seeds(two):
+    (problem,) = two[2]
     assert problem.name == "ring"
-    assert [g.label for g in problem.groups] == ["minimax", "wasserstein + gradient_penalty"]
+    assert [g.label for g in problem.groups] == LABELS
     assert [[r.seed for r in g.runs] for g in problem.groups] == [[0, 1, 2, 3, 4]] * 2
     assert set(problem.groups[0].choices) == {
         *("loss._target_", "regularizer.gradient_penalty._target_"),
@@ -50,9 +58,8 @@ def test_stacked_seeds_and_a_sweep_cannot_be_told_apart(tmp_path):
     assert [t.rows for t in one.tables] == [t.rows for t in two.tables]
 
 
-def test_bands_equal_what_pandas_makes_of_the_files(tmp_path):
-    two_groups(tmp_path)
-    (problem,) = problems_in(tmp_path)
+def test_bands_equal_what_pandas_makes_of_the_files(two):
+    (problem,) = two[2]
     for group in problem.groups:
         frame = pd.concat(pd.read_json(r.path / "metrics.jsonl", lines=True) for r in group.runs)
         by_step = frame.groupby("step")[TAG]
@@ -65,27 +72,20 @@ def test_bands_equal_what_pandas_makes_of_the_files(tmp_path):
         np.testing.assert_array_equal(ours.n, by_step.count())
 
 
-def test_the_spreadsheets_equal_what_pandas_makes_of_the_runs(tmp_path):
-    finals = two_groups(tmp_path / "runs")
-    report, groups = build.report([tmp_path / "runs"])
-    csv_export.write(report, groups, tmp_path / "csv")
-    runs = pd.read_csv(tmp_path / "csv" / "runs.csv")
-    means = pd.read_csv(tmp_path / "csv" / "finals.csv").set_index("group")
-    for label, name in (("minimax", "minimax"), ("wasserstein + gradient_penalty", "wgan")):
-        values = np.array(finals[name])
+def test_the_spreadsheets_equal_what_pandas_makes_of_the_runs(two, tmp_path):
+    finals, report, groups = two
+    paths = csv_export.write(report, groups, tmp_path)
+    runs, means, differences, curves = map(pd.read_csv, paths)
+    means = means.set_index("group")[["mean", "low", "high"]]
+    for label, values in zip(LABELS, map(np.array, finals.values()), strict=True):
         np.testing.assert_allclose(runs[runs.group == label].value, values, rtol=1e-12)
         low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
-        np.testing.assert_allclose(
-            means.loc[label, ["mean", "low", "high"]].to_numpy(float),
-            [values.mean(), low, high],
-            rtol=1e-10,
-        )
-    gap = pd.read_csv(tmp_path / "csv" / "differences.csv").iloc[0]
-    d = np.array(finals["minimax"]) - np.array(finals["wgan"])
+        expected = [values.mean(), low, high]
+        np.testing.assert_allclose(means.loc[label].to_numpy(float), expected, rtol=1e-10)
+    gap, d = differences.iloc[0], np.array(finals["minimax"]) - np.array(finals["wgan"])
     low, high = stats.t.interval(0.95, 4, d.mean(), stats.sem(d))
     np.testing.assert_allclose([gap.difference, gap.low, gap.high], [d.mean(), low, high])
     assert bool(gap.supported)
-    curves = pd.read_csv(tmp_path / "csv" / "curves.csv")
     assert set(curves.axis) == {"step", "seconds"}
 
 
@@ -112,35 +112,19 @@ def test_a_difference_that_is_not_there_is_called_not_supported(tmp_path):
     assert any("Not supported: that it is lower" in s for s in report.sections[0].verdict)
 
 
-def test_a_large_difference_is_supported_in_words_and_in_the_table(tmp_path):
-    two_groups(tmp_path)
-    report, _ = build.report([tmp_path])
-    section = report.sections[0]
-    assert section.verdict[0].startswith(
-        "On ring, wasserstein + gradient_penalty has the lowest exact W1"
-    )
-    assert "supported against minimax" in section.verdict[1]
+def test_a_large_difference_is_supported_in_words_and_in_the_table(two):
+    _, report, _ = two
+    first, second, *_ = report.sections[0].verdict
+    assert first.startswith(f"On ring, {LABELS[1]} has the lowest exact W1")
+    assert table(report, "At the end").rows[1][2] in first
+    assert "supported against minimax" in second
     assert table(report, "Differences").rows[0][-1] == "supported"
-    assert table(report, "Does the ranking hold").rows[1] == [
-        "wasserstein + gradient_penalty",
-        "5 of 5",
-    ]
+    assert table(report, "Does the ranking hold").rows[1] == [LABELS[1], "5 of 5"]
 
 
-def test_every_number_of_the_verdict_stands_in_a_table(tmp_path):
-    two_groups(tmp_path)
-    report, _ = build.report([tmp_path])
-    section = report.sections[0]
-    first = section.verdict[0]
-    cell = next(r for r in table(report, "At the end").rows if r[0].startswith("wass"))[2]
-    assert cell in first
-
-
-def test_medians_stand_beside_means_from_eight_seeds_on(tmp_path):
-    two_groups(tmp_path / "five", 5)
-    two_groups(tmp_path / "eight", 8)
-    few = table(build.report([tmp_path / "five"])[0], "At the end")
-    many = table(build.report([tmp_path / "eight"])[0], "At the end")
+def test_medians_stand_beside_means_from_eight_seeds_on(two, tmp_path):
+    two_groups(tmp_path, 8)
+    few, many = (table(report, "At the end") for report in (two[1], build.report([tmp_path])[0]))
     assert not any(c.startswith("median") for c in few.columns)
     assert any(c.startswith("median") for c in many.columns)
 
@@ -151,10 +135,8 @@ def test_a_diverged_and_a_killed_run_are_said_and_never_averaged(tmp_path):
     run(tmp_path / "k", 8, [1.0, 2.0, 3.0], [0, 10, 20], state="running")
     report, _ = build.report([tmp_path])
     incomplete = table(report, "Runs that did not come to their end")
-    assert [(r[0], r[1], r[2]) for r in incomplete.rows] == [
-        ("minimax", "7", "diverged"),
-        ("minimax", "8", "unfinished"),
-    ]
+    states = [("minimax", "7", "diverged"), ("minimax", "8", "unfinished")]
+    assert [tuple(row[:3]) for row in incomplete.rows] == states
     row = table(report, "At the end").rows[0]
     assert row[1] == "5 of 7 (1 diverged, 1 unfinished)"
     assert row[2].startswith(f"{np.mean(finals['minimax']):.3g} ")
@@ -190,9 +172,9 @@ def test_another_evaluator_is_another_section_and_its_name_says_why(tmp_path):
 
 
 def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
+    longer = {**CONFIG["trainer"], "steps": 200}
     for seed in range(3):
         run(tmp_path / f"a{seed}", seed)
-        longer = {**CONFIG["trainer"], "steps": 200}
         run(tmp_path / f"b{seed}", seed, trainer=longer)
     report, _ = build.report([tmp_path])
     assert report.sections[0].labels == ["minimax, trainer.steps=100", "minimax, trainer.steps=200"]
@@ -202,9 +184,8 @@ def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
 def test_the_same_run_twice_counts_once(tmp_path):
     run(tmp_path / "a", 0, [1.0] * 3, [0, 10, 20], state="running")
     run(tmp_path / "b", 0)
-    report, groups = build.report([tmp_path])
-    assert len(groups[0].groups[0].runs) == 1
-    assert groups[0].groups[0].runs[0].is_done
+    report, (problem,) = build.report([tmp_path])
+    assert [r.is_done for r in problem.groups[0].runs] == [True]
     assert any("left out" in note for note in report.notes)
 
 
@@ -216,7 +197,7 @@ def test_infinite_and_undefined_numbers_are_said_as_they_are(tmp_path):
     assert np.isinf(band(groups[0].groups[0], TAG, "step").mean).all()
 
 
-def test_when_training_stopped_helping_is_problems_in(tmp_path):
+def test_training_stopped_helping_where_the_curve_ends_to_fall(tmp_path):
     rng = np.random.default_rng(1)
     for seed in range(5):
         fall = np.r_[np.linspace(2, 1, 6), [1.0] * 5] + 0.01 * rng.normal(size=11)
@@ -236,35 +217,24 @@ def test_a_torn_last_line_and_a_missing_file_are_no_reason_to_give_up(tmp_path):
     assert build.report([tmp_path])[0].sections[0].charts == []
 
 
-@pytest.mark.parametrize("damaged_file", ["config.yaml", "status.json"])
-def test_a_broken_file_is_named(damaged_file, tmp_path):
-    path = run(tmp_path / "a", 0)
-    (path / damaged_file).write_text("{[")
-    with pytest.raises(ConfigError, match=re.escape(damaged_file)):
-        build.report([tmp_path])
-
-
-def test_an_empty_directory_and_a_missing_one_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="holds no run"):
-        build.report([tmp_path])
+def test_a_missing_an_empty_and_a_damaged_run_are_refused_by_name(tmp_path):
     with pytest.raises(ConfigError, match="no directory"):
         build.report([tmp_path / "nothing"])
+    with pytest.raises(ConfigError, match="holds no run"):
+        build.report([tmp_path])
+    for name in ("status.json", "config.yaml"):
+        (run(tmp_path / name[0], 0) / name).write_text("{[")
+        with pytest.raises(ConfigError, match=re.escape(name)):
+            build.report([tmp_path / name[0]])
 
 
 def test_events_reach_the_report(tmp_path):
     path = run(tmp_path / "a", 3)
-    event = {
-        "step": 40,
-        "seed": 3,
-        "kind": "collapse",
-        "numbers": {"spread": 0.1},
-        "explanation": "why",
-        "advice": "try",
-    }
+    event = {"step": 40, "seed": 3, "kind": "collapse", "numbers": {"spread": 0.1}}
+    event |= {"explanation": "why", "advice": "try"}
     (path / "events.jsonl").write_text(json.dumps(event) + "\n")
-    (event_row,) = build.report([tmp_path])[0].sections[0].events
-    assert (event_row.seed, event_row.step, event_row.kind) == (3, 40, "collapse")
-    assert event_row.numbers == "spread 0.1"
+    row = EventRow("minimax", 3, 40, "collapse", "spread 0.1", "why", "try")
+    assert build.report([tmp_path])[0].sections[0].events == [row]
 
 
 def test_the_same_seed_is_shown_of_all_groups(tmp_path):
@@ -279,25 +249,18 @@ def test_the_same_seed_is_shown_of_all_groups(tmp_path):
 def test_csv_cells_of_what_does_not_exist_are_empty(tmp_path):
     run(tmp_path / "runs" / "a", 0, [1.0], [0], state="diverged")
     run(tmp_path / "runs" / "b", 1)
-    report, groups = build.report([tmp_path / "runs"])
-    csv_export.write(report, groups, tmp_path)
-    with (tmp_path / "runs.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [r["value"] == "" for r in rows] == [True, False]
+    path = csv_export.write(*build.report([tmp_path / "runs"]), tmp_path)[0]
+    assert [row["value"] == "" for row in csv.DictReader(path.open())] == [True, False]
 
 
-def test_nothing_is_read_before_a_run_begins_or_after_it_ends(tmp_path):
+def test_a_curve_is_straight_between_two_measurements_and_nothing_before_or_after(tmp_path):
     run(tmp_path / "a", 0, [5.0] * 6, range(50, 101, 10))
     run(tmp_path / "b", 1, [3.0] * 6, range(0, 51, 10), state="diverged")
+    run(tmp_path / "c", 0, [0.0, 4.0], [0, 100], **WGAN)
+    run(tmp_path / "d", 1, [0.0, 0.0, 0.0], [0, 25, 100], **WGAN)
     (problem,) = problems_in(tmp_path)
-    ours = band(problem.groups[0], TAG, "step")
+    ours, straight = (band(group, TAG, "step") for group in problem.groups)
     np.testing.assert_array_equal(ours.x, range(0, 101, 10))
     np.testing.assert_array_equal(ours.mean, [3.0] * 5 + [4.0] + [5.0] * 5)
     np.testing.assert_array_equal(ours.n, [1] * 5 + [2] + [1] * 5)
-
-
-def test_between_two_measurements_a_straight_line_is_read(tmp_path):
-    run(tmp_path / "a", 0, [0.0, 4.0], [0, 100])
-    run(tmp_path / "b", 1, [0.0, 0.0, 0.0], [0, 25, 100])
-    (problem,) = problems_in(tmp_path)
-    np.testing.assert_array_equal(band(problem.groups[0], TAG, "step").mean, [0.0, 0.5, 2.0])
+    np.testing.assert_array_equal(straight.mean, [0.0, 0.5, 2.0])

@@ -118,9 +118,8 @@ def test_all_runs_have_one_layout_and_it_names_what_they_have(report_and_runs):
     runs = [read(path) for section in ("ring", "digits") for path in (home / section).iterdir()]
     page = layout_of(runs[0])
     assert all(layout_of(run) == page for run in runs)
-    assert [category.title for category in page.category] == [
-        f"{section}: {q.title}" for section in ("ring", "digits") for q in QUESTIONS
-    ]
+    titles = [f"{section}: {q.title}" for section in ("ring", "digits") for q in QUESTIONS]
+    assert [category.title for category in page.category] == titles
     tags_on_page = []
     for category in page.category:
         section = category.title.partition(":")[0]
@@ -190,14 +189,12 @@ def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(report_and_
 
 
 def test_the_table_begins_with_the_headline_numbers(tmp_path):
-    section = wide_report(tmp_path).sections[0]
+    report = wide_report(tmp_path)
     finals = {label: {"a": 1.0, "neural_distance/js": 2.0, "b": 3.0} for label in LABELS}
     finals["minimax"]["divergence/wasserstein"] = 4.0  # the others diverged, say
     choices = {label: {"loss._target_": label} for label in LABELS}
-    report = replace(
-        wide_report(tmp_path), sections=[replace(section, finals=finals, choices=choices)]
-    )
-    tensorboard.write(report, tmp_path / "runs")
+    section = replace(report.sections[0], finals=finals, choices=choices)
+    tensorboard.write(replace(report, sections=[section]), tmp_path / "runs")
     content = read(tmp_path / "runs" / "minimax").SummaryMetadata(hparams.EXPERIMENT_TAG)
     experiment = hparams.parse_experiment_plugin_data(content.plugin_data.content)
     tags = ["divergence/wasserstein", "neural_distance/js", "a", "b"]
@@ -209,10 +206,9 @@ def test_pictures_are_the_files_under_one_tag_at_their_steps(report_and_runs):
     report, home = report_and_runs
     for label, name in zip(LABELS, NAMES, strict=True):
         images = read(home / "ring" / name).Images("samples")
-        files = report.sections[0].pictures[label]
-        assert {i.step: i.encoded_image_string for i in images} == {
-            step: path.read_bytes() for step, path in files.items()
-        }
+        files = report.sections[0].pictures[label].items()
+        expected = {step: path.read_bytes() for step, path in files}
+        assert {i.step: i.encoded_image_string for i in images} == expected
         assert {(image.width, image.height) for image in images} == {(160, 120)}
 
 
@@ -234,26 +230,19 @@ def test_words_are_markdown(report_and_runs):
     assert "events" not in read(home / "ring" / NAMES[1]).Tags()["tensors"]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "f(x) <= 1 | y",
-        "a_b_c * d * e",
-        "wasserstein_clip, _target_",
-        "\\log `x`",
-        "<b>&amp;",
-        "**x**",
-    ],
+STRANGE = (
+    *("f(x) <= 1 | y", "a_b_c * d * e", "wasserstein_clip, _target_"),
+    *("\\log `x`", "<b>&amp;", "**x**"),
 )
+
+
+@pytest.mark.parametrize("text", STRANGE)
 def test_markdown_shows_what_was_said(text):
-    tags_on_page = plugin_util.markdown_to_safe_html(tensorboard._plain(text))
-    assert html.unescape(tags_on_page).strip() == f"<p>{text}</p>"
+    source = plugin_util.markdown_to_safe_html(tensorboard._plain(text))
+    assert html.unescape(source).strip() == f"<p>{text}</p>"
     table = tensorboard._markdown(Table("", "", ("a", "b"), [(text, "1")]))
-    tags_on_page = plugin_util.markdown_to_safe_html(table)
-    assert [html.unescape(cell) for cell in re.findall("<td>(.*?)</td>", tags_on_page)] == [
-        text,
-        "1",
-    ]
+    cells = re.findall("<td>(.*?)</td>", plugin_util.markdown_to_safe_html(table))
+    assert list(map(html.unescape, cells)) == [text, "1"]
 
 
 @pytest.mark.parametrize(
@@ -281,9 +270,8 @@ def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
 
 def test_a_large_comparison_takes_seconds(tmp_path):
     # 8 groups x 17 curves x 250 points; a file with a record a scalar would take minutes.
-    report = wide_report(
-        tmp_path, labels=[f"group {i}" for i in range(8)], n_points=250, n_curves=9
-    )
+    labels = [f"group {i}" for i in range(8)]
+    report = wide_report(tmp_path, labels=labels, n_points=250, n_curves=9)
     begin = time.perf_counter()
     tensorboard.write(report, tmp_path / "runs")
     assert time.perf_counter() - begin < 10

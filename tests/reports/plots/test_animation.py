@@ -28,9 +28,8 @@ def test_an_animation_needs_a_caption_for_every_picture():
 
 
 def test_a_gif_has_all_pictures_and_holds_the_last(tmp_path):
-    save_gif(
-        Animation("f", pictures(3), ["a", "b", "c"], milliseconds=100), tmp_path / "f.gif", hold=5
-    )
+    animation = Animation("f", pictures(3), ["a", "b", "c"], milliseconds=100)
+    save_gif(animation, tmp_path / "f.gif", hold=5)
     with Image.open(tmp_path / "f.gif") as gif:
         assert gif.n_frames == 3
         durations, shades = [], []
