@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Sets everything up, trains minimax, non-saturating, WGAN with clipping and WGAN-GP on the ring and
-# on handwritten digits over five seeds, compares them and shows the page. Arguments go to `train`.
+# Set everything up, train minimax, non-saturating, WGAN with clipping and WGAN-GP on the ring and
+# on handwritten digits over five seeds, compare them and show the page. Arguments go to `train`.
 #   ./scripts/compare_losses.sh
-#   SEEDS=8 ./scripts/compare_losses.sh trainer.steps=800
+#   SEEDS=8 ./scripts/compare_losses.sh steps=800
 # SEEDS: runs of each loss (5). OUT: where everything goes (outputs/compare_losses/<time>).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh" ""
@@ -18,9 +18,9 @@ sweep() { # a run that diverges is a result: only an interrupt or a wrong argume
 }
 
 echo "ring: 4 losses, $seeds seeds stacked in each run"
-sweep data=ring "n_seeds=$seeds" hydra.sweep.dir="$out/ring" "$@"
+sweep data=ring "n_seeds=$seeds" output="$out/ring" "$@"
 echo "digits: 4 losses x $seeds seeds, one process a core"
-sweep data=digits "seed=range($seeds)" trainer.steps=1000 trainer.image_every=100 hydra.sweep.dir="$out/digits" "$@"
+sweep data=digits "seed=range($seeds)" steps=1000 trainer.image_every=100 output="$out/digits" "$@"
 "${lab[@]}" compare "$out/ring" "$out/digits" output="$out/comparison" \
   title="Four losses, $seeds seeds each"
 

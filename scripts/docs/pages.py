@@ -152,8 +152,7 @@ def claims(study: str = "") -> str:
     from gan_lab.experiments import registry
 
     kept = json.loads((ROOT / "docs/reproduce.json").read_text())
-    # `reproduce` wrote "provenance" once.
-    rows = [{"evidence": row.get("provenance"), **row} for row in kept["rows"]]
+    rows = kept["rows"]
     if study:
         rows = [row for row in rows if (row["command"] or "").split()[1:2] == [study]]
         counts = f"{registry.counts(rows)}, in the kept [run of all claims](claims.md)."
