@@ -12,15 +12,14 @@ the one that was just written, so that a run on another machine adds a section.
 """
 
 import argparse
-import contextlib
-import dataclasses
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 # Before torch: idle threads of a pool would take turns with the contestants.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -44,9 +43,8 @@ QUICK_STEPS = 300  # of a whole run
 
 def parser() -> argparse.ArgumentParser:
     """What the script takes."""
-    made = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    form = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     add = made.add_argument
     add("--rows", default="", help="names of rows, with * and ?, separated by commas; none = all")
     add("--rounds", type=int, help="turns of each contestant (7; quick: 3)")
@@ -73,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(PAGE)
         return 0
     console = Console()
-    with tempfile.TemporaryDirectory() as directory, compiling_afresh(directory):
+    with tempfile.TemporaryDirectory() as directory, mock.patch.dict(os.environ):
+        # What was compiled before would hide what compiling costs.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(directory, "compiled")
         try:
             for name in ("rounds", "seconds", "threads", "runs"):
                 if (value := getattr(asked, name)) is not None and value <= 0:
@@ -91,10 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = _frame(options, asked)
         try:
             warm_up(options)
-            for name in names:
-                found = _row(name, options, limits, keep, asked)
-                if found is not None:
-                    result["rows"].append(found)
+            timed = (_row(name, options, limits, keep, asked) for name in names)
+            result["rows"] += [row for row in timed if row is not None]
         except NotTheSameWork as error:
             print(f"not the same work: {error}", file=sys.stderr)
             return 1
@@ -105,11 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.markdown is not None:
         atomic_write(asked.markdown, page.render(asked.json.resolve().parent).encode())
         console.print(f"page: {asked.markdown}", highlight=False, soft_wrap=True)
-    complaint = straw_man(result)
-    if complaint:
+    if complaint := straw_man(result):
         print(complaint, file=sys.stderr)
-        return 1
-    return 0
+    return int(bool(complaint))
 
 
 def _options(asked: argparse.Namespace, directory: Path, console: Console) -> Options:
@@ -133,48 +129,27 @@ def _options(asked: argparse.Namespace, directory: Path, console: Console) -> Op
 
 
 def _listed(name: str, text: str, known: Sequence[str]) -> list[str]:
-    given = [each.strip() for each in text.split(",") if each.strip()]
-    for each in given:
-        if each not in known:
-            raise ValueError(f"--{name} {each} is unknown; take some of {','.join(known)}")
-    if not given:
-        raise ValueError(f"--{name} is empty; take some of {','.join(known)}")
-    return given
+    choices = [each.strip() for each in text.split(",") if each.strip()]
+    unknown = [each for each in choices if each not in known]
+    if unknown or not choices:
+        what = f"{unknown[0]} is unknown" if unknown else "is empty"
+        raise ValueError(f"--{name} {what}; take some of {','.join(known)}")
+    return choices
 
 
 def _row(
-    name: str,
-    options: Options,
-    limits: Limits,
-    keep: set[int] | None,
-    asked: argparse.Namespace,
+    name: str, options: Options, limits: Limits, keep: set[int] | None, asked: argparse.Namespace
 ) -> dict[str, Any] | None:
-    if name in rows.PROCESS_ROWS:
-        if keep is not None and processes.SEEDS not in keep:
-            return None
-        return processes.row(name, rows.PROCESS_ROWS[name], options)
+    if work := rows.PROCESS_ROWS.get(name):
+        skip = keep is not None and processes.SEEDS not in keep
+        return None if skip else processes.row(name, work, options)
     if name in rows.RUN_ROWS:
         n, steps = (1, QUICK_STEPS) if asked.quick else (asked.runs, None)
         return runs.looking(name, rows.RUN_ROWS[name], options, n, steps)
     if name in rows.START_ROWS:
         return runs.start(name, options)
     (row,) = (row for row in rows.ROWS if row.name == name)
-    return None if keep is not None and row.seeds not in keep else measure.row(row, options, limits)
-
-
-@contextlib.contextmanager
-def compiling_afresh(directory: str) -> Iterator[None]:
-    """Keeps what was compiled before from hiding what compiling costs."""
-    name = "TORCHINDUCTOR_CACHE_DIR"
-    before = os.environ.get(name)
-    os.environ[name] = os.path.join(directory, "compiled")
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    return measure.row(row, options, limits) if keep is None or row.seeds in keep else None
 
 
 def warm_up(options: Options) -> None:
@@ -189,28 +164,23 @@ def warm_up(options: Options) -> None:
 
 def _frame(options: Options, asked: argparse.Namespace) -> dict[str, Any]:
     """Everything of a result but its rows."""
-    around = environment()
+    about = environment()
     on_gpu = options.device.type == "cuda"
+    peer = options.peer and (options.peer.about or options.peer.name)
+    plain = {"device": str(options.device), "directory": None, "tell": None, "peer": peer}
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "device": options.device.type,
         "hardware": {
-            **around["hardware"],
+            **about["hardware"],
             "gpu": torch.cuda.get_device_name(options.device) if on_gpu else None,
             "capability": torch.backends.cpu.get_cpu_capability(),
             "amx": bool(torch.cpu._is_amx_tile_supported()),
             "avx512_bf16": bool(torch.cpu._is_avx512_bf16_supported()),
         },
-        "versions": around["versions"],
-        "git": around["git"],
-        "options": {
-            **{f.name: getattr(options, f.name) for f in dataclasses.fields(options)},
-            "device": str(options.device),
-            "directory": None,
-            "tell": None,
-            "peer": None if options.peer is None else options.peer.about or options.peer.name,
-            "quick": asked.quick,
-        },
+        "versions": about["versions"],
+        "git": about["git"],
+        "options": {**vars(options), **plain, "quick": asked.quick},
         "rows": [],
     }
 

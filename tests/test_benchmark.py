@@ -2,12 +2,18 @@ import importlib
 import json
 import sys
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
+from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.networks.dcgan import Dcgan
+from gan_lab.runs.run_dir import RunDir
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--quick", "--rounds", "2", "--seconds", "0.01", "--precision", "f32", "--modes", "eager"]
@@ -48,24 +54,19 @@ def tiny(benchmark, tmp_path_factory):
     return *run(benchmark, folder, *rows), page.read_text()
 
 
-def test_a_small_run_writes_every_rounds_numbers(tiny):
+def test_a_small_run_writes_every_rounds_numbers_and_their_ratios_for_each_seed(tiny):
     code, result, _ = tiny
     assert code == 0
     (row,) = result["rows"]
     (variant,) = row["variants"]
-    for timed in (row["textbook"], variant):
-        assert len(timed["rounds_ms"]) == 2
-        assert timed["ms"]["min"] > 0
+    for times in (row["textbook"], variant):
+        assert len(times["rounds_ms"]) == 2
+        assert times["ms"]["min"] > 0
     assert result["hardware"]["cpu"]
     assert result["versions"]["torch"] == torch.__version__
     assert result["options"]["threads"] == 1
     assert variant["limit"]["best"] > 0
     assert variant["fraction"]["torch"] > 0
-
-
-def test_a_ratio_is_that_of_its_rounds_for_each_seed(tiny):
-    (row,) = tiny[1]["rows"]
-    (variant,) = row["variants"]
     theirs, ours = row["textbook"]["rounds_ms"], variant["rounds_ms"]
     expected = [4 * a / b for a, b in zip(theirs, ours, strict=True)]
     assert variant["ratio"]["rounds"] == pytest.approx(expected, rel=1e-9)
@@ -115,17 +116,18 @@ def analytic(work, penalty):
     g = [(work.latent_dim, work.width), *[(work.width, work.width)] * 2, (work.width, work.n_in)]
     d = [(work.n_in, work.width), *[(work.width, work.width)] * 2, (work.width, 1)]
 
+    def multiply(shapes):
+        for m, k, n in shapes:
+            torch.zeros(m, k) @ torch.zeros(k, n)
+
     def forward(net):
-        for n_in, n_out in net:
-            torch.zeros(n, n_in) @ torch.zeros(n_in, n_out)
+        multiply((n, n_in, n_out) for n_in, n_out in net)
 
     def weights(net):
-        for n_in, n_out in net:
-            torch.zeros(n_in, n) @ torch.zeros(n, n_out)
+        multiply((n_in, n, n_out) for n_in, n_out in net)
 
     def inputs(net):
-        for n_in, n_out in net:
-            torch.zeros(n, n_out) @ torch.zeros(n_out, n_in)
+        multiply((n, n_out, n_in) for n_in, n_out in net)
 
     for _ in range(work.n_critic):
         forward(g)
@@ -157,9 +159,8 @@ def test_the_formula_counts_what_torch_counts_of_a_step_by_hand(game, width):
 
 def test_the_hidden_part_of_wgan_gp_is_240_b_w_squared():
     work = part("rows").Work("wgan_gp", "mlp", 4096)
-    hidden = 240 * work.batch_size * work.width**2
-    assert part("flops").needed(work) == pytest.approx(hidden, rel=2e-3)
-    assert part("flops").needed(work) > hidden
+    hidden, needed = 240 * work.batch_size * work.width**2, part("flops").needed(work)
+    assert hidden < needed == pytest.approx(hidden, rel=2e-3)
 
 
 def test_the_textbook_is_counted_as_torch_counts_it():
@@ -174,15 +175,11 @@ def test_the_textbook_is_counted_as_torch_counts_it():
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_both_have_the_same_convolutional_networks(size):
-    from gan_lab.networks.dcgan import Dcgan
-
     work = part("rows").Work("wgan_gp", "dcgan", 8, (3, size, size), 4, 16)
     generator, discriminator = part("textbook").networks(work)
     pair = Dcgan(16, 8)
-    for mine, theirs in (
-        (pair.generator(work.shape), generator),
-        (pair.discriminator(work.shape), discriminator),
-    ):
+    ours = pair.generator(work.shape), pair.discriminator(work.shape)
+    for mine, theirs in zip(ours, (generator, discriminator), strict=True):
         assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
         of = [[type(m) for m in net if type(m) is not torch.nn.Flatten] for net in (mine, theirs)]
         assert of[0] == of[1]
@@ -193,15 +190,10 @@ def test_both_have_the_same_convolutional_networks(size):
 
 def test_ratios_and_their_summary():
     timing = part("timing")
-    found = timing.ratios([2.0, 3.0, 8.0], [1.0, 2.0, 2.0], seeds=4)
-    assert found == [8.0, 6.0, 16.0]
-    assert timing.summary(found) == {
-        "median": 8.0,
-        "quartile_low": 7.0,
-        "quartile_high": 12.0,
-        "min": 6.0,
-        "max": 16.0,
-    }
+    ratios = timing.ratios([2.0, 3.0, 8.0], [1.0, 2.0, 2.0], seeds=4)
+    assert ratios == [8.0, 6.0, 16.0]
+    quartiles = {"quartile_low": 7.0, "median": 8.0, "quartile_high": 12.0}
+    assert timing.summary(ratios) == {**quartiles, "min": 6.0, "max": 16.0}
 
 
 def test_contestants_take_turns_and_keep_their_own_precision():
@@ -218,7 +210,7 @@ def test_contestants_take_turns_and_keep_their_own_precision():
 
     cpu = torch.device("cpu")
     narrow = timing.built("bf16", build, cpu)
-    plain = timing.built("f32", lambda: lambda: step("f32"), cpu)
+    plain = timing.built("f32", lambda: partial(step, "f32"), cpu)
     order.clear()
     seen.clear()
     timing.interleaved([plain, narrow], cpu, rounds=4, seconds=0.0)
@@ -240,10 +232,9 @@ def test_a_slow_textbook_is_called_a_straw_man(benchmark, tmp_path, monkeypatch,
             pass
 
     monkeypatch.setattr(textbook, "step", slow)
-    monkeypatch.setattr(part("measure"), "built", _impatient(part("timing").built))
+    monkeypatch.setattr(part("measure"), "built", partial(part("timing").built, warm_up=1))
     monkeypatch.setattr(benchmark, "warm_up", lambda options: None)
-    arguments = ["--rows", "wgan_gp_mlp512", "--rounds", "1"]
-    code, result = run(benchmark, tmp_path, *arguments)
+    code, result = run(benchmark, tmp_path, "--rows", "wgan_gp_mlp512", "--rounds", "1")
     assert code == 1
     assert "straw man" in capsys.readouterr().err
     assert result["rows"][0]["textbook"]["fraction_at_best"]["torch"] < 0.4
@@ -251,15 +242,9 @@ def test_a_slow_textbook_is_called_a_straw_man(benchmark, tmp_path, monkeypatch,
     assert part("verdicts").straw_man(result) is None
 
 
-def _impatient(built):
-    return lambda name, build, device: built(name, build, device, warm_up=1)
-
-
 @pytest.mark.parametrize("what", ["n_critic", "width", "batch_size"])
 def test_other_work_is_refused(what, tmp_path):
     rows, ours = part("rows"), part("ours")
-    from dataclasses import replace
-
     work = rows.Work("wgan_gp", "mlp", 16, n_critic=2)
     ways = ours.variant_keys("eager", "f32", "cpu", 1)
     mine = ours.Ours([*ours.keys(work, tmp_path), *ways])
@@ -286,9 +271,6 @@ def options(tmp_path):
 
 
 def test_looking_is_the_share_of_the_loop_that_goes_without_it(options, tmp_path):
-    from gan_lab.loggers.jsonl import read_metrics
-    from gan_lab.runs.run_dir import RunDir
-
     row = part("runs").looking("ring", "ring", options, runs=1, steps=100)
     (on,), (off,) = row["excess"]["on"], row["excess"]["off"]
     assert row["share"]["median"] == pytest.approx(on - off, rel=1e-9)
@@ -332,15 +314,15 @@ def test_targets_are_of_rows_that_exist_and_say_whether_they_are_reached():
             {"name": "whole_run_ring", "share": {"median": 0.031}},
         ],
     }
-    found = {(v["row"], v["target"]): v for v in verdicts.verdicts(result)}
-    assert found["wgan_gp_mlp512", "f32 >= 1.3"]["reached"] is True
-    assert found["wgan_gp_mlp512", "f32 >= 1.3"]["way"] == "compiled f32"
-    assert found["wgan_gp_mlp512", "bf16 >= 3.5"]["reached"] is False
-    assert found["whole_run_ring", "<= 3 %"]["reached"] is False
-    assert found["wgan_clip_mlp512", "f32 >= 1.15"]["reached"] is None
+    entries = {(v["row"], v["target"]): v for v in verdicts.verdicts(result)}
+    assert entries["wgan_gp_mlp512", "f32 >= 1.3"]["reached"] is True
+    assert entries["wgan_gp_mlp512", "f32 >= 1.3"]["way"] == "compiled f32"
+    assert entries["wgan_gp_mlp512", "bf16 >= 3.5"]["reached"] is False
+    assert entries["whole_run_ring", "<= 3 %"]["reached"] is False
+    assert entries["wgan_clip_mlp512", "f32 >= 1.15"]["reached"] is None
     result["hardware"]["amx"] = False
-    found = {(v["row"], v["target"]): v for v in verdicts.verdicts(result)}
-    assert found["wgan_gp_mlp512", "bf16 >= 3.5"]["reached"] is None
+    entries = {(v["row"], v["target"]): v for v in verdicts.verdicts(result)}
+    assert entries["wgan_gp_mlp512", "bf16 >= 3.5"]["reached"] is None
 
 
 @pytest.mark.parametrize(
@@ -363,32 +345,21 @@ def test_the_committed_page_is_what_the_committed_results_say():
 
 def test_bf16_quality_pairs_runs_by_seed(tmp_path):
     quality = part("bf16_quality")
-    runs = {}
-    for precision, shift in (("f32", 0.0), ("bf16", 0.01)):
-        runs[precision] = {}
+    runs = {"f32": {}, "bf16": {}}
+    for (precision, by_seed), shift in zip(runs.items(), (0.0, 0.01), strict=True):
         for seed, w1 in enumerate((0.2, 0.3, 0.4)):
-            directory = part_run(tmp_path / f"{precision}_{seed}", w1 + shift * (1 + seed))
-            runs[precision][seed] = directory
+            final = {"value": w1 + shift * (1 + seed), "floor": 0.1}
+            by_seed[seed] = RunDir(tmp_path / f"{precision}_{seed}").create()
+            by_seed[seed].write_status(state="done", step=10, final={quality.W1: final})
     result = quality.compare("ring", runs)
     assert result["difference"]["value"] == pytest.approx(0.02, rel=1e-9)
     assert result["difference"]["n"] == 3
     assert result["difference"]["low"] == pytest.approx(0.02 - 0.01 * 4.302653 / 3**0.5, rel=1e-6)
     with pytest.raises(ValueError, match="changed no digit"):
         quality.compare("ring", {"f32": runs["f32"], "bf16": runs["f32"]})
-    section = quality.section(
-        {"data_sets": [result], "hardware": {"cpu": "A"}, "versions": {"torch": "2"}}
-    )
+    machine = {"hardware": {"cpu": "A"}, "versions": {"torch": "2"}}
+    section = quality.section({"data_sets": [result], **machine})
     assert "| ring | 10 | 128 | 3 | 0.300 | 0.100 | 0.320 | 0.100 | +0.020 |" in section
-
-
-def part_run(path, w1):
-    from gan_lab.runs.run_dir import RunDir
-
-    directory = RunDir(path).create()
-    directory.write_status(
-        state="done", step=10, final={"divergence/wasserstein": {"value": w1, "floor": 0.1}}
-    )
-    return directory
 
 
 def test_what_looking_costs_is_what_steps_take_beyond_their_neighbours():

@@ -9,11 +9,11 @@ outputs/bf16_quality/ (existing ones are read), and write docs/benchmarks/bf16_q
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from gan_lab.cli.main import main as gan_lab
@@ -30,22 +30,15 @@ WIDTHS = {"ring": 128, "digits": 256}  # ring's own 64 leaves bfloat16 little to
 
 
 def train(data: str, seed: int, precision: str, keys: Sequence[str], runs: Path) -> RunDir:
-    """Return a finished run, trained unless it is there already.
-
-    Raises:
-        SystemExit: It failed.
-    """
+    """Return a finished run, trained unless it is there already; end the script if it fails."""
     directory = RunDir(runs / f"{data}_{precision}_seed_{seed}")
     if directory.read_status().get("state") != "done":
-        code = gan_lab(
-            [
-                *("train", f"data={data}", f"network.width={WIDTHS[data]}", f"seed={seed}"),
-                *(f"execution.precision={precision}", "device=cpu", "execution.threads=1"),
-                *("trainer.landscape_every=0", "neural_distance.steps=0"),
-                *(*keys, f"hydra.run.dir={directory.path}"),
-            ]
-        )
-        if code:
+        overrides = [
+            *(f"data={data}", f"network.width={WIDTHS[data]}", f"seed={seed}", "device=cpu"),
+            *(f"execution.precision={precision}", "execution.threads=1"),
+            *("trainer.landscape_every=0", "neural_distance.steps=0", *keys),
+        ]
+        if code := gan_lab(["train", *overrides, f"hydra.run.dir={directory.path}"]):
             sys.exit(f"{directory.path}: exit code {code}")
     return directory
 
@@ -56,27 +49,21 @@ def compare(data: str, runs: dict[str, dict[int, RunDir]]) -> dict[str, Any]:
         precision: {seed: run.read_status()["final"][W1] for seed, run in by_seed.items()}
         for precision, by_seed in runs.items()
     }
-    w1 = {
-        precision: {seed: float(final["value"]) for seed, final in by_seed.items()}
-        for precision, by_seed in finals.items()
-    }
+    w1 = {p: {s: float(final["value"]) for s, final in each.items()} for p, each in finals.items()}
     if w1["bf16"] == w1["f32"]:
         raise ValueError(f"{data}: bf16 changed no digit of any run, so it cannot have been used")
     gap = difference(w1["bf16"], w1["f32"])
     floors = [float(final["floor"]) for by_seed in finals.values() for final in by_seed.values()]
+    by_precision = {
+        precision: {"mean": mean(values.values()), "std": stdev(values.values()), "by_seed": values}
+        for precision, values in w1.items()
+    }
     return {
         "data": data,
         "steps": next(iter(runs["f32"].values())).read_status()["step"],
         "width": WIDTHS[data],
-        **{
-            precision: {
-                "mean": statistics.mean(values.values()),
-                "std": statistics.stdev(values.values()),
-                "by_seed": values,
-            }
-            for precision, values in w1.items()
-        },
-        "floor": statistics.mean(floors),
+        **by_precision,
+        "floor": mean(floors),
         "difference": {**gap.measured._asdict(), "n": gap.n, "paired": gap.is_paired, "p": gap.p},
     }
 
@@ -99,22 +86,20 @@ def section(result: Mapping[str, Any]) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|",
     ]
     for row in result["data_sets"]:
-        d = row["difference"]
-        low, high = (100 * d[k] / row["f32"]["mean"] for k in ("low", "high"))
+        f32, d = row["f32"], row["difference"]
+        low, high = (100 * d[k] / f32["mean"] for k in ("low", "high"))
         lines.append(
-            f"| {row['data']} | {row['steps']} | {row['width']} | {d['n']} | "
-            f"{row['f32']['mean']:.3f} | {row['f32']['std']:.3f} | {row['bf16']['mean']:.3f} | "
-            f"{row['floor']:.3f} | {d['value']:+.3f} | {d['low']:+.3f} .. {d['high']:+.3f} | "
-            f"{low:+.1f} .. {high:+.1f} |"
+            f"| {row['data']} | {row['steps']} | {row['width']} | {d['n']} | {f32['mean']:.3f} | "
+            f"{f32['std']:.3f} | {row['bf16']['mean']:.3f} | {row['floor']:.3f} | "
+            f"{d['value']:+.3f} | {d['low']:+.3f} .. {d['high']:+.3f} | {low:+.1f} .. {high:+.1f} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, compare and write the result; return the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--seeds", type=int, default=8, help="pairs of runs of each data set")
     parser.add_argument("--data", default="ring,digits")
     parser.add_argument("--runs", type=Path, default=RUNS)
@@ -131,18 +116,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for precision in PRECISIONS:
                 runs[precision][seed] = train(data, seed, precision, choice.keys, choice.runs)
         results.append(compare(data, runs))
-        gap = results[-1]["difference"]
-        print(
-            f"{data}: W1 bf16 - f32 = {gap['value']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
-        )
+        value, low, high = (results[-1]["difference"][key] for key in ("value", "low", "high"))
+        print(f"{data}: W1 bf16 - f32 = {value:+.4f} [{low:+.4f}, {high:+.4f}]")
     machine = environment()
-    content = {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": machine["hardware"],
-        "versions": machine["versions"],
-        "keys": choice.keys,
-        "data_sets": results,
-    }
+    content = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
+    content |= {key: machine[key] for key in ("hardware", "versions")}
+    content |= {"keys": choice.keys, "data_sets": results}
     atomic_write(choice.json, to_json(content, indent=1))
     print(choice.json)
     return 0

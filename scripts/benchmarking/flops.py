@@ -44,8 +44,7 @@ class _Counter(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> object:
         out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
+        if count := flop_registry.get(func._overloadpacket):
             self.total += int(count(*args, **(kwargs or {}), out_val=out))
         return out
 

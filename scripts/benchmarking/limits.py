@@ -1,5 +1,7 @@
 """How fast this machine multiplies matrices, measured beside the rows: the limits of any step."""
 
+import itertools
+import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,10 +13,13 @@ from benchmarking.timing import Switches, finish
 
 _SECONDS = 0.06  # of one measurement
 _REPEATS = 5
-_BEST_SHAPES = ((1280, 512, 512), (1024, 1024, 1024))
+_BEST_SHAPES = ((1, 1280, 512, 512), (1, 1024, 1024, 1024))
+Shape = tuple[int, int, int, int]
+Product = Callable[[], Tensor]
+Way = Callable[[Shape, str, torch.device], Iterator[Product]]
 
 
-def shapes(work: Work, seeds: int = 1) -> list[tuple[int, int, int, int]]:
+def shapes(work: Work, seeds: int = 1) -> list[Shape]:
     """Products (stack, m, k, n) that carry a row: [m, k] @ [k, n], for one batch and for several.
 
     For a convolution, the product that it amounts to when every window is a row.
@@ -31,12 +36,7 @@ def shapes(work: Work, seeds: int = 1) -> list[tuple[int, int, int, int]]:
 
 
 class Limits:
-    """Operations a second of matrix products; every answer is measured once and kept.
-
-    Args:
-        device: Where.
-        quick: Whether to be content with fewer repetitions.
-    """
+    """Operations a second of matrix products; every answer is measured once and kept."""
 
     def __init__(self, device: torch.device, quick: bool = False) -> None:
         self.device = device
@@ -52,31 +52,23 @@ class Limits:
 
     def best(self, precision: str) -> float:
         """The best of every kernel that torch ships, at large shapes."""
-        return max(
-            self._at((1, *shape), precision, way)
-            for shape in _BEST_SHAPES
-            for way in (_plain, _one_dnn)
-        )
+        pairs = itertools.product(_BEST_SHAPES, (_plain, _one_dnn))
+        return max(self._at(shape, precision, way) for shape, way in pairs)
 
-    def _at(
-        self,
-        shape: tuple[int, int, int, int],
-        precision: str,
-        way: "Callable[[tuple[int, int, int, int], str, torch.device], Iterator[_Product]]",
-    ) -> float:
+    def _at(self, shape: Shape, precision: str, way: Way) -> float:
         key = (shape, precision, way.__name__)
         if key not in self._known:
-            operations = 2.0 * shape[0] * shape[1] * shape[2] * shape[3]
+            operations = 2.0 * math.prod(shape)
             with Switches.at_rest():
-                found = [self._rate(p, operations) for p in way(shape, precision, self.device)]
-            self._known[key] = max(found, default=0.0)
+                rates = [self._rate(p, operations) for p in way(shape, precision, self.device)]
+            self._known[key] = max(rates, default=0.0)
         return self._known[key]
 
-    def _rate(self, product: "_Product", operations: float) -> float:
+    def _rate(self, product: Product, operations: float) -> float:
         # What others take of a shared machine is no limit of it; see Contestant.cpu_rounds.
         alone = self.device.type == "cpu" and torch.get_num_threads() == 1
         clock = time.process_time if alone else time.perf_counter
-        best = float("inf")
+        best = math.inf
         for _ in range(3):
             product()
         n = 1
@@ -92,22 +84,14 @@ class Limits:
         return operations / best
 
 
-_Product = Callable[[], Tensor]
-
-
-def _operands(
-    shape: tuple[int, int, int, int], precision: str, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor]:
+def _operands(shape: Shape, precision: str, device: torch.device) -> list[Tensor]:
     stack, m, k, n = shape
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     lead = (stack,) if stack > 1 else ()
-    x, w, g = (torch.randn(*lead, *s, device=device) for s in ((m, k), (n, k), (m, n)))
-    return x.to(dtype), w.to(dtype), g.to(dtype)
+    return [torch.randn(*lead, *s, device=device).to(dtype) for s in ((m, k), (n, k), (m, n))]
 
 
-def _plain(
-    shape: tuple[int, int, int, int], precision: str, device: torch.device
-) -> Iterator[_Product]:
+def _plain(shape: Shape, precision: str, device: torch.device) -> Iterator[Product]:
     x, w, g = _operands(shape, precision, device)
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     yield lambda: x @ w.mT
@@ -119,9 +103,7 @@ def _plain(
         yield lambda: xf @ wf.mT
 
 
-def _one_dnn(
-    shape: tuple[int, int, int, int], precision: str, device: torch.device
-) -> Iterator[_Product]:
+def _one_dnn(shape: Shape, precision: str, device: torch.device) -> Iterator[Product]:
     if device.type != "cpu" or shape[0] != 1 or not torch.backends.mkldnn.is_available():
         return
     x, w, _ = _operands(shape, precision, device)

@@ -3,8 +3,9 @@
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,18 +20,9 @@ from gan_lab.errors import ConfigError
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for.
+    """What was asked for: `rounds` turns of each contestant, of `seconds` each.
 
-    Attributes:
-        device: Where.
-        threads: torch's threads on the CPU.
-        rounds: Turns of each contestant.
-        seconds: Of one turn.
-        modes: Ways to run a step.
-        precisions: f32, tf32, bf16.
-        directory: For files that rows need.
-        peer: An outside script's step, or None.
-        tell: Shows a line of progress.
+    The directory is for files that rows need; `tell` shows a line of progress.
     """
 
     device: torch.device
@@ -49,8 +41,6 @@ class Peer:
     """An outside script, timed as it is.
 
     Attributes:
-        name: Of its file.
-        step: One step of it.
         sizes: What it says of its own sizes: fields of `Work` that a row must share, to be timed
             beside it. Without them it is timed beside every row.
         about: First line of its docstring.
@@ -81,8 +71,7 @@ class Peer:
         sizes = getattr(module, "SIZES", {})
         if not isinstance(sizes, dict):
             raise ValueError(f"--peer {path}: SIZES is no dictionary")
-        unknown = set(sizes) - set(Work.__dataclass_fields__)
-        if unknown:
+        if unknown := set(sizes) - set(Work.__dataclass_fields__):
             known = ", ".join(Work.__dataclass_fields__)
             raise ValueError(f"--peer {path}: SIZES has {sorted(unknown)}; it may have {known}")
         about = (module.__doc__ or "").strip().split("\n")[0]
@@ -102,10 +91,7 @@ def variants_of(row: Row, options: Options) -> list[tuple[str, str]]:
 
 
 def row(row: Row, options: Options, limits: Limits) -> dict[str, Any]:
-    """Times a row.
-
-    Returns:
-        What the JSON holds of it: every round's numbers, and what they come to.
+    """Times a row; returns what the JSON holds of it: every round's numbers and their summaries.
 
     Raises:
         NotTheSameWork: The contestants differ.
@@ -121,77 +107,65 @@ def row(row: Row, options: Options, limits: Limits) -> dict[str, Any]:
         alone = row.beside_one and row.seeds > 1 and mode != "compiled"
         seeds = {"ours": row.seeds, **({"one": 1} if alone else {})}
         for role, n in seeds.items():
-            mine: list[Ours] = []
+            overrides, name = [*base, *ways, f"n_seeds={n}"], f"{role} {mode} {precision}"
             try:
-                contestants[role, mode, precision] = built(
-                    f"{role} {mode} {precision}",
-                    _opening([*base, *ways, f"n_seeds={n}"], mine),
-                    device,
-                )
-            except (
-                ConfigError,
-                RuntimeError,
-            ) as error:  # no such mode here, no compiler, no memory
+                mine, contestant = _build(name, partial(Ours, overrides), device)
+            except (ConfigError, RuntimeError) as error:  # no such mode, no compiler, no memory
                 skipped[f"{mode} {precision}"] = str(error).strip().split("\n")[0]
                 break
+            contestants[role, mode, precision] = contestant
             if textbook is None:
-                textbook, contestants["textbook",] = _textbook(work, mine[0], device)
-            ours.check_same_work(work, n, mine[0], textbook)
+                make = partial(Textbook, work, mine.data())
+                textbook, contestants["textbook",] = _build("textbook", make, device)
+            ours.check_same_work(work, n, mine, textbook)
     if textbook is None:
         return {"name": row.name, "skipped": skipped}
-    if options.peer is not None and options.peer.suits(work):
-        step = options.peer.step
-        contestants["peer",] = built("peer", lambda: step, device)
+    peer = options.peer if options.peer is not None and options.peer.suits(work) else None
+    if peer is not None:
+        contestants["peer",] = built("peer", lambda: peer.step, device)
     options.tell(f"{row.name}: {options.rounds} rounds of {len(contestants)}")
     interleaved(list(contestants.values()), device, options.rounds, options.seconds)
-    operations = flops.needed(work)
-    counted = flops.counted(textbook.step)
-    found = {
+    by_formula, counted = flops.needed(work), flops.counted(textbook.step)
+    operations = by_formula or counted
+    book = contestants["textbook",]
+    result = {
         "name": row.name,
         "words": work.words,
         "work": {**vars(work), "shape": list(work.shape)},
         "seeds": row.seeds,
         "operations": {
-            "used": operations or counted,
-            "by": "formula" if operations else "torch, of the textbook loop",
+            "used": operations,
+            "by": "formula" if by_formula else "torch, of the textbook loop",
             "textbook_counted": counted,
         },
-        "textbook": _of(contestants["textbook",], operations or counted, work, "f32", limits, 1),
+        "textbook": _of(book, operations, work, "f32", limits, 1),
         "variants": [
-            _variant(row, contestants, mode, precision, operations or counted, limits)
-            for role, mode, precision in (key for key in contestants if len(key) == 3)
-            if role == "ours"
+            _variant(row, contestants, key[1], key[2], operations, limits)
+            for key in contestants
+            if key[0] == "ours"
         ],
         "skipped": skipped,
     }
-    if ("peer",) in contestants:
-        peer, book = contestants["peer",], contestants["textbook",]
-        found["peer"] = {
-            "name": options.peer.name if options.peer else "",
-            **_of(peer, None, work, "f32", limits, 1),
-            "ratio": _ratio(book, peer),
-        }
-    return found
+    if peer is not None:
+        times = _of(contestants["peer",], None, work, "f32", limits, 1)
+        ratio = _with_rounds(ratios(book.rounds, contestants["peer",].rounds))
+        result["peer"] = {"name": peer.name, **times, "ratio": ratio}
+    return result
 
 
-def _opening(overrides: list[str], kept: list[Ours]) -> Callable[[], Callable[[], object]]:
-    def build() -> Callable[[], object]:
-        kept.append(Ours(overrides))
-        return kept[0].step
-
-    return build
+T = TypeVar("T", Ours, Textbook)
 
 
-def _textbook(work: Work, beside: Ours, device: torch.device) -> tuple[Textbook, Contestant]:
-    kept: list[Textbook] = []
-    data = beside.data()
+def _build(name: str, make: Callable[[], T], device: torch.device) -> tuple[T, Contestant]:
+    """A training and the contestant of its step; what it takes to make it is timed, too."""
+    made: list[T] = []
 
     def build() -> Callable[[], object]:
-        kept.append(Textbook(work, data))
-        return kept[0].step
+        made.append(make())
+        return made[0].step
 
-    contestant = built("textbook", build, device)
-    return kept[0], contestant
+    contestant = built(name, build, device)
+    return made[0], contestant
 
 
 def _variant(
@@ -203,18 +177,17 @@ def _variant(
     limits: Limits,
 ) -> dict[str, Any]:
     mine, book = contestants["ours", mode, precision], contestants["textbook",]
-    found = {
+    variant = {
         "mode": mode,
         "precision": precision,
         **_of(mine, operations * row.seeds, row.work, precision, limits, row.seeds),
-        "ratio": _ratio(book, mine, row.seeds),
+        "ratio": _with_rounds(ratios(book.rounds, mine.rounds, row.seeds)),
     }
-    one = contestants.get(("one", mode, precision))
-    if one is not None:
-        prices = ratios(mine.rounds, one.rounds)
-        found["price"] = {**summary(prices), "rounds": prices}
-        found["one_ms"] = {"median": 1e3 * summary(one.rounds)["median"], "rounds": _ms(one.rounds)}
-    return found
+    if one := contestants.get(("one", mode, precision)):
+        variant["price"] = _with_rounds(ratios(mine.rounds, one.rounds))
+        median = 1e3 * summary(one.rounds)["median"]
+        variant["one_ms"] = {"median": median, "rounds": _ms(one.rounds)}
+    return variant
 
 
 def _of(
@@ -225,8 +198,8 @@ def _of(
     limits: Limits,
     seeds: int,
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "ms": {**{k: 1e3 * v for k, v in summary(contestant.rounds).items()}},
+    content: dict[str, Any] = {
+        "ms": {k: 1e3 * v for k, v in summary(contestant.rounds).items()},
         "rounds_ms": _ms(contestant.rounds),
         "rounds_cpu_ms": _ms(contestant.cpu_rounds),
         "build_seconds": contestant.build_seconds,
@@ -237,17 +210,15 @@ def _of(
         # What others took of the machine is not its fault; several threads' CPU time is no clock.
         clock = contestant.cpu_rounds if torch.get_num_threads() == 1 else contestant.rounds
         at_best = operations / min(clock)
-        own, best = limits.torch(work, precision, seeds), limits.best(precision)
-        found["operations_per_second"] = rate
-        found["limit"] = {"torch": own, "best": best}
-        found["fraction"] = {"torch": rate / own, "best": rate / best}
-        found["fraction_at_best"] = {"torch": at_best / own, "best": at_best / best}
-    return found
+        limit = {"torch": limits.torch(work, precision, seeds), "best": limits.best(precision)}
+        content |= {"operations_per_second": rate, "limit": limit}
+        content["fraction"] = {kind: rate / most for kind, most in limit.items()}
+        content["fraction_at_best"] = {kind: at_best / most for kind, most in limit.items()}
+    return content
 
 
-def _ratio(slow: Contestant, fast: Contestant, seeds: int = 1) -> dict[str, Any]:
-    found = ratios(slow.rounds, fast.rounds, seeds)
-    return {**summary(found), "rounds": found}
+def _with_rounds(values: list[float]) -> dict[str, Any]:
+    return {**summary(values), "rounds": values}
 
 
 def _ms(rounds: Sequence[float]) -> list[float]:

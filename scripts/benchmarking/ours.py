@@ -1,6 +1,5 @@
 """gan_lab's own step at a row's sizes, and the check that it does the textbook loop's work."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,28 +23,24 @@ class NotTheSameWork(Exception):
 def keys(work: Work, directory: Path, seeds: int = 1) -> list[str]:
     """Overrides of `train` that make it the work; images are made up and put into the directory."""
     loss, _ = GAMES[work.game]
-    chosen = [
-        "data=ring" if work.shape == (2,) else "data=array",
-        f"network={work.network}",
-        f"loss={loss}",
-        f"network.width={work.width}",
-        f"network.latent_dim={work.latent_dim}",
-        f"trainer.batch_size={work.batch_size}",
-        f"trainer.n_critic={work.n_critic}",
-        f"optim.lr={LR[work.game]}",
-        f"n_seeds={seeds}",
+    overrides = [
+        *(f"network={work.network}", f"network.width={work.width}", f"loss={loss}"),
+        *(f"network.latent_dim={work.latent_dim}", f"trainer.batch_size={work.batch_size}"),
+        *(f"trainer.n_critic={work.n_critic}", f"optim.lr={LR[work.game]}", f"n_seeds={seeds}"),
     ]
-    if work.network == "mlp":
-        chosen.append(f"network.depth={DEPTH}")
-    if work.game == "wgan_clip":
-        chosen.append(f"regularizer.weight_clipping.bound={BOUND}")
+    if work.shape == (2,):
+        overrides.append("data=ring")
     else:
-        chosen.append(f"optim.betas=[{BETAS[0]},{BETAS[1]}]")
+        overrides += ["data=array", f"data.path={images(work, directory)}"]
+    if work.network == "mlp":
+        overrides.append(f"network.depth={DEPTH}")
+    if work.game == "wgan_clip":
+        overrides.append(f"regularizer.weight_clipping.bound={BOUND}")
+    else:
+        overrides.append(f"optim.betas=[{BETAS[0]},{BETAS[1]}]")
     if work.game == "wgan_gp":
-        chosen.append(f"regularizer.gradient_penalty.weight={WEIGHT}")
-    if work.shape != (2,):
-        chosen.append(f"data.path={images(work, directory)}")
-    return chosen
+        overrides.append(f"regularizer.gradient_penalty.weight={WEIGHT}")
+    return overrides
 
 
 def images(work: Work, directory: Path) -> Path:
@@ -58,24 +53,14 @@ def images(work: Work, directory: Path) -> Path:
 
 
 class Ours:
-    """gan_lab's training step, its randomness drawn as in a run.
-
-    Args:
-        overrides: Of `train`.
-
-    Attributes:
-        run: The opened run.
-        n_steps: Steps so far.
-    """
+    """gan_lab's training step, its randomness drawn as in a run: of the run's overrides."""
 
     def __init__(self, overrides: list[str]) -> None:
         self.run: Run = compose.setup_of(compose.compose_config("train", overrides)).open()
         self.n_steps = 0
 
     def step(self) -> None:
-        """One step."""
-        draws = self.run.streams.draws(self.n_steps)
-        self.run.step(draws)
+        self.run.step(self.run.streams.draws(self.n_steps))
         self.n_steps += 1
 
     def data(self) -> Tensor:
@@ -87,75 +72,44 @@ class Ours:
 
 def variant_keys(mode: str, precision: str, device: str, threads: int) -> list[str]:
     """Overrides of `train` that choose how a step runs."""
-    return [
-        f"execution.mode={mode}",
-        f"execution.precision={precision}",
-        f"execution.threads={threads}",
-        f"device={device}",
-    ]
+    ways = {"mode": mode, "precision": precision, "threads": threads}
+    return [*(f"execution.{key}={value}" for key, value in ways.items()), f"device={device}"]
 
 
 def check_same_work(work: Work, seeds: int, ours: Ours, textbook: Textbook) -> None:
-    """Refuses to compare what is not the same work.
-
-    Args:
-        work: What both are meant to do.
-        seeds: That gan_lab trains at once.
-        ours: After some steps.
-        textbook: After some steps.
+    """Refuses to compare what is not the same work, both after some steps.
 
     Raises:
         NotTheSameWork: Parameters, batches, latents or numbers of updates differ.
     """
     state, draws = ours.run.state, ours.run.streams.draws(ours.n_steps - 1)
-    lead = (seeds,) if seeds > 1 else ()
-    expected: list[tuple[str, Any, Any]] = [
-        (
-            "parameters of the discriminator",
-            seeds * _count(textbook.discriminator.parameters()),
-            _count(state.discriminator.params.values()),
-        ),
-        (
-            "parameters of the generator",
-            seeds * _count(textbook.generator.parameters()),
-            _count(state.generator.params.values()),
-        ),
-        (
-            "real samples of a step",
-            (work.n_critic, *lead, work.batch_size, *work.shape),
-            tuple(draws.discriminator.real.shape),
-        ),
-        (
-            "latents of the generator's update",
-            (1, *lead, work.batch_size, work.latent_dim),
-            tuple(draws.generator.z.shape),
-        ),
+    lead = (*([seeds] if seeds > 1 else []), work.batch_size)
+    real, z = draws.discriminator.real.shape, draws.generator.z.shape
+    checks: list[tuple[str, Any, Any]] = [
+        ("real samples of a step", (work.n_critic, *lead, *work.shape), tuple(real)),
+        ("latents of the generator's update", (1, *lead, work.latent_dim), tuple(z)),
         ("steps counted", ours.n_steps, state.step),
     ]
-    moves = (
-        ("discriminator", state.discriminator, textbook.n_updates[0], work.n_critic),
-        ("generator", state.generator, textbook.n_updates[1], 1),
-    )
-    for name, player, theirs, per_step in moves:
-        n_steps = textbook.n_updates[1]
-        expected.append((f"the textbook's updates of the {name}", per_step * n_steps, theirs))
-        done = _updates(player.optimizer.state)
-        if done is not None:
-            expected.append((f"gan_lab's updates of the {name}", per_step * ours.n_steps, done))
-    for what, wanted, got in expected:
-        if wanted != got:
-            raise NotTheSameWork(f"{work.words}: {what}: {wanted} were expected, {got} found")
+    for name, module, network, updates, per_step in (
+        ("discriminator", textbook.discriminator, state.discriminator, 0, work.n_critic),
+        ("generator", textbook.generator, state.generator, 1, 1),
+    ):
+        theirs, n_steps = textbook.n_updates[updates], textbook.n_updates[1]
+        sizes = seeds * _count(module.parameters()), _count(network.params.values())
+        checks.append((f"parameters of the {name}", *sizes))
+        checks.append((f"the textbook's updates of the {name}", per_step * n_steps, theirs))
+        if "step" in network.optimizer.state:  # RMSprop does not count its updates
+            n_updates = int(network.optimizer.state["step"])
+            checks.append((f"gan_lab's updates of the {name}", per_step * ours.n_steps, n_updates))
+    for what, expected, actual in checks:
+        if expected != actual:
+            raise NotTheSameWork(f"{work.words}: {what}: {expected} were expected, {actual} found")
     if not all(torch.isfinite(leaf).all() for leaf in state.generator.params.values()):
         raise NotTheSameWork(f"{work.words}: gan_lab's generator is not finite")
 
 
 def _count(tensors: Any) -> int:
     return sum(tensor.numel() for tensor in tensors)
-
-
-def _updates(state: Mapping[str, Tensor]) -> int | None:
-    """How often an optimiser has moved, as it counts itself; RMSprop does not."""
-    return int(state["step"]) if "step" in state else None
 
 
 def modes_of(row_compiled: bool, device: str, asked: list[str]) -> list[str]:

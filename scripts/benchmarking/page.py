@@ -1,12 +1,11 @@
 """docs/benchmarks.md, written from what each machine measured: docs/benchmarks/*.json."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarking import bf16_quality, tables
-from benchmarking.tables import Cells
 from benchmarking.verdicts import LEAST_FRACTION, STRAW_MAN_ROW, straw_man
 
 _INTRODUCTION = f"""\
@@ -43,25 +42,18 @@ first step is done, networks, data and compilation included.
 """
 
 
-def load(folder: Path) -> list[dict[str, Any]]:
-    """What every machine measured, by file name."""
-    paths = sorted(path for path in folder.glob("*.json") if path.name != bf16_quality.QUALITY_FILE)
-    return [json.loads(path.read_text()) for path in paths]
-
-
 def render(folder: Path) -> str:
-    """The whole page, from a folder of results."""
-    parts = [_INTRODUCTION, *(machine(result) for result in load(folder))]
-    quality = folder / bf16_quality.QUALITY_FILE
-    if quality.exists():
-        parts.append(bf16_quality.section(json.loads(quality.read_text())))
-    return "\n".join(parts)
+    """The whole page, from a folder of results: one of each machine, and that of bf16's quality."""
+    results = {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    quality = results.pop(bf16_quality.QUALITY_FILE, None)
+    parts = [_INTRODUCTION, *map(machine, results.values())]
+    return "\n".join([*parts, *([bf16_quality.section(quality)] if quality else [])])
 
 
 def machine(result: Mapping[str, Any]) -> str:
     """One machine's section."""
     hardware, versions, options = result["hardware"], result["versions"], result["options"]
-    name = hardware["gpu"] if result["device"] == "cuda" else hardware["cpu"]
+    name = hardware["gpu" if result["device"] == "cuda" else "cpu"]
     fast = [w for w in ("amx", "avx512_bf16") if hardware.get(w)]
     threads, units = options["threads"], ", ".join([hardware["capability"], *fast])
     facts = [
@@ -80,39 +72,25 @@ def machine(result: Mapping[str, Any]) -> str:
         ]
     lines = [f"## {result['device'].upper()}: {name}, torch {versions['torch']}", ""]
     lines += [f"- {fact}" for fact in facts]
-    warning = straw_man(result)
-    if warning:
+    if warning := straw_man(result):
         lines += ["", f"**{warning}**"]
-    for title, head, cells in (
-        ("Targets", tables.TARGET_HEAD, tables.target_cells(result)),
-        ("Steps", tables.STEP_HEAD, tables.step_cells(result)),
-        (
-            "Seeds at once, against one seed of gan_lab",
-            tables.PRICE_HEAD,
-            tables.price_cells(result),
-        ),
-        (
-            "16 stacked seeds in a process a core, against the textbook loop in one process",
-            tables.PROCESS_HEAD,
-            tables.process_cells(result),
-        ),
+    processes = "16 stacked seeds in a process a core, against the textbook loop in one process"
+    for title, (head, cells) in (
+        ("Targets", tables.targets(result)),
+        ("Steps", tables.steps(result)),
+        ("Seeds at once, against one seed of gan_lab", tables.prices(result)),
+        (processes, tables.processes(result)),
         (
             "Logging and estimates: the loop of a default run with them and without",
-            tables.RUN_HEAD,
-            tables.run_cells(result),
+            tables.runs(result),
         ),
-        ("Start of a fresh process", tables.START_HEAD, tables.start_cells(result)),
-        ("Limits", tables.LIMIT_HEAD, tables.limit_cells(result)),
+        ("Start of a fresh process", tables.starts(result)),
+        ("Limits", tables.limits(result)),
     ):
         if cells:
-            lines += ["", f"### {title}", "", *markdown(head, cells)]
-    skipped = tables.skipped_lines(result)
-    if skipped:
+            rule = ["---" if i < 2 else "---:" for i in range(len(head))]
+            table = [f"| {' | '.join(line)} |" for line in (head, rule, *cells)]
+            lines += ["", f"### {title}", "", *table]
+    if skipped := tables.skipped_lines(result):
         lines += ["", "Not timed:", "", *(f"- {line}" for line in skipped)]
     return "\n".join(lines) + "\n"
-
-
-def markdown(head: Sequence[str], cells: Cells) -> list[str]:
-    """Lines of a Markdown table."""
-    rule = ["---" if i < 2 else "---:" for i in range(len(head))]
-    return [f"| {' | '.join(line)} |" for line in [list(head), rule, *cells]]

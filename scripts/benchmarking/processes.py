@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from itertools import chain
+from operator import mul
 from pathlib import Path
 from typing import Any
 
 from benchmarking import ours
 from benchmarking.measure import Options
 from benchmarking.rows import Work
-from benchmarking.timing import summary
+from benchmarking.timing import ratios, summary
 from gan_lab.engine.execution import cores
 
 _SCRIPTS = Path(__file__).resolve().parents[1]
@@ -23,40 +25,28 @@ class WorkerFailed(Exception):
 
 class _Worker:
     def __init__(self, role: str, spec: dict[str, Any]) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _path()}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarking.worker", role, json.dumps(spec)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        path = os.pathsep.join(filter(None, [str(_SCRIPTS), os.environ.get("PYTHONPATH", "")]))
+        command = [sys.executable, "-m", "benchmarking.worker", role, json.dumps(spec)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(command, **pipes, text=True, env=environment)
 
     def answer(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
         while line := self.process.stdout.readline():
             if line.startswith("{"):
-                answer = dict(json.loads(line))
+                answer = json.loads(line)
                 if "error" in answer:
                     raise WorkerFailed(answer["error"])
                 return answer
-        assert self.process.stderr is not None
-        said = self.process.stderr.read().strip().split("\n")
-        raise WorkerFailed(said[-1] if said else "it said nothing")
+        raise WorkerFailed(self.process.stderr.read().strip().split("\n")[-1])
 
     def start(self, seconds: float) -> None:
-        assert self.process.stdin is not None
         self.process.stdin.write(f"{seconds}\n")
         self.process.stdin.flush()
 
     def end(self) -> None:
         self.process.kill()
         self.process.communicate()
-
-
-def _path() -> str:
-    return os.pathsep.join(filter(None, [str(_SCRIPTS), os.environ.get("PYTHONPATH", "")]))
 
 
 def row(name: str, work: Work, options: Options) -> dict[str, Any]:
@@ -66,16 +56,21 @@ def row(name: str, work: Work, options: Options) -> dict[str, Any]:
     it is not its turn.
     """
     n_processes = max(1, min(SEEDS, cores()))
-    base = ours.keys(work, options.directory)
+    keys = ours.keys(work, options.directory)
     spec = {"work": {**vars(work), "shape": list(work.shape)}}
     variants, skipped = [], {}
     for precision in options.precisions:
         for mode in ours.modes_of(work.width > 16, "cpu", options.modes):
             options.tell(f"{name}: {n_processes} processes, {mode} {precision}")
+            ways = ours.variant_keys(mode, precision, "cpu", 1)
             try:
-                variants.append(_variant(base, spec, mode, precision, n_processes, options))
+                rates = _rates(keys, ways, spec, n_processes, options)
             except WorkerFailed as error:
                 skipped[f"{mode} {precision}"] = str(error)
+                continue
+            rounds = ratios(rates["ours"], rates["textbook"])
+            variant = {"mode": mode, "precision": precision, "seed_steps_per_second": rates}
+            variants.append({**variant, "ratio": {**summary(rounds), "rounds": rounds}})
     return {
         "name": name,
         "words": f"{work.words}: {SEEDS} seeds, {n_processes} processes",
@@ -87,42 +82,29 @@ def row(name: str, work: Work, options: Options) -> dict[str, Any]:
     }
 
 
-def _variant(
-    base: list[str],
-    spec: dict[str, Any],
-    mode: str,
-    precision: str,
-    n_processes: int,
-    options: Options,
-) -> dict[str, Any]:
-    ways = [*base, *ours.variant_keys(mode, precision, "cpu", 1)]
+def _rates(
+    keys: list[str], ways: list[str], spec: dict[str, Any], n_processes: int, options: Options
+) -> dict[str, list[float]]:
+    """Seed-steps a second of each round."""
     shares = [SEEDS // n_processes + (i < SEEDS % n_processes) for i in range(n_processes)]
-    seeds = [f"n_seeds={n}" for n in shares]
-    plain = [*base, "device=cpu", "execution.threads=1"]
-    book = _Worker("textbook", {**spec, "keys": plain})
-    mine: list[_Worker] = []
+    plain = [*keys, "device=cpu", "execution.threads=1"]
+    workers = {"textbook": [_Worker("textbook", {**spec, "keys": plain})], "ours": list[_Worker]()}
+    rates: dict[str, list[float]] = {"textbook": [], "ours": []}
     try:
-        mine += [_Worker("ours", {"keys": [*ways, each]}) for each in seeds]
-        for worker in (book, *mine):
+        workers["ours"] += [
+            _Worker("ours", {"keys": [*keys, *ways, f"n_seeds={n}"]}) for n in shares
+        ]
+        for worker in chain(*workers.values()):
             worker.answer()
-        theirs_rates, our_rates = [], []
         for _ in range(options.rounds):
-            book.start(options.seconds)
-            done = book.answer()
-            theirs_rates.append(done["steps"] / done["seconds"])
-            for worker in mine:
-                worker.start(options.seconds)
-            found = [worker.answer() for worker in mine]
-            our_rates.append(
-                sum(n * d["steps"] / d["seconds"] for n, d in zip(shares, found, strict=True))
-            )
+            for role, turn in workers.items():
+                for worker in turn:
+                    worker.start(options.seconds)
+                answers = [worker.answer() for worker in turn]
+                each = [answer["steps"] / answer["seconds"] for answer in answers]
+                n_seeds = shares if role == "ours" else [1]
+                rates[role].append(sum(map(mul, n_seeds, each)))
     finally:
-        for worker in (book, *mine):
+        for worker in chain(*workers.values()):
             worker.end()
-    rounds = [a / b for a, b in zip(our_rates, theirs_rates, strict=True)]
-    return {
-        "mode": mode,
-        "precision": precision,
-        "ratio": {**summary(rounds), "rounds": rounds},
-        "seed_steps_per_second": {"textbook": theirs_rates, "ours": our_rates},
-    }
+    return rates

@@ -14,16 +14,10 @@ DEPTH = 3  # hidden layers of an MLP
 
 @dataclass(frozen=True)
 class Work:
-    """One step of a game, the same for every contestant.
+    """One step of a game (a key of GAMES), the same for every contestant.
 
-    Attributes:
-        game: A key of GAMES.
-        network: mlp or dcgan.
-        width: Hidden units, or channels next to the image.
-        shape: Of one sample.
-        batch_size: Samples of one update.
-        latent_dim: Dimensions of z.
-        n_critic: Discriminator updates of a step.
+    `network` is mlp or dcgan, `width` its hidden units, or its channels next to the image, and
+    `shape` that of one sample.
     """
 
     game: str
@@ -42,10 +36,8 @@ class Work:
     @property
     def words(self) -> str:
         """For a table."""
-        size = "x".join(map(str, reversed(self.shape)))
-        kind = f"MLP {self.width}" if self.network == "mlp" else f"DCGAN {self.width}"
-        on = "" if self.shape == (2,) else f" on {size}"
-        return f"{GAMES[self.game][1]}, {kind}{on}"
+        on = "" if self.shape == (2,) else f" on {'x'.join(map(str, reversed(self.shape)))}"
+        return f"{GAMES[self.game][1]}, {self.network.upper()} {self.width}{on}"
 
 
 @dataclass(frozen=True)
@@ -53,13 +45,10 @@ class Row:
     """A work, by how many seeds, and in which ways gan_lab is timed beside the textbook loop.
 
     Attributes:
-        name: What --rows selects.
         seeds: Trained at once; the ratio is per seed.
         compiled: Whether compiled variants are timed on the CPU too (each takes its time to build).
         bf16: Whether bf16 variants are timed.
         beside_one: Whether gan_lab with one seed is timed beside it, for the price of stacking.
-        devices: Where it is timed.
-        quick: Whether --quick times it.
     """
 
     name: str
@@ -69,7 +58,6 @@ class Row:
     bf16: bool = True
     beside_one: bool = False
     devices: tuple[str, ...] = ("cpu", "cuda")
-    quick: bool = False
 
 
 def _points(game: str, width: int) -> Work:
@@ -81,37 +69,33 @@ def _images(network: str, size: int, channels: int, width: int, latent_dim: int)
 
 
 _QUICK = ("wgan_gp_mlp64", "wgan_gp_mlp512", "seeds16_mlp16")
-ROWS = tuple(
-    [
+ROWS = (
+    *(
         Row(
             f"{game}_mlp{width}",
             _points(game, width),
             compiled=width == 512 or (width, game) == (64, "wgan_gp"),
             bf16=width >= 64,
-            quick=f"{game}_mlp{width}" in _QUICK,
         )
         for width in (16, 64, 128, 512)
         for game in GAMES
-    ]
-    + [
-        Row("wgan_gp_mlp28x28", _images("mlp", 28, 1, 512, 64), compiled=True),
-        Row("wgan_gp_dcgan32", _images("dcgan", 32, 3, 64, 128)),
-        Row("wgan_gp_dcgan64", _images("dcgan", 64, 3, 64, 128)),
-    ]
-    + [
+    ),
+    Row("wgan_gp_mlp28x28", _images("mlp", 28, 1, 512, 64), compiled=True),
+    Row("wgan_gp_dcgan32", _images("dcgan", 32, 3, 64, 128)),
+    Row("wgan_gp_dcgan64", _images("dcgan", 64, 3, 64, 128)),
+    *(
         Row(
-            f"seeds{seeds}_mlp{width}",
+            f"seeds{n}_mlp{width}",
             _points("wgan_gp", width),
-            seeds,
-            compiled=seeds == 16,
+            n,
+            compiled=n == 16,
             bf16=width == 64,
             beside_one=True,
-            quick=f"seeds{seeds}_mlp{width}" in _QUICK,
         )
         for width in (16, 64)
-        for seeds in (1, 4, 16, 64)
-    ]
-    + [Row("seeds64_mlp128", _points("wgan_gp", 128), 64, beside_one=True, devices=("cuda",))]
+        for n in (1, 4, 16, 64)
+    ),
+    Row("seeds64_mlp128", _points("wgan_gp", 128), 64, beside_one=True, devices=("cuda",)),
 )
 PROCESS_ROWS = {
     "both_cores_mlp16": _points("wgan_gp", 16),
@@ -127,12 +111,10 @@ def chosen(patterns: str, quick: bool, device: str) -> list[str]:
     Raises:
         ValueError: A pattern matches no row.
     """
-    rows = [row.name for row in ROWS if device in row.devices]
     others = [*PROCESS_ROWS, *RUN_ROWS, *START_ROWS] if device == "cpu" else [*RUN_ROWS]
-    known = [*rows, *others]
+    known = [*(row.name for row in ROWS if device in row.devices), *others]
     if not patterns:
-        few = {row.name for row in ROWS if row.quick}
-        return [name for name in known if not quick or name in few]
+        return [name for name in known if not quick or name in _QUICK]
     wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
     for pattern in wanted:
         if not any(fnmatch(name, pattern) for name in known):
@@ -145,13 +127,10 @@ class Target:
     """A figure that a row is meant to reach, by the best of the variants it covers.
 
     Attributes:
-        row: The row's name.
         figure: ratio (textbook / gan_lab, per seed), price (time of all seeds / time of one), share
             (of a run's time spent looking) or seconds.
-        bound: What it is compared with.
         at_least: Whether more is better.
         precision: Of the variants it covers; "" = any.
-        device: Where it is asked for.
         amx: Whether it is asked for only where the CPU has matrix tiles.
         part: Which of a row's several figures.
     """
@@ -171,7 +150,7 @@ class Target:
         sign = ">=" if self.at_least else "<="
         shown = f"{100 * self.bound:g} %" if self.figure == "share" else f"{self.bound:g}"
         unit = " s" if self.figure == "seconds" else ""
-        what = {"price": "times one seed"}.get(self.figure, "")
+        what = "times one seed" if self.figure == "price" else ""
         return " ".join(filter(None, [self.precision, self.part, what, sign, shown + unit]))
 
 

@@ -23,9 +23,7 @@ from gan_lab.runs.run_dir import RunDir
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.
 _SHORT_END = (
-    "neural_distance.steps=0",
-    "evaluator.final_n_repeats=2",
-    "evaluator.floor_n_repeats=2",
+    *("neural_distance.steps=0", "evaluator.final_n_repeats=2", "evaluator.floor_n_repeats=2"),
 )
 _NEIGHBOURS = 31  # steps; fewer than half of them look
 _ROOT = Path(__file__).resolve().parents[2]
@@ -81,26 +79,15 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
     first step and the last. Every step of the loop is timed. Whole runs of the same work differ by
     a fifth on a shared machine, so the share is what the steps of a run take beyond the median of
     their neighbours, which do not look, less the same of a run that never looks. The second witness
-    is the run's own account of the seconds it spent looking.
-
-    Args:
-        name: Of the row.
-        data: The data set.
-        options: What was asked for.
-        runs: How many each way.
-        steps: Of a run; None = as configured.
+    is the run's own account of the seconds it spent looking. `runs` is how many each way, `steps`
+    of a run, None = as configured.
     """
     base = [f"data={data}", f"device={options.device}", *_SHORT_END]
     if steps is not None:
         base.append(f"trainer.steps={steps}")
     n = compose.setup_of(compose.compose_config("train", base)).trainer.steps
-    off = [
-        f"evaluator.every={n}",
-        f"trainer.log_every={n}",
-        "trainer.image_every=0",
-        "trainer.landscape_every=0",
-        "trainer.checkpoint_every=0",
-    ]
+    never = ("trainer.image_every=0", "trainer.landscape_every=0", "trainer.checkpoint_every=0")
+    off = [f"evaluator.every={n}", f"trainer.log_every={n}", *never]
     seconds: dict[str, list[float]] = {"on": [], "off": []}
     excess: dict[str, list[float]] = {"on": [], "off": []}
     witness = []
@@ -108,11 +95,14 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
         ways = [("on", base), ("off", [*base, *off])]
         for way, overrides in ways if i % 2 == 0 else reversed(ways):
             options.tell(f"{name}: run {i + 1} of {runs}, {way}")
-            clock, path = _trained(overrides, options.directory / f"{name}_{way}_{i}")
+            path = options.directory / f"{name}_{way}_{i}"
+            clock = _train(overrides, path)
             seconds[way].append(clock.seconds)
             excess[way].append(clock.excess)
-            if way == "on":
-                witness.append(_own_account(path))
+            if way == "on":  # the share that the run itself says it spent looking
+                rows = read_metrics(RunDir(path).metrics)
+                accounts = [r["time/estimate_share"] for r in rows if "time/estimate_share" in r]
+                witness.append(float(accounts[-1]) if accounts else float("nan"))
     shares = [a - b for a, b in zip(excess["on"], excess["off"], strict=True)]
     return {
         "name": name,
@@ -127,25 +117,18 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
     }
 
 
-def _trained(overrides: list[str], path: Path) -> tuple[_Clock, Path]:
+def _train(overrides: list[str], path: Path) -> _Clock:
     setup = compose.setup_of(compose.compose_config("train", overrides))
     source = setup.data.open(torch.device(setup.device))
     run = setup.open_with(source)
     clock = _Clock(run.streams)
+    quiet = io.StringIO()
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
             training.start(setup, source, path, run)
     finally:
         AT_REST.set()
-    return clock, path
-
-
-def _own_account(path: Path) -> float:
-    """Share of the loop's seconds that a run says it spent looking, from its metrics."""
-    rows = [row for row in read_metrics(RunDir(path).metrics) if "time/estimate_share" in row]
-    if not rows:
-        return float("nan")
-    return float(rows[-1]["time/estimate_share"])
+    return clock
 
 
 def start(name: str, options: Options) -> dict[str, Any]:

@@ -26,18 +26,11 @@ def _mlp(n_in: int, width: int, n_out: int) -> list[nn.Module]:
 
 def _dcgan_generator(work: Work) -> list[nn.Module]:
     channels = work.width * work.shape[1] // 8
-    layers: list[nn.Module] = [
-        nn.Unflatten(1, (work.latent_dim, 1, 1)),
-        nn.ConvTranspose2d(work.latent_dim, channels, 4),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
-    ]
+    first = nn.ConvTranspose2d(work.latent_dim, channels, 4)
+    layers = [nn.Unflatten(1, (work.latent_dim, 1, 1)), first, nn.BatchNorm2d(channels), nn.ReLU()]
     while channels > work.width:
-        layers += [
-            nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1),
-            nn.BatchNorm2d(channels // 2),
-            nn.ReLU(),
-        ]
+        grow = nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1)
+        layers += [grow, nn.BatchNorm2d(channels // 2), nn.ReLU()]
         channels //= 2
     return [*layers, nn.ConvTranspose2d(channels, work.shape[0], 4, stride=2, padding=1), nn.Tanh()]
 
@@ -46,11 +39,9 @@ def _dcgan_discriminator(work: Work) -> list[nn.Module]:
     channels, size = work.width, work.shape[1] // 2
     layers: list[nn.Module] = [nn.Conv2d(work.shape[0], channels, 4, 2, 1), nn.LeakyReLU(0.2)]
     while size > 4:
-        layers += [
-            nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1),
-            nn.GroupNorm(1, 2 * channels),  # layer norm: batch norm would forbid the penalty
-            nn.LeakyReLU(0.2),
-        ]
+        shrink = nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1)
+        # Layer norm: batch norm would forbid the penalty.
+        layers += [shrink, nn.GroupNorm(1, 2 * channels), nn.LeakyReLU(0.2)]
         channels, size = 2 * channels, size // 2
     return [*layers, nn.Conv2d(channels, 1, 4), nn.Flatten()]
 
@@ -65,25 +56,14 @@ def networks(work: Work) -> tuple[nn.Module, nn.Module]:
 
 
 class Textbook:
-    """One textbook training.
+    """One textbook training, on samples [n, *shape] that are on the device.
 
-    Args:
-        work: Sizes.
-        data: Training samples [n, *shape], on the device.
-
-    Attributes:
-        generator: A module.
-        discriminator: A module.
-        n_updates: Optimiser steps of the discriminator and of the generator so far.
+    `n_updates`: optimiser steps of the discriminator and of the generator so far.
     """
 
     def __init__(self, work: Work, data: Tensor) -> None:
         self.work, self.data = work, data
-        generator, discriminator = networks(work)
-        self.generator, self.discriminator = (
-            generator.to(data.device),
-            discriminator.to(data.device),
-        )
+        self.generator, self.discriminator = (net.to(data.device) for net in networks(work))
         self.optimizer_d = self._optimizer(self.discriminator)
         self.optimizer_g = self._optimizer(self.generator)
         self.criterion = nn.BCEWithLogitsLoss()
@@ -131,13 +111,7 @@ class Textbook:
         mix = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
         points = (mix * real + (1 - mix) * fake).requires_grad_(True)
         logits = self.discriminator(points)
-        slope = torch.autograd.grad(
-            outputs=logits,
-            inputs=points,
-            grad_outputs=torch.ones_like(logits),
-            create_graph=True,
-            retain_graph=True,
-        )[0]
+        (slope,) = torch.autograd.grad(logits, points, torch.ones_like(logits), create_graph=True)
         return ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
 
     def _update_generator(self) -> None:

@@ -31,11 +31,9 @@ class Switches:
 
     @staticmethod
     def now() -> "Switches":
-        """As they stand."""
         return Switches(tuple(getattr(backend, name) for backend, name in _BACKENDS))
 
     def set(self) -> None:
-        """Puts them back."""
         for (backend, name), value in zip(_BACKENDS, self.values, strict=True):
             if getattr(backend, name) != value:
                 setattr(backend, name, value)
@@ -60,8 +58,6 @@ class Contestant:
     """Something to time.
 
     Attributes:
-        name: For the record.
-        step: One step of it.
         switches: torch's global switches as it was built under.
         build_seconds: Until its first step was done, compilation included.
         memory: Bytes that it added to the process, or to the GPU; None where unknown.
@@ -115,11 +111,8 @@ def interleaved(
 ) -> None:
     """Fills every contestant's rounds: each round times all of them, one after the other.
 
-    Args:
-        contestants: In the order of their turns.
-        device: Where they run.
-        rounds: How many turns each has; fewer, but 3, where they would take more than a minute.
-        seconds: Of one turn; a step that takes longer is still done once.
+    There are fewer rounds, but 3, where they would take more than a minute; a step that takes
+    longer than the seconds of a turn is still done once.
     """
     counts, once = [], []
     for contestant in contestants:
@@ -157,18 +150,11 @@ def ratios(slow: Sequence[float], fast: Sequence[float], seeds: int = 1) -> list
 
 def summary(values: Sequence[float]) -> dict[str, float]:
     """Median, quartiles and extremes."""
-    low, middle, high = (
-        statistics.quantiles(values, n=4, method="inclusive")
-        if len(values) > 1
-        else [values[0]] * 3
-    )
-    return {
-        "median": middle,
-        "quartile_low": low,
-        "quartile_high": high,
-        "min": min(values),
-        "max": max(values),
-    }
+    low, middle, high = [values[0]] * 3
+    if len(values) > 1:
+        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    quartiles = {"median": middle, "quartile_low": low, "quartile_high": high}
+    return {**quartiles, "min": min(values), "max": max(values)}
 
 
 def _reset_peak(device: torch.device) -> int | None:

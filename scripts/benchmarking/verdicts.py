@@ -16,20 +16,19 @@ def straw_man(result: Mapping[str, Any]) -> str | None:
     40 % of what torch's own products reach there would have been slowed down by something else. On
     a GPU it waits for launches at that width, and the test says nothing.
     """
-    if result["device"] != "cpu":
+    books = [row.get("textbook") for row in result["rows"] if row["name"] == STRAW_MAN_ROW]
+    if result["device"] != "cpu" or not any(books):
         return None
-    for row in result["rows"]:
-        if row["name"] == STRAW_MAN_ROW and "textbook" in row:
-            # Its best round, as the limit is the best of several, by the CPU time it had: a busy
-            # machine is no straw man.
-            fraction = row["textbook"]["fraction_at_best"]["torch"]
-            if fraction < LEAST_FRACTION:
-                return (
-                    f"the baseline is a straw man: the textbook loop reaches {100 * fraction:.0f} "
-                    f"% of torch's own matmul limit at width 512, {100 * LEAST_FRACTION:.0f} % is "
-                    f"the least; ratios to it mean nothing (or the machine is too busy to measure)"
-                )
-    return None
+    # Its best round, as the limit is the best of several, by the CPU time it had: a busy machine is
+    # no straw man.
+    fraction = books[0]["fraction_at_best"]["torch"]
+    if fraction >= LEAST_FRACTION:
+        return None
+    return (
+        f"the baseline is a straw man: the textbook loop reaches {100 * fraction:.0f} % of torch's "
+        f"own matmul limit at width 512, {100 * LEAST_FRACTION:.0f} % is the least; ratios to it "
+        "mean nothing (or the machine is too busy to measure)"
+    )
 
 
 def verdicts(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -41,28 +40,20 @@ def verdicts(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         note.
     """
     rows = {row["name"]: row for row in result["rows"]}
-    found = []
+    entries = []
     for target in TARGETS:
         if target.device != result["device"]:
             continue
         value, way = best(rows.get(target.row), target)
-        asked = not target.amx or result["hardware"].get("amx", False)
-        note = "" if asked else "asked only where the CPU has AMX"
-        reached = None
-        if value is not None and asked:
+        applies = not target.amx or result["hardware"].get("amx", False)
+        note, reached = "" if applies else "asked only where the CPU has AMX", None
+        if value is None:
+            note = "not measured"
+        elif applies:
             reached = value >= target.bound if target.at_least else value <= target.bound
-        found.append(
-            {
-                "row": target.row,
-                "target": target.words,
-                "figure": target.figure,
-                "value": value,
-                "way": way,
-                "reached": reached,
-                "note": note if value is not None else "not measured",
-            }
-        )
-    return found
+        entry = {"row": target.row, "target": target.words, "figure": target.figure}
+        entries.append({**entry, "value": value, "way": way, "reached": reached, "note": note})
+    return entries
 
 
 def best(row: Mapping[str, Any] | None, target: Target) -> tuple[float | None, str]:
@@ -79,6 +70,4 @@ def best(row: Mapping[str, Any] | None, target: Target) -> tuple[float | None, s
         for v in row.get("variants", [])
         if target.figure in v and target.precision in ("", v["precision"])
     ]
-    if not candidates:
-        return None, ""
-    return max(candidates) if target.at_least else min(candidates)
+    return (max if target.at_least else min)(candidates, default=(None, ""))
