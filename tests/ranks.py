@@ -46,11 +46,8 @@ def main(path):
         for job in json.loads(path.read_text()):
             out, err = io.StringIO(), io.StringIO()
             rank, *signal = job.get("signal", [None])
-            with (
-                pytest.MonkeyPatch.context() as patch,
-                contextlib.redirect_stdout(out),
-                contextlib.redirect_stderr(err),
-            ):
+            streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+            with pytest.MonkeyPatch.context() as patch, streams[0], streams[1]:
                 counts = count_samples(patch)
                 if rank == world.rank:
                     signal_at(patch, *signal)
@@ -59,13 +56,9 @@ def main(path):
                 if "full" in job:
                     patch.setattr("gan_lab.runs.checkpoint.atomic_write", no_room)
                 code = cli.main(job["arguments"])
-            outcome = {
-                "code": code,
-                "out": out.getvalue(),
-                "err": err.getvalue(),
-                "n": max(counts, default=0),
-            }
-            Path(f"{job['name']}.{world.rank}.json").write_text(json.dumps(outcome))
+            texts = {"out": out.getvalue(), "err": err.getvalue()}
+            outcome = json.dumps({"code": code, **texts, "n": max(counts, default=0)})
+            Path(f"{job['name']}.{world.rank}.json").write_text(outcome)
 
 
 if __name__ == "__main__":

@@ -4,20 +4,18 @@ What can run without one runs on the CPU too, where a graph is rehearsed.
 """
 
 import contextlib
+import copy
 
 import pytest
 import torch
 from torch.utils import _pytree
 
-from gan_lab.cli.main import main
 from gan_lab.config import compose
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
-from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.engine.step import train_step
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.runs.run_dir import RunDir
-from tests.helpers import CHEAP, load_checkpoint
+from tests.helpers import CHEAP, load_checkpoint, main, train
 from tests.rehearsal import Rehearsal
 
 TINY = ["data=ring", "network.width=16", "trainer.batch_size=32", "evaluator.n=64"]
@@ -41,25 +39,14 @@ def graphed(run):
 
 
 def moved(draws, device):
-    return StepDraws(
-        *(
-            Draws(
-                p.real.to(device),
-                p.z.to(device),
-                p.mix.to(device),
-                {name: noise.to(device) for name, noise in p.noise.items()},
-            )
-            for p in draws
-        )
-    )
+    return _pytree.tree_map(lambda leaf: leaf.to(device), draws)
 
 
 def assert_close(actual, expected, rtol, atol):
     assert actual.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(
-            actual[name].detach().cpu(), tensor.detach().cpu(), rtol=rtol, atol=atol, msg=name
-        )
+        pair = (leaf.detach().cpu() for leaf in (actual[name], tensor))
+        torch.testing.assert_close(*pair, rtol=rtol, atol=atol, msg=name)
 
 
 @contextlib.contextmanager
@@ -96,12 +83,10 @@ def test_a_replayed_step_is_the_eager_one(device, n_seeds, keys, loss):
     runs = [opened(device, *keys, *WARM, f"loss={loss}", f"n_seeds={n_seeds}") for _ in range(2)]
     steps = [eager(runs[0]), graphed(runs[1])]
     for i in range(4):
-        (values, finite), (again, also) = (
-            step(run.streams.draws(i)) for step, run in zip(steps, runs, strict=True)
-        )
+        pairs = zip(steps, runs, strict=True)
+        (values, finite), (again, also) = (step(run.streams.draws(i)) for step, run in pairs)
         assert_close(again, values, rtol=1e-3, atol=1e-5)
-        assert bool(finite.all())
-        assert bool(also.all())
+        assert bool((finite & also).all())
     assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-5)
 
 
@@ -153,32 +138,29 @@ def test_fewer_bits_change_a_little(device, precision, keys):
     for name in ("f32", precision):
         run = opened(device, *keys, "loss=wasserstein", f"execution.precision={name}")
         if device == "cuda":
-            assert torch.backends.cuda.matmul.allow_tf32 == (name == "tf32")
-            assert torch.backends.cudnn.allow_tf32 == (name == "tf32")
+            for backend in (torch.backends.cuda.matmul, torch.backends.cudnn):
+                assert backend.allow_tf32 == (name == "tf32")
         values.append(eager(run)(run.streams.draws(0))[0])
         assert all(leaf.dtype != torch.bfloat16 for leaf in run.state.average.values())
     opened(device, *keys, "execution.precision=f32")  # the switches are the process's
     assert_close(values[1], values[0], rtol=0.1, atol=0.05)
 
 
-@pytest.mark.parametrize(
-    ("device", "mode"),
-    [
-        ("cpu", "eager"),
-        pytest.param("cuda", "eager", marks=pytest.mark.gpu),
-        pytest.param("cuda", "cuda_graph", marks=pytest.mark.gpu),
-        pytest.param("cuda", "compiled", marks=[pytest.mark.gpu, pytest.mark.slow]),
-    ],
-)
+MODES = [("cpu", "eager")]
+MODES += [pytest.param("cuda", mode, marks=pytest.mark.gpu) for mode in ("eager", "cuda_graph")]
+MODES += [pytest.param("cuda", "compiled", marks=[pytest.mark.gpu, pytest.mark.slow])]
+
+
+@pytest.mark.parametrize(("device", "mode"), MODES)
 @pytest.mark.parametrize("n_seeds", [1, 2])
 def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     cheap = [key for key in CHEAP if not key.startswith("device=")]
     keys = ["data=ring", "network.width=16", *cheap, "trainer.log_every=10"]
     keys += [f"device={device}", f"execution.mode={mode}", f"n_seeds={n_seeds}"]
-    assert main(["train", *keys, "trainer.steps=60", f"hydra.run.dir={whole}"]) == 0
-    assert main(["train", *keys, "trainer.steps=30", f"hydra.run.dir={parts}"]) == 0
-    assert main(["resume", str(parts), "trainer.steps=60"]) == 0
+    train(whole, *keys, "trainer.steps=60")
+    train(parts, *keys, "trainer.steps=30")
+    assert main("resume", parts, "trainer.steps=60") == 0
     contents = [load_checkpoint(path) for path in (whole, parts)]
     assert contents[0]["step"] == contents[1]["step"] == 60
     for states in zip(*(c["streams"]["states"] for c in contents), strict=True):
@@ -187,9 +169,8 @@ def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
     # A GPU's sums may change their order from process to process, hardly more.
     exact = {"rtol": 0, "atol": 0} if device == "cpu" else {"rtol": 1e-4, "atol": 1e-5}
     assert_close(average[1], average[0], **exact)
-    first = whole if n_seeds == 1 else whole / "seed_0"
-    other = parts if n_seeds == 1 else parts / "seed_0"
-    last = [read_metrics(RunDir(path).metrics)[-1] for path in (first, other)]
+    child = "." if n_seeds == 1 else "seed_0"
+    last = [read_metrics(path / child / "metrics.jsonl")[-1] for path in (whole, parts)]
     for tag in ("loss/discriminator", "divergence/wasserstein"):
         assert last[1][tag] == pytest.approx(last[0][tag], rel=1e-4)
 
@@ -206,13 +187,6 @@ def test_the_estimate_of_memory_is_right_on_a_gpu():
     snapshots = []
     for i in range(3):
         eager(run)(run.streams.draws(i))
-        snapshots.append(memory_of(run.state.state_dict()))
+        snapshots.append(copy.deepcopy(run.state.state_dict()))  # as the trainer keeps it
     taken = torch.cuda.max_memory_allocated() - before
     assert 0.4 * taken < estimate.total < 2.5 * taken
-
-
-def memory_of(state):
-    """A copy of a state, which is what the trainer keeps."""
-    return _pytree.tree_map(
-        lambda leaf: leaf.clone() if isinstance(leaf, torch.Tensor) else leaf, state
-    )

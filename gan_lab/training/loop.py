@@ -153,8 +153,8 @@ class Trainer:
         self.run.streams.load_state_dict(content["streams"])
         self.accumulator.load_state_dict(content["accumulator"])
         self.seconds = dict(content["seconds"])
-        if (stored := content["pace"]) is not None:
-            self.calibration.intervals = Intervals(int(stored["measure"]), int(stored["draw"]))
+        if (steps := content["pace"]) is not None:
+            self.calibration.intervals = Intervals(int(steps["measure"]), int(steps["draw"]))
         # Checkpoints of earlier versions have none of these.
         self.dropped_seeds.load(content.get("dropped", {}))
         self.best.load(content.get("best"))

@@ -12,7 +12,7 @@ from gan_lab.config import compose
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runner import fork
 from gan_lab.runs import checkpoint
-from gan_lab.runs.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir, to_json
 from tests.helpers import RING, assert_same, files, load_checkpoint, main, train
 from tests.runner.test_resume import assert_same_run, stop_after
 
@@ -168,16 +168,12 @@ def opened(path, *keys):
 
 def test_new_buffers_start_from_the_weights_as_they_are(origins):
     d = opened(origins("minimax"), "loss=hinge").state.discriminator
-    found = 0
-    for name, weight in d.params.items():
-        if f"{name}_left_singular" in d.buffers:
-            left, right = d.buffers[f"{name}_left_singular"], d.buffers[f"{name}_right_singular"]
-            sigma = float(left @ weight.detach() @ right)
-            assert sigma == pytest.approx(
-                float(torch.linalg.matrix_norm(weight.detach(), 2)), rel=0.05
-            )
-            found += 1
-    assert found >= 2
+    weights = {n: w.detach() for n, w in d.params.items() if f"{n}_left_singular" in d.buffers}
+    assert len(weights) >= 2
+    for name, weight in weights.items():
+        left, right = (d.buffers[f"{name}_{side}_singular"] for side in ("left", "right"))
+        sigma = float(torch.linalg.matrix_norm(weight, 2))
+        assert float(left @ weight @ right) == pytest.approx(sigma, rel=0.05)
 
 
 def test_buffers_that_both_games_have_go_on(origins):
@@ -210,53 +206,31 @@ def test_one_of_stacked_seeds_is_forked_by_itself(origins, workdir):
 
 # Which keys a fork has
 
+R1, R1_2, N4 = "regularizer=[r1]", "regularizer.r1.weight=2", "trainer.n_critic=4"
+
 
 @pytest.mark.parametrize(
     ("old", "new", "kept", "dropped"),
     [
         # A typed key always wins.
-        (["data=ring", "optim.lr=1"], ["optim.lr=2"], ["data=ring", "optim.lr=2"], []),
+        ("data=ring optim.lr=1", "optim.lr=2", "data=ring", ""),
         # A new loss brings its own; what was typed for the old loss goes.
-        (
-            ["loss=wasserstein", "regularizer=[r1]", "trainer.n_critic=4", "optim=sgd"],
-            ["loss=minimax"],
-            ["optim=sgd", "loss=minimax"],
-            ["regularizer=[r1]", "trainer.n_critic=4"],
-        ),
-        (
-            ["regularizer.r1.weight=2", "trainer.n_critic=4"],
-            ["loss=minimax", "regularizer=[r1]", "trainer.n_critic=2"],
-            ["regularizer.r1.weight=2", "loss=minimax", "regularizer=[r1]", "trainer.n_critic=2"],
-            [],
-        ),
-        (
-            ["regularizer.r1.weight=2"],
-            ["loss=minimax"],
-            ["loss=minimax"],
-            ["regularizer.r1.weight=2"],
-        ),
+        (f"loss=wasserstein {R1} {N4} optim=sgd", "loss=minimax", "optim=sgd", f"{R1} {N4}"),
+        (f"{R1_2} {N4}", f"loss=minimax {R1} trainer.n_critic=2", R1_2, ""),
+        (R1_2, "loss=minimax", "", R1_2),
         # Without a new loss they stay.
-        (["trainer.n_critic=4"], ["optim.lr=1"], ["trainer.n_critic=4", "optim.lr=1"], []),
+        (N4, "optim.lr=1", N4, ""),
         # A new choice takes the values of the old one with it.
-        (["optim=adam", "optim.betas=[0,1]"], ["optim=sgd"], ["optim=sgd"], ["optim.betas=[0,1]"]),
-        (
-            ["regularizer.r2.weight=2"],
-            ["regularizer=[r1]"],
-            ["regularizer=[r1]"],
-            ["regularizer.r2.weight=2"],
-        ),
+        ("optim=adam optim.betas=[0,1]", "optim=sgd", "", "optim.betas=[0,1]"),
+        ("regularizer.r2.weight=2", R1, "", "regularizer.r2.weight=2"),
         # The number of steps is never inherited.
-        (
-            ["trainer.steps=9", "trainer.log_every=3"],
-            ["seed=1"],
-            ["trainer.log_every=3", "seed=1"],
-            [],
-        ),
-        (["~optim.eps", "+optim.x=1"], ["optim.eps=1"], ["+optim.x=1", "optim.eps=1"], []),
+        ("trainer.steps=9 trainer.log_every=3", "seed=1", "trainer.log_every=3", ""),
+        ("~optim.eps +optim.x=1", "optim.eps=1", "+optim.x=1", ""),
     ],
 )
 def test_new_keys_replace_old_ones(old, new, kept, dropped):
-    assert merge_overrides(old, new) == (kept, dropped)
+    merged = merge_overrides(old.split(), new.split())
+    assert merged == (kept.split() + new.split(), dropped.split())
 
 
 def test_a_new_loss_is_held_as_it_is_by_itself(origins, workdir, capsys):
@@ -271,31 +245,21 @@ def test_a_new_loss_is_held_as_it_is_by_itself(origins, workdir, capsys):
 
 def test_a_preset_does_not_hold_a_new_loss_either(workdir):
     keys = [key for key in RING if not key.startswith(("data=", "network="))]
-    train(
-        "run",
-        "preset=wgan_2017",
-        "network.width=8",
-        "trainer.warmup_steps=0",
-        *keys,
-        "trainer.steps=3",
-    )
+    keys += ["network.width=8", "trainer.warmup_steps=0", "trainer.steps=3"]
+    train("run", "preset=wgan_2017", *keys)
     forked("run", "fork", "loss=hinge", "trainer.warmup_every=0")
     made = open_run.saved_config(Path("fork"))
     assert list(made.regularizer) == ["spectral_norm"]
     assert (made.trainer.n_critic, made.trainer.steps) == (1, 6)
-    forked(
-        "run", "typed", "loss=hinge", "regularizer=[r1]", "trainer.n_critic=2", "trainer.steps=4"
-    )
+    forked("run", "typed", "loss=hinge", R1, "trainer.n_critic=2", "trainer.steps=4")
     made = open_run.saved_config(Path("typed"))
     assert (list(made.regularizer), made.trainer.n_critic) == (["r1"], 2)
 
 
 def test_a_fork_of_the_best_and_its_default_place(origins, workdir):
     step = status(origins("minimax"))["best"]["step"]
-    assert (
-        main("fork", origins("minimax"), "loss=hinge", "step=best", f"trainer.steps={step + 3}")
-        == 0
-    )
+    keys = ("loss=hinge", "step=best", f"trainer.steps={step + 3}")
+    assert main("fork", origins("minimax"), *keys) == 0
     (run,) = (workdir / "outputs" / "fork" / "ring_hinge").iterdir()
     assert status(run)["forked_from"]["step"] == step
 
@@ -325,30 +289,20 @@ def test_what_no_fork_can_change_is_refused_in_one_line(keys, words, origins, wo
     refused(capsys, words, origins("minimax"), *keys)
 
 
-def test_directories_that_cannot_be_forked_are_refused(origins, workdir, capsys):
+def test_directories_that_cannot_be_forked_are_refused(workdir, capsys):
     refused(capsys, "fork takes one run directory", "loss=hinge")
     refused(capsys, "is no directory", "nowhere", "loss=hinge")
     Path("empty").mkdir()
     refused(capsys, "empty holds no run", "empty", "loss=hinge")
 
 
-def test_a_run_whose_keys_are_unknown_is_refused_with_the_reason(workdir, capsys):
-    train("run", *RING, "trainer.steps=3")
-    old_status = status("run")
-    assert old_status["overrides"] == [*RING, "trainer.steps=3"]
-    del old_status["overrides"]
-    from gan_lab.runs.run_dir import to_json
-
-    Path("run/status.json").write_bytes(to_json(old_status))
-    refused(capsys, "does not say which keys were typed for it", "run", "loss=hinge")
-
-
-def test_resume_adds_its_keys_to_those_that_were_typed(workdir):
+def test_resume_adds_its_keys_to_those_that_were_typed_and_without_them_none_forks(workdir, capsys):
     train("run", *RING, "trainer.steps=3")
     assert main("resume", "run", "trainer.steps=5") == 0
     assert status("run")["overrides"] == [*RING, "trainer.steps=3", "trainer.steps=5"]
-    assert main("fork", "run", "loss=hinge", "hydra.run.dir=fork") == 0
-    assert status("fork")["steps"] == 10
+    assert status(forked("run", "fork", "loss=hinge"))["steps"] == 10
+    Path("run/status.json").write_bytes(to_json(status("run") | {"overrides": None}))
+    refused(capsys, "does not say which keys were typed for it", "run", "loss=hinge")
 
 
 @pytest.mark.parametrize("part", ["params", "average"])

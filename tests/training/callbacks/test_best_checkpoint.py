@@ -17,7 +17,7 @@ from gan_lab.training.callbacks.best_checkpoint import TAG, BestCheckpoint
 from gan_lab.training.callbacks.evaluation import evaluate, measure
 from gan_lab.training.callbacks.logging import LoggingCallback
 from tests.helpers import DIGITS, RING, load_checkpoint, main, rows, state_digest, train
-from tests.runner.test_resume import assert_same_run
+from tests.runner.test_resume import assert_same_run, homes, refused
 
 # Measured at 6, 12, ...; saved at 10, 20, ...
 CLOCK = ("trainer.log_every=7", "evaluator.every=6", "trainer.checkpoint_every=10")
@@ -56,10 +56,9 @@ def test_the_best_is_the_lowest_of_the_curve(whole):
     assert 0 < step < 44, "the run shows nothing: choose another"
     assert (best["step"], best["tag"]) == (step, TAG)
     row = next(r for r in read_metrics(run / "metrics.jsonl") if r["step"] == step)
-    validation = best["validation"]
-    assert validation["value"] == row[TAG]
-    assert (validation["low"], validation["high"]) == (row[f"{TAG}_low"], row[f"{TAG}_high"])
-    assert validation["floor"] == row[f"{TAG}_floor"]
+    assert best["validation"]["value"] == row[TAG]
+    for part in ("low", "high", "floor"):
+        assert best["validation"][part] == row[f"{TAG}_{part}"]
     assert best["last"]["step"] == 44
     assert best["last"]["validation"]["value"] == values[44]
     assert best["last"]["held_out"] == RunDir(run).read_status()["final"][TAG]
@@ -82,7 +81,7 @@ def test_stacked_seeds_share_the_step_at_which_their_mean_is_lowest(whole):
 def test_what_is_reported_of_it_is_what_evaluate_finds(n_seeds, whole, workdir):
     run = whole[n_seeds]
     assert main("evaluate", run, "step=best") == 0
-    for home in RunDir(run).children() or [RunDir(run)]:
+    for home in homes(run):
         best = best_of(home.path)
         file = home.path / "evaluation" / f"step_{best['step']:08d}.json"
         assert json.loads(file.read_text())["estimates"][TAG] == best["held_out"]
@@ -111,11 +110,10 @@ def test_a_finite_set_chooses_on_data_that_are_not_reported(workdir, monkeypatch
     """The generator is perfect on the validation part at step 2, on the held-out part at step 4."""
     from gan_lab.training.config import Run
 
-    steps = {"validation": 2, "held_out": 4}
+    parts = {2: "validation", 4: "held_out"}
 
     def copied(self, index, z, step=None):
-        now = self.state.step if step is None else step
-        part = next((p for p, at in steps.items() if at == now), None)
+        part = parts.get(self.state.step if step is None else step)
         if part is None:
             return torch.zeros(len(z), 1, 8, 8)
         return getattr(self.source, part)(len(z), torch.Generator().manual_seed(0))
@@ -142,20 +140,18 @@ def killed(monkeypatch, *overrides, at, moment):
     def die(*arguments, **keys):
         raise Killed
 
+    save, write = checkpoint.save, LoggingCallback.write
+
+    def save_or_die(path, content):
+        return die() if path.name == f"step_{at:08d}.pt" else save(path, content)
+
+    def write_or_die(self):
+        return die() if self.run.state.step == at else write(self)
+
     with monkeypatch.context() as patch:
         if moment == "between":  # the best is on the disk, the checkpoint that names it is not
-            save = checkpoint.save
-
-            def save_or_die(path, content):
-                return die() if path.name == f"step_{at:08d}.pt" else save(path, content)
-
             patch.setattr(checkpoint, "save", save_or_die)
         else:
-            write = LoggingCallback.write
-
-            def write_or_die(self):
-                return die() if self.run.state.step == at else write(self)
-
             patch.setattr(LoggingCallback, "write", write_or_die)
         with pytest.raises(Killed):
             main("train", *overrides, "hydra.run.dir=run")
@@ -169,25 +165,15 @@ def test_a_killed_run_finds_the_same_best(at, moment, n_seeds, whole, workdir, m
     newest = load_checkpoint("run")
     if moment == "between":
         assert newest["step"] == at - 10
+    later = checkpoint.best_path(Path("run/checkpoints"), at - 1)
+    checkpoint.save(later, newest)
     assert main("resume", "run") == 0
+    assert not later.exists()  # a resumed run forgets the bests after its step
     assert_same_run("run", whole[n_seeds])
     assert checkpoints("run") == checkpoints(whole[n_seeds])
     assert state_digest("run", "best") == state_digest(whole[n_seeds], "best")
-    for mine, yours in zip(
-        RunDir(Path("run")).children() or [RunDir(Path("run"))],
-        RunDir(whole[n_seeds]).children() or [RunDir(whole[n_seeds])],
-        strict=True,
-    ):
+    for mine, yours in zip(homes("run"), homes(whole[n_seeds]), strict=True):
         assert best_of(mine.path) == best_of(yours.path)
-
-
-def test_a_later_best_is_forgotten_when_a_run_goes_back(whole, workdir, monkeypatch):
-    killed(monkeypatch, *FAST, at=20, moment="between")
-    directory = Path("run/checkpoints")
-    planted = checkpoint.best_path(directory, 19)
-    checkpoint.save(planted, load_checkpoint("run"))
-    assert main("resume", "run") == 0
-    assert not planted.exists()
 
 
 def test_every_kept_checkpoint_finds_the_best_it_names(whole):
@@ -202,11 +188,7 @@ def test_without_the_measure_there_is_no_best(workdir, capsys):
     train("run", *cheap, "metrics=[neighbours]", "trainer.steps=4")
     assert best_of("run") is None
     assert checkpoints("run") == ["step_00000004.pt"]
-    capsys.readouterr()
-    assert main("evaluate", "run", "step=best") == 2
-    err = capsys.readouterr().err
-    assert "has no best checkpoint" in err
-    assert err.count("\n") == 1
+    assert "has no best checkpoint" in refused(capsys, "evaluate", "run", "step=best")
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -248,9 +230,9 @@ def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsy
 
 
 def test_samples_come_from_the_best_too(whole, workdir):
+    def sampled(*keys):
+        assert main("sample", whole[1], "n=4", "output=samples.npy", *keys) == 0
+        return Path("samples.npy").read_bytes()
+
     step = best_of(whole[1])["step"]
-    assert main("sample", whole[1], "step=best", "n=4", "output=best.npy") == 0
-    assert main("sample", whole[1], f"step={step}", "n=4", "output=named.npy") == 0
-    assert main("sample", whole[1], "n=4", "output=last.npy") == 0
-    best, named, last = (Path(f"{name}.npy").read_bytes() for name in ("best", "named", "last"))
-    assert best == named != last
+    assert sampled("step=best") == sampled(f"step={step}") != sampled()
