@@ -32,7 +32,6 @@ class Rehearsal:
     """Runs the program at every replay, and raises where a graph would do something else."""
 
     def warm_up(self, program: Program) -> None:
-        """Runs it."""
         program()
 
     def record(self, program: Program, static: Sequence[Tensor]) -> Program:
@@ -42,25 +41,21 @@ class Rehearsal:
             RuntimeError: In a replay: a tensor is used that is neither static nor made inside, a
                 value is read, or a call, a number or an address is another than the first time.
         """
-        first: list[_Watch] = []
-        outputs: list[Tensor] = []
+        first: list[Any] = []
 
         def replay() -> Tensor:
-            with _Watch(static) as monitor:
+            with _Monitor(static) as monitor:
                 output = program()
             if not first:
-                first.append(monitor)
-                outputs.append(output)
-            elif monitor.calls != first[0].calls:
-                raise RuntimeError(
-                    f"a replay differs: {_difference(first[0].calls, monitor.calls)}"
-                )
-            return outputs[0].copy_(output)
+                first.extend((monitor, output))
+            elif difference := _difference(first[0].calls, monitor.calls):
+                raise RuntimeError(f"a replay differs: {difference}")
+            return first[1].copy_(output)
 
         return replay
 
 
-class _Watch(TorchDispatchMode):
+class _Monitor(TorchDispatchMode):
     """Notes every call with its numbers and the tensors of `static` it touches."""
 
     def __init__(self, static: Sequence[Tensor]) -> None:
@@ -75,14 +70,14 @@ class _Watch(TorchDispatchMode):
         name, arguments = func.name(), tree_leaves((args, kwargs))
         if waits(name, arguments):
             raise RuntimeError(f"{name} waits for the device, which a graph cannot")
-        self.calls.append((name, *(self._told(name, argument) for argument in arguments)))
+        self.calls.append((name, *(self._format(name, argument) for argument in arguments)))
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and leaf.untyped_storage().data_ptr() not in self._static:
                 self._made[leaf.untyped_storage().data_ptr()] = leaf  # kept: no address twice
         return result
 
-    def _told(self, name: str, argument: object) -> str:
+    def _format(self, name: str, argument: object) -> str:
         if not isinstance(argument, Tensor):
             return str(argument)
         if name == "aten::lift_fresh":  # torch.tensor(1.0): a constant, recorded by its value
@@ -100,4 +95,4 @@ def _difference(first: Sequence[tuple[str, ...]], now: Sequence[tuple[str, ...]]
     for i, (a, b) in enumerate(zip(first, now, strict=False)):
         if a != b:
             return f"call {i} was {' '.join(a)}, is {' '.join(b)}"
-    return f"{len(first)} calls were {len(now)}"
+    return "" if len(first) == len(now) else f"{len(first)} calls were {len(now)}"
