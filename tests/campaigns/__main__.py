@@ -15,30 +15,24 @@ from pathlib import Path
 
 from gan_lab.runs.run_dir import atomic_write
 from tests.campaigns import page
+from tests.campaigns.page import CAMPAIGNS
 from tests.campaigns.record import RESULTS, ROOT
 
-CAMPAIGNS = ("kills", "disks", "damage", "numbers", "inputs", "fuzz", "determinism", "soak")
 PAGE = ROOT / "docs" / "reliability.md"
 
 
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Return the campaign, its size, seed and output."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run campaigns; return exit code 1 where something was lost."""
+    form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "python -m tests.campaigns",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "python -m tests.campaigns", description=__doc__, formatter_class=form
     )
     parser.add_argument("campaign", nargs="?", choices=CAMPAIGNS, help="all where none is named")
     parser.add_argument("n", nargs="?", type=int, help="how many faults; a campaign has its own")
     parser.add_argument("--seed", type=int, default=0, help="of what is chosen at random")
     parser.add_argument("--output", type=Path, default=RESULTS, help="where the results go")
     parser.add_argument("--render", action="store_true", help="write docs/reliability.md again")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run campaigns; return exit code 1 where something was lost."""
-    choice = parse_arguments(arguments)
+    choice = parser.parse_args(arguments)
     if choice.render:
         atomic_write(PAGE, page.render().encode())
         print(PAGE)

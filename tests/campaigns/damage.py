@@ -12,7 +12,7 @@ import random
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,19 +35,14 @@ _KEYS = (
     *("trainer.image_every=20", "trainer.landscape_every=20", "metrics=[wasserstein]"),
 )
 COMMANDS = ("resume", "sample", "evaluate", "fork", "compare", "dashboard")
-_WARNING = "warning: passed over"
 
 
 @dataclass(frozen=True)
 class Runs:
     """What is damaged and what is compared with; each exists once and is only copied.
 
-    Attributes:
-        stopped: A run of one seed, stopped at step 31 of 40, with checkpoints of 20, 30 and 31.
-        whole: The same, not stopped.
-        others: Finished runs of other configurations.
-        parent: Two stacked seeds, stopped likewise.
-        parent_whole: The same, not stopped.
+    `stopped` is a run of one seed, stopped at step 31 of 40, with checkpoints of 20, 30 and 31;
+    `parent` has two stacked seeds; `others` are finished runs of other configurations.
     """
 
     stopped: Path
@@ -57,7 +52,7 @@ class Runs:
     parent_whole: Path
 
 
-Damage = Callable[[Path, random.Random, Runs, Path], str]
+Damage = Callable[[Path, random.Random, Runs], str]
 
 
 @dataclass(frozen=True)
@@ -65,11 +60,9 @@ class Case:
     """One damage.
 
     Attributes:
-        kind: A row of the table.
         do: Damages a run directory; returns what it did, in a few words.
         newest: Newest checkpoints that are no more to be had, of three.
         refused: Whether every command that opens a checkpoint has to refuse.
-        stacked: Whether it is done to the run of two seeds.
         any_rows: Whether rows themselves are damaged, which nobody can make again.
     """
 
@@ -81,11 +74,11 @@ class Case:
     any_rows: bool = False
 
 
+@dataclass
 class Canary:
     """Unpickled, it makes a directory: code in a file has run."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.path),)
@@ -96,10 +89,7 @@ def campaign(
 ) -> Campaign:
     """Damage n copies of run directories, each kind of damage in turn.
 
-    Args:
-        n: How many; with fewer than two of each kind only `resume` and one more command are tried.
-        seed: Of what is chosen at random: bits, lengths, places.
-        tell: Shows one line of progress.
+    With fewer than two of each kind only `resume` and one more command are tried.
     """
     rng, faults = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -124,29 +114,19 @@ def campaign(
 
 def train_runs(home: Path) -> Runs:
     """Train what the campaign copies."""
-    other = {
-        "width": ("network.width=16",),
-        "network": ("network=mlp", "network.depth=2"),
-        "loss": ("loss=minimax",),
-        "regularizer": ("regularizer=[r1]",),
-        "optimiser": ("optim=rmsprop",),
-        "seeds": ("n_seeds=2",),
-        "data": ("data=grid",),
-    }
-    for name, keys in other.items():
-        _train(home / name, *keys, steps=1)
+    other = {"width": ("network.width=16",), "network": ("network=mlp", "network.depth=2")}
+    other |= {"loss": ("loss=minimax",), "regularizer": ("regularizer=[r1]",)}
+    other |= {"optimiser": ("optim=rmsprop",), "seeds": ("n_seeds=2",), "data": ("data=grid",)}
     seeds = ("n_seeds=2", "seed=3")
-    for name, keys in (("stopped", ()), ("parent", seeds)):
-        with pytest.MonkeyPatch.context() as patch:
-            signal_at(patch, STOP)
-            _train(home / name, *keys, code=143)
-    return Runs(
-        home / "stopped",
-        _train(home / "whole"),
-        tuple(home / name for name in other),
-        home / "parent",
-        _train(home / "parent_whole", *seeds),
-    )
+    others = tuple(_train(home / name, *keys, steps=1) for name, keys in other.items())
+    with pytest.MonkeyPatch.context() as patch:
+        signal_at(patch, STOP)
+        stopped = _train(home / "stopped", code=143)
+    with pytest.MonkeyPatch.context() as patch:
+        signal_at(patch, STOP)
+        parent = _train(home / "parent", *seeds, code=143)
+    wholes = _train(home / "whole"), _train(home / "parent_whole", *seeds)
+    return Runs(stopped, wholes[0], others, parent, wholes[1])
 
 
 def attempt(
@@ -159,7 +139,7 @@ def attempt(
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(runs.parent if case.stacked else runs.stopped, copy)
         rng.setstate(state)  # the same damage for each command
-        what = case.do(copy, rng, runs, canary)
+        what = case.do(copy, rng, runs)
         wrong = _wrong(command, case, runs, copy)
         if canary.exists():
             canary.rmdir()
@@ -201,10 +181,10 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
         return ""
     if case.refused and code == 0:
         return "was not refused"
-    if code == 0 and 0 < case.newest < 3 and _WARNING not in out + err:
-        return "took an older checkpoint and did not say so"
     if 0 < case.newest < 3 and code == 2:
         return f"refused: {errors[0][:200]}"
+    if 0 < case.newest < 3 and "warning: passed over" not in out + err:
+        return "took an older checkpoint and did not say so"
     if command == "resume" and code == 0:
         whole = runs.parent_whole if case.stacked else runs.whole
         return _difference(copy, whole, case.any_rows, damaged)
@@ -252,7 +232,8 @@ def _train(path: Path, *keys: str, code: int = 0, steps: int = STEPS) -> Path:
     return path
 
 
-# What is damaged: functions of the run directory, randomness, the other runs and the canary.
+# What is damaged: functions of the run directory, randomness and the other runs. Code that a file
+# runs makes a directory named canary beside the run.
 
 
 def _newest(run: Path, n: int) -> list[Path]:
@@ -269,6 +250,19 @@ def _truncate(path: Path, rng: random.Random) -> str:
 def _empty(path: Path, rng: random.Random) -> str:
     path.write_bytes(b"")
     return "emptied"
+
+
+def _put(path: Path, how: str) -> str:
+    """Put something else where a file or a folder was."""
+    {
+        "a file": lambda: path.write_bytes(b"file"),
+        "a folder": path.mkdir,
+        "a link to nothing": lambda: path.symlink_to("nowhere"),
+        "a pipe": lambda: os.mkfifo(path),
+        "empty": path.mkdir,
+        "missing": lambda: None,
+    }[how]()
+    return how
 
 
 def _flip_bits(path: Path, rng: random.Random) -> str:
@@ -292,22 +286,9 @@ def _replace_by_zip(path: Path, rng: random.Random) -> str:
     return "a zip of something else"
 
 
-def _replace_by_folder(path: Path, rng: random.Random) -> str:
+def _replace(path: Path, rng: random.Random, *, how: str) -> str:
     path.unlink()
-    path.mkdir()
-    return "a folder"
-
-
-def _replace_by_pipe(path: Path, rng: random.Random) -> str:
-    path.unlink()
-    os.mkfifo(path)
-    return "a pipe"
-
-
-def _replace_by_dead_link(path: Path, rng: random.Random) -> str:
-    path.unlink()
-    path.symlink_to("nowhere")
-    return "a link to nothing"
+    return _put(path, how)
 
 
 def _replace_by_foreign(path: Path, rng: random.Random) -> str:
@@ -319,68 +300,61 @@ _FILE = (_truncate, _empty, _flip_bits, _fill_with_noise)
 Change = Callable[[Path, random.Random], str]
 
 
-def _checkpoints(
-    run: Path, rng: random.Random, runs: Runs, canary: Path, *, change: Change, n: int
-) -> str:
+def _checkpoints(run: Path, rng: random.Random, runs: Runs, *, change: Change, n: int) -> str:
     return ", ".join(f"{path.name} {change(path, rng)}" for path in _newest(run, n))
 
 
-def _code_in_checkpoint(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _code_in_checkpoint(run: Path, rng: random.Random, runs: Runs) -> str:
     (path,) = _newest(run, 1)
-    torch.save({"format": 2, "sha256": "", "content": Canary(canary)}, path)
+    torch.save({"format": 2, "sha256": "", "content": Canary(run.parent / "canary")}, path)
     return f"{path.name} runs code when unpickled"
 
 
-def _swap(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _swap(run: Path, rng: random.Random, runs: Runs) -> str:
     other = rng.choice(runs.others)
     shutil.copy(_newest(other, 1)[0], _newest(run, 1)[0])
     return f"the newest from the run '{other.name}'"
 
 
-def _change_leaves(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _change_leaves(run: Path, rng: random.Random, runs: Runs) -> str:
     """A checkpoint of this configuration, whole by its digest, whose leaves are not its own."""
     (path,) = _newest(run, 1)
     content = checkpoint.load(path)
     params = content["state"][rng.choice(("generator", "discriminator"))]["params"]
     name = rng.choice(list(params))
     change = rng.choice(("gone", "one number", "float64", "no tensor", "one too many", "step"))
+    tensor = params[name]
+    leaves = {"one number": tensor.flatten()[:1], "float64": tensor.double(), "no tensor": None}
     if change == "gone":
         del params[name]
     elif change == "step":
         del content["step"]
     elif change == "one too many":
-        params["more"] = params[name]
+        params["more"] = tensor
     else:
-        tensor = params[name]
-        params[name] = {
-            "one number": tensor.flatten()[:1],
-            "float64": tensor.double(),
-            "no tensor": None,
-        }[change]
+        params[name] = leaves[change]
     checkpoint.save(path, content)
     return f"{path.name}: {name} {change}"
 
 
-def _file(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str) -> str:
+def _file(run: Path, rng: random.Random, runs: Runs, *, name: str) -> str:
     path, change = rng.choice(sorted(run.glob(name))), rng.choice(_FILE)
     return f"{path.relative_to(run)} {change(path, rng)}"
 
 
-def _remove(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str) -> str:
+def _remove(run: Path, rng: random.Random, runs: Runs, *, name: str) -> str:
     path = rng.choice(sorted(run.glob(name)))
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     return f"{path.relative_to(run)} removed"
 
 
-def _write(
-    run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str, texts: tuple[str, ...]
-) -> str:
+def _write(run: Path, rng: random.Random, runs: Runs, *, name: str, texts: Sequence[str]) -> str:
     text = rng.choice(texts)
     (run / name).write_text(text)
     return f"{name} is {text[:40]!r}"
 
 
-def _lines(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str) -> str:
+def _lines(run: Path, rng: random.Random, runs: Runs, *, name: str) -> str:
     path, lines = run / name, (run / name).read_bytes().splitlines(keepends=True)
     how = rng.choice(("torn", "garbage", "zeros", "twice", "no step", "strange step", "deep"))
     at = rng.randrange(len(lines)) if lines else 0
@@ -389,37 +363,24 @@ def _lines(run: Path, rng: random.Random, runs: Runs, canary: Path, *, name: str
     elif how == "twice":
         lines[at:at] = lines[at : at + 1]
     else:
-        new = {
-            "garbage": rng.randbytes(40).replace(b"\n", b"") + b"\n",
-            "zeros": b"\0" * 512 + b"\n",
-            "no step": b'{"seed": 0}\n',
-            "strange step": b'{"step": "x"}\n',
-            "deep": b"[" * 100_000 + b"\n",
-        }
-        lines.insert(at, new.get(how, b"\n"))
+        new = {"garbage": rng.randbytes(40).replace(b"\n", b""), "no step": b'{"seed": 0}'}
+        new |= {"strange step": b'{"step": "x"}', "zeros": b"\0" * 512, "deep": b"[" * 100_000}
+        lines.insert(at, new.get(how, b"") + b"\n")
     path.write_bytes(b"".join(lines))
     return f"{name}: {how} at line {at + 1}"
 
 
-def _landscape_with_code(run: Path, rng: random.Random, runs: Runs, canary: Path) -> str:
+def _landscape_with_code(run: Path, rng: random.Random, runs: Runs) -> str:
     for path in run.glob("landscape/*.npz"):
         array = np.empty(1, object)
-        array[0] = Canary(canary)
+        array[0] = Canary(run.parent / "canary")
         np.savez(path, x=array, logit=array, real=array, fake=array, arrow=array)
     return "every landscape frame runs code when unpickled"
 
 
-def _checkpoints_folder(
-    run: Path, rng: random.Random, runs: Runs, canary: Path, *, how: str
-) -> str:
+def _checkpoints_folder(run: Path, rng: random.Random, runs: Runs, *, how: str) -> str:
     shutil.rmtree(run / "checkpoints")
-    if how == "a file":
-        (run / "checkpoints").write_bytes(b"file")
-    elif how == "a link to nothing":
-        (run / "checkpoints").symlink_to("nowhere")
-    elif how == "empty":
-        (run / "checkpoints").mkdir()
-    return f"checkpoints/ is {how}"
+    return f"checkpoints/ is {_put(run / 'checkpoints', how)}"
 
 
 _STRANGE_STATUS = ("[]", "1", "null", "{}", '{"overrides": 5}', "[" * 100_000, '{"seeds": 5}')
@@ -433,22 +394,16 @@ _STRANGE_CONFIGS = (
 def cases() -> list[Case]:
     """Return every kind of damage, the frequent ones several times."""
     result = []
-    changes = {
-        "cut": _truncate,
-        "emptied": _empty,
-        "flipped": _flip_bits,
-        "garbage": _fill_with_noise,
-        "zipped": _replace_by_zip,
-        "foreign": _replace_by_foreign,
-    }
-    for name, change in changes.items():
+    changes = {"cut": _truncate, "emptied": _empty, "flipped": _flip_bits}
+    changes |= {"garbage": _fill_with_noise, "zipped": _replace_by_zip}
+    for name, change in (changes | {"foreign": _replace_by_foreign}).items():
         for n in (1, 2, 3):
             newest = 0 if change is _flip_bits else n  # a bit may lie where nothing reads it
             do = partial(_checkpoints, change=change, n=n)
             result.append(Case(f"checkpoint: {name}", do, newest, refused=newest == 3))
-    for change in (_replace_by_folder, _replace_by_pipe, _replace_by_dead_link):
-        kind = "checkpoint: a folder, a pipe or a dead link"
-        result.append(Case(kind, partial(_checkpoints, change=change, n=1), 1))
+    for how in ("a folder", "a pipe", "a link to nothing"):
+        do = partial(_checkpoints, change=partial(_replace, how=how), n=1)
+        result.append(Case("checkpoint: a folder, a pipe or a dead link", do, 1))
     for how in ("a file", "a link to nothing", "empty", "missing"):
         do = partial(_checkpoints_folder, how=how)
         result.append(Case("checkpoints folder", do, 3, refused=True))

@@ -5,6 +5,7 @@ be equal is compared by the digest of its state and by its rows; the rest by the
 of a weight and of W1, relative to their size, over several seeds.
 """
 
+import itertools
 import math
 import os
 import statistics
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +26,18 @@ _KEYS = (
     *("data=ring", "network=mlp", *CHEAP, "metrics=[wasserstein]", "execution.mode=eager"),
     *("execution.precision=f32", "trainer.log_every=10", "evaluator.every=10", "evaluator.n=256"),
 )
-_EQUAL = {
-    "f32": (),
-    "bf16": ("execution.precision=bf16",),
-    "stacked": ("n_seeds=2",),
-    "compiled": ("execution.mode=compiled",),
+_EQUAL = {"f32": (), "bf16": ("execution.precision=bf16",), "stacked": ("n_seeds=2",)}
+_EQUAL["compiled"] = ("execution.mode=compiled",)
+# What differs between two ways to run one thing, and the keys of the second.
+APART = {
+    "1 and 2 threads": "execution.threads=2",
+    "eager and compiled": "execution.mode=compiled",
+    "one seed alone and in a stack of 2": "n_seeds=2",
+    "f32 and bf16": "execution.precision=bf16",
 }
-
-
 _DISTANCES = (
     "How far apart two runs of one seed are after {steps} steps, relative to the largest weight "
     "and to W1 (median of {n_seeds} seeds, least and most; W1 is measured every 10 steps)"
-)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two ways to run one thing.
-
-    Attributes:
-        kind: What differs between them, in a few words.
-        one: Keys of the first.
-        other: Keys of the second.
-    """
-
-    kind: str
-    one: tuple[str, ...]
-    other: tuple[str, ...]
-
-
-APART = (
-    Pair("1 and 2 threads", (), ("execution.threads=2",)),
-    Pair("eager and compiled", (), ("execution.mode=compiled",)),
-    Pair("one seed alone and in a stack of 2", (), ("n_seeds=2",)),
-    Pair("f32 and bf16", (), ("execution.precision=bf16",)),
 )
 
 
@@ -74,10 +52,7 @@ def campaign(
     """Run n pairs that have to be equal bit for bit, then measure what need not be.
 
     Args:
-        n: Pairs: losses by turns, each in one of f32, bf16, stacked and compiled.
-        seed: Of the runs.
-        tell: Shows one line of progress.
-        steps: Of a run.
+        n, seed, tell: As of every campaign; losses by turns, each in f32, bf16, stacked, compiled.
         widths: Of the networks that are compared where equality is not promised; 2 threads first
             share the work of a product when it is large.
         n_seeds: Of the runs that are compared there.
@@ -91,17 +66,14 @@ def campaign(
             lost = twice(home / f"{i}", (f"loss={loss}", f"seed={seed}", *_EQUAL[name]), steps)
             faults.append(Fault(f"twice the same: {name}", f"loss={loss} seed={seed}", lost))
             tell(f"{i + 1} of {n}: {loss}, {name}: {lost or 'equal'}")
-        for pair in APART if n else ():
-            for width in widths:
-                differences = [
-                    distances(home / f"{pair.kind} {width} {s}", pair, width, s, steps)
-                    for s in range(seed, seed + n_seeds)
-                ]
-                spreads = {
-                    name: _spread([each[name] for each in differences]) for name in differences[0]
-                }
-                measured.append({"what differs": pair.kind, "width": width, **spreads})
-                tell(str(measured[-1]))
+        for (kind, key), width in itertools.product(APART.items() if n else (), widths):
+            differences = [
+                distances(home / f"{kind} {width} {s}", key, width, s, steps)
+                for s in range(seed, seed + n_seeds)
+            ]
+            spreads = {name: _spread([d[name] for d in differences]) for name in differences[0]}
+            measured.append({"what differs": kind, "width": width, **spreads})
+            tell(str(measured[-1]))
     return Campaign(
         "determinism",
         "The same run twice: another process, directory and PYTHONHASHSEED",
@@ -124,25 +96,26 @@ def twice(home: Path, keys: Iterable[str], steps: int) -> str:
     return "; ".join(lost)
 
 
-def distances(home: Path, pair: Pair, width: int, seed: int, steps: int) -> dict[str, float]:
+def distances(home: Path, key: str, width: int, seed: int, steps: int) -> dict[str, float]:
     """Return the largest relative difference of a weight and of W1 between two ways to run.
 
     Returns:
         Of the generator's average max |a - b| / max |a|, of the first and the last W1 of the first
-        seed |a - b| / a, and the first step at which W1 differs (nan: none).
+        seed |a - b| / a, and the first step at which W1 differs (nan: none; it is measured every 10
+        steps).
     """
-    ways = (pair.one, pair.other)
     keys = (f"network.width={width}", f"seed={seed}")
-    one, other = (_train(home / f"{i}", (*keys, *way), steps) for i, way in enumerate(ways))
+    one, other = (_train(home / f"{i}", (*keys, *([key] * i)), steps) for i in (0, 1))
     weights, others = _average(one), _average(other)
     size = max(float(leaf.abs().max()) for leaf in weights.values())
     largest = max(float((weights[name] - others[name]).abs().max()) for name in weights)
     w1, other_w1 = _measurements(one), _measurements(other)
+    differ = (10.0 * i for i, (a, b) in enumerate(zip(w1, other_w1, strict=True)) if a != b)
     return {
         "weights": largest / size,
         "W1 before training": abs(w1[0] - other_w1[0]) / w1[0],
         "W1 at the end": abs(w1[-1] - other_w1[-1]) / w1[-1],
-        "W1 differs from step": _first_difference(w1, other_w1),
+        "W1 differs from step": next(differ, math.nan),
     }
 
 
@@ -167,23 +140,14 @@ def _measurements(run: Path) -> list[float]:
     return [float(row[_TAG]) for row in rows(homes[0]) if _TAG in row]
 
 
-def _first_difference(one: Sequence[float], other: Sequence[float]) -> float:
-    """In measurements, 10 steps apart; nan where there is none."""
-    differ = (10.0 * i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
-    return next(differ, math.nan)
-
-
 def _train(path: Path, keys: Iterable[str], steps: int, hash_seed: int = 0) -> Path:
     command = [sys.executable, "-m", "gan_lab", "train", *_KEYS, *keys, f"trainer.steps={steps}"]
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(ROOT)}
     environment.pop("OMP_NUM_THREADS", None)  # a second thread is asked for by its key
     path.parent.mkdir(parents=True, exist_ok=True)
+    command.append(f"hydra.run.dir='{path}'")
     process = subprocess.run(
-        [*command, f"hydra.run.dir='{path}'"],
-        cwd=path.parent,
-        env=environment,
-        capture_output=True,
-        text=True,
+        command, cwd=path.parent, env=environment, capture_output=True, text=True
     )
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {process.stderr}")

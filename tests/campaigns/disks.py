@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.campaigns.kills import intercept
 from tests.campaigns.record import Campaign, Fault
-from tests.campaigns.runs import TRAININGS, difference, next_command, run_warm
+from tests.campaigns.runs import TRAININGS, difference, mount, next_command, run_warm
+from tests.helpers import load_checkpoint
 
 TRAINING = "ring wasserstein"
 _SIZE = 2 << 20  # bytes of the small file system; a run needs a half
@@ -31,10 +31,7 @@ class Full:
     """Fill the disk at one moment of the process and make room again at another.
 
     Attributes:
-        disk: The file system's root.
-        call: See kills.Fuse.
-        path: The same.
-        nth: The same; 0 for full from the start.
+        call, path, nth: See kills.Fuse; 0 for full from the start.
         until: Regular expression of the call that finds room again; empty for none.
     """
 
@@ -46,15 +43,15 @@ class Full:
 
     def __call__(self) -> None:
         """Intercept the calls of this process."""
-        seen, full, mounted = 0, self.nth == 0, os.path.ismount(self.disk)
+        n_calls, full, mounted = 0, self.nth == 0, os.path.ismount(self.disk)
         if full and mounted:
             fill(self.disk)
 
         def monitor(call: str, path: str) -> None:
-            nonlocal seen, full
+            nonlocal n_calls, full
             if call == self.call and re.search(self.path, path):
-                seen += 1
-                if seen == self.nth:
+                n_calls += 1
+                if n_calls == self.nth:
                     full = True
                     if mounted:
                         fill(self.disk)
@@ -88,13 +85,9 @@ def free(disk: Path) -> None:
 
 @dataclass(frozen=True)
 class Lose:
-    """Take the run's directory away at a step.
+    """Remove the run's directory at a step, or let nothing more be written to it.
 
-    Attributes:
-        path: The directory.
-        nth: The step.
-        remove: Whether it is removed; else nothing more can be written to it, as where a kernel
-            found the disk broken.
+    The latter is what happens where a kernel finds the disk broken.
     """
 
     path: Path
@@ -148,8 +141,7 @@ def campaign(
         whole = Path(folder) / "whole"
         assert run_warm(next_command(whole, TRAININGS[TRAINING]), Path(folder) / "log") == 0
         for kind in (*STOPS, *COSTS, *REFUSALS, *UNDER_WAY):
-            case = Case(kind, root, whole)
-            faults.append(Fault(kind, TRAINING, case.attempt()))
+            faults.append(Fault(kind, TRAINING, Case(kind, root, whole).attempt()))
             tell(f"{kind}: {faults[-1].lost or 'survived'}")
         mounted = os.path.ismount(root)
     where = "a file system of 2 MiB" if mounted else "a folder below which writing fails"
@@ -160,22 +152,16 @@ def campaign(
 def mount_disk() -> Iterator[Path]:
     """Mount a small file system, or make a folder where nothing may be mounted."""
     with tempfile.TemporaryDirectory(prefix="gan_lab_disk_") as folder:
-        mounted = _run_command("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "none", folder)
+        mounted = mount(Path(folder), f"size={_SIZE}")
         try:
             yield Path(folder)
         finally:
             if mounted:
-                _run_command("umount", folder)
+                subprocess.run(["umount", folder], capture_output=True)
 
 
 class Case:
-    """One fault of one disk.
-
-    Args:
-        kind: A key of STOPS or COSTS, or one of REFUSALS or UNDER_WAY.
-        root: The small file system; emptied here.
-        whole: The run that met no fault.
-    """
+    """One fault of the small file system at `root`; `whole` is the run that met none."""
 
     def __init__(self, kind: str, root: Path, whole: Path) -> None:
         self.kind, self.root, self.whole = kind, root, whole
@@ -203,7 +189,9 @@ class Case:
         code, lines = self._run(plant), self._lines()
         free(self.root)
         leftovers = [p.name for p in self.path.rglob(".*.tmp")]
-        damaged = [p.name for p in self._checkpoints() if not _readable(p)]
+        folder = RunDir(self.path).checkpoints
+        files = [*checkpoint.available(folder).values(), *checkpoint.bests(folder).values()]
+        damaged = [path.name for path in files if not _loads(path)]
         errors = [line for line in lines if not line.startswith("warning: records ")]
         if code != 1 or len(errors) != 1 or leftovers or damaged:
             return f"exit code {code}, leftovers {leftovers}, damaged {damaged}, said {lines}"
@@ -216,17 +204,16 @@ class Case:
         lost = RunDir(self.path).read_status().get("lost") or {}
         if code or len(warnings) != 1 or not lost.get("writes"):
             return f"exit code {code}, lost {lost}, said {self._lines()}"
-        mine, yours = (
-            max(checkpoint.available(RunDir(p).checkpoints).values())
-            for p in (self.path, self.whole)
-        )
-        same = _state(mine) == _state(yours)
+        states = [load_checkpoint(path)["state"] for path in (self.path, self.whole)]
+        same = checkpoint.digest(states[0]) == checkpoint.digest(states[1])
         return "" if same else "the last checkpoint differs"
 
     def _refuse(self) -> str:
+        plant = None
         if self.kind == "read-only":
             self.path.write_text("a file where the directory should be")
-        plant = Full(self.root, "write", "", 0) if self.kind != "read-only" else None
+        else:
+            plant = Full(self.root, "write", "", 0)
         code, lines = self._run(plant), self._lines()
         if self.kind == "read-only":
             self.path.unlink()
@@ -242,10 +229,6 @@ class Case:
             return f"exit code {code}, exists {self.path.exists()}, said {lines}"
         return ""
 
-    def _checkpoints(self) -> list[Path]:
-        folder = RunDir(self.path).checkpoints
-        return [*checkpoint.available(folder).values(), *checkpoint.bests(folder).values()]
-
     def _lines(self) -> list[str]:
         """The lines but for what a run shows in any case."""
         text = self.log.read_text() if self.log.exists() else ""
@@ -253,20 +236,9 @@ class Case:
         return [line for line in text.splitlines() if line and not re.match(usual, line)]
 
 
-def _readable(path: Path) -> bool:
+def _loads(path: Path) -> bool:
     try:
         checkpoint.load(path)
     except checkpoint.CheckpointDamaged:
         return False
     return True
-
-
-def _state(path: Path) -> str:
-    return checkpoint.digest(checkpoint.load(path)["state"])
-
-
-def _run_command(*command: Any) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True).returncode == 0
-    except OSError:
-        return False

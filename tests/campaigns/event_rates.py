@@ -13,6 +13,7 @@ import itertools
 import math
 import sys
 import time
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,17 +37,10 @@ KINDS = (
 )
 SEEDS = {"tune": 0, "fresh": 1000}  # first seed of each set
 BASE = (
-    "metrics=[wasserstein,modes,neighbours]",
-    "neural_distance.steps=0",
-    "trainer.image_every=0",
-    "trainer.landscape_every=0",
-    "trainer.log_every=10",
-    "trainer.checkpoint_every=0",
-    "evaluator.n=128",
-    "evaluator.final_n=256",
-    "evaluator.floor_n_repeats=6",
-    "device=cpu",
-    "execution.threads=1",
+    *("metrics=[wasserstein,modes,neighbours]", "neural_distance.steps=0", "device=cpu"),
+    *("trainer.image_every=0", "trainer.landscape_every=0", "trainer.log_every=10"),
+    *("trainer.checkpoint_every=0", "execution.threads=1", "evaluator.n=128"),
+    *("evaluator.final_n=256", "evaluator.floor_n_repeats=6"),
 )
 
 
@@ -64,13 +58,9 @@ class Wind(Regularizer):
 
 @dataclass(frozen=True)
 class Scenario:
-    """Runs of one configuration.
+    """`n_seeds` runs of one configuration in each set.
 
-    Attributes:
-        keys: Overrides of `train`.
-        n_seeds: Runs of it in each set.
-        constructed: Kinds that it shows by construction.
-        wind: Whether `Wind` blows.
+    `constructed` has the kinds that it shows by construction; `wind`: whether `Wind` blows.
     """
 
     keys: str
@@ -151,8 +141,7 @@ def train(name: str, which: str) -> Path:
         for file in (child.metrics, child.events):
             file.unlink(missing_ok=True)
         child.config.write_text("")
-    start = time.process_time()
-    quiet = io.StringIO()
+    start, quiet = time.process_time(), io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         try:
             trainer = Trainer(setup, run, directory)
@@ -160,8 +149,7 @@ def train(name: str, which: str) -> Path:
             trainer.train()
         except RunDiverged as error:
             (path / "diverged").write_text(str(error))
-    seconds = time.process_time() - start
-    (path / "done").write_text(f"{seconds:.1f}")
+    (path / "done").write_text(f"{time.process_time() - start:.1f}")
     return path
 
 
@@ -172,13 +160,11 @@ def train(name: str, which: str) -> Path:
 def labels(name: str, rows: list[Row]) -> dict[str, bool | None]:
     """Kind -> whether the run shows it."""
     constructed = SCENARIOS[name].constructed
-    finals = rows[-1]
     w1 = column(rows, "divergence/wasserstein")
-    floor = finals["divergence/wasserstein_floor"]
-    end = finals["final/divergence/wasserstein"]
+    floor = rows[-1]["divergence/wasserstein_floor"]
+    end = rows[-1]["final/divergence/wasserstein"]
     best = min(w1)
-    gained = max(w1[0] - best, 0.0)
-    rose = end - best
+    gained, rose = max(w1[0] - best, 0.0), end - best
     half = (w1[len(w1) // 2] - floor) / max(w1[0] - floor, 1e-9)
     last = (end - floor) / max(w1[0] - floor, 1e-9)
     fresh = column(rows, "discriminator_estimate/wasserstein_fresh")
@@ -211,9 +197,9 @@ def stuck(rows: list[Row], w1: list[float]) -> bool | None:
     js = column(rows, "discriminator_estimate/js_fresh")
     share = [value / math.log(2) for value in js]
     right = [i for i in range(len(share) - 2) if min(share[i : i + 3]) >= 0.99]
-    if right:
-        return clear(w1[-1] >= 0.95 * w1[right[0]], w1[-1] < 0.7 * w1[right[0]])
-    return clear(False, max(share, default=0.0) < 0.9)
+    if not right:
+        return clear(False, max(share, default=0.0) < 0.9)
+    return clear(w1[-1] >= 0.95 * w1[right[0]], w1[-1] < 0.7 * w1[right[0]])
 
 
 def narrow(rows: list[Row]) -> bool | None:
@@ -249,6 +235,8 @@ def swings(rows: list[Row]) -> bool | None:
     tag = "divergence/wasserstein"
     looks = [(row[f"{tag}_low"], row[f"{tag}_high"]) for row in rows if tag in row]
     looks = looks[len(looks) // 2 :]
+    if len(looks) < 40:
+        return False if healthy(rows) else None
     turns, up = 0, None
     low, high = looks[0]
     for now in looks[1:]:
@@ -258,8 +246,6 @@ def swings(rows: list[Row]) -> bool | None:
             turns, up, (low, high) = turns + 1, False, now
         elif (up is True and now[1] > high) or (up is False and now[0] < low):
             low, high = now
-    if len(looks) < 40:
-        return False if healthy(rows) else None
     return clear(turns >= 6, turns <= 2)
 
 
@@ -288,39 +274,36 @@ def rate(hits: int, n: int) -> str:
 
 def rates(which: str, names: list[str]) -> str:
     """Train what is missing; return the table of rates, in Markdown."""
-    hits: dict[tuple[str, bool], list[str]] = {}
-    reported: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    hits: dict[tuple[str, bool], list[bool]] = defaultdict(list)
+    reported: Counter[str] = Counter()
     n_healthy = n_any = n_runs = 0
     for name in names:
-        path = train(name, which)
-        for child in RunDir(path).children():
+        for child in RunDir(train(name, which)).children():
             rows = read_metrics(child.metrics)
             if "final/divergence/wasserstein" not in rows[-1]:
                 print(f"{name} {child.path.name}: stopped early, left out")
                 continue
-            kinds = [event.kind for event in replay(name, rows)]
+            kinds = {event.kind for event in replay(name, rows)}
             n_runs += 1
             truths = labels(name, rows)
             for kind, truth in truths.items():
-                if truth is not None:
-                    hits.setdefault((kind, truth), []).append(kind if kind in kinds else "")
-                if truth is not None and truth != (kind in kinds):
+                if truth is None:
+                    continue
+                hits[kind, truth].append(kind in kinds)
+                if truth != (kind in kinds):
                     word = "missed" if truth else "false"
                     print(f"{name} {child.path.name}: {word} {kind}", flush=True)
             if healthy(rows) and True not in truths.values():
                 n_healthy += 1
                 n_any += bool(kinds)
-                for kind in set(kinds):
-                    reported[kind].append(name)
+                reported.update(kinds)
     lines = ["| kind | reported for runs that show it | for runs that do not | for healthy runs |"]
-    lines.append("| --- | --- | --- | --- |")
+    lines += ["| --- | --- | --- | --- |"]
     for kind in KINDS:
-        yes, no = hits.get((kind, True), []), hits.get((kind, False), [])
-        cells = [rate(sum(map(bool, h)), len(h)) for h in (yes, no)]
-        lines.append(f"| {kind} | {' | '.join(cells)} | {rate(len(reported[kind]), n_healthy)} |")
-    lines.append(f"| any of them | | | {rate(n_any, n_healthy)} |")
-    lines.append("")
-    lines.append(f"{n_runs} runs of {len(names)} scenarios, seeds from {SEEDS[which]} on.")
+        cells = [rate(sum(hits[kind, truth]), len(hits[kind, truth])) for truth in (True, False)]
+        lines.append(f"| {kind} | {' | '.join(cells)} | {rate(reported[kind], n_healthy)} |")
+    lines += [f"| any of them | | | {rate(n_any, n_healthy)} |", ""]
+    lines += [f"{n_runs} runs of {len(names)} scenarios, seeds from {SEEDS[which]} on."]
     return "\n".join(lines)
 
 

@@ -8,27 +8,27 @@ data sets that are not in this repository.
 
 import contextlib
 import functools
-import io
 import json
 import os
 import re
 import resource
 import shutil
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import yaml
+from PIL import Image
 
-from gan_lab.cli import main as cli
+from gan_lab.training import memory
 from tests.campaigns.inputs import TimeLimitReached, describe, expand, time_limit
 from tests.campaigns.record import Campaign, Fault
-from tests.campaigns.runs import FORKSERVER
+from tests.campaigns.runs import FORKSERVER, run_here
 from tests.helpers import CONF, names
 
 LIMIT = 60  # seconds of one configuration on a core
@@ -48,11 +48,8 @@ _ABSURD, _STRANGE = ([*map(expand, _TABLE[name])] for name in ("absurd", "strang
 
 def overrides(random: Random) -> list[str]:
     """The keys of one configuration: mostly plausible, sometimes with an absurd one among them."""
-    keys: dict[str, str] = {}
     choices = _choices(random)
-    for group, choice in choices.items():
-        keys[group] = choice
-    known = _known(choices)
+    keys, known = dict(choices), _known(choices)
     keys |= {key: value for key, value in _CHEAP.items() if "." not in key or key in known}
     if choices["data"] == "array":
         paths = ("points.npy", "points.npy", "points.csv", "pictures.npy")
@@ -74,19 +71,15 @@ def configuration(seed: int, index: int) -> list[str]:
 
 def _choices(random: Random) -> dict[str, str]:
     choices = {"data": random.choice(_DATA)}
-    options = {group: names(group) for group in _GROUPS}
-    for group, share in _GROUPS.items():
+    for group, share in {"loss": 0.8, "network": 0.5, "optim": 0.5, "preset": 0.1}.items():
         if random.random() < share:
-            choices[group] = random.choice(options[group])
+            choices[group] = random.choice(names(group))
     if choices["data"] not in _IMAGES and random.random() < 0.9:
         choices["network"] = "mlp"
     if random.random() < 0.4:
         choices["regularizer"] = _some(random, [o for o in names("regularizer") if o != "none"])
     choices["metrics"] = _some(random, names("metrics"))
     return choices
-
-
-_GROUPS = {"loss": 0.8, "network": 0.5, "optim": 0.5, "preset": 0.1}
 
 
 def _some(random: Random, options: Sequence[str]) -> str:
@@ -105,18 +98,14 @@ def _known(choices: dict[str, str]) -> dict[str, Any]:
             if option and (file := CONF / group / f"{option}.yaml").exists():
                 node = yaml.safe_load(file.read_text())
                 inside = node.get("data", node) if group == "data" else node
-                known |= _leaves(inside, f"{group}.")
-    return {
-        key: value for key, value in known.items() if not key.endswith(("_target_", "download"))
-    }
+                known |= _leaves(inside, group)
+    return {k: v for k, v in known.items() if not k.endswith(("_target_", "download"))}
 
 
-def _leaves(node: dict[str, Any], prefix: str) -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in node.items():
-        nested = isinstance(value, dict)
-        leaves |= _leaves(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": value}
-    return leaves
+def _leaves(node: Any, path: str) -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {path: node}
+    return {k: v for key, each in node.items() for k, v in _leaves(each, f"{path}.{key}").items()}
 
 
 def _plausible(random: Random, key: str, default: Any) -> str:
@@ -160,8 +149,6 @@ def write_materials(directory: Path) -> None:
     pictures = random.integers(0, 256, (240, 1, 8, 8), dtype=np.uint8)
     np.save(directory / "pictures.npy", pictures)
     (directory / "pictures").mkdir()
-    from PIL import Image
-
     for i, picture in enumerate(pictures):
         Image.fromarray(picture[0]).save(directory / "pictures" / f"{i}.png")
 
@@ -170,31 +157,24 @@ def attempt(words: Sequence[str], home: Path) -> tuple[str, str]:
     """Runs one configuration in an empty directory below `home`, which holds the materials.
 
     Returns:
-        What became of it ("trained", "refused", "diverged" or "fault"), and what is wrong with
-        that; empty where nothing is.
+        Its end ("trained", "refused", "diverged" or "fault"), and what is wrong with that or "".
     """
     directory = Path(tempfile.mkdtemp(dir=home))
     for file in ("points.npy", "points.csv", "pictures.npy", "pictures"):
         (directory / file).symlink_to(home / file)
     before = _files(directory)
-    out, err = io.StringIO(), io.StringIO()
-    start = _resident()
+    _, start = _memory()
     try:
-        with (
-            contextlib.chdir(directory),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            time_limit(LIMIT),
-        ):
-            code = cli.main(["train", *words])
-        kind, wrong = judge(code, err.getvalue(), directory, _files(directory) - before)
+        with contextlib.chdir(directory), time_limit(LIMIT):
+            code, _, err = run_here("train", *words)
+        kind, wrong = judge(code, err, directory, _files(directory) - before)
     except TimeLimitReached:
         kind, wrong = "fault", f"hung: no end after {LIMIT} s"
     except BaseException as error:
         kind, wrong = "fault", describe(error)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    grown = _resident() - start
+    grown = _memory()[1] - start
     if not wrong and grown > _MEMORY:
         kind, wrong = "fault", f"grew by {grown / 1e9:.1f} GB"
     return kind, wrong
@@ -217,28 +197,28 @@ def judge(code: int, said: str, directory: Path, written: set[Path]) -> tuple[st
     files = sorted(directory.rglob("metrics.jsonl"))
     if not files:
         return "fault", "exit code 0 without metrics"
-    return "trained", next(filter(None, map(_not_finite, files)), "")
-
-
-def _not_finite(file: Path) -> str:
-    for line in file.read_text().splitlines():
-        for tag, value in json.loads(line).items():
-            if tag.startswith(("loss/", "gradient/", "weights/")) and isinstance(value, str):
-                return f"{tag} is {value}"
-    return ""
+    numbers = [
+        item
+        for file in files
+        for line in file.read_text().splitlines()
+        for item in json.loads(line).items()
+    ]
+    own = ("loss/", "gradient/", "weights/")
+    wrong = (f"{tag} is {v}" for tag, v in numbers if tag.startswith(own) and isinstance(v, str))
+    return "trained", next(wrong, "")
 
 
 def _files(directory: Path) -> set[Path]:
     return {path.relative_to(directory) for path in directory.rglob("*")}
 
 
-def _resident() -> int:
-    """Bytes of this process in memory."""
+def _memory() -> list[int]:
+    """Bytes of this process: all that it mapped, and what is in memory."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        sizes = Path("/proc/self/statm").read_text().split()
     except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+        return [0, 0]
+    return [int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in sizes[:2]]
 
 
 Trial = Callable[[int, int, Path], tuple[str, str]]
@@ -253,19 +233,16 @@ def trial(seed: int, index: int, home: Path) -> tuple[str, str]:
 @functools.cache
 def _confine() -> None:
     """What this process may have, so that what is accepted does not depend on the machine."""
-    from gan_lab.training import memory
-
     memory.free_bytes = lambda device: _MEMORY
-    size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     if hard == resource.RLIM_INFINITY:  # else there is a limit already
-        resource.setrlimit(resource.RLIMIT_AS, (size + 16 * 10**9, hard))
+        resource.setrlimit(resource.RLIMIT_AS, (_memory()[0] + 16 * 10**9, hard))
 
 
-def work(connection: Any, run: Trial, seed: int, indices: Sequence[int], home: str) -> None:
+def work(run: Trial, seed: int, home: Path, connection: Any, indices: Sequence[int]) -> None:
     """A worker: tries its share and tells the parent each result."""
     for index in indices:
-        connection.send((index, *run(seed, index, Path(home))))
+        connection.send((index, *run(seed, index, home)))
 
 
 def campaign(
@@ -274,32 +251,32 @@ def campaign(
     tell: Callable[[str], None] = lambda line: None,
     run: Trial = trial,
     limit: float = 10 * LIMIT,
-    first: int = 0,
 ) -> Campaign:
     """Tries n configurations; each is made again by `configuration(seed, index)`.
 
     Args:
-        n: How many.
-        seed: Of all.
-        tell: Shows a line of progress.
+        n, seed, tell: As of every campaign.
         run: What is done with each; a worker that it ends or that does not end is replaced.
         limit: Seconds after which a worker is killed; it raises by itself before.
-        first: Index to begin with.
     """
     results: dict[int, tuple[str, str]] = {}
-    with tempfile.TemporaryDirectory(prefix="gan_lab_fuzz_") as home:
-        write_materials(Path(home))
 
-        def shift(which: int) -> None:
-            left = list(range(first + which, first + n, _WORKERS))
-            while left:
-                _supervise(run, seed, left, home, limit, results, tell)
+    def record(index: int, kind: str, wrong: str) -> None:
+        results[index] = kind, wrong
+        if wrong:
+            tell(f"index {index}: {wrong}")
+        if len(results) % 50 == 0:
+            tell(f"{len(results)}: {dict(Counter(kind for kind, _ in list(results.values())))}")
 
-        threads = [threading.Thread(target=shift, args=(each,)) for each in range(_WORKERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    def shift(which: int, home: Path) -> None:
+        todo = list(range(which, n, _WORKERS))
+        while todo:
+            _supervise(functools.partial(work, run, seed, home), todo, limit, record)
+
+    with tempfile.TemporaryDirectory(prefix="gan_lab_fuzz_") as folder:
+        write_materials(Path(folder))
+        with ThreadPoolExecutor(_WORKERS) as threads:
+            list(threads.map(lambda which: shift(which, Path(folder)), range(_WORKERS)))
     faults = [
         Fault("random configuration", f"seed {seed}, index {index}", wrong)
         for index, (_, wrong) in sorted(results.items())
@@ -318,37 +295,23 @@ _SHIFT = 100  # configurations of one worker before a fresh one follows
 
 
 def _supervise(
-    run: Trial,
-    seed: int,
-    left: list[int],
-    home: str,
-    limit: float,
-    results: dict[int, tuple[str, str]],
-    tell: Callable[[str], None],
+    work: Callable[..., None], todo: list[int], limit: float, record: Callable[..., None]
 ) -> None:
-    """Lets a fresh worker try what is left, until its shift is over, it crashes or it hangs."""
+    """Lets a fresh worker go on, until its shift is over, it crashes or it hangs."""
     ours, theirs = FORKSERVER.Pipe(duplex=False)
-    process = FORKSERVER.Process(target=work, args=(theirs, run, seed, left[:_SHIFT], home))
+    process = FORKSERVER.Process(target=work, args=(theirs, todo[:_SHIFT]))
     process.start()
     theirs.close()
-    wrong = ""
-    for _ in range(len(left[:_SHIFT])):
+    for _ in todo[:_SHIFT]:
         try:
             if not ours.poll(limit):
-                wrong = f"hung: the worker was killed after {limit:.0f} s"
+                process.kill()
+                record(todo.pop(0), "fault", f"hung: the worker was killed after {limit:.0f} s")
                 break
-            index, *result = ours.recv()
+            record(*ours.recv())
+            todo.pop(0)
         except EOFError:
             process.join()
-            wrong = f"the worker ended with {process.exitcode}"
+            record(todo.pop(0), "fault", f"the worker ended with {process.exitcode}")
             break
-        results[index] = (result[0], result[1])
-        if result[1]:
-            tell(f"index {index}: {result[1]}")
-        if len(results) % 50 == 0:
-            tell(f"{len(results)}: {dict(Counter(kind for kind, _ in results.values()))}")
-        left.remove(index)
-    if wrong:
-        process.kill()
-        results[left.pop(0)] = ("fault", wrong)
     process.join()

@@ -6,7 +6,6 @@ numbers that a run has anywhere.
 """
 
 import contextlib
-import io
 import os
 import re
 import resource
@@ -31,8 +30,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from gan_lab.cli import main as cli
 from tests.campaigns.record import ROOT, Campaign, Fault
+from tests.campaigns.runs import mount, run_here
 from tests.helpers import CHEAP, RING, rows
 
 LIMIT = 20  # seconds of one case on a core
@@ -58,7 +57,6 @@ class Case:
 
     Attributes:
         kind: What is bad: config, choice, data, file, directory, environment, command, sweep, ...
-        words: The command line.
         answer: A part of the line on stderr.
         label: The option of the table that prepares the working directory, for the name.
         prepare: Makes what has to be in the working directory; may return what undoes it.
@@ -102,7 +100,7 @@ def _cases(
     keys = {**(options or {})}
     label, prepare = _preparation(keys)
     if kind == "surroundings":
-        label, prepare = "file", file
+        label, prepare = "file", PREPARATIONS["file"]
         keys |= {"apart": True, "works": True}
     first, *rest = map(expand, line.split() if isinstance(line, str) else line)
     environment = keys.pop("environment", {})
@@ -124,7 +122,7 @@ def expand(text: str) -> str:
 def _preparation(keys: dict[str, Any]) -> tuple[str, Callable[[Path], object]]:
     """Take the options that prepare a directory out of `keys`; return their name and function."""
     if name := keys.pop("prepare", None):
-        return name, globals()[name]
+        return name, PREPARATIONS[name]
     if name := keys.pop("array", None):
         return name, lambda directory: np.save(directory / "x.npy", ARRAYS[name])
     if files := keys.pop("files", None):
@@ -139,24 +137,14 @@ def _write(directory: Path, files: Mapping[str, str]) -> None:
         path.write_bytes(expand(content).encode("latin-1"))
 
 
-# Preparations, by their name in the table
-
-
-def empty(directory: Path) -> None:
-    """Make an empty directory."""
-    (directory / "an_empty_directory").mkdir()
-
-
-def file(directory: Path) -> None:
-    """Write a file."""
-    (directory / "a_file").write_text("x")
+# Preparations of a directory
 
 
 def read_only(directory: Path) -> Callable[[], object]:
     """Make a folder where nobody may write: a mount, or by permissions where none is allowed."""
     there = directory / "there"
     there.mkdir()
-    if _mount(there, "ro"):
+    if mount(there, "ro"):
         return lambda: subprocess.run(["umount", str(there)], check=True)
     if os.geteuid() == 0:  # permissions do not stop root
         there.rmdir()
@@ -175,7 +163,7 @@ def read_only_outputs(directory: Path) -> Callable[[], object]:
 def no_room(directory: Path) -> Callable[[], object]:
     """Mount a disk without a free byte; where that is not allowed, limit a file to one byte."""
     (directory / "there").mkdir()
-    if _mount(directory / "there", "size=64k"):
+    if mount(directory / "there", "size=64k"):
         with contextlib.suppress(OSError), open(directory / "there" / "ballast", "wb", 0) as file:
             while True:
                 file.write(bytes(4096))
@@ -183,14 +171,6 @@ def no_room(directory: Path) -> Callable[[], object]:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def _mount(there: Path, option: str) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", option, "none", str(there)]
-    try:
-        return subprocess.run(command, capture_output=True).returncode == 0
-    except OSError:
-        return False
 
 
 def huge_array(directory: Path) -> None:
@@ -223,32 +203,12 @@ def images(directory: Path, n: int = 100) -> Path:
     return home / "050.png"
 
 
-def few_images(directory: Path) -> None:
-    """Write fewer images than the evaluator needs."""
-    images(directory, 25)
-
-
-def one_image(directory: Path) -> None:
-    """Write one image."""
-    images(directory, 1)
-
-
 def truncated_image(directory: Path) -> None:
     """Cut one of a hundred images in the middle."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     cut = images(directory)
     Image.fromarray(noise).save(cut)
     cut.write_bytes(cut.read_bytes()[:700])
-
-
-def empty_image(directory: Path) -> None:
-    """Empty one of a hundred images."""
-    images(directory).write_bytes(b"")
-
-
-def text_as_image(directory: Path) -> None:
-    """Write a letter in place of one of a hundred images."""
-    images(directory).write_text("Dear Sir or Madam")
 
 
 def deep_image(directory: Path) -> None:
@@ -261,6 +221,19 @@ def dead_link(directory: Path) -> None:
     path = images(directory)
     path.unlink()
     path.symlink_to("nowhere")
+
+
+PREPARATIONS: dict[str, Callable[[Path], object]] = {
+    "empty": lambda directory: (directory / "an_empty_directory").mkdir(),
+    "file": lambda directory: (directory / "a_file").write_text("x"),
+    "few_images": lambda directory: images(directory, 25),  # fewer than the evaluator needs
+    "one_image": lambda directory: images(directory, 1),
+    "empty_image": lambda directory: images(directory).write_bytes(b""),
+    "text_as_image": lambda directory: images(directory).write_text("Dear Sir or Madam"),
+    **{function.__name__: function for function in (read_only, read_only_outputs, no_room)},
+    **{function.__name__: function for function in (huge_array, pickle_in_npz, yaml_bomb)},
+    **{function.__name__: function for function in (truncated_image, deep_image, dead_link)},
+}
 
 
 POINTS = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
@@ -298,9 +271,7 @@ CASES = load_cases()
 def check_case(case: Case, run: Path) -> str:
     """Try a case in a fresh directory; return what is wrong with its end, or an empty text.
 
-    Args:
-        case: What is tried.
-        run: The finished run that RUN stands for, which has to stay as it is.
+    `run` is the finished run that RUN stands for, which has to stay as it is.
     """
     with tempfile.TemporaryDirectory(prefix="gan_lab_inputs_") as name, contextlib.chdir(name):
         undo = case.prepare(Path(name))
@@ -366,23 +337,16 @@ def time_limit(seconds: int) -> Iterator[None]:
 
 
 def _contents(directory: Path) -> dict[str, tuple[int, int]]:
-    stats = {str(p.relative_to(directory)): p.lstat() for p in directory.rglob("*")}
+    stats = {path: path.lstat() for path in directory.rglob("*") if path.name != ".lock"}
     return {
-        name: (0, 0) if S_ISDIR(stat.st_mode) else (stat.st_size, stat.st_mtime_ns)
-        for name, stat in stats.items()
-        if Path(name).name != ".lock"
+        str(p.relative_to(directory)): (0, 0) if S_ISDIR(s.st_mode) else (s.st_size, s.st_mtime_ns)
+        for p, s in stats.items()
     }
 
 
 def _run_here(words: Sequence[str], case: Case) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        mock.patch.dict(os.environ, _environment(case), clear=True),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        code = cli.main(list(words))
-    return code, out.getvalue(), err.getvalue()
+    with mock.patch.dict(os.environ, _environment(case), clear=True):
+        return run_here(*words)
 
 
 def _run_apart(words: Sequence[str], case: Case) -> tuple[int, str, str]:
@@ -408,8 +372,7 @@ def _environment(case: Case) -> dict[str, str]:
 
 def train_whole(path: Path) -> Path:
     """Train a run of 4 steps, for RUN."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert cli.main([*WHOLE, f"hydra.run.dir={path}"]) == 0
+    assert run_here(*WHOLE, f"hydra.run.dir={path}")[0] == 0
     return path
 
 
@@ -421,18 +384,15 @@ PLACES = (
 
 
 def check_place(name: str) -> str:
-    """Train, resume, sample, compare, fork and evaluate a run in a directory of this name.
-
-    Returns:
-        What is wrong, or an empty text.
-    """
+    """Train, resume, sample, compare, fork and evaluate a run in a directory of this name."""
     run = f"./{name}" if name.startswith("-") else name  # as for any command of a shell
+    escaped = name.replace("'", "\\'")  # for Hydra
     for words in (
-        [*SHORT, f"hydra.run.dir={_quote(name)}"],
+        [*SHORT, f"hydra.run.dir='{escaped}'"],
         ["resume", run, "trainer.steps=4"],
         ["sample", run, "n=3"],
         ["compare", run, f"output={name} compared"],
-        ["fork", run, "loss=hinge", "trainer.steps=6", f"hydra.run.dir={_quote(name + ' fork')}"],
+        ["fork", run, "loss=hinge", "trainer.steps=6", f"hydra.run.dir='{escaped} fork'"],
         ["evaluate", run],
     ):
         try:
@@ -444,11 +404,6 @@ def check_place(name: str) -> str:
     names = sorted(path.name for path in Path.cwd().iterdir())
     expected = sorted([name, f"{name} compared", f"{name} fork"])
     return "" if names == expected else f"there are {names}, expected {expected}"
-
-
-def _quote(name: str) -> str:
-    """Quote a name for Hydra."""
-    return "'" + name.replace("'", "\\'") + "'"
 
 
 def campaign(

@@ -9,6 +9,7 @@ import builtins
 import collections
 import functools
 import io
+import itertools
 import os
 import random
 import re
@@ -29,6 +30,7 @@ from tests.campaigns.runs import (
     saved_step,
     start_fresh,
     start_warm,
+    wait,
 )
 
 
@@ -39,7 +41,7 @@ class Fuse:
     Attributes:
         call: "write", "replace", "remove" or "enter" (a function).
         path: What is written, renamed to, removed or entered: a regular expression.
-        nth: Of such calls, counted from 1.
+        nth: Of such calls, from 1.
         fraction: Of a write's bytes that is written before the end; another call is made if it is
             over a half.
     """
@@ -51,14 +53,12 @@ class Fuse:
 
     def __call__(self) -> None:
         """Intercept the calls of this process."""
-        pattern, seen = re.compile(self.path), 0
+        numbers = itertools.count(1)
 
         def monitor(call: str, path: str) -> float | None:
-            nonlocal seen
-            if call != self.call or not pattern.search(path):
+            if call != self.call or not re.search(self.path, path):
                 return None
-            seen += 1
-            return self.fraction if seen == self.nth else None
+            return self.fraction if next(numbers) == self.nth else None
 
         intercept(monitor)
 
@@ -103,15 +103,7 @@ def campaign(
     kinds: tuple[str, ...] = (*MOMENTS, _INSTANT, _REAL),
     trainings: tuple[str, ...] = tuple(TRAININGS),
 ) -> Campaign:
-    """Kill runs n times, one to four times each, and compare each with the uninterrupted run.
-
-    Args:
-        n: Kills.
-        seed: Of the moments.
-        tell: Shows one line a run.
-        kinds: Moments, taken in turn.
-        trainings: Names of TRAININGS, taken in turn.
-    """
+    """Kill runs n times, one to four times each, and compare each with the uninterrupted run."""
     rng, faults = random.Random(seed), list[Fault]()
     with tempfile.TemporaryDirectory(prefix="gan_lab_kills_") as folder:
         wholes = {name: Whole.train(name, Path(folder)) for name in trainings}
@@ -134,15 +126,7 @@ def campaign(
 
 @dataclass(frozen=True)
 class Whole:
-    """An uninterrupted run.
-
-    Attributes:
-        training: A name of TRAININGS.
-        path: Its directory.
-        calls: How often each moment came.
-        steps: Of the run.
-        seconds: How long it took in a warm process.
-    """
+    """An uninterrupted run of one of TRAININGS; `calls` counts how often each moment came."""
 
     training: str
     path: Path
@@ -154,9 +138,8 @@ class Whole:
     def train(cls, name: str, folder: Path) -> "Whole":
         """Train it and count its moments."""
         path, counts, log = folder / name.replace(" ", "_"), folder / "counts", folder / "log"
-        start = time.monotonic()
-        arguments = next_command(path, TRAININGS[name])
-        code = run_warm(arguments, log, functools.partial(_count_moments, counts))
+        start, count = time.monotonic(), functools.partial(_count_moments, counts)
+        code = run_warm(next_command(path, TRAININGS[name]), log, count)
         assert code == 0, log.read_text()
         seconds = time.monotonic() - start
         calls = collections.Counter(counts.read_text().splitlines())
@@ -172,31 +155,31 @@ class Chain:
         self.log = path.with_suffix(".log")
         self.faults: list[Fault] = []
 
+    def _command(self) -> list[str]:
+        return next_command(self.path, TRAININGS[self.whole.training])
+
     def kill(self, kind: str) -> bool:
         """Continue the run until the moment comes; return whether it came before the end."""
         if self._is_done():
             return False
-        arguments = next_command(self.path, TRAININGS[self.whole.training])
+        arguments = self._command()
         if kind in MOMENTS:
             if arguments[0] == "train" and not self.whole.calls[kind]:
                 if not self.kill("in the rotation"):
                     return False
-                arguments = next_command(self.path, TRAININGS[self.whole.training])
-            call, pattern = MOMENTS[kind]
+                arguments = self._command()
             remaining = 1 - saved_step(self.path) / self.whole.steps
             n_calls = max(1, int(remaining * self.whole.calls[kind]))
-            fuse = Fuse(call, pattern, self.rng.randint(1, n_calls), self.rng.random())
-            code, moment = (
-                run_warm(arguments, self.log, fuse),
-                f"call {fuse.nth}, {fuse.fraction:.2f}",
-            )
+            fuse = Fuse(*MOMENTS[kind], self.rng.randint(1, n_calls), self.rng.random())
+            code = run_warm(arguments, self.log, fuse)
+            moment = f"call {fuse.nth}, {fuse.fraction:.2f}"
         else:
             start = start_fresh if kind == _REAL else start_warm
             delay = self.rng.uniform(0, self.whole.seconds) + (2.5 if kind == _REAL else 0)
             process = start(arguments, self.log)
             time.sleep(delay)
             process.kill()
-            code = process.wait() if kind == _REAL else _wait(process)
+            code = process.wait() if kind == _REAL else wait(process)
             moment = f"after {delay:.2f} s"
         if code != -signal.SIGKILL:
             return False
@@ -207,7 +190,7 @@ class Chain:
         """Continue the run to its end; return the faults, the last one with what was lost."""
         lost = ""
         if not self._is_done():
-            code = run_warm(next_command(self.path, TRAININGS[self.whole.training]), self.log)
+            code = run_warm(self._command(), self.log)
             lost = f"exit code {code}: {self.log.read_text()[-300:]}" if code else ""
         lost = lost or difference(self.path, self.whole.path)
         if lost and self.faults:
@@ -224,15 +207,9 @@ class Chain:
         return status.exists() and '"state": "done"' in status.read_text()
 
 
-def _wait(process: Any) -> int:
-    process.join()
-    return int(process.exitcode)
-
-
 def _count_moments(path: Path) -> None:
     """Write each moment of this process to a file."""
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    write = os.write
+    file, write = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), os.write
 
     def monitor(call: str, where: str) -> None:
         for kind, (each, pattern) in MOMENTS.items():
@@ -317,7 +294,7 @@ class _Monitored:
     def __iter__(self) -> Any:
         return iter(self._file)
 
-    def __enter__(self) -> "_Monitored":
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(self, *error: object) -> None:

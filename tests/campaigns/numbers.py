@@ -39,14 +39,7 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class Poison:
-    """What goes wrong.
-
-    Attributes:
-        kind: Where.
-        at: The step that meets it, counted from 1.
-        seed: Whose.
-        value: nan or inf.
-    """
+    """What goes wrong: nan or inf, where, at which step (from 1) and of whom."""
 
     kind: str
     at: int
@@ -92,67 +85,54 @@ def campaign(
 
 def _lost(poison: Poison, policy: str, run: Path, code: int, err: str) -> str:
     """Return what did not hold; empty if everything did."""
+    if code != 1:
+        return f"exit code {code}"
     message = f"is not finite at step {poison.at} for seed {poison.seed}."
-    checks: dict[str, Callable[[], bool]] = {
-        f"exit code {code}": lambda: code == 1,
-        f"said {err[-200:]!r}": lambda: message in err and "Traceback" not in err,
-        "a record of it is not finite": lambda: _all_finite(run, poison.seed),
-    }
-    before = poison.at - 1
+    if message not in err or "Traceback" in err:
+        return f"said {err[-200:]!r}"
+    if not all(math.isfinite(value) for row in _rows(run, poison.seed) for value in row.values()):
+        return "a record of it is not finite"
+    suffix = "" if policy == "stop" else f"_{poison.at:08d}"
+    before, sound = _content(run, f"before_divergence{suffix}.pt"), _sound(poison.at - 1)
+    if not _same(before["state"], sound["state"]):
+        return "state before"
     if policy == "stop":
-        checks |= {
-            "state before": lambda: _same(
-                _content(run, "before_divergence.pt")["state"], _sound(before)["state"]
-            ),
-            "a later checkpoint": lambda: (
-                max(checkpoint.available(run / "checkpoints"), default=0) < poison.at
-            ),
-        }
-    else:
-        name = f"before_divergence_{poison.at:08d}.pt"
-        others = [seed for seed in SEEDS if seed != poison.seed]
-        last = f"step_{STEPS:08d}.pt"
-        checks |= {
-            "state before": lambda: _same(_content(run, name)["state"], _sound(before)["state"]),
-            "the dropped seed moved": lambda: _same_seed(
-                _content(run, last), _sound(before), poison.seed
-            ),
-            "another seed's state": lambda: all(
-                _same_seed(_content(run, last), _sound(STEPS), seed) for seed in others
-            ),
-            "another seed's record": lambda: all(
-                _rows(run, s) == _rows("whole", s) for s in others
-            ),
-        }
-    for what, holds in checks.items():
-        if not holds():
-            return what
-    return ""
+        later = max(checkpoint.available(run / "checkpoints"), default=0) >= poison.at
+        return "a later checkpoint" if later else ""
+    last, others = _content(run, f"step_{STEPS:08d}.pt"), [s for s in SEEDS if s != poison.seed]
+    if not _same_seed(last, sound, poison.seed):
+        return "the dropped seed moved"
+    if not all(_same_seed(last, _sound(STEPS), seed) for seed in others):
+        return "another seed's state"
+    return (
+        "" if all(_rows(run, s) == _rows("whole", s) for s in others) else "another seed's record"
+    )
 
 
 @contextlib.contextmanager
 def poisoned(poison: Poison) -> Iterator[None]:
     """Poison the step or the evaluation that is named, as often as it is made."""
-    now, index = [-1], SEEDS.index(poison.seed)
+    now, index = -1, SEEDS.index(poison.seed)
     draws, apply, train_step = Streams.draws, step._apply_, select.train_step
     samples, measure = evaluation.finite_samples, Evaluator.measure
 
     def draw(self: Streams, at: int) -> Any:
-        found = draws(self, at)
-        now[0] = at if self.spec.max_steps != 1 else -1  # the optimality light draws one step
-        if now[0] == poison.at - 1 and poison.kind == "data":
-            found.discriminator.real[:, index].fill_(poison.value)
-        return found
+        nonlocal now
+        batch = draws(self, at)
+        now = at if self.spec.max_steps != 1 else -1  # the optimality gap's training draws one step
+        if now == poison.at - 1 and poison.kind == "data":
+            batch.discriminator.real[:, index].fill_(poison.value)
+        return batch
 
-    def move(player: Any, name: str, moved: Any, gradients: Any) -> Any:
-        leaves, values, buffers = moved
-        if now[0] == poison.at - 1 and poison.kind == "a gradient":
+    def move(network: Any, name: str, update: Any, gradients: Any) -> Any:
+        leaves, values, buffers = update
+        if now == poison.at - 1 and poison.kind == "a gradient":
             leaf = next(iter(leaves.values()))
             leaf.data[(index,) + (0,) * (leaf.ndim - 1)] = poison.value
-        if now[0] == poison.at - 1 and poison.kind == "a loss":
+        if now == poison.at - 1 and poison.kind == "a loss":
             values[f"loss/{name}"] = values[f"loss/{name}"].detach().clone()
             values[f"loss/{name}"][index] = poison.value
-        return apply(player, name, (leaves, values, buffers), gradients)
+        return apply(network, name, (leaves, values, buffers), gradients)
 
     def steps(state: Any, *arguments: Any) -> Any:
         result = train_step(state, *arguments)
@@ -191,9 +171,7 @@ def _content(run: Path | str, name: str) -> dict[str, Any]:
 
 def _sound(at: int) -> dict[str, Any]:
     """The sound run after some steps; before the first one nothing is saved, so it is the best."""
-    if at == 0:
-        return _content("whole", "best_00000000.pt")
-    return _content("whole", f"step_{at:08d}.pt")
+    return _content("whole", f"{'step' if at else 'best'}_{at:08d}.pt")
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -216,7 +194,3 @@ def _of_seed(node: Any, index: int) -> Any:
 
 def _rows(run: Path | str, seed: int) -> list[dict[str, Any]]:
     return rows(RunDir(Path(run)).child(seed).path)
-
-
-def _all_finite(run: Path, seed: int) -> bool:
-    return all(math.isfinite(value) for row in _rows(run, seed) for value in row.values())

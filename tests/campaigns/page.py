@@ -7,12 +7,10 @@ from typing import Any
 
 from tests.campaigns.record import RESULTS
 
-# Campaigns in the order of the page.
-ORDER = (
-    *("kills", "disks", "damage", "numbers", "inputs", "fuzz", "determinism", "soak"),
-    "docker",
-)
+# In the order of the page.
+CAMPAIGNS = ("kills", "disks", "damage", "numbers", "inputs", "fuzz", "determinism", "soak")
 
+_COUNTS = ("tried", "survived", "lost")
 _INTRODUCTION = """\
 # Reliability
 
@@ -30,63 +28,45 @@ A fault is *survived* if everything that its section promises holds after it, an
 
 def load(folder: Path = RESULTS) -> list[dict[str, Any]]:
     """What every campaign left, in the order of the page."""
-    paths = {path.stem: path for path in folder.glob("*.json")}
-    names = [*(name for name in ORDER if name in paths), *sorted(paths.keys() - set(ORDER))]
-    return [json.loads(paths[name].read_text()) for name in names]
+    paths = [folder / f"{name}.json" for name in CAMPAIGNS]
+    others = sorted(set(folder.glob("*.json")) - set(paths))
+    return [json.loads(path.read_text()) for path in (*paths, *others) if path.exists()]
 
 
 def render(folder: Path = RESULTS) -> str:
     """The whole page, from a folder of results."""
     campaigns = load(folder)
-    parts = [_INTRODUCTION.format(minutes=_minutes(campaigns)), _overview(campaigns)]
+    minutes = max(5, 5 * round(sum(c["seconds"] for c in campaigns) / 300))
+    parts = [_INTRODUCTION.format(minutes=minutes), _overview(campaigns)]
     return "\n".join([*parts, *map(_section, campaigns)])
-
-
-def _minutes(campaigns: Sequence[Mapping[str, Any]]) -> int:
-    """How long all took, to five minutes."""
-    return max(5, 5 * round(sum(c["seconds"] for c in campaigns) / 300))
 
 
 def _overview(campaigns: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for campaign in campaigns:
-        tried, survived, lost = (_total(campaign, key) for key in ("tried", "survived", "lost"))
         title = f"[{campaign['title']}](#{campaign['name']})"
-        rows.append([title, tried, survived, lost, campaign["date"][:10]])
-    sums = [sum(row[k] for row in rows) for k in (1, 2, 3)]
-    return _table(
-        ["campaign", "faults tried", "survived", "lost", "on"], [*rows, ["**all**", *sums, ""]]
-    )
-
-
-def _total(campaign: Mapping[str, Any], key: str) -> int:
-    return sum(row[key] for row in campaign["rows"])
+        counts = [sum(row[key] for row in campaign["rows"]) for key in _COUNTS]
+        rows.append([title, *counts, campaign["date"][:10]])
+    rows.append(["**all**", *(sum(row[k] for row in rows) for k in (1, 2, 3)), ""])
+    return _table(["campaign", "faults tried", "survived", "lost", "on"], rows)
 
 
 def _section(campaign: Mapping[str, Any]) -> str:
-    rows = [[row[key] for key in ("kind", "tried", "survived", "lost")] for row in campaign["rows"]]
-    hardware, versions = campaign["hardware"], campaign["versions"]
-    where = (
-        f"On {hardware['cpu']}, {hardware['cores']} cores, torch {versions['torch']}, Python "
-        f"{versions['python']}."
-    )
+    rows = [[row[key] for key in ("kind", *_COUNTS)] for row in campaign["rows"]]
+    hardware, versions, expected = (campaign[k] for k in ("hardware", "versions", "expected"))
     parts = [
         f'<a id="{campaign["name"]}"></a>\n## {campaign["title"]}\n',
-        f"{_sentence(campaign['expected'])}\n\n{where}\n",
-        _table(["what was done", "tried", "survived", "lost"], rows),
+        f"{expected[:1].upper()}{expected[1:].removesuffix('.')}.\n",
+        f"On {hardware['cpu']}, {hardware['cores']} cores, torch {versions['torch']}, Python "
+        f"{versions['python']}.\n",
+        _table(["what was done", *_COUNTS], rows),
     ]
     if campaign["lost"]:
-        parts.append("Lost:\n")
-        parts += [f"- {lost['kind']}, {lost['what']}: {lost['lost']}" for lost in campaign["lost"]]
-        parts.append("")
+        faults = [f"- {lost['kind']}, {lost['what']}: {lost['lost']}" for lost in campaign["lost"]]
+        parts += ["Lost:\n", *faults, ""]
     if campaign["measured"]:
-        parts.append("Measured:\n")
-        parts.append(_measured(campaign["measured"]))
+        parts += ["Measured:\n", _measured(campaign["measured"])]
     return "\n".join(parts)
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:].removesuffix('.')}."
 
 
 def _measured(values: Mapping[str, Any]) -> str:
@@ -95,12 +75,8 @@ def _measured(values: Mapping[str, Any]) -> str:
     for name, value in values.items():
         if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
             head = list({key: None for row in value for key in row})
-            lines += [
-                *([""] if lines else []),
-                f"{name}:",
-                "",
-                _table(head, [[row.get(key) for key in head] for row in value]),
-            ]
+            table = _table(head, [[row.get(key) for key in head] for row in value])
+            lines += [*([""] if lines else []), f"{name}:", "", table]
         else:
             lines.append(f"- {name}: {_shown(value)}")
     return "\n".join(lines) + "\n"
@@ -115,6 +91,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, float):
-        return "" if value is None else str(value)
-    return f"{value:.3g}"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "" if value is None else str(value)

@@ -1,6 +1,6 @@
 """What a campaign of faults leaves: one row a kind of fault, tried, survived and lost."""
 
-from collections.abc import Iterable
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ class Fault:
 
     Attributes:
         kind: The row of the table that it belongs to.
-        what: What exactly was done, enough to do it again: seed, step, moment.
+        what: Enough to do it again: seed, step, moment.
         lost: What was lost or went wrong, in one line; empty where nothing was.
     """
 
@@ -29,16 +29,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Campaign:
-    """All faults of one sort, as they were tried.
+    """All faults of one sort, in the order in which they were tried.
 
     Attributes:
-        name: Of the campaign, and of its file in docs/reliability.
         title: What was done, in a few words.
         expected: What has to hold after each fault.
-        faults: What was tried, in order.
         measured: Further numbers for the page, with their units in the names; a list of dicts of
             the same keys is a table.
-        seconds: What the campaign took.
     """
 
     name: str
@@ -55,34 +52,25 @@ class Campaign:
 
     def rows(self) -> list[dict[str, Any]]:
         """kind, tried, survived, lost: one row a kind, in the order of their first fault."""
-        return [row(kind, self.faults) for kind in dict.fromkeys(f.kind for f in self.faults)]
+        tried, lost = (Counter(f.kind for f in faults) for faults in (self.faults, self.lost))
+        return [
+            {"kind": kind, "tried": n, "survived": n - lost[kind], "lost": lost[kind]}
+            for kind, n in tried.items()
+        ]
 
     def save(self, directory: Path = RESULTS) -> Path:
         """Writes the campaign as JSON, with the machine and the versions it ran on."""
-        about = environment()
-        path = directory / f"{self.name}.json"
-        atomic_write(
-            path,
-            to_json(
-                {
-                    "name": self.name,
-                    "title": self.title,
-                    "expected": self.expected,
-                    "date": datetime.now(UTC).isoformat(timespec="seconds"),
-                    "rows": self.rows(),
-                    "lost": [vars(fault) for fault in self.lost],
-                    "measured": self.measured,
-                    "seconds": self.seconds,
-                    **{key: about[key] for key in ("hardware", "versions", "git")},
-                },
-                indent=1,
-            ),
-        )
+        about, path = environment(), directory / f"{self.name}.json"
+        content = {
+            "name": self.name,
+            "title": self.title,
+            "expected": self.expected,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "rows": self.rows(),
+            "lost": [vars(fault) for fault in self.lost],
+            "measured": self.measured,
+            "seconds": self.seconds,
+            **{key: about[key] for key in ("hardware", "versions", "git")},
+        }
+        atomic_write(path, to_json(content, indent=1))
         return path
-
-
-def row(kind: str, faults: Iterable[Fault]) -> dict[str, Any]:
-    """How many faults of a kind were tried, survived and lost."""
-    mine = [fault for fault in faults if fault.kind == kind]
-    lost = sum(bool(fault.lost) for fault in mine)
-    return {"kind": kind, "tried": len(mine), "survived": len(mine) - lost, "lost": lost}

@@ -56,13 +56,7 @@ def run_here(*arguments: object) -> tuple[int, str, str]:
 def start_warm(
     arguments: list[str], log: Path, plant: Callable[[], None] | None = None
 ) -> multiprocessing.process.BaseProcess:
-    """Start a command in a process that has torch imported already.
-
-    Args:
-        arguments: As after `python -m gan_lab`.
-        log: Where stdout and stderr are appended.
-        plant: Called in the new process before the command.
-    """
+    """Start a command in a process that has torch imported already and calls `plant` before it."""
     process = FORKSERVER.Process(target=_run_child, args=(arguments, log, plant), daemon=True)
     process.start()
     return process
@@ -81,7 +75,11 @@ def start_fresh(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
 
 def run_warm(arguments: list[str], log: Path, plant: Callable[[], None] | None = None) -> int:
     """Run a command to its end in a warm process; return the exit code, -9 after kill -9."""
-    process = start_warm(arguments, log, plant)
+    return wait(start_warm(arguments, log, plant))
+
+
+def wait(process: multiprocessing.process.BaseProcess) -> int:
+    """Wait for the end of a warm process; return its exit code."""
     process.join()
     assert process.exitcode is not None
     return process.exitcode
@@ -108,6 +106,14 @@ def _run_child(arguments: list[str], log: Path, plant: Callable[[], None] | None
     if plant is not None:
         plant()
     sys.exit(cli.main(arguments))
+
+
+def mount(folder: Path, option: str) -> bool:
+    """Mount a small file system; return whether that is allowed here."""
+    command = ["mount", "-t", "tmpfs", "-o", option, "none", str(folder)]
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, capture_output=True).returncode == 0
+    return False
 
 
 def difference(actual: Path, expected: Path) -> str:
@@ -147,17 +153,13 @@ def _series(run: RunDir) -> dict[str, list[tuple[int, Any]]]:
 
 def _hparams(run: RunDir) -> dict[str, Any]:
     writer = EventAccumulator(str(run.tensorboard)).Reload()
-    data = {
-        tag: plugin_data_pb2.HParamsPluginData.FromString(
-            writer.SummaryMetadata(tag).plugin_data.content
-        )
-        for tag in writer.PluginTagToContent(metadata.PLUGIN_NAME)
-    }
-    start = data[metadata.SESSION_START_INFO_TAG].session_start_info
-    return {
-        "choices": sorted((name, str(value)) for name, value in start.hparams.items()),
-        "status": data[metadata.SESSION_END_INFO_TAG].session_end_info.status,
-    }
+    start, end = (
+        plugin_data_pb2.HParamsPluginData.FromString(writer.SummaryMetadata(t).plugin_data.content)
+        for t in (metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG)
+    )
+    choices = start.session_start_info.hparams.items()
+    status = end.session_end_info.status
+    return {"choices": sorted((k, str(v)) for k, v in choices), "status": status}
 
 
 def _pictures(run: RunDir) -> dict[str, bytes]:
@@ -190,11 +192,12 @@ def _names(run: RunDir) -> dict[str, int]:
 def _status(run: RunDir) -> dict[str, Any]:
     """What status.json says of the outcome, of the run and of each seed."""
     keys = ("state", "step", "steps", "error", "signal", "seeds", "final", "best", "lost")
-    fields = {}
-    for each in (run, *run.children()):
-        status = each.read_status()
-        fields |= {f"{each.path.name}.{key}": json.dumps(status.get(key)) for key in keys}
-    return {key.removeprefix(f"{run.path.name}."): value for key, value in fields.items()}
+    runs = {"": run, **{f"{child.path.name}.": child for child in run.children()}}
+    return {
+        prefix + key: json.dumps(each.read_status().get(key))
+        for prefix, each in runs.items()
+        for key in keys
+    }
 
 
 def _first_difference(ours: Any, theirs: Any) -> str:

@@ -1,7 +1,6 @@
 """A long run of a small training: growth of memory, files and time."""
 
 import json
-import math
 import os
 import statistics
 import tempfile
@@ -10,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import linregress
 
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
@@ -33,14 +34,7 @@ _WARM = 0.2  # share of the samples that is left out: allocators and caches fill
 
 @dataclass(frozen=True)
 class Sample:
-    """The process at one moment.
-
-    Attributes:
-        step: The last one that was logged.
-        memory: Resident, MiB.
-        descriptors: Open.
-        threads: Alive.
-    """
+    """The process at one moment: the step that it logged last and its resident memory in MiB."""
 
     step: int
     memory: float
@@ -51,13 +45,7 @@ class Sample:
 def campaign(
     n: int = 200_000, seed: int = 0, tell: Callable[[str], None] = lambda line: None
 ) -> Campaign:
-    """Train n steps with pictures, landscapes, checkpoints and both logs, and sample the process.
-
-    Args:
-        n: Steps.
-        seed: Of the run.
-        tell: Shows a line of progress now and then.
-    """
+    """Train n steps with pictures, landscapes, checkpoints and logs, and sample the process."""
     with tempfile.TemporaryDirectory(prefix="gan_lab_soak_") as folder:
         path, log = Path(folder) / "run", Path(folder) / "log"
         keys = (*KEYS, f"trainer.steps={n}", f"seed={seed}", f"hydra.run.dir={path}")
@@ -77,24 +65,23 @@ def campaign(
 def judge(n: int, samples: list[Sample], run: RunDir) -> Campaign:
     """Return the faults that the samples and the files show."""
     during = [s for s in samples if _WARM * n <= s.step < n]
-    slope, error = trend([s.step / 1e5 for s in during], [s.memory for s in during])
-    speed = _speed(run)
-    files = _files(run)
+    line = linregress([s.step / 1e5 for s in during], [s.memory for s in during])
+    slope, error = float(line.slope), float(line.stderr)
+    speed, files = _speed(run), _files(run)
     descriptors = sorted({s.descriptors for s in during})
     threads = sorted({s.threads for s in during})
     bounds = {"checkpoints": 4, "samples": 66, "landscape": 50}  # 2 and their best; 64 and ends
     over = [kind for kind, most in bounds.items() if files[kind]["files"] > most]
-    # Of a shorter run the slope is that of warming up: it is shown and not judged.
-    leaking, grown = slope - 2 * error > 1, f"{slope:.2f} MiB / 100,000 steps"
-    faults = [
-        *([Fault("memory", f"{n} steps", grown if leaking else "")] if n >= 100_000 else []),
-        Fault("descriptors", f"{n} steps", f"{descriptors}" if _grows(descriptors) else ""),
-        Fault("threads", f"{n} steps", f"{threads}" if _grows(threads) else ""),
-        Fault("files", f"{n} steps", ", ".join(f"{k}: {files[k]}" for k in over)),
-    ]
-    if n >= 100_000:
-        slow = abs(speed - 1) > 0.2
-        faults.append(Fault("speed", f"{n} steps", f"{speed:.2f} of the start" if slow else ""))
+    lost = {
+        "memory": f"{slope:.2f} MiB / 100,000 steps" if slope - 2 * error > 1 else "",
+        "descriptors": f"{descriptors}" if _grows(descriptors) else "",
+        "threads": f"{threads}" if _grows(threads) else "",
+        "files": ", ".join(f"{k}: {files[k]}" for k in over),
+        "speed": f"{speed:.2f} of the start" if abs(speed - 1) > 0.2 else "",
+    }
+    if n < 100_000:  # slope and speed are those of warming up: they are shown and not judged
+        del lost["memory"], lost["speed"]
+    faults = [Fault(kind, f"{n} steps", each) for kind, each in lost.items()]
     measured = {
         "steps": n,
         "memory samples": len(during),
@@ -107,15 +94,6 @@ def judge(n: int, samples: list[Sample], run: RunDir) -> Campaign:
         "files at the end": [{"kind": kind, **sizes} for kind, sizes in files.items()],
     }
     return Campaign("soak", "A long run", EXPECTED, faults, measured)
-
-
-def trend(x: list[float], y: list[float]) -> tuple[float, float]:
-    """Slope of a least-squares line, and its standard error; at least three points."""
-    mean_x, mean_y = statistics.fmean(x), statistics.fmean(y)
-    spread = math.fsum((a - mean_x) ** 2 for a in x)
-    slope = math.fsum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
-    rest = math.fsum((b - mean_y - slope * (a - mean_x)) ** 2 for a, b in zip(x, y, strict=True))
-    return slope, math.sqrt(rest / (len(x) - 2) / spread)
 
 
 def _grows(counts: list[int]) -> bool:
@@ -145,19 +123,14 @@ def _speed(run: RunDir) -> float:
 
 def _files(run: RunDir) -> dict[str, dict[str, Any]]:
     """How many files of each kind, their bytes, and of the logs the bytes of a row."""
-    rows = len(read_metrics(run.metrics))
-    kinds = {
-        "checkpoints": list(run.checkpoints.glob("*")),
-        "samples": list(run.samples.glob("*")),
-        "landscape": list(run.landscape.glob("*")),
-        "metrics.jsonl": [run.metrics],
-        "events.jsonl": [run.events],
-        "tensorboard": list(run.tensorboard.glob("*")),
-    }
-    sizes = {kind: [file.stat().st_size for file in files] for kind, files in kinds.items()}
-    result = {kind: {"files": len(s), "bytes": sum(s)} for kind, s in sizes.items()}
-    result["metrics.jsonl"]["bytes per row"] = result["metrics.jsonl"]["bytes"] // rows
-    pictures = sum(file.stat().st_size for file in kinds["samples"])  # they are in both
-    result["tensorboard"]["bytes per row"] = (result["tensorboard"]["bytes"] - pictures) // rows
     assert checkpoint.available(run.checkpoints)
+    rows = len(read_metrics(run.metrics))
+    kinds = ("checkpoints", "samples", "landscape", "metrics.jsonl", "events.jsonl", "tensorboard")
+    paths = {k: [run.path / k] if "." in k else [*(run.path / k).glob("*")] for k in kinds}
+    sizes = {kind: [path.stat().st_size for path in each] for kind, each in paths.items()}
+    result = {kind: {"files": len(s), "bytes": sum(s)} for kind, s in sizes.items()}
+    logs, board = result["metrics.jsonl"], result["tensorboard"]
+    logs["bytes per row"] = logs["bytes"] // rows
+    pictures = result["samples"]["bytes"]  # they are in both
+    board["bytes per row"] = (board["bytes"] - pictures) // rows
     return result

@@ -30,8 +30,6 @@ FOUND = [
     ["data=two_moons", "metrics=[kl]", "evaluator.n=4"],
     ["data=two_moons", "metrics=[js]", "metrics.js.k=40", "evaluator.final_n=20"],
 ]
-# The picture of a generator whose samples all lie outside of it.
-FAR_OFF = ["data=gaussian_1d", "data.std=0.003", "trainer.steps=2", "trainer.image_every=2"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,9 @@ def test_what_was_found_once_is_refused(words, home, workdir):
 
 
 def test_a_picture_may_show_no_sample_at_all(home, workdir):
-    words = [*FAR_OFF, "network.width=8", "neural_distance.steps=0", "metrics=[]", "device=cpu"]
+    """Of a generator whose samples all lie outside of it."""
+    words = ["data=gaussian_1d", "data.std=0.003", "trainer.steps=2", "trainer.image_every=2"]
+    words += ["network.width=8", "neural_distance.steps=0", "metrics=[]", "device=cpu"]
     assert fuzz.attempt(words, home) == ("trained", "")
 
 
@@ -102,14 +102,8 @@ def misbehave(seed, index, home):
 
 def test_a_worker_that_crashes_or_hangs_is_a_fault_and_is_replaced(workdir):
     done = fuzz.campaign(6, 0, run=misbehave, limit=8)
-    assert [fault.lost.split(" after")[0] for fault in done.faults] == [
-        "",
-        "the worker ended with 3",
-        "hung: the worker was killed",
-        "wrong",
-        "",
-        "",
-    ]
+    ends = ["", "the worker ended with 3", "hung: the worker was killed", "wrong", "", ""]
+    assert [fault.lost.split(" after")[0] for fault in done.faults] == ends
     assert (done.measured["trained"], done.measured["fault"]) == (3, 3)
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
@@ -22,21 +23,20 @@ SOME = (
 )
 
 
-def test_a_killed_run_ends_as_the_uninterrupted_one():
-    found = kills.campaign(len(SOME), seed=1, kinds=SOME, trainings=("ring wasserstein",))
-    assert len(found.faults) >= len(SOME)
-    assert found.lost == []
-
-
-@pytest.mark.slow
-def test_a_hundred_kills_lose_nothing():
-    found = kills.campaign(100)
-    assert len(found.faults) >= 100
-    assert found.lost == []
+FEW = {"seed": 1, "kinds": SOME, "trainings": ("ring wasserstein",)}
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("n", "keys"), [(len(SOME), FEW), pytest.param(100, {}, marks=pytest.mark.slow)]
+)
+def test_a_killed_run_ends_as_the_uninterrupted_one(n, keys):
+    result = kills.campaign(n, **keys)
+    assert len(result.faults) >= n
+    assert result.lost == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "answer"),
     [
         (lambda run: run.metrics.write_bytes(run.metrics.read_bytes() * 2), "metrics"),
         (lambda run: (run.samples / "step_00000020.png").write_bytes(b"torn"), "pictures"),
@@ -45,19 +45,18 @@ def test_a_hundred_kills_lose_nothing():
         (lambda run: next(run.tensorboard.glob("*.series")).write_bytes(b""), "TensorBoard"),
     ],
 )
-def test_the_comparison_sees_what_is_lost(damage, told, whole, tmp_path):
+def test_the_comparison_sees_what_is_lost(damage, answer, whole, tmp_path):
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-r", whole, copy], check=True)
     assert runs.difference(copy, whole) == ""
     damage(RunDir(copy))
-    assert told in runs.difference(copy, whole)
+    assert answer in runs.difference(copy, whole)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     path = tmp_path_factory.mktemp("whole") / "run"
-    choice = runs.RING_RUN
-    assert runs.run_warm(runs.next_command(path, choice), path.with_name("log")) == 0
+    assert runs.run_warm(runs.next_command(path, runs.RING_RUN), path.with_name("log")) == 0
     return path
 
 
@@ -70,10 +69,8 @@ LONG = (*runs.RING_RUN, "execution.mode=eager")
 def going(tmp_path):
     """A run in progress: its process, directory and log."""
     path, log = tmp_path / "run", tmp_path / "log"
-    choice = [c for c in LONG if not c.startswith("trainer.steps=")]
-    process = runs.start_fresh(
-        ["train", *choice, "trainer.steps=10000000", f"hydra.run.dir={path}"], log
-    )
+    overrides = (*LONG, "trainer.steps=10000000")
+    process = runs.start_fresh(runs.next_command(path, overrides), log)
     wait_for(lambda: runs.saved_step(path), process)
     yield process, path, log
     process.kill()
@@ -97,8 +94,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_is_whole(going):
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) in (-signal.SIGINT, 130)
     assert "Traceback" not in log.read_text()
-    step = runs.saved_step(path)
-    end = f"trainer.steps={step + 3}"
+    end = f"trainer.steps={runs.saved_step(path) + 3}"
     assert runs.run_warm(["resume", str(path), end], log) == 0
 
 
@@ -120,26 +116,21 @@ def test_a_second_process_is_refused_at_once(command, going, tmp_path):
     assert (path / "config.yaml").read_bytes() == before
 
 
-class Signalled:
-    """Sends this process a signal when it enters a function."""
+def signal_on_entry(path, signum):
+    """Send this process a signal when it enters a function for the first time."""
+    calls = []
 
-    def __init__(self, call, path, signum):
-        self.call, self.path, self.signum = call, path, signum
+    def monitor(call, name):
+        if (call, name) == ("enter", path) and not calls:
+            calls.append(os.kill(os.getpid(), signum))
 
-    def __call__(self):
-        sent = []
-
-        def monitor(call, path):
-            if call == self.call and path == self.path and not sent:
-                sent.append(os.kill(os.getpid(), self.signum))
-
-        kills.intercept(monitor)
+    kills.intercept(monitor)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_in_the_first_evaluation_saves_and_exits(signum, code, tmp_path):
     path, log = tmp_path / "run", tmp_path / "log"
-    plant = Signalled("enter", "samples", signum)
+    plant = partial(signal_on_entry, "samples", signum)
     assert runs.run_warm(runs.next_command(path, LONG), log, plant) == code
     assert runs.saved_step(path) == RunDir(path).read_status()["step"] == 1
     assert "Traceback" not in log.read_text()
@@ -147,7 +138,7 @@ def test_a_signal_in_the_first_evaluation_saves_and_exits(signum, code, tmp_path
 
 def test_a_signal_in_the_final_evaluation_lets_it_end(tmp_path):
     path, log = tmp_path / "run", tmp_path / "log"
-    plant = Signalled("enter", "the report", signal.SIGTERM)
+    plant = partial(signal_on_entry, "the report", signal.SIGTERM)
     assert runs.run_warm(runs.next_command(path, LONG), log, plant) == 0
     assert RunDir(path).read_status()["state"] == "done"
 
@@ -156,16 +147,11 @@ def test_a_signal_in_the_final_evaluation_lets_it_end(tmp_path):
 def test_ctrl_c_while_compiling_saves_and_exits(tmp_path):
     """The terminal sends it to the compiler's processes, too."""
     path, log = tmp_path / "run", tmp_path / "log"
-    choice = [*runs.RING_RUN, "execution.mode=compiled"]
+    command = runs.command(runs.next_command(path, (*runs.RING_RUN, "execution.mode=compiled")))
     fresh = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     with open(log, "wb") as file:
         process = subprocess.Popen(
-            runs.command(["train", *choice, f"hydra.run.dir={path}"]),
-            cwd=ROOT,
-            env=fresh,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
+            command, cwd=ROOT, env=fresh, stdout=file, stderr=file, start_new_session=True
         )
     wait_for(lambda: "compiling" in log.read_text() or (tmp_path / "cache").exists(), process)
     time.sleep(3)
@@ -177,10 +163,8 @@ def test_ctrl_c_while_compiling_saves_and_exits(tmp_path):
 
 def test_a_run_goes_on_when_nobody_can_read_what_it_says(tmp_path):
     path = tmp_path / "run"
-    choice = ("train", *LONG, f"hydra.run.dir={path}")
+    command = runs.command(runs.next_command(path, LONG))
     with open("/dev/full", "wb") as full:
-        code = subprocess.run(
-            runs.command(list(choice)), cwd=ROOT, stdout=full, stderr=full, check=False
-        ).returncode
+        code = subprocess.run(command, cwd=ROOT, stdout=full, stderr=full).returncode
     assert code in (1, 120)  # the table of results could not be shown
     assert RunDir(path).read_status()["state"] == "done"

@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-import torch
 
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.metrics import Diversity
@@ -18,6 +17,7 @@ from tests.campaigns.runs import INTERVALS
 from tests.helpers import (
     DIGITS,
     RING,
+    assert_same,
     assert_same_series,
     infinite_data_at,
     infinite_weight_at,
@@ -27,6 +27,7 @@ from tests.helpers import (
     series,
     train,
 )
+from tests.runner.test_resume import stop_after
 
 CLOCK = (*INTERVALS, "trainer.steps=40")
 THREE = (*CLOCK, "seed=3", "n_seeds=3")
@@ -54,26 +55,42 @@ def whole_with_dropped_seed(tmp_path_factory):
     path = tmp_path_factory.mktemp("dropped") / "run"
     with pytest.MonkeyPatch.context() as patch:
         infinite_data_at(patch, 12, seed=1)
-        assert main("train", *RING, *THREE, DROP, f"hydra.run.dir={path}") == 1
+        assert train_three(path) == 1
     return path
 
 
-def state_of(path, index, step=None):
-    """All that a checkpoint holds of one stacked seed."""
-    held = load_checkpoint(path, step)["state"]
-    tensors = list(held["average"].values())
-    for player in ("discriminator", "generator"):
+def train_three(path="run"):
+    """Train three seeds, of which those that fail are dropped; return the exit code."""
+    return main("train", *RING, *THREE, DROP, f"hydra.run.dir={path}")
+
+
+def overflow_samples(patch, fails):
+    """Make the samples of a seed's index overflow where `fails(run, index)`."""
+    make = evaluation.finite_samples
+
+    def overflowing(run, index, z):
+        if fails(run, index):
+            raise evaluation.NotFinite("a sample", run.seeds[index])
+        return make(run, index, z)
+
+    patch.setattr(evaluation, "finite_samples", overflowing)
+
+
+def state_of(path, index):
+    """All that the newest checkpoint holds of one stacked seed."""
+    state = load_checkpoint(path)["state"]
+    tensors = list(state["average"].values())
+    for network in ("discriminator", "generator"):
         for part in ("params", "buffers", "optimizer"):
-            tensors += [t for t in held[player][part].values() if t.ndim]
-    return [tensor[index] for tensor in tensors]
+            tensors += [t for t in state[network][part].values() if t.ndim]
+    return {number: tensor[index] for number, tensor in enumerate(tensors)}
 
 
 def assert_same_seed(one, other, seed):
     """Two stacked runs agree on one seed in everything that was recorded, bit for bit."""
     assert rows(one / f"seed_{seed}") == rows(other / f"seed_{seed}")
     assert_same_series(series(one / f"seed_{seed}"), series(other / f"seed_{seed}"))
-    for mine, theirs in zip(state_of(one, seed - 3), state_of(other, seed - 3), strict=True):
-        assert torch.equal(mine, theirs)
+    assert_same(state_of(one, seed - 3), state_of(other, seed - 3))
 
 
 def status(path, seed=None):
@@ -102,79 +119,64 @@ def test_the_other_seeds_are_what_they_would_have_been(kind, workdir, capsys, mo
     assert "\n  4 " not in out
 
 
-def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(workdir, monkeypatch):
+def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(
+    whole_with_dropped_seed, workdir
+):
     before = train("before", *RING, *THREE, "trainer.steps=12", "trainer.checkpoint_every=12")
-    infinite_data_at(monkeypatch, 12, seed=1)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
-    for kept, was in zip(state_of("run", 1), state_of(before, 1), strict=True):
-        assert torch.equal(kept, was)
-    record = checkpoint.load(Path("run/checkpoints/before_divergence_00000013.pt"))
-    assert record["step"] == 12
-    assert [row["step"] for row in rows("run/seed_4")] == [0, 6, 7, 12]
-    assert all(math.isfinite(v) for row in rows("run/seed_4") for v in row.values())
-    mine = status("run", 4)
-    assert (mine["state"], mine["step"]) == ("diverged", 12)
+    run = whole_with_dropped_seed
+    assert_same(state_of(run, 1), state_of(before, 1))
+    assert checkpoint.load(run / "checkpoints/before_divergence_00000013.pt")["step"] == 12
+    assert [row["step"] for row in rows(run / "seed_4")] == [0, 6, 7, 12]
+    assert all(math.isfinite(v) for row in rows(run / "seed_4") for v in row.values())
+    mine, whole = status(run, 4), status(run)
+    assert (mine["state"], mine["step"], mine["best"]) == ("diverged", 12, None)
     assert mine["error"].startswith("loss/discriminator is not finite at step 13 for seed 4.")
-    assert status("run")["state"] == "done"
-    assert status("run")["dropped"]["4"]["step"] == 12
-    assert status("run")["dropped"]["4"]["quantity"] == "loss/discriminator"
-    (event,) = [
-        e for e in read_metrics(Path("run/seed_4/events.jsonl")) if e["kind"] == "divergence"
-    ]
-    assert event["step"] == 13
-    assert status("run", 4)["best"] is None
-    assert status("run", 5)["best"]["step"] in range(41)
+    assert whole["state"] == "done"
+    dropped = whole["dropped"]["4"]
+    assert (dropped["step"], dropped["quantity"]) == (12, "loss/discriminator")
+    events = read_metrics(run / "seed_4/events.jsonl")
+    assert [event["step"] for event in events if event["kind"] == "divergence"] == [13]
+    assert status(run, 5)["best"]["step"] in range(41)
 
 
 @pytest.mark.parametrize("stop", [11, pytest.param(13, marks=pytest.mark.slow), 20])
 def test_a_run_with_a_dropped_seed_is_resumed_exactly(
     stop, whole_with_dropped_seed, workdir, monkeypatch
 ):
-    from tests.runner.test_resume import stop_after
-
     infinite_data_at(monkeypatch, 12, seed=1)
     whole = whole_with_dropped_seed
     with monkeypatch.context() as patch:
         stop_after(patch, stop)
-        assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 143
+        assert train_three() == 143
     assert main("resume", "run") == 1
     for seed in (3, 4, 5):
         assert_same_seed(Path("run"), whole, seed)
-        drop = ("started", "command", "hostname", "intervals")
-        mine, theirs = (
-            {k: v for k, v in status(path, seed).items() if k not in drop}
-            for path in ("run", whole)
-        )
-        assert (
-            json.loads(json.dumps(mine).replace(str(Path("run").absolute()), str(whole))) == theirs
-        )
+        clocks = dict.fromkeys(("started", "command", "hostname", "intervals"))
+        mine, theirs = ({**status(path, seed), **clocks} for path in ("run", whole))
+        here = str(Path("run").absolute())
+        assert json.loads(json.dumps(mine).replace(here, str(whole))) == theirs
 
 
 def test_seeds_fall_one_by_one_and_the_last_one_stops_the_run(workdir, capsys, monkeypatch):
     for step, seed in ((5, 2), (12, 0), (30, 1)):
         infinite_data_at(monkeypatch, step, seed=seed)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert train_three() == 1
     err = capsys.readouterr().err
-    assert "at step 6 for seed 5." in err
-    assert "at step 13 for seed 3." in err
-    assert "Seed 4 goes on without it." in err
+    for line in ("at step 6 for seed 5.", "at step 13 for seed 3.", "Seed 4 goes on without it."):
+        assert line in err
     (last,) = [line for line in err.splitlines() if line.startswith("RunDiverged: ")]
     assert "at step 31 for seed 4." in last
     assert "drop_seed" not in last
     assert status("run")["state"] == "diverged"
     assert set(status("run")["dropped"]) == {"3", "5"}
     names = sorted(p.name for p in Path("run/checkpoints").glob("before*"))
-    assert names == [
-        "before_divergence.pt",
-        "before_divergence_00000006.pt",
-        "before_divergence_00000013.pt",
-    ]
+    assert names == [f"before_divergence{step}.pt" for step in ("", "_00000006", "_00000013")]
 
 
 def test_seeds_that_fail_together_are_dropped_together(workdir, capsys, monkeypatch):
     infinite_data_at(monkeypatch, 12, seed=0)
     infinite_data_at(monkeypatch, 12, seed=2)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert train_three() == 1
     err = capsys.readouterr().err
     assert "at step 13 for seed 3, 5." in err
     assert "seeds 3 and 5 were dropped" in err
@@ -191,22 +193,15 @@ def test_without_it_one_seed_stops_all_and_is_told_what_to_do(workdir, capsys, m
 def test_weights_that_overflow_drop_their_seed(workdir, capsys, monkeypatch):
     """Of the first seed: the helper writes into the first number of all."""
     infinite_weight_at(monkeypatch, 13)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    assert train_three() == 1
     assert "a weight is not finite at step 13 for seed 3." in capsys.readouterr().err
     assert status("run", 4)["state"] == "done"
 
 
 @pytest.mark.parametrize("at", [0, 12, 40])
 def test_samples_that_overflow_drop_their_seed(at, whole, workdir, capsys, monkeypatch):
-    make = evaluation.finite_samples
-
-    def overflowing(run, index, z):
-        if index == 1 and run.state.step == at:
-            raise evaluation.NotFinite("a sample", run.seeds[index])
-        return make(run, index, z)
-
-    monkeypatch.setattr(evaluation, "finite_samples", overflowing)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+    overflow_samples(monkeypatch, lambda run, index: index == 1 and run.state.step == at)
+    assert train_three() == 1
     assert f"a sample is not finite at step {at} for seed 4." in capsys.readouterr().err
     for seed in (3, 5):
         assert_same_seed(Path("run"), whole, seed)
@@ -216,16 +211,8 @@ def test_samples_that_overflow_drop_their_seed(at, whole, workdir, capsys, monke
 def test_the_end_of_a_run_whose_samples_overflow_is_not_kept(workdir, monkeypatch):
     """It is saved before it is measured, lest the evaluation cost the training."""
 
-    def overflowing(run, index, z):
-        raise evaluation.NotFinite("a sample", 0)
-
-    make = evaluation.finite_samples
     with monkeypatch.context() as patch:
-        patch.setattr(
-            evaluation,
-            "finite_samples",
-            lambda run, i, z: (overflowing if run.state.step == 40 else make)(run, i, z),
-        )
+        overflow_samples(patch, lambda run, index: run.state.step == 40)
         assert main("train", *RING, *CLOCK, "hydra.run.dir=run") == 1
     assert list(checkpoint.available(Path("run/checkpoints"))) == [30]
     assert main("resume", "run") == 0
@@ -248,19 +235,17 @@ def test_an_estimate_that_has_to_be_finite_stops_the_run(value, workdir, capsys,
 
 
 def test_an_infinite_divergence_is_a_result(workdir):
-    """KL of a collapsed generator is infinite, and is said."""
+    """KL of a collapsed generator."""
     choice = ("metrics=[kl]", "trainer.steps=4", "optim.lr=1e-12", "network.latent_dim=1")
     path = train("run", *RING, *choice)
     assert any(not math.isfinite(r["divergence/kl_real_fake"]) for r in rows(path))
 
 
 def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkeypatch):
-    from tests.runner.test_resume import stop_after
-
     infinite_data_at(monkeypatch, 12, seed=1)
     with monkeypatch.context() as patch:
         stop_after(patch, 13)
-        assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 143
+        assert train_three() == 143
     assert load_checkpoint("run")["step"] == status("run")["step"]
     assert main("resume", "run") == 1
     assert status("run")["state"] == "done"
@@ -269,15 +254,15 @@ def test_a_signal_while_a_seed_is_dropped_is_obeyed_after_saving(workdir, monkey
 def test_what_reads_a_run_with_a_dropped_seed_tells_the_seeds_apart(workdir, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         infinite_data_at(patch, 12, seed=0)
-        assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
+        assert train_three() == 1
     capsys.readouterr()
     assert main("evaluate", "run") == 0
     out, err = capsys.readouterr()
     assert err.count("\n") == 1
     assert "seed 3 was dropped after step 12: loss/discriminator is not finite" in err
     assert "run, step 40" in out
-    made = sorted(str(f) for f in Path("run").glob("**/evaluation/*.json"))
-    assert made == [f"run/seed_{s}/evaluation/step_00000040.json" for s in (4, 5)]
+    files = sorted(str(f) for f in Path("run").glob("**/evaluation/*.json"))
+    assert files == [f"run/seed_{s}/evaluation/step_00000040.json" for s in (4, 5)]
     assert main("evaluate", "run/seed_3") == 0
     assert Path("run/seed_3/evaluation/step_00000012.json").exists()
     for path, step in (("run", 40), ("run/seed_3", 12), ("run/seed_5", 40)):
@@ -286,47 +271,39 @@ def test_what_reads_a_run_with_a_dropped_seed_tells_the_seeds_apart(workdir, cap
     assert main("sample", "run/seed_4", "n=4", "output=four.npy") == 0
     first = Path("run/samples/sample_step_00000040_seed_0.npy").read_bytes()
     assert first == Path("four.npy").read_bytes()  # a parent stands for its first sound seed
-    capsys.readouterr()
-    assert main("fork", "run", "loss=hinge") == 2
-    err = capsys.readouterr().err
+    err = assert_refused(capsys, "ConfigError: ", "fork", "run", "loss=hinge")
     assert "seed 3 of run was dropped" in err
     assert "fork a seed by itself (fork run/seed_4)" in err
-    assert main("fork", "run/seed_3", "loss=hinge") == 2
-    assert "seed 3 of run/seed_3 was dropped" in capsys.readouterr().err
+    err = assert_refused(capsys, "ConfigError: ", "fork", "run/seed_3", "loss=hinge")
+    assert "seed 3 of run/seed_3 was dropped" in err
     assert main("fork", "run/seed_4", "loss=hinge", "trainer.steps=42", "hydra.run.dir=on") == 0
     assert (status("on")["state"], status("on")["seeds"]) == ("done", [4])
 
 
 def test_a_seed_is_dropped_though_the_status_cannot_be_written(workdir, monkeypatch):
-    write, refused = RunDir.write_status, []
+    write, calls = RunDir.write_status, []
 
     def full(self, **fields):
-        if "dropped" in fields and not refused:
-            refused.append(fields)
+        if "dropped" in fields and not calls:
+            calls.append(fields)
             raise OSError(28, "No space left on device")
         write(self, **fields)
 
     infinite_data_at(monkeypatch, 12, seed=1)
     monkeypatch.setattr(RunDir, "write_status", full)
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
-    assert refused
+    assert train_three() == 1
+    assert calls
     assert [status("run", seed)["state"] for seed in (3, 4, 5)] == ["done", "diverged", "done"]
     assert list(status("run")["dropped"]) == ["4"]
     assert list(load_checkpoint("run")["dropped"]) == [4]
 
 
 def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monkeypatch):
-    make, begin, begun = evaluation.finite_samples, LoggingCallback.begin, []
-
-    def overflowing(run, index, z):
-        if index == 1:
-            raise evaluation.NotFinite("a sample", run.seeds[index])
-        return make(run, index, z)
-
-    monkeypatch.setattr(evaluation, "finite_samples", overflowing)
-    monkeypatch.setattr(LoggingCallback, "begin", lambda self: begun.append(begin(self)))
-    assert main("train", *RING, *THREE, DROP, "hydra.run.dir=run") == 1
-    assert len(begun) == 1
+    begin, calls = LoggingCallback.begin, []
+    overflow_samples(monkeypatch, lambda run, index: index == 1)
+    monkeypatch.setattr(LoggingCallback, "begin", lambda self: calls.append(begin(self)))
+    assert train_three() == 1
+    assert len(calls) == 1
 
 
 def changed(path, change):
@@ -335,6 +312,18 @@ def changed(path, change):
     change(content)
     file = checkpoint.checkpoint_path(Path(path) / "checkpoints", content["step"])
     checkpoint.save(file, content)
+
+
+def assert_refused(capsys, start, *arguments):
+    """A command ends with one line of error, which is returned, and writes nothing."""
+    before = sorted(Path().rglob("*"))
+    capsys.readouterr()
+    assert main(*arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(start)
+    assert err.count("\n") == 1
+    assert sorted(Path().rglob("*")) == before
+    return err
 
 
 @pytest.mark.parametrize("part", ["average", "discriminator"])
@@ -346,15 +335,9 @@ def test_weights_that_are_no_numbers_are_refused_by_whoever_reads_them(part, wor
         next(iter(leaves.get("params", leaves).values())).view(-1)[0] = math.nan
 
     changed("run", poison)
-    capsys.readouterr()
-    before = sorted(Path().rglob("*"))
-    for command in (["resume", "trainer.steps=50"], ["sample"], ["evaluate"], ["fork"]):
-        assert main(command[0], "run", *command[1:]) == 2
-        err = capsys.readouterr().err
-        assert err.startswith("ConfigError: ") or err.startswith("CheckpointDamaged: ")
-        assert err.count("\n") == 1
-        assert " is not finite" in err
-    assert sorted(Path().rglob("*")) == before
+    starts = ("ConfigError: ", "CheckpointDamaged: ")
+    for command, *more in (["resume", "trainer.steps=50"], ["sample"], ["evaluate"], ["fork"]):
+        assert " is not finite" in assert_refused(capsys, starts, command, "run", *more)
 
 
 def test_samples_that_overflow_are_neither_written_nor_measured(workdir, capsys):
@@ -365,24 +348,19 @@ def test_samples_that_overflow_are_neither_written_nor_measured(workdir, capsys)
             leaf.fill_(1e20)
 
     changed("run", grow)
-    capsys.readouterr()
-    before = sorted(Path().rglob("*"))
     for command in ("sample", "evaluate"):
-        assert main(command, "run") == 2
-        err = capsys.readouterr().err
-        assert err.startswith("ConfigError: ")
-        assert err.count("\n") == 1
-    assert sorted(Path().rglob("*")) == before
+        assert_refused(capsys, "ConfigError: ", command, "run")
 
 
+REASON = {"step": 1, "quantity": "a", "told": "b"}
 STRANGE = {
     "no mapping": [4],
-    "another seed": {9: {"step": 1, "quantity": "a", "told": "b"}},
-    "all seeds": {s: {"step": 1, "quantity": "a", "told": "b"} for s in (3, 4, 5)},
+    "another seed": {9: REASON},
+    "all seeds": dict.fromkeys((3, 4, 5), REASON),
     "no reason": {4: None},
     "half a reason": {4: {"step": 1}},
-    "another kind": {4: {"step": "1", "quantity": "a", "told": "b"}},
-    "a key that is a list": {(4,): {"step": 1, "quantity": "a", "told": "b"}},
+    "another kind": {4: {**REASON, "step": "1"}},
+    "a key that is a list": {(4,): REASON},
 }
 
 
@@ -392,11 +370,11 @@ def test_what_a_checkpoint_says_of_dropped_seeds_has_to_make_sense(name):
     content = {part: {} for part in ("state", "streams", "accumulator", "seconds")}
     content |= {"config": config, "step": 7}
     loaded = checkpoint.LoadedCheckpoint(Path("step_00000007.pt"), content, [])
-    content["dropped"] = {4: {"step": 1, "quantity": "a", "told": "b"}}
-    assert compatibility.of_run(loaded, config) is loaded
+    content["dropped"] = {4: REASON}
+    assert compatibility.check_run(loaded, config) is loaded
     content["dropped"] = STRANGE[name]
     with pytest.raises(checkpoint.CheckpointDamaged, match="it is not that of a run"):
-        compatibility.of_run(loaded, config)
+        compatibility.check_run(loaded, config)
 
 
 def test_the_state_before_a_divergence_can_be_looked_at_and_forked(workdir, capsys, monkeypatch):
@@ -413,13 +391,9 @@ def test_the_state_before_a_divergence_can_be_looked_at_and_forked(workdir, caps
     assert status("on")["forked_from"]["step"] == 12
 
 
-def test_a_number_in_every_place_stops_its_seed():
-    assert numbers.campaign(12).lost == []
-
-
-@pytest.mark.slow
-def test_a_number_in_every_place_stops_its_seed_at_any_step():
-    assert numbers.campaign(96, seed=1).lost == []
+@pytest.mark.parametrize(("n", "seed"), [(12, 0), pytest.param(96, 1, marks=pytest.mark.slow)])
+def test_a_number_in_every_place_stops_its_seed(n, seed):
+    assert numbers.campaign(n, seed).lost == []
 
 
 def test_a_full_disk_does_not_hide_a_divergence(workdir, capsys, monkeypatch):
