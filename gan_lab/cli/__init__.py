@@ -1,1 +1,1 @@
-"""."""
+"""The commands: argv, exit codes, and runs on disk as commands take them."""

@@ -24,7 +24,7 @@ from gan_lab.engine.devices import resolve_device
 from gan_lab.errors import ConfigError
 from gan_lab.runner import fork as forks
 from gan_lab.runner import train as training
-from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
@@ -65,9 +65,9 @@ def fork(arguments: list[str]) -> int:
     directory = child.world.broadcast(run_directory())
     # Anything but the device is checked against the old run before a big set is read.
     source = child.data.open(resolve_device(child.device))
-    with compatibility.damage_if_malformed(origin.path):
+    with checkpoint_checks.damage_if_malformed(origin.path):
         forks.check(child, source, parent)
-        compatibility.check_finite(origin.path, origin.content["state"])
+        checkpoint_checks.check_finite(origin.path, origin.content["state"])
     child.check(source)
     training.check_unused(RunDir(directory))
     left_out = f", without {' '.join(conflicts)}" if conflicts else ""
@@ -91,7 +91,7 @@ def _load(
     if seed not in whole.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     origin = open_run.load_checkpoint(home, step, whole.config)
-    with compatibility.damage_if_malformed(origin.path):
+    with checkpoint_checks.damage_if_malformed(origin.path):
         return origin, forks.select_seed(origin.content, list(whole.seeds).index(seed))
 
 

@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import run_config
-from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.checkpoint import LoadedCheckpoint
-from gan_lab.runs.old_names import current_config, current_override
+from gan_lab.runs.compatibility import current_config, current_override
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
 from gan_lab.training.config import Run, Setup
@@ -55,7 +55,7 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     latest = load_checkpoint(home, step, made_by)
     run = setup.open()
-    compatibility.check_fits(latest, run.state.state_dict())
+    checkpoint_checks.check_fits(latest, run.state.state_dict())
     run.state.load_state_dict_(latest.content["state"])
     drops: Mapping[int, Mapping[str, Any]] = latest.content.get("dropped", {})
     for each, why in drops.items():
@@ -80,7 +80,7 @@ def load_checkpoint(home: Path, step: Step, made_by: Mapping[str, Any]) -> Loade
     latest = checkpoint.load_latest(home / "checkpoints", step)
     for name, reason in latest.damaged_files:
         _warn(f"passed over {name}: {reason}")
-    return compatibility.check_run(latest, made_by)
+    return checkpoint_checks.check_run(latest, made_by)
 
 
 def saved_config(path: Path) -> DictConfig:

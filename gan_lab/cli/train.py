@@ -33,7 +33,7 @@ from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.export.terminal import say, show
 from gan_lab.runner import train as training
-from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, stop_at_signals, stop_request
 from gan_lab.training.config import Setup
@@ -100,8 +100,8 @@ def _resume(arguments: list[str]) -> int:
         raise ConfigError(f"cannot read the values of resume: {error}") from error
     config = open_run.saved_config(path)
     for key, value in keys.items():
-        if key not in compatibility.RESUMABLE:
-            names = ", ".join(compatibility.RESUMABLE)
+        if key not in checkpoint_checks.RESUMABLE:
+            names = ", ".join(checkpoint_checks.RESUMABLE)
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes {names}"
             )
@@ -192,7 +192,9 @@ def _sweep_job(cfg: DictConfig) -> None:
 
 def _is_done(setup: Setup, directory: RunDir) -> bool:
     """Return whether a run has reached the steps of its setup; refuse one of another choice."""
-    latest = compatibility.check_run(checkpoint.load_latest(directory.checkpoints), setup.config)
+    latest = checkpoint_checks.check_run(
+        checkpoint.load_latest(directory.checkpoints), setup.config
+    )
     is_long_enough = int(latest.content["step"]) >= setup.trainer.steps
     return is_long_enough and directory.read_status().get("state") == "done"
 

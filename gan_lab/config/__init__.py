@@ -1,1 +1,1 @@
-"""."""
+"""From YAML and typed keys to a checked configuration."""

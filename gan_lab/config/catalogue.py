@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 # What is typed most, in train, resume and fork.
 SHORT_NAMES = {
     "steps": "trainer.steps",
@@ -32,6 +30,8 @@ def config_dir() -> Path:
 
 def groups() -> list[str]:
     """Return the config groups of `train`, in the order of conf/train.yaml."""
+    import yaml  # only here and below: `--help` and `--version` need no package
+
     defaults = yaml.safe_load((config_dir() / "train.yaml").read_text())["defaults"]
     names = [next(iter(entry)) for entry in defaults if isinstance(entry, dict)]
     return [name for name in names if not name.startswith("override ")]
@@ -58,6 +58,8 @@ def keys(*path: str) -> list[Key]:
 def _value_and_comment(value: str, comment: str) -> tuple[str, str]:
     """Return a value and its comment without interpolations, which only YAML reads."""
     if match := re.fullmatch(r"\$\{full_or_quick:(.+)\}", value):
+        import yaml
+
         full, quick = yaml.safe_load(f"[{match[1]}]")
         return str(full).replace(" ", ""), f"{comment} (quick: {quick})".strip()
     if value.startswith("${"):

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from gan_lab.config.catalogue import SHORT_NAMES, choices
-from gan_lab.runs.old_names import current_key
+from gan_lab.runs.compatibility import current_key
 
 # What to type -> what people type instead. A command offers what it has a key for.
 _KEYS = {

@@ -22,7 +22,7 @@ from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.plots.animation import Animation, save_gif, save_page
 from gan_lab.reports.plots.samples import render_figure, save_png
-from gan_lab.runs.old_names import current_config
+from gan_lab.runs.compatibility import current_config
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
 from gan_lab.signals import Interrupted

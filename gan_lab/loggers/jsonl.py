@@ -1,18 +1,60 @@
-"""JSON lines: metrics.jsonl and events.jsonl are read back, and cut back to a step."""
+"""JSON lines: how metrics.jsonl and events.jsonl grow, are read, and are cut back to a step."""
 
+import errno
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gan_lab.errors import ConfigError
-from gan_lab.runs.old_names import current_tag
-from gan_lab.runs.run_dir import atomic_write
+from gan_lab.runs.compatibility import current_tag
+from gan_lab.runs.run_dir import APPEND, atomic_write
 from gan_lab.runs.safe_io import read_regular
 
 _MAX_BYTES = 1 << 36  # of a metrics.jsonl
 _NOT_FINITE = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+class AppendFile:
+    """A file that grows by whole records: each `write` appends all of its bytes or none.
+
+    Unbuffered: a record survives kill -9 once `write` has returned (the kernel has it), and a power
+    cut once `sync` has.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._fd = os.open(path, APPEND, 0o666)
+
+    def write(self, record: bytes) -> None:
+        """Append one record; on OSError (a full disk) the file is as it was before the call.
+
+        Raises:
+            OSError: It could not be written; FileNotFoundError if somebody removed the file.
+        """
+        file = os.fstat(self._fd)
+        if not file.st_nlink:  # else the records would be lost without an error
+            raise FileNotFoundError(errno.ENOENT, "The file was removed", str(self.path))
+        try:
+            rest = memoryview(record)
+            while rest:  # a nearly full disk takes a part first and refuses only the next call
+                rest = rest[os.write(self._fd, rest) :]
+        except OSError:
+            os.ftruncate(self._fd, file.st_size)  # half a record would hide all later ones
+            raise
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk. Raises OSError when it cannot be."""
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import cut_back
+from gan_lab.loggers.jsonl import AppendFile, cut_back
 from gan_lab.loggers.lost_records import read_lost_records
 from gan_lab.loggers.tensorboard import Layout, TensorBoardWriter
-from gan_lab.runs.run_dir import AppendFile, RunDir, plain, to_json
+from gan_lab.runs.run_dir import RunDir, plain, to_json
 
 
 class RunLogger:

@@ -17,7 +17,8 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from gan_lab.runs.run_dir import AppendFile, atomic_write, plain
+from gan_lab.loggers.jsonl import AppendFile
+from gan_lab.runs.run_dir import atomic_write, plain
 
 
 class TensorBoardWriter:

@@ -15,7 +15,7 @@ from gan_lab.data.base import Source
 from gan_lab.engine.state import copy_into_
 from gan_lab.errors import ConfigError
 from gan_lab.runner import train as training
-from gan_lab.runs import compatibility
+from gan_lab.runs import checkpoint_checks
 from gan_lab.training.compute_budget import Origin, clocks
 from gan_lab.training.config import Run, Setup
 
@@ -100,7 +100,7 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
             f"{'were' if len(lost_seeds) > 1 else 'was'} dropped before step {parent.step}; fork "
             f"{other}, or an earlier step with step=..."
         )
-    compatibility.check_data(parent.path, parent.content, source)
+    checkpoint_checks.check_data(parent.path, parent.content, source)
     if misfit := _describe_misfit(setup, source, parent):
         raise ConfigError(f"the networks of {parent.path} do not fit here{misfit}; train anew")
     if setup.trainer.steps <= parent.step:

@@ -14,7 +14,7 @@ from gan_lab.engine.devices import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers import Dragan
-from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import Interrupted
@@ -114,9 +114,11 @@ def resume(setup: Setup, path: Path) -> Estimates:
         latest = world.run_on_main(lambda: _lock_and_load(setup, parent, stack))
         run = world.run_on_all(setup.open)
         check_shard(setup, run.source)
-        world.run_on_all(lambda: compatibility.check_data(latest.path, latest.content, run.source))
-        compatibility.check_fits(latest, run.state.state_dict())
-        with compatibility.damage_if_malformed(latest.path):
+        world.run_on_all(
+            lambda: checkpoint_checks.check_data(latest.path, latest.content, run.source)
+        )
+        checkpoint_checks.check_fits(latest, run.state.state_dict())
+        with checkpoint_checks.damage_if_malformed(latest.path):
             _check_device(run, latest.content)
             trainer = Trainer(setup, run, parent, latest.content)
         step, steps = latest.content["step"], setup.trainer.steps
@@ -138,7 +140,7 @@ def _lock_and_load(
 ) -> checkpoint.LoadedCheckpoint:
     """Lock a run until the stack is closed and read its newest valid checkpoint."""
     stack.enter_context(parent.lock())
-    latest = compatibility.check_run(checkpoint.load_latest(parent.checkpoints), setup.config)
+    latest = checkpoint_checks.check_run(checkpoint.load_latest(parent.checkpoints), setup.config)
     for file, reason in latest.damaged_files:
         print(printable(f"warning: passed over {file}: {reason}"))
     step = int(latest.content["step"])

@@ -1,1 +1,1 @@
-"""."""
+"""What is on disk: run directories, checkpoints, former names, safe reading and writing."""

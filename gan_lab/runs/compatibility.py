@@ -1,195 +1,97 @@
-"""Check that a checkpoint was written by this run: its configuration, its shapes, its data.
+"""The former names of classes, keys, tags and folders that stored runs use, and their current ones.
 
-A digest proves that a file is as it was saved, not that it was saved here. A checkpoint that was
-copied from another run is refused before it is used.
+Every reader of a run directory translates with these functions; nothing writes a former name.
 """
 
-import contextlib
-import hashlib
-import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping, Set
 from typing import Any
 
-import torch
-from torch import Tensor
+# Dotted prefixes of `_target_`, the longest first where one holds another.
+_TARGETS = {
+    "gan_lab.estimators.ruler.RulerSettings": "gan_lab.metrics.evaluator.EvaluatorSettings",
+    "gan_lab.estimators.measures.Neighbours": "gan_lab.metrics.metrics.Diversity",
+    "gan_lab.estimators.measures": "gan_lab.metrics.metrics",
+    "gan_lab.probe.Probe": "gan_lab.metrics.neural_distance.NeuralDistance",
+    "gan_lab.settings": "gan_lab.training.config",
+    "gan_lab.training.trainer_settings": "gan_lab.training.config",
+    "gan_lab.execution": "gan_lab.engine.execution",
+    "gan_lab.optim": "gan_lab.engine.optimizers",
+}
+_KEYS = {
+    "estimator": "evaluator",
+    "measure": "metrics",
+    "probe": "neural_distance",
+    "trainer.film_every": "trainer.landscape_every",
+    # of studies
+    "games": "methods",
+    "learned": "threshold",
+    "light_weight": "small_weight",
+    "most_steps": "max_steps",
+}
+_OWN = "discriminator_estimate/"
+_TAGS = {
+    f"{_OWN}gap": f"{_OWN}optimality_gap",
+    f"{_OWN}readable": f"{_OWN}near_optimal",
+    f"{_OWN}slope_mean": f"{_OWN}gradient_norm_mean",
+    f"{_OWN}slope_max": f"{_OWN}gradient_norm_max",
+    f"{_OWN}wasserstein_per_slope": f"{_OWN}wasserstein_per_gradient_norm",
+    "probe/js": "neural_distance/js",
+    "probe/wasserstein": "neural_distance/wasserstein",
+    "probe/slope": "neural_distance/gradient_norm",
+}
+LANDSCAPE_FOLDER = "film"  # of `RunDir.landscape`
 
-from gan_lab.data.base import Source
-from gan_lab.errors import ConfigError
-from gan_lab.runs.checkpoint import CheckpointDamaged, LoadedCheckpoint
-from gan_lab.runs.old_names import current_config
-
-# Keys that a resumed run may change; and the paths of its data.
-_EXECUTION = ("device", "execution.threads", "execution.mode")
-RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION)
-_MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
-_PARTS = ("config", "step", "state", "streams", "accumulator", "seconds")
-_MAX_DIFFERENCES = 4  # in an error
-_DIGEST_BYTES = 1 << 26  # of a data set that its digest covers
-
-
-def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> LoadedCheckpoint:
-    """Return the checkpoint, if a run's configuration wrote it.
-
-    Raises:
-        CheckpointDamaged: It is not that of a run, or is named after another step.
-        ConfigError: Another configuration wrote it; the error names what differs.
-    """
-    content = checkpoint.content
-    missing = [part for part in _PARTS if not isinstance(content, dict) or part not in content]
-    if missing or type(content["step"]) is not int or not isinstance(content["config"], Mapping):
-        what = f"without {', '.join(missing)}" if missing else "with a strange step or config"
-        raise CheckpointDamaged(checkpoint.path, f"it is not that of a run ({what})")
-    theirs, ours = _flatten(current_config(content["config"])), _flatten(config)
-    differences = [
-        _format_difference(key, theirs, ours)
-        for key in sorted((theirs.keys() | ours.keys()) - _MAY_DIFFER, key=_sort_key)
-        if repr(theirs.get(key, ...)) != repr(ours.get(key, ...))
-    ]
-    if differences:
-        raise ConfigError(
-            f"checkpoint {checkpoint.path} was made by another configuration than the config.yaml "
-            f"of its run (checkpoint / config.yaml): {_join(differences)}. Put back the file that "
-            f"belongs to the run, or train again with train"
-        )
-    match = re.fullmatch(r"(?:step|best)_(\d+)\.pt", checkpoint.path.name)
-    if match and int(match[1]) != content["step"]:
-        reason = f"it is of step {content['step']} under the name of another"
-        raise CheckpointDamaged(checkpoint.path, reason)
-    with damage_if_malformed(checkpoint.path):
-        _check_dropped(content.get("dropped", {}), content["config"])
-    return checkpoint
+_CURRENT_TAGS = {
+    f"{start}{old}{end}": f"{start}{new}{end}"
+    for old, new in _TAGS.items()
+    for start in ("", "final/")
+    for end in ("", "_low", "_high", "_floor")
+}
 
 
-def _check_dropped(reasons: Mapping[Any, Any], config: Mapping[str, Any]) -> None:
-    """Raise ValueError, or what other types raise, unless these are some of the run's seeds."""
-    seeds = range(config["seed"], config["seed"] + config["n_seeds"])
-    types = {"step": int, "quantity": str, "told": str}
-    actual = [{name: type(reason[name]) for name in types} for reason in reasons.values()]
-    if not set(reasons) < set(seeds) or any(each != types for each in actual):
-        raise ValueError(f"dropped={reasons}")
+def current_tag(tag: str) -> str:
+    """Return the current name of a tag, or of its interval, floor or final value."""
+    return _CURRENT_TAGS.get(tag, tag)
 
 
-def describe_data(source: Source) -> dict[str, Any] | None:
-    """Return what identifies a finite data set: size, shape, and a digest of training samples.
-
-    The digest covers all of them up to 64 MiB (float32), and of a larger set every second, third
-    ... one. None where samples are drawn afresh.
-    """
-    n = source.n_train
-    if n is None:
-        return None
-    size = 4 * n * torch.Size(source.shape).numel()
-    hasher = hashlib.sha256()
-    for rows in torch.arange(0, n, -(-size // _DIGEST_BYTES), device=source.device).split(4096):
-        hasher.update(source.gather(rows).cpu().contiguous().numpy().data)
-    return {"n_train": n, "shape": list(source.shape), "sha256": hasher.hexdigest()}
+def former_tags(tags: Set[str]) -> set[str]:
+    """Return the former names of current tags."""
+    return {old for old, new in _CURRENT_TAGS.items() if new in tags}
 
 
-def check_data(path: Path, content: Mapping[str, Any], source: Source) -> None:
-    """Refuse data that are not those of a checkpoint; an old checkpoint does not name its data.
-
-    Raises:
-        ConfigError: They differ, whatever the path to them.
-    """
-    theirs, ours = content.get("data"), describe_data(source)
-    if theirs is None or theirs == ours:
-        return
-    with damage_if_malformed(path):
-        theirs, ours = _flatten(theirs), _flatten(ours or {})
-    differences = [
-        _format_difference(key, theirs, ours) for key in theirs if theirs[key] != ours.get(key)
-    ]
-    raise ConfigError(
-        f"the training data are not those that {path} was trained on (there / here): "
-        f"{_join(differences)}. Put those back, or train anew with train"
-    )
+def _replace_prefix(name: str, prefixes: Mapping[str, str]) -> str:
+    """Return the name with its first dotted prefix among those replaced."""
+    for old, new in prefixes.items():
+        if name == old or name.startswith(f"{old}."):
+            return new + name[len(old) :]
+    return name
 
 
-def check_fits(checkpoint: LoadedCheckpoint, state: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint that does not fit a `state_dict` exactly; nothing is broadcast or cast.
-
-    Raises:
-        ConfigError: A leaf is missing, or there is one too many, of another shape or dtype.
-        CheckpointDamaged: A weight is not finite.
-    """
-    if misfits := list(_misfits(checkpoint.content["state"], state, "")):
-        raise ConfigError(
-            f"checkpoint {checkpoint.path} does not fit the networks and optimisers that its "
-            f"configuration makes here (checkpoint / here): {_join(misfits)}. Go on with the "
-            f"version of gan_lab that made it, which status.json names"
-        )
-    check_finite(checkpoint.path, checkpoint.content["state"])
+def current_key(key: str) -> str:
+    """Return the current name of a dotted key of the configuration."""
+    return _replace_prefix(key, _KEYS)
 
 
-def check_finite(path: Path, state: Mapping[str, Any]) -> None:
-    """Refuse weights that are not finite; a run stops before it saves such.
-
-    Raises:
-        CheckpointDamaged: There is one.
-    """
-    parts = {"discriminator": state["discriminator"]["params"], "generator": state["average"]}
-    for network, leaves in parts.items():
-        for name, leaf in leaves.items():
-            if not bool(leaf.isfinite().all()):
-                raise CheckpointDamaged(path, f"{network}.{name} is not finite")
+def current_override(override: str) -> str:
+    """Return a typed `key=value` under its current key."""
+    key, sign, value = override.partition("=")
+    prefix = key[: len(key) - len(key.lstrip("+~"))]
+    return f"{prefix}{current_key(key[len(prefix) :])}{sign}{value}"
 
 
-@contextlib.contextmanager
-def damage_if_malformed(path: Path) -> Iterator[None]:
-    """Turn an error from content that no run saves into damage of its file.
+def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return a stored configuration, in plain containers, with current keys and class names."""
 
-    Raises:
-        CheckpointDamaged: Something in it is missing or of another kind.
-    """
-    try:
-        yield
-    except ConfigError:
-        raise
-    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = f"it is not that of a run ({type(error).__name__}: {str(error)[:100]})"
-        raise CheckpointDamaged(path, reason) from error
+    def translate(node: Any, path: str) -> Any:
+        if not isinstance(node, Mapping):
+            is_target = path.endswith("_target_") and isinstance(node, str)
+            return _replace_prefix(node, _TARGETS) if is_target else node
+        result = {}
+        for key, value in node.items():
+            old = f"{path}.{key}" if path else str(key)
+            new = current_key(old).rpartition(".")[2] if isinstance(key, str) else key
+            result[new] = translate(value, current_key(old))
+        return result
 
-
-def _misfits(theirs: Any, ours: Any, where: str) -> Iterator[str]:
-    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-        for key in [*ours, *(key for key in theirs if key not in ours)]:
-            name = f"{where}.{key}" if where else str(key)
-            if key not in theirs:
-                yield f"{name}: missing / {_kind(ours[key])}"
-            elif key not in ours:
-                yield f"{name}: {_kind(theirs[key])} / missing"
-            else:
-                yield from _misfits(theirs[key], ours[key], name)
-    elif _kind(theirs) != _kind(ours):
-        yield f"{where}: {_kind(theirs)} / {_kind(ours)}"
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
-    return type(value).__name__
-
-
-def _flatten(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        is_nested = isinstance(value, Mapping) and value
-        leaves |= _flatten(value, f"{name}.") if is_nested else {name: value}
-    return leaves
-
-
-def _sort_key(key: str) -> tuple[bool, bool, str]:
-    """Sort classes before their keys, and those before mere defaults."""
-    return key.startswith("hints."), not key.endswith("_target_"), key
-
-
-def _format_difference(key: str, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> str:
-    texts = [repr(each[key]) if key in each else "missing" for each in (theirs, ours)]
-    return f"{key}: {' / '.join(t if len(t) <= 60 else f'{t[:57]}...' for t in texts)}"
-
-
-def _join(items: list[str]) -> str:
-    n_more = len(items) - _MAX_DIFFERENCES
-    return ", ".join(items[:_MAX_DIFFERENCES]) + (f" and {n_more} more" if n_more > 0 else "")
+    current: dict[Any, Any] = translate(config, "")
+    return current

@@ -1,7 +1,6 @@
 """A run's directory: its files, its lock, and writes that survive a kill.
 
 * `atomic_write`: the whole file or the old one (status, checkpoints);
-* `AppendFile`: whole records or nothing, given to the kernel at once (metrics, events);
 * `RunDir.lock`: one process at a time, released by the kernel whatever kills the process.
 """
 
@@ -32,7 +31,7 @@ from gan_lab.runs.safe_io import NoFile, read_regular
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
 # A link in a directory that somebody else created is not followed.
-_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 _PACKAGES = ("torchvision", "numpy", "scipy", "hydra-core", "tensorboard")
 
 
@@ -65,46 +64,6 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
-
-
-class AppendFile:
-    """A file that grows by whole records: each `write` appends all of its bytes or none.
-
-    Unbuffered: a record survives kill -9 once `write` has returned (the kernel has it), and a power
-    cut once `sync` has.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._fd = os.open(path, _APPEND, 0o666)
-
-    def write(self, record: bytes) -> None:
-        """Append one record; on OSError (a full disk) the file is as it was before the call.
-
-        Raises:
-            OSError: It could not be written; FileNotFoundError if somebody removed the file.
-        """
-        file = os.fstat(self._fd)
-        if not file.st_nlink:  # else the records would be lost without an error
-            raise FileNotFoundError(errno.ENOENT, "The file was removed", str(self.path))
-        try:
-            rest = memoryview(record)
-            while rest:  # a nearly full disk takes a part first and refuses only the next call
-                rest = rest[os.write(self._fd, rest) :]
-        except OSError:
-            os.ftruncate(self._fd, file.st_size)  # half a record would hide all later ones
-            raise
-
-    def sync(self) -> None:
-        """Wait until everything written is on the disk. Raises OSError when it cannot be."""
-        os.fsync(self._fd)
-
-    def close(self) -> None:
-        """Close the file; a second call does nothing."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 def plain(value: Any) -> Any:
@@ -203,7 +162,7 @@ class RunDir:
 
     def _lock_file(self) -> IO[str]:
         try:
-            return os.fdopen(os.open(self.create().path / ".lock", _APPEND, 0o666), "a+")
+            return os.fdopen(os.open(self.create().path / ".lock", APPEND, 0o666), "a+")
         except OSError as error:
             raise ConfigError(
                 f"nothing can be written to run directory {self.path}: {error.strerror}. Mend "

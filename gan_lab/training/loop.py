@@ -18,7 +18,7 @@ from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.errors import RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.regularizers.base import Tensors
-from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, StopSignals
 from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
@@ -61,7 +61,7 @@ class Trainer:
             self.seconds |= origin.seconds
         if content is not None:
             self.load(content)
-        self._is_new, self._data = content is None, compatibility.describe_data(run.source)
+        self._is_new, self._data = content is None, checkpoint_checks.describe_data(run.source)
         self.calibration.start_step = run.state.step
         # Whether the boundary of this step is done: false where a kill came in the last evaluation.
         self._is_boundary_done = content is None or bool(content.get("looked", True))

@@ -8,7 +8,7 @@ import pytest
 
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.metrics import Diversity
-from gan_lab.runs import checkpoint, compatibility
+from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
 from gan_lab.training.callbacks.logging import LoggingCallback
@@ -371,10 +371,10 @@ def test_what_a_checkpoint_says_of_dropped_seeds_has_to_make_sense(name):
     content |= {"config": config, "step": 7}
     loaded = checkpoint.LoadedCheckpoint(Path("step_00000007.pt"), content, [])
     content["dropped"] = {4: REASON}
-    assert compatibility.check_run(loaded, config) is loaded
+    assert checkpoint_checks.check_run(loaded, config) is loaded
     content["dropped"] = STRANGE[name]
     with pytest.raises(checkpoint.CheckpointDamaged, match="it is not that of a run"):
-        compatibility.check_run(loaded, config)
+        checkpoint_checks.check_run(loaded, config)
 
 
 def test_the_state_before_a_divergence_can_be_looked_at_and_forked(workdir, capsys, monkeypatch):

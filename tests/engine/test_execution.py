@@ -1,4 +1,4 @@
-"""How a step runs: what auto comes to, what is refused, and that the record keeps it."""
+"""How a step runs: the choice of auto, refusals, and what a run records of it."""
 
 import platform
 
@@ -79,7 +79,7 @@ def test_the_command_refuses_in_one_line(key, tmp_path, monkeypatch, capsys):
 
 
 def setup_of(*keys):
-    return compose.setup_of(compose.composed("train", ["data=ring", "device=cpu", *keys]))
+    return compose.setup_of(compose.compose_config("train", ["data=ring", "device=cpu", *keys]))
 
 
 def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeypatch):

@@ -12,11 +12,11 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.loggers.jsonl import AppendFile, read_metrics
 from gan_lab.loggers.lost_records import LostRecords
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.runs import checkpoint, run_dir
-from gan_lab.runs.run_dir import AppendFile, RunDir
+from gan_lab.runs.run_dir import RunDir
 from tests.helpers import RING, train
 from tests.loggers.hparams_table import session_groups
 

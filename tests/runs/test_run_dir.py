@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from gan_lab.errors import ConfigError
+from gan_lab.loggers.jsonl import AppendFile
 from gan_lab.runs import run_dir
-from gan_lab.runs.run_dir import AppendFile, RunDir, atomic_write, environment, plain, to_json
+from gan_lab.runs.run_dir import RunDir, atomic_write, environment, plain, to_json
 
 HOLD = """
 import sys, time

@@ -18,8 +18,8 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.analysis import run_config
 from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.analysis.model import AXES
-from gan_lab.runs import old_names
-from gan_lab.runs.old_names import current_tag, former_tags
+from gan_lab.runs import compatibility
+from gan_lab.runs.compatibility import current_tag, former_tags
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import is_inside, open_regular
 
@@ -34,7 +34,7 @@ _MAX_BYTES, _MAX_ROW_BYTES = 1 << 36, 1 << 20  # of a metrics.jsonl and of a lin
 _MAX_EVENTS_BYTES = 1 << 26
 _FOLDERS_OF_A_RUN = {
     *("checkpoints", "samples", "landscape", "figures", "tensorboard", "evaluation"),
-    old_names.LANDSCAPE_FOLDER,
+    compatibility.LANDSCAPE_FOLDER,
 }
 
 
@@ -75,7 +75,7 @@ class Record:
 
     def landscapes(self) -> dict[int, Path]:
         """Return step -> the file of its discriminator's landscape."""
-        folder, old = RunDir(self.path).landscape, self.path / old_names.LANDSCAPE_FOLDER
+        folder, old = RunDir(self.path).landscape, self.path / compatibility.LANDSCAPE_FOLDER
         return _by_step(self.path, folder if folder.exists() else old, "npz")
 
 

@@ -12,7 +12,7 @@ import yaml
 from gan_lab.errors import ConfigError
 from gan_lab.reports.plots.style import short
 from gan_lab.runs import imports
-from gan_lab.runs.old_names import current_config
+from gan_lab.runs.compatibility import current_config
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable, read_regular
 

@@ -9,7 +9,7 @@ import yaml
 
 from gan_lab.config.compose import setup_of
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.runs.old_names import current_config, current_override, current_tag
+from gan_lab.runs.compatibility import current_config, current_override, current_tag
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import main
 
