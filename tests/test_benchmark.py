@@ -221,6 +221,7 @@ def test_contestants_take_turns_and_keep_their_own_precision():
     assert len(plain.rounds) == len(narrow.rounds) == 4
 
 
+@pytest.mark.slow
 def test_a_slow_textbook_is_called_a_straw_man(benchmark, tmp_path, monkeypatch, capsys):
     textbook = part("textbook").Textbook
     step = textbook.step
@@ -285,6 +286,7 @@ def test_looking_is_the_share_of_the_loop_that_goes_without_it(options, tmp_path
     assert part("verdicts").best(row, part("rows").TARGETS[11]) == (None, "")  # shortened
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_processes_add_up_their_seeds(options):
     row = part("processes").row("both", part("rows").PROCESS_ROWS["both_cores_mlp16"], options)

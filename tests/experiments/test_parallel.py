@@ -33,7 +33,7 @@ def test_results_come_in_the_order_of_the_jobs(workers):
 
 
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_error_in_a_job_is_an_error_of_the_study(workers):
     with pytest.raises(ZeroDivisionError):
         in_processes(lab(workers), operator.truediv, {"a": (1, 1), "b": (1, 0)})
@@ -62,7 +62,10 @@ def workers_of(parent):
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
     ("signum", "code", "state"),
-    [(signal.SIGKILL, -9, "running"), (signal.SIGTERM, 143, "interrupted")],
+    [
+        (signal.SIGKILL, -9, "running"),
+        pytest.param(signal.SIGTERM, 143, "interrupted", marks=pytest.mark.slow),
+    ],
 )
 def test_no_worker_outlives_its_parent(workdir, signum, code, state):
     command = [sys.executable, "-m", "gan_lab", "experiment", "parallel_segments", "workers=2"]
