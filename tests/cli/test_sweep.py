@@ -194,7 +194,7 @@ def test_the_cluster_launcher_runs_every_job(workdir, capsys):
     assert not list(Path.cwd().glob(".gan_lab_*"))
 
 
-@pytest.mark.parametrize("executor", ["", "slurm"])
+@pytest.mark.parametrize("executor", ["", pytest.param("slurm", marks=pytest.mark.slow)])
 def test_a_sweep_that_is_begun_again_goes_on(executor, workdir, monkeypatch, capsys):
     whole = train("whole", *SHORT, "trainer.steps=6", "trainer.log_every=2")
     sweep = ("-m", *SHORT, "trainer.steps=6", "trainer.log_every=2", "hydra.sweep.dir=sweep", HERE)

@@ -25,7 +25,7 @@ from tests.helpers import CONF, files, main
 
 STUDIES = choices("experiment")
 # Performed with quick=true by default: under 20 s on two cores. The others are `slow`.
-CHEAP = {"cross_entropy_gradients", "divergence_zoo"}
+CHEAP = {"cross_entropy_gradients"}
 LONGEST_QUICK = 120  # seconds of processor: a minute on two cores, however busy they are
 
 RECORD = {"experiment", "question", "reference", "config", "seconds", "claims", "notes"}

@@ -233,6 +233,7 @@ def test_a_wrong_key_is_refused_by_name(change, message):
         replace(ModeCollapse(), **change)
 
 
+@pytest.mark.slow
 def test_the_study_runs_from_the_command_line(tmp_path):
     small = ("toy_steps=4", "toy_looks=2", "n=200", "floor_repeats=40", "batch_size=16")
     keys = ("quick=true", "n_seeds=2", "workers=1", "device=cpu", *small)

@@ -69,8 +69,9 @@ SAYS_WHAT_IS_TAKEN = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def measured(request):
-    items = [item for item in request.session.items if "measured" in item.fixturenames]
-    cases = {item.callspec.params["case"]: CASES[item.callspec.params["case"]] for item in items}
+    own = [item for item in request.session.items if item.path == request.path]
+    names = [item.callspec.params["case"] for item in own if "measured" in item.fixturenames]
+    cases = {name: CASES[name] for name in names}
     command = [sys.executable, "-c", MEASURE, json.dumps(cases)]
     checks = {"capture_output": True, "text": True, "check": True, "timeout": 300}
     done = subprocess.run(command, cwd=ROOT, env=ONE, **checks)
