@@ -101,7 +101,7 @@ def misbehave(seed, index, home):
 
 
 def test_a_worker_that_crashes_or_hangs_is_a_fault_and_is_replaced(workdir):
-    done = fuzz.campaign(6, 0, run=misbehave, limit=8)
+    done = fuzz.campaign(6, 0, run=misbehave, limit=5)
     ends = ["", "the worker ended with 3", "hung: the worker was killed", "wrong", "", ""]
     assert [fault.lost.split(" after")[0] for fault in done.faults] == ends
     assert (done.measured["trained"], done.measured["fault"]) == (3, 3)
