@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from torch.func import functional_call
 
 from gan_lab.cli import main as cli
-from gan_lab.config.compose import compose_config, setup_of
+from gan_lab.config.compose import build_run_config, compose_config
 from gan_lab.console import ProgressLine
 from gan_lab.data.toy import Ring
 from gan_lab.engine.backends import select
@@ -30,7 +30,7 @@ from gan_lab.metrics.metrics import Wasserstein
 from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.mlp import Mlp
 from gan_lab.runs import checkpoint
-from gan_lab.training.config import Setup, TrainerSettings
+from gan_lab.training.config import RunConfig, TrainerSettings
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -68,8 +68,8 @@ def load_regularizers(*files, penalty_weight=10.0):
     return {str(name): instantiate(node) for name, node in config.regularizer.items()}
 
 
-def setup(*overrides):
-    return setup_of(compose_config("train", overrides))
+def run_config(*overrides):
+    return build_run_config(compose_config("train", overrides))
 
 
 def refused(data, words):
@@ -118,11 +118,11 @@ def quadratic_critic(x):
 # Runs as objects
 
 
-def small_setup(
+def small_config(
     loss=None, regularizers=None, *, data=None, network=None, optim=None, seeds=(0,), **trainer
 ):
     trainer = {"steps": 10, "batch_size": 8, **trainer}
-    return Setup(
+    return RunConfig(
         data=data or Ring(),
         network=network or Mlp(latent_dim=2, width=8, depth=2),
         loss=loss or NonSaturating(),
@@ -140,11 +140,11 @@ def small_setup(
 
 def small_run(*args, float64=False, **kwargs):
     """A run, where wanted with leaves, averages and optimisers in float64."""
-    setup = small_setup(*args, **kwargs)
-    run = setup.open()
+    config = small_config(*args, **kwargs)
+    run = config.open()
     if float64:
         networks = map(in_float64, (run.state.discriminator, run.state.generator))
-        run.state = TrainState(*networks, setup.optim)
+        run.state = TrainState(*networks, config.optim)
     return run
 
 

@@ -26,7 +26,9 @@ LOSSES = ["minimax", "non_saturating", "wasserstein", "relativistic"]
 
 
 def opened(device, *keys):
-    return compose.setup_of(compose.compose_config("train", [*keys, f"device={device}"])).open()
+    return compose.build_run_config(
+        compose.compose_config("train", [*keys, f"device={device}"])
+    ).open()
 
 
 def eager(run):
@@ -178,12 +180,12 @@ def test_a_run_resumes_from_its_checkpoint(tmp_path, device, mode, n_seeds):
 @pytest.mark.gpu
 def test_the_estimate_of_memory_is_right_on_a_gpu():
     keys = ["data=ring", "network.width=1024", "loss=wasserstein", "device=cuda"]
-    setup = compose.setup_of(compose.compose_config("train", keys))
-    source = setup.data.open(torch.device("cuda"))
-    estimate = setup.memory_need(source)
+    config = compose.build_run_config(compose.compose_config("train", keys))
+    source = config.data.open(torch.device("cuda"))
+    estimate = config.memory_need(source)
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    run = setup.open_with(source)
+    run = config.open_with(source)
     snapshots = []
     for i in range(3):
         eager(run)(run.streams.draws(i))

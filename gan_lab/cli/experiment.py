@@ -26,7 +26,7 @@ from gan_lab.reports.export.terminal import console, say
 from gan_lab.reports.plots.style import short
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import raise_at_sigterm
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 _COMMON_KEYS = ("quick", "seed", "n_seeds", "device", "workers")
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
@@ -91,8 +91,8 @@ def _perform(
 ) -> tuple[Experiment, Result, Path]:
     study, plain = study_of(cfg)
 
-    def setup(overrides: Sequence[str]) -> Setup:
-        parts = compose.setup_of(compose.compose_config("train", list(overrides)))
+    def run_config(overrides: Sequence[str]) -> RunConfig:
+        parts = compose.build_run_config(compose.compose_config("train", list(overrides)))
         return dataclasses.replace(parts, overrides=tuple(overrides))
 
     lab = Lab(
@@ -101,7 +101,7 @@ def _perform(
         directory=directory,
         workers=plain["workers"] or cores(),
         quick=plain["quick"],
-        setup=setup,
+        run_config=run_config,
         tell=tell,
     )
     torch.set_num_threads(1)  # small networks; studies that have more to do say so themselves

@@ -28,7 +28,7 @@ from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 _OUTPUT = (
     "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"
@@ -39,7 +39,7 @@ _OUTPUT = (
 def fork(arguments: list[str]) -> int:
     """Train on from a checkpoint of another run, into a new directory."""
     path, step, new = _read(arguments)
-    setup = compose.setup_of(open_run.saved_config(path))
+    config = compose.build_run_config(open_run.saved_config(path))
     old = open_run.typed_keys(path)
     if old is None:
         raise ConfigError(
@@ -47,11 +47,11 @@ def fork(arguments: list[str]) -> int:
             "another program or an earlier version made it), so that a fork cannot tell choices "
             "from defaults; train it again with train"
         )
-    origin, content = _load(path, step, setup)
-    parent = forks.Parent(path, setup, content)
+    origin, content = _load(path, step, config)
+    parent = forks.Parent(path, config, content)
     if open_run.is_child(path):  # its keys are those of all seeds
         old = [each for each in old if key_of(each) not in ("seed", "n_seeds")]
-        old += [f"seed={setup.seeds[0]}", "n_seeds=1"]
+        old += [f"seed={config.seeds[0]}", "n_seeds=1"]
     overrides, conflicts = merge_overrides(old, new)
     keys = {key_of(override) for override in overrides}
     if "loss" in map(key_of, new):
@@ -61,7 +61,7 @@ def fork(arguments: list[str]) -> int:
     output = [] if any(key_of(o) == "hydra.run.dir" for o in new) else [_OUTPUT]
     cfg = compose.compose_config("train", [*overrides, *output])
     open_run.refuse_foreign(OmegaConf.to_container(cfg), f"{path} and what was typed")
-    child = train_command.with_overrides(compose.setup_of(cfg))
+    child = train_command.with_overrides(compose.build_run_config(cfg))
     directory = child.world.broadcast(run_directory())
     # Anything but the device is checked against the old run before a big set is read.
     source = child.data.open(resolve_device(child.device))
@@ -80,17 +80,17 @@ def fork(arguments: list[str]) -> int:
 
 
 def _load(
-    path: Path, step: open_run.Step, setup: Setup
+    path: Path, step: open_run.Step, config: RunConfig
 ) -> tuple[LoadedCheckpoint, Mapping[str, Any]]:
     """Return the checkpoint that is forked, and what it holds of the seeds that are meant."""
     if not open_run.is_child(path):
-        origin = open_run.load_checkpoint(path, step, setup.config)
+        origin = open_run.load_checkpoint(path, step, config.resolved)
         return origin, origin.content
-    home, (seed,) = path.resolve().parent, setup.seeds
-    whole = compose.setup_of(open_run.saved_config(home))
+    home, (seed,) = path.resolve().parent, config.seeds
+    whole = compose.build_run_config(open_run.saved_config(home))
     if seed not in whole.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
-    origin = open_run.load_checkpoint(home, step, whole.config)
+    origin = open_run.load_checkpoint(home, step, whole.resolved)
     with checkpoint_checks.damage_if_malformed(origin.path):
         return origin, forks.select_seed(origin.content, list(whole.seeds).index(seed))
 

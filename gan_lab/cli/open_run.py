@@ -15,7 +15,7 @@ from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.compatibility import current_config, current_override
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 
 class LoadedRun(NamedTuple):
@@ -24,7 +24,7 @@ class LoadedRun(NamedTuple):
     `seed_index` is of the seed that is meant, of a parent the first; `step` is how far that is.
     """
 
-    setup: Setup
+    config: RunConfig
     run: Run
     seed_index: int
     step: int
@@ -41,20 +41,20 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
         ConfigError: No such checkpoint, or none that is intact.
     """
     home = path.resolve().parent if is_child(path) else path
-    config, own = saved_config(home), saved_config(path)
+    saved, own = saved_config(home), saved_config(path)
     if device is not None:
-        config["device"] = own["device"] = device
-    made_by = compose.resolve(config)
+        saved["device"] = own["device"] = device
+    made_by = compose.resolve(saved)
     # Nothing is trained or fetched here, and this machine need not have what the training ran with.
-    if "download" in config.get("data", {}):
-        config.data.download = own.data.download = False
-    OmegaConf.update(config, "execution.mode", "eager", force_add=True)
-    OmegaConf.update(config, "execution.precision", "f32", force_add=True)
-    setup, seed = compose.setup_of(config), compose.setup_of(own).seeds[0]
-    if seed not in setup.seeds:
+    if "download" in saved.get("data", {}):
+        saved.data.download = own.data.download = False
+    OmegaConf.update(saved, "execution.mode", "eager", force_add=True)
+    OmegaConf.update(saved, "execution.precision", "f32", force_add=True)
+    config, seed = compose.build_run_config(saved), compose.build_run_config(own).seeds[0]
+    if seed not in config.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     latest = load_checkpoint(home, step, made_by)
-    run = setup.open()
+    run = config.open()
     checkpoint_checks.check_fits(latest, run.state.state_dict())
     run.state.load_state_dict_(latest.content["state"])
     drops: Mapping[int, Mapping[str, Any]] = latest.content.get("dropped", {})
@@ -62,9 +62,9 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
         _warn(f"seed {each} was dropped after step {why['step']}: {why['quantity']} is not finite")
     indices = [index for index, each in enumerate(run.seeds) if each not in drops]
     if not is_child(path):
-        return LoadedRun(setup, run, indices[0], int(latest.content["step"]), indices)
+        return LoadedRun(config, run, indices[0], int(latest.content["step"]), indices)
     at = drops[seed]["step"] if seed in drops else latest.content["step"]
-    return LoadedRun(setup, run, run.seeds.index(seed), int(at), indices)
+    return LoadedRun(config, run, run.seeds.index(seed), int(at), indices)
 
 
 def _warn(text: str) -> None:

@@ -30,7 +30,7 @@ def sample(arguments: list[str]) -> int:
     elif request.output:
         directory("output", request.output)
     model = open_run.open_run(path, request.step, request.device)
-    run, latent_dim = model.run, model.setup.network.latent_dim
+    run, latent_dim = model.run, model.config.network.latent_dim
     memory.check_samples(n, latent_dim + math.prod(run.source.shape), run.source.device)
     generator = stream(seed, "sample", run.source.device)
     z = torch.randn((n, latent_dim), generator=generator, device=run.source.device)

@@ -36,7 +36,7 @@ from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, stop_at_signals, stop_request
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 
 def train(arguments: list[str]) -> int:
@@ -59,10 +59,10 @@ def train(arguments: list[str]) -> int:
     for job in jobs:
         cfg = compose.compose_config("train", job)
         if not request.cfg:
-            setup = compose.setup_of(cfg)
-            source = setup.data.open(torch.device("cpu"))
-            setup.check(source, here=not on_cluster)
-            warnings |= dict.fromkeys((*setup.warnings(), *source.warnings))
+            config = compose.build_run_config(cfg)
+            source = config.data.open(torch.device("cpu"))
+            config.check(source, here=not on_cluster)
+            warnings |= dict.fromkeys((*config.warnings(), *source.warnings))
     _warn(warnings)
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
@@ -98,20 +98,20 @@ def _resume(arguments: list[str]) -> int:
         raise
     except Exception as error:  # YAML and interpolation errors have many types
         raise ConfigError(f"cannot read the values of resume: {error}") from error
-    config = open_run.saved_config(path)
+    saved = open_run.saved_config(path)
     for key, value in keys.items():
         if key not in checkpoint_checks.RESUMABLE:
             names = ", ".join(checkpoint_checks.RESUMABLE)
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes {names}"
             )
-        OmegaConf.update(config, key, value)
-    setup = _of_this_rank(compose.setup_of(config))
+        OmegaConf.update(saved, key, value)
+    config = _of_this_rank(compose.build_run_config(saved))
     before = open_run.typed_keys(path)
     if before is not None:
         later = [f"{key}={'null' if value is None else value}" for key, value in keys.items()]
-        setup = dataclasses.replace(setup, overrides=(*before, *later))
-    return exit_code(lambda: _conclude(setup, path, training.resume(setup, path)))
+        config = dataclasses.replace(config, overrides=(*before, *later))
+    return exit_code(lambda: _conclude(config, path, training.resume(config, path)))
 
 
 def in_world(program: Callable[[], int]) -> int:
@@ -139,26 +139,28 @@ def in_world(program: Callable[[], int]) -> int:
             return 2
 
 
-def _of_this_rank(setup: Setup) -> Setup:
-    """Return the setup of this rank among the processes that train together."""
+def _of_this_rank(config: RunConfig) -> RunConfig:
+    """Return the configuration of this rank among the processes that train together."""
     world = distributed.world()
-    device = world.run_on_all(lambda: world.device(setup.device))
-    return dataclasses.replace(setup, world=world, device=device)
+    device = world.run_on_all(lambda: world.device(config.device))
+    return dataclasses.replace(config, world=world, device=device)
 
 
 def _train_one(overrides: Sequence[str]) -> int:
-    setup = with_overrides(compose.setup_of(compose.compose_config("train", overrides)))
-    path = setup.world.broadcast(run_directory())  # one place for all ranks
-    source = setup.world.run_on_all(lambda: setup.data.open(resolve_device(setup.device)))
-    setup.world.run_on_all(lambda: setup.check(source))
-    training.check_shard(setup, source)
-    return exit_code(lambda: run(setup, source, path, lambda: training.start(setup, source, path)))
+    config = with_overrides(compose.build_run_config(compose.compose_config("train", overrides)))
+    path = config.world.broadcast(run_directory())  # one place for all ranks
+    source = config.world.run_on_all(lambda: config.data.open(resolve_device(config.device)))
+    config.world.run_on_all(lambda: config.check(source))
+    training.check_shard(config, source)
+    return exit_code(
+        lambda: run(config, source, path, lambda: training.start(config, source, path))
+    )
 
 
-def with_overrides(setup: Setup) -> Setup:
-    """Return the setup with the overrides that Hydra composed last."""
+def with_overrides(config: RunConfig) -> RunConfig:
+    """Return the configuration with the overrides that Hydra composed last."""
     overrides = tuple(HydraConfig.get().overrides.task)
-    return dataclasses.replace(_of_this_rank(setup), overrides=overrides)
+    return dataclasses.replace(_of_this_rank(config), overrides=overrides)
 
 
 def _sweep_job(cfg: DictConfig) -> None:
@@ -170,17 +172,17 @@ def _sweep_job(cfg: DictConfig) -> None:
         return
     if worker and cfg.execution.threads == 0 and os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         cfg.execution.threads = 1  # the workers share the cores
-    setup = with_overrides(compose.setup_of(cfg))
-    source = setup.data.open(resolve_device(setup.device))
-    setup.check(source)
+    config = with_overrides(compose.build_run_config(cfg))
+    source = config.data.open(resolve_device(config.device))
+    config.check(source)
     try:
         with sweep.quiet(path, lambda: _outcome(path)) if worker else contextlib.nullcontext():
             if worker:  # whose log it is; on the screen `train` has said it once
-                _warn((*setup.warnings(), *source.warnings))
+                _warn((*config.warnings(), *source.warnings))
             if not checkpoint.available(RunDir(path).checkpoints):
-                _conclude(setup, path, training.start(setup, source, path))
-            elif not _is_done(setup, RunDir(path)):  # the sweep was begun again
-                _conclude(setup, path, training.resume(setup, path))
+                _conclude(config, path, training.start(config, source, path))
+            elif not _is_done(config, RunDir(path)):  # the sweep was begun again
+                _conclude(config, path, training.resume(config, path))
     except (RunDiverged, ConfigError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sweep.record_failure()
@@ -190,22 +192,22 @@ def _sweep_job(cfg: DictConfig) -> None:
         raise SystemExit(128 + stop.signum) from stop
 
 
-def _is_done(setup: Setup, directory: RunDir) -> bool:
-    """Return whether a run has reached the steps of its setup; refuse one of another choice."""
+def _is_done(config: RunConfig, directory: RunDir) -> bool:
+    """Return whether a run has its configured steps; refuse one of another choice."""
     latest = checkpoint_checks.check_run(
-        checkpoint.load_latest(directory.checkpoints), setup.config
+        checkpoint.load_latest(directory.checkpoints), config.resolved
     )
-    is_long_enough = int(latest.content["step"]) >= setup.trainer.steps
+    is_long_enough = int(latest.content["step"]) >= config.trainer.steps
     return is_long_enough and directory.read_status().get("state") == "done"
 
 
 def _stack(job: list[str], n: int) -> int:
     """Return how many of n seeds of a job are best stacked: docs/benchmarks.md."""
-    setup = compose.setup_of(compose.compose_config("train", job))
-    if resolve_device(setup.device).type != "cpu":
+    config = compose.build_run_config(compose.compose_config("train", job))
+    if resolve_device(config.device).type != "cpu":
         return n  # a GPU has room for many small networks
-    source = setup.data.open(torch.device("cpu"))
-    limit = -(-n // cores()) if setup.largest_weight(source) <= STACKED_UP_TO else 1
+    source = config.data.open(torch.device("cpu"))
+    limit = -(-n // cores()) if config.largest_weight(source) <= STACKED_UP_TO else 1
     return max(size for size in range(1, limit + 1) if n % size == 0)
 
 
@@ -226,10 +228,12 @@ def _outcome(path: Path) -> str:
     return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
 
 
-def run(setup: Setup, source: Source, path: Path, fit: Callable[[], training.Estimates]) -> int:
+def run(
+    config: RunConfig, source: Source, path: Path, fit: Callable[[], training.Estimates]
+) -> int:
     """Warn, train and print the outcome; return the exit code."""
-    _warn((*setup.warnings(), *source.warnings))
-    return _conclude(setup, path, fit())
+    _warn((*config.warnings(), *source.warnings))
+    return _conclude(config, path, fit())
 
 
 def _warn(warnings: Iterable[str]) -> None:
@@ -249,12 +253,12 @@ def exit_code(program: Callable[[], int]) -> int:
         return 128 + stop.signum
 
 
-def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) -> int:
+def _conclude(config: RunConfig, path: Path, estimates: list[dict[str, Estimate]]) -> int:
     """Print where the run is, its picture and its final estimates."""
-    drops = setup.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
-    if setup.world.is_main:
-        finals = zip(map(str, setup.seeds), estimates, strict=True)
-        _show(setup, path, {seed: each for seed, each in finals if seed not in drops})
+    drops = config.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
+    if config.world.is_main:
+        finals = zip(map(str, config.seeds), estimates, strict=True)
+        _show(config, path, {seed: each for seed, each in finals if seed not in drops})
     if drops:
         *limit, last = sorted(drops, key=int)
         seeds = f"seeds {', '.join(limit)} and {last} were" if limit else f"seed {last} was"
@@ -262,8 +266,8 @@ def _conclude(setup: Setup, path: Path, estimates: list[dict[str, Estimate]]) ->
     return 0
 
 
-def _show(setup: Setup, path: Path, finals: dict[str, dict[str, Estimate]]) -> None:
-    show(f"After {setup.trainer.steps} steps", finals)
+def _show(config: RunConfig, path: Path, finals: dict[str, dict[str, Estimate]]) -> None:
+    show(f"After {config.trainer.steps} steps", finals)
     child = RunDir(path).child(int(next(iter(finals))))
     samples = (child if child.path.exists() else RunDir(path)).samples
     pictures = sorted(samples.glob("step_*.png"))

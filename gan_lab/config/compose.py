@@ -1,4 +1,4 @@
-"""From typed keys to a checked setup: compose, resolve, build; the constructors are the schema."""
+"""From typed keys to a RunConfig: compose, resolve, construct; the constructors are the schema."""
 
 import inspect
 import math
@@ -31,7 +31,7 @@ from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.base import NetworkPair
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.runs import imports
-from gan_lab.training.config import Setup, TrainerSettings
+from gan_lab.training.config import RunConfig, TrainerSettings
 
 resolvers.register()
 
@@ -96,7 +96,7 @@ def resolve(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in config.items()}
 
 
-def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
+def build_run_config(cfg: DictConfig | Mapping[str, Any]) -> RunConfig:
     """Build and check every part that a configuration names; read no data, allocate nothing.
 
     Raises:
@@ -108,13 +108,13 @@ def setup_of(cfg: DictConfig | Mapping[str, Any]) -> Setup:
     parts = {key: construct(plain.get(key), key, base) for key, base in _NODES.items()}
     device = str(plain.get("device"))
     resolve_device(device)
-    return Setup(
+    return RunConfig(
         **parts,
         regularizers=_construct_group(plain, "regularizer", Regularizer, "[r1]"),
         metrics=_construct_group(plain, "metrics", Metric, "[wasserstein]"),
         device=device,
         seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
-        config=plain,
+        resolved=plain,
     )
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from gan_lab.experiments.claims import Claim
 from gan_lab.reports.plots.animation import Animation
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 Arrays = dict[str, np.ndarray]
 Curve = tuple[np.ndarray, np.ndarray]  # steps (whole numbers), values
@@ -26,7 +26,7 @@ class Lab:
         seeds: One integer a repetition; everything random derives from one of them.
         directory: The study's run directory; trainings of its own go below `runs`.
         workers: Processes for independent work, one thread each.
-        setup: The overrides of `train` -> a checked setup, for studies that train through `train`.
+        run_config: The overrides of `train` -> its configuration, for studies that train runs.
         tell: Shows one line of progress.
     """
 
@@ -35,7 +35,7 @@ class Lab:
     directory: Path
     workers: int
     quick: bool
-    setup: Callable[[Sequence[str]], Setup]
+    run_config: Callable[[Sequence[str]], RunConfig]
     tell: Callable[[str], None]
 
 

@@ -16,7 +16,7 @@ import torch
 from gan_lab.errors import RunDiverged
 from gan_lab.experiments.base import Arrays, Lab
 from gan_lab.runner import train
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 T = TypeVar("T")
 
@@ -82,23 +82,23 @@ def train_all(lab: Lab, trainings: Mapping[str, Sequence[str]]) -> dict[str, Pat
     jobs = {}
     for name, overrides in trainings.items():
         seeds = (f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}")
-        setup = lab.setup([*seeds, f"device={lab.device}", "execution.threads=1", *overrides])
-        jobs[name] = (setup, lab.directory / "runs" / name)
+        config = lab.run_config([*seeds, f"device={lab.device}", "execution.threads=1", *overrides])
+        jobs[name] = (config, lab.directory / "runs" / name)
     return in_processes(lab, train_one, jobs)
 
 
-def train_one(setup: Setup, path: Path) -> Path:
-    """Train one setup; what it prints goes to `log.txt` beside it."""
+def train_one(config: RunConfig, path: Path) -> Path:
+    """Train one configuration; what it prints goes to `log.txt` beside it."""
     path.mkdir(parents=True, exist_ok=True)
-    source = setup.data.open(torch.device(setup.device))
-    setup.check(source)
+    source = config.data.open(torch.device(config.device))
+    config.check(source)
     with (
         open(path / "log.txt", "w") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
         contextlib.suppress(RunDiverged),
     ):
-        train.start(setup, source, path)
+        train.start(config, source, path)
     return path
 
 

@@ -17,7 +17,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint_checks
 from gan_lab.training.compute_budget import Origin, clocks
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 _PATH_KEYS = ("root", "path", "download")  # keys of data that do not change the data
 
@@ -27,7 +27,7 @@ class Parent:
     """A run and the content of the checkpoint of it that is forked."""
 
     path: Path
-    setup: Setup
+    config: RunConfig
     content: Mapping[str, Any]
 
     @property
@@ -39,13 +39,13 @@ class Parent:
     def trained_steps(self) -> int:
         """Steps of the run, without those of an origin of its own."""
         origin = Origin.of_checkpoint(self.content)
-        return self.setup.trainer.steps - (origin.step if origin else 0)
+        return self.config.trainer.steps - (origin.step if origin else 0)
 
     @property
     def origin(self) -> Origin:
         """The step and the clocks that a fork starts from."""
         seconds, before = self.content["seconds"], Origin.of_checkpoint(self.content)
-        totals = clocks(self.setup, self.step, seconds["time/train_seconds"], before)
+        totals = clocks(self.config, self.step, seconds["time/train_seconds"], before)
         return Origin(self.step, totals, seconds)
 
 
@@ -63,37 +63,37 @@ def select_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
     return {**content, "state": {**networks, "average": select(state["average"])}}
 
 
-def start(setup: Setup, source: Source, path: Path, parent: Parent) -> training.Estimates:
+def start(config: RunConfig, source: Source, path: Path, parent: Parent) -> training.Estimates:
     """Train a fork into a new directory; see `runner.train.start`."""
-    run = open_fork(setup, source, parent)
+    run = open_fork(config, source, parent)
     forked_from = {"path": str(parent.path.absolute()), "step": parent.step}
-    return training.start(setup, source, path, run, parent.origin, forked_from=forked_from)
+    return training.start(config, source, path, run, parent.origin, forked_from=forked_from)
 
 
-def check(setup: Setup, source: Source, parent: Parent) -> None:
+def check(config: RunConfig, source: Source, parent: Parent) -> None:
     """Refuse what no fork can change.
 
     Raises:
         ConfigError: Other data (samples that were trained on could be held out now), other
             networks, other seeds, a seed that was dropped, or no step left to train.
     """
-    old = parent.setup
-    if tuple(setup.seeds) != tuple(old.seeds):
+    old = parent.config
+    if tuple(config.seeds) != tuple(old.seeds):
         raise ConfigError(
             f"fork keeps the seeds of {parent.path}, {_join(old.seeds)}, got "
-            f"{_join(setup.seeds)}; leave out seed= and n_seeds="
+            f"{_join(config.seeds)}; leave out seed= and n_seeds="
         )
     for name in ("data", "network"):
-        if change := _describe_change(getattr(old, name), getattr(setup, name)):
-            misfit = _describe_misfit(setup, source, parent)
+        if change := _describe_change(getattr(old, name), getattr(config, name)):
+            misfit = _describe_misfit(config, source, parent)
             raise ConfigError(
                 f"fork keeps the {name} of {parent.path}, but {name}{change}{misfit}; leave the "
                 f"keys of {name} out, or train anew"
             )
     reasons = parent.content.get("dropped", {})
-    if lost_seeds := [seed for seed in setup.seeds if seed in reasons]:
+    if lost_seeds := [seed for seed in config.seeds if seed in reasons]:
         other = "another"
-        if active := [seed for seed in setup.seeds if seed not in reasons]:
+        if active := [seed for seed in config.seeds if seed not in reasons]:
             other = f"a seed by itself (fork {parent.path / f'seed_{active[0]}'})"
         raise ConfigError(
             f"{'seeds' if len(lost_seeds) > 1 else 'seed'} {_join(lost_seeds)} of {parent.path} "
@@ -101,31 +101,31 @@ def check(setup: Setup, source: Source, parent: Parent) -> None:
             f"{other}, or an earlier step with step=..."
         )
     checkpoint_checks.check_data(parent.path, parent.content, source)
-    if misfit := _describe_misfit(setup, source, parent):
+    if misfit := _describe_misfit(config, source, parent):
         raise ConfigError(f"the networks of {parent.path} do not fit here{misfit}; train anew")
-    if setup.trainer.steps <= parent.step:
+    if config.trainer.steps <= parent.step:
         raise ConfigError(
-            f"trainer.steps={setup.trainer.steps} counts from the start of {parent.path}, and the "
+            f"trainer.steps={config.trainer.steps} counts from the start of {parent.path}, and the "
             f"fork begins at step {parent.step}; say e.g. "
             f"trainer.steps={parent.step + parent.trained_steps}"
         )
 
 
-def open_fork(setup: Setup, source: Source, parent: Parent) -> Run:
+def open_fork(config: RunConfig, source: Source, parent: Parent) -> Run:
     """The run of a fork before its first step.
 
     A regularizer's buffers go on where both games have them; new ones start from the weights as
     they are.
     """
-    state, stacked = parent.content["state"], len(setup.seeds) > 1
-    networks = setup.build_networks(source)
+    state, stacked = parent.content["state"], len(config.seeds) > 1
+    networks = config.build_networks(source)
     for network, modules in zip(("generator", "discriminator"), networks, strict=True):
         for index, module in enumerate(modules):
             stacks = _leaves(state[network])
             leaves = {n: leaf[index] if stacked else leaf for n, leaf in stacks.items()}
             # Before regularizers add buffers: the other leaves belong to the old regularizers.
             module.load_state_dict({name: leaves[name] for name in module.state_dict()})
-    run = setup.open_with(source, networks, f"fork/{parent.step}/")
+    run = config.open_with(source, networks, f"fork/{parent.step}/")
     buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
     common = {name: leaf for name, leaf in buffers.items() if name in old}
     for name, leaf in common.items():
@@ -152,11 +152,11 @@ def _describe_change(old: Any, new: Any) -> str:
     return ""
 
 
-def _describe_misfit(setup: Setup, source: Source, parent: Parent) -> str:
+def _describe_misfit(config: RunConfig, source: Source, parent: Parent) -> str:
     """Return the first leaf of another shape or dtype, in brackets; empty if all fit."""
-    state, seeds = parent.content["state"], [len(setup.seeds)] if len(setup.seeds) > 1 else []
+    state, seeds = parent.content["state"], [len(config.seeds)] if len(config.seeds) > 1 else []
     for network in ("generator", "discriminator"):
-        module: nn.Module = getattr(setup.network, network)(source.shape)
+        module: nn.Module = getattr(config.network, network)(source.shape)
         parts = {network: _leaves(state[network])}
         if network == "generator":
             parts["average"] = state["average"]

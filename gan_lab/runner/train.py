@@ -19,7 +19,7 @@ from gan_lab.runs.run_dir import RunDir, atomic_write, environment
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import Interrupted
 from gan_lab.training.compute_budget import Origin
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 from gan_lab.training.loop import Trainer
 from gan_lab.training.memory import on_meta
 
@@ -27,7 +27,7 @@ Estimates = list[dict[str, Estimate]]
 
 
 def start(
-    setup: Setup,
+    config: RunConfig,
     source: Source,
     path: Path,
     run: Run | None = None,
@@ -43,23 +43,23 @@ def start(
         ConfigError: The directory holds a run already, or another process uses it.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent, world, setup = RunDir(path), setup.world, setup.with_mode(source)
-    check_shard(setup, source)
+    parent, world, config = RunDir(path), config.world, config.with_mode(source)
+    check_shard(config, source)
     with contextlib.ExitStack() as stack:
         world.run_on_main(lambda: _create_and_lock(parent, stack))
-        run = run or setup.open_with(source)
+        run = run or config.open_with(source)
 
         def prepare() -> None:
             checkpoint.remove_later(checkpoint.bests(parent.checkpoints), -1)
-            for directory, config in _configs(setup, parent):
+            for directory, resolved in _configs(config, parent):
                 directory.create()
                 directory.write_status(state="starting", **status)  # first: it identifies a run
                 _remove_records(directory)
-                atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
+                atomic_write(directory.config, OmegaConf.to_yaml(resolved).encode())
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
-        return _train(setup, parent, Trainer(setup, run, parent, origin=origin), **status)
+        return _train(config, parent, Trainer(config, run, parent, origin=origin), **status)
 
 
 @contextlib.contextmanager
@@ -102,73 +102,75 @@ def _create_and_lock(parent: RunDir, stack: contextlib.ExitStack) -> None:
     check_unused(parent)  # another process may have started one in between
 
 
-def resume(setup: Setup, path: Path) -> Estimates:
+def resume(config: RunConfig, path: Path) -> Estimates:
     """Continue a run from its newest valid checkpoint as if it had not stopped.
 
     Raises:
         ConfigError: No valid checkpoint, nothing left to do, or another process uses the run.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent, world = RunDir(path), setup.world
+    parent, world = RunDir(path), config.world
     with contextlib.ExitStack() as stack:
-        latest = world.run_on_main(lambda: _lock_and_load(setup, parent, stack))
-        run = world.run_on_all(setup.open)
-        check_shard(setup, run.source)
+        latest = world.run_on_main(lambda: _lock_and_load(config, parent, stack))
+        run = world.run_on_all(config.open)
+        check_shard(config, run.source)
         world.run_on_all(
             lambda: checkpoint_checks.check_data(latest.path, latest.content, run.source)
         )
         checkpoint_checks.check_fits(latest, run.state.state_dict())
         with checkpoint_checks.damage_if_malformed(latest.path):
             _check_device(run, latest.content)
-            trainer = Trainer(setup, run, parent, latest.content)
-        step, steps = latest.content["step"], setup.trainer.steps
+            trainer = Trainer(config, run, parent, latest.content)
+        step, steps = latest.content["step"], config.trainer.steps
 
         def prepare() -> None:
             checkpoint.set_aside(latest)
             checkpoint.remove_later(checkpoint.bests(parent.checkpoints), int(step))
-            for directory, config in _configs(setup, parent):
-                atomic_write(directory.config, OmegaConf.to_yaml(config).encode())
+            for directory, resolved in _configs(config, parent):
+                atomic_write(directory.config, OmegaConf.to_yaml(resolved).encode())
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
         print(printable(f"resuming {path} at step {step} of {steps}"))
-        return _train(setup, parent, trainer)
+        return _train(config, parent, trainer)
 
 
 def _lock_and_load(
-    setup: Setup, parent: RunDir, stack: contextlib.ExitStack
+    config: RunConfig, parent: RunDir, stack: contextlib.ExitStack
 ) -> checkpoint.LoadedCheckpoint:
     """Lock a run until the stack is closed and read its newest valid checkpoint."""
     stack.enter_context(parent.lock())
-    latest = checkpoint_checks.check_run(checkpoint.load_latest(parent.checkpoints), setup.config)
+    latest = checkpoint_checks.check_run(
+        checkpoint.load_latest(parent.checkpoints), config.resolved
+    )
     for file, reason in latest.damaged_files:
         print(printable(f"warning: passed over {file}: {reason}"))
     step = int(latest.content["step"])
     is_complete = parent.read_status().get("state") == "done"
-    if step > setup.trainer.steps or (step == setup.trainer.steps and is_complete):
+    if step > config.trainer.steps or (step == config.trainer.steps and is_complete):
         raise ConfigError(
             f"{parent.path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
         )
     return latest
 
 
-def check_shard(setup: Setup, source: Source) -> None:
+def check_shard(config: RunConfig, source: Source) -> None:
     """Refuse what would train differently in several processes, each of which has a slice of N.
 
     Raises:
         ConfigError: The batch does not divide, or something needs all of it.
     """
-    size, world = setup.trainer.batch_size, setup.world
+    size, world = config.trainer.batch_size, config.world
     if world.alone:
         return
-    each = world.size * setup.network.packing
+    each = world.size * config.network.packing
     if size % each:
-        packs = f" and packs of {setup.network.packing}" if setup.network.packing > 1 else ""
+        packs = f" and packs of {config.network.packing}" if config.network.packing > 1 else ""
         raise ConfigError(
             f"trainer.batch_size={size} does not divide by {world.size} processes{packs}; set "
             f"trainer.batch_size={each * max(1, round(size / each))}"
         )
-    networks = on_meta(setup.network, source.shape)
+    networks = on_meta(config.network, source.shape)
     for name, network in zip(("generator", "discriminator"), networks, strict=True):
         for layer, module in network.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -177,7 +179,7 @@ def check_shard(setup: Setup, source: Source) -> None:
                     f"statistics are those of a whole batch, but each of {world.size} processes "
                     f"sees a slice of it. Set network.{name}_norm=layer, or train in one process"
                 )
-    for name, regularizer in setup.regularizers.items():
+    for name, regularizer in config.regularizers.items():
         if isinstance(regularizer, Dragan):
             raise ConfigError(
                 f"regularizer '{name}' needs the standard deviation of a whole batch, but each of "
@@ -185,14 +187,14 @@ def check_shard(setup: Setup, source: Source) -> None:
             )
 
 
-def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:
-    children = [parent.child(seed) for seed in setup.seeds] if trainer.run.stacked else [parent]
-    pairs = zip(children, setup.seeds, strict=True)
-    seeds = {parent: list(setup.seeds)} | {child: [seed] for child, seed in pairs}
+def _train(config: RunConfig, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:
+    children = [parent.child(seed) for seed in config.seeds] if trainer.run.stacked else [parent]
+    pairs = zip(children, config.seeds, strict=True)
+    seeds = {parent: list(config.seeds)} | {child: [seed] for child, seed in pairs}
     constants: dict[str, Any] = {}
 
     def write_status(state: str, error: str | None = None, signal: str | None = None) -> None:
-        if not setup.world.is_main:
+        if not config.world.is_main:
             return
         diverged_children = [parent.child(seed) for seed in trainer.dropped_seeds.reasons]
         at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
@@ -202,22 +204,22 @@ def _train(setup: Setup, parent: RunDir, trainer: Trainer, **status: Any) -> Est
                 directory.update_status(seeds=each, **constants, **at)
 
     def begin() -> None:
-        constants.update(steps=setup.trainer.steps, processes=setup.world.size, **environment())
-        if setup.overrides is not None:
-            constants.update(overrides=list(setup.overrides))
+        constants.update(steps=config.trainer.steps, processes=config.world.size, **environment())
+        if config.overrides is not None:
+            constants.update(overrides=list(config.overrides))
         constants.update(status)
         write_status("running")
         trainer.dropped_seeds.write_status(parent)
 
     with _refuse_unwritable(parent):
-        setup.world.run_on_main(begin)
-        setup.world.run_on_main(trainer.open_logging)
+        config.world.run_on_main(begin)
+        config.world.run_on_main(trainer.open_logging)
     keep_freed_memory()
-    if setup.execution.mode == "compiled" and setup.world.is_main:
+    if config.execution.mode == "compiled" and config.world.is_main:
         print("compiling: the first step takes half a minute or so")
     try:
         estimates = trainer.train()
-        if setup.world.is_main:
+        if config.world.is_main:
             for child, each, best in zip(children, estimates, trainer.best_reports, strict=True):
                 final = {tag: vars(estimate) for tag, estimate in each.items()}
                 child.update_status(final=final, best=best)
@@ -258,8 +260,8 @@ def _check_device(run: Run, content: Mapping[str, Any]) -> None:
             )
 
 
-def _configs(setup: Setup, parent: RunDir) -> list[tuple[RunDir, dict[str, Any]]]:
+def _configs(config: RunConfig, parent: RunDir) -> list[tuple[RunDir, dict[str, Any]]]:
     """Return the parent and, for several seeds, one child each, with their configurations."""
-    seeds = setup.seeds if len(setup.seeds) > 1 else []
-    children = [(parent.child(s), {**setup.config, "seed": s, "n_seeds": 1}) for s in seeds]
-    return [(parent, setup.config), *children]
+    seeds = config.seeds if len(config.seeds) > 1 else []
+    children = [(parent.child(s), {**config.resolved, "seed": s, "n_seeds": 1}) for s in seeds]
+    return [(parent, config.resolved), *children]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Origin:
 
 
 def clocks(
-    setup: Setup, step: int, seconds: float, origin: Origin | None = None
+    config: RunConfig, step: int, seconds: float, origin: Origin | None = None
 ) -> dict[str, float]:
     """Return the compute of a run up to a step, with that of a fork's origin.
 
@@ -32,15 +32,15 @@ def clocks(
     clock/discriminator_steps, clock/generator_steps, clock/gradient_evaluations (of both, with the
     inner gradients of penalties) and clock/images (real samples seen).
     """
-    schedule, since = setup.trainer.schedule, 0 if origin is None else origin.step
+    schedule, since = config.trainer.schedule, 0 if origin is None else origin.step
     n_discriminator = schedule.discriminator_steps(step) - schedule.discriminator_steps(since)
     n_generator = schedule.n_generator * (step - since)
-    inner = sum(regularizer.inner_gradients for regularizer in setup.regularizers.values())
+    inner = sum(regularizer.inner_gradients for regularizer in config.regularizers.values())
     own = {
         "clock/discriminator_steps": n_discriminator,
         "clock/generator_steps": n_generator,
         "clock/gradient_evaluations": n_discriminator * (1 + inner) + n_generator,
-        "clock/images": n_discriminator * setup.trainer.batch_size,
+        "clock/images": n_discriminator * config.trainer.batch_size,
     }
     before = {} if origin is None else origin.clocks
     totals = {tag: value + before.get(tag, 0) for tag, value in own.items()}
@@ -48,18 +48,18 @@ def clocks(
 
 
 def rates(
-    setup: Setup, start: tuple[int, float], end: tuple[int, float], estimate_seconds: float
+    config: RunConfig, start: tuple[int, float], end: tuple[int, float], estimate_seconds: float
 ) -> dict[str, float]:
     """Return steps and images a second between two moments, each (step, seconds of training).
 
     With `estimate_seconds`, of measuring and drawing since the start, and their share of the time.
     """
     (first, start_seconds), (step, end_seconds) = start, end
-    settings, seconds = setup.trainer, max(end_seconds - start_seconds, 1e-9)
+    settings, seconds = config.trainer, max(end_seconds - start_seconds, 1e-9)
     schedule = settings.schedule
     updates = schedule.discriminator_steps(step) - schedule.discriminator_steps(first)
     updates += schedule.n_generator * (step - first)
-    n_images = updates * settings.batch_size * len(setup.seeds)
+    n_images = updates * settings.batch_size * len(config.seeds)
     return {
         "time/steps_per_second": (step - first) / seconds,
         "time/images_per_second": n_images / seconds,

@@ -1,7 +1,7 @@
 """The configuration of a run as objects, checked as a whole, and opened.
 
-`Setup` allocates nothing. `Setup.check` refuses what cannot work, with the reason; `open` reads the
-data and builds the networks.
+`RunConfig` allocates nothing. `RunConfig.check` refuses what cannot work, with the reason; `open`
+reads the data and builds the networks.
 """
 
 import copy
@@ -113,7 +113,7 @@ class TrainerSettings:
 
 
 @dataclass(frozen=True)
-class Setup:
+class RunConfig:
     """All choices of a run."""
 
     data: Data
@@ -128,7 +128,7 @@ class Setup:
     execution: Execution
     device: str
     seeds: Sequence[int]  # several are trained at once, stacked
-    config: dict[str, Any] = field(default_factory=dict, repr=False)  # resolved, for config.yaml
+    resolved: dict[str, Any] = field(default_factory=dict, repr=False)  # for config.yaml
     overrides: tuple[str, ...] | None = field(default=None, repr=False)  # typed; None: unknown
     world: World = ALONE  # the processes that train the same run
 
@@ -211,8 +211,8 @@ class Setup:
             )
         return warnings
 
-    def with_mode(self, source: Source) -> "Setup":
-        """Return it with `execution.mode=auto` decided, in `config` too: resume has to keep it."""
+    def with_mode(self, source: Source) -> "RunConfig":
+        """Return it with `execution.mode=auto` decided, in `resolved` too: resume keeps it."""
         networks = memory.on_meta(self.network, source.shape)
         objective = Objective(*networks, self.loss, tuple(self.regularizers.values()))
         schedule, steps = self.trainer.schedule, self.trainer.steps
@@ -221,8 +221,9 @@ class Setup:
         mode = self.execution.choose_mode(source.device, *choice)
         if mode == self.execution.mode:
             return self
-        config = {**self.config, "execution": {**self.config.get("execution", {}), "mode": mode}}
-        return replace(self, execution=replace(self.execution, mode=mode), config=config)
+        execution = {**self.resolved.get("execution", {}), "mode": mode}
+        resolved = {**self.resolved, "execution": execution}
+        return replace(self, execution=replace(self.execution, mode=mode), resolved=resolved)
 
     def largest_weight(self, source: Source) -> int:
         """Return the size of the largest weight: it decides whether stacked seeds run faster."""

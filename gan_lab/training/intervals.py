@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from gan_lab.engine.distributed import World
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 _INTERVALS = tuple(2**k for k in range(4, 21))
 _MAX_PICTURES = 64
@@ -84,8 +84,8 @@ class IntervalCalibration:
         start_step: The step at which this process starts or resumes the run.
     """
 
-    def __init__(self, setup: Setup) -> None:
-        self.evaluator, self.settings, self.start_step = setup.evaluator, setup.trainer, 0
+    def __init__(self, config: RunConfig) -> None:
+        self.evaluator, self.settings, self.start_step = config.evaluator, config.trainer, 0
         every, draw = self.evaluator.every, self.settings.image_every
         self.intervals = Intervals(every, draw) if every and draw is not None else None
         self._costs, self._start_seconds = Costs(0.0, 0.0), 0.0

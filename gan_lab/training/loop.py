@@ -31,7 +31,7 @@ from gan_lab.training.callbacks.divergence import (
 from gan_lab.training.callbacks.evaluation import NotFinite
 from gan_lab.training.callbacks.logging import LoggingCallback
 from gan_lab.training.compute_budget import Origin, clocks, rates
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 from gan_lab.training.intervals import Due, IntervalCalibration, Intervals
 
 
@@ -43,15 +43,15 @@ class Trainer:
 
     def __init__(
         self,
-        setup: Setup,
+        config: RunConfig,
         run: Run,
         directory: RunDir,
         content: Mapping[str, Any] | None = None,
         origin: Origin | None = None,
     ) -> None:
-        self.setup, self.run, self.directory = setup, run, directory
-        self.settings, self.world = setup.trainer, setup.world
-        self.accumulator, self.calibration = Accumulator(), IntervalCalibration(setup)
+        self.config, self.run, self.directory = config, run, directory
+        self.settings, self.world = config.trainer, config.world
+        self.accumulator, self.calibration = Accumulator(), IntervalCalibration(config)
         self.seconds = dict.fromkeys(("time/train_seconds", "time/estimate_seconds"), 0.0)
         self.origin, self.best = origin, BestCheckpoint()
         self.dropped_seeds = DroppedSeeds(run.seeds, run.state)
@@ -108,7 +108,7 @@ class Trainer:
     def open_logging(self) -> None:
         """Open the records, before `train` and in the main process; may raise OSError."""
         step = None if self._is_new else self.run.state.step - (not self._is_boundary_done)
-        context = (self.setup, self.run, self.directory)
+        context = (self.config, self.run, self.directory)
         self._logging = LoggingCallback(*context, step, self.dropped_seeds)
 
     def _report(self) -> list[dict[str, Estimate]]:
@@ -134,7 +134,7 @@ class Trainer:
     def content(self) -> dict[str, Any]:
         """Return the content of a checkpoint, by reference."""
         return {
-            "config": self.setup.config,
+            "config": self.config.resolved,
             "data": self._data,
             "step": self.run.state.step,
             "state": self.run.state.state_dict(),
@@ -171,7 +171,7 @@ class Trainer:
             return
         if self._is_new:
             self._measure()
-            logging.add_clocks(clocks(self.setup, *self._now, self.origin))
+            logging.add_clocks(clocks(self.config, *self._now, self.origin))
             progress.update(logging.write())
             logging.save_samples()
             if self.settings.landscape_interval:
@@ -185,7 +185,7 @@ class Trainer:
             logging.discard_rows()
 
     def _step(self) -> tuple[Tensors, Tensor]:
-        state, decay = self.run.state, self.setup.optim.decay
+        state, decay = self.run.state, self.config.optim.decay
         if decay != "constant":
             factor = learning_rate_factor(decay, state.step, self.settings.steps)
             state.discriminator.set_lr_factor_(factor)
@@ -223,7 +223,7 @@ class Trainer:
         if due.log:
             previous, self._last_log = self._last_log, self._now
             estimate_seconds = self.seconds["time/estimate_seconds"]
-            speeds = rates(self.setup, previous, self._last_log, estimate_seconds)
+            speeds = rates(self.config, previous, self._last_log, estimate_seconds)
             logging.add_training(self.accumulator.means(), speeds)
         if is_last:  # the training is complete even if its evaluation fails
             self._save(is_boundary_done=False)
@@ -232,7 +232,7 @@ class Trainer:
         if due.measure:
             self._measure(final=is_last)
         if due.log or due.measure:
-            logging.add_clocks(clocks(self.setup, *self._now, self.origin))
+            logging.add_clocks(clocks(self.config, *self._now, self.origin))
         progress.update(logging.write())
         if due.draw:
             logging.save_samples()

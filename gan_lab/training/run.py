@@ -18,7 +18,7 @@ from gan_lab.metrics.evaluator import Evaluator
 
 @dataclass
 class Run:
-    """An opened setup."""
+    """An opened configuration."""
 
     seeds: tuple[int, ...]
     stacked: bool  # whether leaves carry a leading [S] axis

@@ -56,7 +56,7 @@ class Ours:
     """gan_lab's training step, its randomness drawn as in a run: of the run's overrides."""
 
     def __init__(self, overrides: list[str]) -> None:
-        self.run: Run = compose.setup_of(compose.compose_config("train", overrides)).open()
+        self.run: Run = compose.build_run_config(compose.compose_config("train", overrides)).open()
         self.n_steps = 0
 
     def step(self) -> None:

@@ -85,7 +85,7 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
     base = [f"data={data}", f"device={options.device}", *_SHORT_END]
     if steps is not None:
         base.append(f"trainer.steps={steps}")
-    n = compose.setup_of(compose.compose_config("train", base)).trainer.steps
+    n = compose.build_run_config(compose.compose_config("train", base)).trainer.steps
     never = ("trainer.image_every=0", "trainer.landscape_every=0", "trainer.checkpoint_every=0")
     off = [f"evaluator.every={n}", f"trainer.log_every={n}", *never]
     seconds: dict[str, list[float]] = {"on": [], "off": []}
@@ -118,14 +118,14 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
 
 
 def _train(overrides: list[str], path: Path) -> _Clock:
-    setup = compose.setup_of(compose.compose_config("train", overrides))
-    source = setup.data.open(torch.device(setup.device))
-    run = setup.open_with(source)
+    config = compose.build_run_config(compose.compose_config("train", overrides))
+    source = config.data.open(torch.device(config.device))
+    run = config.open_with(source)
     clock = _Clock(run.streams)
     quiet = io.StringIO()
     try:
         with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            training.start(setup, source, path, run)
+            training.start(config, source, path, run)
     finally:
         AT_REST.set()
     return clock

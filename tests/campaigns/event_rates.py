@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gan_lab.config.compose import compose_config, setup_of
+from gan_lab.config.compose import build_run_config, compose_config
 from gan_lab.diagnostics import Event, Monitor
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
@@ -131,10 +131,10 @@ def train(name: str, which: str) -> Path:
     if (path / "done").exists():
         return path
     keys = (*BASE, *scenario.keys.split(), f"n_seeds={scenario.n_seeds}", f"seed={SEEDS[which]}")
-    setup = setup_of(compose_config("train", keys))
+    config = build_run_config(compose_config("train", keys))
     if scenario.wind:
-        setup = replace(setup, regularizers={**setup.regularizers, "wind": Wind()})
-    run = setup.open()
+        config = replace(config, regularizers={**config.regularizers, "wind": Wind()})
+    run = config.open()
     directory = RunDir(path).create()
     for seed in run.seeds:
         child = directory.child(seed).create()
@@ -144,7 +144,7 @@ def train(name: str, which: str) -> Path:
     start, quiet = time.process_time(), io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         try:
-            trainer = Trainer(setup, run, directory)
+            trainer = Trainer(config, run, directory)
             trainer.open_logging()
             trainer.train()
         except RunDiverged as error:
@@ -259,7 +259,7 @@ def healthy(rows: list[Row]) -> bool:
 
 def replay(name: str, rows: list[Row]) -> list[Event]:
     """Return what the detectors report of a run's rows."""
-    loss = setup_of(compose_config("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
+    loss = build_run_config(compose_config("train", [*BASE, *SCENARIOS[name].keys.split()])).loss
     monitor = Monitor(loss.card.equilibrium[0])
     return [event for row in rows for event in monitor.update(row)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.campaigns import inputs
 from tests.campaigns.inputs import CASES, Case
-from tests.helpers import setup
+from tests.helpers import run_config
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ WARNINGS = {
 
 @pytest.mark.parametrize(("choice", "answer"), WARNINGS.items(), ids=list(WARNINGS))
 def test_what_will_go_wrong_and_nothing_else_is_warned_of_in_one_sentence(choice, answer):
-    warnings = setup(*inputs.RING, *choice.split()).warnings()
+    warnings = run_config(*inputs.RING, *choice.split()).warnings()
     assert len(warnings) == bool(answer)
     for warning in warnings:
         assert answer in warning

@@ -15,11 +15,11 @@ import gan_lab
 from gan_lab.cli import main as cli
 from gan_lab.cli import train as train_command
 from gan_lab.cli.commands import COMMANDS
-from gan_lab.config.compose import setup_of
+from gan_lab.config.compose import build_run_config
 from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
-from tests.helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, setup, train
+from tests.helpers import CHEAP, DIGITS, ONE, RING, files, main, rows, run_config, train
 
 
 def test_a_quoted_value_gives_the_terminal_no_commands(workdir, capsys):
@@ -64,7 +64,7 @@ def test_dropped_seeds_are_named_in_order(dropped, said, monkeypatch):
     monkeypatch.setattr(RunDir, "read_status", lambda self: {"dropped": dict.fromkeys(dropped)})
     monkeypatch.setattr(train_command, "_show", lambda *_: None)
     with pytest.raises(RunDiverged, match=f"^{said}$"):
-        train_command._conclude(setup(*RING), RunDir("run").path, [{}])
+        train_command._conclude(run_config(*RING), RunDir("run").path, [{}])
 
 
 def test_ctrl_c_is_told_in_one_line(monkeypatch, capsys):
@@ -118,8 +118,8 @@ def test_no_arguments_and_help_show_the_commands(arguments, capsys):
 def test_cfg_job_prints_the_configuration_that_would_run(arguments, workdir, capsys):
     assert main("train", *arguments) == 0
     shown = OmegaConf.create(capsys.readouterr().out)
-    assert setup_of(shown).seeds == (3,)
-    assert type(setup_of(shown).data).__name__ == "Ring"
+    assert build_run_config(shown).seeds == (3,)
+    assert type(build_run_config(shown).data).__name__ == "Ring"
     assert files(workdir) == []
 
 
@@ -182,11 +182,11 @@ def test_a_run_directory_says_what_ran_and_rebuilds_it(workdir):
     run = train("run", "loss=hinge", *RING, "trainer.steps=3", "seed=4", "trainer.image_every=3")
     config = OmegaConf.load(run / "config.yaml")
     assert OmegaConf.to_container(config) == OmegaConf.to_container(config, resolve=True)
-    rebuilt = setup_of(config)
+    rebuilt = build_run_config(config)
     assert rebuilt.seeds == (4,)
     assert list(rebuilt.regularizers) == ["spectral_norm"]
     assert rebuilt.trainer.steps == 3
-    assert rebuilt == setup_of(OmegaConf.create(OmegaConf.to_container(config)))
+    assert rebuilt == build_run_config(OmegaConf.create(OmegaConf.to_container(config)))
     status = json.loads((run / "status.json").read_text())
     assert status["state"] == "done"
     assert (status["step"], status["steps"], status["seeds"]) == (3, 3, [4])
@@ -220,7 +220,7 @@ def test_several_seeds_leave_the_record_and_the_numbers_of_each_alone(workdir):
         solo = train(f"solo_{seed}", *base, f"seed={seed}")
         missing = {p for p in files(solo) if p.parts[0] not in ("checkpoints", ".lock")}
         assert missing <= set(files(child.path))
-        configs = [setup_of(OmegaConf.load(run.config)) for run in (child, RunDir(solo))]
+        configs = [build_run_config(OmegaConf.load(run.config)) for run in (child, RunDir(solo))]
         assert configs[0] == configs[1]
         ours, theirs = child.read_status(), RunDir(solo).read_status()
         assert set(ours) == set(theirs)

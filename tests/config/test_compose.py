@@ -5,12 +5,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gan_lab.config.compose import compose_config, construct, flat_keys, setup_of
+from gan_lab.config.compose import build_run_config, compose_config, construct, flat_keys
 from gan_lab.engine.optimizers import Adam, Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Regularizer
-from tests.helpers import DIGITS, RING, names, setup, two_steps
+from tests.helpers import DIGITS, RING, names, run_config, two_steps
 
 LOSSES, REGULARIZERS = names("loss"), names("regularizer")
 KINDS = {"ring-mlp": RING, "digits-dcgan": DIGITS}
@@ -29,7 +29,9 @@ def is_penalty(regularizer):
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_takes_two_finite_steps_with_every_regularizer(loss, regularizer, kind):
-    chosen = setup(*KINDS[kind], f"loss={loss}", regularized(regularizer), "trainer.n_critic=1")
+    chosen = run_config(
+        *KINDS[kind], f"loss={loss}", regularized(regularizer), "trainer.n_critic=1"
+    )
     assert list(chosen.regularizers) == ([] if regularizer == "none" else [regularizer])
     run = chosen.open()
     before = [p.detach().clone() for p in run.state.generator.params.values()]
@@ -52,7 +54,7 @@ def test_batch_norm_in_the_discriminator_excludes_penalties_and_nothing_else(
     regularizer, kind, images
 ):
     keys = ("loss=non_saturating", regularized(regularizer), "network.discriminator_norm=batch")
-    chosen = setup(*(RING if kind == "points" else images), *keys)
+    chosen = run_config(*(RING if kind == "points" else images), *keys)
     if any(is_penalty(each) for each in chosen.regularizers.values()):
         with pytest.raises(ConfigError) as refused:
             chosen.open()
@@ -63,7 +65,9 @@ def test_batch_norm_in_the_discriminator_excludes_penalties_and_nothing_else(
 
 
 def test_the_penalties_are_the_four_of_the_literature():
-    kinds = {name: setup(*RING, regularized(name)).regularizers.values() for name in REGULARIZERS}
+    kinds = {
+        name: run_config(*RING, regularized(name)).regularizers.values() for name in REGULARIZERS
+    }
     found = {name for name, parts in kinds.items() if any(map(is_penalty, parts))}
     assert found == {"gradient_penalty", "r1", "r2", "dragan"}
 
@@ -71,7 +75,7 @@ def test_the_penalties_are_the_four_of_the_literature():
 @pytest.mark.parametrize("loss", LOSSES)
 def test_several_regularizers_hold_together(loss):
     both = "regularizer=[spectral_norm,gradient_penalty,instance_noise]"
-    assert two_steps(setup(*RING, f"loss={loss}", both, "n_seeds=2").open())
+    assert two_steps(run_config(*RING, f"loss={loss}", both, "n_seeds=2").open())
 
 
 # What belongs to a choice
@@ -91,7 +95,7 @@ def test_several_regularizers_hold_together(loss):
     ],
 )
 def test_a_loss_brings_its_regularizer_and_n_critic(loss, data, regularizers, n_critic):
-    chosen = setup(f"loss={loss}", f"data={data}")
+    chosen = run_config(f"loss={loss}", f"data={data}")
     assert list(chosen.regularizers) == regularizers
     assert chosen.trainer.n_critic == n_critic
 
@@ -100,7 +104,7 @@ def test_a_loss_brings_its_regularizer_and_n_critic(loss, data, regularizers, n_
     ("data", "weight", "width", "lr"), [("ring", 0.1, 64, 1e-3), ("digits", 10.0, 256, 5e-4)]
 )
 def test_data_bring_the_penalty_weight_width_and_learning_rate(data, weight, width, lr):
-    chosen = setup("loss=wasserstein", f"data={data}")
+    chosen = run_config("loss=wasserstein", f"data={data}")
     assert chosen.regularizers["gradient_penalty"].weight == weight
     assert chosen.network.width == width
     assert chosen.optim == Adam(lr=lr)
@@ -123,13 +127,13 @@ TYPED = {
 @pytest.mark.parametrize("typed", TYPED)
 def test_a_typed_key_wins_wherever_it_stands(typed, order):
     choices = ["loss=wasserstein", "data=ring"]
-    chosen = setup(*([typed, *choices] if order == "before" else [*choices, typed]))
+    chosen = run_config(*([typed, *choices] if order == "before" else [*choices, typed]))
     assert TYPED[typed](chosen)
 
 
 @pytest.mark.parametrize("typed", ["trainer.n_critic=2", "data=digits", "regularizer=none"])
 def test_a_typed_key_wins_over_a_preset(typed):
-    chosen = setup(typed, "preset=wgan_gp_2017")
+    chosen = run_config(typed, "preset=wgan_gp_2017")
     assert chosen.trainer.n_critic == (2 if "n_critic" in typed else 5)
     assert list(chosen.regularizers) == ([] if "none" in typed else ["gradient_penalty"])
     assert type(chosen.data).__name__ == ("Digits" if "digits" in typed else "Ring")
@@ -139,7 +143,7 @@ def test_a_typed_key_wins_over_a_preset(typed):
 def test_every_data_set_composes(data):
     needs = {"array": ["data.path=x.npy"], "image_folder": ["data.root=x"]}.get(data, [])
     cfg = compose_config("train", [f"data={data}", *needs])
-    chosen, hints = setup_of(cfg), cfg.hints
+    chosen, hints = build_run_config(cfg), cfg.hints
     assert (chosen.network.width, chosen.network.latent_dim) == (hints.width, hints.latent_dim)
     assert chosen.evaluator.final_n == hints.n_estimate
 
@@ -148,13 +152,13 @@ def test_every_data_set_composes(data):
 def test_every_choice_of_a_group_takes_two_steps(group):
     for option in names(group):
         base = DIGITS if option == "dcgan" else RING
-        assert two_steps(setup(*base, f"{group}={option}", "network.width=4").open()), option
+        assert two_steps(run_config(*base, f"{group}={option}", "network.width=4").open()), option
 
 
 def test_seeds_count_up_from_seed_and_zero_is_a_seed():
-    assert setup("seed=0").seeds == (0,)
-    assert setup("seed=5", "n_seeds=3").seeds == (5, 6, 7)
-    runs = [setup(*RING, f"seed={seed}").open() for seed in (0, 0, 1)]
+    assert run_config("seed=0").seeds == (0,)
+    assert run_config("seed=5", "n_seeds=3").seeds == (5, 6, 7)
+    runs = [run_config(*RING, f"seed={seed}").open() for seed in (0, 0, 1)]
     first, same, other = (run.state.generator.params for run in runs)
     assert all(torch.equal(weight, same[name]) for name, weight in first.items())
     assert not all(torch.equal(weight, other[name]) for name, weight in first.items())
@@ -164,7 +168,7 @@ def test_seeds_count_up_from_seed_and_zero_is_a_seed():
 
 def test_one_seed_gives_two_losses_the_same_start_batches_and_noise():
     one, other = (
-        setup(*RING, f"loss={loss}", "trainer.n_critic=3").open()
+        run_config(*RING, f"loss={loss}", "trainer.n_critic=3").open()
         for loss in ("minimax", "wasserstein")
     )
     for player in ("generator", "discriminator"):
@@ -178,7 +182,7 @@ def test_one_seed_gives_two_losses_the_same_start_batches_and_noise():
 
 
 def test_the_generator_s_noise_does_not_depend_on_n_critic():
-    one, other = (setup(*RING, f"trainer.n_critic={n}").open() for n in (1, 3))
+    one, other = (run_config(*RING, f"trainer.n_critic={n}").open() for n in (1, 3))
     for step in range(2):
         a, b = one.streams.draws(step), other.streams.draws(step)
         assert (len(a.discriminator.z), len(b.discriminator.z)) == (1, 3)

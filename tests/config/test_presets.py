@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan_lab.config.compose import compose_config
-from tests.helpers import CONF, names, rows, setup, train
+from tests.helpers import CONF, names, rows, run_config, train
 
 CHEAP = (
     *("trainer.steps=2", "trainer.image_every=0", "trainer.warmup_n_critic=7", "network.width=8"),
@@ -59,22 +59,22 @@ def test_a_preset_takes_two_steps(preset, workdir):
     ],
 )
 def test_a_preset_is_the_paper_s_set_up(preset, network, optim, loss, n_critic, batch_size):
-    chosen = setup(f"preset={preset}")
+    chosen = run_config(f"preset={preset}")
     kinds = [type(part).__name__ for part in (chosen.network, chosen.optim, chosen.loss)]
     assert kinds == [network, optim, loss]
     assert (chosen.trainer.n_critic, chosen.trainer.batch_size) == (n_critic, batch_size)
 
 
 def test_the_numbers_that_the_papers_give_are_the_numbers_that_run():
-    clipped = setup("preset=wgan_2017")
+    clipped = run_config("preset=wgan_2017")
     assert clipped.optim.lr == 5e-5
     assert clipped.regularizers["weight_clipping"].bound == 0.01
     updates = clipped.trainer.schedule.discriminator_updates
     assert [updates(step) for step in (0, 24, 25, 499, 500, 501)] == [100, 100, 5, 5, 100, 5]
-    penalised = setup("preset=wgan_gp_2017")
+    penalised = run_config("preset=wgan_gp_2017")
     assert (penalised.optim.lr, penalised.optim.betas) == (1e-4, (0.5, 0.9))
     assert penalised.regularizers["gradient_penalty"].weight == 0.1
     assert (penalised.network.width, penalised.network.depth) == (512, 3)
-    convolutional = setup("preset=dcgan_2016")
+    convolutional = run_config("preset=dcgan_2016")
     assert (convolutional.optim.lr, convolutional.optim.betas) == (2e-4, (0.5, 0.999))
     assert convolutional.network.latent_dim == 100

@@ -14,7 +14,7 @@ from gan_lab.diagnostics.loss_detectors import CriticDrift, Oscillation, Saturat
 from gan_lab.diagnostics.metric_detectors import Collapse, Divergence, Plateau
 from gan_lab.diagnostics.periodicity import find_period
 from gan_lab.loggers.jsonl import read_metrics
-from tests.helpers import RING, main, setup, signal_at, train
+from tests.helpers import RING, main, run_config, signal_at, train
 
 EQUILIBRIUM = 2 * math.log(2)
 
@@ -274,7 +274,7 @@ def test_advice_can_be_typed(advice):
     keys = re.findall(r"[\w.]+=(?:\[[\w,]+\]|[\w.-]*\w)", advice)
     assert keys
     for key in keys:
-        setup("data=ring", key)
+        run_config("data=ring", key)
 
 
 # In a run

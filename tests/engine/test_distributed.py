@@ -27,7 +27,7 @@ from tests.helpers import (
     load_checkpoint,
     main,
     rows,
-    setup,
+    run_config,
     signal_at,
     train,
 )
@@ -277,7 +277,7 @@ def test_alone_everything_is_what_it_was():
     for environment in ({}, {"WORLD_SIZE": ""}):
         with join_world(environment) as world:
             assert world is ALONE
-    assert setup(*RING).world is ALONE
+    assert run_config(*RING).world is ALONE
 
 
 @pytest.mark.parametrize("stacked", [False, True])

@@ -78,8 +78,10 @@ def test_the_command_refuses_in_one_line(key, tmp_path, monkeypatch, capsys):
     assert not any(tmp_path.iterdir())
 
 
-def setup_of(*keys):
-    return compose.setup_of(compose.compose_config("train", ["data=ring", "device=cpu", *keys]))
+def run_config(*keys):
+    return compose.build_run_config(
+        compose.compose_config("train", ["data=ring", "device=cpu", *keys])
+    )
 
 
 def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeypatch):
@@ -91,10 +93,10 @@ def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeyp
         (["trainer.steps=100000", "network.activation=tanh"], "eager"),
         (["trainer.steps=100000", "regularizer=[spectral_norm]"], "eager"),
     ):
-        setup = setup_of(*keys)
-        resolved = setup.with_mode(setup.data.open(CPU))
-        assert resolved.execution.mode == resolved.config["execution"]["mode"] == mode
-        assert setup.execution.mode == "auto"
+        config = run_config(*keys)
+        decided = config.with_mode(config.data.open(CPU))
+        assert decided.execution.mode == decided.resolved["execution"]["mode"] == mode
+        assert config.execution.mode == "auto"
 
 
 def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
@@ -104,16 +106,16 @@ def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
     assert saved_config(tmp_path).execution.mode == "eager"
     extended = saved_config(tmp_path)
     extended.trainer.steps = 1_000_000
-    setup = compose.setup_of(extended)
-    assert setup.with_mode(setup.data.open(CPU)).execution.mode == "eager"
+    config = compose.build_run_config(extended)
+    assert config.with_mode(config.data.open(CPU)).execution.mode == "eager"
     assert RunDir(tmp_path).read_status()["threads"] == 1
 
 
 def test_gradients_follow_the_network_and_the_precision():
-    run = setup_of("execution.precision=bf16").open()
+    run = run_config("execution.precision=bf16").open()
     assert isinstance(run.gradients, AnalyticMlpGradients)
     assert run.gradients.bf16
-    run = setup_of("execution.precision=bf16", "network.activation=elu").open()
+    run = run_config("execution.precision=bf16", "network.activation=elu").open()
     assert type(run.gradients) is Gradients
     assert run.gradients.objective.arithmetic.bf16
     assert not run.objective.arithmetic.bf16  # samples to show and to measure are plain

@@ -3,7 +3,7 @@
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.claims import FAIL
 from gan_lab.losses import Minimax, NonSaturating
-from tests.helpers import CPU, setup
+from tests.helpers import CPU, run_config
 
 
 def verdicts(claims):
@@ -17,7 +17,9 @@ def failing(claims):
 def small_lab(path, n_seeds=2):
     """A study's surroundings: one process, quick, silent."""
     seeds, tell = tuple(range(n_seeds)), lambda line: None
-    return Lab(seeds, CPU, path, 1, quick=True, setup=lambda words: setup(*words), tell=tell)
+    return Lab(
+        seeds, CPU, path, 1, quick=True, run_config=lambda words: run_config(*words), tell=tell
+    )
 
 
 def swap_generator_losses(monkeypatch):

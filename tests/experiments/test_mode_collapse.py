@@ -26,7 +26,7 @@ from gan_lab.experiments.mode_collapse.coverage import (
 from gan_lab.experiments.mode_collapse.study import ModeCollapse
 from gan_lab.experiments.mode_collapse.trainings import METHODS, CountSchedule, train_and_count
 from gan_lab.metrics.mode_coverage import mode_statistics
-from tests.helpers import CPU, load_checkpoint, main, seeded, setup
+from tests.helpers import CPU, load_checkpoint, main, run_config, seeded
 
 TINY = ("data=ring", "network.width=8", "trainer.batch_size=16", "device=cpu")
 DATA = {"ring": Ring, "grid": Grid, "stacked_digits": StackedDigits}
@@ -129,7 +129,7 @@ def test_it_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, 
     assert main("train", *keys, *quiet, f"hydra.run.dir={tmp_path / 'run'}") == 0
     runs, plain = [], trainings._counts
     monkeypatch.setattr(trainings, "_counts", lambda *a: runs.append(a[0]) or plain(*a))
-    found = train_and_count(setup(*keys), CountSchedule(6, 3, 50, 60))
+    found = train_and_count(run_config(*keys), CountSchedule(6, 3, 50, 60))
     theirs, ours = load_checkpoint(tmp_path / "run")["state"], runs[-1].state
     for name, leaf in ours.generator.params.items():
         torch.testing.assert_close(leaf, theirs["generator"]["params"][name], rtol=1e-5, atol=1e-7)
@@ -143,7 +143,9 @@ def test_it_trains_as_the_trainer_does_with_its_falling_learning_rate(tmp_path, 
 
 def test_methods_are_paired_by_seed():
     keys, schedule = (*TINY, "n_seeds=2", "trainer.steps=1"), CountSchedule(1, 1, 50, 50)
-    starts = [train_and_count(setup(*keys, *m), schedule)["nearest"][0] for m in METHODS.values()]
+    starts = [
+        train_and_count(run_config(*keys, *m), schedule)["nearest"][0] for m in METHODS.values()
+    ]
     for each in starts:  # the same generator, the same z, before the first step
         np.testing.assert_array_equal(each, starts[0])
 

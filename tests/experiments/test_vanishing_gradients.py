@@ -12,7 +12,7 @@ from gan_lab.experiments.vanishing_gradients import fit
 from gan_lab.experiments.vanishing_gradients.claims import GRADIENTS, decades_lost, noise_exponents
 from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
 from tests.experiments.helpers import small_lab, swap_generator_losses
-from tests.helpers import CPU, setup
+from tests.helpers import CPU, run_config
 
 DIGITS = {"datasets": ("digits",), "n_batches": 2}
 
@@ -36,7 +36,7 @@ def test_arrays_have_every_stage_seed_and_moment_and_suffice_for_pictures_and_no
 def frozen(n_seeds=2, logit=0.0):
     """Measurements at one-stage generators; the discriminators' last bias is a given logit."""
     keys = ["data=ring", "network.width=6", "network.depth=1", "device=cpu", "loss=non_saturating"]
-    chosen = setup(*keys, f"n_seeds={n_seeds}", "seed=3", "trainer.batch_size=4")
+    chosen = run_config(*keys, f"n_seeds={n_seeds}", "seed=3", "trainer.batch_size=4")
     source = chosen.data.open(CPU)
     run = chosen.open_with(source)
     g = {name: leaf.detach() for name, leaf in run.state.generator.params.items()}

@@ -21,10 +21,10 @@ from tests.helpers import (
     main,
     names,
     normal,
+    run_config,
     seeded,
-    setup,
+    small_config,
     small_run,
-    small_setup,
     snapshot,
 )
 
@@ -145,10 +145,10 @@ def test_a_penalty_is_refused_and_the_message_says_what_to_do(name):
 
 def test_a_batch_that_fills_no_packs_is_refused_before_anything_is_allocated():
     with pytest.raises(ConfigError) as refused:
-        small_setup(network=Mlp(2, 8, packing=3), batch_size=8).open()
+        small_config(network=Mlp(2, 8, packing=3), batch_size=8).open()
     for said in ("trainer.batch_size=8", "network.packing=3", "set trainer.batch_size=6"):
         assert said in str(refused.value)
-    small_setup(network=Mlp(2, 8, packing=3), batch_size=6).open()
+    small_config(network=Mlp(2, 8, packing=3), batch_size=6).open()
 
 
 def test_a_point_is_shown_by_the_logit_of_equal_copies():
@@ -183,8 +183,8 @@ def test_a_packed_run_trains_measures_and_draws(tmp_path, data):
 
 
 def test_the_config_takes_packing_and_refuses_it_with_a_critics_penalty():
-    chosen = setup("data=ring", "loss=non_saturating", "network.packing=2")
+    chosen = run_config("data=ring", "loss=non_saturating", "network.packing=2")
     assert chosen.network.packing == 2
-    critic = setup("data=ring", "loss=wasserstein", "network.packing=2")
+    critic = run_config("data=ring", "loss=wasserstein", "network.packing=2")
     with pytest.raises(ConfigError, match=r"network\.packing=1"):
         critic.open()

@@ -158,12 +158,14 @@ def test_a_fork_that_is_killed_at_once_can_be_resumed(origins, workdir, monkeypa
 
 def parent_of(path, step=None):
     content = checkpoint.load_latest(Path(path) / "checkpoints", step).content
-    return fork.Parent(Path(path), compose.setup_of(open_run.saved_config(Path(path))), content)
+    return fork.Parent(
+        Path(path), compose.build_run_config(open_run.saved_config(Path(path))), content
+    )
 
 
 def opened(path, *keys):
-    setup = compose.setup_of(compose.compose_config("train", [*BASE, *keys]))
-    return fork.open_fork(setup, setup.data.open(torch.device("cpu")), parent_of(path))
+    config = compose.build_run_config(compose.compose_config("train", [*BASE, *keys]))
+    return fork.open_fork(config, config.data.open(torch.device("cpu")), parent_of(path))
 
 
 def test_new_buffers_start_from_the_weights_as_they_are(origins):

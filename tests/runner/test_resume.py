@@ -26,8 +26,8 @@ from tests.helpers import (
     load_checkpoint,
     main,
     rows,
+    run_config,
     series,
-    setup,
     signal_at,
     state_digest,
     train,
@@ -250,7 +250,7 @@ def test_more_steps_extend_a_run_as_if_it_had_been_longer_from_the_start(workdir
     assert state_digest("run") == state_digest("whole")
     assert looked("run") == looked("whole")
     assert rows("run")[-1] == rows("whole")[-1]
-    assert setup(*choice, "trainer.steps=40").trainer.steps == 40
+    assert run_config(*choice, "trainer.steps=40").trainer.steps == 40
     assert RunDir(Path("run")).read_status()["steps"] == 40
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gan_lab.config.compose import setup_of
+from gan_lab.config.compose import build_run_config
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.compatibility import current_config, current_override, current_tag
 from gan_lab.runs.run_dir import RunDir
@@ -24,7 +24,7 @@ def old(workdir):
 
 def test_every_class_key_and_tag_of_an_old_run_has_a_name_of_today():
     config = yaml.safe_load((STORED / "config.yaml").read_text())
-    now = setup_of(current_config(config))
+    now = build_run_config(current_config(config))
     assert (now.evaluator.n, now.neural_distance.steps, now.trainer.landscape_every) == (16, 20, 40)
     assert list(now.metrics) == list(config["measure"])
     last = read_metrics(STORED / "seed_0" / "metrics.jsonl")[-1]

@@ -19,7 +19,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.metrics.metrics import Kernel
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training import memory
-from tests.helpers import ONE, ROOT, load_regularizers, main, setup
+from tests.helpers import ONE, ROOT, load_regularizers, main, run_config
 
 GB = 10**9
 CASES = {  # loss, width, size of a batch
@@ -35,7 +35,7 @@ DEFAULT_CASES = ("clipping", "stacked")  # a wide network, and many; the others 
 MEASURE = """
 import copy, ctypes, gc, json, sys, torch
 from gan_lab.engine.step import train_step
-from tests.helpers import setup
+from tests.helpers import run_config
 torch.set_num_threads(1)
 
 def resident(row):
@@ -44,7 +44,7 @@ def resident(row):
 
 def measured(loss, width, size, *keys):
     keys += (f"loss={loss}", f"network.width={width}", f"trainer.batch_size={size}")
-    choice = setup(*keys, "device=cpu", "execution.threads=1")
+    choice = run_config(*keys, "device=cpu", "execution.threads=1")
     source = choice.data.open(torch.device("cpu"))
     need = choice.memory_need(source)
     gc.collect()
@@ -140,7 +140,7 @@ def test_meta_networks_cost_no_time_and_no_memory():
 def test_the_evaluator_keeps_the_distances_of_as_many_samples_as_there_are(monkeypatch, keys, n):
     distances = []
     monkeypatch.setattr(memory, "check", lambda need, *_: distances.append(need.distances))
-    choice = setup(*keys, "device=cpu")
+    choice = run_config(*keys, "device=cpu")
     choice.check(choice.data.open(torch.device("cpu")))
     assert distances == [24 * n**2]
 
@@ -148,7 +148,7 @@ def test_the_evaluator_keeps_the_distances_of_as_many_samples_as_there_are(monke
 @SAYS_WHAT_IS_TAKEN
 def test_the_evaluator_s_estimate_is_what_its_largest_metric_takes():
     n, samples = 2000, torch.randn(2, 2000, 2)
-    read = Kernel().prepare(setup("data=ring").data.open(torch.device("cpu")))
+    read = Kernel().prepare(run_config("data=ring").data.open(torch.device("cpu")))
     read(*samples[:, :20])
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
@@ -195,7 +195,7 @@ def test_an_evaluator_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys
 
 
 def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
-    choice = setup("data=ring", "network.width=64", "device=cpu")
+    choice = run_config("data=ring", "network.width=64", "device=cpu")
     source = choice.data.open(torch.device("cpu"))
     needs = choice.memory_need(source, 512).total
     for free in (None, needs, needs - 1):  # None: where nobody says

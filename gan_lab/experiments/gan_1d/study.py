@@ -64,7 +64,7 @@ class Gan1d(Experiment):
         # The penalty's are the longest.
         longest = ("relativistic", "wasserstein", "hinge")
         for name in sorted(METHODS, key=lambda n: n not in longest):
-            setup = lab.setup(
+            config = lab.run_config(
                 [
                     *(f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}", "device=cpu"),
                     *("execution.threads=1", *METHODS[name], "data=mixture_1d"),
@@ -73,7 +73,7 @@ class Gan1d(Experiment):
                     "optim.decay=linear",
                 ]
             )
-            jobs[name] = (name, setup, view)
+            jobs[name] = (name, config, view)
         results = parallel.in_processes(lab, train_and_measure, jobs)
         data = self._data().components()
         return {

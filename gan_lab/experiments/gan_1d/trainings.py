@@ -12,7 +12,7 @@ from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.training import train_to
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 # Method -> what it changes in `train`; the names are those of reports.plots.style.STYLES.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -61,18 +61,18 @@ class View:
         return np.diff(cdf) / (self.x[1] - self.x[0])
 
 
-def train_and_measure(name: str, setup: Setup, view: View) -> Arrays:
+def train_and_measure(name: str, config: RunConfig, view: View) -> Arrays:
     """Train one method for all seeds and measure it at the steps of the view.
 
     Returns:
         Quantities [moment, seed], see `_quantities`; and of the first seed `map` [moment, A],
         `density` [moment, K], `logits` [moment, K].
     """
-    run, source = setup.open(), setup.data
+    run, source = config.open(), config.data
     assert isinstance(source, Mixture)  # the caller's own overrides
     data = source.components()
     real = line.data_quantiles(data, view.n_nodes)
-    moments = train_to(run, setup, view.steps, ema_decay=0.0)
+    moments = train_to(run, config, view.steps, ema_decay=0.0)
     rows = [_moment(name, run, data, real, view) for _ in moments]
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 

@@ -84,8 +84,8 @@ class ModeCollapse(Experiment):
         # The critics make 3 to 5 updates a step and take longest; the stacked digits before all.
         for data in sorted(self.datasets, key=DATA.index, reverse=True):
             for method in sorted(METHODS, key=lambda name: "wasserstein" not in name):
-                setup = self._setup(lab, data, METHODS[method])
-                jobs[f"{data} {method}"] = (setup, self._schedule(data))
+                config = self._run_config(lab, data, METHODS[method])
+                jobs[f"{data} {method}"] = (config, self._schedule(data))
         results = parallel.in_processes(lab, train_and_count, jobs)
         arrays: Arrays = {
             "data": np.array(self.datasets),
@@ -95,7 +95,7 @@ class ModeCollapse(Experiment):
         for data in self.datasets:
             schedule = self._schedule(data)
             rows = [results[f"{data} {method}"] for method in METHODS]
-            source = lab.setup([f"data={data}"]).data.open(torch.device("cpu"))
+            source = lab.run_config([f"data={data}"]).data.open(torch.device("cpu"))
             repeats = max(2, self.floor_repeats // 5) if data == BY_SAMPLE else self.floor_repeats
             of_data = {
                 **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
@@ -187,13 +187,13 @@ class ModeCollapse(Experiment):
             steps, looks, n_final = self.toy_steps, self.toy_looks, self.n
         return CountSchedule(steps, max(1, steps // looks), self.n, n_final)
 
-    def _setup(self, lab: Lab, data: str, overrides: Sequence[str]) -> object:
+    def _run_config(self, lab: Lab, data: str, overrides: Sequence[str]) -> object:
         if data == BY_SAMPLE:
             size = [f"network.width={self.digit_width}", f"trainer.steps={self.digit_steps}"]
         else:
             size = [f"network.width={self.toy_width}", f"trainer.steps={self.toy_steps}"]
             size.append(f"trainer.batch_size={self.batch_size}")
-        return lab.setup(
+        return lab.run_config(
             [
                 *(f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}", f"device={lab.device}"),
                 *(f"data={data}", *size, "optim.decay=linear", "execution.threads=1"),

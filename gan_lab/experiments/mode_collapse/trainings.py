@@ -11,7 +11,7 @@ from gan_lab.data.base import Modes
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.mode_collapse.coverage import count
 from gan_lab.experiments.training import train_to
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 # Method -> overrides of `train`; what a loss's config file brings with it stays as it is.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -50,7 +50,7 @@ class CountSchedule:
         return sorted({*range(0, self.n_steps, self.interval), self.n_steps})
 
 
-def train_and_count(setup: Setup, schedule: CountSchedule) -> dict[str, np.ndarray]:
+def train_and_count(config: RunConfig, schedule: CountSchedule) -> dict[str, np.ndarray]:
     """Train all seeds of one method at once, counting samples by mode on the way.
 
     Returns:
@@ -58,13 +58,13 @@ def train_and_count(setup: Setup, schedule: CountSchedule) -> dict[str, np.ndarr
         them, [T, S, K]; final_*: the same at the end from `n_final` samples, [S, K]; average_*: of
         the generator's moving average at the end, from `n` samples, [S, K].
     """
-    source = setup.data.open(torch.device(setup.device))
-    setup.check(source)
-    run, modes = setup.open_with(source), source.modes
+    source = config.data.open(torch.device(config.device))
+    config.check(source)
+    run, modes = config.open_with(source), source.modes
     assert modes is not None
     rows = [
         _counts(run, modes, run.current_samples, schedule.n, f"modes {step}")
-        for step in train_to(run, setup, schedule.steps, schedule.decay)
+        for step in train_to(run, config, schedule.steps, schedule.decay)
     ]
     purpose = f"modes {schedule.n_steps}"
     counts = {

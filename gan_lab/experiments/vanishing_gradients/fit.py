@@ -22,7 +22,7 @@ from gan_lab.experiments.training import train_to
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
-from gan_lab.training.config import Setup
+from gan_lab.training.config import RunConfig
 
 BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over
 TAIL = np.geomspace(0.3, 300.0, 31)  # where the survival function is measured, in MADs
@@ -37,13 +37,13 @@ class Fit:
     """How fresh discriminators are trained and when they are measured.
 
     Attributes:
-        setup: Data, design, loss, regularizers and optimiser of the fresh discriminators.
+        config: Data, design, loss, regularizers and optimiser of the fresh discriminators.
         steps: Updates after which they are measured, in increasing order.
-        n_batches: Batches of the setup's size that a gradient's mean and variance are taken over.
+        n_batches: Batches of its size that a gradient's mean and variance are taken over.
         device: Where to compute.
     """
 
-    setup: Setup
+    config: RunConfig
     steps: Sequence[int]
     n_batches: int
     device: str
@@ -61,17 +61,17 @@ class FrozenGenerators(NamedTuple):
     samples: np.ndarray
 
 
-def freeze_generators(setup: Setup, stages: Sequence[int], device: str) -> FrozenGenerators:
+def freeze_generators(config: RunConfig, stages: Sequence[int], device: str) -> FrozenGenerators:
     """Train for every seed at once and copy the generators at some steps."""
-    source = setup.data.open(torch.device(device))
-    run = setup.open_with(source)
+    source = config.data.open(torch.device(device))
+    run = config.open_with(source)
     copies: list[Tensors] = []
-    for _ in train_to(run, setup, stages, setup.trainer.ema):
+    for _ in train_to(run, config, stages, config.trainer.ema):
         leaves = run.state.generator.clone_params()
         copies.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
     g = {name: torch.cat([leaves[name] for leaves in copies]) for name in copies[0]}
-    template = setup.network.generator(source.shape).to("meta")
-    z = _normal(setup.seeds, "vanishing/picture", (256, setup.network.latent_dim), device)
+    template = config.network.generator(source.shape).to("meta")
+    z = _normal(config.seeds, "vanishing/picture", (256, config.network.latent_dim), device)
     samples = _generate(template, g, z.repeat(len(stages), 1, 1))
     leaves_on_cpu = {name: leaf.cpu().numpy() for name, leaf in g.items()}
     return FrozenGenerators(leaves_on_cpu, samples.cpu().numpy())
@@ -81,36 +81,36 @@ def fit_discriminators(job: Fit, leaves: Arrays) -> Arrays:
     """Train a fresh discriminator against every frozen generator, measuring both on the way.
 
     Args:
-        job: The setup and its length.
+        job: The configuration and its length.
         leaves: The generators' parameters, [K S, ...]; equal seeds share batches, z and the
             discriminator's first weights.
 
     Returns:
         Arrays [K, S, T] over stages, seeds and moments; see `Measurements`.
     """
-    setup, device = job.setup, torch.device(job.device)
-    source = setup.data.open(device)
+    config, device = job.config, torch.device(job.device)
+    source = config.data.open(device)
     g = {name: torch.as_tensor(leaf, device=device) for name, leaf in leaves.items()}
-    n_stages = len(next(iter(g.values()))) // len(setup.seeds)
+    n_stages = len(next(iter(g.values()))) // len(config.seeds)
     fresh = Discriminators(
-        *(setup.network, source.shape, setup.loss, tuple(setup.regularizers.values())),
-        *(setup.optim, list(setup.seeds) * n_stages, device),
+        *(config.network, source.shape, config.loss, tuple(config.regularizers.values())),
+        *(config.optim, list(config.seeds) * n_stages, device),
     )
-    template = setup.network.generator(source.shape).to("meta")
+    template = config.network.generator(source.shape).to("meta")
     measurements = Measurements(job, source, fresh, template, g, n_stages)
-    streams = [stream(seed, "vanishing/batches", device) for seed in setup.seeds]
-    last, n = job.steps[-1], setup.trainer.batch_size
+    streams = [stream(seed, "vanishing/batches", device) for seed in config.seeds]
+    last, n = job.steps[-1], config.trainer.batch_size
     for step in range(last + 1):
         if step in job.steps:
             measurements.add()
         if step == last:
             break
         if step % _BLOCK == 0:
-            block = [_draw(source, setup, generator) for generator in streams]
+            block = [_draw(source, config, generator) for generator in streams]
             real, z, mix = (torch.stack(each, 1) for each in zip(*block, strict=True))
         i = step % _BLOCK
         fake = _generate(template, g, z[i].repeat(n_stages, 1, 1))
-        images = source.gather(real[i]).reshape(len(setup.seeds), n, *source.shape)
+        images = source.gather(real[i]).reshape(len(config.seeds), n, *source.shape)
         again = [1] * (images.ndim - 1)
         fresh.update_(images.repeat(n_stages, *again), fake, mix[i].repeat(n_stages, 1))
     return measurements.arrays()
@@ -135,28 +135,28 @@ class Measurements:
         g: Tensors,
         n_stages: int,
     ) -> None:
-        setup, self.fresh, self.n_stages = job.setup, fresh, n_stages
-        self.cross_entropy = isinstance(setup.loss, Minimax | NonSaturating)
-        losses: dict[str, AdversarialLoss] = {"wasserstein": setup.loss}
+        config, self.fresh, self.n_stages = job.config, fresh, n_stages
+        self.cross_entropy = isinstance(config.loss, Minimax | NonSaturating)
+        losses: dict[str, AdversarialLoss] = {"wasserstein": config.loss}
         if self.cross_entropy:
             losses = {"minimax": Minimax(), "non_saturating": NonSaturating()}
         bare = replace(fresh.objective, generator=template)
         self.objectives = {name: replace(bare, loss=loss) for name, loss in losses.items()}
         self.g = {name: leaf.double() for name, leaf in g.items()}
-        self.setup, device = setup, torch.device(job.device)
-        latent = setup.network.latent_dim
+        self.config, device = config, torch.device(job.device)
+        latent = config.network.latent_dim
 
         def normal(purpose: str, *shape: int) -> Tensor:
-            z = _normal(setup.seeds, f"vanishing/{purpose}", (*shape, latent), device)
+            z = _normal(config.seeds, f"vanishing/{purpose}", (*shape, latent), device)
             return z.repeat(n_stages, *[1] * len(shape), 1).double()
 
-        self.z = normal("gradient", job.n_batches, setup.trainer.batch_size).transpose(0, 1)
+        self.z = normal("gradient", job.n_batches, config.trainer.batch_size).transpose(0, 1)
         self.z_projected = normal("projected", _N_PROJECTIONS)
         n = min(_N_ACCURACY, source.n_held_out or _N_ACCURACY)
         fake = _generate(template, self.g, normal("judged", n)).float()
         self.samples = {}
         for name, of in (("", source.real), ("_held_out", source.held_out)):
-            each = [of(n, stream(s, f"vanishing/judged{name}", device)) for s in setup.seeds]
+            each = [of(n, stream(s, f"vanishing/judged{name}", device)) for s in config.seeds]
             self.samples[name] = (torch.stack(each * n_stages), fake)
         self.rows: dict[str, list[Tensor]] = {}
 
@@ -255,11 +255,11 @@ def _normal(
     )
 
 
-def _draw(source: Source, setup: Setup, generator: torch.Generator) -> tuple[Tensor, ...]:
+def _draw(source: Source, config: RunConfig, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Draw the tickets, z and mix of one seed for a block of updates."""
-    n = setup.trainer.batch_size
+    n = config.trainer.batch_size
     real = source.draw(_BLOCK * n, generator)
-    shape = (_BLOCK, n, setup.network.latent_dim)
+    shape = (_BLOCK, n, config.network.latent_dim)
     z = torch.randn(shape, generator=generator, device=source.device)
     mix = torch.rand(_BLOCK, n, generator=generator, device=source.device)
     return real.reshape(_BLOCK, n, *real.shape[1:]), z, mix

@@ -86,16 +86,16 @@ class VanishingGradients(Experiment):
             for data, width in zip(self.datasets, self.widths, strict=True)
         }
         long = ("loss=non_saturating", "trainer.ema=0", f"trainer.steps={stages[-1]}")
-        setups = {data: lab.setup([*keys[data], *long]) for data in self.datasets}
-        to_freeze = {f"generators of {d}": (s, stages, device) for d, s in setups.items()}
+        configs = {data: lab.run_config([*keys[data], *long]) for data in self.datasets}
+        to_freeze = {f"generators of {d}": (s, stages, device) for d, s in configs.items()}
         generators = parallel.in_processes(lab, fit.freeze_generators, to_freeze)
         weight = f"regularizer.gradient_penalty.weight={self.penalty_weight}"
         losses = {"critic": ("loss=wasserstein", weight), "discriminator": ("loss=non_saturating",)}
         jobs = {}
         for network, loss in losses.items():
             for data in self.datasets:
-                setup = lab.setup([*keys[data], *loss, f"optim.lr={self.lr}"])
-                job = fit.Fit(setup, self.looks, self.n_batches, device)
+                config = lab.run_config([*keys[data], *loss, f"optim.lr={self.lr}"])
+                job = fit.Fit(config, self.looks, self.n_batches, device)
                 jobs[f"{network} on {data}"] = (job, generators[f"generators of {data}"].leaves)
         results = parallel.in_processes(lab, fit.fit_discriminators, jobs)
 
@@ -107,7 +107,7 @@ class VanishingGradients(Experiment):
             "batches": np.array(fit.BATCHES),
         }
         for data in self.datasets:
-            source = setups[data].data.open(torch.device(device))
+            source = configs[data].data.open(torch.device(device))
             real = source.real(_N_SAMPLES, stream(lab.seeds[0], "vanishing/shown", device))
             arrays[f"{data}/real"] = real.cpu().numpy()
             samples = generators[f"generators of {data}"].samples

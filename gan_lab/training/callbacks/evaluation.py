@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 
 class NotFinite(Exception):
@@ -69,14 +69,14 @@ def measure_held_out(
 
 
 def evaluate(
-    setup: Setup, run: Run, step: int, indices: Iterable[int]
+    config: RunConfig, run: Run, step: int, indices: Iterable[int]
 ) -> list[dict[str, Estimate]]:
     """Measure all metrics on held-out data and the neural distance, for some seeds by index.
 
     Raises:
         NotFinite: A sample of a seed overflows.
     """
-    neural_distance, source = setup.neural_distance, run.source
+    neural_distance, source = config.neural_distance, run.source
     floors = neural_distance.measure(source.real, source)
     results = []
     for index in indices:

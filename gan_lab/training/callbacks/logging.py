@@ -23,7 +23,7 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.divergence import DroppedSeeds
 from gan_lab.training.callbacks.evaluation import evaluate, measure
 from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 # The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
 _HPARAMS_METRICS = (
@@ -49,13 +49,13 @@ class LoggingCallback:
 
     def __init__(
         self,
-        setup: Setup,
+        config: RunConfig,
         run: Run,
         directory: RunDir,
         resume_step: int | None,
         dropped_seeds: DroppedSeeds,
     ) -> None:
-        self.setup, self.run, self._dropped_seeds = setup, run, dropped_seeds
+        self.config, self.run, self._dropped_seeds = config, run, dropped_seeds
         children = [directory.child(seed) for seed in run.seeds]
         self.directories = children if run.stacked else [directory]
         self.estimates: list[dict[str, Estimate]] = [{} for _ in run.seeds]
@@ -66,17 +66,17 @@ class LoggingCallback:
         lost_records = [logger.lost_records for logger in self.loggers]
         self._lost_records = LostRecordsStatus(directory, self.directories, lost_records)
         self._rows: list[dict[str, float]] = [{} for _ in run.seeds]
-        self._monitors = [Monitor(setup.loss.card.equilibrium[0]) for _ in run.seeds]
+        self._monitors = [Monitor(config.loss.card.equilibrium[0]) for _ in run.seeds]
         if resume_step is not None:  # the rows written before, so that no event is announced twice
             for monitor, child in zip(self._monitors, self.directories, strict=True):
                 for row in read_metrics(child.metrics):
                     monitor.update(row)
-        indices, n_preview = range(len(run.seeds)), setup.trainer.n_preview
+        indices, n_preview = range(len(run.seeds)), config.trainer.n_preview
         self._preview = [self._normal(index, "preview", n_preview) for index in indices]
 
     def begin(self) -> None:
         """Write what does not change: the configuration, the loss card, the HParams row."""
-        card = vars(self.setup.loss.card)
+        card = vars(self.config.loss.card)
         card_text = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
         for index, logger in enumerate(self.loggers):
             directory = self.directories[index]
@@ -91,7 +91,7 @@ class LoggingCallback:
         for index, row in self._open_rows():
             row.update(_of_seed(means, index))
             weights, _ = self.run.discriminator_leaves(index)
-            for regularizer in self.setup.regularizers.values():
+            for regularizer in self.config.regularizers.values():
                 row.update({t: float(v) for t, v in regularizer.measure(weights).items()})
             row.update(rates)
 
@@ -106,7 +106,7 @@ class LoggingCallback:
         Raises:
             NotFinite: A generator's samples overflow, or an estimate that has to be finite.
         """
-        gap = measure_optimality_gap(self.setup, self.run)
+        gap = measure_optimality_gap(self.config, self.run)
         gap = {tag: value.cpu() for tag, value in gap.items()}
         for index, row in self._open_rows():
             for tag, estimate in measure(self.run, index, self.run.state.step).items():
@@ -127,7 +127,7 @@ class LoggingCallback:
             NotFinite: A generator's samples overflow, or an estimate that has to be finite.
         """
         active = self._dropped_seeds.active
-        results = evaluate(self.setup, self.run, self.run.state.step, active)
+        results = evaluate(self.config, self.run, self.run.state.step, active)
         for index, estimates in zip(active, results, strict=True):
             self.estimates[index] = estimates
             for tag, estimate in estimates.items():
@@ -227,24 +227,24 @@ class LoggingCallback:
 
     def _hparams(self, index: int) -> dict[str, Any]:
         """Return the choices that distinguish runs, under the same names in every run."""
-        setup = self.setup
+        config = self.config
         return {
-            "loss": type(setup.loss).__name__,
-            "regularizer": " + ".join(setup.regularizers) or "none",
-            "data": type(setup.data).__name__,
-            "network": type(setup.network).__name__,
-            "optim": type(setup.optim).__name__,
-            "optim.lr": setup.optim.lr,
-            "trainer.n_critic": setup.trainer.n_critic,
-            "trainer.batch_size": setup.trainer.batch_size,
-            "trainer.steps": setup.trainer.steps,
-            "seed": setup.seeds[index],
+            "loss": type(config.loss).__name__,
+            "regularizer": " + ".join(config.regularizers) or "none",
+            "data": type(config.data).__name__,
+            "network": type(config.network).__name__,
+            "optim": type(config.optim).__name__,
+            "optim.lr": config.optim.lr,
+            "trainer.n_critic": config.trainer.n_critic,
+            "trainer.batch_size": config.trainer.batch_size,
+            "trainer.steps": config.trainer.steps,
+            "seed": config.seeds[index],
         }
 
     def _points(self, index: int) -> np.ndarray:
         packing = self.run.objective.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
-        title = f"{type(self.setup.loss).__name__}, step {self.run.state.step}{copies}"
+        title = f"{type(self.config.loss).__name__}, step {self.run.state.step}{copies}"
         return samples.points_picture(*self._landscape_inputs(index, 512), title)
 
     def _landscape_inputs(self, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
@@ -258,7 +258,7 @@ class LoggingCallback:
     def _gradient_norms(self, index: int) -> dict[str, float]:
         if not self.run.objective.independent:
             return {}  # with batch norm or packing the gradient at a sample depends on others
-        source, n = self.run.source, self.setup.trainer.batch_size
+        source, n = self.run.source, self.config.trainer.batch_size
         generator = stream(self.run.seeds[index], f"slope {self.run.state.step}", source.device)
         real = source.gather(source.draw(n, generator))
         fake = self.run.fakes(index, self._normal(index, f"slope z {self.run.state.step}", n))
@@ -269,7 +269,7 @@ class LoggingCallback:
     def _normal(self, index: int, purpose: str, n: int) -> Tensor:
         device = self.run.source.device
         generator = stream(self.run.seeds[index], purpose, device)
-        return torch.randn(n, self.setup.network.latent_dim, generator=generator, device=device)
+        return torch.randn(n, self.config.network.latent_dim, generator=generator, device=device)
 
 
 def _of_seed(values: Mapping[str, Tensor], index: int) -> dict[str, float]:

@@ -17,14 +17,14 @@ from gan_lab.engine.step import update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
-from gan_lab.training.config import Run, Setup
+from gan_lab.training.config import Run, RunConfig
 
 UPDATES = 8  # of the copy
 _EVALUATION_BATCHES = 4  # on which both are compared
 _NEAR_OPTIMAL = 0.1  # an estimate that changes by less than this share may be trusted
 
 
-def measure_optimality_gap(setup: Setup, run: Run) -> Tensors:
+def measure_optimality_gap(config: RunConfig, run: Run) -> Tensors:
     """Train a copy of every seed's discriminator a little more and compare both.
 
     Returns:
@@ -45,7 +45,7 @@ def measure_optimality_gap(setup: Setup, run: Run) -> Tensors:
     copy = NetworkState(
         d.clone_params(), {name: buffer.clone() for name, buffer in d.buffers.items()}, d.stacked
     )
-    copy.optimizer = setup.optim.build_discriminator(copy.flat)
+    copy.optimizer = config.optim.build_discriminator(copy.flat)
     copy.optimizer.copy_from_(d.optimizer)
     before = _evaluate(run, d, draws, fakes)
     for i in range(UPDATES):
@@ -57,15 +57,15 @@ def measure_optimality_gap(setup: Setup, run: Run) -> Tensors:
             change_is_small = (after[tag] - before[tag]).abs() <= _NEAR_OPTIMAL * after[tag].abs()
             values["discriminator_estimate/near_optimal"] = change_is_small.to(after[tag].dtype)
             values[f"{tag}_fresh"] = before[tag]
-    if _has_known_bias(setup, run):
+    if _has_known_bias(config, run):
         values["discriminator_estimate/penalty_bias"] = 2 * before["loss/penalty"]
     return values
 
 
-def _has_known_bias(setup: Setup, run: Run) -> bool:
-    kinds = list(setup.regularizers.values())
+def _has_known_bias(config: RunConfig, run: Run) -> bool:
+    kinds = list(config.regularizers.values())
     return (
-        isinstance(setup.loss, Wasserstein)
+        isinstance(config.loss, Wasserstein)
         and run.source.shape == (1,)
         and len(kinds) == 1
         and isinstance(kinds[0], GradientPenalty)

@@ -217,7 +217,7 @@ def test_a_run_that_diverges_leaves_its_best(workdir):
 def test_a_best_that_cannot_be_read_costs_the_report_alone(whole, workdir, capsys):
     """A run that was resumed after its best measurement has the state on the disk alone."""
     opened = open_run.open_run(whole[1], None)
-    finals = evaluate(opened.setup, opened.run, 44, [0])
+    finals = evaluate(opened.config, opened.run, 44, [0])
     measure(opened.run, 0, 44)
     best = BestCheckpoint()
     best.load(load_checkpoint(whole[1])["best"])

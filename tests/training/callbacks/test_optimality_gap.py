@@ -6,13 +6,13 @@ import torch
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.step import train_step, update_discriminator_
 from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
-from tests.helpers import RING, setup
+from tests.helpers import RING, run_config
 
 GAP = "discriminator_estimate/optimality_gap"
 
 
 def opened(*overrides):
-    chosen = setup(*RING, *overrides)
+    chosen = run_config(*RING, *overrides)
     return chosen, chosen.open()
 
 
@@ -81,7 +81,7 @@ def test_only_losses_with_an_estimate_are_called_readable():
 def test_the_known_bias_of_the_penalty_is_told_in_one_dimension_only():
     tag = "discriminator_estimate/penalty_bias"
     cheap = [key for key in RING if not key.startswith("data=")]
-    line = setup(*cheap, "data=gaussian_1d")
+    line = run_config(*cheap, "data=gaussian_1d")
     assert tag in measure_optimality_gap(line, line.open())
     assert tag not in measure_optimality_gap(*opened())
 
@@ -94,7 +94,7 @@ def test_the_copy_moves_at_the_rate_of_the_moment():
 
 
 def test_a_discriminator_trained_in_bf16_is_judged_in_float32():
-    chosen = setup("data=digits", "regularizer=[r2]", "execution.precision=bf16", "device=cpu")
+    chosen = run_config("data=digits", "regularizer=[r2]", "execution.precision=bf16", "device=cpu")
     run = chosen.open()
     assert run.gradients.fakes(run.state, torch.randn(1, 4, 32)).dtype == torch.float32
     assert measure_optimality_gap(chosen, run)[GAP].isfinite()
