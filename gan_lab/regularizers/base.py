@@ -6,6 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from gan_lab.errors import ConfigError
+
 Tensors = dict[str, Tensor]
 Score = Callable[[Tensor], Tensor]
 
@@ -47,14 +49,16 @@ class Regularizer:
         """Return the weighted term that is added to the discriminator's loss. Pure.
 
         Args:
-            score: The discriminator, samples [N, *shape] -> logits [N].
+            score: The discriminator, samples [N, *shape] -> logits [N] or [N, 1]: a module or any
+                other callable.
             real: Real samples, shape [N, *shape].
             fake: Generated samples, shape [N, *shape]; no gradient flows to the generator.
             mix: Interpolation weights, uniform on [0, 1], shape [N].
             noise: The noise of `noise_spec`, each [N, *shape].
 
         Returns:
-            Penalty per sample, shape [N], >= 0, in the unit of the loss.
+            Penalty per sample, shape [N], >= 0, in the unit of the loss; 0 for a regularizer that
+            acts by its other hooks alone.
         """
         return real.new_zeros(len(real))
 
@@ -95,19 +99,35 @@ def input_gradient(score: Score, x: Tensor) -> Tensor:
     """Return the gradient of each sample's score by that sample, differentiable once more.
 
     Args:
-        score: Samples [N, *shape] -> logits [N], each from its own sample alone.
+        score: Samples [N, *shape] -> logits [N] or [N, 1], each from its own sample alone.
         x: Samples, shape [N, *shape]. The result does not depend on how x was made.
 
     Returns:
         d score_i / d x_i, shape [N, *shape].
+
+    Raises:
+        ConfigError: The score does not return one logit for each sample.
     """
     if getattr(score, "in_transform", False):
         # Inside vmap or a compiled functional gradient only torch.func can differentiate.
-        return torch.func.grad(lambda points: score(points).sum())(x)
+        return torch.func.grad(lambda points: _sum_of_logits(score, points))(x)
     x = x.detach().requires_grad_(True)
     with torch.enable_grad():
-        (gradient,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
+        (gradient,) = torch.autograd.grad(_sum_of_logits(score, x), x, create_graph=True)
     return gradient
+
+
+def _sum_of_logits(score: Score, x: Tensor) -> Tensor:
+    # The gradient of the sum is each sample's own only where each has one logit: a critic that
+    # averages its batch would get N times too small a gradient, one of K outputs that of their sum.
+    logits = score(x)
+    if logits.numel() != len(x):
+        raise ConfigError(
+            "a gradient penalty needs a critic of one logit per sample, [N] or [N, 1], but it "
+            f"returned {tuple(logits.shape)} for {len(x)} samples; sum or average the outputs of "
+            "each sample, never those of the batch"
+        )
+    return logits.sum()
 
 
 def norms(gradient: Tensor) -> Tensor:

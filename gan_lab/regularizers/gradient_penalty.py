@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_lab.errors import ConfigError
 from gan_lab.regularizers.base import GradientNormPenalty, Tensors
 from gan_lab.validation import check_number
 
@@ -32,6 +33,11 @@ class GradientPenalty(GradientNormPenalty):
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
         """Return one point between each real and generated sample, [N, *shape]."""
+        if mix.numel() != len(real):
+            raise ConfigError(
+                f"each sample has its own mixing weight: mix of {len(real)} samples has shape "
+                f"({len(real)},), got {tuple(mix.shape)}; draw torch.rand({len(real)})"
+            )
         weights = mix.reshape(-1, *[1] * (real.ndim - 1))
         return weights * real + (1 - weights) * fake
 

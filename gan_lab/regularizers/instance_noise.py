@@ -13,6 +13,8 @@ from gan_lab.validation import check_number
 class InstanceNoise(Regularizer):
     """Gaussian noise on every input of the discriminator, in both networks' updates.
 
+    It has no penalty: without the trainer call `inputs` with `noise_spec`'s noise, drawn afresh.
+
     Reference: Arjovsky and Bottou 2017, arXiv:1701.04862, section 3; Sonderby et al. 2017,
     arXiv:1610.04490.
     """

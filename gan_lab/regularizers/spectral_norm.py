@@ -24,6 +24,8 @@ class SpectralNorm(Regularizer):
     its Lipschitz constant only up to a factor. The singular value is u' W v with u, v by power
     iteration, 15 rounds at the start and one after each step.
 
+    It has no penalty: without the trainer score samples by the weights of `reparametrize`.
+
     Reference: Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
     """
 

@@ -13,6 +13,8 @@ from gan_lab.validation import check_number
 class WeightClipping(Regularizer):
     """Every weight and bias of the discriminator is put back into [-bound, bound] after its step.
 
+    It has no penalty: without the trainer copy `after_step`'s parameters back after each step.
+
     Reference: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, line 7.
     """
 
