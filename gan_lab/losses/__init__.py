@@ -1,6 +1,6 @@
 """Adversarial losses: pure, per sample, real before fake, both minimised."""
 
-from gan_lab.losses.base import AdversarialLoss, LossCard
+from gan_lab.losses.base import AdversarialLoss, LossCard, check_paired
 from gan_lab.losses.cross_entropy import Minimax, NonSaturating
 from gan_lab.losses.hinge import Hinge
 from gan_lab.losses.least_squares import LeastSquares
@@ -16,4 +16,5 @@ __all__ = [
     "NonSaturating",
     "RelativisticPairing",
     "Wasserstein",
+    "check_paired",
 ]

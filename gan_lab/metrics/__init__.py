@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Kernel,
         KullbackLeibler,
         Metric,
+        MetricFunction,
         ModeCount,
         SlicedWasserstein,
         Wasserstein,
@@ -40,8 +41,9 @@ _NAMES = {
     "wasserstein": ["exact_wasserstein", "sliced_wasserstein"],
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
-__all__ = ["Diversity", "JensenShannon", "Kernel", "KullbackLeibler", "Metric", "ModeCount"]
-__all__ += ["SlicedWasserstein", "Wasserstein", "mean_nearest_distance", "mean_pairwise_distance"]
+__all__ = ["Diversity", "JensenShannon", "Kernel", "KullbackLeibler", "Metric"]
+__all__ += ["MetricFunction", "ModeCount", "SlicedWasserstein", "Wasserstein"]
+__all__ += ["mean_nearest_distance", "mean_pairwise_distance"]
 __all__ += ["Estimate", "from_counts", "from_repeats", "Evaluator", "EvaluatorSettings"]
 __all__ += ["energy_distance", "median_distance", "mmd_squared", "histogram_js", "mode_statistics"]
 __all__ += ["knn_entropy", "knn_js", "knn_kl", "NeuralDistance"]
@@ -52,3 +54,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'metrics')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
