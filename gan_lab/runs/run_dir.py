@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import importlib.metadata
 import json
 import math
@@ -18,20 +17,26 @@ import re
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from gan_lab import __version__
 from gan_lab.console import announce
 from gan_lab.errors import ConfigError
-from gan_lab.runs.safe_io import NoFile, read_regular
+from gan_lab.runs.safe_io import NoFile, printable, read_regular
 
 _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}  # some network file systems
-# A link in a directory that somebody else created is not followed.
-APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+# A link in a directory that somebody else created is not followed (Windows has no flag for that),
+# and Windows writes \n as it is.
+_UPDATE = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+APPEND = _UPDATE | os.O_CREAT | os.O_APPEND
+_PAUSES = (0.01, 0.1, 1.0)  # seconds that a reader of a file on Windows is waited for
 _PACKAGES = ("torchvision", "numpy", "scipy", "hydra-core", "tensorboard")
 
 
@@ -52,7 +57,7 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())  # else a power cut can keep the rename and lose the bytes
-        os.replace(temporary, path)
+        _replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -64,6 +69,17 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename a file over another. Windows refuses that while somebody reads the other."""
+    for pause in _PAUSES if os.name == "nt" else ():
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(source, target)
 
 
 def plain(value: Any) -> Any:
@@ -135,39 +151,56 @@ class RunDir:
         Raises:
             ConfigError: Another process holds the lock, or nothing can be written here.
         """
-        # The file stays after release: removing it would let two processes lock two inodes.
-        with self._lock_file() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                holder = file.read().strip() or "unknown"
-                raise ConfigError(
-                    f"run directory {self.path} is in use by process {holder}. Wait until it ends, "
-                    "stop it, or, for a new run, choose another directory with hydra.run.dir=..."
-                ) from None
-            except OSError as error:
-                if error.errno not in _NO_LOCKS_HERE:
-                    raise
-                print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
-            else:  # without a lock, the temporary files of another process look like leftovers
-                for run in (self, *self.children()):
-                    for leftover in (*run.path.glob(".*.tmp"), *run.path.glob("*/.*.tmp")):
-                        leftover.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # only for the message above; a disk may be full
-                file.truncate(0)
-                # Unbuffered: a buffer would try again when the file is closed.
-                os.write(file.fileno(), f"{os.getpid()} on {platform.node()}".encode())
-            yield  # closing the file releases the lock, and so does the kernel after kill -9
-
-    def _lock_file(self) -> IO[str]:
+        # An object each: a kept one would let the same process in a second time.
+        lock = FileLock(self._lock_file())
         try:
-            return os.fdopen(os.open(self.create().path / ".lock", APPEND, 0o666), "a+")
-        except OSError as error:
+            lock.acquire(blocking=False)
+        except Timeout:
             raise ConfigError(
-                f"nothing can be written to run directory {self.path}: {error.strerror}. Mend "
-                "that, or, for a new run, choose another directory with hydra.run.dir=..."
-            ) from error
+                f"run directory {self.path} is in use by {self._read_lock_holder()}. Wait until it "
+                "ends, stop it, or, for a new run, choose another directory with hydra.run.dir=..."
+            ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS_HERE:
+                raise self._cannot_write(error) from error
+            print(f"warning: {self.path} cannot be locked: {error.strerror}", file=sys.stderr)
+        else:  # without a lock, the temporary files of another process look like leftovers
+            for run in (self, *self.children()):
+                for leftover in (*run.path.glob(".*.tmp"), *run.path.glob("*/.*.tmp")):
+                    leftover.unlink(missing_ok=True)
+        try:
+            self._write_lock_holder()
+            yield
+        finally:
+            lock.release()  # the kernel does that too, after kill -9
+
+    def _lock_file(self) -> Path:
+        try:
+            return self.create().path / ".lock"
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def _cannot_write(self, error: OSError) -> ConfigError:
+        return ConfigError(
+            f"nothing can be written to run directory {self.path}: {error.strerror}. Mend that, "
+            "or, for a new run, choose another directory with hydra.run.dir=..."
+        )
+
+    def _write_lock_holder(self) -> None:
+        """Write who holds the lock, for a message. Windows refuses that, and a full disk does."""
+        with contextlib.suppress(OSError):
+            file = os.open(self._lock_file(), _UPDATE)
+            try:
+                os.ftruncate(file, 0)
+                os.write(file, f"{os.getpid()} on {platform.node()}".encode())
+            finally:
+                os.close(file)
+
+    def _read_lock_holder(self) -> str:
+        with contextlib.suppress(OSError):
+            if holder := read_regular(self._lock_file(), 4096).decode(errors="replace"):
+                return f"process {printable(holder)}"
+        return "another process"
 
     def write_status(self, **fields: Any) -> None:
         """Merge `fields` into status.json, atomically.

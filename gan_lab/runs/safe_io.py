@@ -8,6 +8,9 @@ from typing import BinaryIO
 
 from gan_lab.errors import ConfigError
 
+# Windows has neither pipes in folders nor, without O_BINARY, bytes as they are.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
 
 class NoFile(OSError):
     """The path is no file that a program should read: a pipe, a folder, too large."""
@@ -20,7 +23,7 @@ def open_regular(path: Path, limit: int) -> BinaryIO:
         NoFile: It is no regular file, or larger.
         OSError: It cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    descriptor = os.open(path, _READ)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -177,7 +178,7 @@ def test_a_file_system_without_locks_warns_and_runs(tmp_path, monkeypatch, capsy
     def unsupported(*_):
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(run_dir.fcntl, "flock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     with RunDir(tmp_path).lock():
         pass
     assert "cannot be locked: Operation not supported" in capsys.readouterr().err
