@@ -149,7 +149,7 @@ def listening(process):
     ("keys", "address", "warned"), [([], "0100007F", False), (["host=0.0.0.0"], "00000000", True)]
 )
 def test_the_dashboard_listens_on_this_machine_alone_unless_asked(keys, address, warned, tmp_path):
-    from gan_lab.loggers.tensorboard import TensorBoardWriter
+    from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
 
     writer = TensorBoardWriter(tmp_path / "run" / "tensorboard")
     writer.scalars(0, {"a": 1.0})

@@ -5,12 +5,14 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gan_lab.errors import ConfigError
+from gan_lab.loggers.base import Logger
 from gan_lab.runs.compatibility import current_tag
-from gan_lab.runs.run_dir import APPEND, atomic_write
+from gan_lab.runs.run_dir import APPEND, RunDir, atomic_write, to_json
 from gan_lab.runs.safe_io import read_regular
 
 _MAX_BYTES = 1 << 36  # of a metrics.jsonl
@@ -55,6 +57,51 @@ class AppendFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class JsonlLogger(Logger):
+    """Writes metrics.jsonl and events.jsonl: numbers in full precision, for programs.
+
+    Resume, compare and the detectors read them, so every training has this logger. A record is with
+    the kernel when a call returns (it survives kill -9), and on the disk after `flush`.
+
+    Raises:
+        ConfigError: A new run (no resume_step) meets the metrics of an earlier one.
+        OSError: The files cannot be opened.
+    """
+
+    def __init__(self, directory: RunDir, seed: int, resume_step: int | None = None) -> None:
+        super().__init__(directory, seed, resume_step)
+        metrics, events = directory.metrics, directory.events
+        if resume_step is not None:
+            cut_back(metrics, resume_step)
+            cut_back(events, resume_step)
+        elif metrics.exists() and metrics.stat().st_size:
+            raise ConfigError(
+                f"{metrics} holds the metrics of an earlier run. Continue that run with resume, or "
+                "choose another directory with hydra.run.dir=..."
+            )
+        self._metrics, self._events = AppendFile(metrics), AppendFile(events)
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write a line to metrics.jsonl."""
+        self._metrics.write(to_json({"step": step, "seed": self.seed, **values}))
+
+    def event(self, step: int, kind: str, fields: Mapping[str, Any]) -> None:
+        """Write a line to events.jsonl: what happened at this step, and when."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        line = {"step": step, "seed": self.seed, "kind": kind, "time": now, **fields}
+        self._events.write(to_json(line))
+
+    def flush(self) -> None:
+        """Wait for the disk."""
+        self._metrics.sync()
+        self._events.sync()
+
+    def close(self) -> None:
+        """Close the files; a second call does nothing."""
+        self._metrics.close()
+        self._events.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -17,11 +17,12 @@ class LostRecords:
     last_step: int | None = None
     why: str | None = None  # the last error
 
-    def add(self, step: int, error: OSError) -> None:
+    def add(self, step: int, error: Exception) -> None:
         """Count one more."""
         self.writes += 1
         self.first_step = step if self.first_step is None else self.first_step
-        self.last_step, self.why = step, error.strerror or str(error)
+        why = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        self.last_step, self.why = step, why or str(error)
 
 
 def read_lost_records(run: RunDir, resume_step: int | None) -> LostRecords:

@@ -1,38 +1,36 @@
-"""The logger of a run: metrics.jsonl, events.jsonl and TensorBoard.
-
-The same numbers under the same tags in both places: the files are for programs, TensorBoard is for
-eyes. A disk that fills up costs records, never the training: `RunLogger.lost_records` counts them.
-"""
+"""The logger of a seed: it forwards each record to all loggers and counts what is lost."""
 
 import contextlib
-import io
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from gan_lab.errors import ConfigError
-from gan_lab.loggers.jsonl import AppendFile, cut_back
+from gan_lab.loggers.base import Chart, Logger, LoggerFactory, Status
+from gan_lab.loggers.jsonl import JsonlLogger
 from gan_lab.loggers.lost_records import read_lost_records
-from gan_lab.loggers.tensorboard import Layout, TensorBoardWriter
-from gan_lab.runs.run_dir import RunDir, plain, to_json
+from gan_lab.loggers.tensorboard import TensorBoardLogger
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.signals import Interrupted
+
+DEFAULT_LOGGERS = (LoggerFactory(JsonlLogger), LoggerFactory(TensorBoardLogger))
 
 
 class RunLogger:
-    """Writes the records of one seed into one run directory.
+    """Writes the records of one seed to each of its loggers.
 
-    A record is with the kernel when a call returns (it survives kill -9) and on the disk after
-    `flush`. Once constructed, no OSError leaves this class.
+    Once constructed, no error of a logger leaves this class: it costs that logger's record, never
+    the training.
 
     Args:
         run: The directory of this seed.
         seed: Written into every line.
-        tensorboard: Also write TensorBoard's log.
-        resume_step: Step of the checkpoint the run continues from. Later records are dropped, here
-            and in TensorBoard: the run will write them again.
+        tensorboard: Leave TensorBoard in the list.
+        resume_step: Step of the checkpoint the run continues from. Later records are dropped: the
+            run will write them again.
+        loggers: What is written to.
     Attributes:
         lost_records: What failed to be written, for the run's status.
     Raises:
@@ -41,60 +39,51 @@ class RunLogger:
     """
 
     def __init__(
-        self, run: RunDir, seed: int, *, tensorboard: bool = True, resume_step: int | None = None
+        self,
+        run: RunDir,
+        seed: int,
+        *,
+        tensorboard: bool = True,
+        resume_step: int | None = None,
+        loggers: Sequence[LoggerFactory] = DEFAULT_LOGGERS,
     ) -> None:
-        if resume_step is not None:
-            cut_back(run.metrics, resume_step)
-            cut_back(run.events, resume_step)
-        elif run.metrics.exists() and run.metrics.stat().st_size:
-            raise ConfigError(
-                f"{run.metrics} holds the metrics of an earlier run. Continue that run with "
-                "resume, or choose another directory with hydra.run.dir=..."
-            )
         self.lost_records = read_lost_records(run, resume_step)
-        self._has_warned = False
-        self._seed, self._step = seed, resume_step or 0
-        self._metrics, self._events = AppendFile(run.metrics), AppendFile(run.events)
-        self._writer = TensorBoardWriter(run.tensorboard, resume_step) if tensorboard else None
-        self._files: list[AppendFile | TensorBoardWriter] = [self._metrics, self._events]
-        self._files += [self._writer] if self._writer else []
+        self._directory, self._step = run, resume_step or 0
+        self._warnings: set[object] = set()  # kinds of errors that were warned of
+        self._loggers: list[Logger] = []
+        try:
+            for factory in loggers:
+                if tensorboard or factory.cls is not TensorBoardLogger:
+                    self._loggers.append(factory(run, seed, resume_step))
+        except BaseException:
+            self.close()
+            raise
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write one line and one TensorBoard summary (float32 there, full precision here)."""
+        """Write the numbers of a step by tag."""
         self._step = step
         numbers = {tag: float(value) for tag, value in values.items()}
-        line = to_json({"step": step, "seed": self._seed, **numbers})
-        self._try(lambda: self._metrics.write(line))
-        self._show(lambda writer: writer.scalars(step, numbers))
+        self._forward(lambda logger: logger.scalars(step, numbers))
 
     def event(self, step: int, kind: str, **fields: Any) -> None:
-        """Write one line to events.jsonl and one text: what happened at this step, and when."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        line = to_json({"step": step, "seed": self._seed, "kind": kind, "time": now, **fields})
-        self._try(lambda: self._events.write(line))
-        lines = [f"- **{name}**: {_format(value)}" for name, value in fields.items()]
-        self.text(f"events/{kind}", "\n".join(lines) or kind, step)
+        """Write what happened at this step."""
+        self._forward(lambda logger: logger.event(step, kind, fields))
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
-        """Show a text (Markdown) in TensorBoard."""
-        self._show(lambda writer: writer.text(tag, text, step))
+        """Write a text (Markdown)."""
+        self._forward(lambda logger: logger.text(tag, text, step))
 
     def image(self, tag: str, step: int, array: np.ndarray) -> None:
-        """Show an image in TensorBoard: uint8, shape [H, W, 3]. Raises ValueError otherwise."""
+        """Write an image: uint8, shape [H, W, 3]. Raises ValueError otherwise."""
         if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
             raise ValueError(f"an image is uint8 [H, W, 3], got {array.dtype} {array.shape}")
-        if self._writer:
-            from PIL import Image  # only here, and most runs on toy data show no image
-
-            png = io.BytesIO()
-            Image.fromarray(array).save(png, format="png")
-            self._show(lambda writer: writer.png(tag, step, png.getvalue()))
+        self._forward(lambda logger: logger.image(tag, step, array))
 
     def keep(self, path: Path, step: int, write: Callable[[Path], object]) -> None:
         """Write a picture or a landscape with `write(path)`; of one that fails, nothing stays."""
         self._step = step
-
-        def write_whole() -> None:
+        with self._count_lost(path.name, OSError):
+            self._directory.path.stat()  # a directory that was removed is not made anew
             try:
                 write(path)
             except OSError:
@@ -102,52 +91,48 @@ class RunLogger:
                     path.unlink(missing_ok=True)
                 raise
 
-        self._try(write_whole, in_directory=True)
-
-    def layout(self, layout: Layout) -> None:
-        """Lay out TensorBoard's page of custom scalars."""
-        self._show(lambda writer: writer.layout(layout))
+    def layout(self, layout: Sequence[Chart]) -> None:
+        """Arrange a page of charts."""
+        self._forward(lambda logger: logger.layout(layout))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        """Make the run a row of TensorBoard's HParams table (see the writer), status RUNNING."""
-        if self._writer:
-            self._writer.hparams(config, metrics)
-            self.session_end("running")
+        """Make the run a row of a table of runs, status RUNNING."""
+        tags = tuple(metrics)
+        self._forward(lambda logger: logger.hparams(config, tags))
+        self.session_end("running")
 
-    def session_end(self, status: Literal["running", "success", "failure"]) -> None:
-        """Set the row's status; a TensorBoard that is open shows it after its next start."""
-        self._show(lambda writer: writer.session_end(status))
+    def session_end(self, status: Status) -> None:
+        """Set the row's status."""
+        self._forward(lambda logger: logger.session_end(status))
 
     def flush(self) -> None:
         """Wait for the disk; before each checkpoint, which then has no step that is not on it."""
-        for file in self._files:
-            self._try(file.sync)
+        self._forward(lambda logger: logger.flush())
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
         self.flush()
-        while self._files:
-            self._try(self._files.pop().close)
+        self._forward(lambda logger: logger.close())
+        self._loggers.clear()
 
-    def _show(self, write: Callable[[TensorBoardWriter], None]) -> None:
-        if writer := self._writer:
-            self._try(lambda: write(writer), in_directory=True)
+    def _forward(self, write: Callable[[Logger], object]) -> None:
+        for logger in self._loggers:
+            with self._count_lost(type(logger).__name__, Exception):
+                write(logger)
 
-    def _try(self, write: Callable[[], object], in_directory: bool = False) -> None:
+    @contextlib.contextmanager
+    def _count_lost(self, name: str, errors: type[Exception]) -> Iterator[None]:
+        """Count these errors within the block, and warn of the first of each sort."""
         try:
-            if in_directory:
-                self._metrics.path.parent.stat()  # a directory that was removed is not made anew
-            write()
-        except OSError as error:
-            if not self._has_warned:
-                warning = f"records of {self._metrics.path.parent} are lost ({error})"
+            yield
+        except Interrupted:  # a signal, which is no error of a logger
+            raise
+        except errors as error:
+            sort = getattr(error, "errno", None) or type(error)
+            if sort not in self._warnings:
+                self._warnings.add(sort)
+                what = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+                warning = f"records of {self._directory.path} are lost ({name}: {what}{error})"
                 with contextlib.suppress(OSError):  # stderr may be a file on the same disk
                     print(f"warning: {warning}; the training goes on", file=sys.stderr, flush=True)
-            self._has_warned = True
             self.lost_records.add(self._step, error)
-
-
-def _format(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_format(each)}" for name, each in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(plain(value))

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from gan_lab.loggers.tensorboard import TensorBoardWriter
+from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
 from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.export import tensorboard
 from tests.page_helpers import wide_report

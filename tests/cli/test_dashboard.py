@@ -17,7 +17,7 @@ from gan_lab.cli import dashboard as dashboard_command
 from gan_lab.cli.arguments import parse_options
 from gan_lab.cli.commands import Dashboard
 from gan_lab.errors import ConfigError
-from gan_lab.loggers.tensorboard import TensorBoardWriter
+from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
 from gan_lab.reports.export import tensorboard
 from tests.cli.test_sweep import alive
 from tests.helpers import ROOT, main

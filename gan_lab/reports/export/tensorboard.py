@@ -4,17 +4,24 @@ On the page of custom scalars every question is a category and every curve a mar
 one seed has a layout as well, with its own intervals where it has any.
 """
 
+from __future__ import annotations
+
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gan_lab.loggers.tensorboard import Layout, TensorBoardWriter
+from gan_lab.loggers import base
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.samples import read_png
+
+if TYPE_CHECKING:
+    from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
+
+Layout = Sequence[base.Chart]
 
 # Runs beside the groups: what real samples get, as a line in every chart; and the words, which
 # would else stand in the run of every group.
@@ -34,12 +41,13 @@ The run '{floor}' is what real samples get. Steps are rounds of the game."""
 
 def layout() -> Layout:
     """Return the page of a single run, the same for all: bands where a run has own intervals."""
-    page = Layout()
-    for question in QUESTIONS:
-        lines = [curve for curve in question.curves if not curve.interval]
-        _add(page, question.title, lines, has_bands=False)
-        _add(page, question.title, [c for c in question.curves if c.interval], has_bands=True)
-    return page
+    return [
+        base.Chart(question.title, _title(curve), curve.tag, has_band)
+        for question in QUESTIONS
+        for has_band in (False, True)
+        for curve in question.curves
+        if bool(curve.interval) == has_band
+    ]
 
 
 def write(report: Report, directory: Path) -> None:
@@ -93,8 +101,7 @@ def _write_group(
     choices: Mapping[str, Any],
     metrics: Sequence[str],
 ) -> None:
-    writer = TensorBoardWriter(directory)
-    writer.layout(page)
+    writer = _writer(directory, page)
     writer.hparams(choices, metrics)
     if card := section.cards.get(label):
         writer.text("loss_card", _list(card))
@@ -139,8 +146,7 @@ def _write_floor(section: Section, directory: Path, page: Layout) -> None:
             for step in {round(first), round(last)}:
                 ends.setdefault(step, {}).update(values)
     if ends:
-        writer = TensorBoardWriter(directory)
-        writer.layout(page)
+        writer = _writer(directory, page)
         for step in sorted(ends):
             writer.scalars(step, ends[step])
         writer.sync()
@@ -151,8 +157,7 @@ def _write_words(report: Report, section: Section, directory: Path, page: Layout
     verdict = [f"**{_plain(report.question)}**" if report.question else ""]
     verdict += map(_plain, section.verdict)
     verdict.append(_HOW_TO_READ.format(floor=FLOOR))
-    writer = TensorBoardWriter(directory)
-    writer.layout(page)
+    writer = _writer(directory, page)
     texts = [("verdict", "\n\n".join(filter(None, verdict)))]
     texts += [(table.title, _markdown(table)) for table in section.tables]
     texts += [("notes", _list(report.notes))]
@@ -192,26 +197,21 @@ def _layout_over_seeds(report: Report) -> Layout:
     charts = {chart.tag: chart for section in report.sections for chart in section.charts}
     titles = [question.title for question in QUESTIONS]
     titles += [c.question for c in charts.values() if c.question not in titles]
-    page = Layout()
-    for title in dict.fromkeys(titles):
-        _add(page, title, [c for c in charts.values() if c.question == title], has_bands=True)
-    return page
+    return [
+        base.Chart(title, _title(chart), chart.tag, has_band=True)
+        for title in dict.fromkeys(titles)
+        for chart in charts.values()
+        if chart.question == title
+    ]
 
 
-def _add(page: Layout, question: str, curves: Sequence[Curve | Chart], *, has_bands: bool) -> None:
-    if not curves:
-        return
-    if not page.category or page.category[-1].title != question:
-        page.category.add(title=question)
-    # Margin charts appear in reverse: TensorBoard puts each new card before a child that it
-    # counts wrongly, since a card has two children, an empty one for the other kind of chart.
-    for each in reversed(curves) if has_bands else curves:
-        chart = page.category[-1].chart.add(title=_title(each))
-        if has_bands:
-            ends = {"lower": f"{each.tag}_low", "upper": f"{each.tag}_high"}
-            chart.margin.series.add(value=each.tag, **ends)
-        else:
-            chart.multiline.tag.append(f"^{re.escape(each.tag)}$")  # a regular expression
+def _writer(directory: Path, page: Layout) -> TensorBoardWriter:
+    # Not above: a training imports `layout`, and one without TensorBoard needs none of it.
+    from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
+
+    writer = TensorBoardWriter(directory)
+    writer.layout(page)
+    return writer
 
 
 def _title(chart: Curve | Chart) -> str:
