@@ -30,6 +30,7 @@ from gan_lab.metrics.metrics import Wasserstein
 from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.mlp import Mlp
 from gan_lab.runs import checkpoint
+from gan_lab.training.build import open_run
 from gan_lab.training.config import RunConfig, TrainerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -141,7 +142,7 @@ def small_config(
 def small_run(*args, float64=False, **kwargs):
     """A run, where wanted with leaves, averages and optimisers in float64."""
     config = small_config(*args, **kwargs)
-    run = config.open()
+    run = open_run(config)
     if float64:
         networks = map(in_float64, (run.state.discriminator, run.state.generator))
         run.state = TrainState(*networks, config.optim)

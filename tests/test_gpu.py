@@ -15,6 +15,8 @@ from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
 from gan_lab.engine.step import train_step
 from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.training import memory
+from gan_lab.training.build import build, open_run
 from tests.helpers import CHEAP, load_checkpoint, main, train
 from tests.rehearsal import Rehearsal
 
@@ -26,9 +28,8 @@ LOSSES = ["minimax", "non_saturating", "wasserstein", "relativistic"]
 
 
 def opened(device, *keys):
-    return compose.build_run_config(
-        compose.compose_config("train", [*keys, f"device={device}"])
-    ).open()
+    keys = [*keys, f"device={device}"]
+    return open_run(compose.build_run_config(compose.compose_config("train", keys)))
 
 
 def eager(run):
@@ -182,13 +183,13 @@ def test_the_estimate_of_memory_is_right_on_a_gpu():
     keys = ["data=ring", "network.width=1024", "loss=wasserstein", "device=cuda"]
     config = compose.build_run_config(compose.compose_config("train", keys))
     source = config.data.open(torch.device("cuda"))
-    estimate = config.memory_need(source)
+    estimate = memory.estimate(config, source)
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
-    run = config.open_with(source)
+    run = build(config, source)
     snapshots = []
     for i in range(3):
         eager(run)(run.streams.draws(i))
         snapshots.append(copy.deepcopy(run.state.state_dict()))  # as the trainer keeps it
     taken = torch.cuda.max_memory_allocated() - before
-    assert 0.4 * taken < estimate.total < 2.5 * taken
+    assert 0.4 * taken < estimate.training < 2.5 * taken

@@ -37,6 +37,7 @@ ALLOWED_PARTICIPLES = {
     "RankFailed": "an exception is named for what happened",
     "CheckpointDamaged": "an exception is named for what happened",
     "CheckpointNotSaved": "an exception is named for what happened",
+    "resolved": "a configuration without interpolations, in the word of OmegaConf",
     "stacked": "seeds in one leading axis: the field of a run's networks",
     "measured": "a claim's number, beside expected",
     "expected": "a claim's number, beside measured",

@@ -20,7 +20,6 @@ from gan_lab.cli.arguments import run_and_keys
 from gan_lab.cli.commands import Fork
 from gan_lab.cli.hydra import key_of, long_names, run_directory
 from gan_lab.config import compose
-from gan_lab.engine.devices import resolve_device
 from gan_lab.errors import ConfigError
 from gan_lab.runner import fork as forks
 from gan_lab.runner import train as training
@@ -28,7 +27,9 @@ from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
+from gan_lab.training.build import open_source
 from gan_lab.training.config import RunConfig
+from gan_lab.training.validate import validate
 
 _OUTPUT = (
     "hydra.run.dir='outputs/fork/${hydra:runtime.choices.data}_${hydra:runtime.choices.loss}/"
@@ -64,11 +65,11 @@ def fork(arguments: list[str]) -> int:
     child = train_command.with_overrides(compose.build_run_config(cfg))
     directory = child.world.broadcast(run_directory())
     # Anything but the device is checked against the old run before a big set is read.
-    source = child.data.open(resolve_device(child.device))
+    source = open_source(child)
     with checkpoint_checks.damage_if_malformed(origin.path):
         forks.check(child, source, parent)
         checkpoint_checks.check_finite(origin.path, origin.content["state"])
-    child.check(source)
+    validate(child, source)
     training.check_unused(RunDir(directory))
     left_out = f", without {' '.join(conflicts)}" if conflicts else ""
     print(printable(f"forking {path} at step {parent.step}{left_out}"))

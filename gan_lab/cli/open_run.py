@@ -15,7 +15,9 @@ from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.compatibility import current_config, current_override
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training import build
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 
 class LoadedRun(NamedTuple):
@@ -41,20 +43,20 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
         ConfigError: No such checkpoint, or none that is intact.
     """
     home = path.resolve().parent if is_child(path) else path
-    saved, own = saved_config(home), saved_config(path)
+    cfg, own = saved_config(home), saved_config(path)
     if device is not None:
-        saved["device"] = own["device"] = device
-    made_by = compose.resolve(saved)
+        cfg["device"] = own["device"] = device
+    made_by = compose.resolve(cfg)
     # Nothing is trained or fetched here, and this machine need not have what the training ran with.
-    if "download" in saved.get("data", {}):
-        saved.data.download = own.data.download = False
-    OmegaConf.update(saved, "execution.mode", "eager", force_add=True)
-    OmegaConf.update(saved, "execution.precision", "f32", force_add=True)
-    config, seed = compose.build_run_config(saved), compose.build_run_config(own).seeds[0]
+    if "download" in cfg.get("data", {}):
+        cfg.data.download = own.data.download = False
+    OmegaConf.update(cfg, "execution.mode", "eager", force_add=True)
+    OmegaConf.update(cfg, "execution.precision", "f32", force_add=True)
+    config, seed = compose.build_run_config(cfg), compose.build_run_config(own).seeds[0]
     if seed not in config.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
     latest = load_checkpoint(home, step, made_by)
-    run = config.open()
+    run = build.open_run(config)
     checkpoint_checks.check_fits(latest, run.state.state_dict())
     run.state.load_state_dict_(latest.content["state"])
     drops: Mapping[int, Mapping[str, Any]] = latest.content.get("dropped", {})

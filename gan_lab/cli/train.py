@@ -36,7 +36,9 @@ from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, stop_at_signals, stop_request
+from gan_lab.training.build import largest_weight, open_source
 from gan_lab.training.config import RunConfig
+from gan_lab.training.validate import validate, warnings
 
 
 def train(arguments: list[str]) -> int:
@@ -55,15 +57,15 @@ def train(arguments: list[str]) -> int:
         overrides = sweep.stack_seeds(overrides, _stack)
         jobs = combinations(overrides)
     resolvers.n_jobs = len(jobs)
-    warnings: dict[str, None] = {}
+    all_warnings: dict[str, None] = {}
     for job in jobs:
         cfg = compose.compose_config("train", job)
         if not request.cfg:
             config = compose.build_run_config(cfg)
             source = config.data.open(torch.device("cpu"))
-            config.check(source, here=not on_cluster)
-            warnings |= dict.fromkeys((*config.warnings(), *source.warnings))
-    _warn(warnings)
+            validate(config, source, here=not on_cluster)
+            all_warnings |= dict.fromkeys((*warnings(config), *source.warnings))
+    _warn(all_warnings)
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
     with sweep.stoppable(on_cluster=on_cluster) as stop:
@@ -98,15 +100,15 @@ def _resume(arguments: list[str]) -> int:
         raise
     except Exception as error:  # YAML and interpolation errors have many types
         raise ConfigError(f"cannot read the values of resume: {error}") from error
-    saved = open_run.saved_config(path)
+    cfg = open_run.saved_config(path)
     for key, value in keys.items():
         if key not in checkpoint_checks.RESUMABLE:
             names = ", ".join(checkpoint_checks.RESUMABLE)
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes {names}"
             )
-        OmegaConf.update(saved, key, value)
-    config = _of_this_rank(compose.build_run_config(saved))
+        OmegaConf.update(cfg, key, value)
+    config = _of_this_rank(compose.build_run_config(cfg))
     before = open_run.typed_keys(path)
     if before is not None:
         later = [f"{key}={'null' if value is None else value}" for key, value in keys.items()]
@@ -149,9 +151,8 @@ def _of_this_rank(config: RunConfig) -> RunConfig:
 def _train_one(overrides: Sequence[str]) -> int:
     config = with_overrides(compose.build_run_config(compose.compose_config("train", overrides)))
     path = config.world.broadcast(run_directory())  # one place for all ranks
-    source = config.world.run_on_all(lambda: config.data.open(resolve_device(config.device)))
-    config.world.run_on_all(lambda: config.check(source))
-    training.check_shard(config, source)
+    source = config.world.run_on_all(lambda: open_source(config))
+    config.world.run_on_all(lambda: validate(config, source))
     return exit_code(
         lambda: run(config, source, path, lambda: training.start(config, source, path))
     )
@@ -173,12 +174,12 @@ def _sweep_job(cfg: DictConfig) -> None:
     if worker and cfg.execution.threads == 0 and os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         cfg.execution.threads = 1  # the workers share the cores
     config = with_overrides(compose.build_run_config(cfg))
-    source = config.data.open(resolve_device(config.device))
-    config.check(source)
+    source = open_source(config)
+    validate(config, source)
     try:
         with sweep.quiet(path, lambda: _outcome(path)) if worker else contextlib.nullcontext():
             if worker:  # whose log it is; on the screen `train` has said it once
-                _warn((*config.warnings(), *source.warnings))
+                _warn((*warnings(config), *source.warnings))
             if not checkpoint.available(RunDir(path).checkpoints):
                 _conclude(config, path, training.start(config, source, path))
             elif not _is_done(config, RunDir(path)):  # the sweep was begun again
@@ -207,7 +208,7 @@ def _stack(job: list[str], n: int) -> int:
     if resolve_device(config.device).type != "cpu":
         return n  # a GPU has room for many small networks
     source = config.data.open(torch.device("cpu"))
-    limit = -(-n // cores()) if config.largest_weight(source) <= STACKED_UP_TO else 1
+    limit = -(-n // cores()) if largest_weight(config, source) <= STACKED_UP_TO else 1
     return max(size for size in range(1, limit + 1) if n % size == 0)
 
 
@@ -232,12 +233,12 @@ def run(
     config: RunConfig, source: Source, path: Path, fit: Callable[[], training.Estimates]
 ) -> int:
     """Warn, train and print the outcome; return the exit code."""
-    _warn((*config.warnings(), *source.warnings))
+    _warn((*warnings(config), *source.warnings))
     return _conclude(config, path, fit())
 
 
-def _warn(warnings: Iterable[str]) -> None:
-    for warning in warnings:
+def _warn(sentences: Iterable[str]) -> None:
+    for warning in sentences:
         say(f"warning: {warning}", style="yellow", stderr=True)
 
 

@@ -16,7 +16,9 @@ import torch
 from gan_lab.errors import RunDiverged
 from gan_lab.experiments.base import Arrays, Lab
 from gan_lab.runner import train
+from gan_lab.training.build import open_source
 from gan_lab.training.config import RunConfig
+from gan_lab.training.validate import validate
 
 T = TypeVar("T")
 
@@ -90,8 +92,8 @@ def train_all(lab: Lab, trainings: Mapping[str, Sequence[str]]) -> dict[str, Pat
 def train_one(config: RunConfig, path: Path) -> Path:
     """Train one configuration; what it prints goes to `log.txt` beside it."""
     path.mkdir(parents=True, exist_ok=True)
-    source = config.data.open(torch.device(config.device))
-    config.check(source)
+    source = open_source(config)
+    validate(config, source)
     with (
         open(path / "log.txt", "w") as log,
         contextlib.redirect_stdout(log),

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.engine.step import train_step
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 
 def train_to(run: Run, config: RunConfig, steps: Sequence[int], ema_decay: float) -> Iterator[int]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gan_lab.errors import ConfigError
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": lambda: nn.LeakyReLU(0.2),
@@ -67,12 +69,39 @@ def with_packing(layers: Sequence[nn.Module], size: int) -> nn.Sequential:
     return nn.Sequential(*([Packing(size)] if size > 1 else []), *layers)
 
 
+def on_meta(network: NetworkPair, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    """Build generator and discriminator without memory behind their parameters.
+
+    Raises:
+        ConfigError: The pair does not fit the samples, or is too large to be counted.
+    """
+    try:
+        with torch.device("meta"):
+            return network.generator(shape), network.discriminator(shape)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    except (RuntimeError, TypeError, OverflowError) as error:  # more than 64 bits can count
+        raise ConfigError(
+            f"the networks have more parameters than torch can count ({str(error).splitlines()[0]})"
+            f"; set a smaller network.width"
+        ) from error
+
+
 def batch_coupling(module: nn.Module) -> str | None:
     """Return the first layer by which samples of a batch see each other, "BatchNorm2d ('body.3')".
 
     None where there is no such layer.
     """
+    return _first_layer(module, nn.modules.batchnorm._BatchNorm, Packing)
+
+
+def batch_statistics(module: nn.Module) -> str | None:
+    """Return the first layer that takes statistics of a whole batch, None where there is none."""
+    return _first_layer(module, nn.modules.batchnorm._BatchNorm)
+
+
+def _first_layer(module: nn.Module, *kinds: type[nn.Module]) -> str | None:
     for name, layer in module.named_modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm | Packing):
+        if isinstance(layer, kinds):
             return f"{type(layer).__name__} ('{name}')"
     return None

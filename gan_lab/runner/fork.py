@@ -16,8 +16,10 @@ from gan_lab.engine.state import copy_into_
 from gan_lab.errors import ConfigError
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint_checks
+from gan_lab.training.build import build, build_networks
 from gan_lab.training.compute_budget import Origin, clocks
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 _PATH_KEYS = ("root", "path", "download")  # keys of data that do not change the data
 
@@ -118,14 +120,14 @@ def open_fork(config: RunConfig, source: Source, parent: Parent) -> Run:
     they are.
     """
     state, stacked = parent.content["state"], len(config.seeds) > 1
-    networks = config.build_networks(source)
+    networks = build_networks(config, source)
     for network, modules in zip(("generator", "discriminator"), networks, strict=True):
         for index, module in enumerate(modules):
             stacks = _leaves(state[network])
             leaves = {n: leaf[index] if stacked else leaf for n, leaf in stacks.items()}
             # Before regularizers add buffers: the other leaves belong to the old regularizers.
             module.load_state_dict({name: leaves[name] for name in module.state_dict()})
-    run = config.open_with(source, networks, f"fork/{parent.step}/")
+    run = build(config, source, networks, f"fork/{parent.step}/")
     buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
     common = {name: leaf for name, leaf in buffers.items() if name in old}
     for name, leaf in common.items():

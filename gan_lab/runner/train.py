@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from torch import nn
 
 from gan_lab.data.base import Source
 from gan_lab.engine.devices import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.regularizers import Dragan
 from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import Interrupted
+from gan_lab.training.build import build, open_run, with_mode
 from gan_lab.training.compute_budget import Origin
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
 from gan_lab.training.loop import Trainer
-from gan_lab.training.memory import on_meta
+from gan_lab.training.run import Run
 
 Estimates = list[dict[str, Estimate]]
 
@@ -36,18 +35,17 @@ def start(
 ) -> Estimates:
     """Train a new run into a directory and return each seed's final estimates.
 
-    The data are checked. A run that does not start from fresh networks is opened and has an origin.
-    `status` are more fields for status.json.
+    The configuration is validated. A run that does not start from fresh networks is built and has
+    an origin. `status` are more fields for status.json.
 
     Raises:
         ConfigError: The directory holds a run already, or another process uses it.
         RunDiverged, Interrupted: See `Trainer.train`.
     """
-    parent, world, config = RunDir(path), config.world, config.with_mode(source)
-    check_shard(config, source)
+    parent, world, config = RunDir(path), config.world, with_mode(config, source)
     with contextlib.ExitStack() as stack:
         world.run_on_main(lambda: _create_and_lock(parent, stack))
-        run = run or config.open_with(source)
+        run = run or build(config, source)
 
         def prepare() -> None:
             checkpoint.remove_later(checkpoint.bests(parent.checkpoints), -1)
@@ -112,8 +110,7 @@ def resume(config: RunConfig, path: Path) -> Estimates:
     parent, world = RunDir(path), config.world
     with contextlib.ExitStack() as stack:
         latest = world.run_on_main(lambda: _lock_and_load(config, parent, stack))
-        run = world.run_on_all(config.open)
-        check_shard(config, run.source)
+        run = world.run_on_all(lambda: open_run(config))
         world.run_on_all(
             lambda: checkpoint_checks.check_data(latest.path, latest.content, run.source)
         )
@@ -152,39 +149,6 @@ def _lock_and_load(
             f"{parent.path} is complete at step {step}; to extend it say trainer.steps={2 * step}"
         )
     return latest
-
-
-def check_shard(config: RunConfig, source: Source) -> None:
-    """Refuse what would train differently in several processes, each of which has a slice of N.
-
-    Raises:
-        ConfigError: The batch does not divide, or something needs all of it.
-    """
-    size, world = config.trainer.batch_size, config.world
-    if world.alone:
-        return
-    each = world.size * config.network.packing
-    if size % each:
-        packs = f" and packs of {config.network.packing}" if config.network.packing > 1 else ""
-        raise ConfigError(
-            f"trainer.batch_size={size} does not divide by {world.size} processes{packs}; set "
-            f"trainer.batch_size={each * max(1, round(size / each))}"
-        )
-    networks = on_meta(config.network, source.shape)
-    for name, network in zip(("generator", "discriminator"), networks, strict=True):
-        for layer, module in network.named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                raise ConfigError(
-                    f"network.{name} contains {type(module).__name__} ('{layer}'), whose "
-                    f"statistics are those of a whole batch, but each of {world.size} processes "
-                    f"sees a slice of it. Set network.{name}_norm=layer, or train in one process"
-                )
-    for name, regularizer in config.regularizers.items():
-        if isinstance(regularizer, Dragan):
-            raise ConfigError(
-                f"regularizer '{name}' needs the standard deviation of a whole batch, but each of "
-                f"{world.size} processes sees a slice of it; take another, or one process"
-            )
 
 
 def _train(config: RunConfig, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:

@@ -31,8 +31,9 @@ from gan_lab.training.callbacks.divergence import (
 from gan_lab.training.callbacks.evaluation import NotFinite
 from gan_lab.training.callbacks.logging import LoggingCallback
 from gan_lab.training.compute_budget import Origin, clocks, rates
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
 from gan_lab.training.intervals import Due, IntervalCalibration, Intervals
+from gan_lab.training.run import Run
 
 
 class Trainer:

@@ -21,7 +21,6 @@ more than 50 MB the estimate is between half and twice of what was measured
 
 import contextlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +31,10 @@ from torch.overrides import TorchFunctionMode
 
 from gan_lab.data.base import Source
 from gan_lab.engine.optimizers import Optimizer
-from gan_lab.engine.rng import DrawSpec
 from gan_lab.engine.step import FAKES_TOGETHER
 from gan_lab.errors import ConfigError
-from gan_lab.networks.base import NetworkPair, Packing
-from gan_lab.regularizers.base import Regularizer
+from gan_lab.networks.base import on_meta
+from gan_lab.training.config import RunConfig
 
 _COPIES = 4  # of a snapshot: live, before the interval, the best, and one that is being built
 _FLOAT = 4  # bytes
@@ -53,9 +51,14 @@ class Need:
     distances: int = 0  # between the samples that are compared pair by pair
 
     @property
+    def training(self) -> int:
+        """Bytes without the evaluator."""
+        return self.state + self.update + self.draws
+
+    @property
     def total(self) -> int:
         """Bytes of all parts."""
-        return self.state + self.update + self.draws + self.distances
+        return self.training + self.distances
 
 
 @dataclass(frozen=True)
@@ -65,45 +68,17 @@ class _Size:
     largest: int  # numbers a sample, of the largest layer
 
 
-def on_meta(network: NetworkPair, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    """Build generator and discriminator without memory behind their parameters.
-
-    Raises:
-        ConfigError: The pair does not fit the samples, or is too large to be counted.
-    """
-    try:
-        with torch.device("meta"):
-            return network.generator(shape), network.discriminator(shape)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    except (RuntimeError, TypeError, OverflowError) as error:  # more than 64 bits can count
-        raise ConfigError(
-            f"the networks have more parameters than torch can count ({str(error).splitlines()[0]})"
-            f"; set a smaller network.width"
-        ) from error
-
-
-def estimate(
-    networks: tuple[nn.Module, nn.Module],
-    source: Source,
-    spec: DrawSpec,
-    regularizers: Sequence[Regularizer],
-    optim: Optimizer,
-    n_seeds: int,
-    n_compared: int = 0,
-) -> Need:
-    """Return what a run needs; see the module for the formula.
-
-    The networks are on the meta device; `n_compared` is the number of samples on each side that
-    the evaluator compares at once.
-    """
-    generator, discriminator = networks
+def estimate(config: RunConfig, source: Source) -> Need:
+    """Return what a run needs; see the module for the formula."""
+    spec = config.draw_spec(source.shape)
+    n_seeds = len(config.seeds)
+    generator, discriminator = on_meta(config.network, source.shape)
     g = _size(generator, torch.empty(2, spec.latent_dim, device="meta"))
-    packs = (layer.size for layer in discriminator.modules() if isinstance(layer, Packing))
-    d = _size(discriminator, torch.empty(2 * next(packs, 1), *source.shape, device="meta"))
-    inner = sum(regularizer.inner_gradients for regularizer in regularizers)
+    packs = torch.empty(2 * config.network.packing, *source.shape, device="meta")
+    d = _size(discriminator, packs)
+    inner = sum(regularizer.inner_gradients for regularizer in config.regularizers.values())
     n, sample = spec.batch_size, torch.Size(source.shape).numel()
-    snapshot = (1 + count_moments(optim)) * (d.weights + g.weights) + g.weights
+    snapshot = (1 + count_moments(config.optim)) * (d.weights + g.weights) + g.weights
     state = _COPIES * snapshot + d.weights + g.weights
     of_d = n * (2 + 4 * inner) * d.outputs + (1 + 2 * inner) * d.weights
     of_g = 2 * n * (g.outputs + d.outputs) + g.weights
@@ -117,23 +92,30 @@ def estimate(
     draws = (2 if n_seeds > 1 else 1) * block + updates * n * sample
     size = _FLOAT * n_seeds
     update = max(of_d, of_g) + fakes
-    return Need(size * state, size * update, size * draws, _PAIR * n_compared**2)
+    return Need(size * state, size * update, size * draws, _PAIR * _n_compared(config, source) ** 2)
 
 
-def check(need: Need, device: torch.device, n_seeds: int, n_processes: int = 1) -> None:
+def _n_compared(config: RunConfig, source: Source) -> int:
+    """Return the largest number of samples on each side that the evaluator compares at once."""
+    evaluator = config.evaluator
+    sides = ((evaluator.n, source.n_validation), (evaluator.final_n, source.n_held_out))
+    return max(min(n, part or n, source.n_train or n) for n, part in sides)
+
+
+def check(config: RunConfig, source: Source, device: torch.device) -> None:
     """Refuse a run that does not fit into the memory that is free.
 
-    Each of its `n_processes` on this machine takes the need.
+    Each of its processes on this machine takes the need.
 
     Raises:
         ConfigError: What needs how much, what is free, what to lower.
     """
-    free = free_bytes(device)
+    need, free = estimate(config, source), free_bytes(device)
     if free is not None and device.type == "cpu":
-        free //= n_processes
+        free //= config.world.local_size
     if free is None or need.total <= free:
         return
-    training = need.total - need.distances
+    n_seeds, training = len(config.seeds), need.training
     remedies = ["network.width"] if 2 * need.state >= training else []
     remedies += ["trainer.batch_size"] if 2 * need.state <= training else []
     remedies += ["n_seeds"] if n_seeds > 1 else []

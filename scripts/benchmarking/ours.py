@@ -10,7 +10,8 @@ from torch import Tensor
 from benchmarking.rows import DEPTH, GAMES, Work
 from benchmarking.textbook import BETAS, BOUND, LR, WEIGHT, Textbook
 from gan_lab.config import compose
-from gan_lab.training.config import Run
+from gan_lab.training.build import open_run
+from gan_lab.training.run import Run
 
 _N_IMAGES = 1024
 _N_POINTS = 20_000
@@ -56,7 +57,8 @@ class Ours:
     """gan_lab's training step, its randomness drawn as in a run: of the run's overrides."""
 
     def __init__(self, overrides: list[str]) -> None:
-        self.run: Run = compose.build_run_config(compose.compose_config("train", overrides)).open()
+        config = compose.build_run_config(compose.compose_config("train", overrides))
+        self.run: Run = open_run(config)
         self.n_steps = 0
 
     def step(self) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.ndimage import median_filter
 
 from benchmarking.measure import Options
@@ -20,6 +19,7 @@ from gan_lab.engine.rng import StepDraws, Streams
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runner import train as training
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.build import build, open_source
 
 # With and without looking: what is measured once, after the last step, is no part of the loop.
 _SHORT_END = (
@@ -119,8 +119,8 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
 
 def _train(overrides: list[str], path: Path) -> _Clock:
     config = compose.build_run_config(compose.compose_config("train", overrides))
-    source = config.data.open(torch.device(config.device))
-    run = config.open_with(source)
+    source = open_source(config)
+    run = build(config, source)
     clock = _Clock(run.streams)
     quiet = io.StringIO()
     try:

@@ -25,6 +25,7 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.reports.analysis.statistics import share
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.build import open_run
 from gan_lab.training.loop import Trainer
 
 Row = dict[str, Any]
@@ -134,7 +135,7 @@ def train(name: str, which: str) -> Path:
     config = build_run_config(compose_config("train", keys))
     if scenario.wind:
         config = replace(config, regularizers={**config.regularizers, "wind": Wind()})
-    run = config.open()
+    run = open_run(config)
     directory = RunDir(path).create()
     for seed in run.seeds:
         child = directory.child(seed).create()

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from gan_lab.training.validate import warnings
 from tests.campaigns import inputs
 from tests.campaigns.inputs import CASES, Case
 from tests.helpers import run_config
@@ -83,8 +84,8 @@ WARNINGS = {
 
 @pytest.mark.parametrize(("choice", "answer"), WARNINGS.items(), ids=list(WARNINGS))
 def test_what_will_go_wrong_and_nothing_else_is_warned_of_in_one_sentence(choice, answer):
-    warnings = run_config(*inputs.RING, *choice.split()).warnings()
-    assert len(warnings) == bool(answer)
-    for warning in warnings:
+    sentences = warnings(run_config(*inputs.RING, *choice.split()))
+    assert len(sentences) == bool(answer)
+    for warning in sentences:
         assert answer in warning
         assert re.search(r"; (add|scale|prefer) ", warning)

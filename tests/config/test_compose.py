@@ -10,6 +10,7 @@ from gan_lab.engine.optimizers import Adam, Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Regularizer
+from gan_lab.training.build import open_run
 from tests.helpers import DIGITS, RING, names, run_config, two_steps
 
 LOSSES, REGULARIZERS = names("loss"), names("regularizer")
@@ -33,7 +34,7 @@ def test_every_loss_takes_two_finite_steps_with_every_regularizer(loss, regulari
         *KINDS[kind], f"loss={loss}", regularized(regularizer), "trainer.n_critic=1"
     )
     assert list(chosen.regularizers) == ([] if regularizer == "none" else [regularizer])
-    run = chosen.open()
+    run = open_run(chosen)
     before = [p.detach().clone() for p in run.state.generator.params.values()]
     assert two_steps(run)
     after = run.state.generator.params.values()
@@ -57,11 +58,11 @@ def test_batch_norm_in_the_discriminator_excludes_penalties_and_nothing_else(
     chosen = run_config(*(RING if kind == "points" else images), *keys)
     if any(is_penalty(each) for each in chosen.regularizers.values()):
         with pytest.raises(ConfigError) as refused:
-            chosen.open()
+            open_run(chosen)
         for said in (f"'{regularizer}'", "BatchNorm", "network.discriminator_norm=layer"):
             assert said in str(refused.value)
     else:
-        assert two_steps(chosen.open())
+        assert two_steps(open_run(chosen))
 
 
 def test_the_penalties_are_the_four_of_the_literature():
@@ -75,7 +76,7 @@ def test_the_penalties_are_the_four_of_the_literature():
 @pytest.mark.parametrize("loss", LOSSES)
 def test_several_regularizers_hold_together(loss):
     both = "regularizer=[spectral_norm,gradient_penalty,instance_noise]"
-    assert two_steps(run_config(*RING, f"loss={loss}", both, "n_seeds=2").open())
+    assert two_steps(open_run(run_config(*RING, f"loss={loss}", both, "n_seeds=2")))
 
 
 # What belongs to a choice
@@ -152,13 +153,14 @@ def test_every_data_set_composes(data):
 def test_every_choice_of_a_group_takes_two_steps(group):
     for option in names(group):
         base = DIGITS if option == "dcgan" else RING
-        assert two_steps(run_config(*base, f"{group}={option}", "network.width=4").open()), option
+        chosen = run_config(*base, f"{group}={option}", "network.width=4")
+        assert two_steps(open_run(chosen)), option
 
 
 def test_seeds_count_up_from_seed_and_zero_is_a_seed():
     assert run_config("seed=0").seeds == (0,)
     assert run_config("seed=5", "n_seeds=3").seeds == (5, 6, 7)
-    runs = [run_config(*RING, f"seed={seed}").open() for seed in (0, 0, 1)]
+    runs = [open_run(run_config(*RING, f"seed={seed}")) for seed in (0, 0, 1)]
     first, same, other = (run.state.generator.params for run in runs)
     assert all(torch.equal(weight, same[name]) for name, weight in first.items())
     assert not all(torch.equal(weight, other[name]) for name, weight in first.items())
@@ -168,7 +170,7 @@ def test_seeds_count_up_from_seed_and_zero_is_a_seed():
 
 def test_one_seed_gives_two_losses_the_same_start_batches_and_noise():
     one, other = (
-        run_config(*RING, f"loss={loss}", "trainer.n_critic=3").open()
+        open_run(run_config(*RING, f"loss={loss}", "trainer.n_critic=3"))
         for loss in ("minimax", "wasserstein")
     )
     for player in ("generator", "discriminator"):
@@ -182,7 +184,7 @@ def test_one_seed_gives_two_losses_the_same_start_batches_and_noise():
 
 
 def test_the_generator_s_noise_does_not_depend_on_n_critic():
-    one, other = (run_config(*RING, f"trainer.n_critic={n}").open() for n in (1, 3))
+    one, other = (open_run(run_config(*RING, f"trainer.n_critic={n}")) for n in (1, 3))
     for step in range(2):
         a, b = one.streams.draws(step), other.streams.draws(step)
         assert (len(a.discriminator.z), len(b.discriminator.z)) == (1, 3)

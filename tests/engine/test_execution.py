@@ -16,6 +16,7 @@ from gan_lab.engine.execution import Execution
 from gan_lab.engine.gradients import Gradients
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.build import open_run, with_mode
 from tests.helpers import normal
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -94,7 +95,7 @@ def test_a_long_run_of_perceptrons_is_compiled_and_says_so_in_its_record(monkeyp
         (["trainer.steps=100000", "regularizer=[spectral_norm]"], "eager"),
     ):
         config = run_config(*keys)
-        decided = config.with_mode(config.data.open(CPU))
+        decided = with_mode(config, config.data.open(CPU))
         assert decided.execution.mode == decided.resolved["execution"]["mode"] == mode
         assert config.execution.mode == "auto"
 
@@ -107,15 +108,15 @@ def test_a_resumed_run_keeps_the_mode_it_began_with(tmp_path):
     extended = saved_config(tmp_path)
     extended.trainer.steps = 1_000_000
     config = compose.build_run_config(extended)
-    assert config.with_mode(config.data.open(CPU)).execution.mode == "eager"
+    assert with_mode(config, config.data.open(CPU)).execution.mode == "eager"
     assert RunDir(tmp_path).read_status()["threads"] == 1
 
 
 def test_gradients_follow_the_network_and_the_precision():
-    run = run_config("execution.precision=bf16").open()
+    run = open_run(run_config("execution.precision=bf16"))
     assert isinstance(run.gradients, AnalyticMlpGradients)
     assert run.gradients.bf16
-    run = run_config("execution.precision=bf16", "network.activation=elu").open()
+    run = open_run(run_config("execution.precision=bf16", "network.activation=elu"))
     assert type(run.gradients) is Gradients
     assert run.gradients.objective.arithmetic.bf16
     assert not run.objective.arithmetic.bf16  # samples to show and to measure are plain

@@ -20,6 +20,7 @@ from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
+from gan_lab.training.build import open_run
 from gan_lab.training.loop import Trainer
 from tests.helpers import RING, load_loss, load_regularizers, names, run_config, small_run, train
 from tests.rehearsal import Rehearsal, waits
@@ -125,9 +126,8 @@ def test_batch_norm_does_not_make_the_host_wait(seeds):
 @pytest.mark.parametrize("data", names("data"))
 def test_no_data_set_makes_the_host_wait(data, monkeypatch):
     try:
-        run = run_config(
-            f"data={data}", "network.width=4", "trainer.batch_size=8", "device=cpu"
-        ).open()
+        keys = (f"data={data}", "network.width=4", "trainer.batch_size=8", "device=cpu")
+        run = open_run(run_config(*keys))
     except Exception as error:
         if "ConfigError" not in type(error).__name__ and "Mandatory" not in str(error):
             raise

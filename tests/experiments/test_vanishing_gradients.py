@@ -11,6 +11,7 @@ from torch.func import functional_call
 from gan_lab.experiments.vanishing_gradients import fit
 from gan_lab.experiments.vanishing_gradients.claims import GRADIENTS, decades_lost, noise_exponents
 from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
+from gan_lab.training.build import build
 from tests.experiments.helpers import small_lab, swap_generator_losses
 from tests.helpers import CPU, run_config
 
@@ -38,7 +39,7 @@ def frozen(n_seeds=2, logit=0.0):
     keys = ["data=ring", "network.width=6", "network.depth=1", "device=cpu", "loss=non_saturating"]
     chosen = run_config(*keys, f"n_seeds={n_seeds}", "seed=3", "trainer.batch_size=4")
     source = chosen.data.open(CPU)
-    run = chosen.open_with(source)
+    run = build(chosen, source)
     g = {name: leaf.detach() for name, leaf in run.state.generator.params.items()}
     keys = (chosen.loss, (), chosen.optim, chosen.seeds, CPU)
     fresh = fit.Discriminators(chosen.network, source.shape, *keys)

@@ -11,6 +11,7 @@ from gan_lab.networks.base import batch_coupling, with_packing
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.reports.plots.samples import points_picture
+from gan_lab.training.build import open_run
 from tests.engine.test_step import EXACT, check_stacked_is_solo
 from tests.helpers import (
     CHEAP,
@@ -145,10 +146,10 @@ def test_a_penalty_is_refused_and_the_message_says_what_to_do(name):
 
 def test_a_batch_that_fills_no_packs_is_refused_before_anything_is_allocated():
     with pytest.raises(ConfigError) as refused:
-        small_config(network=Mlp(2, 8, packing=3), batch_size=8).open()
+        open_run(small_config(network=Mlp(2, 8, packing=3), batch_size=8))
     for said in ("trainer.batch_size=8", "network.packing=3", "set trainer.batch_size=6"):
         assert said in str(refused.value)
-    small_config(network=Mlp(2, 8, packing=3), batch_size=6).open()
+    open_run(small_config(network=Mlp(2, 8, packing=3), batch_size=6))
 
 
 def test_a_point_is_shown_by_the_logit_of_equal_copies():
@@ -187,4 +188,4 @@ def test_the_config_takes_packing_and_refuses_it_with_a_critics_penalty():
     assert chosen.network.packing == 2
     critic = run_config("data=ring", "loss=wasserstein", "network.packing=2")
     with pytest.raises(ConfigError, match=r"network\.packing=1"):
-        critic.open()
+        open_run(critic)

@@ -5,6 +5,8 @@ import pytest
 
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.training.build import open_run
+from gan_lab.training.validate import warnings
 from tests.helpers import RING, run_config, train
 
 CHEAP = ("trainer.steps=3", "network.width=8", "evaluator.floor_n_repeats=2")
@@ -16,7 +18,7 @@ CHEAP += ("neural_distance.steps=5",)
 )
 def test_too_few_samples_of_any_part_are_refused(choice):
     with pytest.raises(ConfigError, match="need 20 of each"):
-        run_config("data=digits", choice).open()
+        open_run(run_config("data=digits", choice))
 
 
 @pytest.mark.parametrize(("n_held_out", "n_validation"), [(20, "null"), (1697, "null"), (1757, 20)])
@@ -42,10 +44,10 @@ def test_data_that_mostly_coincide_are_measured(tmp_path):
     ],
 )
 def test_a_critic_that_will_go_wrong_is_warned_of(choice, said):
-    warnings = run_config("loss=wasserstein", choice).warnings()
-    assert any(said in warning for warning in warnings)
+    said_warnings = warnings(run_config("loss=wasserstein", choice))
+    assert any(said in warning for warning in said_warnings)
     for fine in ((), ("regularizer=[weight_clipping]", "optim=rmsprop")):
-        assert run_config("loss=wasserstein", *fine).warnings() == []
+        assert warnings(run_config("loss=wasserstein", *fine)) == []
 
 
 def test_images_per_second_count_the_warm_up(tmp_path):

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_lab.data.toy import Ring
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
-from gan_lab.engine.rng import DrawSpec
-from gan_lab.engine.schedule import Schedule
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.metrics import Kernel
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training import memory
-from tests.helpers import ONE, ROOT, load_regularizers, main, run_config
+from gan_lab.training.validate import validate
+from tests.helpers import CPU, ONE, ROOT, load_regularizers, main, run_config, small_config
 
 GB = 10**9
 CASES = {  # loss, width, size of a batch
@@ -35,6 +33,8 @@ DEFAULT_CASES = ("clipping", "stacked")  # a wide network, and many; the others 
 MEASURE = """
 import copy, ctypes, gc, json, sys, torch
 from gan_lab.engine.step import train_step
+from gan_lab.training import memory
+from gan_lab.training.build import build
 from tests.helpers import run_config
 torch.set_num_threads(1)
 
@@ -46,18 +46,18 @@ def measured(loss, width, size, *keys):
     keys += (f"loss={loss}", f"network.width={width}", f"trainer.batch_size={size}")
     choice = run_config(*keys, "device=cpu", "execution.threads=1")
     source = choice.data.open(torch.device("cpu"))
-    need = choice.memory_need(source)
+    need = memory.estimate(choice, source)
     gc.collect()
     ctypes.CDLL("libc.so.6").malloc_trim(0)
     open("/proc/self/clear_refs", "w").write("5")
     before = resident("VmRSS")
-    run = choice.open_with(source)
+    run = build(choice, source)
     content = lambda: copy.deepcopy(run.state.state_dict())
     for step in range(3):  # the best, the last, and the next while the last is still there
         train_step(run.state, run.streams.draws(step), run.gradients, 0.9)
         best = content() if step == 0 else best
         last = content()
-    return need.total, resident("VmHWM") - before
+    return need.training, resident("VmHWM") - before
 
 measured("wasserstein", 8, 256, "data=ring")  # what libraries allocate once
 print(json.dumps({name: measured(*case) for name, case in json.loads(sys.argv[1]).items()}))
@@ -89,11 +89,10 @@ def test_the_estimate_is_within_a_factor_of_two_of_what_is_taken(measured, case)
     assert 0.5 * taken < estimate < 2.0 * taken
 
 
-def need(width=64, n_seeds=1, batch=32, regularizers=(), optim=Adam(1e-3), **schedule):  # noqa: B008
-    networks = memory.on_meta(Mlp(4, width, 3), (2,))
-    spec = DrawSpec(batch, 4, {}, Schedule(**schedule))
-    source = Ring().open(torch.device("cpu"))
-    return memory.estimate(networks, source, spec, regularizers, optim, n_seeds)
+def need(width=64, n_seeds=1, batch=32, regularizers=None, optim=Adam(1e-3), **schedule):  # noqa: B008
+    parts = {"network": Mlp(4, width, 3), "optim": optim, "seeds": range(n_seeds)}
+    config = small_config(None, regularizers, batch_size=batch, **parts, **schedule)
+    return memory.estimate(config, config.data.open(CPU))
 
 
 def test_the_state_is_the_formula():
@@ -110,7 +109,7 @@ def test_what_grows_with_what():
     assert need(n_seeds=7).update == 7 * small.update
     assert need(batch=64).state == small.state
     assert need(batch=64).update > 1.5 * small.update
-    penalty = tuple(load_regularizers("gradient_penalty").values())
+    penalty = load_regularizers("gradient_penalty")
     assert need(regularizers=penalty).update > 1.5 * small.update
     assert need(warmup_steps=1).update > small.update  # fakes of eight updates at once
     assert need(warmup_steps=1, warmup_n_critic=8).update == need(warmup_steps=1).update
@@ -137,18 +136,15 @@ def test_meta_networks_cost_no_time_and_no_memory():
         (("data=digits", "data.n_held_out=300", "evaluator.final_n=20000"), 300),
     ],
 )
-def test_the_evaluator_keeps_the_distances_of_as_many_samples_as_there_are(monkeypatch, keys, n):
-    distances = []
-    monkeypatch.setattr(memory, "check", lambda need, *_: distances.append(need.distances))
+def test_the_evaluator_keeps_the_distances_of_as_many_samples_as_there_are(keys, n):
     choice = run_config(*keys, "device=cpu")
-    choice.check(choice.data.open(torch.device("cpu")))
-    assert distances == [24 * n**2]
+    assert memory.estimate(choice, choice.data.open(CPU)).distances == 24 * n**2
 
 
 @SAYS_WHAT_IS_TAKEN
 def test_the_evaluator_s_estimate_is_what_its_largest_metric_takes():
     n, samples = 2000, torch.randn(2, 2000, 2)
-    read = Kernel().prepare(run_config("data=ring").data.open(torch.device("cpu")))
+    read = Kernel().prepare(run_config("data=ring").data.open(CPU))
     read(*samples[:, :20])
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
@@ -196,21 +192,21 @@ def test_an_evaluator_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys
 
 def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
     choice = run_config("data=ring", "network.width=64", "device=cpu")
-    source = choice.data.open(torch.device("cpu"))
-    needs = choice.memory_need(source, 512).total
+    source = choice.data.open(CPU)
+    needs = memory.estimate(choice, source).total
     for free in (None, needs, needs - 1):  # None: where nobody says
         monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
         fits = free is None or free >= needs
         refusal = pytest.raises(ConfigError, match="the run needs about")
         with contextlib.nullcontext() if fits else refusal:
-            choice.check(source)
+            validate(choice, source)
 
 
 # What is free.
 
 
 def test_this_machine_says_what_is_free():
-    free = memory.free_bytes(torch.device("cpu"))
+    free = memory.free_bytes(CPU)
     if Path("/proc/meminfo").exists():
         rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         assert 0 < free <= 1024 * int(rows["MemTotal"].split()[0])

@@ -12,7 +12,9 @@ from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.training import train_to
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.build import open_run
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 # Method -> what it changes in `train`; the names are those of reports.plots.style.STYLES.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -68,7 +70,7 @@ def train_and_measure(name: str, config: RunConfig, view: View) -> Arrays:
         Quantities [moment, seed], see `_quantities`; and of the first seed `map` [moment, A],
         `density` [moment, K], `logits` [moment, K].
     """
-    run, source = config.open(), config.data
+    run, source = open_run(config), config.data
     assert isinstance(source, Mixture)  # the caller's own overrides
     data = source.components()
     real = line.data_quantiles(data, view.n_nodes)

@@ -11,7 +11,10 @@ from gan_lab.data.base import Modes
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.mode_collapse.coverage import count
 from gan_lab.experiments.training import train_to
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.build import build, open_source
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
+from gan_lab.training.validate import validate
 
 # Method -> overrides of `train`; what a loss's config file brings with it stays as it is.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -58,9 +61,9 @@ def train_and_count(config: RunConfig, schedule: CountSchedule) -> dict[str, np.
         them, [T, S, K]; final_*: the same at the end from `n_final` samples, [S, K]; average_*: of
         the generator's moving average at the end, from `n` samples, [S, K].
     """
-    source = config.data.open(torch.device(config.device))
-    config.check(source)
-    run, modes = config.open_with(source), source.modes
+    source = open_source(config)
+    validate(config, source)
+    run, modes = build(config, source), source.modes
     assert modes is not None
     rows = [
         _counts(run, modes, run.current_samples, schedule.n, f"modes {step}")

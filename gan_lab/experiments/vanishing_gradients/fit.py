@@ -22,6 +22,7 @@ from gan_lab.experiments.training import train_to
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
+from gan_lab.training.build import build
 from gan_lab.training.config import RunConfig
 
 BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over
@@ -64,7 +65,7 @@ class FrozenGenerators(NamedTuple):
 def freeze_generators(config: RunConfig, stages: Sequence[int], device: str) -> FrozenGenerators:
     """Train for every seed at once and copy the generators at some steps."""
     source = config.data.open(torch.device(device))
-    run = config.open_with(source)
+    run = build(config, source)
     copies: list[Tensors] = []
     for _ in train_to(run, config, stages, config.trainer.ema):
         leaves = run.state.generator.clone_params()

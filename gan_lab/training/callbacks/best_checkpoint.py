@@ -16,7 +16,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.runs import checkpoint
 from gan_lab.training.callbacks.evaluation import NotFinite, measure_held_out
-from gan_lab.training.config import Run
+from gan_lab.training.run import Run
 
 TAG = "divergence/wasserstein"
 

@@ -21,7 +21,7 @@ from gan_lab.regularizers.base import Tensors
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.evaluation import NotFinite
-from gan_lab.training.config import Run
+from gan_lab.training.run import Run
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from functools import partial
 from torch import Tensor
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 
 class NotFinite(Exception):

@@ -23,7 +23,8 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.divergence import DroppedSeeds
 from gan_lab.training.callbacks.evaluation import evaluate, measure
 from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 # The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
 _HPARAMS_METRICS = (

@@ -17,7 +17,8 @@ from gan_lab.engine.step import update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
-from gan_lab.training.config import Run, RunConfig
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 UPDATES = 8  # of the copy
 _EVALUATION_BATCHES = 4  # on which both are compared

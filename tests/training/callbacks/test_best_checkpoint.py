@@ -108,7 +108,7 @@ def test_a_best_that_is_the_last_is_reported_with_the_final_number(workdir):
 
 def test_a_finite_set_chooses_on_data_that_are_not_reported(workdir, monkeypatch):
     """The generator is perfect on the validation part at step 2, on the held-out part at step 4."""
-    from gan_lab.training.config import Run
+    from gan_lab.training.run import Run
 
     parts = {2: "validation", 4: "held_out"}
 

@@ -5,6 +5,7 @@ import torch
 
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.step import train_step, update_discriminator_
+from gan_lab.training.build import open_run
 from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
 from tests.helpers import RING, run_config
 
@@ -13,7 +14,7 @@ GAP = "discriminator_estimate/optimality_gap"
 
 def opened(*overrides):
     chosen = run_config(*RING, *overrides)
-    return chosen, chosen.open()
+    return chosen, open_run(chosen)
 
 
 def mean_gap(chosen, run):
@@ -82,7 +83,7 @@ def test_the_known_bias_of_the_penalty_is_told_in_one_dimension_only():
     tag = "discriminator_estimate/penalty_bias"
     cheap = [key for key in RING if not key.startswith("data=")]
     line = run_config(*cheap, "data=gaussian_1d")
-    assert tag in measure_optimality_gap(line, line.open())
+    assert tag in measure_optimality_gap(line, open_run(line))
     assert tag not in measure_optimality_gap(*opened())
 
 
@@ -95,6 +96,6 @@ def test_the_copy_moves_at_the_rate_of_the_moment():
 
 def test_a_discriminator_trained_in_bf16_is_judged_in_float32():
     chosen = run_config("data=digits", "regularizer=[r2]", "execution.precision=bf16", "device=cpu")
-    run = chosen.open()
+    run = open_run(chosen)
     assert run.gradients.fakes(run.state, torch.randn(1, 4, 32)).dtype == torch.float32
     assert measure_optimality_gap(chosen, run)[GAP].isfinite()

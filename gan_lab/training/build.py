@@ -1,0 +1,116 @@
+"""Open a run: read its data and build networks, optimisers, random streams and the evaluator."""
+
+import copy
+from dataclasses import replace
+
+from torch import nn
+
+from gan_lab.data.base import Source
+from gan_lab.engine.backends.mlp_gradients import AnalyticMlpGradients
+from gan_lab.engine.backends.select import build_gradients, build_step
+from gan_lab.engine.devices import resolve_device
+from gan_lab.engine.objective import Objective
+from gan_lab.engine.rng import Streams, stream
+from gan_lab.engine.state import TrainState, build_network
+from gan_lab.metrics.evaluator import Evaluator
+from gan_lab.networks.base import on_meta
+from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Networks, Run
+from gan_lab.training.validate import validate
+
+
+def open_source(config: RunConfig) -> Source:
+    """Read the data, onto the device."""
+    return config.data.open(resolve_device(config.device))
+
+
+def open_run(config: RunConfig) -> Run:
+    """Read the data, validate the configuration and build the run.
+
+    Raises:
+        ConfigError: Something in the configuration or in the data cannot be run.
+    """
+    source = open_source(config)
+    validate(config, source)
+    return build(config, source)
+
+
+def build(
+    config: RunConfig, source: Source, networks: Networks | None = None, purpose: str = ""
+) -> Run:
+    """Build the run of a configuration that is validated.
+
+    Args:
+        config: What was chosen.
+        source: The data.
+        networks: Modules to start from instead of fresh ones, without regularizers' buffers.
+        purpose: Prefix of the name of every random stream of training.
+    """
+    stacked = len(config.seeds) > 1
+    generators, discriminators = networks or build_networks(config, source)
+    for discriminator in discriminators:
+        for regularizer in config.regularizers.values():
+            regularizer.prepare(discriminator)
+    modules = (*generators, *discriminators)
+    config.execution.set_threads(sum(p.numel() for m in modules for p in m.parameters()))
+    config.execution.set_precision()
+    state = TrainState(
+        build_network(discriminators, stacked, source.device),
+        build_network(generators, stacked, source.device),
+        config.optim,
+    )
+    g, d = (copy.deepcopy(modules[0]).to("meta") for modules in (generators, discriminators))
+    objective = Objective(g, d, config.loss, tuple(config.regularizers.values()))
+    execution = with_mode(config, source).execution
+    gradients = build_gradients(objective, stacked, execution)
+    # A step averages its gradients over processes; one process alone measures.
+    step_gradients = gradients
+    if not config.world.alone:
+        step_gradients = build_gradients(objective, stacked, execution, config.world)
+    return Run(
+        tuple(config.seeds),
+        stacked,
+        source,
+        objective,
+        gradients,
+        build_step(state, step_gradients, config.trainer.ema, execution),
+        state,
+        Streams(config.seeds, stacked, config.draw_spec(source.shape), source, purpose),
+        Evaluator(config.evaluator, config.metrics, source, config.network.latent_dim),
+    )
+
+
+def build_networks(config: RunConfig, source: Source) -> Networks:
+    """Return freshly initialised modules for every seed."""
+
+    def fresh(name: str, seed: int) -> nn.Module:
+        module: nn.Module = getattr(config.network, name)(source.shape)
+        config.network.initialise_(module, stream(seed, f"init/{name}"))
+        return module
+
+    names = ("generator", "discriminator")
+    return Networks(*([fresh(name, seed) for seed in config.seeds] for name in names))
+
+
+def with_mode(config: RunConfig, source: Source) -> RunConfig:
+    """Return the configuration with `execution.mode=auto` decided, in `resolved` too.
+
+    A resumed run keeps the mode.
+    """
+    networks = on_meta(config.network, source.shape)
+    objective = Objective(*networks, config.loss, tuple(config.regularizers.values()))
+    schedule, steps = config.trainer.schedule, config.trainer.steps
+    n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
+    choice = (n_updates, AnalyticMlpGradients.supports(objective), config.world.alone)
+    mode = config.execution.choose_mode(source.device, *choice)
+    if mode == config.execution.mode:
+        return config
+    execution = {**config.resolved.get("execution", {}), "mode": mode}
+    resolved = {**config.resolved, "execution": execution}
+    return replace(config, execution=replace(config.execution, mode=mode), resolved=resolved)
+
+
+def largest_weight(config: RunConfig, source: Source) -> int:
+    """Return the size of the largest weight: it decides whether stacked seeds run faster."""
+    networks = on_meta(config.network, source.shape)
+    return max(p.numel() for network in networks for p in network.parameters())

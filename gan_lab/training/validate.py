@@ -1,0 +1,135 @@
+"""Refuse a configuration that cannot work before anything is allocated; warn of what goes wrong."""
+
+from collections.abc import Iterator
+
+from torch import nn
+
+from gan_lab.data.base import Source
+from gan_lab.engine.devices import resolve_device
+from gan_lab.errors import ConfigError
+from gan_lab.losses.wasserstein import Wasserstein
+from gan_lab.networks.base import batch_coupling, batch_statistics, on_meta
+from gan_lab.regularizers.gradient_penalty import Dragan
+from gan_lab.regularizers.instance_noise import InstanceNoise
+from gan_lab.regularizers.spectral_norm import SpectralNorm
+from gan_lab.regularizers.weight_clipping import WeightClipping
+from gan_lab.training import memory
+from gan_lab.training.config import RunConfig
+
+_MIN_SAMPLES = 20  # of each part of a finite set that a run can be measured with
+
+
+def validate(config: RunConfig, source: Source, here: bool = True) -> None:
+    """Refuse what would fail or mislead later, before any parameter is allocated.
+
+    If this machine will run it (`here`), its device, compiler and memory have to suffice.
+
+    Raises:
+        ConfigError: What, why, and what to do instead.
+    """
+    generator, discriminator = on_meta(config.network, source.shape)
+    _check_packs(config)
+    _check_independence(config, discriminator)
+    _check_samples(config, source)
+    if not config.world.alone:
+        _check_slices(config, generator, discriminator)
+    if here:
+        device = resolve_device(config.device)
+        config.execution.check(device, config.world.alone)
+        memory.check(config, source, device)
+
+
+def warnings(config: RunConfig) -> list[str]:
+    """Return what is allowed but known to go wrong, in one sentence each."""
+    return list(_warnings(config))
+
+
+def _check_packs(config: RunConfig) -> None:
+    packing, size = config.network.packing, config.trainer.batch_size
+    if size % packing:
+        raise ConfigError(
+            f"trainer.batch_size={size} is no multiple of network.packing={packing}, whose "
+            f"packs it has to fill; set trainer.batch_size={packing * max(1, size // packing)}"
+        )
+
+
+def _check_independence(config: RunConfig, discriminator: nn.Module) -> None:
+    coupling = batch_coupling(discriminator)
+    if coupling is None:
+        return
+    cure = "network.packing=1" if config.network.packing > 1 else "network.discriminator_norm=layer"
+    for name, regularizer in config.regularizers.items():
+        if regularizer.needs_independent_samples:
+            raise ConfigError(
+                f"regularizer '{name}' needs a discriminator whose samples are independent, "
+                f"but network.discriminator contains {coupling}. "
+                f"Set {cure}, or drop the penalty with regularizer=none."
+            )
+
+
+def _check_samples(config: RunConfig, source: Source) -> None:
+    parts = (source.n_train, source.n_validation, source.n_held_out)
+    if min(_MIN_SAMPLES if n is None else n for n in parts) < _MIN_SAMPLES:
+        raise ConfigError(
+            f"{source.n_train} samples are left to train on, {source.n_validation} for "
+            f"validation and {source.n_held_out} to hold out, but the evaluator and the neural "
+            f"distance need {_MIN_SAMPLES} of each: change data.n_held_out, "
+            f"data.held_out_share or data.n_validation, or bring more samples"
+            + "".join(f"; {warning}" for warning in source.warnings)
+        )
+    evaluator = config.evaluator
+    n = min(evaluator.n, evaluator.final_n, *(n for n in parts if n is not None))
+    for name, metric in config.metrics.items():
+        if n < metric.min_samples:
+            raise ConfigError(
+                f"metric '{name}' needs {metric.min_samples} samples on each side, but gets "
+                f"{n}: raise evaluator.n={evaluator.n} and evaluator.final_n="
+                f"{evaluator.final_n}, lower metrics.{name}.k, or bring more samples"
+            )
+
+
+def _check_slices(config: RunConfig, generator: nn.Module, discriminator: nn.Module) -> None:
+    """Refuse what trains differently in several processes, each of which has a slice of N."""
+    size, world = config.trainer.batch_size, config.world
+    each = world.size * config.network.packing
+    if size % each:
+        packs = f" and packs of {config.network.packing}" if config.network.packing > 1 else ""
+        raise ConfigError(
+            f"trainer.batch_size={size} does not divide by {world.size} processes{packs}; set "
+            f"trainer.batch_size={each * max(1, round(size / each))}"
+        )
+    for name, network in (("generator", generator), ("discriminator", discriminator)):
+        if layer := batch_statistics(network):
+            raise ConfigError(
+                f"network.{name} contains {layer}, whose statistics are those of a whole batch, "
+                f"but each of {world.size} processes sees a slice of it. Set "
+                f"network.{name}_norm=layer, or train in one process"
+            )
+    for name, regularizer in config.regularizers.items():
+        if isinstance(regularizer, Dragan):
+            raise ConfigError(
+                f"regularizer '{name}' needs the standard deviation of a whole batch, but each of "
+                f"{world.size} processes sees a slice of it; take another, or one process"
+            )
+
+
+def _warnings(config: RunConfig) -> Iterator[str]:
+    kinds = [type(regularizer) for regularizer in config.regularizers.values()]
+    critic = isinstance(config.loss, Wasserstein)
+    if critic and not set(kinds) - {InstanceNoise}:
+        yield (
+            "loss=wasserstein without a regularizer: the critic's slope is unbounded and its "
+            "value means nothing; add regularizer=[gradient_penalty]"
+        )
+    if critic and kinds == [SpectralNorm]:
+        yield (
+            "loss=wasserstein with spectral_norm alone barely moves: each layer's slope is at "
+            "most 1 and the product far below it; scale the data or prefer gradient_penalty"
+        )
+    optim = config.optim
+    momentum = getattr(optim, "momentum", 0.0) or getattr(optim, "betas", (0.0,))[0]
+    if WeightClipping in kinds and momentum:
+        yield (
+            "weight_clipping with momentum is unstable (Arjovsky et al. 2017, section 4); "
+            "prefer optim=rmsprop"
+        )
