@@ -33,7 +33,7 @@ def evaluate(arguments: list[str]) -> int:
             homes = [RunDir(path).child(seeds[i]) if several else RunDir(path) for i in indices]
             title = f"{path}, step {model.step}"
             try:
-                estimates = evaluation.evaluate(model.config, model.run, model.step, indices)
+                estimates = evaluation.evaluate(model.run, model.step, indices)
             except evaluation.NotFinite as error:
                 raise ConfigError(f"{title}: {error}; choose another step=") from error
             show(title, {h.path.name: e for h, e in zip(homes, estimates, strict=True)})

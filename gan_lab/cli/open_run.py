@@ -52,6 +52,8 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
         cfg.data.download = own.data.download = False
     OmegaConf.update(cfg, "execution.mode", "eager", force_add=True)
     OmegaConf.update(cfg, "execution.precision", "f32", force_add=True)
+    for each in (cfg, own):
+        each.pop("logger", None)
     config, seed = compose.build_run_config(cfg), compose.build_run_config(own).seeds[0]
     if seed not in config.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")
@@ -59,7 +61,7 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
     run = build.open_run(config)
     checkpoint_checks.check_fits(latest, run.state.state_dict())
     run.state.load_state_dict_(latest.content["state"])
-    drops: Mapping[int, Mapping[str, Any]] = latest.content.get("dropped", {})
+    drops = checkpoint_checks.dropped_seeds(latest.content)
     for each, why in drops.items():
         _warn(f"seed {each} was dropped after step {why['step']}: {why['quantity']} is not finite")
     indices = [index for index, each in enumerate(run.seeds) if each not in drops]

@@ -12,8 +12,8 @@ from gan_lab.engine.distributed import World
 class Accumulator:
     """Means over a log interval, kept on the device: one copy to the CPU an interval.
 
-    A value is a scalar per seed, shape [S] (or [] for one seed). A tag that ends in "_max" keeps
-    the maximum, any other the mean. Sums are float64: ten thousand float32 steps lose nothing.
+    A value is a scalar per seed, shape [S]. A tag that ends in "_max" keeps the maximum, any other
+    the mean. Sums are float64: ten thousand float32 steps lose nothing.
     `add_` counts its calls on the CPU, so it belongs after the replay of a CUDA graph, not inside.
     """
 

@@ -169,11 +169,11 @@ class World:
                     raise ConfigError(other)
         return result  # type: ignore[return-value]
 
-    def shard(self, draws: StepDraws, stacked: bool) -> StepDraws:
+    def shard(self, draws: StepDraws) -> StepDraws:
         """Return this rank's slice of the N axis of a step's draws, [updates, (S,) N, ...]."""
         if self.size == 1:
             return draws
-        axis = 2 if stacked else 1
+        axis = draws.generator.mix.ndim - 1
 
         def own_slice(tensor: Tensor) -> Tensor:
             n = tensor.shape[axis] // self.size

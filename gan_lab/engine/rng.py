@@ -2,8 +2,9 @@
 
 A stream is a torch.Generator derived from (seed, purpose). Each purpose (which real samples, which
 z, which mix, ...) has its own stream, so runs of different losses with one seed see the same
-batches and the same noise. Draws are made in blocks of a fixed number of steps: few launches, and a
-checkpoint holds the streams' states at the block's start, from which the block is drawn again.
+batches and the same noise. Draws are made in blocks of a fixed number of steps, for few launches;
+each block has streams of its own, so any step can be drawn at once and a checkpoint holds no
+random state.
 """
 
 import hashlib
@@ -88,31 +89,24 @@ class DrawSpec:
 
 
 class Streams:
-    """The draws of step after step, for one seed or stacked for several."""
+    """The draws of any step, for one seed or stacked for several.
+
+    They have no state: each block's generators are derived from (seed, purpose, block), so a step
+    has the same draws whichever was drawn before it.
+    """
 
     def __init__(
-        self, seeds: Sequence[int], stacked: bool, spec: DrawSpec, source: Source, purpose: str = ""
+        self, seeds: Sequence[int], spec: DrawSpec, source: Source, purpose: str = ""
     ) -> None:
-        self.spec, self.source, self.stacked = spec, source, stacked
-        purposes = ["real", "z", "mix", *(f"noise/{name}" for name in spec.noise)]
-        self._generators = [
-            {
-                f"{network}/{of}": stream(seed, f"{purpose}{network}/{of}", source.device)
-                for network in ("discriminator", "generator")
-                for of in purposes
-            }
-            for seed in seeds
-        ]
+        self.seeds, self.spec, self.source, self.purpose = tuple(seeds), spec, source, purpose
         self._block_start = -1
-        self._block_states = self._states()
         self._block: dict[str, Draws] = {}
 
     def draws(self, step: int) -> StepDraws:
-        """Return the randomness of a step; steps come in order, or again within a block."""
+        """Return the randomness of a step; steps in order draw each block once."""
         start = step - step % self.spec.block_steps
         if start != self._block_start:
-            self._block_start, self._block_states = start, self._states()
-            self._draw_block()
+            self._draw_block(start)
         updates = self.spec.schedule.discriminator_updates
         before = sum(updates(s) for s in range(start, step))
         n_generator = self.spec.schedule.n_generator
@@ -122,55 +116,38 @@ class Streams:
             self._slice("generator", offset, offset + n_generator),
         )
 
-    def state_dict(self) -> dict[str, object]:
-        """Return the states of all streams at the start of the current block."""
-        return {"block_start": self._block_start, "states": self._block_states}
-
-    def load_state_dict(self, state: Mapping[str, object]) -> None:
-        """Restore a `state_dict`; the block is drawn again."""
-        self._block_start = int(state["block_start"])  # type: ignore[call-overload]
-        self._block_states = state["states"]  # type: ignore[assignment]
-        for generators, states in zip(self._generators, self._block_states, strict=True):
-            for purpose, generator in generators.items():
-                generator.set_state(states[purpose])
-        if self._block_start >= 0:
-            self._draw_block()
-
-    def _states(self) -> list[dict[str, Tensor]]:
-        return [{p: g.get_state() for p, g in seed.items()} for seed in self._generators]
-
-    def _draw_block(self) -> None:
-        steps = range(self._block_start, self._block_start + self.spec.block_steps)
+    def _draw_block(self, start: int) -> None:
+        steps = range(start, start + self.spec.block_steps)
         n_discriminator = sum(self.spec.schedule.discriminator_updates(s) for s in steps)
         n_generator = len(steps) * self.spec.schedule.n_generator
         self._block = {
-            "discriminator": self._draw("discriminator", n_discriminator),
-            "generator": self._draw("generator", n_generator),
+            "discriminator": self._draw("discriminator", start, n_discriminator),
+            "generator": self._draw("generator", start, n_generator),
         }
+        self._block_start = start
 
-    def _draw(self, network: str, updates: int) -> Draws:
-        seeds = [self._draw_seed(generators, network, updates) for generators in self._generators]
-        if not self.stacked:
+    def _draw(self, network: str, start: int, updates: int) -> Draws:
+        seeds = [self._draw_seed(seed, network, start, updates) for seed in self.seeds]
+        if len(seeds) == 1:
             return seeds[0]
         real, z, mix, noises = zip(*seeds, strict=True)
         noise = {name: _stack_seeds([each[name] for each in noises]) for name in self.spec.noise}
         return Draws(_stack_seeds(real), _stack_seeds(z), _stack_seeds(mix), noise)
 
-    def _draw_seed(
-        self, generators: Mapping[str, torch.Generator], network: str, updates: int
-    ) -> Draws:
+    def _draw_seed(self, seed: int, network: str, start: int, updates: int) -> Draws:
         n, device = self.spec.batch_size, self.source.device
 
-        def normal(purpose: str, *shape: int) -> Tensor:
-            generator = generators[f"{network}/{purpose}"]
-            return torch.randn(updates, n, *shape, generator=generator, device=device)
+        def generator(of: str) -> torch.Generator:
+            return stream(seed, f"{self.purpose}{network}/{of}/{start}", device)
 
-        real = self.source.draw(updates * n, generators[f"{network}/real"])
-        mix_stream = generators[f"{network}/mix"]
+        def normal(of: str, *shape: int) -> Tensor:
+            return torch.randn(updates, n, *shape, generator=generator(of), device=device)
+
+        real = self.source.draw(updates * n, generator("real"))
         return Draws(
             real.reshape(updates, n, *real.shape[1:]),
             normal("z", self.spec.latent_dim),
-            torch.rand(updates, n, generator=mix_stream, device=device),
+            torch.rand(updates, n, generator=generator("mix"), device=device),
             {name: normal(f"noise/{name}", *shape) for name, shape in self.spec.noise.items()},
         )
 

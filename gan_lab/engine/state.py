@@ -3,7 +3,7 @@
 All tensors are written in place: their addresses never change after the start.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,6 +60,23 @@ class NetworkState:
         """Return a copy of the parameters, without a graph."""
         return {name: leaf.detach().clone() for name, leaf in self.params.items()}
 
+    def select(self, leaves: Mapping[str, Tensor], index: int) -> Tensors:
+        """Return one seed's part, as views, of leaves that are stacked as the parameters are."""
+        return {name: leaf[index] if self.stacked else leaf for name, leaf in leaves.items()}
+
+    def of_seed(self, index: int) -> tuple[Tensors, Tensors]:
+        """Return the parameters of one seed, without a graph, and its buffers; both as views."""
+        params = {name: leaf.detach() for name, leaf in self.params.items()}
+        return self.select(params, index), self.select(self.buffers, index)
+
+    def copy(self, optimizer: Optimizer) -> "NetworkState":
+        """Return a copy whose discriminator's optimiser goes on from the same moments."""
+        buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
+        network = NetworkState(self.clone_params(), buffers, self.stacked)
+        network.optimizer = optimizer.build_discriminator(network.flat)
+        network.optimizer.copy_from_(self.optimizer)
+        return network
+
     def state_dict(self) -> dict[str, Any]:
         """Return leaves and optimiser, by reference."""
         return {
@@ -91,6 +108,7 @@ class TrainState:
             **{name: buffer.detach().clone() for name, buffer in generator.buffers.items()},
         }
         self.step = 0
+        self._frozen: dict[int, tuple[list[Tensor], list[Tensor]]] = {}  # index -> (views, copies)
 
     @torch.no_grad()
     def average_(self, decay: float) -> None:
@@ -102,13 +120,20 @@ class TrainState:
             else:
                 self.average[name].copy_(now)
 
-    def of_seed(self, index: int) -> list[Tensor]:
-        """Return all tensors of one of several stacked seeds, as views."""
-        tensors = [*self.average.values()]
+    def freeze_(self, index: int) -> None:
+        """Remember one seed's state; `restore_frozen_` brings it back after a step of all seeds."""
+        views = [*self.average.values()]
         for network in (self.discriminator, self.generator):
-            tensors += [network.flat.detach(), *network.buffers.values()]
-            tensors += [t for t in network.optimizer.state.values() if t.ndim]  # no count of steps
-        return [tensor[index] for tensor in tensors]
+            views += [network.flat.detach(), *network.buffers.values()]
+            views += [t for t in network.optimizer.state.values() if t.ndim]  # no count of steps
+        views = [tensor[index] for tensor in views]
+        self._frozen[index] = (views, [view.clone() for view in views])
+
+    @torch.no_grad()
+    def restore_frozen_(self) -> None:
+        """Bring back the state of every frozen seed."""
+        for views, copies in self._frozen.values():
+            torch._foreach_copy_(views, copies)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything, by reference: save or clone it before the next step."""
@@ -146,9 +171,10 @@ def copy_into_(leaves: Tensors, values: Mapping[str, Tensor]) -> None:
 
 
 def build_network(
-    modules: Iterable[nn.Module], stacked: bool, device: torch.device
+    modules: Sequence[nn.Module], device: torch.device, stacked: bool | None = None
 ) -> NetworkState:
-    """Return the state of initialised modules, one a seed, stacked as [S, ...] where asked."""
+    """Return the state of initialised modules, one a seed; of several, or if asked, [S, ...]."""
+    stacked = len(modules) > 1 if stacked is None else stacked
     each = [(dict(m.named_parameters()), dict(m.named_buffers())) for m in modules]
 
     def gather(part: int) -> Tensors:

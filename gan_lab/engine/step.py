@@ -26,8 +26,8 @@ def train_step(
         ema_decay: Of the generator's moving average, in [0, 1); 0 = the average is the generator.
 
     Returns:
-        Values to log, each [S] or a scalar: those of the last update of each network. And whether
-        every loss and every gradient of the step was finite, [S] or a scalar, bool, on the device.
+        Values to log, each [S]: those of the last update of each network. And whether every loss
+        and every gradient of the step was finite, [S], bool, on the device.
     """
     values: Tensors = {}
     sizes: list[Tensor] = []
@@ -42,7 +42,12 @@ def train_step(
         sizes.append(update.size)
     state.average_(ema_decay)
     state.step += 1
-    return values, torch.stack(sizes).isfinite().all(0)
+    return by_seed(values), torch.stack(sizes).isfinite().all(0).reshape(-1)
+
+
+def by_seed(values: Tensors) -> Tensors:
+    """Return values that are [S], or scalars of a single seed, as [S]."""
+    return {tag: value.reshape(-1) for tag, value in values.items()}
 
 
 class Update(NamedTuple):

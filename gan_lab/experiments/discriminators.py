@@ -44,7 +44,7 @@ class Discriminators:
             pair.initialise_(modules[seed], stream(seed, "init/discriminator"))
             for regularizer in regularizers:
                 regularizer.prepare(modules[seed])
-        self.network = build_network([modules[seed] for seed in seeds], stacked=True, device=device)
+        self.network = build_network([modules[seed] for seed in seeds], device, stacked=True)
         self.network.optimizer = optim.build_discriminator(self.network.flat)
         template = modules[seeds[0]].to("meta")
         self.objective = Objective(template, template, loss, tuple(regularizers), in_transform=True)

@@ -114,7 +114,7 @@ class NeuralDistance:
         pair = Mlp(latent_dim=1, width=self.width, depth=2, activation="leaky_relu")
         module = pair.discriminator(source.shape)
         pair.initialise_(module, stream(0, "probe/init"))
-        network = build_network([module], stacked=False, device=source.device)
+        network = build_network([module], source.device)
         network.optimizer = Adam(self.lr).build(network.flat, self.lr)
         template = module.to("meta")
         objective = Objective(template, template, loss, regularizers)

@@ -40,14 +40,19 @@ class Parent:
     @property
     def trained_steps(self) -> int:
         """Steps of the run, without those of an origin of its own."""
-        origin = Origin.of_checkpoint(self.content)
+        origin = Origin.of_state(self._clock)
         return self.config.trainer.steps - (origin.step if origin else 0)
+
+    @property
+    def _clock(self) -> Mapping[str, Any]:
+        state: Mapping[str, Any] = self.content["callbacks"]["TrainingClock"]
+        return state
 
     @property
     def origin(self) -> Origin:
         """The step and the clocks that a fork starts from."""
-        seconds, before = self.content["seconds"], Origin.of_checkpoint(self.content)
-        totals = clocks(self.config, self.step, seconds["time/train_seconds"], before)
+        seconds, before = self._clock["seconds"], Origin.of_state(self._clock)
+        totals = clocks(self.config, self.step, seconds["train"], before)
         return Origin(self.step, totals, seconds)
 
 
@@ -92,7 +97,7 @@ def check(config: RunConfig, source: Source, parent: Parent) -> None:
                 f"fork keeps the {name} of {parent.path}, but {name}{change}{misfit}; leave the "
                 f"keys of {name} out, or train anew"
             )
-    reasons = parent.content.get("dropped", {})
+    reasons = checkpoint_checks.dropped_seeds(parent.content)
     if lost_seeds := [seed for seed in config.seeds if seed in reasons]:
         other = "another"
         if active := [seed for seed in config.seeds if seed not in reasons]:

@@ -2,24 +2,43 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from gan_lab.console import ProgressLine, announce
 from gan_lab.data.base import Source
 from gan_lab.engine.devices import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.runs import checkpoint, checkpoint_checks
+from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment
 from gan_lab.runs.safe_io import printable
-from gan_lab.signals import Interrupted
+from gan_lab.signals import Interrupted, StopSignals
 from gan_lab.training.build import build, open_run, with_mode
+from gan_lab.training.callback import Callback, Interval
+from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
+from gan_lab.training.callbacks.checkpointing import (
+    CheckpointBeforeEvaluation,
+    CheckpointContent,
+    Checkpointing,
+)
+from gan_lab.training.callbacks.clock import ClockStart, TrainingClock
+from gan_lab.training.callbacks.divergence import Divergence, Failure
+from gan_lab.training.callbacks.evaluation import Evaluation
+from gan_lab.training.callbacks.landscape import Landscape
+from gan_lab.training.callbacks.logging import Logging, Progress, RunRecords, StepMeans
+from gan_lab.training.callbacks.samples import Samples
+from gan_lab.training.callbacks.stop import Stop
 from gan_lab.training.compute_budget import Origin
 from gan_lab.training.config import RunConfig
-from gan_lab.training.loop import Trainer
+from gan_lab.training.intervals import choose_intervals
+from gan_lab.training.loop import fit
+from gan_lab.training.ranks import on_main
 from gan_lab.training.run import Run
 
 Estimates = list[dict[str, Estimate]]
@@ -57,7 +76,7 @@ def start(
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
-        return _train(config, parent, Trainer(config, run, parent, origin=origin), **status)
+        return _train(run, parent, origin=origin, **status)
 
 
 @contextlib.contextmanager
@@ -115,9 +134,7 @@ def resume(config: RunConfig, path: Path) -> Estimates:
             lambda: checkpoint_checks.check_data(latest.path, latest.content, run.source)
         )
         checkpoint_checks.check_fits(latest, run.state.state_dict())
-        with checkpoint_checks.damage_if_malformed(latest.path):
-            _check_device(run, latest.content)
-            trainer = Trainer(config, run, parent, latest.content)
+        _check_device(run, latest.content)
         step, steps = latest.content["step"], config.trainer.steps
 
         def prepare() -> None:
@@ -129,7 +146,7 @@ def resume(config: RunConfig, path: Path) -> Estimates:
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
         print(printable(f"resuming {path} at step {step} of {steps}"))
-        return _train(config, parent, trainer)
+        return _train(run, parent, latest)
 
 
 def _lock_and_load(
@@ -142,6 +159,12 @@ def _lock_and_load(
     )
     for file, reason in latest.damaged_files:
         print(printable(f"warning: passed over {file}: {reason}"))
+    if "device" not in latest.content:
+        raise ConfigError(
+            f"{parent.path} was made by an earlier version, whose random numbers this one does not "
+            f"continue. Evaluate, sample, compare and fork open it; to resume it, take the version "
+            f"that status.json names"
+        )
     step = int(latest.content["step"])
     is_complete = parent.read_status().get("state") == "done"
     if step > config.trainer.steps or (step == config.trainer.steps and is_complete):
@@ -151,48 +174,193 @@ def _lock_and_load(
     return latest
 
 
-def _train(config: RunConfig, parent: RunDir, trainer: Trainer, **status: Any) -> Estimates:
-    children = [parent.child(seed) for seed in config.seeds] if trainer.run.stacked else [parent]
-    pairs = zip(children, config.seeds, strict=True)
-    seeds = {parent: list(config.seeds)} | {child: [seed] for child, seed in pairs}
+@dataclass
+class _Parts:
+    """What a training consists of besides its steps; `callbacks` is the order of all side effects.
+
+    Attributes:
+        run, directory: What is trained, and where its files are.
+        signals, progress: What stops it, and where it shows how far it is.
+        origin: Where a fork starts from.
+    """
+
+    run: Run
+    directory: RunDir
+    signals: StopSignals
+    progress: ProgressLine
+    origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        run, directory, config = self.run, self.directory, self.run.config
+        world, trainer, start = config.world, config.trainer, run.state.step
+        self.content = CheckpointContent(run.source)
+        self.records = RunRecords(config, directory)
+        every = choose_intervals(config, run.source.shape)
+        self.means = StepMeans(trainer.log_every)
+        self.evaluation = Evaluation(Interval(every.evaluation, start))
+        self.best = BestCheckpoint(directory, self.content, self.evaluation)
+        # A fork is saved at once: its networks exist nowhere in this directory yet.
+        at = Interval(trainer.checkpoint_every, None if self.origin is None else start)
+        checkpointing = Checkpointing(
+            *(directory, self.content, at, trainer.keep_checkpoints),
+            *(self.records.flush, self.best.save),
+        )
+        before = CheckpointBeforeEvaluation(checkpointing)
+        others: list[Callback] = []
+        self.divergence = Divergence(others, self, trainer.on_divergence == "drop_seed")
+        clock = TrainingClock(others, self.origin)
+        logging = Logging(self.records, (self.means, self.evaluation), clock, self.progress)
+        samples = Samples(self.records, Interval(every.image, start))
+        landscape = Landscape(self.records, Interval(every.landscape, start))
+        others += [self.means, self.evaluation, samples, landscape, checkpointing]
+        self.stop = Stop(lambda: world.max_over_ranks(self.signals.signum or 0))
+        self.callbacks: list[Callback] = [
+            self.stop,
+            self.divergence,
+            clock,
+            *on_main([before], world),
+            self.means,
+            *on_main([self.evaluation], world),
+            self.divergence,  # again, for samples that the evaluation has found not to be finite
+            *on_main([self.best, logging, samples, landscape, checkpointing], world),
+            ClockStart(clock, others),
+            Progress(self.progress),
+        ]
+        # Their states, whoever runs them.
+        self.content.callbacks = [self.divergence, clock, self.evaluation, self.best]
+
+    def record(self, failure: Failure, others: Sequence[int], going_on: bool) -> str:
+        """See `FailureRecorder`."""
+
+        def write() -> str:
+            self.records.record_not_finite(failure.step - 1, failure.quantity, failure.seeds)
+            return _save_failure(self, failure, others, going_on)
+
+        return self.run.config.world.run_on_main(write)
+
+    def record_dropped(self, reasons: Mapping[int, Mapping[str, Any]]) -> None:
+        """See `FailureRecorder`: into status.json of the run and of each dropped seed.
+
+        A full disk is ignored: the checkpoints hold the reasons too.
+        """
+
+        def write() -> None:
+            with contextlib.suppress(OSError):
+                plain_reasons = {str(seed): dict(reason) for seed, reason in reasons.items()}
+                if reasons or self.directory.read_status().get("dropped"):
+                    self.directory.update_status(dropped=plain_reasons)
+                for seed, why in reasons.items():
+                    child = self.directory.child(seed)
+                    child.update_status(state="diverged", step=why["step"], error=why["told"])
+
+        self.run.config.world.run_on_main(write)
+
+
+def _save_failure(parts: _Parts, failure: Failure, others: Sequence[int], going_on: bool) -> str:
+    """Save the state before a failure among the run's checkpoints.
+
+    If the other seeds go on, the next failure leaves this file alone.
+
+    Returns:
+        The message: what, where, which file holds the state, and what to try.
+    """
+    directory = parts.directory.checkpoints
+    name = f"before_divergence_{failure.step:08d}.pt" if going_on else "before_divergence.pt"
+    path = (directory / name).absolute()
+    # A checkpoint of this step was saved before its samples were checked.
+    checkpoint.remove_later(checkpoint.available(directory), failure.step - 1)
+    file = (
+        f"The state before the update is in {path}, which sample, evaluate and fork take with "
+        f"step={path.stem}; nothing was overwritten."
+    )
+    before = {"step": failure.before.step, "state": failure.before.state}
+    before["accumulator"] = failure.before.accumulator
+    try:
+        checkpoint.save(path, {**parts.content.of(parts.run), **before})
+    except checkpoint.CheckpointNotSaved as error:  # must not hide what happened
+        file = f"The state before the update could not be saved: {error.strerror}."
+    names = ", ".join(map(str, others))
+    if going_on:
+        advice = f"Seed {names} go{'es' if len(others) == 1 else ''} on without it."
+    else:
+        advice = "Try a smaller optim.lr or a stronger regularizer"
+        advice += ", or trainer.on_divergence=drop_seed." if others else "."
+    seeds = ", ".join(map(str, failure.seeds))
+    message = f"{failure.quantity} is not finite at step {failure.step} for seed {seeds}."
+    message = f"{message} {file} {advice}"
+    if going_on:
+        announce(message)
+    return message
+
+
+def _train(
+    run: Run,
+    directory: RunDir,
+    latest: LoadedCheckpoint | None = None,
+    origin: Origin | None = None,
+    **status: Any,
+) -> Estimates:
+    config = run.config
+    world, n_steps = config.world, config.trainer.steps
+    children = directory.of_seeds(config.seeds)
     constants: dict[str, Any] = {}
+    signals = StopSignals(patient=not world.alone)
+    progress = ProgressLine(n_steps, run.state.step if latest is None else latest.content["step"])
+    parts = _Parts(run, directory, signals, progress, origin)
+    if latest is not None:
+        with checkpoint_checks.damage_if_malformed(latest.path):
+            parts.content.restore(run, latest.content)
+    reasons = parts.divergence.reasons
 
     def write_status(state: str, error: str | None = None, signal: str | None = None) -> None:
-        if not config.world.is_main:
+        if not world.is_main:
             return
-        diverged_children = [parent.child(seed) for seed in trainer.dropped_seeds.reasons]
-        at = {"state": state, "step": trainer.run.state.step, "error": error, "signal": signal}
-        for directory, each in seeds.items():
-            if directory not in diverged_children:
-                # With the constants: the file may have been damaged meanwhile.
-                directory.update_status(seeds=each, **constants, **at)
+        at = {"state": state, "step": run.state.step, "error": error, "signal": signal}
+        # With the constants: the file may have been damaged meanwhile.
+        directory.update_status(seeds=list(config.seeds), **constants, **at)
+        for child, seed in zip(children, config.seeds, strict=True):
+            if child != directory and seed not in parts.divergence.reasons:
+                child.update_status(seeds=[seed], **constants, **at)
 
     def begin() -> None:
-        constants.update(steps=config.trainer.steps, processes=config.world.size, **environment())
+        constants.update(steps=n_steps, processes=world.size, **environment())
         if config.overrides is not None:
             constants.update(overrides=list(config.overrides))
         constants.update(status)
         write_status("running")
-        trainer.dropped_seeds.write_status(parent)
+        resume_step = None if latest is None else run.state.step - (not run.is_step_complete)
+        parts.records.open(resume_step)
 
-    with _refuse_unwritable(parent):
-        config.world.run_on_main(begin)
-        config.world.run_on_main(trainer.open_logging)
+    with _refuse_unwritable(directory):
+        world.run_on_main(begin)
+    parts.record_dropped(reasons)
     keep_freed_memory()
-    if config.execution.mode == "compiled" and config.world.is_main:
+    if config.execution.mode == "compiled" and world.is_main:
         print("compiling: the first step takes half a minute or so")
     try:
-        estimates = trainer.train()
-        if config.world.is_main:
-            for child, each, best in zip(children, estimates, trainer.best_reports, strict=True):
-                final = {tag: vars(estimate) for tag, estimate in each.items()}
-                child.update_status(final=final, best=best)
-            trainer.dropped_seeds.write_status(parent)  # the disk may have been full before
+        complete: list[int] = []
+        try:
+            with signals, progress:
+                world.run_on_main(parts.records.write_constants)
+                fit(run, n_steps, parts.callbacks)
+            complete = run.active if run.state.step == n_steps else []
+        finally:
+            if world.is_main:
+                parts.records.close(complete)
+        if parts.stop.signum and run.state.step < n_steps:
+            raise Interrupted(parts.stop.signum)
+        if world.is_main:
+            finals = parts.evaluation.final
+            for child, final, best in zip(children, finals, parts.best.reports, strict=True):
+                estimates = {tag: dict(vars(estimate)) for tag, estimate in final.items()}
+                child.update_status(final=estimates, best=best)
+        parts.record_dropped(parts.divergence.reasons)  # the disk may have been full before
         write_status("done")  # last: a run in this state has nothing left to do
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             write_status("diverged", error=str(error))
-            trainer.best.save(parent.checkpoints)  # maybe newer than the last regular one
+            if world.is_main:
+                parts.best.save()  # maybe newer than the last regular one
         raise
     except Interrupted as stop:
         with contextlib.suppress(OSError):
@@ -202,7 +370,7 @@ def _train(config: RunConfig, parent: RunDir, trainer: Trainer, **status: Any) -
         with contextlib.suppress(OSError):
             write_status("failed", error=f"{type(error).__name__}: {error}")
         raise
-    return estimates
+    return world.broadcast(parts.evaluation.final)
 
 
 def _remove_records(directory: RunDir) -> None:
@@ -215,13 +383,11 @@ def _remove_records(directory: RunDir) -> None:
 
 def _check_device(run: Run, content: Mapping[str, Any]) -> None:
     """Refuse a checkpoint of another kind of device: CPU and GPU draw different numbers."""
-    old_states = content["streams"]["states"][0]
-    for purpose, state in run.streams.state_dict()["states"][0].items():  # type: ignore[index]
-        if state.shape != old_states[purpose].shape:
-            raise ConfigError(
-                f"the run was made on another kind of device than {run.source.device}; its random "
-                f"numbers cannot be continued here. Resume it on the kind of device it was made on"
-            )
+    if content["device"] != run.source.device.type:
+        raise ConfigError(
+            f"the run was made on another kind of device than {run.source.device}; its random "
+            f"numbers cannot be continued here. Resume it on the kind of device it was made on"
+        )
 
 
 def _configs(config: RunConfig, parent: RunDir) -> list[tuple[RunDir, dict[str, Any]]]:

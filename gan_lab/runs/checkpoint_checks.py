@@ -17,13 +17,13 @@ from torch import Tensor
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
 from gan_lab.runs.checkpoint import CheckpointDamaged, LoadedCheckpoint
-from gan_lab.runs.compatibility import current_config
+from gan_lab.runs.compatibility import current_config, current_content
 
 # Keys that a resumed run may change; and the paths of its data.
 _EXECUTION = ("device", "execution.threads", "execution.mode")
 RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION)
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
-_PARTS = ("config", "step", "state", "streams", "accumulator", "seconds")
+_PARTS = ("config", "step", "state", "accumulator", "callbacks")
 _MAX_DIFFERENCES = 4  # in an error
 _DIGEST_BYTES = 1 << 26  # of a data set that its digest covers
 
@@ -35,7 +35,8 @@ def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> Loaded
         CheckpointDamaged: It is not that of a run, or is named after another step.
         ConfigError: Another configuration wrote it; the error names what differs.
     """
-    content = checkpoint.content
+    with damage_if_malformed(checkpoint.path):
+        content = current_content(checkpoint.content)
     missing = [part for part in _PARTS if not isinstance(content, dict) or part not in content]
     if missing or type(content["step"]) is not int or not isinstance(content["config"], Mapping):
         what = f"without {', '.join(missing)}" if missing else "with a strange step or config"
@@ -57,8 +58,14 @@ def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> Loaded
         reason = f"it is of step {content['step']} under the name of another"
         raise CheckpointDamaged(checkpoint.path, reason)
     with damage_if_malformed(checkpoint.path):
-        _check_dropped(content.get("dropped", {}), content["config"])
-    return checkpoint
+        _check_dropped(dropped_seeds(content), content["config"])
+    return checkpoint._replace(content=content)
+
+
+def dropped_seeds(content: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
+    """Return why seeds were dropped, by seed: see `callbacks.divergence.Divergence.reasons`."""
+    reasons: Mapping[int, Mapping[str, Any]] = content["callbacks"]["Divergence"]["reasons"]
+    return reasons
 
 
 def _check_dropped(reasons: Mapping[Any, Any], config: Mapping[str, Any]) -> None:

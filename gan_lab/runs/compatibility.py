@@ -39,6 +39,8 @@ _TAGS = {
     "probe/wasserstein": "neural_distance/wasserstein",
     "probe/slope": "neural_distance/gradient_norm",
 }
+for _end in ("share", "seconds"):
+    _TAGS[f"time/estimate_{_end}"] = f"time/evaluation_{_end}"
 LANDSCAPE_FOLDER = "film"  # of `RunDir.landscape`
 
 _CURRENT_TAGS = {
@@ -95,3 +97,29 @@ def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
 
     current: dict[Any, Any] = translate(config, "")
     return current
+
+
+def current_content(content: Any) -> Any:
+    """Return a checkpoint's content in its current form; what is no content stays as it is.
+
+    A former one has no `device`, by which `resume` knows it: its random numbers were another
+    stream's.
+    """
+    if not isinstance(content, Mapping) or "seconds" not in content:
+        return content
+    parts = ("config", "data", "step", "state", "accumulator")
+    origin = content.get("origin")
+    if origin is not None:
+        origin = {**origin, "seconds": _current_seconds(origin["seconds"])}
+    return {
+        **{part: content[part] for part in parts if part in content},
+        "callbacks": {
+            "Divergence": {"reasons": content.get("dropped", {})},
+            "TrainingClock": {"seconds": _current_seconds(content["seconds"]), "origin": origin},
+            "BestCheckpoint": {"record": content.get("best"), "reports": []},
+        },
+    }
+
+
+def _current_seconds(former: Mapping[str, float]) -> dict[str, float]:
+    return {"train": former["time/train_seconds"], "evaluation": former["time/estimate_seconds"]}

@@ -18,7 +18,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,6 +134,10 @@ class RunDir:
     def child(self, seed: int) -> RunDir:
         """Return the run directory of one seed among several, whether it exists or not."""
         return RunDir(self.path / f"seed_{seed}")
+
+    def of_seeds(self, seeds: Sequence[int]) -> list[RunDir]:
+        """Return each seed's directory: this one for a single seed, a child each for several."""
+        return [self.child(seed) for seed in seeds] if len(seeds) > 1 else [self]
 
     def children(self) -> list[RunDir]:
         """Return the existing seed_* directories by seed; empty for a run of one seed."""

@@ -46,7 +46,7 @@ def build(
         networks: Modules to start from instead of fresh ones, without regularizers' buffers.
         purpose: Prefix of the name of every random stream of training.
     """
-    stacked = len(config.seeds) > 1
+    config = with_mode(config, source)
     generators, discriminators = networks or build_networks(config, source)
     for discriminator in discriminators:
         for regularizer in config.regularizers.values():
@@ -55,27 +55,26 @@ def build(
     config.execution.set_threads(sum(p.numel() for m in modules for p in m.parameters()))
     config.execution.set_precision()
     state = TrainState(
-        build_network(discriminators, stacked, source.device),
-        build_network(generators, stacked, source.device),
+        build_network(discriminators, source.device),
+        build_network(generators, source.device),
         config.optim,
     )
     g, d = (copy.deepcopy(modules[0]).to("meta") for modules in (generators, discriminators))
     objective = Objective(g, d, config.loss, tuple(config.regularizers.values()))
-    execution = with_mode(config, source).execution
-    gradients = build_gradients(objective, stacked, execution)
+    n_seeds, execution = len(config.seeds), config.execution
+    gradients = build_gradients(objective, n_seeds, execution)
     # A step averages its gradients over processes; one process alone measures.
     step_gradients = gradients
     if not config.world.alone:
-        step_gradients = build_gradients(objective, stacked, execution, config.world)
+        step_gradients = build_gradients(objective, n_seeds, execution, config.world)
     return Run(
-        tuple(config.seeds),
-        stacked,
+        config,
         source,
         objective,
         gradients,
         build_step(state, step_gradients, config.trainer.ema, execution),
         state,
-        Streams(config.seeds, stacked, config.draw_spec(source.shape), source, purpose),
+        Streams(config.seeds, config.draw_spec(source.shape), source, purpose),
         Evaluator(config.evaluator, config.metrics, source, config.network.latent_dim),
     )
 

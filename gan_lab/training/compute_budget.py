@@ -16,9 +16,9 @@ class Origin:
     seconds: Mapping[str, float]  # of its training and measuring until then
 
     @staticmethod
-    def of_checkpoint(content: Mapping[str, Any]) -> "Origin | None":
-        """Return the origin in a checkpoint; only a fork's has one."""
-        if (origin := content.get("origin")) is None:
+    def of_state(state: Mapping[str, Any]) -> "Origin | None":
+        """Return the origin in the state of a training's clock; only a fork's has one."""
+        if (origin := state.get("origin")) is None:
             return None
         return Origin(int(origin["step"]), origin["clocks"], origin["seconds"])
 
@@ -48,11 +48,11 @@ def clocks(
 
 
 def rates(
-    config: RunConfig, start: tuple[int, float], end: tuple[int, float], estimate_seconds: float
+    config: RunConfig, start: tuple[int, float], end: tuple[int, float], evaluation_seconds: float
 ) -> dict[str, float]:
     """Return steps and images a second between two moments, each (step, seconds of training).
 
-    With `estimate_seconds`, of measuring and drawing since the start, and their share of the time.
+    With `evaluation_seconds`, of measuring and drawing since the start, and their share of time.
     """
     (first, start_seconds), (step, end_seconds) = start, end
     settings, seconds = config.trainer, max(end_seconds - start_seconds, 1e-9)
@@ -63,6 +63,6 @@ def rates(
     return {
         "time/steps_per_second": (step - first) / seconds,
         "time/images_per_second": n_images / seconds,
-        "time/estimate_share": estimate_seconds / max(estimate_seconds + end_seconds, 1e-9),
-        "time/estimate_seconds": estimate_seconds,
+        "time/evaluation_share": evaluation_seconds / max(evaluation_seconds + end_seconds, 1e-9),
+        "time/evaluation_seconds": evaluation_seconds,
     }

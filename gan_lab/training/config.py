@@ -1,6 +1,5 @@
 """The configuration of a run as objects; `validate` checks it as a whole, `build` opens it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +11,8 @@ from gan_lab.engine.execution import Execution
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import DrawSpec
 from gan_lab.engine.schedule import Schedule
+from gan_lab.loggers.base import LoggerFactory
+from gan_lab.loggers.run_logger import DEFAULT_LOGGERS
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.metrics.evaluator import EvaluatorSettings
 from gan_lab.metrics.metrics import Metric
@@ -19,8 +20,6 @@ from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.base import NetworkPair
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.validation import check_choice, check_count, check_interval
-
-_MAX_LANDSCAPES = 48
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,8 @@ class TrainerSettings:
         warmup_n_critic: See `Schedule`.
         ema: Decay of the generator's moving average, whose samples are measured and drawn.
         log_every: Steps between two lines of metrics.
-        image_every: Steps between two pictures; 0 = never, None = once the cost of a picture is
-            known, so that evaluator.budget is kept.
-        landscape_every: Steps between two saved landscapes of the discriminator; 0 = never, None =
-            a power of two that gives at most 48 of them, so that runs of different losses share
-            their steps.
+        image_every: Steps between two pictures; 0 = never, None = chosen: see `intervals`.
+        landscape_every: Steps between two saved landscapes of the discriminator, likewise.
         checkpoint_every: Steps between two checkpoints; 0 = at the end only.
         keep_checkpoints: Newest checkpoints that are kept.
         on_divergence: "stop" ends the run at a number that is not finite; "drop_seed" stops its
@@ -78,13 +74,6 @@ class TrainerSettings:
         check_interval(self, "ema", self.ema, low_open=False, high=1.0)
         _ = self.schedule
 
-    @property
-    def landscape_interval(self) -> int:
-        """Steps between two saved landscapes; 0 = never."""
-        if self.landscape_every is not None:
-            return self.landscape_every
-        return 1 << max(0, math.ceil(math.log2(self.steps / _MAX_LANDSCAPES)))
-
     @cached_property
     def schedule(self) -> Schedule:
         """How many updates of each network a step makes."""
@@ -111,6 +100,7 @@ class RunConfig:
     resolved: dict[str, Any] = field(default_factory=dict, repr=False)  # for config.yaml
     overrides: tuple[str, ...] | None = field(default=None, repr=False)  # typed; None: unknown
     world: World = ALONE  # the processes that train the same run
+    loggers: Sequence[LoggerFactory] = field(default=DEFAULT_LOGGERS, repr=False)
 
     def draw_spec(self, shape: tuple[int, ...]) -> DrawSpec:
         """Return what each step draws, for samples of a shape."""

@@ -1,40 +1,121 @@
 """An opened run: data, networks, optimiser state and evaluator on one device."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from gan_lab.data.base import Source
+from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.select import Step
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import Streams
+from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.engine.state import TrainState
 from gan_lab.metrics.evaluator import Evaluator
+from gan_lab.regularizers.base import Tensors
+
+if TYPE_CHECKING:
+    from gan_lab.training.config import RunConfig
 
 
 @dataclass
 class Run:
-    """An opened configuration."""
+    """An opened configuration. A seed's `index` is its place in `seeds`.
 
-    seeds: tuple[int, ...]
-    stacked: bool  # whether leaves carry a leading [S] axis
-    source: Source  # on the device
-    objective: Objective  # both networks' losses, for one seed
-    gradients: Gradients  # how they are differentiated for all seeds
-    step: Step  # its draws -> values to log and whether all was finite
+    Attributes:
+        config: What was chosen.
+        source: The data, on the device.
+        objective: Both networks' losses, for one seed.
+        gradients: How they are differentiated for all seeds.
+        step: The program of one step: its draws -> values to log and whether all was finite, [S].
+        state: Networks, optimisers, the generator's average, the number of steps.
+        streams: All randomness of training.
+        evaluator: What measures it.
+        accumulator: Means of the values of steps since they were last logged.
+        active: Indices of the seeds that go on; the others were dropped.
+        rows: Of each seed, what the callbacks have to log at this step, by tag.
+        failures: Seeds by index whose samples or estimates are not finite at this step, and which.
+        stop_requested: Whether the loop ends after this step.
+        is_step_complete: Whether the callbacks have acted after this step; else they will.
+    """
+
+    config: "RunConfig"
+    source: Source
+    objective: Objective
+    gradients: Gradients
+    step: Step
     state: TrainState
-    streams: Streams  # all randomness of training
+    streams: Streams
     evaluator: Evaluator
+    accumulator: Accumulator = field(default_factory=Accumulator)
+    active: list[int] = field(init=False)
+    rows: list[dict[str, float]] = field(init=False)
+    failures: dict[int, str] = field(default_factory=dict)
+    stop_requested: bool = False
+    is_step_complete: bool = False
+    _values: Tensors = field(default_factory=dict)
+    _finite: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self.active = list(range(len(self.seeds)))
+        self.rows = [{} for _ in self.seeds]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that are trained at once."""
+        return tuple(self.config.seeds)
+
+    def train_step(self) -> None:
+        """Make one step with the randomness that belongs to it."""
+        decay, step = self.config.optim.decay, self.state.step
+        if decay != "constant":
+            factor = learning_rate_factor(decay, step, self.config.trainer.steps)
+            self.state.discriminator.set_lr_factor_(factor)
+            self.state.generator.set_lr_factor_(factor)
+        values, finite = self.step(self.config.world.shard(self.streams.draws(step)))
+        self.state.restore_frozen_()
+        self._values = values
+        self.accumulator.add_(values)
+        self._finite = finite if self._finite is None else self._finite & finite
+        self.is_step_complete = False
+
+    def drop(self, seeds: Collection[int]) -> None:
+        """Keep the state of these seeds as it is now, whatever steps are made from here on.
+
+        No seed ever reads another's numbers, so the others are, bit for bit, what they would be.
+        """
+        for index in [i for i in self.active if self.seeds[i] in seeds]:
+            self.active.remove(index)
+            self.rows[index] = {}
+            self.state.freeze_(index)
+
+    def last_values(self) -> Tensors:
+        """Return the values of the last step, [S], means over processes, each of which calls it."""
+        return {t: self.config.world.mean_(value.clone()) for t, value in self._values.items()}
+
+    def finite_seeds(self) -> Tensor:
+        """Return whether all numbers of each seed were finite since the last call, [S], on the CPU.
+
+        These are losses, gradients and weights, in every process. It waits for the device, and the
+        accumulator's means are then those over all processes; each of them has to call it.
+        """
+        state, n_seeds, world = self.state, len(self.seeds), self.config.world
+        leaves = (state.discriminator.flat, *state.average.values())
+        rows = [leaf.detach().reshape(n_seeds, -1).isfinite().all(1) for leaf in leaves]
+        finite = torch.stack(rows).all(0)
+        if self._finite is not None:
+            finite = finite & self._finite
+        self._finite = None
+        self.accumulator.reduce_(world)
+        return world.all(finite).cpu()
 
     def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return parameters (detached) and buffers of one seed's discriminator."""
-        d = self.state.discriminator
-        params = _select(d.params, index, self.stacked)
-        return {n: p.detach() for n, p in params.items()}, _select(d.buffers, index, self.stacked)
+        return self.state.discriminator.of_seed(index)
 
     @torch.no_grad()
     def samples(self, index: int, z: Tensor) -> Tensor:
@@ -44,7 +125,8 @@ class Run:
     @torch.no_grad()
     def samples_from(self, average: Mapping[str, Tensor], index: int, z: Tensor) -> Tensor:
         """Return `samples` of averaged generators that were saved at another step."""
-        g, leaves = self.state.generator, _select(average, index, self.stacked)
+        g = self.state.generator
+        leaves = g.select(average, index)
         params, buffers = ({name: leaves[name] for name in part} for part in (g.params, g.buffers))
         return self.objective.samples(params, buffers, z)
 
@@ -56,24 +138,16 @@ class Run:
     @torch.no_grad()
     def current_samples(self, index: int, z: Tensor) -> Tensor:
         """Return `samples` of the generator as it is, without averaging."""
-        return self.objective.samples(*self._current_leaves(index), z)
+        return self.objective.samples(*self.state.generator.of_seed(index), z)
 
     @torch.no_grad()
     def fakes(self, index: int, z: Tensor) -> Tensor:
         """Return the input of one seed's discriminator for z: the generator as it is."""
-        return self.objective.fakes(*self._current_leaves(index), z)
-
-    def _current_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        g, stacked = self.state.generator, self.stacked
-        return _select(g.params, index, stacked), _select(g.buffers, index, stacked)
-
-
-def _select(leaves: Mapping[str, Tensor], index: int, stacked: bool) -> dict[str, Tensor]:
-    return {name: leaf[index] if stacked else leaf for name, leaf in leaves.items()}
+        return self.objective.fakes(*self.state.generator.of_seed(index), z)
 
 
 class Networks(NamedTuple):
-    """Modules, one a seed."""
+    """The modules of both networks, one of each for every seed."""
 
     generators: list[nn.Module]
     discriminators: list[nn.Module]

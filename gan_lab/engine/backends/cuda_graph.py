@@ -18,7 +18,13 @@ from torch import Tensor
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.engine.state import TrainState
-from gan_lab.engine.step import Update, chunks, update_discriminator_, update_generator_
+from gan_lab.engine.step import (
+    Update,
+    by_seed,
+    chunks,
+    update_discriminator_,
+    update_generator_,
+)
 from gan_lab.regularizers.base import Tensors
 
 Program = Callable[[], Tensor]  # reads and writes only tensors whose addresses stay
@@ -117,7 +123,7 @@ class GraphedStep:
             values.update(self._run("discriminator", chunk))
         values.update(self._run("generator", draws.generator))
         self.state.step += 1
-        return values, self._finite.clone()
+        return by_seed(values), self._finite.reshape(-1).clone()
 
     def _run(self, network: str, draws: Draws) -> Tensors:
         key = (network, len(draws.z))

@@ -18,17 +18,18 @@ from gan_lab.engine.step import train_step
 from gan_lab.regularizers.base import Tensors
 
 # A step of the state that it was built for: all the step's randomness -> values to log and whether
-# all of it was finite, [S] or scalars; see `step.train_step`.
+# all of it was finite, each [S]; see `step.train_step`.
 Step = Callable[[StepDraws], tuple[Tensors, Tensor]]
 
 
 def build_gradients(
-    objective: Objective, stacked: bool, execution: Execution, world: World = ALONE
+    objective: Objective, n_seeds: int, execution: Execution, world: World = ALONE
 ) -> Gradients:
-    """Return the fastest implementation of this objective's gradients.
+    """Return the fastest implementation of this objective's gradients, for as many seeds at once.
 
     Analytic where both networks are MLPs, by autograd otherwise; compiled where asked.
     """
+    stacked = n_seeds > 1
     bf16, compiled = execution.precision == "bf16", execution.mode == "compiled"
     if AnalyticMlpGradients.supports(objective):
         return AnalyticMlpGradients(objective, stacked, world, bf16, compiled)

@@ -69,7 +69,8 @@ def freeze_generators(config: RunConfig, stages: Sequence[int], device: str) -> 
     copies: list[Tensors] = []
     for _ in train_to(run, config, stages, config.trainer.ema):
         leaves = run.state.generator.clone_params()
-        copies.append(leaves if run.stacked else {n: leaf[None] for n, leaf in leaves.items()})
+        many = len(run.seeds) > 1
+        copies.append(leaves if many else {n: leaf[None] for n, leaf in leaves.items()})
     g = {name: torch.cat([leaves[name] for leaves in copies]) for name in copies[0]}
     template = config.network.generator(source.shape).to("meta")
     z = _normal(config.seeds, "vanishing/picture", (256, config.network.latent_dim), device)

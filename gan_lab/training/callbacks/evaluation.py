@@ -1,14 +1,20 @@
-"""The full evaluation: all metrics and the neural distance, each number beside its floor."""
+"""The evaluation: all metrics beside their floors; at the end also the neural distance."""
 
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
+import torch
 from torch import Tensor
 
+from gan_lab.engine.rng import stream
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.training.config import RunConfig
+from gan_lab.training.callback import Callback, Interval
+from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
 from gan_lab.training.run import Run
+
+_OWN = "discriminator_estimate/"
 
 
 class NotFinite(Exception):
@@ -20,6 +26,90 @@ class NotFinite(Exception):
     def __init__(self, quantity: str, seed: int) -> None:
         super().__init__(f"{quantity} of seed {seed} is not finite")
         self.quantity, self.seed = quantity, seed
+
+
+class Evaluation(Callback):
+    """Adds estimates, the critic's gradient norms and its optimality gap to the rows.
+
+    Attributes:
+        final: The final estimates of each seed, by tag; empty before the end.
+    """
+
+    def __init__(self, interval: Interval) -> None:
+        self._interval = interval
+        self.final: list[dict[str, Estimate]] = []
+
+    def on_fit_start(self, run: Run) -> None:
+        """Make room for each seed's estimates."""
+        self.final = self.final or [{} for _ in run.seeds]
+
+    def is_due(self, step: int, n_steps: int) -> bool:
+        """Return whether the interval ends, or the run starts or ends."""
+        return self._interval.is_due(step, n_steps)
+
+    def on_step_end(self, run: Run) -> None:
+        """Measure; seeds whose samples or estimates are not finite become `run.failures`."""
+        gap = {tag: value.cpu() for tag, value in measure_optimality_gap(run).items()}
+        for index in run.active:
+            try:
+                run.rows[index] |= _measure_seed(run, index, gap)
+            except NotFinite as error:
+                run.failures[index] = error.quantity
+        if run.state.step == run.config.trainer.steps:
+            self._measure_final(run)
+
+    def _measure_final(self, run: Run) -> None:
+        floors = run.config.neural_distance.measure(run.source.real, run.source)
+        for index in [index for index in run.active if index not in run.failures]:
+            try:
+                estimates = evaluate_seed(run, index, run.state.step, floors)
+            except NotFinite as error:
+                run.failures[index] = error.quantity
+                continue
+            self.final[index] = estimates
+            for tag, estimate in estimates.items():
+                run.rows[index].update(estimate.scalars(f"final/{tag}"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the final estimates."""
+        return {"final": [{t: dict(vars(e)) for t, e in each.items()} for each in self.final]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the final estimates."""
+        self.final = [{t: Estimate(**e) for t, e in each.items()} for each in state["final"]]
+
+
+def _measure_seed(run: Run, index: int, gap: Mapping[str, Tensor]) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for tag, estimate in measure(run, index, run.state.step).items():
+        row.update(estimate.scalars(tag))
+    row |= {tag: float(value[index]) for tag, value in gap.items()}
+    row |= _gradient_norms(run, index)
+    fresh, largest = row.get(f"{_OWN}wasserstein_fresh"), row.get(f"{_OWN}gradient_norm_max", 0.0)
+    if fresh is not None and largest > 0:
+        # A lower bound of W1 however the critic is regularized, if the largest gradient norm of
+        # these samples is the largest of all.
+        row[f"{_OWN}wasserstein_per_gradient_norm"] = fresh / largest
+    return row
+
+
+def _gradient_norms(run: Run, index: int) -> dict[str, float]:
+    if not run.objective.independent:
+        return {}  # with batch norm or packing the gradient at a sample depends on others
+    source, n, step = run.source, run.config.trainer.batch_size, run.state.step
+    generator = stream(run.seeds[index], f"gradient norms {step}", source.device)
+    real = source.gather(source.draw(n, generator))
+    fake = run.fakes(index, normal(run, index, f"gradient norms z {step}", n))
+    mix = torch.rand(n, generator=generator, device=source.device)
+    norms = run.objective.gradient_norms(*run.discriminator_leaves(index), real, fake, mix)
+    return {tag: float(value) for tag, value in norms.items()}
+
+
+def normal(run: Run, index: int, purpose: str, n: int) -> Tensor:
+    """Return z for one purpose of one seed, standard normal, [N, latent_dim]."""
+    generator = stream(run.seeds[index], purpose, run.source.device)
+    shape = (n, run.streams.spec.latent_dim)
+    return torch.randn(shape, generator=generator, device=run.source.device)
 
 
 def finite_samples(run: Run, index: int, z: Tensor) -> Tensor:
@@ -56,7 +146,7 @@ def measure_held_out(
 ) -> Estimate:
     """Measure one tag of an earlier state as `evaluate` would have; the run is untouched.
 
-    `average` are the averaged generators of that state, stacked like the run's, on any device.
+    `average` are the averaged generators of that state, of the run's seeds, on any device.
 
     Raises:
         NotFinite: A sample overflows.
@@ -69,20 +159,21 @@ def measure_held_out(
     return run.evaluator.measure(sample, run.seeds[index], step, final=True, only=tag)[tag]
 
 
-def evaluate(
-    config: RunConfig, run: Run, step: int, indices: Iterable[int]
-) -> list[dict[str, Estimate]]:
+def evaluate(run: Run, step: int, indices: Iterable[int]) -> list[dict[str, Estimate]]:
     """Measure all metrics on held-out data and the neural distance, for some seeds by index.
 
     Raises:
         NotFinite: A sample of a seed overflows.
     """
-    neural_distance, source = config.neural_distance, run.source
-    floors = neural_distance.measure(source.real, source)
-    results = []
-    for index in indices:
-        estimates = measure(run, index, step, final=True)
-        for tag, estimate in neural_distance.measure(partial(run.generate, index), source).items():
-            estimates[tag] = estimate.with_floor(floors[tag].value)
-        results.append(estimates)
-    return results
+    floors = run.config.neural_distance.measure(run.source.real, run.source)
+    return [evaluate_seed(run, index, step, floors) for index in indices]
+
+
+def evaluate_seed(
+    run: Run, index: int, step: int, floors: Mapping[str, Estimate]
+) -> dict[str, Estimate]:
+    """Return `evaluate` of one seed; the floors are the neural distances of real samples."""
+    estimates = measure(run, index, step, final=True)
+    distances = run.config.neural_distance.measure(partial(run.generate, index), run.source)
+    with_floors = {t: estimate.with_floor(floors[t].value) for t, estimate in distances.items()}
+    return {**estimates, **with_floors}

@@ -13,11 +13,10 @@ from torch import Tensor
 from gan_lab.engine.rng import Draws, Streams
 from gan_lab.engine.schedule import Schedule
 from gan_lab.engine.state import NetworkState
-from gan_lab.engine.step import update_discriminator_
+from gan_lab.engine.step import by_seed, update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
-from gan_lab.training.config import RunConfig
 from gan_lab.training.run import Run
 
 UPDATES = 8  # of the copy
@@ -25,12 +24,12 @@ _EVALUATION_BATCHES = 4  # on which both are compared
 _NEAR_OPTIMAL = 0.1  # an estimate that changes by less than this share may be trusted
 
 
-def measure_optimality_gap(config: RunConfig, run: Run) -> Tensors:
+def measure_optimality_gap(run: Run) -> Tensors:
     """Train a copy of every seed's discriminator a little more and compare both.
 
     Returns:
         discriminator_estimate/optimality_gap: by how much the copy's objective (loss and penalty)
-        is lower, in the loss's unit, [S] or a scalar; about 0 at the optimum, below 0 by noise.
+        is lower, in the loss's unit, [S]; about 0 at the optimum, below 0 by noise.
         discriminator_estimate/near_optimal, where the loss has an estimate: 1 where that estimate
         changed by at most a tenth of its size, else 0.
         discriminator_estimate/js_fresh or wasserstein_fresh: the estimate on fresh batches.
@@ -39,15 +38,11 @@ def measure_optimality_gap(config: RunConfig, run: Run) -> Tensors:
         value, (1/(2 weight)) int A^2/rho.
     """
     spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _EVALUATION_BATCHES), max_steps=1)
-    streams = Streams(run.seeds, run.stacked, spec, run.source, f"light {run.state.step}/")
+    streams = Streams(run.seeds, spec, run.source, f"optimality gap {run.state.step}/")
     draws = streams.draws(0).discriminator
     fakes = run.gradients.fakes(run.state, draws.z)
     d = run.state.discriminator
-    copy = NetworkState(
-        d.clone_params(), {name: buffer.clone() for name, buffer in d.buffers.items()}, d.stacked
-    )
-    copy.optimizer = config.optim.build_discriminator(copy.flat)
-    copy.optimizer.copy_from_(d.optimizer)
+    copy = d.copy(run.config.optim)
     before = _evaluate(run, d, draws, fakes)
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])
@@ -58,15 +53,15 @@ def measure_optimality_gap(config: RunConfig, run: Run) -> Tensors:
             change_is_small = (after[tag] - before[tag]).abs() <= _NEAR_OPTIMAL * after[tag].abs()
             values["discriminator_estimate/near_optimal"] = change_is_small.to(after[tag].dtype)
             values[f"{tag}_fresh"] = before[tag]
-    if _has_known_bias(config, run):
+    if _has_known_bias(run):
         values["discriminator_estimate/penalty_bias"] = 2 * before["loss/penalty"]
-    return values
+    return by_seed(values)
 
 
-def _has_known_bias(config: RunConfig, run: Run) -> bool:
-    kinds = list(config.regularizers.values())
+def _has_known_bias(run: Run) -> bool:
+    kinds = list(run.config.regularizers.values())
     return (
-        isinstance(config.loss, Wasserstein)
+        isinstance(run.config.loss, Wasserstein)
         and run.source.shape == (1,)
         and len(kinds) == 1
         and isinstance(kinds[0], GradientPenalty)

@@ -1,0 +1,107 @@
+"""Saves the state of a training, from which it goes on as if it had not stopped."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gan_lab.data.base import Source
+from gan_lab.runs import checkpoint, checkpoint_checks
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callback import Callback, Interval
+from gan_lab.training.run import Run
+
+
+class CheckpointContent:
+    """What a checkpoint holds: the training's state beside each callback's, by reference."""
+
+    def __init__(self, source: Source) -> None:
+        self.callbacks: Sequence[Callback] = ()
+        self._data = checkpoint_checks.describe_data(source)
+
+    def of(self, run: Run, is_complete: bool = True) -> dict[str, Any]:
+        """Return the content now; `is_complete` is false while callbacks have still to act."""
+        return {
+            "config": run.config.resolved,
+            "data": self._data,
+            "device": run.source.device.type,
+            "step": run.state.step,
+            "is_step_complete": is_complete,
+            "state": run.state.state_dict(),
+            "accumulator": run.accumulator.state_dict(),
+            "callbacks": {
+                type(callback).__name__: state
+                for callback in self.callbacks
+                if (state := callback.state_dict())
+            },
+        }
+
+    def restore(self, run: Run, content: Mapping[str, Any]) -> None:
+        """Go back to a content, of the run and of all callbacks."""
+        run.state.load_state_dict_(content["state"])
+        run.accumulator.load_state_dict(content["accumulator"])
+        run.is_step_complete = bool(content["is_step_complete"])
+        for callback in self.callbacks:
+            if callback.state_dict():
+                callback.load_state_dict(content["callbacks"][type(callback).__name__])
+
+
+class Checkpointing(Callback):
+    """Saves at an interval, at the end, and when the run is stopped; the newest are kept.
+
+    Args:
+        directory: Of the run.
+        content: What is saved.
+        interval: When.
+        keep: How many.
+        flush: Waits until all records up to this step are on the disk.
+        save_best: Writes the best checkpoint, which this one may name.
+    """
+
+    def __init__(
+        self,
+        directory: RunDir,
+        content: CheckpointContent,
+        interval: Interval,
+        keep: int,
+        flush: Callable[[Run], None],
+        save_best: Callable[[], None],
+    ) -> None:
+        self._directory, self._content, self._interval = directory.checkpoints, content, interval
+        self._keep, self._flush, self._save_best = keep, flush, save_best
+        self._saved_step = -1
+
+    def is_due(self, step: int, n_steps: int) -> bool:
+        """Return whether the interval or the run ends."""
+        return step == n_steps or self._interval.is_due(step, n_steps)
+
+    def on_step_end(self, run: Run) -> None:
+        """Save."""
+        self._flush(run)
+        self.save(run)
+
+    def on_fit_end(self, run: Run) -> None:
+        """Save a run that stops between."""
+        if self._saved_step != run.state.step and run.stop_requested:
+            self.on_step_end(run)
+
+    def save(self, run: Run, is_complete: bool = True) -> None:
+        """Write the checkpoint and remove the oldest."""
+        self._save_best()
+        path = checkpoint.checkpoint_path(self._directory, run.state.step)
+        checkpoint.save(path, self._content.of(run, is_complete))
+        checkpoint.rotate(self._directory, self._keep)
+        self._saved_step = run.state.step
+
+
+class CheckpointBeforeEvaluation(Callback):
+    """Saves at the end before the final evaluation: the training is complete even if that fails."""
+
+    def __init__(self, checkpointing: Checkpointing) -> None:
+        self._checkpointing = checkpointing
+
+    def is_due(self, step: int, n_steps: int) -> bool:
+        """Return whether this is the last step."""
+        return step == n_steps
+
+    def on_step_end(self, run: Run) -> None:
+        """Save."""
+        self._checkpointing.save(run, is_complete=False)
