@@ -10,8 +10,10 @@ too, since the cluster sends them; and one that begins again goes on from its la
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -143,7 +145,7 @@ def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
     """Send what a job prints to path/log.txt and print one line about it when it is over."""
     path.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    with _training, open(path / "log.txt", "a") as log:
+    with _training, open(path / "log.txt", "a", encoding="utf-8") as log:
         try:
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 yield
@@ -164,8 +166,15 @@ def _heed(note: Path, parent: int) -> None:
         if signals.stop_request() is None and note.exists():
             with contextlib.suppress(ValueError, OSError):
                 signals.request_stop(int(note.read_text() or signal.SIGTERM))
-        if os.getppid() != parent:  # it was killed and could tell nobody
+        if _is_orphan(parent):  # it was killed and could tell nobody
             signals.request_stop(signal.SIGTERM)
             with _training:  # until it is saved
                 os._exit(128 + signal.SIGTERM)
         time.sleep(_EVERY)
+
+
+def _is_orphan(parent: int) -> bool:
+    if sys.platform == "win32":  # where a process keeps the number of a parent that is gone
+        process = multiprocessing.parent_process()
+        return process is not None and not process.is_alive()
+    return os.getppid() != parent

@@ -43,9 +43,8 @@ def keep_freed_memory() -> bool:
 
 def has_compiler() -> bool:
     """Return whether the compiler that torch calls is there."""
-    command = os.environ.get("CXX", "").split() or [
-        "clang++" if sys.platform == "darwin" else "g++"
-    ]
+    default = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    command = os.environ.get("CXX", "").split() or [default]
     return shutil.which(command[0]) is not None
 
 

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -44,7 +43,7 @@ def in_processes(
     # Not fork: torch's threads do not survive it.
     context = multiprocessing.get_context("spawn")
     n_workers = min(lab.workers, len(jobs))
-    with ProcessPoolExecutor(n_workers, context, _start_worker, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(n_workers, context, _start_worker) as pool:
         waiting = {pool.submit(function, *arguments): name for name, arguments in jobs.items()}
         try:
             for future in as_completed(waiting):
@@ -95,7 +94,7 @@ def train_one(config: RunConfig, path: Path) -> Path:
     source = open_source(config)
     validate(config, source)
     with (
-        open(path / "log.txt", "w") as log,
+        open(path / "log.txt", "w", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),
         contextlib.redirect_stderr(log),
         contextlib.suppress(RunDiverged),
@@ -104,15 +103,16 @@ def train_one(config: RunConfig, path: Path) -> Path:
     return path
 
 
-def _start_worker(parent: int) -> None:
+def _start_worker() -> None:
     torch.set_num_threads(1)
     # Ctrl-C reaches the whole group; the parent decides, and its workers go when it is gone, also
     # when it was killed and could tell nobody.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with, args=(parent,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _exit_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)
+def _exit_with_parent() -> None:
+    # Not os.getppid, which on Windows stays the same when the parent is gone.
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)

@@ -73,7 +73,7 @@ def atomic_write(path: Path, data: bytes | memoryview) -> None:
 
 def _replace(source: Path, target: Path) -> None:
     """Rename a file over another. Windows refuses that while somebody reads the other."""
-    for pause in _PAUSES if os.name == "nt" else ():
+    for pause in _PAUSES if sys.platform == "win32" else ():
         try:
             os.replace(source, target)
             return

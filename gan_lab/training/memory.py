@@ -168,10 +168,10 @@ def _available_memory(file: Path = Path("/proc/meminfo")) -> int | None:
         kilobytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))
         return 1024 * int(kilobytes)
     except (OSError, StopIteration):
-        names = getattr(os, "sysconf_names", {})
-        if "SC_PHYS_PAGES" not in names:
+        sysconf, names = getattr(os, "sysconf", None), getattr(os, "sysconf_names", {})
+        if sysconf is None or "SC_PHYS_PAGES" not in names:  # Windows
             return None
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return int(sysconf("SC_PHYS_PAGES") * sysconf("SC_PAGE_SIZE"))
 
 
 def _cgroup_memory(
