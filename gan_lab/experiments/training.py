@@ -1,21 +1,55 @@
 """Trainings that a study measures on the way, in its own process and without a run directory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Generic, TypeVar
 
-from gan_lab.engine.schedule import learning_rate_factor
-from gan_lab.engine.step import train_step
+from gan_lab.training.build import build, open_source
+from gan_lab.training.callback import Callback
 from gan_lab.training.config import RunConfig
+from gan_lab.training.loop import fit
 from gan_lab.training.run import Run
+from gan_lab.training.validate import validate
+
+T = TypeVar("T")
 
 
-def train_to(run: Run, config: RunConfig, steps: Sequence[int], ema_decay: float) -> Iterator[int]:
-    """Train to each of the increasing steps, all seeds at once; yield a step when it is reached."""
-    last = steps[-1]
-    for step in range(last + 1):
-        if step in steps:
-            yield step
-        if step < last:
-            factor = learning_rate_factor(config.optim.decay, step, last)
-            run.state.discriminator.set_lr_factor_(factor)
-            run.state.generator.set_lr_factor_(factor)
-            train_step(run.state, run.streams.draws(step), run.gradients, ema_decay)
+class Recording(Callback, Generic[T]):
+    """Measures a run after given steps.
+
+    Attributes:
+        rows: What was measured, in the order of the steps.
+    """
+
+    def __init__(self, steps: Sequence[int], measure: Callable[[Run], T]) -> None:
+        self._steps, self._measure = frozenset(steps), measure
+        self.rows: list[T] = []
+
+    def is_due(self, step: int, n_steps: int) -> bool:
+        """Return whether this is one of the steps."""
+        return step in self._steps
+
+    def on_step_end(self, run: Run) -> None:
+        """Measure."""
+        self.rows.append(self._measure(run))
+
+
+def open_training(config: RunConfig, n_steps: int, ema: float | None = None) -> Run:
+    """Open a run of so many steps; `ema` is another decay of the generator's average.
+
+    Raises:
+        ConfigError: It cannot be run.
+    """
+    trainer = replace(config.trainer, steps=n_steps, ema=config.trainer.ema if ema is None else ema)
+    execution = replace(config.execution, mode="eager")  # the same numbers on every machine
+    config = replace(config, trainer=trainer, execution=execution)
+    source = open_source(config)
+    validate(config, source)
+    return build(config, source)
+
+
+def record(run: Run, steps: Sequence[int], measure: Callable[[Run], T]) -> list[T]:
+    """Train to the last of the increasing steps; return what is measured after each of them."""
+    recording = Recording(steps, measure)
+    fit(run, steps[-1], [recording])
+    return recording.rows

@@ -11,8 +11,7 @@ from gan_lab.data.toy import Components, Mixture
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.gan_1d import exact as line
-from gan_lab.experiments.training import train_to
-from gan_lab.training.build import open_run
+from gan_lab.experiments.training import open_training, record
 from gan_lab.training.config import RunConfig
 from gan_lab.training.run import Run
 
@@ -70,12 +69,12 @@ def train_and_measure(name: str, config: RunConfig, view: View) -> Arrays:
         Quantities [moment, seed], see `_quantities`; and of the first seed `map` [moment, A],
         `density` [moment, K], `logits` [moment, K].
     """
-    run, source = open_run(config), config.data
+    source = config.data
     assert isinstance(source, Mixture)  # the caller's own overrides
     data = source.components()
     real = line.data_quantiles(data, view.n_nodes)
-    moments = train_to(run, config, view.steps, ema_decay=0.0)
-    rows = [_moment(name, run, data, real, view) for _ in moments]
+    run = open_training(config, view.steps[-1], ema=0.0)
+    rows = record(run, view.steps, lambda run: _moment(name, run, data, real, view))
     return {key: np.stack([row[key] for row in rows]) for key in rows[0]}
 
 

@@ -10,11 +10,9 @@ from torch import Tensor
 from gan_lab.data.base import Modes
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.mode_collapse.coverage import count
-from gan_lab.experiments.training import train_to
-from gan_lab.training.build import build, open_source
+from gan_lab.experiments.training import open_training, record
 from gan_lab.training.config import RunConfig
 from gan_lab.training.run import Run
-from gan_lab.training.validate import validate
 
 # Method -> overrides of `train`; what a loss's config file brings with it stays as it is.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -61,14 +59,15 @@ def train_and_count(config: RunConfig, schedule: CountSchedule) -> dict[str, np.
         them, [T, S, K]; final_*: the same at the end from `n_final` samples, [S, K]; average_*: of
         the generator's moving average at the end, from `n` samples, [S, K].
     """
-    source = open_source(config)
-    validate(config, source)
-    run, modes = build(config, source), source.modes
+    run = open_training(config, schedule.n_steps, schedule.decay)
+    modes = run.source.modes
     assert modes is not None
-    rows = [
-        _counts(run, modes, run.current_samples, schedule.n, f"modes {step}")
-        for step in train_to(run, config, schedule.steps, schedule.decay)
-    ]
+
+    def counts_now(run: Run) -> tuple[np.ndarray, np.ndarray]:
+        purpose = f"modes {run.state.step}"
+        return _counts(run, modes, run.current_samples, schedule.n, purpose)
+
+    rows = record(run, schedule.steps, counts_now)
     purpose = f"modes {schedule.n_steps}"
     counts = {
         "": tuple(np.stack([row[i] for row in rows]) for i in (0, 1)),

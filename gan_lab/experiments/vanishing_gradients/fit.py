@@ -18,12 +18,12 @@ from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.discriminators import Discriminators
-from gan_lab.experiments.training import train_to
+from gan_lab.experiments.training import open_training, record
 from gan_lab.losses import Minimax, NonSaturating
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Tensors
-from gan_lab.training.build import build
 from gan_lab.training.config import RunConfig
+from gan_lab.training.run import Run
 
 BATCHES = (1, 4, 16, 64, 256)  # samples that a mean gradient is taken over
 TAIL = np.geomspace(0.3, 300.0, 31)  # where the survival function is measured, in MADs
@@ -64,13 +64,13 @@ class FrozenGenerators(NamedTuple):
 
 def freeze_generators(config: RunConfig, stages: Sequence[int], device: str) -> FrozenGenerators:
     """Train for every seed at once and copy the generators at some steps."""
-    source = config.data.open(torch.device(device))
-    run = build(config, source)
-    copies: list[Tensors] = []
-    for _ in train_to(run, config, stages, config.trainer.ema):
-        leaves = run.state.generator.clone_params()
-        many = len(run.seeds) > 1
-        copies.append(leaves if many else {n: leaf[None] for n, leaf in leaves.items()})
+    run = open_training(replace(config, device=device), stages[-1])
+
+    def copy(run: Run) -> Tensors:
+        seeds = [run.state.generator.of_seed(index)[0] for index in range(len(run.seeds))]
+        return {name: torch.stack([leaves[name] for leaves in seeds]) for name in seeds[0]}
+
+    copies, source = record(run, stages, copy), run.source
     g = {name: torch.cat([leaves[name] for leaves in copies]) for name in copies[0]}
     template = config.network.generator(source.shape).to("meta")
     z = _normal(config.seeds, "vanishing/picture", (256, config.network.latent_dim), device)
