@@ -49,6 +49,11 @@ class Optimizer(ABC):
     def update_(self, flat: Tensor, gradient: Tensor, state: Tensors, rate: float | Tensor) -> None:
         """Make one update of the buffer and the state, in place."""
 
+    @property
+    def has_momentum(self) -> bool:
+        """Whether an update depends on a mean of earlier gradients."""
+        return False
+
     def build(self, flat: Tensor, lr: float) -> "FlatOptimizer":
         """Return an optimiser of a flat buffer of parameters."""
         return FlatOptimizer(self, flat, lr)
@@ -129,6 +134,11 @@ class Adam(Optimizer):
             check_interval(self, "betas", beta, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
+    @property
+    def has_momentum(self) -> bool:
+        """Whether the first moment reaches further back than one gradient."""
+        return self.betas[0] > 0
+
     def init_state(self, flat: Tensor) -> Tensors:
         """Return the two moments and the count of steps."""
         step = torch.zeros((), device=flat.device)
@@ -159,6 +169,11 @@ class RmsProp(Optimizer):
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
         check_interval(self, "eps", self.eps)
 
+    @property
+    def has_momentum(self) -> bool:
+        """See `Optimizer.has_momentum`."""
+        return self.momentum > 0
+
     def init_state(self, flat: Tensor) -> Tensors:
         """Return the mean square and, with momentum, its buffer."""
         return _zeros(flat, "square_avg", *(["momentum_buffer"] if self.momentum else []))
@@ -182,6 +197,11 @@ class Sgd(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_interval(self, "momentum", self.momentum, low_open=False, high=1.0)
+
+    @property
+    def has_momentum(self) -> bool:
+        """See `Optimizer.has_momentum`."""
+        return self.momentum > 0
 
     def init_state(self, flat: Tensor) -> Tensors:
         """Return the momentum's buffer, if any."""

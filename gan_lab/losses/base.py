@@ -40,10 +40,13 @@ class AdversarialLoss(Protocol):
         card: The loss card.
         compares_real: Whether the generator's loss uses the real logits. Where it does not, the
             objective skips that forward pass and passes zeros.
+        needs_lipschitz: Whether the discriminator's loss is unbounded below, so that it means
+            something only while a regularizer bounds the critic's Lipschitz constant.
     """
 
     card: ClassVar[LossCard]
     compares_real: ClassVar[bool] = False
+    needs_lipschitz: ClassVar[bool] = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Return the loss of the discriminator per pair: [N], [N] -> [N]."""

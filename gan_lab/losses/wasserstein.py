@@ -12,6 +12,7 @@ from gan_lab.losses.base import AdversarialLoss, LossCard, check_paired
 class Wasserstein(AdversarialLoss):
     """The critic maximises E f(x) - E f(G(z)); a regularizer bounds f's gradient norm."""
 
+    needs_lipschitz: ClassVar[bool] = True
     card: ClassVar[LossCard] = LossCard(
         title="Wasserstein",
         discriminator="f(G(z)) - f(x)",

@@ -53,6 +53,8 @@ class Packing(nn.Module):
     Reference: Lin et al. 2018 (PacGAN), arXiv:1712.04086, section 2.
     """
 
+    couples_samples = True
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
@@ -90,18 +92,23 @@ def on_meta(network: NetworkPair, shape: tuple[int, ...]) -> tuple[nn.Module, nn
 def batch_coupling(module: nn.Module) -> str | None:
     """Return the first layer by which samples of a batch see each other, "BatchNorm2d ('body.3')".
 
-    None where there is no such layer.
+    Batch norm is one, and each layer with an attribute `couples_samples` or `needs_whole_batch`
+    that is true. None where there is no such layer.
     """
-    return _first_layer(module, nn.modules.batchnorm._BatchNorm, Packing)
+    return _first_layer(module, "couples_samples", "needs_whole_batch")
 
 
 def batch_statistics(module: nn.Module) -> str | None:
-    """Return the first layer that takes statistics of a whole batch, None where there is none."""
-    return _first_layer(module, nn.modules.batchnorm._BatchNorm)
+    """Return the first layer that takes statistics of a whole batch, None where there is none.
+
+    Batch norm is one, and each layer with an attribute `needs_whole_batch` that is true.
+    """
+    return _first_layer(module, "needs_whole_batch")
 
 
-def _first_layer(module: nn.Module, *kinds: type[nn.Module]) -> str | None:
+def _first_layer(module: nn.Module, *traits: str) -> str | None:
     for name, layer in module.named_modules():
-        if isinstance(layer, kinds):
+        is_batch_norm = isinstance(layer, nn.modules.batchnorm._BatchNorm)
+        if is_batch_norm or any(getattr(layer, trait, False) for trait in traits):
             return f"{type(layer).__name__} ('{name}')"
     return None

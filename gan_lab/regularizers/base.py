@@ -18,14 +18,27 @@ class Regularizer:
     A subclass is a frozen dataclass whose fields are its config keys. It is written for one seed,
     samples [N, *shape], whether or not seeds are stacked and however gradients are taken.
 
+    A subclass declares its traits, from which the warnings and refusals of a run follow.
+
     Attributes:
+        constrains_lipschitz: Whether it bounds or penalises the discriminator's Lipschitz constant,
+            as a loss with `needs_lipschitz` asks for.
+        normalizes_layers: Whether it does so by making each layer 1-Lipschitz: the constant of the
+            whole network then falls far below 1.
         needs_independent_samples: Whether its term is per sample, so that a discriminator whose
             samples see each other (batch norm) has to be refused.
+        needs_whole_batch: Whether its term for a sample depends on the others of the batch, so that
+            several processes, each with a slice of it, have to be refused.
+        unstable_with_momentum: Whether an optimiser with momentum has to be warned of.
         inner_gradients: Gradients by its inputs that one penalty takes; each costs about one
             discriminator update, which an equal budget has to count.
     """
 
+    constrains_lipschitz: ClassVar[bool] = False
+    normalizes_layers: ClassVar[bool] = False
     needs_independent_samples: ClassVar[bool] = False
+    needs_whole_batch: ClassVar[bool] = False
+    unstable_with_momentum: ClassVar[bool] = False
     inner_gradients: ClassVar[int] = 0
 
     def prepare(self, discriminator: nn.Module) -> None:
@@ -77,6 +90,7 @@ class GradientNormPenalty(Regularizer):
     Apart, both have analytic gradients for perceptrons; `penalty` composes them.
     """
 
+    constrains_lipschitz: ClassVar[bool] = True
     needs_independent_samples: ClassVar[bool] = True
     inner_gradients: ClassVar[int] = 1
 

@@ -87,6 +87,7 @@ class Dragan(GradientNormPenalty):
     Reference: Kodali et al. 2017, arXiv:1705.07215, section 2.4.
     """
 
+    needs_whole_batch: ClassVar[bool] = True
     weight: float = 10.0
     scale: float = 0.5
 

@@ -1,6 +1,7 @@
 """Spectral normalisation, written as a pure reparametrisation so that it can be stacked."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,9 @@ class SpectralNorm(Regularizer):
 
     Reference: Miyato et al. 2018, arXiv:1802.05957, algorithm 1.
     """
+
+    constrains_lipschitz: ClassVar[bool] = True
+    normalizes_layers: ClassVar[bool] = True
 
     def prepare(self, discriminator: nn.Module) -> None:
         """Register the singular vectors of each Linear and Conv2d weight as buffers."""

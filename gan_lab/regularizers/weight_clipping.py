@@ -1,6 +1,7 @@
 """Weight clipping, the first constraint on a critic's gradient norm."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -15,9 +16,11 @@ class WeightClipping(Regularizer):
 
     It has no penalty: without the trainer copy `after_step`'s parameters back after each step.
 
-    Reference: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, line 7.
+    Reference: Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1, line 7; momentum: section 4.
     """
 
+    constrains_lipschitz: ClassVar[bool] = True
+    unstable_with_momentum: ClassVar[bool] = True
     bound: float = 0.01
 
     def __post_init__(self) -> None:

@@ -7,12 +7,7 @@ from torch import nn
 from gan_lab.data.base import Source
 from gan_lab.engine.devices import resolve_device
 from gan_lab.errors import ConfigError
-from gan_lab.losses.wasserstein import Wasserstein
 from gan_lab.networks.base import batch_coupling, batch_statistics, on_meta
-from gan_lab.regularizers.gradient_penalty import Dragan
-from gan_lab.regularizers.instance_noise import InstanceNoise
-from gan_lab.regularizers.spectral_norm import SpectralNorm
-from gan_lab.regularizers.weight_clipping import WeightClipping
 from gan_lab.training import memory
 from gan_lab.training.config import RunConfig
 
@@ -106,30 +101,31 @@ def _check_slices(config: RunConfig, generator: nn.Module, discriminator: nn.Mod
                 f"network.{name}_norm=layer, or train in one process"
             )
     for name, regularizer in config.regularizers.items():
-        if isinstance(regularizer, Dragan):
+        if regularizer.needs_whole_batch:
             raise ConfigError(
-                f"regularizer '{name}' needs the standard deviation of a whole batch, but each of "
-                f"{world.size} processes sees a slice of it; take another, or one process"
+                f"regularizer '{name}' needs a whole batch, but each of {world.size} processes "
+                f"sees a slice of it; take another, or one process"
             )
 
 
 def _warnings(config: RunConfig) -> Iterator[str]:
-    kinds = [type(regularizer) for regularizer in config.regularizers.values()]
-    critic = isinstance(config.loss, Wasserstein)
-    if critic and not set(kinds) - {InstanceNoise}:
-        yield (
-            "loss=wasserstein without a regularizer: the critic's slope is unbounded and its "
-            "value means nothing; add regularizer=[gradient_penalty]"
-        )
-    if critic and kinds == [SpectralNorm]:
-        yield (
-            "loss=wasserstein with spectral_norm alone barely moves: each layer's slope is at "
-            "most 1 and the product far below it; scale the data or prefer gradient_penalty"
-        )
-    optim = config.optim
-    momentum = getattr(optim, "momentum", 0.0) or getattr(optim, "betas", (0.0,))[0]
-    if WeightClipping in kinds and momentum:
-        yield (
-            "weight_clipping with momentum is unstable (Arjovsky et al. 2017, section 4); "
-            "prefer optim=rmsprop"
-        )
+    loss, regularizers = type(config.loss).__name__, config.regularizers
+    constraints = [name for name, each in regularizers.items() if each.constrains_lipschitz]
+    if config.loss.needs_lipschitz:
+        if not constraints:
+            yield (
+                f"loss {loss} without a regularizer that bounds the critic's gradient norm: its "
+                f"value means nothing; add regularizer=[gradient_penalty]"
+            )
+        elif all(regularizers[name].normalizes_layers for name in constraints):
+            yield (
+                f"loss {loss} with {' and '.join(constraints)} alone barely moves: each layer's "
+                f"Lipschitz constant is at most 1 and the network's far below it; scale the data "
+                f"or prefer gradient_penalty"
+            )
+    for name, regularizer in regularizers.items():
+        if regularizer.unstable_with_momentum and config.optim.has_momentum:
+            yield (
+                f"{name} with momentum is unstable (Arjovsky et al. 2017, section 4); "
+                f"prefer optim=rmsprop"
+            )

@@ -71,8 +71,8 @@ def test_a_traceback_is_noticed(run, workdir, monkeypatch):
 
 WARNINGS = {
     "loss=wasserstein regularizer=[spectral_norm]": "spectral_norm alone barely moves",
-    "loss=wasserstein regularizer=none": "the critic's slope is unbounded",
-    "loss=wasserstein regularizer=[instance_noise]": "the critic's slope is unbounded",
+    "loss=wasserstein regularizer=none": "without a regularizer that bounds",
+    "loss=wasserstein regularizer=[instance_noise]": "without a regularizer that bounds",
     "regularizer=[weight_clipping]": "weight_clipping with momentum is unstable",
     "regularizer=[weight_clipping] optim=sgd optim.momentum=0.5": "with momentum",
     "loss=wasserstein": "",

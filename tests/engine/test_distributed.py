@@ -46,7 +46,7 @@ REFUSED = {
     "odd": (["trainer.batch_size=17"], "does not divide by 2 processes"),
     "packs": (["trainer.batch_size=18", "network.packing=2", "regularizer=none"], "packs of 2"),
     "batch_norm": (["network.generator_norm=batch"], "network.generator contains BatchNorm1d"),
-    "dragan": (["regularizer=[dragan]"], "'dragan' needs the standard deviation of a whole"),
+    "dragan": (["regularizer=[dragan]"], "'dragan' needs a whole batch"),
     "there": (["hydra.run.dir=two_gp"], "holds a run already"),
     "wrong": (["trainer.batch_size=abc"], "is no whole number"),
 }

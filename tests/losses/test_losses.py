@@ -139,6 +139,12 @@ def test_compares_real_says_whether_the_generator_looks_at_real_logits(loss):
     assert same != loss.compares_real
 
 
+def test_needs_lipschitz_says_whether_a_steeper_critic_always_does_better(loss):
+    # Along a critic that is right everywhere, t f with t -> infinity: unbounded below or not.
+    real, fake = (sign * 1e6 * torch.ones(1, dtype=torch.float64) for sign in (1, -1))
+    assert (loss.discriminator(real, fake).item() < -1e3) == loss.needs_lipschitz
+
+
 def test_estimates_are_scalars_of_known_names(loss):
     estimate = loss.estimate(*logits(5))
     assert set(estimate) <= {"js", "wasserstein", "offset"}

@@ -134,6 +134,61 @@ def test_double_backward_of_a_penalty_equals_finite_differences(
     assert torch.autograd.gradcheck(penalty, tuple(critic.leaves.values()), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("part", [slice(0, 3), slice(3, 6)], ids=["first", "second"])
+def test_needs_whole_batch_says_whether_a_slice_is_regularized_like_the_whole(regularizer, part):
+    real, fake, mix = batch(6, (3,))
+    noise = noise_of(regularizer, 6, (3,))
+    few = {name: each[part] for name, each in noise.items()}
+    whole = regularizer.penalty(smooth_critic(), real, fake, mix, noise)[part]
+    alone = regularizer.penalty(smooth_critic(), real[part], fake[part], mix[part], few)
+    inputs = regularizer.inputs(real, fake, noise)
+    of_slice = regularizer.inputs(real[part], fake[part], few)
+    pairs = [(whole, alone), *zip((each[part] for each in inputs), of_slice, strict=True)]
+    alike = all(torch.allclose(one, other, rtol=1e-12, atol=1e-12) for one, other in pairs)
+    assert alike != regularizer.needs_whole_batch
+
+
+def is_constrained(regularizer):
+    """Whether a critic with weights 100 times as large is bounded by the hooks, or pays."""
+    module = Mlp(2, 16, 2).discriminator((3,)).double()
+    Mlp(2, 16, 2).initialise_(module, seeded(1))
+    with torch.no_grad():
+        for leaf in module.parameters():
+            leaf.mul_(100)
+    regularizer.prepare(module)
+    params, buffers = snapshot(dict(module.named_parameters())), dict(module.named_buffers())
+    for _ in range(100):
+        params, buffers = regularizer.after_step(params, buffers)
+    leaves = {**regularizer.reparametrize(params, buffers), **buffers}
+    score = Critic(module, leaves)
+    real, fake, mix = batch(5, (3,))
+    norm = norms(input_gradient(score, real)).max().item()
+    price = regularizer.penalty(score, real, fake, mix, noise_of(regularizer, 5, (3,))).mean()
+    return norm < 1 + 1e-3 or price.item() > 0.1 * norm
+
+
+def test_what_declares_to_constrain_the_lipschitz_constant_does(regularizer):
+    assert is_constrained(regularizer) or not regularizer.constrains_lipschitz
+
+
+def test_instance_noise_does_not_constrain_the_lipschitz_constant():
+    assert not is_constrained(InstanceNoise())
+    assert not InstanceNoise.constrains_lipschitz
+
+
+def test_normalizes_layers_says_whether_each_weight_in_use_has_norm_1(regularizer):
+    _, params, _ = prepared(Mlp(2, 16, 3), (2,))
+    module = Mlp(2, 16, 3).discriminator((2,)).double()
+    module.load_state_dict(params)
+    regularizer.prepare(module)
+    params, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    for _ in range(300):
+        params, buffers = regularizer.after_step(params, buffers)
+    used = regularizer.reparametrize(params, buffers)
+    sizes = [largest(weight).item() for weight in used.values() if weight.ndim == 2]
+    assert all(abs(size - 1) < 1e-3 for size in sizes) == regularizer.normalizes_layers
+
+
 def test_hooks_are_pure(regularizer):
     module = Mlp(2, 4, 2).discriminator((3,))
     regularizer.prepare(module)
