@@ -5,7 +5,7 @@ With several seeds, those that failed may be dropped while the others go on.
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gan_lab.errors import RunDiverged
@@ -97,10 +97,13 @@ class Divergence(WithOthers):
         Raises:
             RunDiverged: All seeds have failed, or may not be dropped.
         """
+        if run.state.step > self._now.step:
+            self._check_steps(run)
+            return
+        # The means may have been read, and started anew, since the steps were checked.
+        self._now = replace(self._now, accumulator=run.accumulator.state_dict())
         if run.failures:
             self._handle_samples(run)
-        elif run.state.step > self._now.step:
-            self._check_steps(run)
 
     def on_fit_end(self, run: Run) -> None:
         """Check the last steps of a run that was asked to stop."""
@@ -115,10 +118,11 @@ class Divergence(WithOthers):
             self._drop_or_stop(run, failure)
             while run.state.step < end:
                 run.train_step()
-        self._before, self._now = self._now, Snapshot.of(run)
+        self._before = self._now  # first, so that no more than two are kept while one is made
+        self._now = Snapshot.of(run)
 
     def _handle_samples(self, run: Run) -> None:
-        now = Snapshot.of(run)
+        now = self._now
         for index, quantity in list(run.failures.items()):
             self._before.restore(run)
             while run.state.step < now.step - 1:
@@ -128,7 +132,7 @@ class Divergence(WithOthers):
             self._drop_or_stop(run, failure)
         run.finite_seeds()  # the flags of the steps that were made again
         now.restore(run)
-        run.failures, self._now = {}, Snapshot.of(run)
+        run.failures = {}
 
     def _drop_or_stop(self, run: Run, failure: Failure) -> None:
         """Drop the seeds that failed, whose state is that before; the run stands there."""
