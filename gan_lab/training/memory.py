@@ -5,13 +5,13 @@ bytes, with P parameters and buffers, A outputs of all layers for one sample (d:
 generator), N samples of an update, S seeds and m moments of the optimiser:
 
   snapshot = S ((1 + m) (P_d + P_g) + P_g)             weights, moments, the generator's average
-  state    = 4 snapshot + S (P_d + P_g)                live, two snapshots, a third while one is
-                                                       replaced; and the gradients
+  state    = 4 snapshot + S (P_d + P_g)                live, the last two that were checked, the
+                                                       best; and the gradients
   update   = S max over the networks of                what a backward pass needs
              N (2 + 4 i) A_d + (1 + 2 i) P_d           i: gradients by the inputs (penalties)
              N (A_g + A_d) 2 + P_g
   fakes    = S min(8, updates) N (x + largest layer)   of several updates together, x a sample
-  draws    = S (block of `streams`) + a step's samples the block twice while seeds are stacked
+  draws    = S (block of `Streams`) + a step's samples the block twice while seeds are joined
   distances = 6 n^2                                    distances of n samples on each side, thrice
 
 The factors were fitted to the peak of the resident set of whole updates on a CPU; for networks of
@@ -36,7 +36,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.networks.base import on_meta
 from gan_lab.training.config import RunConfig
 
-_COPIES = 4  # of a snapshot: live, before the interval, the best, and one that is being built
+_COPIES = 4  # of a snapshot: see `callbacks.divergence` and `callbacks.best_checkpoint`
 _FLOAT = 4  # bytes
 _PAIR = 3 * 2 * _FLOAT  # the kernel distance keeps all pairs in float64: of both sides, across
 

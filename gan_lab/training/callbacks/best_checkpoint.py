@@ -25,7 +25,7 @@ TAG = "divergence/wasserstein"
 class BestCheckpoint(Callback):
     """The lowest W1 on the curve so far, and the state that had it.
 
-    Stacked seeds share their checkpoints, so their best is that of the mean over seeds.
+    Several seeds share their checkpoints, so their best is that of the mean over seeds.
 
     Attributes:
         record: Its step, value (data units) and the estimate of each seed, as plain containers;
@@ -67,6 +67,7 @@ class BestCheckpoint(Callback):
         if not math.isfinite(value) or (self.record and value >= self.record["value"]):
             return
         self.record = {"step": run.state.step, "value": value, "validation": validation}
+        self._best = None  # first, so that no more than one is kept
         self._best, self._is_saved = copy.deepcopy(self._content.of(run)), False
 
     def save(self) -> None:
