@@ -37,6 +37,10 @@ class TrainingClock(WithOthers):
         """Stop."""
         self.train_seconds += self._lap()
 
+    def on_fit_end(self, run: Run) -> None:
+        """Count the last steps of a run that was asked to stop."""
+        self.train_seconds += self._lap()
+
     def start(self, is_last: bool) -> None:
         """Start again; the final evaluation, which always runs in full, is not counted."""
         seconds = self._lap()
