@@ -70,8 +70,8 @@ class Checkpointing(Callback):
         self._saved_step = -1
 
     def is_due(self, step: int, n_steps: int) -> bool:
-        """Return whether the interval or the run ends."""
-        return step == n_steps or self._interval.is_due(step, n_steps)
+        """Return whether the interval or the run ends, or a run starts that is saved at once."""
+        return step in (self._interval.start, n_steps) or self._interval.is_due(step, n_steps)
 
     def on_step_end(self, run: Run) -> None:
         """Save."""
@@ -79,9 +79,10 @@ class Checkpointing(Callback):
         self.save(run)
 
     def on_fit_end(self, run: Run) -> None:
-        """Save a run that stops between."""
+        """Save a run that stops between; remove what a kill right after the last save left."""
         if self._saved_step != run.state.step and run.stop_requested:
             self.on_step_end(run)
+        checkpoint.rotate(self._directory, self._keep)
 
     def save(self, run: Run, is_complete: bool = True) -> None:
         """Write the checkpoint and remove the oldest."""
