@@ -60,6 +60,7 @@ class Evaluation(Callback):
 
     def _measure_final(self, run: Run) -> None:
         floors = run.config.neural_distance.measure(run.source.real, run.source)
+        self.final = [{} for _ in run.seeds]  # a run that is extended has those of its former end
         for index in [index for index in run.active if index not in run.failures]:
             try:
                 estimates = evaluate_seed(run, index, run.state.step, floors)
