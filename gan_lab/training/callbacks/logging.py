@@ -136,6 +136,8 @@ class StepMeans(Callback):
     def on_step_end(self, run: Run) -> None:
         """Add them and start new means."""
         means = run.accumulator.means()
+        if not means:  # of a fork, whose first step this is
+            return
         run.accumulator.reset_()
         for index in run.active:
             run.rows[index] |= {tag: float(mean[index]) for tag, mean in means.items()}
