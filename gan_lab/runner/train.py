@@ -15,7 +15,6 @@ from gan_lab.engine.devices import keep_freed_memory
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.runs import checkpoint, checkpoint_checks
-from gan_lab.runs.checkpoint import LoadedCheckpoint
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import Interrupted, StopSignals
@@ -59,7 +58,8 @@ def start(
 
     Raises:
         ConfigError: The directory holds a run already, or another process uses it.
-        RunDiverged, Interrupted: See `Trainer.train`.
+        RunDiverged: A number was not finite; the state before it is saved.
+        Interrupted: A signal asked to stop; the state is saved.
     """
     parent, world, config = RunDir(path), config.world, with_mode(config, source)
     with contextlib.ExitStack() as stack:
@@ -76,7 +76,7 @@ def start(
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
-        return _train(run, parent, origin=origin, **status)
+        return _train(_Parts(run, parent, run.state.step, origin), **status)
 
 
 @contextlib.contextmanager
@@ -124,7 +124,8 @@ def resume(config: RunConfig, path: Path) -> Estimates:
 
     Raises:
         ConfigError: No valid checkpoint, nothing left to do, or another process uses the run.
-        RunDiverged, Interrupted: See `Trainer.train`.
+        RunDiverged: A number was not finite; the state before it is saved.
+        Interrupted: A signal asked to stop; the state is saved.
     """
     parent, world = RunDir(path), config.world
     with contextlib.ExitStack() as stack:
@@ -135,18 +136,21 @@ def resume(config: RunConfig, path: Path) -> Estimates:
         )
         checkpoint_checks.check_fits(latest, run.state.state_dict())
         _check_device(run, latest.content)
-        step, steps = latest.content["step"], config.trainer.steps
+        step, steps = int(latest.content["step"]), config.trainer.steps
+        parts = _Parts(run, parent, step)
+        with checkpoint_checks.damage_if_malformed(latest.path):
+            parts.content.restore(run, latest.content)
 
         def prepare() -> None:
             checkpoint.set_aside(latest)
-            checkpoint.remove_later(checkpoint.bests(parent.checkpoints), int(step))
+            checkpoint.remove_later(checkpoint.bests(parent.checkpoints), step)
             for directory, resolved in _configs(config, parent):
                 atomic_write(directory.config, OmegaConf.to_yaml(resolved).encode())
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
         print(printable(f"resuming {path} at step {step} of {steps}"))
-        return _train(run, parent, latest)
+        return _train(parts, resumes=True)
 
 
 def _lock_and_load(
@@ -180,19 +184,21 @@ class _Parts:
 
     Attributes:
         run, directory: What is trained, and where its files are.
-        signals, progress: What stops it, and where it shows how far it is.
+        first_step: The step that this process starts from.
         origin: Where a fork starts from.
+        signals, progress: What stops it, and where it shows how far it is.
     """
 
     run: Run
     directory: RunDir
-    signals: StopSignals
-    progress: ProgressLine
+    first_step: int
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
         run, directory, config = self.run, self.directory, self.run.config
         world, trainer, start = config.world, config.trainer, run.state.step
+        self.signals = StopSignals(patient=not world.alone)
+        self.progress = ProgressLine(trainer.steps, self.first_step)
         self.content = CheckpointContent(run.source)
         self.records = RunRecords(config, directory)
         every = choose_intervals(config, run.source.shape)
@@ -233,7 +239,7 @@ class _Parts:
         """See `FailureRecorder`."""
 
         def write() -> str:
-            self.records.record_not_finite(failure.step - 1, failure.quantity, failure.seeds)
+            self.records.record_not_finite(failure.step, failure.quantity, failure.seeds)
             return _save_failure(self, failure, others, going_on)
 
         return self.run.config.world.run_on_main(write)
@@ -293,24 +299,11 @@ def _save_failure(parts: _Parts, failure: Failure, others: Sequence[int], going_
     return message
 
 
-def _train(
-    run: Run,
-    directory: RunDir,
-    latest: LoadedCheckpoint | None = None,
-    origin: Origin | None = None,
-    **status: Any,
-) -> Estimates:
-    config = run.config
+def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
+    run, directory, config = parts.run, parts.directory, parts.run.config
     world, n_steps = config.world, config.trainer.steps
     children = directory.of_seeds(config.seeds)
     constants: dict[str, Any] = {}
-    signals = StopSignals(patient=not world.alone)
-    progress = ProgressLine(n_steps, run.state.step if latest is None else latest.content["step"])
-    parts = _Parts(run, directory, signals, progress, origin)
-    if latest is not None:
-        with checkpoint_checks.damage_if_malformed(latest.path):
-            parts.content.restore(run, latest.content)
-    reasons = parts.divergence.reasons
 
     def write_status(state: str, error: str | None = None, signal: str | None = None) -> None:
         if not world.is_main:
@@ -328,19 +321,18 @@ def _train(
             constants.update(overrides=list(config.overrides))
         constants.update(status)
         write_status("running")
-        resume_step = None if latest is None else run.state.step - (not run.is_step_complete)
-        parts.records.open(resume_step)
+        parts.records.open(run.state.step - (not run.is_step_complete) if resumes else None)
 
     with _refuse_unwritable(directory):
         world.run_on_main(begin)
-    parts.record_dropped(reasons)
+    parts.record_dropped(parts.divergence.reasons)
     keep_freed_memory()
     if config.execution.mode == "compiled" and world.is_main:
         print("compiling: the first step takes half a minute or so")
     try:
         complete: list[int] = []
         try:
-            with signals, progress:
+            with parts.signals, parts.progress:
                 world.run_on_main(parts.records.write_constants)
                 fit(run, n_steps, parts.callbacks)
             complete = run.active if run.state.step == n_steps else []
