@@ -75,7 +75,6 @@ class Checkpointing(Callback):
 
     def on_step_end(self, run: Run) -> None:
         """Save."""
-        self._flush(run)
         self.save(run)
 
     def on_fit_end(self, run: Run) -> None:
@@ -86,6 +85,7 @@ class Checkpointing(Callback):
 
     def save(self, run: Run, is_complete: bool = True) -> None:
         """Write the checkpoint and remove the oldest."""
+        self._flush(run)
         self._save_best()
         path = checkpoint.checkpoint_path(self._directory, run.state.step)
         checkpoint.save(path, self._content.of(run, is_complete))
