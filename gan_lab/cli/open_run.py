@@ -52,8 +52,8 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
         cfg.data.download = own.data.download = False
     OmegaConf.update(cfg, "execution.mode", "eager", force_add=True)
     OmegaConf.update(cfg, "execution.precision", "f32", force_add=True)
-    for each in (cfg, own):
-        each.pop("logger", None)
+    for node in (cfg, own):
+        node.pop("logger", None)
     config, seed = compose.build_run_config(cfg), compose.build_run_config(own).seeds[0]
     if seed not in config.seeds:
         raise ConfigError(f"{path} is of seed {seed}, which {home} was not trained with")

@@ -87,6 +87,16 @@ def resume(arguments: list[str]) -> int:
 
 def _resume(arguments: list[str]) -> int:
     path, words = run_and_keys(Resume, arguments)
+    config = _of_this_rank(resumed_config(path, words))
+    return exit_code(lambda: _conclude(config, path, training.resume(config, path)))
+
+
+def resumed_config(path: Path, words: Sequence[str]) -> RunConfig:
+    """Return the configuration of a stored run with what a resumed one may change.
+
+    Raises:
+        ConfigError: No run, a seed of a run of several, or a key that may not change.
+    """
     if place := next((word for word in words if key_of(word) in ("output", "hydra.run.dir")), None):
         raise ConfigError(f"{place}: resume goes on in the run's directory; fork takes another one")
     if empty := next((word for word in words if word.endswith("=")), None):
@@ -107,13 +117,15 @@ def _resume(arguments: list[str]) -> int:
             raise ConfigError(
                 f"resume continues the same run and cannot change '{key}'; it takes {names}"
             )
-        OmegaConf.update(cfg, key, value)
-    config = _of_this_rank(compose.build_run_config(cfg))
+        if key == "logger":
+            value = compose.compose_config("train", [f"logger={value}"]).logger
+        OmegaConf.update(cfg, key, value, merge=False)
+    config = compose.build_run_config(cfg)
     before = open_run.typed_keys(path)
-    if before is not None:
-        later = [f"{key}={'null' if value is None else value}" for key, value in keys.items()]
-        config = dataclasses.replace(config, overrides=(*before, *later))
-    return exit_code(lambda: _conclude(config, path, training.resume(config, path)))
+    if before is None:
+        return config
+    later = [f"{key}={'null' if value is None else value}" for key, value in keys.items()]
+    return dataclasses.replace(config, overrides=(*before, *later))
 
 
 def in_world(program: Callable[[], int]) -> int:

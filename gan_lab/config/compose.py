@@ -24,6 +24,9 @@ from gan_lab.engine.devices import resolve_device
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.errors import ConfigError
+from gan_lab.loggers.base import RUN_ARGUMENTS, Logger, LoggerFactory
+from gan_lab.loggers.jsonl import JsonlLogger
+from gan_lab.loggers.run_logger import DEFAULT_LOGGERS
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.metrics.evaluator import EvaluatorSettings
 from gan_lab.metrics.metrics import Metric
@@ -45,7 +48,7 @@ _NODES: dict[str, type] = {
     "neural_distance": NeuralDistance,
     "execution": Execution,
 }
-_OTHER_KEYS = ("regularizer", "metrics", "hints", "seed", "n_seeds", "device")
+_OTHER_KEYS = ("regularizer", "metrics", "logger", "hints", "seed", "n_seeds", "device")
 _HINTS = (
     *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
     *("ema", "steps", "n_estimate"),
@@ -76,6 +79,8 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
             HydraConfig.instance().set_config(cfg)
             OmegaConf.set_struct(cfg, False)
             cfg.pop("hydra")
+            if name == "train":  # logger=[] names no file, and else leaves no key
+                cfg.setdefault("logger", {})
             return cfg
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise ConfigError(_explain(name, overrides, error)) from error
@@ -112,6 +117,7 @@ def build_run_config(cfg: DictConfig | Mapping[str, Any]) -> RunConfig:
         **parts,
         regularizers=_construct_group(plain, "regularizer", Regularizer, "[r1]"),
         metrics=_construct_group(plain, "metrics", Metric, "[wasserstein]"),
+        loggers=_construct_loggers(plain),
         device=device,
         seeds=_seeds(plain.get("seed"), plain.get("n_seeds")),
         resolved=plain,
@@ -121,10 +127,32 @@ def build_run_config(cfg: DictConfig | Mapping[str, Any]) -> RunConfig:
 def _construct_group(
     config: Mapping[str, Any], group: str, base: type, example: str
 ) -> dict[str, Any]:
+    nodes = _nodes(config, group, example)
+    return {name: construct(node, f"{group}.{name}", base) for name, node in nodes.items()}
+
+
+def _construct_loggers(config: Mapping[str, Any]) -> Sequence[LoggerFactory]:
+    """Return the loggers, each without the arguments that only a run has."""
+    if "logger" not in config:  # a run of before there was a choice
+        return DEFAULT_LOGGERS
+    nodes = _nodes(config, "logger", "[jsonl,tensorboard]")
+    loggers = tuple(
+        LoggerFactory(*_class_and_arguments(node, f"logger.{name}", Logger, RUN_ARGUMENTS))
+        for name, node in nodes.items()
+    )
+    if not any(issubclass(each.cls, JsonlLogger) for each in loggers):
+        raise ConfigError(
+            f"logger=[{','.join(nodes)}] lacks jsonl, whose files resume, compare and the "
+            f"detectors read; say 'logger=[{','.join(['jsonl', *nodes])}]'"
+        )
+    return loggers
+
+
+def _nodes(config: Mapping[str, Any], group: str, example: str) -> dict[str, Any]:
     nodes = config.get(group) or {}
     if not isinstance(nodes, dict):
         raise ConfigError(f"{group}={nodes!r} is no list of names; say '{group}={example}'")
-    return {name: construct(node, f"{group}.{name}", base) for name, node in nodes.items()}
+    return nodes
 
 
 def construct(node: Any, path: str, base: type) -> Any:
@@ -134,12 +162,32 @@ def construct(node: Any, path: str, base: type) -> Any:
         ConfigError: No such class, not a kind of `base`, an unknown or missing key, a value of the
             wrong type, or one that the constructor refuses.
     """
+    cls, arguments = _class_and_arguments(node, path, base)
+    try:
+        return cls(**arguments)
+    except (ValueError, TypeError) as error:
+        # The class says `Adam.lr=-1 ...`; the user typed `optim.lr=-1`.
+        raise ConfigError(re.sub(r"\b[A-Z]\w*\.(?=\w+=)", _under(path, ""), str(error))) from error
+
+
+def _class_and_arguments(
+    node: Any, path: str, base: type, later: Sequence[str] = ()
+) -> tuple[Any, dict[str, Any]]:
+    """Return the class of a node and its other keys, checked; `later` ones are no keys."""
     if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
         kind = base.__name__
         raise ConfigError(f"{path} needs a _target_ that names a kind of {kind}, got {node!r}")
-    cls = _class(node["_target_"], path, base)
-    parameters = inspect.signature(cls).parameters
-    hints = typing.get_type_hints(cls) if is_dataclass(cls) else {}
+    cls: Any = _class(node["_target_"], path, base)
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(cls).parameters.items()
+        if name not in later
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+    try:
+        hints = typing.get_type_hints(cls if is_dataclass(cls) else cls.__init__)
+    except NameError:  # of an import for type checkers alone
+        hints = {}
     values = {key: value for key, value in node.items() if key != "_target_"}
     _check_keys(values, list(parameters), path)
     arguments = {
@@ -150,11 +198,7 @@ def construct(node: Any, path: str, base: type) -> Any:
         if parameter.default is inspect.Parameter.empty and key not in arguments:
             name = _under(path, key)
             raise ConfigError(f"{name} is not set; say {name}=...")
-    try:
-        return cls(**arguments)
-    except (ValueError, TypeError) as error:
-        # The class says `Adam.lr=-1 ...`; the user typed `optim.lr=-1`.
-        raise ConfigError(re.sub(r"\b[A-Z]\w*\.(?=\w+=)", _under(path, ""), str(error))) from error
+    return cls, arguments
 
 
 def _class(target: str, path: str, base: type) -> type:

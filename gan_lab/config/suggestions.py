@@ -23,6 +23,7 @@ _KEYS = {
     "optim": "optimizer optimiser opt",
     "loss": "criterion objective gan",
     "regularizer": "penalty gp",
+    "logger": "log loggers logging tracker",
     "output": "hydra.run.dir hydra.sweep.dir dir out outdir out_dir output_dir",
     "quick=true": "fast small",
     "n": "num_samples n_samples",
@@ -55,6 +56,7 @@ _CHOICES = {
         "two_moons": "moons",
     },
     "metrics": {"wasserstein": "w1 emd", "kernel": "mmd energy kid"},
+    "logger": {"jsonl": "json", "tensorboard": "tb tensorboardx", "trackio": "wandb"},
 }
 
 

@@ -21,7 +21,7 @@ from gan_lab.runs.compatibility import current_config, current_content
 
 # Keys that a resumed run may change; and the paths of its data.
 _EXECUTION = ("device", "execution.threads", "execution.mode")
-RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION)
+RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION, "logger")
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "accumulator", "callbacks")
 _MAX_DIFFERENCES = 4  # in an error
@@ -45,7 +45,7 @@ def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> Loaded
     differences = [
         _format_difference(key, theirs, ours)
         for key in sorted((theirs.keys() | ours.keys()) - _MAY_DIFFER, key=_sort_key)
-        if repr(theirs.get(key, ...)) != repr(ours.get(key, ...))
+        if not key.startswith("logger.") and repr(theirs.get(key, ...)) != repr(ours.get(key, ...))
     ]
     if differences:
         raise ConfigError(

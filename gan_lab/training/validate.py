@@ -17,7 +17,7 @@ _MIN_SAMPLES = 20  # of each part of a finite set that a run can be measured wit
 def validate(config: RunConfig, source: Source, here: bool = True) -> None:
     """Refuse what would fail or mislead later, before any parameter is allocated.
 
-    If this machine will run it (`here`), its device, compiler and memory have to suffice.
+    If this machine will run it (`here`), its device, compiler, memory and packages have to suffice.
 
     Raises:
         ConfigError: What, why, and what to do instead.
@@ -32,6 +32,8 @@ def validate(config: RunConfig, source: Source, here: bool = True) -> None:
         device = resolve_device(config.device)
         config.execution.check(device, config.world.alone)
         memory.check(config, source, device)
+        for logger in config.loggers:
+            logger.cls.check()
 
 
 def warnings(config: RunConfig) -> list[str]:

@@ -19,7 +19,7 @@ from gan_lab.reports.plots.style import SERIES, STYLES, Style
 # Keys that do not change the training: where it runs, what and how often it writes and evaluates;
 # and the seed, over which groups average. Hints are already in the other keys.
 _NO_DIFFERENCE = re.compile(
-    r"seed|n_seeds|device|(execution|hints)\..*|evaluator\.(every|budget)"
+    r"seed|n_seeds|device|(execution|hints|logger)\..*|evaluator\.(every|budget)"
     r"|trainer\.(_target_|log_every|image_every|landscape_every|checkpoint_every|keep_checkpoints|n_preview)"
 )
 # Numbers under different data or another evaluator must never meet in one table.
