@@ -181,8 +181,8 @@ def repository_files():
         check=False,
     )
     if listed.returncode:  # no repository: an unpacked archive, an image
-        kept = ("gan_lab", "conf", "docs", "scripts", "tests", "pyproject.toml", "constraints.txt")
-        tops = [*(ROOT / name for name in kept), *ROOT.glob("*.md")]
+        kept = ("gan_lab", "conf", "docs", "examples", "scripts", "tests", "pyproject.toml")
+        tops = [*(ROOT / name for name in kept), ROOT / "constraints.txt", *ROOT.glob("*.md")]
         files = [f for top in tops for f in ([top] if top.is_file() else top.rglob("*"))]
         return [f.relative_to(ROOT) for f in files if f.is_file() and f.suffix != ".pyc"]
     names = [Path(name.decode()) for name in listed.stdout.split(b"\0") if name]
