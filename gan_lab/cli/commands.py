@@ -104,6 +104,28 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write a checkpoint's averaged generator alone to a file for other programs.
+
+    python -m gan_lab train data=ring steps=200 output=outputs/ring
+    python -m gan_lab export outputs/ring format=torch_export
+    python -m gan_lab export outputs/ring output=outputs/ring.pt2 format=torch_export step=best
+    """
+
+    run: Path = positional("DIR", "a run directory, or one seed of it", at_most=1)
+    format: str = key(
+        "safetensors",
+        "safetensors (the weights), torch_export or onnx (the program, for any number of z)",
+        words=("safetensors", "torch_export", "onnx"),
+    )
+    seed: int | None = key(None, "of the training, where it had several; the first unless given")
+    step: int | str | None = _step("the checkpoint's, or best", "best")
+    output: str | None = key(
+        None, "the file, or the folder for it; export/ of the run unless given", display="FILE"
+    )
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Measure checkpoints by all metrics and the neural distance, as at the end of a training.
 
@@ -232,7 +254,7 @@ class Completion:
 COMMANDS: dict[str, type] = {
     name_of(each): each
     for each in (
-        *(Train, Resume, Fork, Sample, Evaluate, Compare, Dashboard),
+        *(Train, Resume, Fork, Sample, Export, Evaluate, Compare, Dashboard),
         *(Experiment, Reproduce, Divergence, Selfcheck, Completion),
     )
 }

@@ -18,7 +18,7 @@ _gan_lab() {{
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then found=$(compgen -W "{commands}" -- "$word")
     elif [ -n "$key" ]; then
-        case $key in
+        case ${{COMP_WORDS[1]}}:$key in
 {values}
         esac
     else
@@ -37,7 +37,7 @@ _ZSH = """\
 _gan_lab() {{
     if (( CURRENT == 2 )); then compadd -- {commands}; return; fi
     if compset -P '*='; then
-        case ${{words[CURRENT]%%=*}} in
+        case ${{words[2]}}:${{words[CURRENT]%%=*}} in
 {values}
         esac
         return
@@ -62,7 +62,9 @@ def completion(arguments: list[str]) -> int:
         raise ConfigError(f"completion of {shell} is unknown; take one of {', '.join(_SHELLS)}")
     template, indent, value, key, and_folders, folders = _SHELLS[shell]
     rows = [f"{k}) {value.format(' '.join(words))} ;;" for k, words in sorted(_values().items())]
-    rows.append(f"output) {folders} ;;")
+    places = (f for command in COMMANDS.values() for f in keys_of(command).values())
+    names = sorted({f.name for f in places if f.metadata["display"] in ("DIR", "FILE")})
+    rows += [f"*:{name}) {folders} ;;" for name in names]
     cases = []
     for name, command in COMMANDS.items():
         words = positional_of(command)
@@ -90,13 +92,13 @@ def _keys(name: str) -> list[str]:
 
 
 def _values() -> dict[str, list[str]]:
-    """Return key -> the values that the shell offers: choices of groups, and fixed words."""
-    values = {group: catalogue.choices(group) for group in catalogue.groups()}
-    values["device"] = ["auto", "cpu", "cuda"]
-    for command in COMMANDS.values():
-        for name, field in keys_of(command).items():
+    """Return "command:key" -> the values that the shell offers; * is any command."""
+    values = {f"*:{group}": catalogue.choices(group) for group in catalogue.groups()}
+    values["*:device"] = ["auto", "cpu", "cuda"]
+    for command, fields in COMMANDS.items():
+        for name, field in keys_of(fields).items():
             if words := field.metadata["words"]:
-                values[name] = [*dict.fromkeys([*values.get(name, []), *words])]
+                values[f"{command}:{name}"] = list(words)
             elif field.type in (bool, bool | None):
-                values[name] = ["true", "false"]
+                values[f"{command}:{name}"] = ["true", "false"]
     return values

@@ -28,7 +28,7 @@ class Reshape(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x [N, ...] as [N, *shape]."""
-        return x.reshape(len(x), *self.shape)
+        return x.reshape(x.shape[0], *self.shape)  # len(x) is a constant for torch.export
 
 
 @dataclass(frozen=True)
