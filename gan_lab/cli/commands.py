@@ -92,10 +92,19 @@ class Sample:
     python -m gan_lab train data=ring steps=200 output=outputs/ring
     python -m gan_lab sample outputs/ring n=100
     python -m gan_lab sample outputs/ring step=best seed=1 output=outputs/points
+    python -m gan_lab sample outputs/ring interpolate=8
+    python -m gan_lab train data=digits steps=200 output=outputs/digits
+    python -m gan_lab sample outputs/digits n=500 images=outputs/digits_png
     """
 
     run: Path = positional("DIR", "a run directory, or one seed of it", at_most=1)
-    n: int = key(64, "number of samples", at_least=1)
+    n: int | None = key(None, "number of samples", at_least=1, display="64")
+    interpolate: int | None = key(
+        None, "instead, K paths of K samples between random z", at_least=2, at_most=64, display="K"
+    )
+    images: str | None = key(
+        None, "instead of the array, a PNG file a sample into an empty or new folder", display="DIR"
+    )
     seed: int = key(0, "of the noise that the generator gets")
     step: int | str | None = _step("the checkpoint's, or best", "best")
     average: bool = key(True, "the averaged generator; false: the generator of that step")

@@ -36,7 +36,7 @@ def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
     scale = scale or max(1, 64 // max(height, width))
     columns = int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
-    pixels = ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    pixels = pixels_of(images)
     if channels != 3:
         pixels = pixels[:, :1].expand(-1, 3, -1, -1)
     pixels = pixels.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
@@ -47,6 +47,11 @@ def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
         y, x = (i // columns) * cell_h + gap, (i % columns) * cell_w + gap
         canvas[y : y + cell_h - gap, x : x + cell_w - gap] = image
     return canvas
+
+
+def pixels_of(images: Tensor) -> Tensor:
+    """Return images in [-1, 1] as uint8 on the CPU: -1 is 0 and 1 is 255; others are clipped."""
+    return ((images.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 @contextlib.contextmanager
@@ -89,6 +94,42 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
         axes.set_xlabel(f"coordinate 1{of} (data units)")
         axes.set_ylabel(f"coordinate 2{of} (data units)")
         figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+    return render_figure(figure)
+
+
+@_collect_figure()
+def paths_picture(real: Tensor, paths: Tensor, title: str) -> np.ndarray:
+    """Draw paths of samples over data, uint8 [H, W, 3]; a path is darker where it begins.
+
+    Args:
+        real: Data points, [N, d].
+        paths: Generated points along each path, [n_paths, n_steps, d]; for d = 1 against the
+            place on the path, else by the first two coordinates.
+        title: Above the picture.
+    """
+    data, points = real.detach().cpu().numpy(), paths.detach().cpu().numpy()
+    dimensions, steps = data.shape[1], np.linspace(0, 1, points.shape[1])
+    figure = Figure(figsize=(6.4, 5.6), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_title(title)
+    heights = data[:, 1] if dimensions > 1 else np.zeros(len(data))
+    axes.scatter(data[:, 0], heights, s=16, c=REAL, marker="x", alpha=0.3, label="data (held out)")
+    label = "generated along paths, dark where they begin"
+    for path in points:
+        x, y = path[:, 0], path[:, 1] if dimensions > 1 else steps
+        axes.plot(x, y, color=FAKE, linewidth=0.8, alpha=0.5, label=label)
+        axes.scatter(x, y, c=steps, cmap="copper", s=14, zorder=3)
+        label = ""
+    of = "" if dimensions <= 2 else f" of {dimensions}"
+    if dimensions == 1:
+        axes.set_xlabel("x (data units)")
+        axes.set_ylabel("place on the path, 0 to 1")
+    else:
+        axes.set_xlabel(f"coordinate 1{of} (data units)")
+        axes.set_ylabel(f"coordinate 2{of} (data units)")
+        axes.set_aspect("equal", adjustable="datalim")
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)
     return render_figure(figure)
 
 
