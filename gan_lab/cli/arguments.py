@@ -52,7 +52,11 @@ def positional(
 
 
 def keys_of(command: type) -> dict[str, Field]:
-    """Return the keys of a command: `trainer__on_divergence` is typed trainer.on_divergence."""
+    """Return key -> field of a command, with the keys as they are typed.
+
+    Two underscores of a field's name stand for a dot: `trainer__on_divergence` is the key
+    trainer.on_divergence.
+    """
     fields = (each for each in dataclasses.fields(command) if "positional" not in each.metadata)
     return {each.name.replace("__", "."): each for each in fields}
 
@@ -130,7 +134,14 @@ def examples_of(command: type) -> list[str]:
 
 
 def refuse_flag(word: str, command: str, keys: Iterable[str], after: str = "") -> NoReturn:
-    """Refuse a word that begins with a dash; `after` is the next word, maybe its value."""
+    """Refuse a flag, and say the key=value that was meant where its name is a key.
+
+    Args:
+        word: What begins with a dash: --n or --n=3.
+        command: The command's name.
+        keys: The keys that it takes.
+        after: The next word of the command line, which is the value in `--n 3`.
+    """
     key, _, value = word.lstrip("-").partition("=")
     key = key.replace("-", "_")
     value = value or ("" if after.startswith("-") or "=" in after else after)

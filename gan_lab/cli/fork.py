@@ -83,7 +83,11 @@ def fork(arguments: list[str]) -> int:
 def _load(
     path: Path, step: open_run.Step, config: RunConfig
 ) -> tuple[LoadedCheckpoint, Mapping[str, Any]]:
-    """Return the checkpoint that is forked, and what it holds of the seeds that are meant."""
+    """Return the checkpoint at a step, and its content for the seeds of `path`.
+
+    Seeds that were trained at once share the checkpoint of their parent directory; where `path` is
+    one of them (seed_1), the content is that seed's part of it.
+    """
     if not open_run.is_child(path):
         origin = open_run.load_checkpoint(path, step, config.resolved)
         return origin, origin.content
