@@ -120,6 +120,10 @@ class TrainState:
             else:
                 self.average[name].copy_(now)
 
+    def average_of(self, index: int) -> Tensors:
+        """Return the averaged leaves of one seed's generator, as views."""
+        return self.generator.select(self.average, index)
+
     def freeze_(self, index: int) -> None:
         """Remember one seed's state; `restore_frozen_` brings it back after a step of all seeds."""
         views = [*self.average.values()]

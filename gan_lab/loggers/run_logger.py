@@ -15,7 +15,10 @@ from gan_lab.loggers.tensorboard import TensorBoardLogger
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted
 
-DEFAULT_LOGGERS = (LoggerFactory(JsonlLogger), LoggerFactory(TensorBoardLogger))
+DEFAULT_LOGGERS: tuple[LoggerFactory, ...] = (
+    LoggerFactory(JsonlLogger),
+    LoggerFactory(TensorBoardLogger),
+)
 
 
 class RunLogger:

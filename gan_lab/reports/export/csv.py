@@ -14,6 +14,8 @@ from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.analysis.tables import pairs
 from gan_lab.runs.run_dir import atomic_write
 
+_Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
+
 
 def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[Path]:
     """Write runs.csv, finals.csv, differences.csv and curves.csv; return their paths.
@@ -22,14 +24,8 @@ def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[
     of the finite ones and the number of the others. A cell is empty where there is no value: the
     interval of one seed, the final number of a diverged run. curves.csv has steps and seconds.
     """
-    files = {
-        "runs": (_RUNS, _runs(problems)),
-        "finals": (_FINALS, _finals(problems)),
-        "differences": (_DIFFERENCES, _differences(problems)),
-        "curves": (_CURVES, _curves(report)),
-    }
     paths = []
-    for name, (header, rows) in files.items():
+    for name, (header, rows) in tables(report, problems).items():
         buffer = io.StringIO(newline="")
         out = csv.writer(buffer, lineterminator="\n")
         out.writerow(header)
@@ -37,6 +33,16 @@ def write(report: Report, problems: Sequence[Problem], directory: Path) -> list[
         paths.append(directory / f"{name}.csv")
         atomic_write(paths[-1], buffer.getvalue().encode())
     return paths
+
+
+def tables(report: Report, problems: Sequence[Problem]) -> dict[str, _Table]:
+    """Return the header and the rows of each file by its name, values not yet texts."""
+    return {
+        "runs": (_RUNS, _runs(problems)),
+        "finals": (_FINALS, _finals(problems)),
+        "differences": (_DIFFERENCES, _differences(problems)),
+        "curves": (_CURVES, _curves(report)),
+    }
 
 
 _RUNS = (

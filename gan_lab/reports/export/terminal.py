@@ -31,15 +31,24 @@ def say(text: str, style: str | None = None, stderr: bool = False) -> None:
 
 
 def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
-    """Print estimates with interval, floor, n and unit.
+    """Print estimates with interval, floor, n and unit; see `estimates_table`."""
+    console(width=120).print(estimates_table(title, rows))
+
+
+def estimates_table(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> Table:
+    """Return the table that `show` prints.
 
     Args:
-        title: Above the table.
-        rows: Name of a run or seed -> tag -> estimate; of several only the headlines are shown.
+        title: Above the table; empty for none.
+        rows: Name of a run or seed -> tag -> estimate; of several only the headlines are shown, and
+            a single one without a name has no column for it.
     """
-    table = Table(title=printable(title), title_justify="left", box=box.SIMPLE_HEAD)
+    names = list(rows) != [""]
+    table = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD)
     # A narrow terminal folds the words, so that no number is cut.
-    table.add_column("run" if any(not name.isdigit() for name in rows) else "seed", overflow="fold")
+    if names:
+        is_run = any(not name.isdigit() for name in rows)
+        table.add_column("run" if is_run else "seed", overflow="fold")
     table.add_column("quantity", overflow="fold")
     for column in ("value", "95 % interval", "floor", "n"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -48,15 +57,18 @@ def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
         for tag, e in each.items():
             if len(rows) > 1 and tag not in _HEADLINES:
                 continue
-            interval = f"[{_short(e.low)}, {_short(e.high)}]"
-            floor = "" if e.floor is None else _short(e.floor)
-            value = "undefined" if e.value != e.value else _short(e.value)
-            if value == "undefined":
+            interval = f"[{format_number(e.low)}, {format_number(e.high)}]"
+            floor = "" if e.floor is None else format_number(e.floor)
+            value = format_number(e.value)
+            if e.value != e.value:
                 interval = floor = ""
             cells = (name, tag, value, interval, floor, str(e.n), e.unit)
-            table.add_row(*map(printable, cells))
-    console(width=120).print(table)
+            table.add_row(*map(printable, cells if names else cells[1:]))
+    return table
 
 
-def _short(value: float) -> str:
+def format_number(value: float) -> str:
+    """Return a number with three places, or two digits of a small one."""
+    if value != value:
+        return "undefined"
     return f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"

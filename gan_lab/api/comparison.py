@@ -1,0 +1,77 @@
+"""Compare runs: a table of groups, and the whole report as one page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gan_lab.api.trained_run import TrainedRun
+from gan_lab.errors import ConfigError
+from gan_lab.reports.analysis import build, load
+from gan_lab.reports.analysis.aggregate import Problem
+from gan_lab.reports.analysis.model import Report
+from gan_lab.reports.export import csv
+from gan_lab.reports.html import page
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Comparison:
+    """Groups of runs that differ in nothing but their seed.
+
+    Attributes:
+        report: All tables, charts and sentences.
+    """
+
+    def __init__(self, report: Report, problems: Sequence[Problem]) -> None:
+        self.report, self._problems = report, problems
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """A row a group and final number: mean over seeds, its 95 % interval, floor and unit."""
+        return self._frame("finals")
+
+    @property
+    def differences(self) -> "pandas.DataFrame":
+        """A row a pair of groups: the difference, paired by seed, and whether it is supported."""
+        return self._frame("differences")
+
+    def _frame(self, name: str) -> "pandas.DataFrame":
+        import pandas
+
+        header, rows = csv.tables(self.report, self._problems)[name]
+        return pandas.DataFrame([list(row) for row in rows], columns=list(header))
+
+    @property
+    def verdict(self) -> list[str]:
+        """Which is better, by how much and how sure that is, in sentences."""
+        return [sentence for section in self.report.sections for sentence in section.verdict]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the page, one HTML file that opens without a network; return its path."""
+        page.write(self.report, Path(path))
+        return Path(path)
+
+    def __repr__(self) -> str:
+        return "\n".join([self.report.title, *self.verdict])
+
+    def _repr_html_(self) -> str:
+        return str(self.table._repr_html_())
+
+
+def compare(runs: Sequence[TrainedRun | str | Path], title: str = "Comparison") -> Comparison:
+    """Compare runs, or all runs below directories.
+
+    Raises:
+        ConfigError: One holds no run, or a run cannot be read.
+    """
+    if isinstance(runs, str | Path | TrainedRun):
+        runs = [runs]
+    paths = [run.path if isinstance(run, TrainedRun) else Path(run) for run in runs]
+    if not paths:
+        raise ConfigError("compare needs a run at least, got none")
+    for path in paths:
+        if not load.holds_runs(path):
+            raise ConfigError(f"{path} holds no run")
+    report, problems = build.report(paths, title)
+    return Comparison(report, problems)

@@ -1,0 +1,33 @@
+"""Estimates by tag that print as a table, in a notebook as HTML."""
+
+import html
+
+from rich.console import Console
+
+from gan_lab.metrics.estimate import Estimate
+from gan_lab.reports.export.terminal import estimates_table, format_number
+
+_COLUMNS = ("quantity", "value", "95 % interval", "floor", "n", "unit")
+
+
+class Estimates(dict[str, Estimate]):
+    """Tag -> `Estimate(value, unit, n, low, high, floor)`."""
+
+    def __repr__(self) -> str:
+        console = Console(width=120, markup=False, emoji=False, highlight=False)
+        with console.capture() as capture:
+            console.print(estimates_table("", {"": self}))
+        return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
+        rows = "".join(f"<tr>{_cells(tag, estimate)}</tr>" for tag, estimate in self.items())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cells(tag: str, estimate: Estimate) -> str:
+    interval = f"[{format_number(estimate.low)}, {format_number(estimate.high)}]"
+    floor = "" if estimate.floor is None else format_number(estimate.floor)
+    value = format_number(estimate.value)
+    cells = (tag, value, interval, floor, str(estimate.n), estimate.unit)
+    return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
