@@ -27,9 +27,9 @@ class EvaluatorSettings:
     """How often and how finely a run is measured; the keys of `evaluator` in the config.
 
     Attributes:
-        every: Steps between two measurements; 0 = chosen once, after a short calibration, so that
-            measuring and drawing stay within `budget`. The start and the end are always measured.
-        budget: Share of the loop's time that logging, measuring and drawing may take.
+        every: Steps between two measurements; 0 = about 32 in a run, fewer where one is dear beside
+            the steps. The start and the end are always measured.
+        budget: Share of the loop's time above which measuring and drawing are warned about.
         n: Samples on each side of one repeat during training.
         n_repeats: Independent draws of the generator's samples for one estimate and its interval.
         final_n: Samples on each side at the end of the run.

@@ -80,7 +80,9 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
         title: Above the picture.
     """
     dimensions = real.shape[1]
-    figure = Figure(figsize=(6.4, 5.6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(6.4, 5.6), dpi=100)
+    # Fixed margins: to lay a figure out takes as long as to draw it.
+    figure.subplots_adjust(left=0.12, bottom=0.15, top=0.94, right=0.98 if dimensions > 2 else 0.88)
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.set_title(title)
@@ -93,7 +95,7 @@ def points_picture(real: Tensor, fake: Tensor, score: Score, title: str) -> np.n
         of = "" if dimensions == 2 else f" of {dimensions}"
         axes.set_xlabel(f"coordinate 1{of} (data units)")
         axes.set_ylabel(f"coordinate 2{of} (data units)")
-        figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
+        figure.legend(loc="lower center", ncols=3, fontsize="small", frameon=False)
     return render_figure(figure)
 
 
@@ -202,7 +204,9 @@ def _landscape(figure: Figure, axes: Any, real: Tensor, fake: Tensor, score: Sco
         heights = score(points).reshape(_MAP_POINTS, _MAP_POINTS).T.cpu().numpy()
     look: dict[str, Any] = {"levels": 20, "cmap": "Greens", "alpha": 0.6, "zorder": 0}
     surface = axes.contourf(x.cpu(), y.cpu(), heights, **look)
-    figure.colorbar(surface, ax=axes, label="discriminator's logit (higher = more real)")
+    place = figure.add_axes((0.83, 0.15, 0.025, 0.79))
+    axes.set_position((0.12, 0.15, 0.68, 0.79))
+    figure.colorbar(surface, cax=place, label="discriminator's logit (higher = more real)")
     origins = fake[:_ARROWS]
     arrows = input_gradient(score, origins).detach().cpu().numpy()
     longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
