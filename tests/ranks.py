@@ -30,8 +30,8 @@ def count_samples(patch):
     """Note how many samples this rank's steps are given, in the list that is returned."""
     shard, counts = World.shard, []
 
-    def and_count(self, draws, stacked):
-        mine = shard(self, draws, stacked)
+    def and_count(self, draws):
+        mine = shard(self, draws)
         counts.append(mine.discriminator.mix.shape[-1])
         return mine
 

@@ -285,7 +285,7 @@ def test_shares_are_a_partition_of_the_batch(stacked):
     shape = (3, 2, 6) if stacked else (3, 6)
     batch = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
     draws = Draws(batch[..., None], batch[..., None], batch, {"r": batch})
-    shares = [World(rank, 2).shard(StepDraws(draws, draws), stacked) for rank in (0, 1)]
+    shares = [World(rank, 2).shard(StepDraws(draws, draws)) for rank in (0, 1)]
     for network in ("discriminator", "generator"):
         first, second = (getattr(share, network) for share in shares)
         for field in ("real", "z", "mix"):

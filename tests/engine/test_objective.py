@@ -72,7 +72,7 @@ def test_with_batch_norm_one_forward_differs_from_two_so_it_is_not_shared():
 def test_fakes_of_several_updates_in_one_forward_equal_separate_ones(seeds):
     run = small_run(network=Mlp(2, 8, 2, generator_norm="layer"), seeds=seeds, float64=True)
     assert run.objective.generator_independent
-    z = normal(5, *([len(seeds)] if run.stacked else []), 7, 2)
+    z = normal(5, *([len(seeds)] if len(seeds) > 1 else []), 7, 2)
     joined = run.gradients.fakes(run.state, z)
     run.gradients.objective.__dict__["generator_independent"] = False
     separate = run.gradients.fakes(run.state, z)
@@ -84,7 +84,7 @@ def test_fakes_of_several_updates_in_one_forward_equal_separate_ones(seeds):
 def test_a_batch_norm_generator_makes_each_updates_fakes_by_themselves(seeds):
     run = small_run(network=BATCH_NORM, seeds=seeds, float64=True)
     assert not run.objective.generator_independent
-    z = normal(5, *([len(seeds)] if run.stacked else []), 7, 2)
+    z = normal(5, *([len(seeds)] if len(seeds) > 1 else []), 7, 2)
     separate = run.gradients.fakes(run.state, z)
     one = torch.cat([run.gradients.fakes(run.state, batch[None]) for batch in z])
     torch.testing.assert_close(separate, one, rtol=0, atol=0)

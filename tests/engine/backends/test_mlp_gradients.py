@@ -37,7 +37,7 @@ def both_ways(run):
     assert AnalyticMlpGradients.supports(run.objective)
     found = []
     for kind in (Gradients, AnalyticMlpGradients):
-        gradients = kind(run.objective, run.stacked)
+        gradients = kind(run.objective, run.gradients.stacked)
         d, g = draws_like(run)
         fake = gradients.fakes(run.state, d.z)
         moved = gradients.discriminator(
