@@ -2,9 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from gan_lab.errors import ConfigError
 
@@ -87,6 +89,44 @@ def on_meta(network: NetworkPair, shape: tuple[int, ...]) -> tuple[nn.Module, nn
             f"the networks have more parameters than torch can count ({str(error).splitlines()[0]})"
             f"; set a smaller network.width"
         ) from error
+
+
+class _Shapes(TorchFunctionMode):
+    """The output of layers whose shape is known: on meta they import torch's compiler."""
+
+    _SAME = (
+        *("relu", "leaky_relu", "elu", "silu", "softplus", "tanh"),
+        *("layer_norm", "batch_norm", "group_norm", "instance_norm"),
+    )
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.nn.functional.linear:
+            return args[0].new_empty(*args[0].shape[:-1], len(args[1]))
+        if func.__name__ in self._SAME:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def forward_on_meta(network: nn.Module, samples: Tensor) -> list[tuple[nn.Module, Tensor, Tensor]]:
+    """Return each module of a network with its input and output: shapes without numbers.
+
+    Args:
+        network: As `on_meta` builds it.
+        samples: Its input, on the meta device.
+    """
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []
+
+    def keep(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        calls.append((module, inputs[0], output))
+
+    hooks = [module.register_forward_hook(keep) for module in network.modules()]
+    with torch.no_grad(), _Shapes():
+        network(samples)
+    for hook in hooks:
+        hook.remove()
+    return calls
 
 
 def batch_coupling(module: nn.Module) -> str | None:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_lab.networks.base import forward_on_meta, on_meta
 from gan_lab.training.config import RunConfig
-from gan_lab.networks.base import on_meta
 
 _TIMES = 32  # a run
 _SHARES = {"evaluation": 0.02, "image": 0.005, "landscape": 0.005}  # of the time of the steps
@@ -22,6 +22,8 @@ _REPEAT = 0.015  # of all metrics of 256 samples of few dimensions, once
 _GAP_UPDATES = 16  # of the copy that the optimality gap takes
 _POINTS, _GRID = 0.09, 0.005  # of a picture of points, of images
 _LANDSCAPE = 0.01
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class Intervals(NamedTuple):
@@ -39,7 +41,7 @@ def choose_intervals(config: RunConfig, shape: tuple[int, ...]) -> Intervals:
     inner = sum(regularizer.inner_gradients for regularizer in config.regularizers.values())
     n_gradients = trainer.n_critic * (1 + inner) + schedule.n_generator
     products = sum(
-        count_products(network, size)
+        count_products(network, torch.empty(2 * config.network.packing, *size, device="meta"))
         for network, size in zip(networks, ((config.network.latent_dim,), shape), strict=True)
     )
     update = _UPDATE + _PRODUCT * products * trainer.batch_size
@@ -74,19 +76,13 @@ def round_up(n_steps: float) -> int:
         power *= 2
 
 
-def count_products(network: nn.Module, shape: tuple[int, ...]) -> int:
+def count_products(network: nn.Module, samples: Tensor) -> int:
     """Return the multiplications of one sample in the layers of a network on the meta device."""
-    n_samples, total = 8, 0
-
-    def count(module: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal total
-        weight = getattr(module, "weight", None)
+    total = 0
+    for layer, before, after in forward_on_meta(network, samples):
+        weight = getattr(layer, "weight", None)
         if weight is not None and weight.ndim > 1:
-            n_outputs = weight.shape[1 if isinstance(module, nn.ConvTranspose2d) else 0]
-            total += output.numel() // n_outputs * weight.numel() // n_samples
-
-    handles = [module.register_forward_hook(count) for module in network.modules()]
-    network(torch.empty(n_samples, *shape, device="meta"))
-    for handle in handles:
-        handle.remove()
-    return total
+            # A weight has an axis of outputs first, but of inputs in a transposed convolution.
+            values = before if isinstance(layer, _TRANSPOSED) else after
+            total += values.numel() // weight.shape[0] * weight.numel()
+    return total // len(samples)

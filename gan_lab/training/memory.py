@@ -23,17 +23,15 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from gan_lab.data.base import Source
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.step import FAKES_TOGETHER
 from gan_lab.errors import ConfigError
-from gan_lab.networks.base import on_meta
+from gan_lab.networks.base import forward_on_meta, on_meta
 from gan_lab.training.config import RunConfig
 
 _COPIES = 4  # of a snapshot: see `callbacks.divergence` and `callbacks.best_checkpoint`
@@ -201,36 +199,12 @@ def _cgroup_memory(
     return min(limits, default=None)
 
 
-class _Shapes(TorchFunctionMode):
-    """The output of layers whose shape is known: on meta they import torch's compiler."""
-
-    _SAME = (
-        *("relu", "leaky_relu", "elu", "silu", "softplus", "tanh"),
-        *("layer_norm", "batch_norm", "group_norm", "instance_norm"),
-    )
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is torch.nn.functional.linear:
-            return args[0].new_empty(*args[0].shape[:-1], len(args[1]))
-        if func.__name__ in self._SAME:
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
 def _size(module: nn.Module, samples: Tensor) -> _Size:
-    outputs: list[int] = []
-
-    def count(layer: nn.Module, inputs: object, output: Tensor) -> None:
-        outputs.append(output.numel() // len(samples))
-
-    layers = (layer for layer in module.modules() if not list(layer.children()))
-    hooks = [layer.register_forward_hook(count) for layer in layers]
-    with torch.no_grad(), _Shapes():
-        module(samples)
-    for hook in hooks:
-        hook.remove()
+    outputs = [
+        output.numel() // len(samples)
+        for layer, _, output in forward_on_meta(module, samples)
+        if not list(layer.children())
+    ]
     weights = sum(leaf.numel() for leaf in (*module.parameters(), *module.buffers()))
     return _Size(weights, sum(outputs), max(outputs))
 
