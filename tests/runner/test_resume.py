@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callbacks.logging import LoggingCallback
+from gan_lab.training.callbacks import evaluation
+from gan_lab.training.callbacks.checkpointing import Checkpointing
+from gan_lab.training.callbacks.evaluation import Evaluation
+from gan_lab.training.callbacks.logging import Logging, RunRecords
 from tests.helpers import (
     DIGITS,
     ONE,
@@ -58,17 +60,17 @@ def stopped(monkeypatch, path, step, *overrides, signum=signal.SIGTERM):
         return main("train", *overrides, f"hydra.run.dir={path}")
 
 
-def stop_after(patch, step, signum=signal.SIGTERM, done=0):
-    """Signals during the given step, or before the first one that is made."""
-    if step - 1 > done:
-        return signal_at(patch, step - 1, signum)
-    begin = LoggingCallback.begin
+def stop_after(patch, step, signum=signal.SIGTERM):
+    """Signal while the given step is made."""
+    signal_at(patch, step - 1, signum)
+    start = Logging.on_fit_start
 
-    def and_signal(self):
-        begin(self)
-        signal.raise_signal(signum)
+    def and_signal(self, run):
+        start(self, run)
+        if run.is_step_complete and run.state.step == step - 1:  # a resumed run shows it no more
+            signal.raise_signal(signum)
 
-    patch.setattr(LoggingCallback, "begin", and_signal)
+    patch.setattr(Logging, "on_fit_start", and_signal)
 
 
 def homes(path):
@@ -125,7 +127,7 @@ def test_a_run_may_be_stopped_many_times(workdir, monkeypatch, uninterrupted):
     assert stopped(monkeypatch, "run", 3, *choice) == 143
     for step in (4, 20, 33, 44):
         with monkeypatch.context() as patch:
-            stop_after(patch, step, done=load_checkpoint("run")["step"])
+            stop_after(patch, step)
             assert main("resume", "run") == 143
         assert load_checkpoint("run")["step"] == step
     assert main("resume", "run") == 0
@@ -144,23 +146,20 @@ def test_a_signal_ends_the_run_with_its_code_after_saving(
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("moment", ["measure", "write", "flush"])
-def test_a_signal_during_a_boundary_is_obeyed_after_saving(moment, workdir, monkeypatch):
+@pytest.mark.parametrize("callback", [Evaluation, Logging, Checkpointing])
+def test_a_signal_amid_the_callbacks_is_obeyed_after_saving(callback, workdir, monkeypatch):
     """Whenever it comes, what was said to be saved is saved."""
-    original, calls = getattr(LoggingCallback, moment), []
+    act = callback.on_step_end
 
-    def and_signal(self, *arguments, **keys):
-        result = original(self, *arguments, **keys)
-        calls.append(self.run.state.step)
-        if self.run.state.step == 6:
+    def and_signal(self, run):
+        act(self, run)
+        if run.state.step == 6:
             signal.raise_signal(signal.SIGTERM)
-        return result
 
     every = ("evaluator.every=6", "trainer.log_every=6", "trainer.checkpoint_every=6")
     with monkeypatch.context() as patch:
-        patch.setattr(LoggingCallback, moment, and_signal)
+        patch.setattr(callback, "on_step_end", and_signal)
         assert main("train", *RING, *every, "trainer.steps=20", "hydra.run.dir=run") == 143
-    assert 6 in calls
     status = RunDir(Path("run")).read_status()
     assert status["state"] == "interrupted"
     assert load_checkpoint("run")["step"] == status["step"] == 7
@@ -172,7 +171,7 @@ def test_the_rate_after_a_resume_counts_only_what_came_after(workdir, monkeypatc
     choice = (*RING, "trainer.log_every=10", "trainer.steps=20")
     assert stopped(monkeypatch, "run", 10, *choice) == 143
     content = load_checkpoint("run")
-    content["seconds"] = {**content["seconds"], "time/train_seconds": 1e6}
+    content["callbacks"]["TrainingClock"]["seconds"]["train"] = 1e6
     checkpoint.save(checkpoint.checkpoint_path(Path("run") / "checkpoints", 10), content)
     assert main("resume", "run") == 0
     last = read_metrics(Path("run/metrics.jsonl"))[-1]
@@ -328,24 +327,25 @@ def test_other_data_under_the_same_path_are_refused_with_what_differs(workdir, c
     del content["data"]  # as an earlier version has saved it
     checkpoint.save(checkpoint.checkpoint_path(Path("run/checkpoints"), 30), content)
     np.save("points.npy", points + 1e-3)
-    assert main("resume", "run", "trainer.steps=32") == 0
+    assert main("fork", "run", "loss=hinge", "trainer.steps=32") == 0
 
 
 def test_a_status_that_is_emptied_under_the_run_is_written_anew(workdir, monkeypatch, capsys):
-    finish = LoggingCallback.evaluate
+    act = Evaluation.on_step_end
 
-    def and_empty(self):
-        finish(self)
-        RunDir(Path("run")).status.write_bytes(b"")
+    def and_empty(self, run):
+        act(self, run)
+        if run.state.step == 12:
+            RunDir(Path("run")).status.write_bytes(b"")
 
     whole = RunDir(train("whole", *RING, *CLOCK, "trainer.steps=12")).read_status()
     with monkeypatch.context() as patch:
-        patch.setattr(LoggingCallback, "evaluate", and_empty)
+        patch.setattr(Evaluation, "on_step_end", and_empty)
         train("run", *RING, *CLOCK, "trainer.steps=12")
     assert capsys.readouterr().err.count("status.json was damaged; it is written anew") == 1
     status = RunDir(Path("run")).read_status()
     assert (status["state"], status["step"], status["lost"]) == ("done", 12, None)
-    assert set(whole) - set(status) <= {"intervals"}
+    assert set(whole) == set(status)
     assert main("resume", "run", "trainer.steps=14") == 0
 
 
@@ -368,11 +368,7 @@ def test_the_status_of_a_run_that_goes_on_tells_the_step_of_its_last_checkpoint(
 def test_a_run_is_not_continued_on_another_kind_of_device(workdir, capsys):
     train("run", *RING, *CLOCK, "trainer.steps=12")
     file = workdir / "run" / "checkpoints" / "step_00000012.pt"
-    content = checkpoint.load(file)
-    for states in content["streams"]["states"]:
-        for purpose in states:
-            states[purpose] = torch.zeros(16, dtype=torch.uint8)  # the size of a CUDA state
-    checkpoint.save(file, content)
+    checkpoint.save(file, {**checkpoint.load(file), "device": "cuda"})
     before = (workdir / "run" / "config.yaml").read_text()
     assert "another kind of device" in refused(capsys, "resume", "run", "trainer.steps=20")
     assert (workdir / "run" / "config.yaml").read_text() == before
@@ -383,25 +379,27 @@ def test_a_failed_evaluation_loses_no_training(workdir, monkeypatch):
         raise ValueError("planted")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LoggingCallback, "evaluate", broken)
+        patch.setattr(evaluation, "evaluate_seed", broken)
         with pytest.raises(ValueError, match="planted"):
             main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run")
     assert load_checkpoint("run")["step"] == 12
     assert main("evaluate", "run") == 0
+    assert main("resume", "run") == 0
+    assert_same_run("run", train("whole", *RING, *CLOCK, "trainer.steps=12"))
 
 
 def test_a_full_disk_is_one_line_and_exit_code_1(workdir, monkeypatch, capsys):
     def full(path, data):
         raise OSError(28, "No space left on device", str(path))
 
-    begin = LoggingCallback.begin
+    write = RunRecords.write_constants
 
-    def begin_and_fill(self):
-        begin(self)
+    def write_and_fill(self):
+        write(self)
         monkeypatch.setattr("gan_lab.runs.checkpoint.atomic_write", full)
         monkeypatch.setattr("gan_lab.runs.run_dir.atomic_write", full)
 
-    monkeypatch.setattr(LoggingCallback, "begin", begin_and_fill)
+    monkeypatch.setattr(RunRecords, "write_constants", write_and_fill)
     assert main("train", *RING, *CLOCK, "trainer.steps=12", "hydra.run.dir=run") == 1
     err = capsys.readouterr().err
     assert "CheckpointNotSaved" in err

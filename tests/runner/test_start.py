@@ -16,13 +16,12 @@ HEAVY = (
 )
 FIRST_STEP = """
 import sys
-from gan_lab.training.loop import Trainer
+from gan_lab.training.run import Run
 from gan_lab.cli.main import main
-step = Trainer._step
 def first(self):
     print("HEAVY", *[name for name in {heavy!r} if name in sys.modules], flush=True)
     sys.exit(0)
-Trainer._step = first
+Run.train_step = first
 main({arguments!r})
 """
 ANSWER = """
