@@ -1,4 +1,4 @@
-"""The host never waits for the device inside a step, and once a log interval around it.
+"""The host never waits for the device inside a step, and outside only where a callback is due.
 
 On a CPU nothing waits, so what would wait on a GPU is counted: calls whose result or shape the host
 has to know, and methods of a tensor that copy it to the host.
@@ -13,15 +13,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gan_lab.data.digits import Digits
-from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
 from gan_lab.engine.optimizers import RmsProp, Sgd
-from gan_lab.engine.step import train_step
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
+from gan_lab.training import loop
 from gan_lab.training.build import open_run
-from gan_lab.training.loop import Trainer
+from gan_lab.training.run import Run
 from tests.helpers import RING, load_loss, load_regularizers, names, run_config, small_run, train
 from tests.rehearsal import Rehearsal, waits
 
@@ -78,15 +77,11 @@ def counted():
         patch.undo()
 
 
-def of_steps(run, n_steps=3, take=None):
+def of_steps(run, n_steps=3):
     """What waits in some steps: drawing, training and accumulating."""
-    take = take or (lambda draws: train_step(run.state, draws, run.gradients, 0.9))
-    accumulator, healthy = Accumulator(), None
     with counted() as found:
         for _ in range(n_steps):
-            values, finite = take(run.streams.draws(run.state.step))
-            accumulator.add_(values)
-            healthy = finite if healthy is None else healthy & finite
+            run.train_step()
     return found
 
 
@@ -145,9 +140,9 @@ def test_a_new_block_of_draws_does_not_make_the_host_wait():
 
 def test_a_replayed_step_does_not_make_the_host_wait():
     run = small_run(n_critic=2)
-    step = GraphedStep(run.state, run.gradients, 0.9, Rehearsal())
-    step(run.streams.draws(0))  # the capture may wait
-    assert of_steps(run, take=step) == []
+    run.step = GraphedStep(run.state, run.gradients, 0.9, Rehearsal())
+    run.train_step()  # the capture may wait
+    assert of_steps(run) == []
 
 
 # The count finds what it is for.
@@ -195,23 +190,27 @@ def test_a_data_set_that_reads_a_value_is_counted(monkeypatch):
     assert of_steps(run, n_steps=1) == ["aten::_local_scalar_dense"] * 2  # once a network
 
 
-def test_the_trainer_waits_once_a_log_interval(tmp_path, monkeypatch):
-    inside, boundaries = [], []
+def test_a_training_waits_only_where_a_callback_is_due(tmp_path, monkeypatch):
+    waits_of = {}
 
-    def watched(name, into):
-        method = getattr(Trainer, name)
+    def watch(owner, name):
+        function = getattr(owner, name)
 
-        def told(self, *args, **kwargs):
+        def watched(*args):
             with counted() as found:
-                result = method(self, *args, **kwargs)
-            into.append(len(found))
+                result = function(*args)
+            waits_of.setdefault(name, []).append(list(found))
             return result
 
-        monkeypatch.setattr(Trainer, name, told)
+        monkeypatch.setattr(owner, name, watched)
 
-    watched("_step", inside)
-    watched("_check_finite", boundaries)
+    watch(Run, "train_step")
+    watch(Run, "finite_seeds")
+    watch(loop, "complete_step")
     keys = ("trainer.steps=40", "trainer.log_every=10", "trainer.landscape_every=0")
     train(tmp_path / "run", *RING, "evaluator.every=1000", *keys)
-    assert inside == [0] * 40
-    assert boundaries == [1] * 4
+    assert waits_of["train_step"] == [[]] * 40
+    assert waits_of["finite_seeds"] == [["cpu"]] * 4
+    assert [step for step, found in enumerate(waits_of["complete_step"]) if found] == [
+        *(0, 10, 20, 30, 40)
+    ]
