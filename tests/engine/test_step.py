@@ -30,7 +30,7 @@ from tests.helpers import (
 
 EXACT = {"rtol": 1e-9, "atol": 1e-10, "float64": True}
 EACH = [name for name in names("regularizer") if name != "none"]
-# Not 5: clipping takes its critic to a gradient of 2e-17, whose direction, by rounding, dragan uses.
+# Not 5: clipping leaves its critic gradients of 2e-17, whose direction is rounding.
 SEEDS = (0, 1, 4)
 BATCH_NORM = Mlp(2, 8, 2, generator_norm="batch", discriminator_norm="batch")
 
