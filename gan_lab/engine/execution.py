@@ -66,21 +66,21 @@ class Execution:
                 f"cores; take 0 to let it choose"
             )
 
-    def choose_mode(self, device: torch.device, n_updates: int, analytic: bool, alone: bool) -> str:
+    def choose_mode(self, device: torch.device, n_updates: int, analytic: bool) -> str:
         """Return the mode: auto chooses by device, network and length of the run.
 
-        On a GPU a step is recorded as CUDA graphs. On the CPU compiling takes up to half a minute
-        and saves a tenth (wide) to a half (narrow) of a step with analytic gradients, so it pays in
-        long runs: docs/benchmarks.md.
+        On a GPU it is eager: CUDA graphs have to be asked for until `pytest -m gpu` has passed on
+        one. On the CPU compiling takes up to half a minute and saves a tenth (wide) to a half
+        (narrow) of a step with analytic gradients, so it pays in long runs: docs/benchmarks.md.
 
         `n_updates` are those of both networks in the whole run; `analytic` is whether gradients
-        are, and `alone` whether one process trains.
+        are.
         """
         if self.mode != "auto":
             return self.mode
-        if device.type == "cuda":
-            return "cuda_graph" if alone else "eager"
-        return "compiled" if analytic and n_updates >= _LONG and has_compiler() else "eager"
+        on_cpu = device.type == "cpu"
+        pays = on_cpu and analytic and n_updates >= _LONG and has_compiler()
+        return "compiled" if pays else "eager"
 
     def set_threads(self, n_parameters: int) -> int:
         """Set torch's intra-op threads for the process and return their number."""

@@ -100,8 +100,8 @@ def with_mode(config: RunConfig, source: Source) -> RunConfig:
     objective = Objective(*networks, config.loss, tuple(config.regularizers.values()))
     schedule, steps = config.trainer.schedule, config.trainer.steps
     n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
-    choice = (n_updates, AnalyticMlpGradients.supports(objective), config.world.alone)
-    mode = config.execution.choose_mode(source.device, *choice)
+    analytic = AnalyticMlpGradients.supports(objective)
+    mode = config.execution.choose_mode(source.device, n_updates, analytic)
     if mode == config.execution.mode:
         return config
     execution = {**config.resolved.get("execution", {}), "mode": mode}
