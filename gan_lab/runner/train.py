@@ -341,6 +341,9 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
                 parts.records.close(complete)
         if parts.stop.signum and run.state.step < n_steps:
             raise Interrupted(parts.stop.signum)
+        if run.state.step < n_steps:  # a callback of the user's own has ended it
+            write_status("interrupted")
+            return [{} for _ in config.seeds]
         if world.is_main:
             finals = parts.evaluation.final
             for child, final, best in zip(children, finals, parts.best.reports, strict=True):
