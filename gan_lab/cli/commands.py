@@ -68,6 +68,7 @@ class Resume:
     device: str = key("", "auto (a GPU where there is one), cpu, cuda, cuda:1", display="...")
     execution__threads: int = key(0, "torch's threads on the CPU", display="...")
     execution__mode: str = key("", "auto, eager, compiled, cuda_graph", display="...")
+    execution__ignore_memory: bool = key(False, "begin also where memory is short", display="...")
     logger: str = key("", "where records go from here on, [jsonl,tensorboard]", display="...")
 
 

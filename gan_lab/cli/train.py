@@ -64,7 +64,7 @@ def train(arguments: list[str]) -> int:
             config = compose.build_run_config(cfg)
             source = config.data.open(torch.device("cpu"))
             validate(config, source, here=not on_cluster)
-            all_warnings |= dict.fromkeys((*warnings(config), *source.warnings))
+            all_warnings |= dict.fromkeys(warnings(config, source, here=not on_cluster))
     _warn(all_warnings)
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
@@ -191,7 +191,7 @@ def _sweep_job(cfg: DictConfig) -> None:
     try:
         with sweep.quiet(path, lambda: _outcome(path)) if worker else contextlib.nullcontext():
             if worker:  # whose log it is; on the screen `train` has said it once
-                _warn((*warnings(config), *source.warnings))
+                _warn(warnings(config, source))
             if not checkpoint.available(RunDir(path).checkpoints):
                 _conclude(config, path, training.start(config, source, path))
             elif not _is_done(config, RunDir(path)):  # the sweep was begun again
@@ -245,7 +245,7 @@ def run(
     config: RunConfig, source: Source, path: Path, fit: Callable[[], training.Estimates]
 ) -> int:
     """Warn, train and print the outcome; return the exit code."""
-    _warn((*warnings(config), *source.warnings))
+    _warn(warnings(config, source))
     return _conclude(config, path, fit())
 
 

@@ -27,11 +27,14 @@ class Execution:
         precision: f32; tf32 (matrix products with 10 bits of mantissa, on GPUs); bf16 (matrix
             products and convolutions in bfloat16; weights, optimisers and losses stay float32).
             tf32 holds for the process, so for metrics too.
+        ignore_memory: Begin a run also where it needs more than twice the memory that is free, by
+            an estimate.
     """
 
     threads: int = 0
     mode: str = "auto"
     precision: str = "f32"
+    ignore_memory: bool = False
 
     def __post_init__(self) -> None:
         check_count(self, "threads", at_least=0)

@@ -20,7 +20,7 @@ from gan_lab.runs.checkpoint import CheckpointDamaged, LoadedCheckpoint
 from gan_lab.runs.compatibility import current_config, current_content
 
 # Keys that a resumed run may change; and the paths of its data.
-_EXECUTION = ("device", "execution.threads", "execution.mode")
+_EXECUTION = ("device", "execution.threads", "execution.mode", "execution.ignore_memory")
 RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION, "logger")
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "accumulator", "callbacks")

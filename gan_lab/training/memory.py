@@ -36,6 +36,7 @@ from gan_lab.training.config import RunConfig
 
 _COPIES = 4  # of a snapshot: see `callbacks.divergence` and `callbacks.best_checkpoint`
 _FLOAT = 4  # bytes
+_REFUSED_FROM = 2.0  # times what is free: as much as the estimate may be wrong by
 _PAIR = 3 * 2 * _FLOAT  # the kernel distance keeps all pairs in float64: of both sides, across
 
 
@@ -101,18 +102,37 @@ def _n_compared(config: RunConfig, source: Source) -> int:
 
 
 def check(config: RunConfig, source: Source, device: torch.device) -> None:
-    """Refuse a run that does not fit into the memory that is free.
+    """Refuse a run that needs more than twice the memory that is free.
 
-    Each of its processes on this machine takes the need.
+    The estimate may be wrong by a factor of two, so that less is for `warnings`, and
+    execution.ignore_memory=true lets every run begin.
 
     Raises:
         ConfigError: What needs how much, what is free, what to lower.
     """
+    shortage = _describe_shortage(config, source, device, _REFUSED_FROM)
+    if shortage is not None and not config.execution.ignore_memory:
+        raise ConfigError(f"{shortage}, or set execution.ignore_memory=true to go on all the same")
+
+
+def warnings(config: RunConfig, source: Source, device: torch.device) -> list[str]:
+    """Return one sentence for a run that needs more than the memory that is free."""
+    shortage = _describe_shortage(config, source, device)
+    return [] if shortage is None else [shortage]
+
+
+def _describe_shortage(
+    config: RunConfig, source: Source, device: torch.device, factor: float = 1.0
+) -> str | None:
+    """Say what needs how much, what is free and what to lower; None up to `factor` times that.
+
+    Each of the run's processes on this machine takes the need.
+    """
     need, free = estimate(config, source), free_bytes(device)
     if free is not None and device.type == "cpu":
         free //= config.world.local_size
-    if free is None or need.total <= free:
-        return
+    if free is None or need.total <= factor * free:
+        return None
     n_seeds, training = len(config.seeds), need.training
     remedies = ["network.width"] if 2 * need.state >= training else []
     remedies += ["trainer.batch_size"] if 2 * need.state <= training else []
@@ -121,7 +141,7 @@ def check(config: RunConfig, source: Source, device: torch.device) -> None:
     seeds = f" for {n_seeds} seeds" if n_seeds > 1 else ""
     parts = (need.total, need.state, need.update, need.draws, need.distances)
     total, state, update, draws, distances = map(_format_bytes, parts)
-    raise ConfigError(
+    return (
         f"the run needs about {total}{seeds} (weights, moments and snapshots {state}, an update "
         f"{update}, random numbers {draws}, the evaluator {distances}), but {_format_bytes(free)} "
         f"are free on {device}; lower {' or '.join(remedies)}"

@@ -36,9 +36,18 @@ def validate(config: RunConfig, source: Source, here: bool = True) -> None:
             logger.cls.check()
 
 
-def warnings(config: RunConfig) -> list[str]:
-    """Return what is allowed but known to go wrong, in one sentence each."""
-    return list(_warnings(config))
+def warnings(config: RunConfig, source: Source | None = None, here: bool = True) -> list[str]:
+    """Return what is allowed but known to go wrong, in one sentence each.
+
+    With its data also what is wrong with them and, if this machine will run it (`here`), with the
+    memory that is free.
+    """
+    sentences = list(_warnings(config))
+    if source is not None:
+        sentences += source.warnings
+        if here:
+            sentences += memory.warnings(config, source, resolve_device(config.device))
+    return sentences
 
 
 def _check_packs(config: RunConfig) -> None:

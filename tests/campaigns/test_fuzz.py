@@ -41,7 +41,7 @@ def home(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _little_memory(monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 2 * 10**9)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 10**9)
 
 
 @pytest.mark.parametrize("words", FOUND, ids=[ascii(" ".join(w))[:60] for w in FOUND])

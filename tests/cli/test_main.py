@@ -49,7 +49,7 @@ def test_a_warning_of_the_data_is_one_line_whatever_the_path(workdir, capsys):
 def test_a_sweep_says_once_what_it_warns_of(workdir, capfd):
     keys = ("loss=wasserstein", "regularizer=none", *RING, "trainer.steps=1")
     assert main("train", "-m", *keys, "seed=0,1", "hydra/launcher=basic") == 0
-    assert capfd.readouterr().err.count("warning: loss=wasserstein without") == 1
+    assert capfd.readouterr().err.count("warning: loss Wasserstein without") == 1
 
 
 @pytest.mark.parametrize(

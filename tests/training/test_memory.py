@@ -6,18 +6,20 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from gan_lab.engine.distributed import World
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.metrics import Kernel
 from gan_lab.networks.mlp import Mlp
 from gan_lab.training import memory
-from gan_lab.training.validate import validate
-from tests.helpers import CPU, ONE, ROOT, load_regularizers, main, run_config, small_config
+from gan_lab.training.validate import validate, warnings
+from tests.helpers import CPU, ONE, RING, ROOT, load_regularizers, main, run_config, small_config
 
 GB = 10**9
 CASES = {  # loss, width, size of a batch
@@ -157,15 +159,17 @@ def resident(row):
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(row))
 
 
-# What is refused.
+# What is refused, and what is warned of.
+
+OR = ", or set execution.ignore_memory=true to go on all the same\n"
 
 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (("network.width=1000000000",), "lower network.width\n"),
-        (("n_seeds=100000", "network.width=4096"), "lower network.width or n_seeds\n"),
-        (("data=ring", "trainer.batch_size=1000000000"), "lower trainer.batch_size\n"),
+        (("network.width=1000000000",), f"lower network.width{OR}"),
+        (("n_seeds=100000", "network.width=4096"), f"lower network.width or n_seeds{OR}"),
+        (("data=ring", "trainer.batch_size=1000000000"), f"lower trainer.batch_size{OR}"),
         (("network.width=10000000000",), "set a smaller network.width\n"),
         (("network.width=900000000000",), "set a smaller network.width\n"),
     ],
@@ -182,24 +186,51 @@ def test_a_run_that_cannot_fit_ends_with_one_line_before_anything_is_written(
 
 
 def test_an_evaluator_that_cannot_fit_is_refused_by_its_own_keys(workdir, capsys, monkeypatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda device: int(9.5 * GB))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(4.7 * GB))
     keys = ("data=ring", "network.width=8", "evaluator.final_n=20000", "n_seeds=3", "device=cpu")
     assert main("train", *keys) == 2
-    said = "9.6 GB), but 9.5 GB are free on cpu; lower evaluator.n or evaluator.final_n\n"
-    assert capsys.readouterr().err.endswith(said)
+    said = "9.6 GB), but 4.7 GB are free on cpu; lower evaluator.n or evaluator.final_n"
+    assert capsys.readouterr().err.endswith(said + OR)
     assert list(workdir.iterdir()) == []
 
 
-def test_what_fits_is_not_refused_and_what_does_not_is(monkeypatch):
+@pytest.mark.parametrize("ignored", [False, True])
+def test_more_than_is_free_is_warned_of_and_more_than_twice_refused(monkeypatch, ignored):
+    keys = ("data=ring", "network.width=64", "device=cpu", f"execution.ignore_memory={ignored}")
+    choice = run_config(*keys)
+    source = choice.data.open(CPU)
+    needs = memory.estimate(choice, source).total
+    half = -(-needs // 2)
+    for free in (None, needs, needs - 1, half, half - 1):  # None: where nobody says
+        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
+        fits = free is None or free >= needs
+        may_begin = ignored or free is None or free >= half
+        refusal = pytest.raises(ConfigError, match="the run needs about")
+        with contextlib.nullcontext() if may_begin else refusal:
+            validate(choice, source)
+        assert len(warnings(choice, source)) == (not fits)
+        assert warnings(choice, source, here=False) == warnings(choice) == []
+
+
+def test_each_process_of_a_machine_takes_its_part_of_what_is_free(monkeypatch):
     choice = run_config("data=ring", "network.width=64", "device=cpu")
     source = choice.data.open(CPU)
     needs = memory.estimate(choice, source).total
-    for free in (None, needs, needs - 1):  # None: where nobody says
-        monkeypatch.setattr(memory, "free_bytes", lambda device, free=free: free)
-        fits = free is None or free >= needs
-        refusal = pytest.raises(ConfigError, match="the run needs about")
-        with contextlib.nullcontext() if fits else refusal:
-            validate(choice, source)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 3 * needs)
+    for n, is_short in ((3, False), (4, True)):
+        world = World(0, n, 0, n)
+        assert bool(warnings(replace(choice, world=world), source)) == is_short
+
+
+def test_a_run_that_is_short_of_memory_is_warned_of_and_trains(workdir, capsys, monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 10)
+    assert main("train", *RING, "trainer.steps=1") == 2
+    assert capsys.readouterr().err.endswith(OR)
+    assert list(workdir.iterdir()) == []
+    assert main("train", *RING, "trainer.steps=1", "execution.ignore_memory=true") == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: the run needs about")
+    assert "less than 1 MB are free on cpu; lower" in line
 
 
 # What is free.
