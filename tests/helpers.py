@@ -264,11 +264,15 @@ def load_checkpoint(path, step=None):
 def state_digest(path, step=None):
     """A digest of all that decides how the run goes on; clocks and the configuration apart."""
     content = load_checkpoint(path, step)
-    assert set(content) | {"looked"} == {
-        *("config", "step", "state", "streams", "accumulator", "seconds", "pace", "best", "origin"),
-        *("data", "dropped", "looked"),
+    assert set(content) == {
+        *("config", "data", "device", "step", "is_step_complete", "state", "accumulator"),
+        "callbacks",
     }
-    return checkpoint.digest({k: v for k, v in content.items() if k not in ("config", "seconds")})
+    states = dict(content["callbacks"])
+    assert set(states) == {"Divergence", "TrainingClock", "Evaluation", "BestCheckpoint"}
+    states["TrainingClock"] = states["TrainingClock"]["origin"]
+    kept = {key: value for key, value in content.items() if key not in ("config", "callbacks")}
+    return checkpoint.digest({**kept, "callbacks": states})
 
 
 def without_clock(row):
