@@ -130,7 +130,7 @@ ALWAYS = {
     *("loss/discriminator", "loss/generator", "loss/penalty"),
     *("gradient/discriminator_norm", "gradient/generator_norm"),
     *("time/steps_per_second", "time/images_per_second", "time/train_seconds"),
-    "time/estimate_seconds",
+    *("time/evaluation_seconds", "time/evaluation_share"),
 }
 EVALUATOR = {f"divergence/wasserstein{end}" for end in ("", "_low", "_high", "_floor")}
 
