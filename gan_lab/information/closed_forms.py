@@ -7,7 +7,7 @@ optimal discriminator.
 
 import math
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, overload
 
 import torch
 from torch import Tensor
@@ -157,7 +157,15 @@ def segments_sample_wasserstein(theta: Number, n: int) -> Number:
     return like_inputs((inner * 2 * normal_density(z) * weights).sum(-1) / scale, theta)
 
 
-def smoothed_segments(theta: Real, sigma: Real) -> SmoothedSegments:
+@overload
+def smoothed_segments(theta: float, sigma: float) -> SmoothedSegments[float]: ...
+@overload
+def smoothed_segments(theta: Tensor, sigma: Real) -> SmoothedSegments[Tensor]: ...
+@overload
+def smoothed_segments(theta: Real, sigma: Tensor) -> SmoothedSegments[Tensor]: ...
+def smoothed_segments(
+    theta: Real, sigma: Real
+) -> SmoothedSegments[float] | SmoothedSegments[Tensor]:
     """Compare parallel segments at distance theta, both blurred across by N(0, sigma^2).
 
     JS = log 2 - E_{X~N(0,1)} log(1 + exp(tX - t^2/2)),
@@ -247,7 +255,19 @@ def _shift_js(t: Tensor) -> Tensor:
     return torch.where(t.abs() < 1, near, far)
 
 
-def gaussians(mean_p: Real, std_p: Real, mean_q: Real, std_q: Real) -> Gaussians:
+@overload
+def gaussians(mean_p: float, std_p: float, mean_q: float, std_q: float) -> Gaussians[float]: ...
+@overload
+def gaussians(mean_p: Tensor, std_p: Real, mean_q: Real, std_q: Real) -> Gaussians[Tensor]: ...
+@overload
+def gaussians(mean_p: Real, std_p: Tensor, mean_q: Real, std_q: Real) -> Gaussians[Tensor]: ...
+@overload
+def gaussians(mean_p: Real, std_p: Real, mean_q: Tensor, std_q: Real) -> Gaussians[Tensor]: ...
+@overload
+def gaussians(mean_p: Real, std_p: Real, mean_q: Real, std_q: Tensor) -> Gaussians[Tensor]: ...
+def gaussians(
+    mean_p: Real, std_p: Real, mean_q: Real, std_q: Real
+) -> Gaussians[float] | Gaussians[Tensor]:
     """Compare N(mean_p, std_p^2) with N(mean_q, std_q^2) on a line.
 
     KL(p||q) = log(std_q/std_p) + (std_p^2 + (mean_p - mean_q)^2)/(2 std_q^2) - 1/2;

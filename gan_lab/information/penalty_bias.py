@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, overload
 
 import torch
 from torch import Tensor
@@ -29,9 +29,21 @@ class GradientPenaltyValue(Generic[Number]):
     gradient_norm: Number
 
 
+@overload
+def gradient_penalty_value(
+    theta: float, weight: float = 10.0, std: float = 0.0
+) -> GradientPenaltyValue[float]: ...
+@overload
+def gradient_penalty_value(
+    theta: Tensor, weight: Real = 10.0, std: float = 0.0
+) -> GradientPenaltyValue[Tensor]: ...
+@overload
+def gradient_penalty_value(
+    theta: Real, weight: Tensor, std: float = 0.0
+) -> GradientPenaltyValue[Tensor]: ...
 def gradient_penalty_value(
     theta: Real, weight: Real = 10.0, std: float = 0.0
-) -> GradientPenaltyValue:
+) -> GradientPenaltyValue[float] | GradientPenaltyValue[Tensor]:
     """Return the optimum of a WGAN-GP critic of N(0, std^2) against N(theta, std^2).
 
     Maximising the integral of A f' - weight rho (|f'| - 1)^2, with A = |F - G| and rho the density
