@@ -37,7 +37,7 @@ _SAMPLES, _REPEATS = 256, 1000  # of the exact W1 between two samples of one seg
 
 
 @dataclass(frozen=True)
-class ParallelSegments(Experiment):
+class ParallelSegments(trainings.Design, Experiment):
     """Two parallel segments at distance theta, seen by divergences and by discriminators.
 
     Attributes:
@@ -48,7 +48,7 @@ class ParallelSegments(Experiment):
         moves: How many moves.
         move_lr: Learning rate of a shift's plain gradient descent.
         dims: Dimensions of the embedded runs.
-        width, lr, batch_size, weight, bound, sigma: See `trainings.Design`.
+        width, lr, batch_size, weight, bound, sigma: Of `trainings.Design`.
     """
 
     n_thetas: int = 41
@@ -58,12 +58,6 @@ class ParallelSegments(Experiment):
     moves: int = 100
     move_lr: float = 0.05
     dims: tuple[int, ...] = (2, 8, 64, 512)
-    width: int = 64
-    lr: float = 1e-3
-    batch_size: int = 64
-    weight: float = 10.0
-    bound: float = 0.1
-    sigma: float = 0.5
 
     title: ClassVar[str] = "Parallel segments"
     question: ClassVar[str] = (
@@ -96,24 +90,22 @@ class ParallelSegments(Experiment):
     def measure(self, lab: Lab) -> Arrays:
         """Measure all four acts; the trainings are independent jobs."""
         jobs: dict[str, tuple[Any, ...]] = {}
-        settings = (self.width, self.lr, self.batch_size, self.weight, self.bound, self.sigma)
-        design, seeds, device = trainings.Design(*settings), lab.seeds, lab.device
-        last = self.steps[-1:]
+        seeds, device, last = lab.seeds, lab.device, self.steps[-1:]
         fit: tuple[Any, ...]
         for name in METHODS:
-            fit = (design, name, self.thetas, seeds, self.steps, 2, False, device)
+            fit = (self, name, self.thetas, seeds, self.steps, 2, False, device)
             jobs[f"fit/{name}"] = (trainings.gradients_at_shifts, *fit)
         for n in reversed(self.n_critic):
             for name in METHODS:
-                learn = (design, name, self.starts, seeds, n, self.moves, self.move_lr, device)
+                learn = (self, name, self.starts, seeds, n, self.moves, self.move_lr, device)
                 jobs[f"learn/{n}/{name}"] = (trainings.learn_shifts, *learn)
         for dim in reversed(self.dims):
             for name in _IN_MORE_DIMENSIONS:
-                fit = (design, name, CLAIM_THETAS, seeds, last, dim, True, device)
+                fit = (self, name, CLAIM_THETAS, seeds, last, dim, True, device)
                 jobs[f"embedded/{dim}/{name}"] = (trainings.gradients_at_shifts, *fit)
         # The claim about noise averages over more networks: their last updates still jitter.
         more = [seed + _APART * k for k in range(1 if lab.quick else _MORE) for seed in seeds]
-        fit = (design, "cross_entropy_noise", CLAIM_THETAS, more, last, self.dims[0], True, device)
+        fit = (self, "cross_entropy_noise", CLAIM_THETAS, more, last, self.dims[0], True, device)
         jobs["cure/cross_entropy_noise"] = (trainings.gradients_at_shifts, *fit)
         arrays: Arrays = {
             "theta": np.array(self.thetas),
