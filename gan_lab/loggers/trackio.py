@@ -9,7 +9,7 @@ import io
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -25,10 +25,9 @@ class TrackioLogger(Logger):
     """Shows a seed as a run of Trackio, named after its directory; `trackio show` draws it.
 
     Trackio writes every half second in a thread of its own, into the folder TRACKIO_DIR (by default
-    a cache of the user). So kill -9 loses half a second of records; what fails in that thread is a
-    warning of Trackio's, not counted by the run. It cannot cut a run back: after a kill and a
-    resume from the same working directory, steps after the checkpoint are there twice, with equal
-    numbers.
+    a cache of the user), so that kill -9 loses half a second of records. It cannot cut a run back:
+    after a kill and a resume from the same working directory, steps after the checkpoint are there
+    twice, with equal numbers.
 
     Args:
         directory: See `Logger`.
@@ -71,6 +70,9 @@ class TrackioLogger(Logger):
                 f"logger=trackio cannot start ({type(error).__name__}: {error}). Mend that, or "
                 "leave it out: logger=[jsonl,tensorboard]"
             ) from error
+        # Its thread warns of what it cannot write, once; here every time is an error of a call.
+        self._failures: list[str] = []
+        self._run._warn_once = lambda _, message: self._failures.append(message)
 
     @classmethod
     def check(cls) -> None:
@@ -83,20 +85,31 @@ class TrackioLogger(Logger):
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write the curves."""
-        self._run.log(dict(values), step=step)
+        self._log(dict(values), step)
 
     def image(self, tag: str, step: int, picture: np.ndarray) -> None:
         """Write a picture."""
-        self._run.log({tag: self._trackio.Image(picture)}, step=step)
+        self._log({tag: self._trackio.Image(picture)}, step)
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Write a text."""
-        self._run.log({tag: self._trackio.Markdown(text)}, step=step)
+        self._log({tag: self._trackio.Markdown(text)}, step)
 
     def close(self) -> None:
         """Wait until all is in the database, half a minute at most."""
         with contextlib.redirect_stdout(io.StringIO()):
             self._run.finish()
+        self._raise_failure()
+
+    def _log(self, values: dict[str, Any], step: int) -> None:
+        self._run.log(values, step=step)
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failures:
+            message = self._failures[-1]
+            self._failures.clear()
+            raise RuntimeError(message)
 
 
 def _run_name(path: Path) -> str:
