@@ -17,6 +17,7 @@ class Interrupted(Exception):
 
 
 _requests: list[int] = []
+_guests: list[None] = []  # one a block of `keep_process`
 
 
 def request_stop(signum: int) -> None:
@@ -63,8 +64,18 @@ def raise_at_sigterm() -> contextlib.AbstractContextManager[None]:
     return _handling(stop, signal.SIGTERM)
 
 
+@contextlib.contextmanager
+def keep_process() -> Iterator[None]:
+    """Let a second Ctrl-C in the block raise KeyboardInterrupt, not end a process of others."""
+    _guests.append(None)
+    try:
+        yield
+    finally:
+        _guests.pop()
+
+
 class StopSignals:
-    """The first signal within a block; a second one ends the process at once.
+    """The first signal within a block; a second one ends the process at once (see `keep_process`).
 
     A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored. Where
     the launcher passes on what the terminal has already sent to all, and kills processes that take
@@ -72,7 +83,8 @@ class StopSignals:
     """
 
     def __init__(self, patient: bool = False) -> None:
-        self._after = signal.SIG_IGN if patient else signal.SIG_DFL
+        at_once = signal.default_int_handler if _guests else signal.SIG_DFL
+        self._after = signal.SIG_IGN if patient else at_once
         self._signum: int | None = None
         self._previous: dict[int, Any] = {}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gan_lab.api.trained_run import TrainedRun
 from gan_lab.errors import ConfigError
-from gan_lab.reports.analysis import build, load
+from gan_lab.reports.analysis import build
 from gan_lab.reports.analysis.aggregate import Problem
 from gan_lab.reports.analysis.model import Report
 from gan_lab.reports.export import csv
@@ -59,19 +59,33 @@ class Comparison:
         return str(self.table._repr_html_())
 
 
-def compare(runs: Sequence[TrainedRun | str | Path], title: str = "Comparison") -> Comparison:
-    """Compare runs, or all runs below directories.
+def compare(
+    runs: TrainedRun | str | Path | Sequence[TrainedRun | str | Path], title: str = "Comparison"
+) -> Comparison:
+    """Compare runs, or all runs below directories; a run of several seeds is a group.
+
+    Args:
+        runs: Runs of `train` or `load`, or paths.
+        title: Of the page.
 
     Raises:
         ConfigError: One holds no run, or a run cannot be read.
+
+    Example:
+        import gan_lab
+
+        runs = [
+            gan_lab.train(data="ring", loss=loss, steps=100, seed=0)
+            for loss in ("non_saturating", "wasserstein")
+        ]
+        comparison = gan_lab.compare(runs)
+        print(comparison)
+        comparison.save("outputs/compare.html")
     """
     if isinstance(runs, str | Path | TrainedRun):
         runs = [runs]
     paths = [run.path if isinstance(run, TrainedRun) else Path(run) for run in runs]
     if not paths:
-        raise ConfigError("compare needs a run at least, got none")
-    for path in paths:
-        if not load.holds_runs(path):
-            raise ConfigError(f"{path} holds no run")
+        raise ConfigError("compare needs one run at least, got none")
     report, problems = build.report(paths, title)
     return Comparison(report, problems)

@@ -11,7 +11,18 @@ _COLUMNS = ("quantity", "value", "95 % interval", "floor", "n", "unit")
 
 
 class Estimates(dict[str, Estimate]):
-    """Tag -> `Estimate(value, unit, n, low, high, floor)`."""
+    """Tag -> `Estimate(value, unit, n, low, high, floor)`; prints as a table.
+
+    A metric's tag may be given without what is before its stroke: ["wasserstein"] is
+    ["divergence/wasserstein"]. A neural distance is always given in full.
+    """
+
+    def __missing__(self, name: str) -> Estimate:
+        tags = [tag for tag in self if tag.partition("/")[2] == name]
+        tags = [tag for tag in tags if not tag.startswith("neural_distance/")]
+        if len(tags) == 1:
+            return self[tags[0]]
+        raise KeyError(f"{name} is {' and '.join(tags) or 'none'} of {', '.join(self)}")
 
     def __repr__(self) -> str:
         console = Console(width=120, markup=False, emoji=False, highlight=False)

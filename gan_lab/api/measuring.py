@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gan_lab.api.estimates import Estimates
-from gan_lab.config import compose
+from gan_lab.api.process import keep_hydra
+from gan_lab.api.training import build_config
 from gan_lab.data.base import TensorSource
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
@@ -29,21 +30,31 @@ def measure(
     """Measure generated samples against real data, each number beside what real data get.
 
     The data are split into two halves: samples are measured against one half, and so is the other
-    half, which gives the floor. Samples are split into up to ten blocks of n, so that repeats are
-    independent and the 95 % interval is honest about them; distances depend on n, and samples and
-    floor have the same.
+    half, which gives the floor. Samples and that half are split into up to ten blocks of n, so that
+    repeats are independent and the 95 % interval covers the chance in both. Distances depend on n,
+    which is the same for samples and floor.
 
     Args:
         samples: [N, *shape].
         data: [M, *shape].
-        metrics: Names of `conf/metrics`, as a list or with commas. Modes are known to data sets,
-            not to arrays.
-        n: Samples on each side of a repeat; fewer where there are fewer than 4 n.
+        metrics: Names of conf/metrics, as a list or with commas. Modes are known to data sets, not
+            to arrays.
+        n: Samples on each side of a repeat; fewer where there are fewer than 4 n samples, or 8 n
+            of data.
         seed: Of the split.
 
     Raises:
         ConfigError: Arrays of other shapes, too few samples, numbers that are not finite, an
             unknown metric.
+
+    Example:
+        import numpy as np
+
+        import gan_lab
+
+        rng = np.random.default_rng(0)
+        data, samples = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 2)) + [3, 4]
+        print(gan_lab.measure(samples, data, metrics="wasserstein,js"))  # W1 is 5, the shift
     """
     fake, real = (_tensor(name, a) for name, a in (("samples", samples), ("data", data)))
     if fake.shape[1:] != real.shape[1:]:
@@ -52,28 +63,46 @@ def measure(
             f"{tuple(real.shape[1:])} after the first axis"
         )
     if not isinstance(n, int) or n < _MIN_BLOCK:
-        raise ConfigError(f"n={n!r} is no whole number from {_MIN_BLOCK}")
-    block = min(n, len(fake) // _MIN_REPEATS, len(real) // 2)
+        raise ConfigError(f"n={n!r} is not a whole number >= {_MIN_BLOCK}")
+    block = min(n, len(fake) // _MIN_REPEATS, len(real) // 2 // _MIN_REPEATS)
     if block < _MIN_BLOCK:
         raise ConfigError(
-            f"{len(fake)} samples and {len(real)} of data are too few: each of four repeats "
-            f"needs {_MIN_BLOCK}, so give {_MIN_REPEATS * _MIN_BLOCK} of each at least"
+            f"{len(fake)} samples and {len(real)} of data are too few for {_MIN_REPEATS} repeats "
+            f"of {_MIN_BLOCK}; give {_MIN_REPEATS * _MIN_BLOCK} samples and twice as many of data "
+            f"at least"
         )
     generator = stream(seed, "measure")
-    real = real[torch.randperm(len(real), generator=generator)]
-    fake = fake[torch.randperm(len(fake), generator=generator)]
-    half = len(real) // 2
-    train, held_out = real[:half], real[half:]
-    source = TensorSource(train, held_out, held_out, torch.device("cpu"))
-    repeats = min(_MAX_REPEATS, len(fake) // block)
-    settings = EvaluatorSettings(n=block, final_n=block, final_n_repeats=repeats)
+    source = _Halves(real[torch.randperm(len(real), generator=generator)])
+    fakes = iter(fake[torch.randperm(len(fake), generator=generator)].split(block))
+    repeats = min(_MAX_REPEATS, len(fake) // block, source.n_held_out // block)
     names = metrics if isinstance(metrics, str) else ",".join(metrics)
-    config = compose.compose_config("train", [f"metrics=[{names}]"])
-    chosen = compose.build_run_config(config).metrics
+    with keep_hydra():
+        chosen = build_config([f"metrics=[{names}]"]).metrics
+    try:
+        settings = EvaluatorSettings(final_n=block, final_n_repeats=repeats)
+    except ValueError as error:
+        raise ConfigError(f"n={n} is too many: {error}") from error
     # As many latent dimensions as data: whether the samples have a density is not known.
     evaluator = Evaluator(settings, chosen, source, math.prod(source.shape))
-    blocks = iter(fake.split(block))
-    return Estimates(evaluator.measure(lambda z: next(blocks), seed, 0, final=True))
+    estimates = evaluator.measure(lambda z: next(fakes), seed, 0, final=True)
+    if not estimates:
+        raise ConfigError(f"metrics={names} has no number for arrays; take others")
+    return Estimates(estimates)
+
+
+class _Halves(TensorSource):
+    """One half of the data to be close to, the other dealt out in blocks that share no sample."""
+
+    def __init__(self, data: Tensor) -> None:
+        half = len(data) // 2
+        super().__init__(data[:half], data[half:], data[half:], data.device)
+        self._n_blocks = 0
+
+    def held_out(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return the next block; after the last the first."""
+        start = self._n_blocks % (self.n_held_out // n) * n
+        self._n_blocks += 1
+        return self.gather_held_out(torch.arange(start, start + n))
 
 
 def _tensor(name: str, array: np.ndarray | Tensor) -> Tensor:

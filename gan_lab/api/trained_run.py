@@ -2,26 +2,36 @@
 
 import base64
 import html
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from gan_lab.api.estimates import Estimates
+from gan_lab.api.process import keep_torch_settings, stoppable, torch_settings
 from gan_lab.cli import open_run
+from gan_lab.cli.arguments import check_directories
 from gan_lab.config import compose
+from gan_lab.engine.devices import resolve_device
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.estimate import Estimate
+from gan_lab.reports.analysis.load import read_run
 from gan_lab.runner import train as runner
+from gan_lab.runner.generator import averaged_generator
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training import memory
 from gan_lab.training.callbacks import evaluation
 
 if TYPE_CHECKING:
     import pandas
+
+_FIELDS = ("value", "unit", "n", "low", "high", "floor")
 
 
 def load(
@@ -32,10 +42,19 @@ def load(
     Args:
         path: The run, or a seed's directory in a run of several.
         step: A checkpoint's step or name ("best"); None = the newest.
-        device: Where its networks are put; None = where the run was trained, if that is here.
+        device: Where its networks are put; None = where the run was trained, or, if that is not
+            here, what is.
 
     Raises:
-        ConfigError: There is no run, or no such checkpoint that is intact.
+        ConfigError: There is no run, no such checkpoint that is intact, or its configuration names
+            code outside of gan_lab.
+
+    Example:
+        import gan_lab
+
+        path = gan_lab.train(data="ring", steps=100).path
+        run = gan_lab.load(path, step="best")
+        print(run.step, run.metrics["divergence/wasserstein"].dropna())
     """
     run = TrainedRun(path, step, device)
     _ = run.loaded
@@ -44,6 +63,8 @@ def load(
 
 class TrainedRun:
     """A run directory; of several seeds it speaks of the first, and `seed(s)` is another.
+
+    It is read when it is first asked, and then kept.
 
     Attributes:
         path: The directory.
@@ -57,9 +78,19 @@ class TrainedRun:
     @cached_property
     def loaded(self) -> open_run.LoadedRun:
         """The checkpoint, with networks and data."""
-        if not self.path.is_dir():
-            raise ConfigError(f"{self.path} is no directory of a run")
-        return open_run.open_run(self.path, self._step, self._device)
+        check_directories([self.path])
+        with keep_torch_settings():
+            loaded = open_run.open_run(self.path, self._step, self._device or self._device_here())
+            self._n_threads = torch.get_num_threads()
+        return loaded
+
+    def _device_here(self) -> str | None:
+        """Return what stands in for the device of the configuration, if that is not here."""
+        try:
+            resolve_device(str(open_run.saved_config(self.path).get("device")))
+        except ConfigError:
+            return "auto"
+        return None
 
     @property
     def step(self) -> int:
@@ -70,6 +101,11 @@ class TrainedRun:
     def seeds(self) -> tuple[int, ...]:
         """All seeds that were trained together."""
         return self.loaded.run.seeds
+
+    @property
+    def latent_dim(self) -> int:
+        """The dimension of the generator's noise."""
+        return self.loaded.config.network.latent_dim
 
     @property
     def config(self) -> dict[str, Any]:
@@ -98,82 +134,106 @@ class TrainedRun:
     def samples(self, n: int, seed: int = 0) -> np.ndarray:
         """Return samples of the averaged generator, [n, *shape], float32; images in [-1, 1].
 
-        `seed` is of the noise: the same gives the same samples.
+        They are those of `python -m gan_lab sample n=... seed=...`.
+
+        Args:
+            n: Their number.
+            seed: Of the noise: the same gives the same samples.
+
+        Raises:
+            ConfigError: No number, or more samples than fit into memory.
         """
-        if not isinstance(n, int) or n < 1:
-            raise ConfigError(f"samples(n={n!r}) is no number of samples; give one from 1")
-        run = self.loaded.run
-        generator = stream(seed, "samples", run.source.device)
-        samples: np.ndarray = run.generate(self.loaded.seed_index, n, generator).cpu().numpy()
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise ConfigError(f"n={n!r} is not a whole number >= 1")
+        run, latent_dim = self.loaded.run, self.latent_dim
+        memory.check_samples(int(n), latent_dim + math.prod(run.source.shape), run.source.device)
+        generator = stream(seed, "sample", run.source.device)
+        samples: np.ndarray = run.generate(self.loaded.seed_index, int(n), generator).cpu().numpy()
         return samples
 
     @cached_property
     def generator(self) -> nn.Module:
         """The averaged generator in eval mode: z [N, latent_dim] -> samples [N, *shape]."""
-        state = self.loaded.run.state
-        return self._module("generator", dict(state.average_of(self.loaded.seed_index)))
+        run = self.loaded.run
+        return averaged_generator(run, self.loaded.seed_index).to(run.source.device)
 
     @cached_property
     def discriminator(self) -> nn.Module:
-        """The discriminator or critic in eval mode: samples -> logits [N / packing]."""
-        params, buffers = self.loaded.run.discriminator_leaves(self.loaded.seed_index)
-        return self._module("discriminator", {**params, **buffers})
+        """The discriminator or critic in eval mode: samples [N, *shape] -> logits [N / packing].
 
-    def _module(self, name: str, leaves: dict[str, Any]) -> nn.Module:
-        source = self.loaded.run.source
-        module: nn.Module = getattr(self.loaded.config.network, name)(source.shape)
-        module.to(source.device)
+        Spectral normalisation is in the weights.
+        """
+        run = self.loaded.run
+        params, buffers = run.discriminator_leaves(self.loaded.seed_index)
+        leaves: dict[str, Tensor] = {**params, **buffers}
+        for regularizer in run.objective.regularizers:
+            leaves |= regularizer.reparametrize({name: leaves[name] for name in params}, buffers)
+        module = self.loaded.config.network.discriminator(run.source.shape)
+        module.to(run.source.device)
         # Other leaves are a regularizer's buffers.
-        module.load_state_dict({key: leaves[key].clone() for key in module.state_dict()})
+        module.load_state_dict({name: leaves[name] for name in module.state_dict()})
         return module.eval().requires_grad_(False)
 
     @property
     def metrics(self) -> "pandas.DataFrame":
-        """Every logged row: a row a step with its tags as columns."""
+        """Every row of metrics.jsonl by its step: a tag is a column, nan where a row lacks it."""
         import pandas
 
-        index, seeds = self.loaded.seed_index, self.seeds
-        own = RunDir(self.path)
-        if len(seeds) > 1 and not open_run.is_child(self.path):
-            own = own.child(seeds[index])
-        return pandas.DataFrame(list(read_metrics(own.metrics))).set_index("step")
+        directory = RunDir(self.path)
+        if not open_run.is_child(self.path):
+            directory = directory.of_seeds(self.seeds)[self.loaded.seed_index]
+        return pandas.DataFrame(list(read_metrics(directory.metrics))).set_index("step")
 
     def evaluate(self) -> Estimates:
         """Measure all metrics of the configuration on held-out data, each beside its floor.
+
+        At the last step they are the final estimates of status.json.
 
         Raises:
             ConfigError: A sample is not finite.
         """
         loaded = self.loaded
         try:
-            (estimates,) = evaluation.evaluate(loaded.run, loaded.step, [loaded.seed_index])
+            with torch_settings(loaded.config.execution, self._n_threads):
+                (estimates,) = evaluation.evaluate(loaded.run, loaded.step, [loaded.seed_index])
         except evaluation.NotFinite as error:
             raise ConfigError(f"{self.path}, step {loaded.step}: {error}") from error
         return Estimates(estimates)
 
     def resume(self, steps: int | None = None) -> "TrainedRun":
-        """Go on from the newest checkpoint, to another number of steps where one is given."""
+        """Go on from the newest checkpoint, bit for bit as if the run had not stopped.
+
+        Args:
+            steps: Another number of steps to train to; None = the configuration's.
+
+        Returns:
+            The run, as `train` does.
+
+        Raises:
+            ConfigError: It is complete, or cannot go on here.
+            RunDiverged: See `train`.
+        """
         from gan_lab.cli.train import resumed_config
 
-        words = [] if steps is None else [f"steps={steps}"]
-        runner.resume(resumed_config(self.path, words), self.path)
+        config = resumed_config(self.path, [] if steps is None else [f"steps={steps}"])
+        with keep_torch_settings(), stoppable():
+            runner.resume(config, self.path)
         return TrainedRun(self.path, device=self._device)
 
     def __repr__(self) -> str:
         return f"TrainedRun({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
-        run = RunDir(self.path)
-        homes = [run, *run.children()]
-        status = run.read_status()
-        text = f"{html.escape(str(self.path))}: {html.escape(str(status.get('state')))}"
-        parts = [f"<p>{text}, step {html.escape(str(status.get('step')))}</p>"]
-        pictures = [max(home.samples.glob("step_*.png"), default=None) for home in homes]
-        for picture in [each for each in pictures if each is not None][:1]:
-            data = base64.b64encode(picture.read_bytes()).decode()
+        home = RunDir(self.path)
+        records = [read_run(each.path) for each in home.children() or [home]]
+        record = next((each for each in records if each.finals), records[0])
+        text = f"{self.path}: seed {record.seed}, {record.state} at step {record.step}"
+        parts = [f"<p>{html.escape(text)}</p>"]
+        if pictures := record.pictures():
+            data = base64.b64encode(pictures[max(pictures)].read_bytes()).decode()
             parts.append(f'<img alt="samples" src="data:image/png;base64,{data}">')
-        finals = (home.read_status().get("final") for home in homes)
-        for final in [each for each in finals if each][:1]:
-            estimates = {tag: Estimate(**estimate) for tag, estimate in final.items()}
-            parts.append(Estimates(estimates)._repr_html_())
-        return "".join(parts)
+        finals = {
+            tag: Estimate(**{name: each.get(name) for name in _FIELDS})  # type: ignore[arg-type]
+            for tag, each in record.finals.items()
+        }
+        return "".join([*parts, *([Estimates(finals)._repr_html_()] if finals else [])])
