@@ -57,7 +57,7 @@ class Parent:
 
 
 def select_seed(content: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """Return the checkpoint of one of stacked seeds, as if it had trained alone."""
+    """Return the checkpoint of one of several seeds, as if it had trained alone."""
     state = content["state"]
 
     def select(leaves: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -124,15 +124,15 @@ def open_fork(config: RunConfig, source: Source, parent: Parent) -> Run:
     A regularizer's buffers go on where both games have them; new ones start from the weights as
     they are.
     """
-    state, stacked = parent.content["state"], len(config.seeds) > 1
+    state, has_seeds = parent.content["state"], len(config.seeds) > 1
     networks = build_networks(config, source)
     for network, modules in zip(("generator", "discriminator"), networks, strict=True):
         for index, module in enumerate(modules):
-            stacks = _leaves(state[network])
-            leaves = {n: leaf[index] if stacked else leaf for n, leaf in stacks.items()}
+            together = _leaves(state[network])
+            leaves = {n: leaf[index] if has_seeds else leaf for n, leaf in together.items()}
             # Before regularizers add buffers: the other leaves belong to the old regularizers.
             module.load_state_dict({name: leaves[name] for name in module.state_dict()})
-    run = build(config, source, networks, f"fork/{parent.step}/")
+    run = build(config, source, networks, parent.origin.purpose)
     buffers, old = run.state.discriminator.buffers, state["discriminator"]["buffers"]
     common = {name: leaf for name, leaf in buffers.items() if name in old}
     for name, leaf in common.items():

@@ -130,7 +130,10 @@ def resume(config: RunConfig, path: Path) -> Estimates:
     parent, world = RunDir(path), config.world
     with contextlib.ExitStack() as stack:
         latest = world.run_on_main(lambda: _lock_and_load(config, parent, stack))
-        run = world.run_on_all(lambda: open_run(config))
+        with checkpoint_checks.damage_if_malformed(latest.path):
+            origin = Origin.of_state(latest.content["callbacks"]["TrainingClock"])
+        purpose = "" if origin is None else origin.purpose
+        run = world.run_on_all(lambda: open_run(config, purpose))
         world.run_on_all(
             lambda: checkpoint_checks.check_data(latest.path, latest.content, run.source)
         )

@@ -24,15 +24,15 @@ def open_source(config: RunConfig) -> Source:
     return config.data.open(resolve_device(config.device))
 
 
-def open_run(config: RunConfig) -> Run:
-    """Read the data, validate the configuration and build the run.
+def open_run(config: RunConfig, purpose: str = "") -> Run:
+    """Read the data, validate the configuration and `build` the run.
 
     Raises:
         ConfigError: Something in the configuration or in the data cannot be run.
     """
     source = open_source(config)
     validate(config, source)
-    return build(config, source)
+    return build(config, source, purpose=purpose)
 
 
 def build(

@@ -15,6 +15,11 @@ class Origin:
     clocks: Mapping[str, float]  # of that run at this step
     seconds: Mapping[str, float]  # of its training and measuring until then
 
+    @property
+    def purpose(self) -> str:
+        """Prefix of the names of a fork's random streams: forks of one step share them."""
+        return f"fork/{self.step}/"
+
     @staticmethod
     def of_state(state: Mapping[str, Any]) -> "Origin | None":
         """Return the origin in the state of a training's clock; only a fork's has one."""
