@@ -62,7 +62,7 @@ class Resume:
     python -m gan_lab resume outputs/ring steps=400
     """
 
-    run: Path = positional("DIR", "a run directory; of stacked seeds the parent", at_most=1)
+    run: Path = positional("DIR", "a run directory; of several seeds the parent", at_most=1)
     steps: int = key(0, "trainer.steps, the new length of the training", display="...")
     trainer__on_divergence: str = key("", "stop or drop_seed", display="...")
     device: str = key("", "auto (a GPU where there is one), cpu, cuda, cuda:1", display="...")

@@ -215,7 +215,7 @@ def _is_done(config: RunConfig, directory: RunDir) -> bool:
 
 
 def _stack(job: list[str], n: int) -> int:
-    """Return how many of n seeds of a job are best stacked: docs/benchmarks.md."""
+    """Return how many of n seeds of a job are best trained together: docs/benchmarks.md."""
     config = compose.build_run_config(compose.compose_config("train", job))
     if resolve_device(config.device).type != "cpu":
         return n  # a GPU has room for many small networks

@@ -1,4 +1,4 @@
-"""Many discriminators at once: S networks, stacked, each against its own samples.
+"""Many discriminators at once: S networks, each against its own samples.
 
 The same objective, gradients and update as in training; only the generator is missing: a study
 sets the fakes itself.
@@ -22,7 +22,7 @@ from gan_lab.regularizers.base import Regularizer, Tensors
 
 
 class Discriminators:
-    """S discriminators of one design, stacked [S, ...], with their optimiser.
+    """S discriminators of one design, leaves [S, ...], with their optimiser.
 
     Samples have the given shape. Each network has a seed; equal seeds start from equal weights. Of
     `optim` the discriminator's part is used.

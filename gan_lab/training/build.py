@@ -110,6 +110,6 @@ def with_mode(config: RunConfig, source: Source) -> RunConfig:
 
 
 def largest_weight(config: RunConfig, source: Source) -> int:
-    """Return the size of the largest weight: it decides whether stacked seeds run faster."""
+    """Return the size of the largest weight: it decides whether seeds run faster together."""
     networks = on_meta(config.network, source.shape)
     return max(p.numel() for network in networks for p in network.parameters())

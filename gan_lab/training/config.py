@@ -96,7 +96,7 @@ class RunConfig:
     neural_distance: NeuralDistance
     execution: Execution
     device: str
-    seeds: Sequence[int]  # several are trained at once, stacked
+    seeds: Sequence[int]  # several are trained at once
     resolved: dict[str, Any] = field(default_factory=dict, repr=False)  # for config.yaml
     overrides: tuple[str, ...] | None = field(default=None, repr=False)  # typed; None: unknown
     world: World = ALONE  # the processes that train the same run

@@ -96,7 +96,7 @@ def overfitting_part(
     learning_rate: float,
     device: torch.device,
 ) -> Arrays:
-    """Train stacked networks; measure cross entropy on their digits and on digits held out.
+    """Train several networks at once; measure cross entropy on their digits and on digits held out.
 
     The held-out digits are two halves: one says where to stop, the other is measured there, so
     that the choice does not flatter the number. Each seed has a network of one hidden layer and
@@ -147,7 +147,7 @@ def _loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def _initial(seeds: Sequence[int], width: int, device: torch.device) -> list[Tensor]:
-    """Draw weights uniform on +-1/sqrt(fan_in), as torch's Linear; stacked over seeds."""
+    """Draw weights uniform on +-1/sqrt(fan_in), as torch's Linear, [S, ...]."""
     shapes = ((_PIXELS, width), (1, width), (width, _CLASSES), (1, _CLASSES))
     fans = (_PIXELS, _PIXELS, width, width)
     networks = []

@@ -66,7 +66,7 @@ class CrossEntropyGradients(Experiment):
         check_interval(self, "fit_rate", self.fit_rate)
 
     def measure(self, lab: Lab) -> Arrays:
-        """Evaluate formulas in float64, train one neuron, then the stacked networks."""
+        """Evaluate formulas in float64, train one neuron, then networks of several seeds."""
         arrays = sigmoid_part() | softmax_part(lab.seeds[0]) | soft_labels_part(lab.seeds[0])
         arrays |= precision_part()
         lab.tell("formulas and precision")

@@ -1,7 +1,7 @@
 """The trainings of parallel segments: discriminators at fixed shifts, and shifts that learn.
 
-Real samples lie on u b, fakes on shift + u b, u uniform on [0, 1], b a unit vector. Each network is
-stacked with all others of its design; a seed's batches are the same for every shift and method.
+Real samples lie on u b, fakes on shift + u b, u uniform on [0, 1], b a unit vector. All
+networks of one design train at once; a seed's batches are the same for every shift and method.
 """
 
 from collections.abc import Mapping, Sequence

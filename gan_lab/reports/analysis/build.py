@@ -141,16 +141,16 @@ def _cautions(problem: Problem) -> list[str]:
             f"({'; '.join(unequal)}); equal budgets have a table of their own."
         )
     timings = {run.timing for g in groups for run in g.runs}
-    together = {n_stacked for n_stacked, _, _ in timings}
+    together = {n_seeds for n_seeds, _, _ in timings}
     if len(timings) > 1:
         notes.append(
-            "the runs were not timed alike (seeds stacked in one process, threads or machines "
+            "the runs were not timed alike (the seeds of a process, threads or machines "
             "differ), so seconds are compared nowhere."
         )
     if together != {1}:
         notes.append(
-            f"seeds were stacked ({max(together)} in one process): they share one clock, so "
-            "seconds are those of all of them together, and one best step."
+            f"seeds were trained together ({max(together)} in one process): they share one clock, "
+            "so seconds are those of all of them together, and one best step."
         )
     if forks := [g.label for g in groups if "fork.step" in g.runs[0].config]:
         inside = "a fork, whose steps and budgets include those of the run it continues."

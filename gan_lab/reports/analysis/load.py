@@ -1,6 +1,6 @@
 """Run directories on disk -> records of one seed each.
 
-A run of several stacked seeds and a sweep over seeds leave the same kind of directories, one a
+A run of several seeds and a sweep over seeds leave the same kind of directories, one a
 seed; nothing in a report can tell them apart.
 """
 
@@ -61,7 +61,7 @@ class Record:
     curves: Mapping[str, Series]  # of `QUESTIONS`, their floors, and the clocks, by tag
     events: Sequence[Mapping[str, Any]]  # of events.jsonl: step, kind and numbers (a mapping)
     best: Mapping[str, Any] | None  # the best checkpoint by the evaluator, as in status.json
-    # Seeds stacked in one process, threads, hardware: only seconds of equal timing may be compared.
+    # Seeds in one process, threads, hardware: only seconds of equal timing may be compared.
     timing: tuple[int, int, str]
 
     @property

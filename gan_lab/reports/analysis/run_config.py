@@ -67,7 +67,7 @@ def may_import(target: str) -> bool:
     return target.partition(".")[0] in packages
 
 
-@functools.lru_cache(maxsize=1024)  # each seed reads its stacked parent
+@functools.lru_cache(maxsize=1024)  # each of several seeds reads its parent
 def _parse(file: Path, modified_ns: int) -> dict[str, Any]:
     config = yaml.load(text_of(file), Loader=_LOADER)
     if not isinstance(config, dict):
