@@ -50,6 +50,7 @@ _API = (
     *("metrics.estimate", "metrics.metrics", "metrics.evaluator", "metrics.wasserstein"),
     *("metrics.knn", "metrics.kernel", "metrics.histogram", "metrics.mode_coverage"),
     *("metrics.diversity", "metrics.neural_distance"),
+    *("loggers.base", "loggers.jsonl", "loggers.tensorboard", "loggers.trackio"),
     *("information.entropy", "information.divergences", "information.transport"),
     *("information.cross_entropy", "information.closed_forms", "information.penalty_bias"),
 )

@@ -29,7 +29,7 @@ _SECTION = re.compile(r"(<!-- generated: ([\w /]+) -->\n).*?(<!-- end generated 
 # Groups that `train` takes, in the order of conf/train.yaml.
 GROUPS = (
     *("data", "network", "optim", "loss", "regularizer", "trainer", "evaluator", "metrics"),
-    *("neural_distance", "execution", "preset"),
+    *("neural_distance", "execution", "logger", "preset"),
 )
 
 
