@@ -52,6 +52,10 @@ class Train(_Training):
     """
 
     stack: str | None = key(None, "with -m: seeds that one job stacks, or auto", display="...")
+    objective: str = key(
+        "final/divergence/wasserstein",
+        "with -m: the number that a job returns to Hydra's sweeper, a mean over its seeds",
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -117,7 +117,10 @@ def _with_directory(overrides: Sequence[str], multirun: bool) -> list[str]:
 
 
 def combinations(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the jobs of a sweep as plain overrides; at most 64, since checking them takes time."""
+    """Return the jobs of a sweep as plain overrides; at most 64, since checking them takes time.
+
+    Of an interval, from which a sweeper such as Optuna's will choose, both ends are taken.
+    """
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(compose.config_dir()), version_base="1.3"):
@@ -133,6 +136,9 @@ def _choices(override: Override) -> list[str]:
     key = override.get_key_element()
     if override.is_sweep_override() and override.is_discrete_sweep():
         return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    value = override.value()
+    if isinstance(value, IntervalSweep):  # a sweeper will choose between its ends
+        return [f"{key}={value.start}", f"{key}={value.end}"]
     return [override.input_line or f"{key}={override.value()}"]
 
 
@@ -145,7 +151,7 @@ def run_directory(what: str = "run") -> Path:
         raise ConfigError(f"{key}: {compose.one_line(error)}") from error
 
 
-def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig], None]) -> int:
+def through_hydra(name: str, arguments: Sequence[str], job: Callable[[DictConfig], object]) -> int:
     """Let Hydra run a sweep or print a configuration, and return the exit code."""
     if {"-m", "--multirun"} & set(arguments):
         run_directory("sweep")

@@ -10,6 +10,7 @@ too, since the cluster sends them; and one that begins again goes on from its la
 """
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -17,16 +18,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from omegaconf import DictConfig
 
 from gan_lab import signals
+from gan_lab.cli.commands import Train
 from gan_lab.cli.hydra import combinations
 from gan_lab.errors import ConfigError
+from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.config import RunConfig
 from gan_lab.validation import is_whole
 
+OBJECTIVE = Train.objective  # the default
+_FINAL = "final/"
 _NOTE = "GAN_LAB_SWEEP"  # environment: "parent's pid:path of the note", inherited by the workers
 _EVERY = 0.2  # seconds
 _heeding = False
@@ -75,6 +84,61 @@ def stack_seeds(
     where = rest.index(of_seeds[0])
     rest[where : where + 1] = [f"seed={','.join(map(str, firsts))}", f"n_seeds={size}"]
     return rest
+
+
+def take_objective(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the tag of `objective=TAG`, or None, and the other keys of a sweep.
+
+    Raises:
+        ConfigError: It is given twice.
+    """
+    own = [each for each in overrides if each.startswith("objective=")]
+    if len(own) > 1:
+        raise ConfigError(f"{' and '.join(own)} are two objectives; a job returns one number")
+    rest = [each for each in overrides if each not in own]
+    return (own[0].removeprefix("objective=") if own else None), rest
+
+
+def check_objective(tag: str, config: RunConfig) -> None:
+    """Refuse an objective that no metric of a job gives."""
+    names = [name for metric in config.metrics.values() for name in metric.units]
+    if config.neural_distance.steps:
+        names += ["neural_distance/js", "neural_distance/wasserstein"]
+        names.append("neural_distance/gradient_norm")
+    if tag.removeprefix(_FINAL) not in names or not tag.startswith(_FINAL):
+        raise _unknown_objective(tag, names)
+
+
+def objective_value(tag: str | None, path: Path, seeds: Sequence[int]) -> float:
+    """Return the final estimate of a tag, averaged over the seeds that a job trained.
+
+    None is the default tag; a job that does not measure that has nan.
+
+    Raises:
+        ConfigError: A seed has no such estimate.
+    """
+    name = (tag or OBJECTIVE).removeprefix(_FINAL)
+    homes = [RunDir(path).child(seed) for seed in seeds] if len(seeds) > 1 else [RunDir(path)]
+    values = []
+    for home in homes:
+        final = home.read_status().get("final", {})
+        if name not in final and tag is not None:
+            raise _unknown_objective(tag, final)
+        values.append(float(final[name]["value"]) if name in final else math.nan)
+    return math.fsum(values) / len(values)
+
+
+def worst_objective(sweeper: Mapping[Any, Any] | DictConfig) -> float:
+    """Return the worst number for a sweeper: inf, or -inf for Optuna's with direction=maximize.
+
+    Optuna's takes nan for an error of the whole sweep.
+    """
+    return -math.inf if "maximize" in str(sweeper.get("direction")) else math.inf
+
+
+def _unknown_objective(tag: str, names: Iterable[str]) -> ConfigError:
+    tags = ", ".join(f"{_FINAL}{name}" for name in names) or "none"
+    return ConfigError(f"objective={tag} is measured by no job; take one of {tags}")
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import io
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -44,15 +45,21 @@ from gan_lab.training.validate import validate, warnings
 def train(arguments: list[str]) -> int:
     """Train one run, or with -m a sweep; check everything before anything is written."""
     request = HydraArguments("train").read(arguments)
+    objective, overrides = sweep.take_objective(request.overrides)
+    if objective is not None and not request.multirun:
+        raise ConfigError(
+            f"objective={objective} is what a job of a sweep returns; add -m, or leave it out"
+        )
     if not (request.multirun or request.cfg):
-        return in_world(lambda: _train_one(request.overrides))
+        return in_world(lambda: _train_one(overrides))
     if request.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
             "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
             "out, or -m"
         )
-    jobs = [overrides := request.overrides]
-    on_cluster = _uses_cluster(overrides)
+    jobs, on_cluster = [overrides], _uses_cluster(overrides)
+    if any(key_of(each) == "hydra/sweeper" for each in overrides):
+        objective = objective or sweep.OBJECTIVE  # Hydra's own sweeper needs none
     if request.multirun:
         overrides = sweep.stack_seeds(overrides, _stack)
         jobs = combinations(overrides)
@@ -64,13 +71,18 @@ def train(arguments: list[str]) -> int:
             config = compose.build_run_config(cfg)
             source = config.data.open(torch.device("cpu"))
             validate(config, source, here=not on_cluster)
+            if objective is not None:
+                sweep.check_objective(objective, config)
             all_warnings |= dict.fromkeys(warnings(config, source, here=not on_cluster))
+    # Optuna's sweeper chooses jobs by itself and runs n_jobs of them at once.
+    resolvers.n_jobs = HydraConfig.get().sweeper.get("n_jobs", len(jobs))
     _warn(all_warnings)
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
     with sweep.stoppable(on_cluster=on_cluster) as stop:
         with contextlib.redirect_stderr(errors) if request.multirun else contextlib.nullcontext():
-            code = through_hydra("train", [*request.flags, *overrides], _sweep_job)
+            words = [*request.flags, *overrides]
+            code = through_hydra("train", words, lambda cfg: _sweep_job(cfg, objective))
         code = max(code, int(stop.failures.exists()))
     if stop.signum is None:
         sys.stderr.write(errors.getvalue())
@@ -176,13 +188,17 @@ def with_overrides(config: RunConfig) -> RunConfig:
     return dataclasses.replace(_of_this_rank(config), overrides=overrides)
 
 
-def _sweep_job(cfg: DictConfig) -> None:
-    """Train one job of a sweep; an error lets the others run, an interrupt ends them all."""
+def _sweep_job(cfg: DictConfig, objective: str | None) -> float:
+    """Train one job of a sweep and return its objective, the worst one where a run failed.
+
+    An error lets the others run, an interrupt ends them all.
+    """
     OmegaConf.set_struct(cfg, False)
     path = Path(HydraConfig.get().runtime.output_dir)
     worker = sweep.in_worker()
+    worst = sweep.worst_objective(HydraConfig.get().sweeper)
     if stop_request() is not None:
-        return
+        return worst
     if worker and cfg.execution.threads == 0 and os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         cfg.execution.threads = 1  # the workers share the cores
     config = with_overrides(compose.build_run_config(cfg))
@@ -196,13 +212,15 @@ def _sweep_job(cfg: DictConfig) -> None:
                 _conclude(config, path, training.start(config, source, path))
             elif not _is_done(config, RunDir(path)):  # the sweep was begun again
                 _conclude(config, path, training.resume(config, path))
+            value = sweep.objective_value(objective, path, config.seeds)
+            return worst if math.isnan(value) else value
     except (RunDiverged, ConfigError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sweep.record_failure()
     except Interrupted as stop:
-        if worker:
-            return  # the parent knows, and an exception would make it kill the others
-        raise SystemExit(128 + stop.signum) from stop
+        if not worker:  # whose parent knows, and would kill the others for an exception
+            raise SystemExit(128 + stop.signum) from stop
+    return worst
 
 
 def _is_done(config: RunConfig, directory: RunDir) -> bool:

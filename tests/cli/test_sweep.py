@@ -1,5 +1,6 @@
 """train -m: every combination is checked before the first one runs."""
 
+import math
 import os
 import signal
 import subprocess
@@ -8,9 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra._internal.hydra import Hydra
 
 from gan_lab.cli.hydra import combinations
-from gan_lab.cli.sweep import stack_seeds
+from gan_lab.cli.sweep import stack_seeds, worst_objective
 from gan_lab.cli.train import _stack
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
@@ -85,10 +88,106 @@ def test_a_diverging_job_lets_the_others_run_and_the_sweep_fails(workdir, capsys
         (["optim.betas=[0.5,0.9]"], [["optim.betas=[0.5,0.9]"]]),
         (["loss=glob(*)"], [[f"loss={name}"] for name in names("loss")]),
         (["~optim.eps"], [["~optim.eps"]]),
+        (["optim.lr=interval(1,2)"], [["optim.lr=1.0"], ["optim.lr=2.0"]]),
+        (["optim.lr=tag(log,interval(0.1,2.5))"], [["optim.lr=0.1"], ["optim.lr=2.5"]]),
     ],
 )
 def test_combinations_are_the_jobs_that_hydra_runs(typed, expected):
     assert combinations(typed) == expected
+
+
+# The objective
+
+
+@pytest.fixture
+def returns(monkeypatch):
+    """What the jobs of a sweep return to Hydra's sweeper."""
+    values, multirun = [], Hydra.multirun
+
+    def and_keep(self, *args, **kwargs):
+        batches = multirun(self, *args, **kwargs)
+        values.extend(job.return_value for batch in batches for job in batch)
+        return batches
+
+    monkeypatch.setattr(Hydra, "multirun", and_keep)
+    return values
+
+
+def finals(run, tag):
+    return RunDir(run).read_status()["final"][tag]["value"]
+
+
+def test_a_job_returns_its_final_w1_over_its_seeds_or_the_tag_that_is_named(workdir, returns):
+    two = ("seed=0,5", "n_seeds=2", "hydra.sweep.dir=sweep", HERE)
+    assert main("train", "-m", *SHORT, *two) == 0
+    seeds = [
+        [job / f"seed_{first}", job / f"seed_{first + 1}"]
+        for job, first in zip(jobs("sweep"), (0, 5), strict=True)
+    ]
+    w1 = [[finals(run, "divergence/wasserstein") for run in runs] for runs in seeds]
+    assert returns == [pytest.approx((a + b) / 2, rel=1e-12) for a, b in w1]
+    assert len({*returns, *w1[0], *w1[1]}) == 6
+    returns.clear()  # begun again, the jobs are done; and another number is asked for
+    assert main("train", "-m", *SHORT, *two, "objective=final/samples/pairwise_distance") == 0
+    pairs = [[finals(run, "samples/pairwise_distance") for run in runs] for runs in seeds]
+    assert returns == [pytest.approx((a + b) / 2, rel=1e-12) for a, b in pairs]
+
+
+def test_a_job_that_diverges_is_the_worst_of_a_sweep(workdir, returns):
+    rates = ("optim=sgd", "optim.lr=1e10,1e-3", "hydra.sweep.dir=sweep", HERE)
+    assert main("train", "-m", *SHORT, *rates) == 1
+    assert returns == [math.inf, finals(jobs("sweep")[1], "divergence/wasserstein")]
+    for direction, worst in (("maximize", -math.inf), ("minimize", math.inf), (None, math.inf)):
+        assert worst_objective({"direction": direction}) == worst
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            ["-m", "objective=final/divergence/js"],
+            "final/divergence/js is measured by no job; take ",
+        ),
+        (["-m", "objective=divergence/wasserstein"], "take one of final/divergence/wasserstein, "),
+        (["-m", "objective="], "objective= is measured by no job; take one of final/divergence/"),
+        (["-m", "objective=a", "objective=b"], "objective=a and objective=b are two objectives"),
+        (["objective=final/divergence/js"], "add -m, or leave it out"),
+    ],
+)
+def test_an_objective_that_no_job_has_is_refused_before_anything_is_trained(
+    keys, said, workdir, capsys
+):
+    assert main("train", *SHORT, *keys) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert files(workdir) == []
+
+
+def test_an_objective_that_does_not_apply_to_the_data_is_refused_after_training(
+    workdir, returns, capsys
+):
+    swiss_roll = ("data=swiss_roll", *SHORT[1:], "metrics=[wasserstein,modes]", "seed=0", HERE)
+    assert main("train", "-m", *swiss_roll, "objective=final/modes/covered") == 1
+    said = "objective=final/modes/covered is measured by no job; take one of final/divergence/"
+    assert said in capsys.readouterr().err
+    assert returns == [math.inf]
+
+
+@pytest.mark.multiprocess
+def test_optuna_chooses_by_the_objective(workdir):
+    reason = "needs hydra-optuna-sweeper, in an environment of its own"
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason=reason)
+    optuna = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2")
+    lr = "optim.lr=tag(log,interval(1e-4,1e-1))"
+    assert main("train", "-m", *SHORT, *optuna, lr, "hydra.sweep.dir=sweep") == 0
+    assert states("sweep") == ["done"] * 4
+    best = yaml.safe_load((workdir / "sweep" / "optimization_results.yaml").read_text())
+    w1 = {finals(job, "divergence/wasserstein"): job for job in jobs("sweep")}
+    assert best["best_value"] == min(w1)
+    config = yaml.safe_load((w1[min(w1)] / "config.yaml").read_text())
+    assert config["optim"]["lr"] == best["best_params"]["optim.lr"]
+    assert 1e-4 <= config["optim"]["lr"] <= 1e-1
 
 
 @pytest.mark.multiprocess
