@@ -21,7 +21,7 @@ def averaged_generator(run: Run, index: int) -> nn.Module:
     `Run.samples`.
     """
     module = copy.deepcopy(run.objective.generator).to_empty(device="cpu")
-    average = run.state.generator.select(run.state.average, index)
+    average = run.state.average_of(index)
     for name, leaf in chain(module.named_parameters(), module.named_buffers()):
         leaf.copy_(average[name])
     return module.requires_grad_(False).eval()
