@@ -35,6 +35,8 @@ NOT_RUN = {
     "docs/guide/data.md": ["a folder of images", "downloads"],
     "docs/guide/distributed-and-clusters.md": ["two processes", "Slurm"],
     "docs/guide/docker.md": ["Docker", "Docker"],
+    "docs/guide/generators.md": ["installs packages", "the file above"],
+    "docs/guide/resume-fork-sweep.md": ["installs Optuna's sweeper"],
     "docs/internals/performance.md": ["idle machine"],
 }
 GENERATED_ELSEWHERE = {"docs/benchmarks.md", "docs/reliability.md"}
