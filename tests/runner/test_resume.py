@@ -388,6 +388,24 @@ def test_a_failed_evaluation_loses_no_training(workdir, monkeypatch):
     assert_same_run("run", train("whole", *RING, *CLOCK, "trainer.steps=12"))
 
 
+def test_a_kill_right_after_the_last_save_leaves_no_checkpoint_too_many(workdir, monkeypatch):
+    choice = (*RING, *CLOCK, "trainer.steps=22", "trainer.keep_checkpoints=1")
+    rotate, whole = checkpoint.rotate, train("whole", *choice)
+
+    def rotate_or_die(folder, keep):
+        if RunDir(Path("run")).read_status()["step"] == 22:
+            raise KeyboardInterrupt
+        rotate(folder, keep)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "rotate", rotate_or_die)
+        assert main("train", *choice, "hydra.run.dir=run") == 130
+    assert list(checkpoint.available(Path("run/checkpoints"))) == [20, 22]
+    assert main("resume", "run") == 0
+    assert_same_run("run", whole)
+    assert list(checkpoint.available(Path("run/checkpoints"))) == [22]
+
+
 def test_a_full_disk_is_one_line_and_exit_code_1(workdir, monkeypatch, capsys):
     def full(path, data):
         raise OSError(28, "No space left on device", str(path))

@@ -37,6 +37,7 @@ import copy, ctypes, gc, json, sys, torch
 from gan_lab.engine.step import train_step
 from gan_lab.training import memory
 from gan_lab.training.build import build
+from gan_lab.training.callbacks.divergence import Snapshot
 from tests.helpers import run_config
 torch.set_num_threads(1)
 
@@ -54,11 +55,12 @@ def measured(loss, width, size, *keys):
     open("/proc/self/clear_refs", "w").write("5")
     before = resident("VmRSS")
     run = build(choice, source)
-    content = lambda: copy.deepcopy(run.state.state_dict())
-    for step in range(3):  # the best, the last, and the next while the last is still there
+    now = Snapshot.of(run)
+    for step in range(3):  # the best, and the last two that were checked
         train_step(run.state, run.streams.draws(step), run.gradients, 0.9)
-        best = content() if step == 0 else best
-        last = content()
+        last = now
+        now = Snapshot.of(run)
+        best = copy.deepcopy(run.state.state_dict()) if step == 0 else best
     return need.training, resident("VmHWM") - before
 
 measured("wasserstein", 8, 256, "data=ring")  # what libraries allocate once

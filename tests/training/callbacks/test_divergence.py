@@ -10,13 +10,19 @@ from torch.utils._pytree import tree_leaves
 
 from gan_lab.runs.checkpoint import available, digest, load
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callback import Callback
+from gan_lab.training.callbacks.divergence import Divergence
+from gan_lab.training.callbacks.logging import StepMeans
+from gan_lab.training.loop import fit
 from tests.helpers import (
     RING,
+    assert_same,
     infinite_data_at,
     infinite_weight_at,
     load_checkpoint,
     main,
     rows,
+    small_run,
     state_digest,
     train,
 )
@@ -113,3 +119,76 @@ def test_a_run_can_go_on_from_before_once_the_cause_is_gone(workdir, capsys, mon
     whole = train("whole", *LATE)
     assert state_digest("run") == state_digest(whole)
     assert rows("run") == rows(whole)
+
+
+# Seeds that are dropped
+
+
+class Reports:
+    """Keeps what failed."""
+
+    def __init__(self):
+        self.failures, self.dropped = [], []
+
+    def record(self, failure, others, going_on):
+        self.failures.append((failure.step, failure.quantity, failure.seeds, others, going_on))
+        return "told"
+
+    def record_dropped(self, reasons):
+        self.dropped.append(set(reasons))
+
+
+class Rows(Callback):
+    """Keeps each row of the means."""
+
+    def __init__(self, means):
+        self.rows, self.is_due = {}, means.is_due
+
+    def on_step_end(self, run):
+        self.rows[run.state.step], run.rows = run.rows, [{} for _ in run.seeds]
+
+
+def trained(n_steps=20):
+    """A run of three seeds, of which those that fail are dropped; the rows and the reports."""
+    run, reports, means = small_run(seeds=(3, 4, 5)), Reports(), StepMeans(6)
+    divergence, kept = Divergence([means], reports, may_drop=True), Rows(means)
+    fit(run, n_steps, [divergence, means, divergence, kept])
+    return run, kept.rows, reports, divergence
+
+
+def leaves_of(run, index):
+    params, buffers = run.discriminator_leaves(index)
+    average = run.state.generator.select(run.state.average, index)
+    return {**params, **buffers, **{f"average {name}": leaf for name, leaf in average.items()}}
+
+
+@pytest.mark.parametrize("at", [6, 8, 11, 19])
+def test_the_other_seeds_and_their_means_are_those_of_a_run_that_met_nothing(at, monkeypatch):
+    """At the first, within, and at the last step of an interval, and at the end of the run."""
+    whole, whole_rows, *_ = trained()
+    before, *_ = trained(at)
+    with monkeypatch.context() as patch:
+        infinite_data_at(patch, at, seed=1)
+        run, kept, reports, divergence = trained()
+    assert reports.failures == [(at + 1, "loss/discriminator", (4,), [3, 5], True)]
+    assert reports.dropped == [{4}]
+    assert (divergence.reasons[4]["step"], run.active) == (at, [0, 2])
+    for index in (0, 2):
+        assert_same(leaves_of(run, index), leaves_of(whole, index))
+        assert all(kept[step][index] == whole_rows[step][index] for step in (6, 12, 18, 20))
+    assert_same(leaves_of(run, 1), leaves_of(before, 1))
+    assert [step for step, row in kept.items() if row[1]] == [s for s in (6, 12, 18) if s <= at]
+
+
+def test_a_seed_that_is_dropped_after_its_run_was_extended_has_no_final_numbers(
+    workdir, monkeypatch
+):
+    keys = (*RING, "n_seeds=2", "trainer.on_divergence=drop_seed", "trainer.steps=10")
+    train("run", *keys)
+    assert RunDir(Path("run/seed_1")).read_status()["final"]
+    infinite_data_at(monkeypatch, 14, seed=1)
+    assert main("resume", "run", "trainer.steps=20") == 1
+    dropped, other = (RunDir(Path("run")).child(seed).read_status() for seed in (1, 0))
+    assert (dropped["final"], dropped["best"], dropped["step"]) == ({}, None, 14)
+    assert other["final"]
+    assert (other["state"], other["step"]) == ("done", 20)

@@ -1,0 +1,30 @@
+"""Samples and landscapes are saved at their own intervals, and never where that is 0."""
+
+import pytest
+
+from tests.helpers import DIGITS, RING, train
+
+
+def steps_of(folder):
+    return sorted(int(file.stem.removeprefix("step_")) for file in folder.glob("step_*"))
+
+
+@pytest.mark.parametrize(
+    ("image_every", "landscape_every", "drawn", "landscapes"),
+    [(0, 0, [], []), (3, 0, [0, 3, 6, 7], []), (0, 5, [], [0, 5, 7]), (9, 9, [0, 7], [0, 7])],
+)
+def test_they_are_saved_at_the_start_at_their_intervals_and_at_the_end(
+    image_every, landscape_every, drawn, landscapes, tmp_path
+):
+    every = (f"trainer.image_every={image_every}", f"trainer.landscape_every={landscape_every}")
+    run = train(tmp_path / "run", *RING, *every, "trainer.steps=7")
+    assert steps_of(run / "samples") == drawn
+    assert steps_of(run / "landscape") == landscapes
+
+
+def test_images_have_samples_and_no_landscape(tmp_path):
+    every = ("trainer.image_every=2", "trainer.landscape_every=2")
+    run = train(tmp_path / "run", *DIGITS, *every, "trainer.steps=3", "n_seeds=2")
+    for seed in ("seed_0", "seed_1"):
+        assert steps_of(run / seed / "samples") == [0, 2, 3]
+        assert steps_of(run / seed / "landscape") == []
