@@ -197,7 +197,7 @@ def _difference(run: Path, whole: Path, any_rows: bool, damaged: list[dict[str, 
     if steps != STEPS:  # a flipped bit in trainer.steps, which is free to change
         return "" if any_rows else f"ends at step {steps}"
     if state_digest(run) != state_digest(whole):
-        return "other weights, moments or randomness than without the stop"
+        return "other weights or moments than without the stop"
     for directory in [d.relative_to(whole) for d in sorted(whole.glob("seed_*"))] or [Path()]:
         now, then = rows(run / directory), rows(whole / directory)
         if not any_rows and now != then:
@@ -209,9 +209,9 @@ def _difference(run: Path, whole: Path, any_rows: bool, damaged: list[dict[str, 
 
 
 def state_digest(run: Path) -> str:
-    """Return a digest of weights, moments and randomness, without the records of the run."""
+    """Return a digest of weights and moments, without what is recorded of the run."""
     content = load_checkpoint(run)
-    return checkpoint.digest({key: content[key] for key in ("step", "state", "streams")})
+    return checkpoint.digest({key: content[key] for key in ("step", "state")})
 
 
 def _parsable_rows(run: Path) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ def campaign(
     return Campaign(
         "determinism",
         "The same run twice: another process, directory and PYTHONHASHSEED",
-        "the same bits of weights, moments, randomness and rows on one machine with one number of "
+        "the same bits of weights, moments and rows on one machine with one number of "
         "threads, one mode and one precision",
         faults,
         {_DISTANCES.format(n_seeds=n_seeds, steps=steps): measured} if measured else {},
@@ -89,7 +89,7 @@ def twice(home: Path, keys: Iterable[str], steps: int) -> str:
     one, other = (_train(home / f"run {i}", keys, steps, hash_seed=i) for i in (1, 2))
     lost = []
     if state_digest(one) != state_digest(other):
-        lost.append("other weights, moments or randomness")
+        lost.append("other weights or moments")
     for name in [path.name for path in sorted(one.glob("seed_*"))] or ["."]:
         if rows(one / name) != rows(other / name):
             lost.append(f"other rows in {name}")

@@ -11,6 +11,7 @@ import contextlib
 import io
 import itertools
 import math
+import shutil
 import sys
 import time
 from collections import Counter, defaultdict
@@ -24,9 +25,9 @@ from gan_lab.errors import RunDiverged
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.regularizers.base import Regularizer, Tensors
 from gan_lab.reports.analysis.statistics import share
+from gan_lab.runner import train as training
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.build import open_run
-from gan_lab.training.loop import Trainer
+from gan_lab.training.build import open_source
 
 Row = dict[str, Any]
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,19 +136,11 @@ def train(name: str, which: str) -> Path:
     config = build_run_config(compose_config("train", keys))
     if scenario.wind:
         config = replace(config, regularizers={**config.regularizers, "wind": Wind()})
-    run = open_run(config)
-    directory = RunDir(path).create()
-    for seed in run.seeds:
-        child = directory.child(seed).create()
-        for file in (child.metrics, child.events):
-            file.unlink(missing_ok=True)
-        child.config.write_text("")
+    shutil.rmtree(path, ignore_errors=True)
     start, quiet = time.process_time(), io.StringIO()
     with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         try:
-            trainer = Trainer(config, run, directory)
-            trainer.open_logging()
-            trainer.train()
+            training.start(config, open_source(config), path)
         except RunDiverged as error:
             (path / "diverged").write_text(str(error))
     (path / "done").write_text(f"{time.process_time() - start:.1f}")

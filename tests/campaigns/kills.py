@@ -229,8 +229,8 @@ def intercept(monitor: Callable[[str, str], float | None]) -> None:
     A number that it returns is the fraction of the call that is made before the process kills
     itself.
     """
-    from gan_lab.training import loop, run
-    from gan_lab.training.callbacks import best_checkpoint
+    from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
+    from gan_lab.training.run import Run
 
     real_write, real_open = os.write, io.open
 
@@ -266,9 +266,9 @@ def intercept(monitor: Callable[[str, str], float | None]) -> None:
     os.replace = whole("replace", os.replace, lambda old, new: os.fspath(new))
     os.unlink = whole("remove", os.unlink, lambda path, **_: os.fspath(path))
     for owner, method, name in (
-        (loop.Trainer, "_step", "a step"),
-        (run.Run, "samples", "samples"),
-        (best_checkpoint.BestCheckpoint, "report", "the report"),
+        (Run, "train_step", "a step"),
+        (Run, "samples", "samples"),
+        (BestCheckpoint, "_report", "the report"),
     ):
         call = whole("enter", getattr(owner, method), lambda *_, name=name: name)
         setattr(owner, method, call)

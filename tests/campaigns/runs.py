@@ -24,7 +24,7 @@ from tests.helpers import DIGITS, ONE, RING, ROOT, rows, state_digest, without_c
 
 logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports each resume
 
-# Intervals that do not coincide: those that are left open would be chosen by the clock.
+# Intervals that do not coincide.
 INTERVALS = (
     *("trainer.steps=45", "trainer.checkpoint_every=10", "trainer.image_every=20"),
     *("trainer.landscape_every=8", "trainer.log_every=7", "evaluator.every=6"),

@@ -70,7 +70,7 @@ def judge(n: int, samples: list[Sample], run: RunDir) -> Campaign:
     speed, files = _speed(run), _files(run)
     descriptors = sorted({s.descriptors for s in during})
     threads = sorted({s.threads for s in during})
-    bounds = {"checkpoints": 4, "samples": 66, "landscape": 50}  # 2 and their best; 64 and ends
+    bounds = {"checkpoints": 4, "samples": 34, "landscape": 34}  # 2 and their best; 32 and ends
     over = [kind for kind, most in bounds.items() if files[kind]["files"] > most]
     lost = {
         "memory": f"{slope:.2f} MiB / 100,000 steps" if slope - 2 * error > 1 else "",

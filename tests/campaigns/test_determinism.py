@@ -4,11 +4,12 @@ import pytest
 
 from gan_lab.runs import checkpoint
 from tests.campaigns import determinism
-from tests.helpers import RING, rows, state_digest, train
+from tests.helpers import RING, load_checkpoint, rows, state_digest, train
 
 
-def test_the_same_run_in_two_processes_has_the_same_bits(tmp_path):
-    keys = (*RING, "loss=hinge", "n_seeds=2")
+def test_the_same_run_in_two_processes_has_the_same_bits_and_intervals(tmp_path):
+    intervals = ("evaluator.every=0", "trainer.image_every=null")  # they follow from the rest
+    keys = (*RING, *intervals, "loss=hinge", "n_seeds=2")
     assert determinism.twice(tmp_path, keys, steps=12) == ""
 
 
@@ -29,24 +30,14 @@ def test_a_difference_is_seen(tmp_path, workdir):
     assert state_digest(one) != before
 
 
-def test_what_the_clock_chooses_changes_no_weight(tmp_path, workdir, monkeypatch):
-    """evaluator.every=0 chooses by seconds when to look; looking moves nothing."""
-    paced = [key for key in RING if not key.startswith(("evaluator.every", "trainer.image_every"))]
-    runs = []
-    for cost in (0.0, 1.0):
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                "gan_lab.training.intervals.IntervalCalibration.time_costs",
-                lambda self, *looks, c=cost: setattr(self, "_costs", type(self._costs)(c, c)),
-            )
-            keys = (*paced, "evaluator.every=0", "trainer.steps=70", "trainer.log_every=100")
-            runs.append(train(tmp_path / f"{cost}", *keys))
-    cheap, dear = runs
-    assert len(rows(cheap)) > len(rows(dear))
-    states = [checkpoint.load_latest(run / "checkpoints").content["state"] for run in runs]
+def test_measuring_and_drawing_change_no_weight_and_no_number(tmp_path, workdir):
+    keys = (*RING, "trainer.steps=24", "trainer.log_every=100")
+    often, seldom = (
+        train(tmp_path / f"{every}", *keys, f"evaluator.every={every}", f"trainer.image_every={n}")
+        for every, n in ((2, 3), (12, 0))
+    )
+    states = [load_checkpoint(run)["state"] for run in (often, seldom)]
     assert checkpoint.digest(states[0]) == checkpoint.digest(states[1])
-    common = {row["step"]: row for row in rows(dear)}
-    for row in rows(cheap):
-        for tag, value in common.get(row["step"], {}).items():
-            if tag.startswith("divergence/"):
-                assert row[tag] == value
+    steps = [0, 12, 24]
+    assert [row["step"] for row in rows(seldom)] == steps
+    assert [row for row in rows(often) if row["step"] in steps] == rows(seldom)

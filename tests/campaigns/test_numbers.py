@@ -11,7 +11,6 @@ from gan_lab.metrics.metrics import Diversity
 from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
-from gan_lab.training.callbacks.logging import LoggingCallback
 from tests.campaigns import numbers
 from tests.campaigns.runs import INTERVALS
 from tests.helpers import (
@@ -151,7 +150,7 @@ def test_a_run_with_a_dropped_seed_is_resumed_exactly(
     assert main("resume", "run") == 1
     for seed in (3, 4, 5):
         assert_same_seed(Path("run"), whole, seed)
-        clocks = dict.fromkeys(("started", "command", "hostname", "intervals"))
+        clocks = dict.fromkeys(("started", "command", "hostname"))
         mine, theirs = ({**status(path, seed), **clocks} for path in ("run", whole))
         here = str(Path("run").absolute())
         assert json.loads(json.dumps(mine).replace(here, str(whole))) == theirs
@@ -295,15 +294,7 @@ def test_a_seed_is_dropped_though_the_status_cannot_be_written(workdir, monkeypa
     assert calls
     assert [status("run", seed)["state"] for seed in (3, 4, 5)] == ["done", "diverged", "done"]
     assert list(status("run")["dropped"]) == ["4"]
-    assert list(load_checkpoint("run")["dropped"]) == [4]
-
-
-def test_what_begins_is_said_once_where_a_seed_is_dropped_at_once(workdir, monkeypatch):
-    begin, calls = LoggingCallback.begin, []
-    overflow_samples(monkeypatch, lambda run, index: index == 1)
-    monkeypatch.setattr(LoggingCallback, "begin", lambda self: calls.append(begin(self)))
-    assert train_three() == 1
-    assert len(calls) == 1
+    assert list(checkpoint_checks.dropped_seeds(load_checkpoint("run"))) == [4]
 
 
 def changed(path, change):
@@ -367,12 +358,12 @@ STRANGE = {
 @pytest.mark.parametrize("name", STRANGE)
 def test_what_a_checkpoint_says_of_dropped_seeds_has_to_make_sense(name):
     config = {"seed": 3, "n_seeds": 3}
-    content = {part: {} for part in ("state", "streams", "accumulator", "seconds")}
-    content |= {"config": config, "step": 7}
+    reasons = {"reasons": {4: REASON}}
+    content = {"config": config, "step": 7, "state": {}, "accumulator": []}
+    content["callbacks"] = {"Divergence": reasons}
     loaded = checkpoint.LoadedCheckpoint(Path("step_00000007.pt"), content, [])
-    content["dropped"] = {4: REASON}
-    assert checkpoint_checks.check_run(loaded, config) is loaded
-    content["dropped"] = STRANGE[name]
+    assert checkpoint_checks.check_run(loaded, config) == loaded
+    reasons["reasons"] = STRANGE[name]
     with pytest.raises(checkpoint.CheckpointDamaged, match="it is not that of a run"):
         checkpoint_checks.check_run(loaded, config)
 
