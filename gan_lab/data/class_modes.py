@@ -25,14 +25,14 @@ def class_modes(source: TensorSource) -> Modes:
     train = source.gather(indices).flatten(1)
     held_out = source.gather_held_out(torch.arange(source.n_held_out, device=source.device))
     distances, nearest = _nearest(held_out.flatten(1), train)
-    limit = torch.quantile(distances, QUALITY_SHARE)
+    limit = torch.quantile(distances.cpu(), QUALITY_SHARE)
 
     def classify(samples: Tensor) -> tuple[Tensor, Tensor]:
         distance, index = _nearest(samples.flatten(1), train)
         return labels[index], distance <= limit
 
-    accuracy = float((labels[nearest] == source.held_out_labels).double().mean())
-    weights = torch.bincount(labels).double() / len(labels)
+    accuracy = float((labels[nearest] == source.held_out_labels).cpu().double().mean())
+    weights = torch.bincount(labels.cpu()).double() / len(labels)
     return Modes(classify, weights, accuracy)
 
 

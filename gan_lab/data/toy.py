@@ -47,12 +47,14 @@ class Mixture(Distribution):
         """Draw a component by inverse transform, then a Gaussian at its centre: [n, d], float32."""
         parts = self.components()
         device = generator.device
-        # Not blocking: a GPU need not have finished its steps before the next ones are drawn.
-        centres = parts.centres.to(device, torch.float32, non_blocking=True)
-        stds = parts.stds.to(device, torch.float32, non_blocking=True)
+        # A CUDA GPU need not have finished its steps before the next ones are drawn. (On mps a copy
+        # that does not block may read memory that is free by then.)
+        at_once = device.type == "cuda"
+        centres = parts.centres.to(device, torch.float32, non_blocking=at_once)
+        stds = parts.stds.to(device, torch.float32, non_blocking=at_once)
         uniform = torch.rand(n, generator=generator, device=device)
         # The last edge is left out: rounding must not let a uniform number fall beyond it.
-        edges = parts.weights.cumsum(0)[:-1].to(device, torch.float32, non_blocking=True)
+        edges = parts.weights.cumsum(0)[:-1].to(device, torch.float32, non_blocking=at_once)
         which = torch.searchsorted(edges, uniform, right=True)
         noise = torch.randn(n, centres.shape[1], generator=generator, device=device)
         return centres[which] + stds[which, None] * noise

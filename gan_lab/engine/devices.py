@@ -8,12 +8,14 @@ import shutil
 import sys
 
 import torch
+from torch import Tensor
 
 from gan_lab.errors import ConfigError
 from gan_lab.validation import is_whole
 
 # Where it compiles for the CPU, torch warns of a CUDA toolkit without a GPU.
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+_WITH_FLOAT64 = ("cpu", "cuda")
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h; 32 MiB is the largest first one
 
 
@@ -48,17 +50,29 @@ def has_compiler() -> bool:
     return shutil.which(command[0]) is not None
 
 
+def to_float64(tensor: Tensor) -> Tensor:
+    """Return a tensor in float64, on the CPU where its device has no such numbers (mps)."""
+    return (tensor if tensor.device.type in _WITH_FLOAT64 else tensor.cpu()).double()
+
+
 def resolve_device(name: str) -> torch.device:
-    """Return the device for `auto` (a GPU where there is one), `cpu`, `cuda` or `cuda:1`.
+    """Return the device for `auto` (a CUDA GPU, else the CPU), `cpu`, `mps`, `cuda` or `cuda:1`.
 
     Raises:
         ConfigError: The name is unknown or the device is not there.
     """
+    if name == "mps":
+        if not torch.backends.mps.is_available():
+            raise ConfigError(
+                f"device='mps' was asked for, but torch {torch.__version__} sees no Apple GPU; "
+                f"take device=cpu or device=auto"
+            )
+        return torch.device("mps")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and is_whole(index))):
-        raise ConfigError(f"device={name!r} is unknown; take auto, cpu, cuda or cuda:N")
+        raise ConfigError(f"device={name!r} is unknown; take auto, cpu, mps, cuda or cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"device={name!r} was asked for, but torch {torch.__version__} sees no CUDA device; "

@@ -12,6 +12,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gan_lab.data.base import Source
+from gan_lab.engine.devices import to_float64
 from gan_lab.engine.rng import stream
 from gan_lab.metrics.diversity import mean_nearest_distance, mean_pairwise_distance
 from gan_lab.metrics.histogram import histogram_js
@@ -113,7 +114,7 @@ class KullbackLeibler(Metric):
                 fake_real = knn_kl(samples, held_out, self.k)
             else:
                 # KL(p_g || p) = -H(p_g) - E_g log p: only one of the two terms is estimated.
-                cross = -float(log_density(samples.double()).mean())
+                cross = -float(log_density(to_float64(samples)).mean())
                 fake_real = cross - knn_entropy(samples, self.k)
             return {
                 "divergence/kl_real_fake": knn_kl(held_out, samples, self.k),

@@ -36,14 +36,14 @@ def mode_statistics(samples: Tensor, modes: Modes) -> dict[str, float]:
     indices, is_good = modes.classify(samples)
     k = len(modes.weights)
     good = torch.bincount(indices[is_good], minlength=k)
-    shares = torch.bincount(indices, minlength=k).double().cpu() / len(samples)
-    weights = modes.weights.double().cpu()
+    shares = torch.bincount(indices, minlength=k).cpu().double() / len(samples)
+    weights = modes.weights.cpu().double()
     positive = shares > 0
     ratio = shares[positive] / weights[positive]
     kl = float((shares[positive] * ratio.log()).sum())
     return {
         "modes/covered": float((good > 0).sum()),
-        "modes/high_quality": float(is_good.double().mean()),
+        "modes/high_quality": float(is_good.cpu().double().mean()),
         "modes/kl": kl if math.isfinite(kl) else math.inf,
         **({} if modes.accuracy is None else {"modes/classifier_accuracy": modes.accuracy}),
     }

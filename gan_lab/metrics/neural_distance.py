@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Source
+from gan_lab.engine.devices import to_float64
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.optimizers import Adam
@@ -157,7 +158,7 @@ def _validation(
 
 
 def _mean(values: Tensor, unit: str) -> Estimate:
-    values = values.double()
+    values = to_float64(values)
     n, mean = len(values), float(values.mean())
     half = 1.96 * float(values.std()) / math.sqrt(n)
     return Estimate(mean, unit, n, mean - half, mean + half)

@@ -43,7 +43,7 @@ def as_points(samples: Tensor, name: str = "samples") -> np.ndarray:
     Raises:
         ValueError: An entry is not finite; the first such sample is named.
     """
-    points = samples.detach().flatten(1).double().cpu().numpy()
+    points = samples.detach().flatten(1).cpu().double().numpy()
     finite = np.isfinite(points).all(axis=1)
     if not finite.all():
         n, first = int((~finite).sum()), int(np.argmin(finite))
