@@ -14,7 +14,7 @@ from gan_lab.cli.arguments import key, name_of, positional
 
 _SAMPLES = "where to write, or a name.npy or name.png; samples/ of the run unless given"
 _RUNS = "runs or a comparison; the newest comparison, or outputs, unless given"
-_DEVICE = "auto (a GPU where there is one), cpu, cuda, cuda:1; that of the training unless given"
+_DEVICE = "auto, cpu, cuda, cuda:1, mps; that of the training unless given"
 
 
 def _output(about: str) -> Any:
@@ -69,7 +69,7 @@ class Resume:
     run: Path = positional("DIR", "a run directory; of several seeds the parent", at_most=1)
     steps: int = key(0, "trainer.steps, the new length of the training", display="...")
     trainer__on_divergence: str = key("", "stop or drop_seed", display="...")
-    device: str = key("", "auto (a GPU where there is one), cpu, cuda, cuda:1", display="...")
+    device: str = key("", "auto, cpu, cuda, cuda:1, mps", display="...")
     execution__threads: int = key(0, "torch's threads on the CPU", display="...")
     execution__mode: str = key("", "auto, eager, compiled, cuda_graph", display="...")
     execution__ignore_memory: bool = key(False, "begin also where memory is short", display="...")

@@ -94,7 +94,7 @@ def _keys(name: str) -> list[str]:
 def _values() -> dict[str, list[str]]:
     """Return "command:key" -> the values that the shell offers; * is any command."""
     values = {f"*:{group}": catalogue.choices(group) for group in catalogue.groups()}
-    values["*:device"] = ["auto", "cpu", "cuda"]
+    values["*:device"] = ["auto", "cpu", "cuda", "mps"]
     for command, fields in COMMANDS.items():
         for name, field in keys_of(fields).items():
             if words := field.metadata["words"]:

@@ -72,7 +72,8 @@ def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str,
             raise ConfigError(f"{key}={value!r} is not a whole number >= {least}")
     if type(plain.get("quick")) is not bool:
         raise ConfigError(f"quick={plain.get('quick')!r} is neither true nor false")
-    resolve_device(str(plain.get("device")))
+    if resolve_device(str(plain.get("device"))).type == "mps":
+        raise ConfigError("device=mps has no float64, in which studies measure; take device=cpu")
     node = {key: value for key, value in plain.items() if key not in _COMMON_KEYS}
     return compose.construct(node, "", Experiment), plain
 

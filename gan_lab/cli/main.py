@@ -19,6 +19,10 @@ from gan_lab.errors import ConfigError
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import Interrupted
 
+_WITHOUT_MPS = (
+    "Set PYTORCH_ENABLE_MPS_FALLBACK=1 in the environment, so that the CPU computes what is "
+    "missing, or take device=cpu."
+)
 _TOGETHER = ("train", "resume")  # what several processes can do
 
 
@@ -54,6 +58,12 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # `... | head` closed the pipe: not our failure
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (NotImplementedError, TypeError) as error:
+        if "MPS" not in str(error):
+            raise
+        why = str(error).split(". ")[0].strip(".")  # torch's first sentence names the operator
+        _say(f"{type(error).__name__}: device=mps: {why}. {_WITHOUT_MPS}")
+        return 1
     except OSError as error:  # a full disk, most often
         _say(f"{type(error).__name__}: {error}")
         return 1

@@ -42,7 +42,7 @@ class Execution:
         check_choice(self, "precision", list(PRECISIONS))
 
     def check(self, device: torch.device, alone: bool = True) -> None:
-        """Refuse (ConfigError) a mode, precision or number of threads that a run cannot have here.
+        """Refuse (ConfigError) a mode, precision, device or threads that a run cannot have here.
 
         `alone`: whether one process trains.
         """
@@ -62,6 +62,10 @@ class Execution:
             raise ConfigError(
                 "execution.mode=compiled needs a C++ compiler, and neither CXX nor the PATH leads "
                 "to one; install g++ or take execution.mode=eager"
+            )
+        if device.type == "mps" and not alone:
+            raise ConfigError(
+                "device=mps trains in one process, and torchrun started several; take device=cpu"
             )
         if self.threads > (limit := max(64, 8 * cores())):
             raise ConfigError(
