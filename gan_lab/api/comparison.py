@@ -72,15 +72,14 @@ def compare(
         ConfigError: One holds no run, or a run cannot be read.
 
     Example:
-        import gan_lab
-
-        runs = [
-            gan_lab.train(data="ring", loss=loss, steps=100, seed=0)
-            for loss in ("non_saturating", "wasserstein")
-        ]
-        comparison = gan_lab.compare(runs)
-        print(comparison)
-        comparison.save("outputs/compare.html")
+        >>> import gan_lab
+        >>> runs = [
+        ...     gan_lab.train(data="ring", loss=loss, steps=100, seed=0)
+        ...     for loss in ("non_saturating", "wasserstein")
+        ... ]
+        >>> comparison = gan_lab.compare(runs)
+        >>> print(comparison)
+        >>> comparison.save("outputs/compare.html")
     """
     if isinstance(runs, str | Path | TrainedRun):
         runs = [runs]

@@ -48,13 +48,11 @@ def measure(
             unknown metric.
 
     Example:
-        import numpy as np
-
-        import gan_lab
-
-        rng = np.random.default_rng(0)
-        data, samples = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 2)) + [3, 4]
-        print(gan_lab.measure(samples, data, metrics="wasserstein,js"))  # W1 is 5, the shift
+        >>> import numpy as np
+        >>> import gan_lab
+        >>> rng = np.random.default_rng(0)
+        >>> data, samples = rng.normal(size=(2000, 2)), rng.normal(size=(2000, 2)) + [3, 4]
+        >>> print(gan_lab.measure(samples, data, metrics="wasserstein,js"))  # W1 is 5, the shift
     """
     fake, real = (_tensor(name, a) for name, a in (("samples", samples), ("data", data)))
     if fake.shape[1:] != real.shape[1:]:

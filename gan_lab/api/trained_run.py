@@ -50,11 +50,10 @@ def load(
             code outside of gan_lab.
 
     Example:
-        import gan_lab
-
-        path = gan_lab.train(data="ring", steps=100).path
-        run = gan_lab.load(path, step="best")
-        print(run.step, run.metrics["divergence/wasserstein"].dropna())
+        >>> import gan_lab
+        >>> path = gan_lab.train(data="ring", steps=100).path
+        >>> run = gan_lab.load(path, step="best")
+        >>> print(run.step, run.metrics["divergence/wasserstein"].dropna())
     """
     run = TrainedRun(path, step, device)
     _ = run.loaded

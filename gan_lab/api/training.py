@@ -24,6 +24,8 @@ from gan_lab.training.loop import fit_stepwise
 from gan_lab.training.run import Run
 from gan_lab.training.validate import validate, warnings
 
+_PLAIN = re.compile(r"[a-zA-Z0-9_./+@%-]+")  # what Hydra reads as it is
+
 
 def train(*overrides: str, output: str | Path | None = None, **keys: Any) -> TrainedRun:
     """Train a run into a directory, as `python -m gan_lab train` does, and return it.
@@ -42,11 +44,10 @@ def train(*overrides: str, output: str | Path | None = None, **keys: Any) -> Tra
         RunDiverged: A number is not finite; the message says where the state before is.
 
     Example:
-        import gan_lab
-
-        run = gan_lab.train(data="ring", loss="wasserstein", steps=100, seed=0)
-        print(run.path, run.samples(64).shape)
-        print(run.evaluate()["wasserstein"])
+        >>> import gan_lab
+        >>> run = gan_lab.train(data="ring", loss="wasserstein", steps=100, seed=0)
+        >>> print(run.path, run.samples(64).shape)
+        >>> print(run.evaluate()["wasserstein"])
     """
     with keep_torch_settings():
         config, path = _compose(overrides, keys, output)
@@ -74,11 +75,10 @@ def steps(*overrides: str, **keys: Any) -> Iterator[tuple[int, Run]]:
         ConfigError: What cannot be run.
 
     Example:
-        import gan_lab
-
-        for step, run in gan_lab.steps(data="ring", loss="minimax", steps=100):
-            if step % 20 == 0 and step > 0:
-                print(step, float(run.last_values()["loss/discriminator"]))
+        >>> import gan_lab
+        >>> for step, run in gan_lab.steps(data="ring", loss="minimax", steps=100):
+        ...     if step % 20 == 0 and step > 0:
+        ...         print(step, float(run.last_values()["loss/discriminator"]))
     """
     with keep_torch_settings():
         config, _ = _compose(overrides, keys)
@@ -120,7 +120,7 @@ def _word(key: str, value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str | int | float | Path):
         text = str(value)
-        return text if text and not set(text) & set(" ,=:{}[]()'\"\\$") else _quote(text)
+        return text if _PLAIN.fullmatch(text) else _quote(text)
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{name}:{_word(key, v)}" for name, v in value.items()) + "}"
     if isinstance(value, Sequence):
