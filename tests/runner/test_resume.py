@@ -392,6 +392,7 @@ def test_a_failed_evaluation_loses_no_training(workdir, monkeypatch):
 def test_a_kill_right_after_the_last_save_leaves_no_file_too_many(workdir, monkeypatch):
     """The state of the former best measurement; the last one is the best."""
     keys = (*RING, *CLOCK, "optim.lr=1e-2", "trainer.ema=0.5", "trainer.steps=22")
+    keys += ("trainer.keep_checkpoints=1",)
     rotate, whole = checkpoint.rotate, train("whole", *keys)
 
     def rotate_or_die(folder, keep):
