@@ -1,6 +1,5 @@
 """A run directory of the layout before the rooms opens in every command."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from gan_lab.config.compose import build_run_config
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.compatibility import current_config, current_override, current_tag
 from gan_lab.runs.run_dir import RunDir
-from tests.helpers import main
+from tests.helpers import files, main
 
 STORED = Path(__file__).parents[1] / "data" / "old_run"
 
@@ -30,7 +29,9 @@ def test_every_class_key_and_tag_of_an_old_run_has_a_name_of_today():
     last = read_metrics(STORED / "seed_0" / "metrics.jsonl")[-1]
     assert "final/neural_distance/js_floor" in last
     assert "discriminator_estimate/gradient_norm_max" in last
-    assert not any("probe" in tag or "slope" in tag or "readable" in tag for tag in last)
+    assert {"time/evaluation_share", "time/evaluation_seconds"} < set(last)
+    former = ("probe", "slope", "readable", "estimate_s")
+    assert not any(name in tag for tag in last for name in former)
 
 
 def test_names_of_today_stay_as_they_are():
@@ -54,12 +55,15 @@ def test_sample_evaluate_and_compare_read_an_old_run(old):
     assert "probe" not in numbers
 
 
-def test_resume_extends_an_old_run(old):
-    assert main("resume", old, "trainer.steps=60") == 0
-    for seed in (0, 1):
-        rows = read_metrics(RunDir(old).child(seed).metrics)
-        assert [row["step"] for row in rows] == [0, 10, 20, 30, 40, 50, 60]
-    assert json.loads((old / "status.json").read_text())["state"] == "done"
+def test_resume_refuses_an_old_run_in_one_line_and_leaves_it_as_it_is(old, capsys):
+    """Its random numbers were those of streams that no version since continues."""
+    before = {file: (old / file).read_bytes() for file in files(old) if (old / file).is_file()}
+    assert main("resume", old, "trainer.steps=60") == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "was made by an earlier version" in err
+    assert "Evaluate, sample, compare and fork open it" in err
+    assert {file: (old / file).read_bytes() for file in before} == before
 
 
 def test_fork_starts_from_an_old_run(old):
