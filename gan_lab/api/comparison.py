@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan_lab.api.trained_run import TrainedRun
+from gan_lab.cli.arguments import check_directories
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build
 from gan_lab.reports.analysis.aggregate import Problem
@@ -86,5 +87,6 @@ def compare(
     paths = [run.path if isinstance(run, TrainedRun) else Path(run) for run in runs]
     if not paths:
         raise ConfigError("compare needs one run at least, got none")
+    check_directories(paths)
     report, problems = build.report(paths, title)
     return Comparison(report, problems)

@@ -28,7 +28,8 @@ class Estimates(dict[str, Estimate]):
         console = Console(width=120, markup=False, emoji=False, highlight=False)
         with console.capture() as capture:
             console.print(estimates_table("", {"": self}))
-        return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())
+        lines = [line.rstrip() for line in capture.get().splitlines()]
+        return "\n".join(lines).strip("\n")
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)

@@ -53,7 +53,7 @@ def train(*overrides: str, output: str | Path | None = None, **keys: Any) -> Tra
         config, path = _compose(overrides, keys, output)
         source = build.open_source(config)
         validate(config, source)
-        for sentence in (*warnings(config), *source.warnings):
+        for sentence in warnings(config, source):
             announce(f"warning: {sentence}")
         with stoppable():
             runner.start(config, source, path)
