@@ -17,6 +17,7 @@ BASES = {
     "networks": {"NetworkPair", "Packing", "Reshape"},
     "data": {"Data", "Distribution", "Mixture", "Modes", "Source", "TensorSource"},
     "metrics": {"Metric", "MetricFunction", "Estimate", "Evaluator", "exact_wasserstein"},
+    "loggers": {"Logger", "LoggerFactory", "JsonlLogger", "TensorBoardLogger", "TrackioLogger"},
     "experiments": {"Experiment", "Lab", "Arrays", "Result", "Claim"},
 }
 each_package = pytest.mark.parametrize("package", BASES)
