@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--precision", help="f32, tf32 (GPU), bf16 (default: all that the device has)")
     add("--modes", help="eager, compiled, cuda_graph, auto (default: all but auto; quick: eager)")
     add("--seeds", help="keep only rows with these numbers of seeds, separated by commas")
-    add("--runs", type=int, default=4, help="whole runs each way, for what looking costs")
+    add("--runs", type=int, default=4, help="whole runs with and without evaluation")
     add("--peer", type=Path, help="a Python file that defines step(), timed beside both")
     add("--json", type=Path, default=ROOT / "outputs" / "benchmark" / "result.json")
     add("--markdown", type=Path, help="a page to write, from all results beside --json")
@@ -145,7 +145,7 @@ def _row(
         return None if skip else processes.row(name, work, options)
     if name in rows.RUN_ROWS:
         n, steps = (1, QUICK_STEPS) if asked.quick else (asked.runs, None)
-        return runs.looking(name, rows.RUN_ROWS[name], options, n, steps)
+        return runs.whole_run(name, rows.RUN_ROWS[name], options, n, steps)
     if name in rows.START_ROWS:
         return runs.start(name, options)
     (row,) = (row for row in rows.ROWS if row.name == name)

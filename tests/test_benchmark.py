@@ -271,8 +271,8 @@ def options(tmp_path):
     return part("measure").Options(cpu, 1, 2, 0.05, ["eager"], ["f32"], tmp_path)
 
 
-def test_looking_is_the_share_of_the_loop_that_goes_without_it(options, tmp_path):
-    row = part("runs").looking("ring", "ring", options, runs=1, steps=100)
+def test_evaluation_costs_the_share_of_the_loop_that_goes_without_it(options, tmp_path):
+    row = part("runs").whole_run("ring", "ring", options, runs=1, steps=100)
     (on,), (off,) = row["excess"]["on"], row["excess"]["off"]
     assert row["share"]["median"] == pytest.approx(on - off, rel=1e-9)
     assert min(row["seconds"]["on"] + row["seconds"]["off"]) > 0
@@ -327,6 +327,16 @@ def test_targets_are_of_rows_that_exist_and_say_whether_they_are_reached():
     assert entries["wgan_gp_mlp512", "bf16 >= 3.5"]["reached"] is None
 
 
+def test_help_names_every_flag(benchmark, capsys):
+    with pytest.raises(SystemExit) as end:
+        benchmark.main(["--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    assert "scripts/benchmark.py --quick" in text
+    for flag in ("rows", "rounds", "quick", "precision", "modes", "seeds", "runs", "peer", "json"):
+        assert f"  --{flag}" in text
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--rows", "no_such_row"], ["--modes", "fast"], ["--precision", "f16"], ["--peer", "none.py"]],
@@ -364,10 +374,10 @@ def test_bf16_quality_pairs_runs_by_seed(tmp_path):
     assert "| ring | 10 | 128 | 3 | 0.300 | 0.100 | 0.320 | 0.100 | +0.020 |" in section
 
 
-def test_what_looking_costs_is_what_steps_take_beyond_their_neighbours():
+def test_an_evaluation_costs_what_its_step_takes_beyond_its_neighbours():
     each = np.full(1000, 0.001)
     each[::50] += 0.015
-    each *= np.linspace(1, 2, 1000)  # a machine that slows down is no look
+    each *= np.linspace(1, 2, 1000)  # a machine that slows down evaluates nothing
     kind = part("runs")._Clock
     clock = kind.__new__(kind)
     clock.times = [0.0, *np.cumsum(each)]

@@ -128,7 +128,7 @@ class Target:
 
     Attributes:
         figure: ratio (textbook / gan_lab, per seed), price (time of all seeds / time of one), share
-            (of a run's time spent looking) or seconds.
+            (of a run's time that evaluation and records take) or seconds.
         at_least: Whether more is better.
         precision: Of the variants it covers; "" = any.
         amx: Whether it is asked for only where the CPU has matrix tiles.

@@ -1,4 +1,4 @@
-"""Rows about whole runs: what looking costs a default run, and how long it takes to begin."""
+"""Rows about whole runs: what evaluation and records cost, and how long it takes to begin."""
 
 import contextlib
 import io
@@ -21,11 +21,11 @@ from gan_lab.runner import train as training
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.build import build, open_source
 
-# With and without looking: what is measured once, after the last step, is no part of the loop.
+# What is measured once, after the last step, is no part of what is timed.
 _SHORT_END = (
     *("neural_distance.steps=0", "evaluator.final_n_repeats=2", "evaluator.floor_n_repeats=2"),
 )
-_NEIGHBOURS = 31  # steps; fewer than half of them look
+_NEIGHBOURS = 31  # steps; after more than half of them nothing is measured, drawn or logged
 _ROOT = Path(__file__).resolve().parents[2]
 
 # All before a run asks for its first randomness is the start; there it is ended.
@@ -44,7 +44,7 @@ cli.main(["train", "data=digits", "hydra.run.dir=" + sys.argv[2]])
 
 
 class _Clock:
-    """Notes when a training asks for its first and its last randomness: the loop between them.
+    """Notes when each step of a training asks for its randomness: the loop between them.
 
     On the CPU in seconds that this process computed, its writing threads included: a share of a few
     percent is lost in what the wall clock sees of a shared machine.
@@ -72,15 +72,23 @@ class _Clock:
         return float(1 - median_filter(each, _NEIGHBOURS, mode="mirror").sum() / each.sum())
 
 
-def looking(name: str, data: str, options: Options, runs: int, steps: int | None) -> dict[str, Any]:
-    """Trains the default run of a data set with its looks and without, taking turns.
+def whole_run(
+    name: str, data: str, options: Options, runs: int, steps: int | None
+) -> dict[str, Any]:
+    """Train the default run of a data set with evaluation and records and without, taking turns.
 
-    On: as configured. Off: no measurement, picture, film, checkpoint or line of metrics between the
-    first step and the last. Every step of the loop is timed. Whole runs of the same work differ by
-    a fifth on a shared machine, so the share is what the steps of a run take beyond the median of
-    their neighbours, which do not look, less the same of a run that never looks. The second witness
-    is the run's own account of the seconds it spent looking. `runs` is how many each way, `steps`
-    of a run, None = as configured.
+    On: as configured. Off: no evaluation, picture, landscape, checkpoint or row between the first
+    step and the last. Every step of the loop is timed. Whole runs of the same work differ by a
+    fifth on a shared machine, so the share is what the steps of a run take beyond the median of
+    their neighbours, less the same of a run that is off. The second witness is the share that the
+    run itself logs.
+
+    Args:
+        name: Of the row.
+        data: Of the default run.
+        options: What was asked for.
+        runs: How many each way.
+        steps: Of a run; None = as configured.
     """
     base = [f"data={data}", f"device={options.device}", *_SHORT_END]
     if steps is not None:
@@ -99,10 +107,9 @@ def looking(name: str, data: str, options: Options, runs: int, steps: int | None
             clock = _train(overrides, path)
             seconds[way].append(clock.seconds)
             excess[way].append(clock.excess)
-            if way == "on":  # the share that the run itself says it spent looking
-                rows = read_metrics(RunDir(path).metrics)
-                accounts = [r["time/estimate_share"] for r in rows if "time/estimate_share" in r]
-                witness.append(float(accounts[-1]) if accounts else float("nan"))
+            if way == "on":
+                rows, tag = read_metrics(RunDir(path).metrics), "time/evaluation_share"
+                witness.append([float(row[tag]) for row in rows if tag in row][-1])
     shares = [a - b for a, b in zip(excess["on"], excess["off"], strict=True)]
     return {
         "name": name,
@@ -132,7 +139,7 @@ def _train(overrides: list[str], path: Path) -> _Clock:
 
 
 def start(name: str, options: Options) -> dict[str, Any]:
-    """Seconds of `--help` in a fresh process, and of `train` on digits until its first step."""
+    """Time `--help` in a fresh process, and `train` on digits until its first randomness."""
     parts: dict[str, list[float]] = {"--help": [], "first step": []}
     skipped = {}
     for i in range(3):

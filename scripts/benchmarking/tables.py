@@ -46,7 +46,7 @@ def processes(result: Result) -> HeadAndCells:
 
 
 def runs(result: Result) -> HeadAndCells:
-    """What looking costs."""
+    """What evaluation and records cost."""
     head = ["row", "seconds on", "seconds off", "share", "spread", "by its own account"]
     return head, [
         [
