@@ -119,9 +119,15 @@ def test_one_build_argument_makes_the_gpu_image():
         assert device["capabilities"] == ["gpu"]
 
 
-def test_ci_runs_on_every_python_from_the_lowest():
+def test_ci_runs_on_every_python_named_and_on_three_systems():
     lowest = PROJECT["requires-python"].removeprefix(">=")
-    assert [lowest, "3.12", "3.13"] == MATRIX
+    assert [lowest, "3.13", "3.14"] == MATRIX
+    others = WORKFLOW["jobs"]["other_systems"]
+    systems = others["strategy"]["matrix"]["system"]
+    assert [system.partition("-")[0] for system in systems] == ["windows", "macos"]
+    commands = [line for s in others["steps"] for line in s.get("run", "").splitlines()]
+    assert {command.partition(" ")[0] for command in commands} == {"python"}  # no bash on Windows
+    assert 'python -m pytest -m "fast and not slow and not gpu"' in commands
     (bounds,) = (s for s in WORKFLOW["jobs"]["bounds"]["steps"] if "setup-python" in str(s))
     assert bounds["with"]["python-version"] == lowest
 
