@@ -1,6 +1,7 @@
-"""The progress of a run: a bar in a terminal, a plain line elsewhere; and warnings."""
+"""The progress of a run: a bar in a terminal or notebook, a plain line elsewhere; and warnings."""
 
 import contextlib
+import html
 import sys
 import time
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 _LINE_SECONDS = 5.0
+_NOTEBOOK_SECONDS = 0.25
 _SHORT_NAMES = {
     "divergence/wasserstein": "W1",
     "divergence/wasserstein_floor": "floor",
@@ -26,6 +28,26 @@ def announce(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+class _NotebookBar:
+    """A bar below a notebook's cell, replaced in place; it needs no widgets."""
+
+    def __init__(self, total: int) -> None:
+        from IPython import display
+
+        self._total = total
+        # A handle, since without one every bar would stand below the last.
+        self._handle = display.display(self._content(0, ""), raw=True, display_id=True)
+
+    def update(self, step: int, text: str) -> None:
+        """Show a step and a text beside the bar."""
+        if self._handle is not None:
+            self._handle.update(self._content(step, text), raw=True)
+
+    def _content(self, step: int, text: str) -> dict[str, str]:
+        bar = f'<progress value="{step}" max="{self._total}"></progress>'
+        return {"text/plain": text, "text/html": f"{bar} {html.escape(text)}"}
+
+
 class ProgressLine:
     """Steps done, step rate, time left and the newest estimates of the first seed."""
 
@@ -35,7 +57,9 @@ class ProgressLine:
         self._values: dict[str, float] = {}
         self._last_line = self._start_time
         self._bar: Progress | None = None
-        if self.console.is_terminal:
+        # rich's own bar needs widgets in a notebook, which few have.
+        self._notebook_bar = _NotebookBar(total) if self.console.is_jupyter else None
+        if self.console.is_terminal and self._notebook_bar is None:
             self._bar = Progress(
                 SpinnerColumn(),
                 BarColumn(bar_width=24),
@@ -67,7 +91,8 @@ class ProgressLine:
 
     def _show(self, step: int) -> None:
         now = time.perf_counter()
-        if self._bar is None and now - self._last_line < _LINE_SECONDS and step < self._total:
+        pause = _LINE_SECONDS if self._notebook_bar is None else _NOTEBOOK_SECONDS
+        if self._bar is None and now - self._last_line < pause and step < self._total:
             return
         rate = (step - self._start_step) / max(now - self._start_time, 1e-9)
         values = "  ".join(f"{_SHORT_NAMES[tag]} {v:.3g}" for tag, v in self._values.items())
@@ -77,4 +102,7 @@ class ProgressLine:
         self._last_line = now
         seconds = (self._total - step) / max(rate, 1e-9)
         line = f"step {step}/{self._total}  {rate:.1f} steps/s  {seconds:.0f} s left  {values}"
-        self.console.print(line, highlight=False, soft_wrap=True)
+        if self._notebook_bar is not None:
+            self._notebook_bar.update(step, line)
+        else:
+            self.console.print(line, highlight=False, soft_wrap=True)

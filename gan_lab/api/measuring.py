@@ -75,13 +75,13 @@ def measure(
     repeats = min(_MAX_REPEATS, len(fake) // block, source.n_held_out // block)
     names = metrics if isinstance(metrics, str) else ",".join(metrics)
     with keep_hydra():
-        chosen = build_config([f"metrics=[{names}]"]).metrics
+        choice = build_config([f"metrics=[{names}]"]).metrics
     try:
         settings = EvaluatorSettings(final_n=block, final_n_repeats=repeats)
     except ValueError as error:
         raise ConfigError(f"n={n} is too many: {error}") from error
     # As many latent dimensions as data: whether the samples have a density is not known.
-    evaluator = Evaluator(settings, chosen, source, math.prod(source.shape))
+    evaluator = Evaluator(settings, choice, source, math.prod(source.shape))
     estimates = evaluator.measure(lambda z: next(fakes), seed, 0, final=True)
     if not estimates:
         raise ConfigError(f"metrics={names} has no number for arrays; take others")

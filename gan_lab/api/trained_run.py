@@ -56,7 +56,7 @@ def load(
         >>> print(run.step, run.metrics["divergence/wasserstein"].dropna())
     """
     run = TrainedRun(path, step, device)
-    _ = run.loaded
+    _ = run.checkpoint
     return run
 
 
@@ -75,13 +75,15 @@ class TrainedRun:
         self.path, self._step, self._device = Path(path), step, device
 
     @cached_property
-    def loaded(self) -> open_run.LoadedRun:
+    def checkpoint(self) -> open_run.LoadedRun:
         """The checkpoint, with networks and data."""
         check_directories([self.path])
         with keep_torch_settings():
-            loaded = open_run.open_run(self.path, self._step, self._device or self._device_here())
+            checkpoint = open_run.open_run(
+                self.path, self._step, self._device or self._device_here()
+            )
             self._n_threads = torch.get_num_threads()
-        return loaded
+        return checkpoint
 
     def _device_here(self) -> str | None:
         """Return what stands in for the device of the configuration, if that is not here."""
@@ -94,17 +96,17 @@ class TrainedRun:
     @property
     def step(self) -> int:
         """The step of the checkpoint."""
-        return self.loaded.step
+        return self.checkpoint.step
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """All seeds that were trained together."""
-        return self.loaded.run.seeds
+        return self.checkpoint.run.seeds
 
     @property
     def latent_dim(self) -> int:
         """The dimension of the generator's noise."""
-        return self.loaded.config.network.latent_dim
+        return self.checkpoint.config.network.latent_dim
 
     @property
     def config(self) -> dict[str, Any]:
@@ -144,17 +146,19 @@ class TrainedRun:
         """
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise ConfigError(f"n={n!r} is not a whole number >= 1")
-        run, latent_dim = self.loaded.run, self.latent_dim
+        run, latent_dim = self.checkpoint.run, self.latent_dim
         memory.check_samples(int(n), latent_dim + math.prod(run.source.shape), run.source.device)
         generator = stream(seed, "sample", run.source.device)
-        samples: np.ndarray = run.generate(self.loaded.seed_index, int(n), generator).cpu().numpy()
+        samples: np.ndarray = (
+            run.generate(self.checkpoint.seed_index, int(n), generator).cpu().numpy()
+        )
         return samples
 
     @cached_property
     def generator(self) -> nn.Module:
         """The averaged generator in eval mode: z [N, latent_dim] -> samples [N, *shape]."""
-        run = self.loaded.run
-        return averaged_generator(run, self.loaded.seed_index).to(run.source.device)
+        run = self.checkpoint.run
+        return averaged_generator(run, self.checkpoint.seed_index).to(run.source.device)
 
     @cached_property
     def discriminator(self) -> nn.Module:
@@ -162,12 +166,12 @@ class TrainedRun:
 
         Spectral normalisation is in the weights.
         """
-        run = self.loaded.run
-        params, buffers = run.discriminator_leaves(self.loaded.seed_index)
+        run = self.checkpoint.run
+        params, buffers = run.discriminator_leaves(self.checkpoint.seed_index)
         leaves: dict[str, Tensor] = {**params, **buffers}
         for regularizer in run.objective.regularizers:
             leaves |= regularizer.reparametrize({name: leaves[name] for name in params}, buffers)
-        module = self.loaded.config.network.discriminator(run.source.shape)
+        module = self.checkpoint.config.network.discriminator(run.source.shape)
         module.to(run.source.device)
         # Other leaves are a regularizer's buffers.
         module.load_state_dict({name: leaves[name] for name in module.state_dict()})
@@ -180,7 +184,7 @@ class TrainedRun:
 
         directory = RunDir(self.path)
         if not open_run.is_child(self.path):
-            directory = directory.of_seeds(self.seeds)[self.loaded.seed_index]
+            directory = directory.of_seeds(self.seeds)[self.checkpoint.seed_index]
         return pandas.DataFrame(list(read_metrics(directory.metrics))).set_index("step")
 
     def evaluate(self) -> Estimates:
@@ -191,12 +195,14 @@ class TrainedRun:
         Raises:
             ConfigError: A sample is not finite.
         """
-        loaded = self.loaded
+        checkpoint = self.checkpoint
         try:
-            with torch_settings(loaded.config.execution, self._n_threads):
-                (estimates,) = evaluation.evaluate(loaded.run, loaded.step, [loaded.seed_index])
+            with torch_settings(checkpoint.config.execution, self._n_threads):
+                (estimates,) = evaluation.evaluate(
+                    checkpoint.run, checkpoint.step, [checkpoint.seed_index]
+                )
         except evaluation.NotFinite as error:
-            raise ConfigError(f"{self.path}, step {loaded.step}: {error}") from error
+            raise ConfigError(f"{self.path}, step {checkpoint.step}: {error}") from error
         return Estimates(estimates)
 
     def resume(self, steps: int | None = None) -> "TrainedRun":

@@ -294,7 +294,7 @@ def test_each_step_has_the_weights_of_train(words):
         assert each.state.step == step
     assert list(kept) == list(range(13))
     for step in (5, 10, 12):
-        assert_same(kept[step], snapshot(leaves(gan_lab.load(run.path, step).loaded.run.state)))
+        assert_same(kept[step], snapshot(leaves(gan_lab.load(run.path, step).checkpoint.run.state)))
         assert load_checkpoint(run.path, step)["step"] == step
     first = kept[0]
     assert any(not torch.equal(first[name], kept[5][name]) for name in first)
