@@ -41,6 +41,7 @@ _SIDEBAR = {
     "Project": ["/CONTRIBUTING", "/CHANGELOG"],
 }
 _API = (
+    *("api.training", "api.trained_run", "api.comparison", "api.measuring", "api.estimates"),
     *("losses.base", "losses.cross_entropy", "losses.wasserstein", "losses.hinge"),
     *("losses.least_squares", "losses.relativistic"),
     *("regularizers.base", "regularizers.gradient_penalty", "regularizers.instance_noise"),

@@ -13,8 +13,8 @@ _COLUMNS = ("quantity", "value", "95 % interval", "floor", "n", "unit")
 class Estimates(dict[str, Estimate]):
     """Tag -> `Estimate(value, unit, n, low, high, floor)`; prints as a table.
 
-    A metric's tag may be given without what is before its stroke: ["wasserstein"] is
-    ["divergence/wasserstein"]. A neural distance is always given in full.
+    A metric answers to the last part of its tag: ["wasserstein"] is ["divergence/wasserstein"]. A
+    neural distance has to be named in full.
     """
 
     def __missing__(self, name: str) -> Estimate:

@@ -42,8 +42,8 @@ def load(
     Args:
         path: The run, or a seed's directory in a run of several.
         step: A checkpoint's step or name ("best"); None = the newest.
-        device: Where its networks are put; None = where the run was trained, or, if that is not
-            here, what is.
+        device: Where its networks are put; None = the run's device, or, where there is none of that
+            kind, auto.
 
     Raises:
         ConfigError: There is no run, no such checkpoint that is intact, or its configuration names
@@ -63,7 +63,7 @@ def load(
 class TrainedRun:
     """A run directory; of several seeds it speaks of the first, and `seed(s)` is another.
 
-    It is read when it is first asked, and then kept.
+    The checkpoint is opened when it is first needed, and kept.
 
     Attributes:
         path: The directory.

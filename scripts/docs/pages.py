@@ -22,6 +22,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gan_lab.cli.commands import COMMANDS
+from scripts.docs import face
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
@@ -173,7 +174,13 @@ def question(study: str) -> str:
     return f"**Question.** {found.question}\n\n**Source.** {found.reference}."
 
 
+def library() -> str:
+    """Return the names of the face with their arguments and examples, from the docstrings."""
+    return face.page(table)
+
+
 SECTIONS: dict[str, Callable[..., str]] = {
+    "library": library,
     "results": results,
     "losses": losses,
     "group": group,
