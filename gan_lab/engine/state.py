@@ -108,7 +108,9 @@ class TrainState:
             **{name: buffer.detach().clone() for name, buffer in generator.buffers.items()},
         }
         self.step = 0
-        self._frozen: dict[int, tuple[list[Tensor], list[Tensor]]] = {}  # index -> (views, copies)
+        self._frozen_seeds: dict[
+            int, tuple[list[Tensor], list[Tensor]]
+        ] = {}  # index -> (views, copies)
 
     @torch.no_grad()
     def average_(self, decay: float) -> None:
@@ -131,12 +133,12 @@ class TrainState:
             views += [network.flat.detach(), *network.buffers.values()]
             views += [t for t in network.optimizer.state.values() if t.ndim]  # no count of steps
         views = [tensor[index] for tensor in views]
-        self._frozen[index] = (views, [view.clone() for view in views])
+        self._frozen_seeds[index] = (views, [view.clone() for view in views])
 
     @torch.no_grad()
     def restore_frozen_(self) -> None:
         """Bring back the state of every frozen seed."""
-        for views, copies in self._frozen.values():
+        for views, copies in self._frozen_seeds.values():
             torch._foreach_copy_(views, copies)
 
     def state_dict(self) -> dict[str, Any]:

@@ -239,7 +239,7 @@ class _Parts:
         self.content.callbacks = [self.divergence, clock, self.evaluation, self.best]
 
     def record(self, failure: Failure, others: Sequence[int], going_on: bool) -> str:
-        """See `FailureRecorder`."""
+        """See `FailureLog`."""
 
         def write() -> str:
             self.records.record_not_finite(failure.step, failure.quantity, failure.seeds)
@@ -248,7 +248,7 @@ class _Parts:
         return self.run.config.world.run_on_main(write)
 
     def record_dropped(self, reasons: Mapping[int, Mapping[str, Any]]) -> None:
-        """See `FailureRecorder`: into status.json of the run and of each dropped seed.
+        """See `FailureLog`: into status.json of the run and of each dropped seed.
 
         A full disk is ignored: the checkpoints hold the reasons too.
         """

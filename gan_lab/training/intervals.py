@@ -23,7 +23,7 @@ _GAP_UPDATES = 16  # of the copy that the optimality gap takes
 _POINTS, _GRID = 0.09, 0.005  # of a picture of points, of images
 _LANDSCAPE = 0.01
 
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_TRANSPOSITIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 class Intervals(NamedTuple):
@@ -83,6 +83,6 @@ def count_products(network: nn.Module, samples: Tensor) -> int:
         weight = getattr(layer, "weight", None)
         if weight is not None and weight.ndim > 1:
             # A weight has an axis of outputs first, but of inputs in a transposed convolution.
-            values = before if isinstance(layer, _TRANSPOSED) else after
+            values = before if isinstance(layer, _TRANSPOSITIONS) else after
             total += values.numel() // weight.shape[0] * weight.numel()
     return total // len(samples)

@@ -47,7 +47,7 @@ class Failure:
     before: Snapshot  # the step that was not made
 
 
-class FailureRecorder(Protocol):
+class FailureLog(Protocol):
     """Writes down what failed; with several processes, in one of them."""
 
     def record(self, failure: Failure, others: Sequence[int], going_on: bool) -> str:
@@ -80,10 +80,10 @@ class Divergence(WithOthers):
     """
 
     def __init__(
-        self, others: Sequence[Callback], recorder: FailureRecorder, may_drop: bool = False
+        self, others: Sequence[Callback], failure_log: FailureLog, may_drop: bool = False
     ) -> None:
         super().__init__(others)
-        self._recorder, self._may_drop = recorder, may_drop
+        self._failure_log, self._may_drop = failure_log, may_drop
         self.reasons: dict[int, dict[str, Any]] = {}
 
     def on_fit_start(self, run: Run) -> None:
@@ -139,13 +139,13 @@ class Divergence(WithOthers):
         active = [run.seeds[index] for index in run.active]
         others = [seed for seed in active if seed not in failure.seeds]
         going_on = self._may_drop and bool(others)
-        message = self._recorder.record(failure, others, going_on)
+        message = self._failure_log.record(failure, others, going_on)
         if not going_on:
             raise RunDiverged(message)
         why = {"step": run.state.step, "quantity": failure.quantity, "told": message}
         self.reasons |= dict.fromkeys(failure.seeds, why)
         run.drop(failure.seeds)
-        self._recorder.record_dropped(self.reasons)
+        self._failure_log.record_dropped(self.reasons)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the reasons."""

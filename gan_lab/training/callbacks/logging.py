@@ -178,13 +178,13 @@ class Logging(Callback):
     def on_step_end(self, run: Run) -> None:
         """Complete the rows, write them and start new ones."""
         config, clock, step = run.config, self._clock, run.state.step
-        shared = clocks(config, step, clock.train_seconds, clock.origin)
+        common = clocks(config, step, clock.train_seconds, clock.origin)
         if self._sources[0].is_due(step, config.trainer.steps) and step > self._previous[0]:
             now = (step, clock.train_seconds)
-            shared |= rates(config, self._previous, now, clock.evaluation_seconds)
+            common |= rates(config, self._previous, now, clock.evaluation_seconds)
             self._previous = now
-            self._warn(shared["time/evaluation_share"], config.evaluator.budget)
-        rows = {index: {**run.rows[index], **shared} for index in run.active}
+            self._warn(common["time/evaluation_share"], config.evaluator.budget)
+        rows = {index: {**run.rows[index], **common} for index in run.active}
         self._records.write_rows(step, rows)
         self._progress.update(rows[run.active[0]])
         run.rows = [{} for _ in run.seeds]
