@@ -15,7 +15,7 @@ from gan_lab.validation import is_whole
 
 # Where it compiles for the CPU, torch warns of a CUDA toolkit without a GPU.
 logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-_WITH_FLOAT64 = ("cpu", "cuda")
+_WITH_FLOAT64 = ("cpu", "cuda", "meta")
 _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -3, -1  # of malloc.h; 32 MiB is the largest first one
 
 
