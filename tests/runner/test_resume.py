@@ -50,8 +50,8 @@ VARIANTS = {
     "compiled": (*RING, "execution.mode=compiled"),
 }
 # Steps after which a run stops: where a checkpoint is due, within the first block of draws and a
-# log interval, within the second, and right at the start.
-STOPS = {"checkpoint": 20, "interval": 12, "second_block": 37, "start": 1}
+# log interval, within the second, right at the start, and before any step is made.
+STOPS = {"checkpoint": 20, "interval": 12, "second_block": 37, "start": 1, "untrained": 0}
 
 
 def stopped(monkeypatch, path, step, *overrides, signum=signal.SIGTERM):
@@ -62,13 +62,14 @@ def stopped(monkeypatch, path, step, *overrides, signum=signal.SIGTERM):
 
 
 def stop_after(patch, step, signum=signal.SIGTERM):
-    """Signal while the given step is made."""
+    """Signal while the given step is made, or before 0 is completed."""
     signal_at(patch, step - 1, signum)
     start = Logging.on_fit_start
 
     def and_signal(self, run):
         start(self, run)
-        if run.is_step_complete and run.state.step == step - 1:  # a resumed run shows it no more
+        # A resumed run does not show its first step again.
+        if step == 0 or (run.is_step_complete and run.state.step == step - 1):
             signal.raise_signal(signum)
 
     patch.setattr(Logging, "on_fit_start", and_signal)
