@@ -12,6 +12,19 @@ NOTEBOOKS = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 # Numbers that a run has to print: known in closed form, or far from where they would be by mistake.
 EXPECTED = {
+    "first_run": [
+        r"\(64, 2\)\n",
+        r"divergence/wasserstein +0\.(0[5-9]|1)\d+ +\[",
+        r"W1 is (0\.[6-9]|1\.[0-6])\d times its floor",
+        r"the same samples: True",
+        r"divergence/wasserstein +(4\.9|5\.[01])\d+ +\[",  # the shift is 5
+        r"step 100: the critic sees a distance of 1\.\d+",
+    ],
+    "compare_losses": [
+        r"wasserstein \+ gradient_penalty +0\.[23]\d+ .* 3\n",
+        r"On ring, wasserstein \+ gradient_penalty has the lowest exact W1",
+        r"four_losses\.html",
+    ],
     "parallel_segments": [
         r"theta  -0\.5   JS 0\.693 nats   W1 0\.500",
         r"theta   0\.0   JS 0\.000 nats   W1 0\.000",

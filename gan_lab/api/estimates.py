@@ -1,6 +1,7 @@
 """Estimates by tag that print as a table, in a notebook as HTML."""
 
 import html
+import io
 
 from rich.console import Console
 
@@ -25,10 +26,13 @@ class Estimates(dict[str, Estimate]):
         raise KeyError(f"{name} is {' and '.join(tags) or 'none'} of {', '.join(self)}")
 
     def __repr__(self) -> str:
-        console = Console(width=120, markup=False, emoji=False, highlight=False)
-        with console.capture() as capture:
-            console.print(estimates_table("", {"": self}))
-        lines = [line.rstrip() for line in capture.get().splitlines()]
+        text = io.StringIO()
+        # Text alone, also where rich would colour it or show it in a cell by itself.
+        console = Console(
+            file=text, width=120, color_system=None, force_jupyter=False, markup=False
+        )
+        console.print(estimates_table("", {"": self}), emoji=False, highlight=False)
+        lines = [line.rstrip() for line in text.getvalue().splitlines()]
         return "\n".join(lines).strip("\n")
 
     def _repr_html_(self) -> str:

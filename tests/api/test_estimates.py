@@ -55,6 +55,20 @@ def test_it_prints_as_a_table_with_a_line_an_estimate():
     assert str(ESTIMATES) == repr(ESTIMATES)
 
 
+@pytest.mark.parametrize(
+    "patch",
+    [("rich.console._is_jupyter", lambda: True), ("rich.console.Console.is_terminal", True)],
+    ids=["notebook", "terminal"],
+)
+def test_the_text_is_the_same_everywhere_and_shows_nothing_by_itself(patch, monkeypatch, capsys):
+    plain = repr(ESTIMATES)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(*patch)
+    assert repr(ESTIMATES) == plain
+    assert "\x1b" not in plain
+    assert capsys.readouterr() == ("", "")
+
+
 def test_html_has_the_same_cells_and_escapes_names():
     shown = Estimates({"<script>": W1, "modes/kl": KL})._repr_html_()
     rows = re.findall(r"<tr>(.*?)</tr>", shown)
