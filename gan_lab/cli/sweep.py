@@ -191,7 +191,7 @@ def in_worker() -> bool:
         _heeding = True
         # Ctrl-C, and often SIGTERM, reach the whole group; the parent decides, so that nobody is
         # told twice and no idle worker dies, for which the launcher would kill the others.
-        # A cluster's signals are meant for the job, which Trainer's handlers save.
+        # A cluster's signals are meant for the job, which saves the run.
         if not in_cluster() and threading.current_thread() is threading.main_thread():
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, signal.SIG_IGN)
