@@ -33,6 +33,9 @@ def numbers(version):
 @pytest.mark.parametrize("requirement", requirements())
 def test_what_is_required_is_pinned_within_its_bounds(requirement):
     name, least, most = re.fullmatch(r"([\w.-]+)>=([\d.]+)(?:,<([\d.]+))?", requirement).groups()
+    if name == "trackio":  # asks for an older pillow than the one that is pinned
+        assert name not in PINS
+        return
     pins = {pinned.lower().replace("_", "-"): version for pinned, version in PINS.items()}
     pinned = numbers(pins[name.lower()])
     assert pinned >= numbers(least)

@@ -115,7 +115,6 @@ ALL_METRICS = ("metrics=[wasserstein,sliced_wasserstein,kl,js,kernel,modes,neigh
     ],
     ids=["ring", "digits"],
 )
-@pytest.mark.xfail(reason="engine/accumulator.py sums in float64 on the device", strict=False)
 def test_a_device_without_float64_trains_as_the_cpu(keys, workdir):
     command = ["train", *keys, "trainer.steps=4"]
     done = subprocess.run(

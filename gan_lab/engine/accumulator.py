@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gan_lab.engine.devices import to_float64
 from gan_lab.engine.distributed import World
 
 
@@ -28,7 +29,7 @@ class Accumulator:
             return
         # Maxima last, so that either kind is one slice.
         tags = tuple(sorted(values, key=lambda tag: (_is_maximum(tag), tag)))
-        new = torch.stack([values[tag].detach() for tag in tags]).to(torch.float64)
+        new = to_float64(torch.stack([values[tag].detach() for tag in tags]))
         if tags not in self._groups:
             self._groups[tags] = (new, 1)
             return

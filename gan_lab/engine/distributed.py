@@ -259,7 +259,8 @@ def join_world(environment: Mapping[str, str] = os.environ) -> Iterator[World]:
         _read_integer(environment, "LOCAL_WORLD_SIZE", 1, size, size),
     )
     # Either device can be reduced: flags and objects go through the CPU.
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    has_nccl = torch.cuda.is_available() and dist.is_nccl_available()
+    backend = "cpu:gloo,cuda:nccl" if has_nccl else "gloo"
     if torch.cuda.is_available() and _world.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(_world.local_rank)
     dist.init_process_group(backend, rank=rank, world_size=size, timeout=_TIMEOUT)
