@@ -31,6 +31,7 @@ from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.mlp import Mlp
 from gan_lab.runs import checkpoint
 from gan_lab.training.build import open_run
+from gan_lab.training.callbacks import evaluation
 from gan_lab.training.config import RunConfig, TrainerSettings
 
 ROOT = Path(__file__).parents[1]
@@ -251,6 +252,18 @@ def infinite_weight_at(patch, step):
         return result
 
     patch.setattr(select, "train_step", overflowing)
+
+
+def overflow_samples(patch, fails):
+    """Make the samples of a seed's index overflow where `fails(run, index)`."""
+    make = evaluation.finite_samples
+
+    def overflowing(run, index, z):
+        if fails(run, index):
+            raise evaluation.NotFinite("a sample", run.seeds[index])
+        return make(run, index, z)
+
+    patch.setattr(evaluation, "finite_samples", overflowing)
 
 
 # What a run leaves behind

@@ -3,8 +3,8 @@
     torchrun --nproc-per-node 2 tests/ranks.py JOBS.json
 
 JOBS.json holds a list of {"name", "arguments", and optionally "signal": [rank, step, signum] or
-"poison": [step, index of a seed], whose data are infinite then, or "full": checkpoints find no
-room};
+"poison": [step, index of a seed], whose data are infinite then, "overflow": [step, index of a
+seed], whose samples are, or "full": checkpoints find no room};
 NAME.RANK.json then says {"code", "out", "err", "n"}; n: how many samples a step saw, if one did.
 """
 
@@ -19,7 +19,7 @@ import torch
 
 from gan_lab.cli import main as cli
 from gan_lab.engine.distributed import World, join_world
-from tests.helpers import infinite_data_at, signal_at
+from tests.helpers import infinite_data_at, overflow_samples, signal_at
 
 
 def no_room(path, data):
@@ -53,6 +53,10 @@ def main(path):
                     signal_at(patch, *signal)
                 if "poison" in job:
                     infinite_data_at(patch, *job["poison"])
+                if "overflow" in job:
+                    overflow_samples(
+                        patch, lambda r, i, at=job["overflow"]: [r.state.step, i] == at
+                    )
                 if "full" in job:
                     patch.setattr("gan_lab.runs.checkpoint.atomic_write", no_room)
                 code = cli.main(job["arguments"])

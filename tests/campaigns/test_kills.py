@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 
+from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
+from gan_lab.training.callbacks.logging import RunRecords
 from tests.campaigns import kills, runs
 from tests.helpers import ROOT
 
@@ -134,6 +136,25 @@ def test_a_signal_in_the_first_evaluation_saves_and_exits(signum, code, tmp_path
     assert runs.run_warm(runs.next_command(path, LONG), log, plant) == code
     assert runs.saved_step(path) == RunDir(path).read_status()["step"] == 1
     assert "Traceback" not in log.read_text()
+
+
+def signal_before_the_first_step():
+    write = RunRecords.write_constants
+
+    def and_signal(self):
+        write(self)
+        signal.raise_signal(signal.SIGTERM)
+
+    RunRecords.write_constants = and_signal
+
+
+def test_a_signal_before_the_first_step_saves_and_the_run_is_whole(whole, tmp_path):
+    path, log = tmp_path / "run", tmp_path / "log"
+    command = runs.next_command(path, runs.RING_RUN)
+    assert runs.run_warm(command, log, signal_before_the_first_step) == 143
+    assert list(checkpoint.available(RunDir(path).checkpoints)) == [0]
+    assert runs.run_warm(["resume", str(path)], log) == 0
+    assert runs.difference(path, whole) == ""
 
 
 def test_a_signal_in_the_final_evaluation_lets_it_end(tmp_path):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gan_lab.engine.backends import select
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.metrics import Diversity
 from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callbacks import evaluation
 from tests.campaigns import numbers
 from tests.campaigns.runs import INTERVALS
 from tests.helpers import (
@@ -22,6 +22,7 @@ from tests.helpers import (
     infinite_weight_at,
     load_checkpoint,
     main,
+    overflow_samples,
     rows,
     series,
     train,
@@ -61,18 +62,6 @@ def whole_with_dropped_seed(tmp_path_factory):
 def train_three(path="run"):
     """Train three seeds, of which those that fail are dropped; return the exit code."""
     return main("train", *RING, *THREE, DROP, f"hydra.run.dir={path}")
-
-
-def overflow_samples(patch, fails):
-    """Make the samples of a seed's index overflow where `fails(run, index)`."""
-    make = evaluation.finite_samples
-
-    def overflowing(run, index, z):
-        if fails(run, index):
-            raise evaluation.NotFinite("a sample", run.seeds[index])
-        return make(run, index, z)
-
-    patch.setattr(evaluation, "finite_samples", overflowing)
 
 
 def state_of(path, index):
@@ -205,6 +194,23 @@ def test_samples_that_overflow_drop_their_seed(at, whole, workdir, capsys, monke
     for seed in (3, 5):
         assert_same_seed(Path("run"), whole, seed)
     assert max((r["step"] for r in rows("run/seed_4")), default=0) < max(at, 1)
+
+
+def test_what_fails_once_and_not_again_costs_nothing(whole, workdir, monkeypatch):
+    """An error of the machine: the steps are made again, and all numbers are finite."""
+    step, calls = select.train_step, []
+
+    def failing(state, *arguments):
+        values, finite = step(state, *arguments)
+        if state.step == 13 and not calls:
+            calls.append(state.generator.flat.detach().fill_(math.nan))
+        return values, finite
+
+    monkeypatch.setattr(select, "train_step", failing)
+    assert train_three() == 0
+    assert calls
+    for seed in (3, 4, 5):
+        assert_same_seed(Path("run"), whole, seed)
 
 
 def test_the_end_of_a_run_whose_samples_overflow_is_not_kept(workdir, monkeypatch):

@@ -68,6 +68,7 @@ def jobs():
     yield job("nowhere", "train", *SHORT, "trainer.steps=2")
     yield job("full", "train", *SHORT, "hydra.run.dir=two_full", full=True)
     yield job("dropped", "train", *SHORT, *DROP, "hydra.run.dir=two_dropped", poison=[6, 0])
+    yield job("measured", "train", *SHORT, *DROP, "hydra.run.dir=two_measured", overflow=[5, 0])
     yield job("diverged", "train", *SHORT, "optim=sgd", "optim.lr=1e200", "hydra.run.dir=lost")
 
 
@@ -234,18 +235,22 @@ def test_a_process_that_is_killed_ends_the_others_in_one_line(workdir):
 
 
 @pytest.mark.multiprocess
-def test_a_seed_that_diverges_is_dropped_in_all_processes(alike):
-    first, second = (told(alike, "dropped", rank) for rank in (0, 1))
+@pytest.mark.parametrize(
+    ("name", "message", "last"),
+    [("dropped", "is not finite at step 7", 6), ("measured", "sample is not finite at step 5", 3)],
+)
+def test_a_seed_that_is_not_finite_is_dropped_in_all_processes(name, message, last, alike):
+    first, second = (told(alike, name, rank) for rank in (0, 1))
     assert (first["code"], second["code"]) == (1, 1)
-    assert "is not finite at step 7 for seed 0." in first["err"]
+    assert f"{message} for seed 0." in first["err"]
     assert second["err"] == ""
-    run, whole = RunDir(alike / "two_dropped"), alike / "one_seeds"
+    run, whole = RunDir(alike / f"two_{name}"), alike / "one_seeds"
     assert [child.read_status()["state"] for child in run.children()] == ["diverged", "done"]
     actual, expected = weights(load_checkpoint(run.path)), weights(load_checkpoint(whole))
-    kept = ({name: leaf[1] for name, leaf in leaves.items()} for leaves in (actual, expected))
-    torch.testing.assert_close(*kept, rtol=1e-7, atol=1e-9)
+    others = ({name: leaf[1] for name, leaf in leaves.items()} for leaves in (actual, expected))
+    torch.testing.assert_close(*others, rtol=1e-7, atol=1e-9)
     assert_alike(rows(run.path / "seed_1"), rows(whole / "seed_1"))
-    assert rows(run.path / "seed_0")[-1]["step"] == 6
+    assert rows(run.path / "seed_0")[-1]["step"] == last
 
 
 @pytest.mark.multiprocess

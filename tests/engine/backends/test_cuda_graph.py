@@ -141,6 +141,23 @@ def test_a_step_goes_on_from_a_state_that_was_loaded():
     assert step._graphs == graphs  # loading keeps them
 
 
+def test_a_dropped_seed_stays_and_the_others_go_on_from_the_same_graphs():
+    runs = [small_run(**WGAN_GP, seeds=(0, 1, 5), n_critic=2) for _ in range(2)]
+    runs[1].step = graphed(runs[1], runs[1].config.trainer.ema)
+    for run in runs:
+        run.train_step()
+    before, graphs = runs[1].state.generator.flat.detach().clone(), dict(runs[1].step._graphs)
+    runs[1].drop([1])
+    for run in runs:
+        run.train_step()
+        run.train_step()
+    whole, rest = (run.state.generator.flat.detach() for run in runs)
+    assert_equal(rest[1], before[1])
+    assert_equal(rest[::2], whole[::2])
+    assert not torch.equal(whole[1], before[1])
+    assert runs[1].step._graphs == graphs
+
+
 def test_there_is_one_graph_for_each_size_of_chunk():
     run = small_run(**WARM)
     step = graphed(run)
