@@ -57,7 +57,7 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 def _sections(doc: str) -> tuple[str, Mapping[str, Sequence[str]]]:
-    """Return the paragraphs of a docstring, one a line, and the lines of its sections by title."""
+    """Return a docstring's paragraphs, one a line, and the lines of its sections by title."""
     body: list[str] = []
     sections: dict[str, list[str]] = {}
     lines = body
@@ -67,7 +67,8 @@ def _sections(doc: str) -> tuple[str, Mapping[str, Sequence[str]]]:
         else:
             lines.append(line)
     sections = {title: [each for each in lines if each] for title, lines in sections.items()}
-    return "\n\n".join(_joined(each.splitlines()) for each in "\n".join(body).split("\n\n")), sections
+    paragraphs = [_joined(each.splitlines()) for each in "\n".join(body).split("\n\n")]
+    return "\n\n".join(paragraphs), sections
 
 
 def _entries(lines: Sequence[str]) -> list[tuple[str, str]]:

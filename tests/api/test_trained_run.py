@@ -83,11 +83,14 @@ def test_the_discriminator_gives_the_runs_logits(name, trained):
 
 def test_a_network_is_a_copy(trained):
     run = gan_lab.load(trained("ring"))
-    before = run.samples(4)
+    before, x = run.samples(4), torch.as_tensor(run.samples(4))
+    opened = run.checkpoint.run
+    logits = opened.objective.score(*opened.discriminator_leaves(0))(x)
     for module in (run.generator, run.discriminator):
         assert not any(p.requires_grad for p in module.parameters())
         for parameter in module.parameters():
             parameter.zero_()
+    assert torch.equal(opened.objective.score(*opened.discriminator_leaves(0))(x), logits)
     assert np.array_equal(run.samples(4), before)
 
 

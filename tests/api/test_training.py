@@ -17,6 +17,8 @@ from gan_lab.config.compose import compose_config
 from gan_lab.console import ProgressLine
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted
+from gan_lab.training.callbacks import evaluation
+from gan_lab.training.run import Run
 from tests.helpers import (
     DIGITS,
     RING,
@@ -258,6 +260,28 @@ def test_torch_and_hydra_are_left_as_they_were():
     assert torch.get_num_threads() == 2
     assert HydraConfig.instance().cfg is config
     assert GlobalHydra.instance().hydra is hydra
+
+
+def test_a_run_is_computed_with_its_own_threads(monkeypatch):
+    n_threads = []
+
+    def spy(owner, name):
+        function = getattr(owner, name)
+
+        def and_note(*arguments, **keys):
+            n_threads.append(torch.get_num_threads())
+            return function(*arguments, **keys)
+
+        monkeypatch.setattr(owner, name, and_note)
+
+    torch.set_num_threads(1)
+    spy(Run, "train_step")
+    spy(evaluation, "evaluate")
+    words = (*RING, "steps=3", "execution.threads=2")
+    gan_lab.train(*words, output="run").evaluate()
+    for _ in gan_lab.steps(*words):
+        assert torch.get_num_threads() == 1
+    assert n_threads == [2] * 7
 
 
 # Steps
