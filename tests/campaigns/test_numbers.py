@@ -64,9 +64,10 @@ def train_three(path="run"):
     return main("train", *RING, *THREE, DROP, f"hydra.run.dir={path}")
 
 
-def state_of(path, index):
-    """All that the newest checkpoint holds of one stacked seed."""
-    state = load_checkpoint(path)["state"]
+def state_of(path, index, name=None):
+    """All that the newest checkpoint, or the one of a name, holds of one of several seeds."""
+    file = Path(path) / f"checkpoints/{name}.pt"
+    state = (load_checkpoint(path) if name is None else checkpoint.load(file))["state"]
     tensors = list(state["average"].values())
     for network in ("discriminator", "generator"):
         for part in ("params", "buffers", "optimizer"):
@@ -194,6 +195,16 @@ def test_samples_that_overflow_drop_their_seed(at, whole, workdir, capsys, monke
     for seed in (3, 5):
         assert_same_seed(Path("run"), whole, seed)
     assert max((r["step"] for r in rows("run/seed_4")), default=0) < max(at, 1)
+    assert_same(state_of("run", 1), state_of("run", 1, f"before_divergence_{at:08d}"))
+
+
+def test_rows_are_of_their_own_steps_where_an_evaluation_drops_a_seed(workdir, monkeypatch):
+    keys = (*RING, *THREE, DROP, "trainer.log_every=4")
+    whole = train("whole", *keys)
+    overflow_samples(monkeypatch, lambda run, index: index == 1 and run.state.step == 12)
+    assert main("train", *keys, "hydra.run.dir=run") == 1
+    for seed in (3, 5):
+        assert rows(f"run/seed_{seed}") == rows(whole / f"seed_{seed}")
 
 
 def test_what_fails_once_and_not_again_costs_nothing(whole, workdir, monkeypatch):
