@@ -99,7 +99,10 @@ def alike(tmp_path_factory):
             assert main("train", *SHORT, "hydra.run.dir=one_then_two") == 143
         Path("jobs.json").write_text(json.dumps(list(jobs())))
         done = torchrun(ROOT / "tests" / "ranks.py", "jobs.json", stderr=subprocess.PIPE)
-        _, err = done.communicate(timeout=120)
+        try:
+            _, err = done.communicate(timeout=120)
+        finally:
+            done.terminate()  # processes that wait for each other would wait for ever
         assert done.returncode == 0, err.decode()
         shutil.copytree("stopped", "two_then_one")
         assert main("resume", "two_then_one") == 0
