@@ -149,10 +149,9 @@ class TrainedRun:
         run, latent_dim = self.checkpoint.run, self.latent_dim
         memory.check_samples(int(n), latent_dim + math.prod(run.source.shape), run.source.device)
         generator = stream(seed, "sample", run.source.device)
-        samples: np.ndarray = (
-            run.generate(self.checkpoint.seed_index, int(n), generator).cpu().numpy()
-        )
-        return samples
+        with torch_settings(self.checkpoint.config.execution, self._n_threads):
+            samples = run.generate(self.checkpoint.seed_index, int(n), generator)
+        return np.asarray(samples.cpu().numpy())
 
     @cached_property
     def generator(self) -> nn.Module:

@@ -37,7 +37,7 @@ from gan_lab.training.compute_budget import Origin
 from gan_lab.training.config import RunConfig
 from gan_lab.training.intervals import choose_intervals
 from gan_lab.training.loop import fit
-from gan_lab.training.ranks import on_main
+from gan_lab.training.ranks import members, on_main
 from gan_lab.training.run import Run
 
 Estimates = list[dict[str, Estimate]]
@@ -143,10 +143,11 @@ def resume(config: RunConfig, path: Path) -> Estimates:
         parts = _Parts(run, parent, step)
         with checkpoint_checks.damage_if_malformed(latest.path):
             parts.content.restore(run, latest.content)
+            best_step = -1 if parts.best.record is None else int(parts.best.record["step"])
 
         def prepare() -> None:
             checkpoint.set_aside(latest)
-            checkpoint.remove_later(checkpoint.bests(parent.checkpoints), step)
+            checkpoint.remove_later(checkpoint.bests(parent.checkpoints), best_step)
             for directory, resolved in _configs(config, parent):
                 atomic_write(directory.config, OmegaConf.to_yaml(resolved).encode())
 
@@ -235,8 +236,14 @@ class _Parts:
             ClockStart(clock, others),
             Progress(self.progress),
         ]
-        # Their states, whoever runs them.
-        self.content.callbacks = [self.divergence, clock, self.evaluation, self.best]
+        # Of a run that was stopped at what is its last step now, whose rows are written.
+        self.final_callbacks: list[Callback] = [
+            self.divergence,
+            *on_main([self.evaluation], world),
+            self.divergence,
+            *on_main([self.best, checkpointing], world),
+        ]
+        self.content.callbacks = members(self.callbacks)
 
     def record(self, failure: Failure, others: Sequence[int], going_on: bool) -> str:
         """See `FailureLog`."""
@@ -276,8 +283,8 @@ def _save_failure(parts: _Parts, failure: Failure, others: Sequence[int], going_
     directory = parts.directory.checkpoints
     name = f"before_divergence_{failure.step:08d}.pt" if going_on else "before_divergence.pt"
     path = (directory / name).absolute()
-    # A checkpoint of this step was saved before its samples were checked.
-    checkpoint.remove_later(checkpoint.available(directory), failure.step - 1)
+    if not going_on:  # a checkpoint of this step was saved before its samples were checked
+        checkpoint.remove_later(checkpoint.available(directory), failure.step - 1)
     file = (
         f"The state before the update is in {path}, which sample, evaluate and fork take with "
         f"step={path.stem}; nothing was overwritten."
@@ -324,7 +331,11 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
             constants.update(overrides=list(config.overrides))
         constants.update(status)
         write_status("running")
-        parts.records.open(run.state.step - (not run.is_step_complete) if resumes else None)
+        step, is_complete = run.state.step, run.is_step_complete
+        parts.records.open(step - (not is_complete) if resumes else None)
+        for seed, why in parts.divergence.reasons.items():
+            if not is_complete and why["step"] == step - 1:  # its record is of this step
+                parts.records.record_not_finite(step, why["quantity"], [seed])
 
     with _refuse_unwritable(directory):
         world.run_on_main(begin)
@@ -332,28 +343,33 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
     keep_freed_memory()
     if config.execution.mode == "compiled" and world.is_main:
         print("compiling: the first step takes half a minute or so")
+    callbacks = parts.callbacks
+    is_measured = parts.evaluation.final_step == n_steps
+    if resumes and run.is_step_complete and run.state.step == n_steps and not is_measured:
+        callbacks, run.is_step_complete = parts.final_callbacks, False
     try:
-        complete: list[int] = []
-        try:
-            with parts.signals, parts.progress:
-                world.run_on_main(parts.records.write_constants)
-                fit(run, n_steps, parts.callbacks)
-            complete = run.active if run.state.step == n_steps else []
-        finally:
+        with parts.signals:
+            complete: list[int] = []
+            try:
+                with parts.progress:
+                    world.run_on_main(parts.records.write_constants)
+                    fit(run, n_steps, callbacks)
+                complete = run.active if run.state.step == n_steps else []
+            finally:
+                if world.is_main:
+                    parts.records.close(complete)
+            if parts.stop.signum and run.state.step < n_steps:
+                raise Interrupted(parts.stop.signum)
+            if run.state.step < n_steps:  # a callback of the user's own has ended it
+                write_status("interrupted")
+                return [{} for _ in config.seeds]
             if world.is_main:
-                parts.records.close(complete)
-        if parts.stop.signum and run.state.step < n_steps:
-            raise Interrupted(parts.stop.signum)
-        if run.state.step < n_steps:  # a callback of the user's own has ended it
-            write_status("interrupted")
-            return [{} for _ in config.seeds]
-        if world.is_main:
-            finals = parts.evaluation.final
-            for child, final, best in zip(children, finals, parts.best.reports, strict=True):
-                estimates = {tag: dict(vars(estimate)) for tag, estimate in final.items()}
-                child.update_status(final=estimates, best=best)
-        parts.record_dropped(parts.divergence.reasons)  # the disk may have been full before
-        write_status("done")  # last: a run in this state has nothing left to do
+                finals = zip(children, parts.evaluation.final, parts.best.reports, strict=True)
+                for child, final, best in finals:
+                    estimates = {tag: dict(vars(estimate)) for tag, estimate in final.items()}
+                    child.update_status(final=estimates, best=best)
+            parts.record_dropped(parts.divergence.reasons)  # the disk may have been full before
+            write_status("done")  # last: a run in this state has nothing left to do
     except RunDiverged as error:
         with contextlib.suppress(OSError):  # a full disk must not hide what happened
             write_status("diverged", error=str(error))

@@ -11,7 +11,7 @@ def fit(run: Run, n_steps: int, callbacks: Sequence[Callback] = ()) -> None:
 
     A step is n_critic updates of the discriminator, then those of the generator, all seeds at once
     (`engine.step`). Callbacks act in the order of the list, after each step at which they are due;
-    at a run's first start also before the first step, which is step 0.
+    at a run's first start also before the first step.
 
     Args:
         run: The opened run; it is trained in place.

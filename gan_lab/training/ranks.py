@@ -8,20 +8,20 @@ from gan_lab.training.run import Run
 
 
 class OnMain(WithOthers):
-    """Runs callbacks in the main process; all learn which seeds they found not to be finite.
+    """Runs callbacks in the main process; all learn which seeds are not finite, and of a stop.
 
     An error ends all processes; see `World.run_on_main`.
     """
 
     def __init__(self, callbacks: Sequence[Callback], world: World) -> None:
         super().__init__(callbacks)
-        self._callbacks, self._world = callbacks, world
+        self.callbacks, self._world = callbacks, world
 
     def on_fit_start(self, run: Run) -> None:
         """See `Callback`."""
 
         def act() -> None:
-            for callback in self._callbacks:
+            for callback in self.callbacks:
                 callback.on_fit_start(run)
 
         self._world.run_on_main(act)
@@ -30,19 +30,19 @@ class OnMain(WithOthers):
         """Run those that are due."""
         step, n_steps = run.state.step, run.config.trainer.steps
 
-        def act() -> dict[int, str]:
-            for callback in self._callbacks:
+        def act() -> tuple[dict[int, str], bool]:
+            for callback in self.callbacks:
                 if callback.is_due(step, n_steps):
                     callback.on_step_end(run)
-            return run.failures
+            return run.failures, run.stop_requested
 
-        run.failures = self._world.run_on_main(act)
+        run.failures, run.stop_requested = self._world.run_on_main(act)
 
     def on_fit_end(self, run: Run) -> None:
         """See `Callback`."""
 
         def act() -> None:
-            for callback in self._callbacks:
+            for callback in self.callbacks:
                 callback.on_fit_end(run)
 
         self._world.run_on_main(act)
@@ -51,3 +51,12 @@ class OnMain(WithOthers):
 def on_main(callbacks: Sequence[Callback], world: World) -> list[Callback]:
     """Return the callbacks for a training by these processes: themselves where there is one."""
     return list(callbacks) if world.alone else [OnMain(callbacks, world)]
+
+
+def members(callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return each callback of a list once, also those that run in the main process alone."""
+    flat: dict[int, Callback] = {}
+    for callback in callbacks:
+        inner = members(callback.callbacks) if isinstance(callback, OnMain) else [callback]
+        flat |= {id(each): each for each in inner}
+    return list(flat.values())

@@ -27,12 +27,18 @@ class CheckpointContent:
             "is_step_complete": is_complete,
             "state": run.state.state_dict(),
             "accumulator": run.accumulator.state_dict(),
-            "callbacks": {
-                type(callback).__name__: state
-                for callback in self.callbacks
-                if (state := callback.state_dict())
-            },
+            "callbacks": self._states(),
         }
+
+    def _states(self) -> dict[str, dict[str, Any]]:
+        states: dict[str, dict[str, Any]] = {}
+        for callback in self.callbacks:
+            if state := callback.state_dict():
+                name = type(callback).__name__
+                if name in states:
+                    raise ValueError(f"two callbacks with a state are called {name}; rename one")
+                states[name] = state
+        return states
 
     def restore(self, run: Run, content: Mapping[str, Any]) -> None:
         """Go back to a content, of the run and of all callbacks."""
@@ -40,8 +46,9 @@ class CheckpointContent:
         run.accumulator.load_state_dict(content["accumulator"])
         run.is_step_complete = bool(content["is_step_complete"])
         for callback in self.callbacks:
-            if callback.state_dict():
-                callback.load_state_dict(content["callbacks"][type(callback).__name__])
+            states, name = content["callbacks"], type(callback).__name__
+            if name in states or callback.state_dict():
+                callback.load_state_dict(states[name])
 
 
 class Checkpointing(Callback):

@@ -4,7 +4,7 @@ With several seeds, those that failed may be dropped while the others go on.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -115,7 +115,7 @@ class Divergence(WithOthers):
             failure = find_failing_step(run, self._now, end)
             if failure is None:  # nothing fails the second time
                 break
-            self._drop_or_stop(run, failure)
+            self._drop_or_stop(run, failure, set(failure.seeds))
             while run.state.step < end:
                 run.train_step()
         self._before = self._now  # first, so that no more than two are kept while one is made
@@ -123,21 +123,26 @@ class Divergence(WithOthers):
 
     def _handle_samples(self, run: Run) -> None:
         now = self._now
-        for index, quantity in list(run.failures.items()):
+        failing = {run.seeds[index] for index in run.failures}
+        for quantity in dict.fromkeys(run.failures.values()):
+            indices = [index for index, each in run.failures.items() if each == quantity]
             self._before.restore(run)
             while run.state.step < now.step - 1:
                 run.train_step()
             before = Snapshot.of(run)
-            failure = Failure(now.step, quantity, (run.seeds[index],), before)
-            self._drop_or_stop(run, failure)
+            seeds = tuple(run.seeds[index] for index in indices)
+            self._drop_or_stop(run, Failure(now.step, quantity, seeds, before), failing)
         run.finite_seeds()  # the flags of the steps that were made again
         now.restore(run)
         run.failures = {}
 
-    def _drop_or_stop(self, run: Run, failure: Failure) -> None:
-        """Drop the seeds that failed, whose state is that before; the run stands there."""
+    def _drop_or_stop(self, run: Run, failure: Failure, failing: Set[int]) -> None:
+        """Drop the seeds of a failure, whose state is that before; the run stands there.
+
+        `failing` are all seeds that are not finite at this step.
+        """
         active = [run.seeds[index] for index in run.active]
-        others = [seed for seed in active if seed not in failure.seeds]
+        others = [seed for seed in active if seed not in failing]
         going_on = self._may_drop and bool(others)
         message = self._failure_log.record(failure, others, going_on)
         if not going_on:

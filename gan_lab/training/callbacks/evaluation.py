@@ -33,11 +33,13 @@ class Evaluation(Callback):
 
     Attributes:
         final: The final estimates of each seed, by tag; empty before the end.
+        final_step: The step that they are of.
     """
 
     def __init__(self, interval: Interval) -> None:
         self._interval = interval
         self.final: list[dict[str, Estimate]] = []
+        self.final_step: int | None = None
 
     def on_fit_start(self, run: Run) -> None:
         """Make room for each seed's estimates."""
@@ -61,6 +63,7 @@ class Evaluation(Callback):
     def _measure_final(self, run: Run) -> None:
         floors = run.config.neural_distance.measure(run.source.real, run.source)
         self.final = [{} for _ in run.seeds]  # a run that is extended has those of its former end
+        self.final_step = run.state.step
         for index in [index for index in run.active if index not in run.failures]:
             try:
                 estimates = evaluate_seed(run, index, run.state.step, floors)
@@ -72,12 +75,14 @@ class Evaluation(Callback):
                 run.rows[index].update(estimate.scalars(f"final/{tag}"))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the final estimates."""
-        return {"final": [{t: dict(vars(e)) for t, e in each.items()} for each in self.final]}
+        """Return the final estimates and their step."""
+        final = [{t: dict(vars(e)) for t, e in each.items()} for each in self.final]
+        return {"final": final, "final_step": self.final_step}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the final estimates."""
+        """Restore them."""
         self.final = [{t: Estimate(**e) for t, e in each.items()} for each in state["final"]]
+        self.final_step = state["final_step"]
 
 
 def _measure_seed(run: Run, index: int, gap: Mapping[str, Tensor]) -> dict[str, float]:
