@@ -198,10 +198,7 @@ def refused(capsys, *arguments):
     return line
 
 
-COMMANDS = (
-    *(("resume", "trainer.steps=6"), ("sample",), ("evaluate",), ("fork", "loss=hinge")),
-    ("export", "format=safetensors"),
-)
+COMMANDS = (("resume", "trainer.steps=6"), ("sample",), ("evaluate",), ("fork", "loss=hinge"))
 
 
 @pytest.fixture
