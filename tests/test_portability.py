@@ -110,7 +110,10 @@ ALL_METRICS = ("metrics=[wasserstein,sliced_wasserstein,kl,js,kernel,modes,neigh
 @pytest.mark.parametrize(
     "keys",
     [
-        (*RING, *ALL_METRICS, "neural_distance.steps=10", "loss=wasserstein"),
+        pytest.param(
+            (*RING, *ALL_METRICS, "neural_distance.steps=10", "loss=wasserstein"),
+            marks=pytest.mark.slow,
+        ),
         pytest.param((*DIGITS, *ALL_METRICS, "n_seeds=2"), marks=pytest.mark.slow),
     ],
     ids=["ring", "digits"],

@@ -60,6 +60,7 @@ def test_importing_costs_next_to_nothing_and_no_library():
     assert [modules for _, modules in answers] == ["", "", ""]
 
 
+@pytest.mark.slow
 def test_the_block_of_the_readme_runs_in_a_fresh_process(tmp_path):
     printed = python(BLOCK, cwd=tmp_path)
     assert "divergence/wasserstein" in printed

@@ -65,7 +65,7 @@ SPACE = st.randoms(use_true_random=False)
 CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=CHECKS)
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=CHECKS)
 @given(random=SPACE)
 def test_any_configuration_trains_two_finite_steps_or_is_refused(random, home, workdir):
     any_configuration_trains_or_is_refused(random, home)

@@ -216,6 +216,7 @@ def test_a_full_disk_ends_all_processes_in_one_line(alike):
     assert RunDir(alike / "two_full").read_status()["state"] == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_a_process_that_is_killed_ends_the_others_in_one_line(workdir):
     arguments = ("train", *RING, "trainer.steps=1000000", "execution.mode=eager")

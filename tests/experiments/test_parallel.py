@@ -24,7 +24,7 @@ def lab(workers):
 
 
 @pytest.mark.multiprocess
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_results_come_in_the_order_of_the_jobs(workers):
     mine = lab(workers)
     assert in_processes(mine, operator.add, JOBS) == {"b": 3, "a": 7, "c": 11}

@@ -50,6 +50,7 @@ def test_minimax_vanishes_and_non_saturating_grows_unless_the_losses_are_swapped
     assert verdicts(claims) == dict.fromkeys(both, "fail")
 
 
+@pytest.mark.slow
 def test_the_penalised_critics_slope_is_one_plus_its_bias_unless_norms_span_the_batch(monkeypatch):
     thetas = [0.3, 1.0, 2.0]
     claims = judge.penalty(fit("wasserstein", thetas))

@@ -410,7 +410,9 @@ sys.exit(code)
 """
 
 
-@pytest.mark.parametrize("chosen", ["jsonl", "jsonl,tensorboard"])
+@pytest.mark.parametrize(
+    "chosen", ["jsonl", pytest.param("jsonl,tensorboard", marks=pytest.mark.slow)]
+)
 def test_tensorboard_is_imported_where_it_is_in_the_list(chosen, tmp_path):
     arguments = ["train", *RING, "trainer.steps=1", f"logger=[{chosen}]", f"output={tmp_path}/run"]
     code = END.format(arguments=arguments)
