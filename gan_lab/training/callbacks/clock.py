@@ -16,7 +16,8 @@ class TrainingClock(WithOthers):
 
     Attributes:
         train_seconds: Of all steps of the run, in every process that trained it.
-        evaluation_seconds: Of the callbacks, without the last step's.
+        evaluation_seconds: Of the callbacks, without those before the first step and after the
+            last.
         origin: Where a fork starts from, whose seconds are counted in.
     """
 
@@ -42,9 +43,12 @@ class TrainingClock(WithOthers):
         self.train_seconds += self._lap()
 
     def start(self, is_last: bool) -> None:
-        """Start again; the final evaluation, which always runs in full, is not counted."""
+        """Start again; what is done once is not counted: the first evaluation and the final one.
+
+        The first measures what real samples get, too, and the final one always runs in full.
+        """
         seconds = self._lap()
-        if not is_last:
+        if self.train_seconds > 0 and not is_last:
             self.evaluation_seconds += seconds
 
     def _lap(self) -> float:
