@@ -6,7 +6,7 @@ import io
 from rich.console import Console
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.reports.export.terminal import estimates_table, format_number
+from gan_lab.reports.export.terminal import estimate_cells, estimates_table
 
 _COLUMNS = ("quantity", "value", "95 % interval", "floor", "n", "unit")
 
@@ -37,13 +37,8 @@ class Estimates(dict[str, Estimate]):
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-        rows = "".join(f"<tr>{_cells(tag, estimate)}</tr>" for tag, estimate in self.items())
+        cells = (estimate_cells(tag, estimate) for tag, estimate in self.items())
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in cells
+        )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _cells(tag: str, estimate: Estimate) -> str:
-    interval = f"[{format_number(estimate.low)}, {format_number(estimate.high)}]"
-    floor = "" if estimate.floor is None else format_number(estimate.floor)
-    value = format_number(estimate.value)
-    cells = (tag, value, interval, floor, str(estimate.n), estimate.unit)
-    return "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)

@@ -206,7 +206,7 @@ class _Parts:
         self.content = CheckpointContent(run.source)
         self.records = RunRecords(config, directory)
         every = choose_intervals(config, run.source.shape)
-        self.means = StepMeans(trainer.log_every)
+        self.means = StepMeans(Interval(trainer.log_every))
         self.evaluation = Evaluation(Interval(every.evaluation, start))
         self.best = BestCheckpoint(directory, self.content, self.evaluation)
         # A fork is saved at once: its networks exist nowhere in this directory yet.

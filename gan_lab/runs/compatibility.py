@@ -38,9 +38,9 @@ _TAGS = {
     "probe/js": "neural_distance/js",
     "probe/wasserstein": "neural_distance/wasserstein",
     "probe/slope": "neural_distance/gradient_norm",
+    "time/estimate_share": "time/evaluation_share",
+    "time/estimate_seconds": "time/evaluation_seconds",
 }
-for _end in ("share", "seconds"):
-    _TAGS[f"time/estimate_{_end}"] = f"time/evaluation_{_end}"
 LANDSCAPE_FOLDER = "film"  # of `RunDir.landscape`
 
 _CURRENT_TAGS = {

@@ -1,6 +1,6 @@
 """What happens in a training besides its steps: the interface of a callback."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,11 +52,21 @@ class Interval:
 
     def is_due(self, step: int, n_steps: int) -> bool:
         """Return whether this step is one of them."""
-        return self.every > 0 and (step in (self.start, n_steps) or self.is_multiple(step))
+        if self.every == 0:
+            return False
+        is_multiple = step != (self.start or 0) and step % self.every == 0
+        return step in (self.start, n_steps) or is_multiple
 
-    def is_multiple(self, step: int) -> bool:
-        """Return whether the step, which is not the start, is a multiple of `every`."""
-        return step != (self.start or 0) and step % self.every == 0
+
+class AtInterval(Callback):
+    """A callback that is due at an interval."""
+
+    def __init__(self, interval: Interval) -> None:
+        self._interval = interval
+
+    def is_due(self, step: int, n_steps: int) -> bool:
+        """Return whether the interval ends, or the run ends, or starts where that is named."""
+        return self._interval.is_due(step, n_steps)
 
 
 class WithOthers(Callback):
@@ -68,3 +78,11 @@ class WithOthers(Callback):
     def is_due(self, step: int, n_steps: int) -> bool:
         """Return whether one of the others is due."""
         return any(callback.is_due(step, n_steps) for callback in self._others)
+
+
+def act_where_due(callbacks: Iterable[Callback], run: Run, n_steps: int) -> None:
+    """Let the callbacks act, in order, that are due after the step that the run has made."""
+    step = run.state.step
+    for callback in callbacks:
+        if callback.is_due(step, n_steps):
+            callback.on_step_end(run)

@@ -40,11 +40,10 @@ def clocks(
     schedule, since = config.trainer.schedule, 0 if origin is None else origin.step
     n_discriminator = schedule.discriminator_steps(step) - schedule.discriminator_steps(since)
     n_generator = schedule.n_generator * (step - since)
-    inner = sum(regularizer.inner_gradients for regularizer in config.regularizers.values())
     own = {
         "clock/discriminator_steps": n_discriminator,
         "clock/generator_steps": n_generator,
-        "clock/gradient_evaluations": n_discriminator * (1 + inner) + n_generator,
+        "clock/gradient_evaluations": n_discriminator * (1 + config.inner_gradients) + n_generator,
         "clock/images": n_discriminator * config.trainer.batch_size,
     }
     before = {} if origin is None else origin.clocks

@@ -102,6 +102,11 @@ class RunConfig:
     world: World = ALONE  # the processes that train the same run
     loggers: Sequence[LoggerFactory] = field(default=DEFAULT_LOGGERS, repr=False)
 
+    @property
+    def inner_gradients(self) -> int:
+        """Gradients by the discriminator's inputs that its penalties take in one update."""
+        return sum(regularizer.inner_gradients for regularizer in self.regularizers.values())
+
     def draw_spec(self, shape: tuple[int, ...]) -> DrawSpec:
         """Return what each step draws, for samples of a shape."""
         specs = [regularizer.noise_spec(shape) for regularizer in self.regularizers.values()]

@@ -38,8 +38,7 @@ def choose_intervals(config: RunConfig, shape: tuple[int, ...]) -> Intervals:
     """Return the intervals of a run; those that were typed stay as they are."""
     trainer, evaluator, schedule = config.trainer, config.evaluator, config.trainer.schedule
     networks = on_meta(config.network, shape)
-    inner = sum(regularizer.inner_gradients for regularizer in config.regularizers.values())
-    n_gradients = trainer.n_critic * (1 + inner) + schedule.n_generator
+    n_gradients = trainer.n_critic * (1 + config.inner_gradients) + schedule.n_generator
     products = sum(
         count_products(network, torch.empty(2 * config.network.packing, *size, device="meta"))
         for network, size in zip(networks, ((config.network.latent_dim,), shape), strict=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from gan_lab.training.callback import Callback
+from gan_lab.training.callback import Callback, act_where_due
 from gan_lab.training.run import Run
 
 
@@ -37,9 +37,6 @@ def fit_stepwise(run: Run, n_steps: int, callbacks: Sequence[Callback] = ()) -> 
 
 def complete_step(run: Run, n_steps: int, callbacks: Iterable[Callback]) -> int:
     """Let the callbacks act that are due after a step; return the step."""
-    step = run.state.step
-    for callback in callbacks:
-        if callback.is_due(step, n_steps):
-            callback.on_step_end(run)
+    act_where_due(callbacks, run, n_steps)
     run.is_step_complete = True
-    return step
+    return run.state.step

@@ -75,7 +75,7 @@ def estimate(config: RunConfig, source: Source) -> Need:
     g = _size(generator, torch.empty(2, spec.latent_dim, device="meta"))
     packs = torch.empty(2 * config.network.packing, *source.shape, device="meta")
     d = _size(discriminator, packs)
-    inner = sum(regularizer.inner_gradients for regularizer in config.regularizers.values())
+    inner = config.inner_gradients
     n, sample = spec.batch_size, torch.Size(source.shape).numel()
     snapshot = (1 + count_moments(config.optim)) * (d.weights + g.weights) + g.weights
     state = _COPIES * snapshot + d.weights + g.weights

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gan_lab.engine.distributed import World
-from gan_lab.training.callback import Callback, WithOthers
+from gan_lab.training.callback import Callback, WithOthers, act_where_due
 from gan_lab.training.run import Run
 
 
@@ -28,12 +28,9 @@ class OnMain(WithOthers):
 
     def on_step_end(self, run: Run) -> None:
         """Run those that are due."""
-        step, n_steps = run.state.step, run.config.trainer.steps
 
         def act() -> tuple[dict[int, str], bool]:
-            for callback in self.callbacks:
-                if callback.is_due(step, n_steps):
-                    callback.on_step_end(run)
+            act_where_due(self.callbacks, run, run.config.trainer.steps)
             return run.failures, run.stop_requested
 
         run.failures, run.stop_requested = self._world.run_on_main(act)

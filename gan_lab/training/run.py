@@ -12,7 +12,7 @@ from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.select import Step
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.objective import Objective
-from gan_lab.engine.rng import Streams
+from gan_lab.engine.rng import Streams, stream
 from gan_lab.engine.schedule import learning_rate_factor
 from gan_lab.engine.state import TrainState
 from gan_lab.metrics.evaluator import Evaluator
@@ -134,6 +134,12 @@ class Run:
         """Return n samples of one seed's averaged generator, from a generator's randomness."""
         shape = (n, self.streams.spec.latent_dim)
         return self.samples(index, torch.randn(shape, generator=generator, device=generator.device))
+
+    def noise(self, index: int, purpose: str, n: int) -> Tensor:
+        """Return z for one purpose of one seed, standard normal, [N, latent_dim]."""
+        generator = stream(self.seeds[index], purpose, self.source.device)
+        shape = (n, self.streams.spec.latent_dim)
+        return torch.randn(shape, generator=generator, device=self.source.device)
 
     @torch.no_grad()
     def current_samples(self, index: int, z: Tensor) -> Tensor:

@@ -4,11 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gan_lab.data.base import Modes
-from gan_lab.engine.rng import stream
 from gan_lab.experiments.mode_collapse.coverage import count
 from gan_lab.experiments.training import open_training, record
 from gan_lab.training.config import RunConfig
@@ -82,9 +80,6 @@ def _counts(
     run: Run, modes: Modes, generate: Callable[[int, Tensor], Tensor], n: int, purpose: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count every seed's samples, [S, K] each; the z are the same for every method."""
-    device, shape = run.source.device, (n, run.streams.spec.latent_dim)
-    rows = []
-    for index, seed in enumerate(run.seeds):
-        z = torch.randn(shape, generator=stream(seed, purpose, device), device=device)
-        rows.append(count(generate(index, z), modes))
+    z = [run.noise(index, purpose, n) for index in range(len(run.seeds))]
+    rows = [count(generate(index, each), modes) for index, each in enumerate(z)]
     return np.stack([row[0] for row in rows]), np.stack([row[1] for row in rows])

@@ -57,14 +57,19 @@ def estimates_table(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> T
         for tag, e in each.items():
             if len(rows) > 1 and tag not in _HEADLINES:
                 continue
-            interval = f"[{format_number(e.low)}, {format_number(e.high)}]"
-            floor = "" if e.floor is None else format_number(e.floor)
-            value = format_number(e.value)
-            if e.value != e.value:
-                interval = floor = ""
-            cells = (name, tag, value, interval, floor, str(e.n), e.unit)
-            table.add_row(*map(printable, cells if names else cells[1:]))
+            cells = estimate_cells(tag, e)
+            table.add_row(*map(printable, (name, *cells) if names else cells))
     return table
+
+
+def estimate_cells(tag: str, estimate: Estimate) -> tuple[str, ...]:
+    """Return what a table says of an estimate: tag, value, interval, floor, n, unit."""
+    n, unit = str(estimate.n), estimate.unit
+    if estimate.value != estimate.value:
+        return (tag, "undefined", "", "", n, unit)
+    interval = f"[{format_number(estimate.low)}, {format_number(estimate.high)}]"
+    floor = "" if estimate.floor is None else format_number(estimate.floor)
+    return (tag, format_number(estimate.value), interval, floor, n, unit)
 
 
 def format_number(value: float) -> str:

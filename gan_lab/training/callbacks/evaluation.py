@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_lab.engine.rng import stream
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.training.callback import Callback, Interval
+from gan_lab.training.callback import AtInterval, Interval
 from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
 from gan_lab.training.run import Run
 
@@ -28,7 +28,7 @@ class NotFinite(Exception):
         self.quantity, self.seed = quantity, seed
 
 
-class Evaluation(Callback):
+class Evaluation(AtInterval):
     """Adds estimates, the critic's gradient norms and its optimality gap to the rows.
 
     Attributes:
@@ -37,17 +37,13 @@ class Evaluation(Callback):
     """
 
     def __init__(self, interval: Interval) -> None:
-        self._interval = interval
+        super().__init__(interval)
         self.final: list[dict[str, Estimate]] = []
         self.final_step: int | None = None
 
     def on_fit_start(self, run: Run) -> None:
         """Make room for each seed's estimates."""
         self.final = self.final or [{} for _ in run.seeds]
-
-    def is_due(self, step: int, n_steps: int) -> bool:
-        """Return whether the interval ends, or the run starts or ends."""
-        return self._interval.is_due(step, n_steps)
 
     def on_step_end(self, run: Run) -> None:
         """Measure; seeds whose samples or estimates are not finite become `run.failures`."""
@@ -105,17 +101,10 @@ def _gradient_norms(run: Run, index: int) -> dict[str, float]:
     source, n, step = run.source, run.config.trainer.batch_size, run.state.step
     generator = stream(run.seeds[index], f"gradient norms {step}", source.device)
     real = source.gather(source.draw(n, generator))
-    fake = run.fakes(index, normal(run, index, f"gradient norms z {step}", n))
+    fake = run.fakes(index, run.noise(index, f"gradient norms z {step}", n))
     mix = torch.rand(n, generator=generator, device=source.device)
     norms = run.objective.gradient_norms(*run.discriminator_leaves(index), real, fake, mix)
     return {tag: float(value) for tag, value in norms.items()}
-
-
-def normal(run: Run, index: int, purpose: str, n: int) -> Tensor:
-    """Return z for one purpose of one seed, standard normal, [N, latent_dim]."""
-    generator = stream(run.seeds[index], purpose, run.source.device)
-    shape = (n, run.streams.spec.latent_dim)
-    return torch.randn(shape, generator=generator, device=run.source.device)
 
 
 def finite_samples(run: Run, index: int, z: Tensor) -> Tensor:

@@ -3,21 +3,18 @@
 from functools import partial
 
 from gan_lab.reports.plots import landscape
-from gan_lab.training.callback import Callback, Interval
+from gan_lab.training.callback import AtInterval, Interval
 from gan_lab.training.callbacks.logging import RunRecords
 from gan_lab.training.callbacks.samples import landscape_inputs
 from gan_lab.training.run import Run
 
 
-class Landscape(Callback):
+class Landscape(AtInterval):
     """Saves each seed's landscape, where data are points of 1 or 2 dimensions."""
 
     def __init__(self, records: RunRecords, interval: Interval) -> None:
-        self._records, self._interval = records, interval
-
-    def is_due(self, step: int, n_steps: int) -> bool:
-        """Return whether the interval ends, or the run starts or ends."""
-        return self._interval.is_due(step, n_steps)
+        super().__init__(interval)
+        self._records = records
 
     def on_step_end(self, run: Run) -> None:
         """Compute and save."""

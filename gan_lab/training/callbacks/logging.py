@@ -11,7 +11,7 @@ from gan_lab.loggers.lost_records import LostRecordsStatus
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.export import tensorboard
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callback import Callback, Interval
+from gan_lab.training.callback import AtInterval, Callback
 from gan_lab.training.callbacks.clock import TrainingClock
 from gan_lab.training.compute_budget import clocks, rates
 from gan_lab.training.config import RunConfig
@@ -123,15 +123,8 @@ class RunRecords:
         }
 
 
-class StepMeans(Callback):
+class StepMeans(AtInterval):
     """Adds the means of the steps since the last time to the rows, and metrics of the weights."""
-
-    def __init__(self, every: int) -> None:
-        self._interval = Interval(every)
-
-    def is_due(self, step: int, n_steps: int) -> bool:
-        """Return whether the interval or the run ends."""
-        return self._interval.is_due(step, n_steps)
 
     def on_step_end(self, run: Run) -> None:
         """Add them and start new means."""

@@ -8,21 +8,17 @@ from torch import Tensor
 from gan_lab.engine.rng import stream
 from gan_lab.regularizers.base import Score
 from gan_lab.reports.plots import samples
-from gan_lab.training.callback import Callback, Interval
-from gan_lab.training.callbacks.evaluation import normal
+from gan_lab.training.callback import AtInterval, Interval
 from gan_lab.training.callbacks.logging import RunRecords
 from gan_lab.training.run import Run
 
 
-class Samples(Callback):
+class Samples(AtInterval):
     """Draws each seed's samples; points are drawn with data and discriminator."""
 
     def __init__(self, records: RunRecords, interval: Interval) -> None:
-        self._records, self._interval = records, interval
-
-    def is_due(self, step: int, n_steps: int) -> bool:
-        """Return whether the interval ends, or the run starts or ends."""
-        return self._interval.is_due(step, n_steps)
+        super().__init__(interval)
+        self._records = records
 
     def on_step_end(self, run: Run) -> None:
         """Draw and save."""
@@ -38,7 +34,7 @@ class Samples(Callback):
 def draw(run: Run, index: int) -> np.ndarray:
     """Return a picture of one seed's samples, uint8 [H, W, 3]."""
     if len(run.source.shape) == 3:
-        z = normal(run, index, "preview", run.config.trainer.n_preview)
+        z = run.noise(index, "preview", run.config.trainer.n_preview)
         return samples.image_grid(run.samples(index, z))
     packing = run.objective.packing
     copies = f", logit of {packing} equal points" if packing > 1 else ""
@@ -51,5 +47,5 @@ def landscape_inputs(run: Run, index: int, n: int) -> tuple[Tensor, Tensor, Scor
     source = run.source
     generator = stream(run.seeds[index], "picture", source.device)
     real = source.held_out(min(n, source.n_held_out or n), generator)
-    fake = run.samples(index, normal(run, index, "picture z", n))
+    fake = run.samples(index, run.noise(index, "picture z", n))
     return real, fake, run.objective.landscape(*run.discriminator_leaves(index))

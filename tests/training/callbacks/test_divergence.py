@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from gan_lab.runs.checkpoint import available, digest, load
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callback import Callback
+from gan_lab.training.callback import Callback, Interval
 from gan_lab.training.callbacks.divergence import Divergence
 from gan_lab.training.callbacks.logging import StepMeans
 from gan_lab.training.loop import fit
@@ -150,7 +150,7 @@ class Rows(Callback):
 
 def trained(n_steps=20):
     """A run of three seeds, of which those that fail are dropped; the rows and the reports."""
-    run, reports, means = small_run(seeds=(3, 4, 5)), Reports(), StepMeans(6)
+    run, reports, means = small_run(seeds=(3, 4, 5)), Reports(), StepMeans(Interval(6))
     divergence, kept = Divergence([means], reports, may_drop=True), Rows(means)
     fit(run, n_steps, [divergence, means, divergence, kept])
     return run, kept.rows, reports, divergence

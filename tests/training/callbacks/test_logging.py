@@ -2,7 +2,7 @@
 
 import pytest
 
-from gan_lab.training.callback import Callback
+from gan_lab.training.callback import Callback, Interval
 from gan_lab.training.callbacks.clock import TrainingClock
 from gan_lab.training.callbacks.logging import Logging, StepMeans
 from tests.helpers import small_run
@@ -65,7 +65,7 @@ def test_looking_that_takes_more_than_its_budget_is_warned_of_once(
 
 
 def test_means_are_over_the_steps_since_the_last_row_and_none_where_none_was_made():
-    run, means = small_run(), StepMeans(2)
+    run, means = small_run(), StepMeans(Interval(2))
     for _ in range(2):
         for _ in range(2):
             run.train_step()
