@@ -8,7 +8,16 @@ import torch
 from PIL import Image
 
 from gan_lab.reports.analysis.charts import QUESTIONS
-from gan_lab.reports.analysis.model import AXES, Band, Chart, EventRow, Report, Section, Table
+from gan_lab.reports.analysis.model import (
+    AXES,
+    Band,
+    Chart,
+    EventRow,
+    Report,
+    Section,
+    Table,
+    Verdict,
+)
 from gan_lab.reports.plots import landscape
 from gan_lab.reports.plots.style import SERIES
 
@@ -62,7 +71,8 @@ def section(name, labels, **more):
         "name": name,
         "labels": labels,
         "styles": dict(zip(labels, SERIES, strict=False)),
-        "verdict": (f"On {name} the first is better.", "By little."),
+        "verdict": Verdict("better", "The first is better", f"On {name} the first is better."),
+        "sentences": (f"On {name} the first is better.", "By little."),
         "tables": [Table("At the end", "Mean [95 %].", ("group", "W1 (data units)"), rows)],
         "charts": [chart(labels), chart(labels, "modes/covered", question=1)],
         "seed": dict.fromkeys(labels, 0),

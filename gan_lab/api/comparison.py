@@ -46,7 +46,7 @@ class Comparison:
     @property
     def verdict(self) -> list[str]:
         """Which is better, by how much and how sure that is, in sentences."""
-        return [sentence for section in self.report.sections for sentence in section.verdict]
+        return [sentence for section in self.report.sections for sentence in section.sentences]
 
     def save(self, path: str | Path) -> Path:
         """Write the page, one HTML file that opens without a network; return its path."""

@@ -79,7 +79,7 @@ def _say(report: Report) -> None:
     screen = console(width=140)
     for section in report.sections:
         screen.print(f"\n{section.name}", style="bold")
-        for sentence in section.verdict:
+        for sentence in section.sentences:
             screen.print(sentence)
         screen.print(_screen(section.tables[0]))
     for note in report.notes:

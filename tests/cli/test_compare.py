@@ -128,7 +128,7 @@ def add_to_status(path, **values):
 
 
 def verdict_of(directory):
-    return build.report([directory])[0].sections[0].verdict
+    return build.report([directory])[0].sections[0].sentences
 
 
 def test_a_killed_run_is_as_far_as_its_metrics(workdir):
@@ -157,7 +157,7 @@ def test_seconds_of_runs_that_were_not_timed_alike_are_compared_nowhere(workdir)
     report, _ = build.report([workdir / "runs"])
     (table,) = (t for t in report.sections[0].tables if t.title == "At equal budgets")
     assert not any("seconds" in row[0] for row in table.rows)
-    assert not any("seconds" in sentence for sentence in report.sections[0].verdict)
+    assert not any("seconds" in sentence for sentence in report.sections[0].sentences)
     assert any("not timed alike" in note for note in report.notes)
 
 

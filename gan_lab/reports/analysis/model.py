@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -68,13 +69,47 @@ class EventRow:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The answer of a section in one badge and one sentence."""
+
+    kind: Literal["better", "undecided", "too_few_seeds", "one_group", "no_result"]
+    badge: str  # a few words: "WGAN-GP is better", "Undecided", "Too few seeds"
+    headline: str  # one sentence: which, by how much with interval and unit, how many seeds
+    details: Sequence[str] = ()  # at most three short sentences
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One group in the plot of dots and intervals: its number at the end, on held-out data."""
+
+    label: str
+    value: float  # mean over seeds
+    low: float  # lower end of the 95 % t interval; nan for one seed
+    high: float  # upper end
+    seeds: Sequence[float]  # the final value of every seed
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a section below its first screen."""
+
+    kind: Literal["curves", "budgets", "why", "details"]
+    title: str
+    sentences: Sequence[str] = ()  # what it means here, made from the numbers
+    charts: Sequence[Chart] = ()  # of `Section.charts`
+    tables: Sequence[Table] = ()  # of `Section.tables`
+    events: Sequence[EventRow] = ()  # of `Section.events`
+
+
+@dataclass(frozen=True)
 class Section:
     """All groups on one data set, under one evaluator: what may be compared with each other."""
 
     name: str
     labels: Sequence[str]  # of the groups, in the order of the tables
     styles: Mapping[str, Style]  # label -> how the group is drawn, everywhere
-    verdict: Sequence[str]  # sentences made from the numbers, the answer first
+    verdict: Verdict
+    sentences: Sequence[str]  # more sentences made from the numbers, for who unfolds them
     tables: Sequence[Table]  # in the order in which they are shown
     charts: Sequence[Chart]  # in the order in which they are shown
     # Label -> step -> PNG of the samples, or landscape (`landscape.load`) for data of 1 or 2
@@ -83,6 +118,12 @@ class Section:
     landscapes: Mapping[str, Mapping[int, Path]] = field(default_factory=dict)
     seed: Mapping[str, int] = field(default_factory=dict)
     events: Sequence[EventRow] = ()  # by step
+    # The plot of the first screen: the best group first, and what real data get.
+    dots: Sequence[Dot] = ()
+    real_data: float | None = None
+    dots_title: str = ""  # of the quantity: "Exact W1 to unseen data"
+    dots_unit: str = ""
+    parts: Sequence[Part] = ()  # all charts, tables and events below the first screen, in order
     # Label -> lines about its loss; label -> dotted key that differs -> value as text, in every
     # group; label -> tag of the final evaluation -> mean over seeds.
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gan_lab.reports.analysis.aggregate import Group, Problem
 from gan_lab.reports.analysis.best_steps import best_minus_end, last_gain_step
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
+from gan_lab.reports.analysis.model import Dot, Verdict
 from gan_lab.reports.analysis.statistics import mean, ranking
 from gan_lab.reports.analysis.tables import (
     Pair,
@@ -31,6 +32,35 @@ def sentences(problem: Problem) -> list[str]:
     text += _events(problem.groups) + _more_training(problem.groups)
     text += _incomplete_runs(problem.groups)
     return [sentence for sentence in text if sentence]
+
+
+def verdict(problem: Problem) -> Verdict:
+    """Return the badge and the headline of a problem."""
+    text = sentences(problem)
+    groups = [g for g in problem.groups if any(map(math.isfinite, g.finals(HEADLINE).values()))]
+    if not groups:
+        return Verdict("no_result", "No result", text[0])
+    best = best_first(groups)[0]
+    if len(groups) == 1:
+        return Verdict("one_group", "One group", text[0], text[1:4])
+    if min(len(_finite(g)) for g in groups) < 3:
+        return Verdict("too_few_seeds", "Too few seeds", text[0], text[1:4])
+    lower, _, _ = _sides(pairs(groups, HEADLINE), best.label)
+    if len(lower) == len(groups) - 1:
+        return Verdict("better", f"{best.label} is better", text[0], text[1:4])
+    return Verdict("undecided", "Undecided", text[0], text[1:4])
+
+
+def dots(problem: Problem) -> list[Dot]:
+    """Return the final number of every group that has one, the best first."""
+    groups = [g for g in problem.groups if _finite(g)]
+    each = []
+    for group in best_first(groups):
+        values = _finite(group)
+        value, low, high = clip_interval(mean(values), HEADLINE)
+        ends = (low, high) if len(values) > 1 else (math.nan, math.nan)
+        each.append(Dot(group.label, value, *ends, values))
+    return each
 
 
 def best_first(groups: Sequence[Group]) -> list[Group]:

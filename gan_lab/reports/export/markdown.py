@@ -36,7 +36,7 @@ def _section(section: Section, several: bool) -> list[str]:
 
 
 def _verdict(section: Section) -> str:
-    first, *others = section.verdict or [""]
+    first, *others = section.sentences or [""]
     answer = f"**{_text(first)}**" if first else ""
     return "\n\n".join(filter(None, (answer, _list(others))))
 

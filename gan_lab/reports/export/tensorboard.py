@@ -155,7 +155,7 @@ def _write_floor(section: Section, directory: Path, page: Layout) -> None:
 
 def _write_words(report: Report, section: Section, directory: Path, page: Layout) -> None:
     verdict = [f"**{_plain(report.question)}**" if report.question else ""]
-    verdict += map(_plain, section.verdict)
+    verdict += map(_plain, section.sentences)
     verdict.append(_HOW_TO_READ.format(floor=FLOOR))
     writer = _writer(directory, page)
     texts = [("verdict", "\n\n".join(filter(None, verdict)))]

@@ -149,14 +149,14 @@ def _answer(sections: Sequence[Section], several: bool) -> str:
         return "".join(_verdict(section) for section in sections)
     items = "".join(
         f'<li><a href="#section-{i}">{html.escape(section.name)}</a>'
-        f'<p class="lead">{html.escape(next(iter(section.verdict), ""))}</p></li>'
+        f'<p class="lead">{html.escape(next(iter(section.sentences), ""))}</p></li>'
         for i, section in enumerate(sections)
     )
     return f'<nav class="contents" aria-label="Sections"><ul>{items}</ul></nav>'
 
 
 def _verdict(section: Section) -> str:
-    first, *others = section.verdict or [""]
+    first, *others = section.sentences or [""]
     items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in others)
     rest = f"<ul>{items}</ul>" if items else ""
     return f'<div class="verdict"><p class="lead">{html.escape(first)}</p>{rest}</div>'

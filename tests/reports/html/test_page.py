@@ -82,7 +82,7 @@ def test_every_element_is_closed_and_every_word_of_the_report_is_there(compariso
     words = [comparison.title, comparison.question, comparison.origin]
     words += [*comparison.notes, *comparison.method]
     for each in comparison.sections:
-        words += [each.name, *each.verdict, *each.labels, each.tables[0].note]
+        words += [each.name, *each.sentences, *each.labels, each.tables[0].note]
         words += [h for e in each.events for h in (e.kind, e.numbers, e.explanation, e.advice)]
     for word in words:
         assert word in outline.text, word
