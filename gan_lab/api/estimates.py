@@ -8,7 +8,7 @@ from rich.console import Console
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.export.terminal import estimate_cells, estimates_table
 
-_COLUMNS = ("quantity", "value", "95 % interval", "floor", "n", "unit")
+_COLUMNS = ("quantity", "value", "95 % interval", "real data", "n", "unit")
 
 
 class Estimates(dict[str, Estimate]):

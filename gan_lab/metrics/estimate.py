@@ -1,10 +1,83 @@
 """An estimate: value, unit, n, interval and floor."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from scipy import special  # scipy.stats takes half a second to import
+
+# Tag, or the part before its slash -> (least, most) of the quantity. An estimate may still leave
+# them: the nearest neighbours' JS and a fresh critic's W1 are lower bounds, a U-statistic is
+# unbiased.
+_RANGES = {
+    "divergence": (0.0, math.inf),
+    "divergence/js": (0.0, math.log(2)),
+    "divergence/js_histogram": (0.0, math.log(2)),
+    "neural_distance": (0.0, math.inf),
+    "neural_distance/js": (0.0, math.log(2)),
+    "discriminator_estimate/js": (-math.inf, math.log(2)),
+    "modes": (0.0, math.inf),
+    "modes/high_quality": (0.0, 1.0),
+    "modes/classifier_accuracy": (0.0, 1.0),
+    "samples": (0.0, math.inf),
+}
+CLIPPED_MARK = "*"
+CLIPPED_NOTE = f"{CLIPPED_MARK} clipped at what is possible"
+
+
+class Interval(NamedTuple):
+    """The ends of an interval as they are shown, and which of them were clipped."""
+
+    low: float
+    high: float
+    low_clipped: bool = False
+    high_clipped: bool = False
+
+    @property
+    def is_clipped(self) -> bool:
+        """Whether an end was clipped, so that `CLIPPED_NOTE` has to be said."""
+        return self.low_clipped or self.high_clipped
+
+    def text(self, number: Callable[[float], str]) -> str:
+        """Return "[0*, 0.30]", each end formatted by `number`."""
+        low, high = (CLIPPED_MARK if clipped else "" for clipped in self[2:])
+        return f"[{number(self.low)}{low}, {number(self.high)}{high}]"
+
+
+def possible_range(tag: str) -> tuple[float, float]:
+    """Return the least and the greatest value of the quantity that a tag estimates."""
+    unbounded = (-math.inf, math.inf)
+    tag = tag.removeprefix("final/")
+    return _RANGES.get(tag, _RANGES.get(tag.partition("/")[0], unbounded))
+
+
+def clip_interval(
+    tag: str, value: float, low: float, high: float, most: float = math.inf
+) -> Interval:
+    """Clip the ends of an interval to what its quantity can be, since a t interval knows no bounds.
+
+    An end is never clipped past the value, which is shown as it was estimated: where that is
+    itself impossible (a JS of -0.01), so is its interval. An interval without ends stays so.
+
+    Args:
+        tag: Of the quantity.
+        value: The estimate.
+        low: Lower end.
+        high: Upper end.
+        most: A bound that the tag does not tell: the number of modes there are.
+    """
+    least, greatest = possible_range(tag)
+    greatest = min(greatest, most)
+    if math.isinf(low) and math.isinf(high):
+        return Interval(low, high)
+    low_clipped, high_clipped = low < least <= value, high > greatest >= value
+    return Interval(
+        least if low_clipped else low,
+        greatest if high_clipped else high,
+        low_clipped,
+        high_clipped,
+    )
 
 
 @dataclass(frozen=True)
@@ -32,6 +105,10 @@ class Estimate:
         """Return the values to log: tag, tag_low, tag_high and, where it is known, tag_floor."""
         floor = {} if self.floor is None else {f"{tag}_floor": self.floor}
         return {tag: self.value, f"{tag}_low": self.low, f"{tag}_high": self.high, **floor}
+
+    def interval(self, tag: str) -> Interval:
+        """Return the interval as it is shown for a tag: clipped to what is possible."""
+        return clip_interval(tag, self.value, self.low, self.high)
 
     def with_floor(self, floor: float) -> "Estimate":
         """Return the estimate with its floor."""

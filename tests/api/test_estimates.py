@@ -45,7 +45,7 @@ def test_any_other_name_is_a_key_error_that_lists_what_there_is(name, words):
 def test_it_prints_as_a_table_with_a_line_an_estimate():
     lines = repr(ESTIMATES).splitlines()
     assert re.findall(r"\S+(?: \S+)*", lines[0]) == [
-        *("quantity", "value", "95 % interval", "floor", "n", "unit")
+        *("quantity", "value", "95 % interval", "real data", "n", "unit")
     ]
     cells = [re.split(r" {2,}", line.strip()) for line in lines[2:]]
     assert [row[0] for row in cells] == list(ESTIMATES)
@@ -73,6 +73,6 @@ def test_html_has_the_same_cells_and_escapes_names():
     shown = Estimates({"<script>": W1, "modes/kl": KL})._repr_html_()
     rows = re.findall(r"<tr>(.*?)</tr>", shown)
     cells = [re.findall(r"<t[hd]>(.*?)</t[hd]>", row) for row in rows]
-    assert cells[0] == ["quantity", "value", "95 % interval", "floor", "n", "unit"]
+    assert cells[0] == ["quantity", "value", "95 % interval", "real data", "n", "unit"]
     assert cells[1] == ["&lt;script&gt;", "0.500", "[0.400, 0.600]", "0.110", "512", "data units"]
     assert cells[2] == ["modes/kl", "inf", "[inf, inf]", "", "512", "nats"]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gan_lab.metrics.estimate import Estimate, from_repeats
+from gan_lab.metrics.estimate import Estimate, clip_interval, from_repeats
 
 
 def test_from_repeats_is_the_mean_with_its_t_interval():
@@ -49,3 +49,31 @@ def test_scalars_are_the_value_the_interval_and_the_floor_where_known():
     assert infinite.scalars("x")["x"] == math.inf  # said and not clipped
     text = str(Estimate(1.0, "nats", 64, 0.5, 1.5, 0.1))
     assert text == "1 nats [0.5, 1.5], n = 64, floor 0.1"
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "low", "high", "shown"),
+    [
+        ("modes/high_quality", 0.1, -0.1, 0.3, "[0*, 0.3]"),
+        ("modes/high_quality", 0.9, 0.7, 1.1, "[0.7, 1*]"),
+        ("modes/high_quality", 0.5, -1.0, 2.0, "[0*, 1*]"),
+        ("divergence/wasserstein", 0.1, -0.1, 0.3, "[0*, 0.3]"),
+        ("final/divergence/js", 0.6, 0.5, 0.75, "[0.5, 0.693*]"),
+        ("neural_distance/js", 0.6, 0.5, 0.75, "[0.5, 0.693*]"),
+        ("neural_distance/wasserstein", 0.6, 0.5, 0.75, "[0.5, 0.75]"),
+        ("divergence/js", -0.01, -0.02, 0.01, "[-0.02, 0.01]"),  # as impossible as its value
+        ("discriminator_estimate/js", 0.1, -0.2, 0.8, "[-0.2, 0.693*]"),  # may be negative
+        ("loss/generator", 0.1, -0.2, 0.8, "[-0.2, 0.8]"),
+        ("samples/pairwise_distance", 1.0, -math.inf, math.inf, "[-inf, inf]"),
+    ],
+)
+def test_an_impossible_end_of_an_interval_is_clipped_with_a_mark(tag, value, low, high, shown):
+    interval = Estimate(value, "", 10, low, high).interval(tag)
+    assert interval.text(lambda end: f"{end:.3g}") == shown
+    assert interval.is_clipped == ("*" in shown)
+
+
+def test_no_interval_has_more_modes_than_there_are():
+    interval = clip_interval("modes/covered", 7.6, 6.9, 8.3, most=8)
+    assert interval == (6.9, 8, False, True)
+    assert clip_interval("modes/covered", 7.6, 6.9, 8.3) == (6.9, 8.3, False, False)

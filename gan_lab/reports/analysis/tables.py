@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gan_lab.metrics import estimate
 from gan_lab.reports.analysis.aggregate import Group, on_axis, value_at
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, Curve
 from gan_lab.reports.analysis.model import AXES, Table
@@ -88,7 +89,7 @@ def final_numbers(groups: Sequence[Group]) -> Table:
         "At the end of training",
         "Mean over seeds [95 % t interval], each number from the held-out data; the floor is what "
         "real samples get from the same estimator. Only runs that came to their end count here. "
-        "Intervals end where the quantity does; a number without one is the same for all seeds.",
+        f"A number without an interval is the same for all seeds; {estimate.CLIPPED_NOTE}.",
         columns,
         rows,
     )
@@ -212,24 +213,25 @@ def spread(values: Mapping[int, float], tag: str = "") -> str:
     if not finite:
         return short(next(iter(values.values()))) if values else "-"
     count = f" ({len(finite)} of {len(values)})" if len(finite) < len(values) else ""
-    return as_text(clip_interval(mean(finite), tag)) + count
+    return as_text(mean(finite), tag) + count
 
 
 def clip_interval(m: Statistic, tag: str) -> Statistic:
-    """Clip an interval to the bounds of its quantity: a t interval knows none."""
-    curve = _CURVE_OF_TAG.get(tag)
-    if curve is None or math.isinf(m.low):
-        return m
-    return Statistic(m.value, max(m.low, curve.least), min(m.high, curve.limit))
+    """Clip an interval to the bounds of its quantity; see `estimate.clip_interval`."""
+    interval = estimate.clip_interval(tag, *m)
+    return Statistic(m.value, interval.low, interval.high)
 
 
-def as_text(m: Statistic) -> str:
-    """Format a number with its interval, for every table and sentence."""
+def as_text(m: Statistic, tag: str = "") -> str:
+    """Format a number with its interval, for every table and sentence.
+
+    Ends that are impossible for the quantity of `tag` are clipped and marked.
+    """
     if math.isinf(m.low) and math.isinf(m.high) and math.isfinite(m.value):
         return f"{short(m.value)} (no interval)"
     if m.low == m.high:
         return short(m.value)
-    return f"{short(m.value)} [{short(m.low)}, {short(m.high)}]"
+    return f"{short(m.value)} {estimate.clip_interval(tag, *m).text(short)}"
 
 
 def _title_with_unit(curve: Curve) -> str:

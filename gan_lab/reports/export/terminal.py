@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gan_lab.metrics.estimate import Estimate
+from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
 from gan_lab.runs.safe_io import printable
 
 _HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "neural_distance/js")
@@ -45,12 +45,14 @@ def estimates_table(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> T
     """
     names = list(rows) != [""]
     table = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD)
+    if any(e.interval(tag).is_clipped for each in rows.values() for tag, e in each.items()):
+        table.caption, table.caption_justify = CLIPPED_NOTE, "left"
     # A narrow terminal folds the words, so that no number is cut.
     if names:
         is_run = any(not name.isdigit() for name in rows)
         table.add_column("run" if is_run else "seed", overflow="fold")
     table.add_column("quantity", overflow="fold")
-    for column in ("value", "95 % interval", "floor", "n"):
+    for column in ("value", "95 % interval", "real data", "n"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("unit", overflow="fold")
     for name, each in rows.items():
@@ -67,7 +69,7 @@ def estimate_cells(tag: str, estimate: Estimate) -> tuple[str, ...]:
     n, unit = str(estimate.n), estimate.unit
     if estimate.value != estimate.value:
         return (tag, "undefined", "", "", n, unit)
-    interval = f"[{format_number(estimate.low)}, {format_number(estimate.high)}]"
+    interval = estimate.interval(tag).text(format_number)
     floor = "" if estimate.floor is None else format_number(estimate.floor)
     return (tag, format_number(estimate.value), interval, floor, n, unit)
 
