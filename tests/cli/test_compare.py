@@ -145,7 +145,7 @@ def test_a_fork_is_never_averaged_with_a_run_that_had_no_past(workdir):
         parent = str(run(workdir / "elsewhere" / f"parent_{seed}", seed, **WGAN))
         add_to_status(path, forked_from={"path": parent, "step": 40})
     report, _ = build.report([workdir / "runs"])
-    forked = "minimax, from wasserstein + gradient_penalty at step 40"
+    forked = "minimax, from WGAN-GP at step 40"
     assert sorted(report.sections[0].labels) == ["minimax", forked]
     assert any("a fork" in note for note in report.notes)
 
@@ -173,7 +173,7 @@ def test_a_lead_that_common_seeds_contradict_is_not_called_supported(workdir):
     verdict = verdict_of(workdir / "runs")
     assert "minimax has the lowest" in verdict[0]
     assert "not supported against any other group" in verdict[0]
-    assert "But on the seeds that both finished it is higher than wasserstein" in verdict[1]
+    assert "But on the seeds that both finished it is higher than WGAN-GP" in verdict[1]
 
 
 def test_a_whole_number_and_the_same_number_typed_with_a_point_are_one_choice(workdir):

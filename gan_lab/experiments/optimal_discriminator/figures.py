@@ -152,7 +152,7 @@ def gradients(arrays: Arrays) -> Figure:
         dots(pulls, f"{kind}/{name}", style)
     clip = STYLES["wasserstein_clip"]
     dots(pulls, "clip/wasserstein", clip)
-    text = "Wasserstein, clipping (trained)"
+    text = f"{clip.label} (trained)"
     pulls.plot([], [], color=clip.colour, marker="v", linestyle="", label=text)
     pulls.set_xscale("log")
     pulls.set_yscale("log")
@@ -183,7 +183,7 @@ def derivatives(arrays: Arrays) -> Figure:
     for kind, style in _CRITICS.items():
         logits = arrays[f"{kind}/logit"]
         zero, one = (logits[:, [int(np.argmin(np.abs(x - mean)))]] for mean in (far, 0.0))
-        look = replace(style, label=f"critic, {style.label.split(', ')[1]}")
+        look = replace(style, label=f"critic, {style.label}")
         over_seeds(outputs, x, (logits - zero) / (one - zero), look)
         over_seeds(pushes, x, np.abs(arrays[f"{kind}/slope"]), style, logarithmic=True)
     outputs.set_ylim(-0.3, 1.4)

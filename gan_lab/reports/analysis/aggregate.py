@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,13 @@ import numpy as np
 
 from gan_lab.reports.analysis.load import CLOCKS, Record, Series
 from gan_lab.reports.analysis.model import Band
-from gan_lab.reports.analysis.run_config import class_name, loss, method, regularizers
+from gan_lab.reports.analysis.names import (
+    differing_keys,
+    distinct_names,
+    group_name,
+    value_text,
+)
+from gan_lab.reports.analysis.run_config import class_name, loss, regularizers
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import SERIES, STYLES, Style
 
@@ -78,7 +83,7 @@ def group_runs(records: Sequence[Record]) -> list[Problem]:
     evaluations = [{k: v for k, v in e.items() if _EVALUATION.fullmatch(k)} for e in essential]
     methods = [{k: v for k, v in e.items() if not _EVALUATION.fullmatch(k)} for e in essential]
     members = _equal(evaluations)
-    names = _names([evaluations[m[0]] for m in members], partial(class_name, node="data"))
+    names = distinct_names([evaluations[m[0]] for m in members], partial(class_name, node="data"))
     problems = []
     for name, indices in zip(names, members, strict=True):
         own = [methods[i] for i in indices]
@@ -151,7 +156,7 @@ def _groups(
 ) -> tuple[list[Group], list[Record]]:
     members = _equal(methods)
     each = [methods[indices[0]] for indices in members]
-    labels, differing = _names(each, _method_label), _differing(each)
+    labels, differing = distinct_names(each, group_name), differing_keys(each)
     styles = _styles(list(map(_style_key, each)))
     groups, duplicates = [], []
     for label, indices, style, choice in zip(labels, members, styles, each, strict=True):
@@ -162,7 +167,7 @@ def _groups(
                 old, record = sorted(both, key=lambda r: (r.is_done, r.step, str(r.path)))
                 duplicates.append(old)
             by_seed[record.seed] = record
-        choices = {key: _text(choice.get(key, "none")) for key in differing}
+        choices = {key: value_text(choice.get(key, "none")) for key in differing}
         groups.append(Group(label, choices, style, [by_seed[seed] for seed in sorted(by_seed)]))
     order = list(STYLES.values())
     groups.sort(key=lambda g: order.index(g.style) if g.style in order else len(order))
@@ -183,45 +188,6 @@ def _equal(configs: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     for i, config in enumerate(configs):
         indices.setdefault(repr(sorted(config.items())), []).append(i)
     return list(indices.values())
-
-
-def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    keys = {key: None for config in configs for key in config}
-    return [k for k in keys if len({repr(config.get(k)) for config in configs}) > 1]
-
-
-def _names(configs: Sequence[Mapping[str, Any]], short: Any) -> list[str]:
-    """Return a short name each, with just those differing keys that keep names apart."""
-    names = [short(config) for config in configs]
-    in_names = re.compile(r"(data|loss|regularizer\.\w+)\._target_|fork\..*")
-    used = {key for config in configs for key in config if in_names.fullmatch(key)}
-    while True:
-        again = [name for name, count in Counter(names).items() if count > 1]
-        if not again:
-            return names
-        same = [i for i, name in enumerate(names) if name == again[0]]
-        alike = [configs[i] for i in same]
-        # The key that separates most of them; of several the first.
-        free = [key for key in _differing(alike) if key not in used]
-        if not free:  # cannot be: their keys differ somewhere
-            return [f"{name} ({i})" for i, name in enumerate(names)]
-        key = max(free, key=lambda k: len({repr(c.get(k)) for c in alike}))
-        short_key = ".".join(key.removesuffix("._target_").split(".")[-2:])
-        for i in same:
-            names[i] += f", {short_key}={_text(configs[i].get(key, 'none'))}"
-        used.add(key)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str) and "gan_lab." in value:
-        return value.rpartition(".")[2]
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _method_label(config: Mapping[str, Any]) -> str:
-    if "fork.step" not in config:
-        return method(config)
-    return f"{method(config)}, from {config['fork.of']} at step {config['fork.step']:g}"
 
 
 def _style_key(config: Mapping[str, Any]) -> str:

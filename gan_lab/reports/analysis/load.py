@@ -18,6 +18,7 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.reports.analysis import run_config
 from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.analysis.model import AXES
+from gan_lab.reports.analysis.names import method_name
 from gan_lab.runs import compatibility
 from gan_lab.runs.compatibility import current_tag, former_tags
 from gan_lab.runs.run_dir import RunDir
@@ -197,7 +198,7 @@ def _below(path: Path) -> Iterable[Path]:
 
 def _method_of(path: Path) -> str:
     try:
-        return run_config.method(run_config.of_run(path))
+        return method_name(run_config.of_run(path))
     except ConfigError:  # moved or removed since
         return "a run that is gone"
 

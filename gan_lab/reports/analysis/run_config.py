@@ -103,11 +103,6 @@ def _flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
     return leaves
 
 
-def method(config: Mapping[str, Any]) -> str:
-    """Return the names of the loss and the regularizers of a flat configuration."""
-    return " + ".join([loss(config), *regularizers(config)])
-
-
 def loss(config: Mapping[str, Any]) -> str:
     """Return the loss's class in lower case: non_saturating."""
     return class_name(config, "loss")

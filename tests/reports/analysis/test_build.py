@@ -18,7 +18,7 @@ from gan_lab.reports.analysis.model import AXES, EventRow
 from gan_lab.reports.export import csv as csv_export
 from tests.reports.example_runs import CONFIG, TAG, WGAN, run, two_groups
 
-LABELS = ["minimax", "wasserstein + gradient_penalty"]
+LABELS = ["minimax", "WGAN-GP"]
 
 
 def problems_in(path):
@@ -168,7 +168,7 @@ def test_another_evaluator_is_another_section_and_its_name_says_why(tmp_path):
     run(tmp_path / "b", 0, evaluator={**CONFIG["evaluator"], "n": 64})
     run(tmp_path / "c", 1, evaluator={**CONFIG["evaluator"], "every": 20})  # as often as it likes
     sections = {p.name: len(p.groups[0].runs) for p in problems_in(tmp_path)}
-    assert sections == {"ring, evaluator.n=256": 2, "ring, evaluator.n=64": 1}
+    assert sections == {"ring, measured on 256 samples": 2, "ring, measured on 64 samples": 1}
 
 
 def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
@@ -177,7 +177,7 @@ def test_groups_of_different_length_are_compared_and_it_is_said(tmp_path):
         run(tmp_path / f"a{seed}", seed)
         run(tmp_path / f"b{seed}", seed, trainer=longer)
     report, _ = build.report([tmp_path])
-    assert report.sections[0].labels == ["minimax, trainer.steps=100", "minimax, trainer.steps=200"]
+    assert report.sections[0].labels == ["minimax, 100 steps", "minimax, 200 steps"]
     assert any("different numbers of steps" in note for note in report.notes)
 
 
