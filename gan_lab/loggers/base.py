@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gan_lab.runs.run_dir import RunDir, plain
-
-if TYPE_CHECKING:
-    import numpy as np
 
 Status = Literal["running", "success", "failure"]
 # The first arguments of a logger: the run gives them, and no key of the configuration does.
@@ -58,8 +55,8 @@ class Logger:
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write the numbers of a step by tag; any of them may be infinite or nan."""
 
-    def image(self, tag: str, step: int, picture: np.ndarray) -> None:
-        """Write a picture, uint8 [H, W, 3]."""
+    def image(self, tag: str, step: int, png: bytes) -> None:
+        """Write a picture, the content of a PNG file."""
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Write a text, Markdown."""

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gan_lab.loggers.base import Chart, Logger, LoggerFactory, Status
 from gan_lab.loggers.jsonl import JsonlLogger
 from gan_lab.loggers.lost_records import read_lost_records
@@ -76,11 +74,11 @@ class RunLogger:
         """Write a text (Markdown)."""
         self._forward(lambda logger: logger.text(tag, text, step))
 
-    def image(self, tag: str, step: int, array: np.ndarray) -> None:
-        """Write an image: uint8, shape [H, W, 3]. Raises ValueError otherwise."""
-        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-            raise ValueError(f"an image is uint8 [H, W, 3], got {array.dtype} {array.shape}")
-        self._forward(lambda logger: logger.image(tag, step, array))
+    def image(self, tag: str, step: int, png: bytes) -> None:
+        """Write a picture: the content of a PNG file. Raises ValueError otherwise."""
+        if not png.startswith(b"\x89PNG"):
+            raise ValueError(f"a picture is the content of a PNG file, got {png[:8]!r}...")
+        self._forward(lambda logger: logger.image(tag, step, png))
 
     def keep(self, path: Path, step: int, write: Callable[[Path], object]) -> None:
         """Write a picture or a landscape with `write(path)`; of one that fails, nothing stays."""

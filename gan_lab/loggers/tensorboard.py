@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,6 @@ from gan_lab.loggers.base import Chart, Logger, Status
 from gan_lab.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
 
 
@@ -32,13 +29,9 @@ class TensorBoardLogger(Logger):
         """Write the curves, as float32."""
         self._writer.scalars(step, values)
 
-    def image(self, tag: str, step: int, picture: np.ndarray) -> None:
-        """Write a picture as PNG."""
-        from PIL import Image  # only here, and most runs on toy data show no image
-
-        png = io.BytesIO()
-        Image.fromarray(picture).save(png, format="png")
-        self._writer.png(tag, step, png.getvalue())
+    def image(self, tag: str, step: int, png: bytes) -> None:
+        """Write a picture."""
+        self._writer.png(tag, step, png)
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Write a text."""

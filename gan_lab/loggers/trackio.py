@@ -9,16 +9,14 @@ import io
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
+from PIL import Image
 
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.base import Logger
 from gan_lab.runs.run_dir import RunDir
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class TrackioLogger(Logger):
@@ -87,9 +85,10 @@ class TrackioLogger(Logger):
         """Write the curves."""
         self._log(dict(values), step)
 
-    def image(self, tag: str, step: int, picture: np.ndarray) -> None:
+    def image(self, tag: str, step: int, png: bytes) -> None:
         """Write a picture."""
-        self._log({tag: self._trackio.Image(picture)}, step)
+        with Image.open(io.BytesIO(png)) as picture:
+            self._log({tag: self._trackio.Image(picture.convert("RGB"))}, step)
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Write a text."""

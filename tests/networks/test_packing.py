@@ -10,7 +10,7 @@ from gan_lab.losses import NonSaturating
 from gan_lab.networks.base import batch_coupling, with_packing
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.reports.plots.samples import points_picture
+from gan_lab.reports.plots.points import PointsPicture
 from gan_lab.training.build import open_run
 from tests.engine.test_step import EXACT, check_stacked_is_solo
 from tests.helpers import (
@@ -162,7 +162,9 @@ def test_a_point_is_shown_by_the_logit_of_equal_copies():
     for point, logit in zip(points, shown, strict=True):
         torch.testing.assert_close(score(point.expand(3, 2))[0], logit, **CLOSE)
     score = run.objective.landscape(run.state.discriminator.params, {})
-    odd = points_picture(torch.randn(7, 2), torch.randn(5, 2), lambda x: score(x.double()), "title")
+    odd = PointsPicture(torch.randn(7, 2)).draw(
+        torch.randn(5, 2), lambda x: score(x.double()), "title"
+    )
     assert odd.ndim == 3
 
 

@@ -2,12 +2,13 @@
 
 from functools import partial
 
-import numpy as np
 from torch import Tensor
 
 from gan_lab.engine.rng import stream
 from gan_lab.regularizers.base import Score
 from gan_lab.reports.plots import samples
+from gan_lab.reports.plots.points import PointsPicture
+from gan_lab.runs.run_dir import atomic_write
 from gan_lab.training.callback import AtInterval, Interval
 from gan_lab.training.callbacks.logging import RunRecords
 from gan_lab.training.run import Run
@@ -19,27 +20,30 @@ class Samples(AtInterval):
     def __init__(self, records: RunRecords, interval: Interval) -> None:
         super().__init__(interval)
         self._records = records
+        self._pictures: dict[int, PointsPicture] = {}  # by index of a seed
 
     def on_step_end(self, run: Run) -> None:
         """Draw and save."""
         step = run.state.step
         for index in run.active:
-            picture = draw(run, index)
+            png = self._draw(run, index)
             file = self._records.directories[index].samples / f"step_{step:08d}.png"
             logger = self._records.loggers[index]
-            logger.keep(file, step, partial(samples.save_png, picture))
-            logger.image("samples", step, picture)
+            logger.keep(file, step, partial(atomic_write, data=png))
+            logger.image("samples", step, png)
 
-
-def draw(run: Run, index: int) -> np.ndarray:
-    """Return a picture of one seed's samples, uint8 [H, W, 3]."""
-    if len(run.source.shape) == 3:
-        z = run.noise(index, "preview", run.config.trainer.n_preview)
-        return samples.image_grid(run.samples(index, z))
-    packing = run.objective.packing
-    copies = f", logit of {packing} equal points" if packing > 1 else ""
-    title = f"{type(run.config.loss).__name__}, step {run.state.step}{copies}"
-    return samples.points_picture(*landscape_inputs(run, index, 512), title)
+    def _draw(self, run: Run, index: int) -> bytes:
+        """Return a picture of one seed's samples, the content of a PNG file."""
+        if len(run.source.shape) == 3:
+            z = run.noise(index, "preview", run.config.trainer.n_preview)
+            return samples.encode_png(samples.image_grid(run.samples(index, z)))
+        packing = run.objective.packing
+        copies = f", logit of {packing} equal points" if packing > 1 else ""
+        title = f"{type(run.config.loss).__name__}, step {run.state.step}{copies}"
+        real, fake, score = landscape_inputs(run, index, 512)
+        if index not in self._pictures:
+            self._pictures[index] = PointsPicture(real)
+        return samples.encode_png(self._pictures[index].draw(fake, score, title), n_colours=128)
 
 
 def landscape_inputs(run: Run, index: int, n: int) -> tuple[Tensor, Tensor, Score]:

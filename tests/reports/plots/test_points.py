@@ -1,0 +1,97 @@
+"""Pictures of points: quick to draw again, the same as drawn afresh, and no figure stays."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from gan_lab.reports.plots.points import PointsPicture
+
+
+def score(x):
+    return x.square().sum(-1) - x[:, 0]
+
+
+def points(n, d, seed):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_a_picture_drawn_again_is_one_drawn_afresh(d):
+    real, first, second = points(60, d, 0), points(40, d, 1), 0.3 * points(40, d, 2)
+    picture = PointsPicture(real)
+    one, other = picture.draw(first, score, "step 1"), picture.draw(second, score, "step 2")
+    assert one.dtype == np.uint8
+    assert one.shape == other.shape == (560, 640, 3)
+    assert (one != other).any()
+    assert np.array_equal(picture.draw(first, score, "step 1"), one)
+    assert np.array_equal(PointsPicture(real).draw(second, score, "step 2"), other)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_every_part_is_seen(d):
+    real, fake = points(60, d, 0), points(40, d, 1)
+    picture = PointsPicture(real)
+    drawn = picture.draw(fake, score, "step 1")
+    assert (picture.draw(fake + 0.5, score, "step 1") != drawn).any()
+    assert (picture.draw(fake, score, "step 2") != drawn).any()
+    assert (PointsPicture(real * 0.5).draw(fake, score, "step 1") != drawn).any()
+    # Beyond two dimensions the discriminator has no picture.
+    other = picture.draw(fake, lambda x: -score(x), "step 1")
+    assert bool((other != drawn).any()) == (d <= 2)
+
+
+def test_the_colour_of_the_map_grows_with_the_logit_whose_range_is_written():
+    picture = PointsPicture(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
+    drawn = picture.draw(torch.full((5, 2), 9.0), lambda x: x[:, 0], "right is more real")
+    row = drawn[300, 90:500].astype(int)  # of the map, where nothing else is drawn
+    darkness = 255 - row.mean(-1)
+    assert np.corrcoef(np.arange(len(row)), darkness)[0, 1] > 0.9
+    panel = picture._panel
+    assert (panel._low.get_text(), panel._high.get_text()) == ("-0.25", "1.25")
+
+
+def test_an_arrow_points_along_the_gradient_and_the_longest_is_said():
+    picture = PointsPicture(points(30, 2, 0))
+    fake = points(30, 2, 1)
+    picture.draw(fake, lambda x: 3 * x[:, 0] + 4 * x[:, 1], "slope 5")
+    arrows = picture._panel._arrows
+    np.testing.assert_allclose(arrows.U, 0.6, atol=1e-6)
+    np.testing.assert_allclose(arrows.V, 0.8, atol=1e-6)
+    assert "longest 5 per data unit" in picture._panel._longest.get_text()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 0.0])
+def test_a_discriminator_that_is_not_finite_or_constant_is_drawn(value):
+    for d in (1, 2):
+        picture = PointsPicture(points(9, d, 0))
+        drawn = picture.draw(points(9, d, 1), lambda x: x.sum(-1) * 0 + value, "odd")
+        assert drawn.shape == (560, 640, 3)
+
+
+def test_data_without_extent_are_drawn_within_the_samples():
+    real = torch.zeros(9, 2)
+    picture = PointsPicture(real)
+    near, far = (picture.draw(at + points(9, 2, 1), score, "a point") for at in (0, 5))
+    assert (near != far).any()
+
+
+def test_many_pictures_keep_one_figure_and_thaw_what_was_there():
+    def n_figures():
+        return sum(isinstance(each, Figure) for each in gc.get_objects())
+
+    def draw(picture):
+        return picture.draw(points(9, 2, 1), score, "more")
+
+    draw(PointsPicture(points(9, 2, 0)))
+    gc.collect()
+    before, n_frozen = n_figures(), gc.get_freeze_count()
+    picture = PointsPicture(points(9, 2, 0))
+    for _ in range(3):
+        draw(picture)
+    assert (n_figures(), gc.get_freeze_count()) == (before + 1, n_frozen)
+    del picture
+    gc.collect()
+    assert n_figures() == before
