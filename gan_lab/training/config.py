@@ -34,7 +34,8 @@ class TrainerSettings:
         warmup_steps: First steps with `warmup_n_critic` discriminator updates.
         warmup_every: Steps divisible by it have as many.
         warmup_n_critic: See `Schedule`.
-        ema: Decay of the generator's moving average, whose samples are measured and drawn.
+        ema: Decay of the generator's moving average, whose samples are measured and drawn; less
+            at first, see `TrainState.average_`.
         log_every: Steps between two lines of metrics.
         image_every: Steps between two pictures; 0 = never, None = chosen: see `intervals`.
         landscape_every: Steps between two saved landscapes of the discriminator, likewise.

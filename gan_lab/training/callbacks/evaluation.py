@@ -11,10 +11,7 @@ from torch import Tensor
 from gan_lab.engine.rng import stream
 from gan_lab.metrics.estimate import Estimate
 from gan_lab.training.callback import AtInterval, Interval
-from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
 from gan_lab.training.run import Run
-
-_OWN = "discriminator_estimate/"
 
 
 class NotFinite(Exception):
@@ -29,7 +26,7 @@ class NotFinite(Exception):
 
 
 class Evaluation(AtInterval):
-    """Adds estimates, the critic's gradient norms and its optimality gap to the rows.
+    """Adds estimates and the discriminator's gradient norms to the rows.
 
     Attributes:
         final: The final estimates of each seed, by tag; empty before the end.
@@ -47,10 +44,9 @@ class Evaluation(AtInterval):
 
     def on_step_end(self, run: Run) -> None:
         """Measure; seeds whose samples or estimates are not finite become `run.failures`."""
-        gap = {tag: value.cpu() for tag, value in measure_optimality_gap(run).items()}
         for index in run.active:
             try:
-                run.rows[index] |= _measure_seed(run, index, gap)
+                run.rows[index] |= _measure_seed(run, index)
             except NotFinite as error:
                 run.failures[index] = error.quantity
         if run.state.step == run.config.trainer.steps:
@@ -81,18 +77,11 @@ class Evaluation(AtInterval):
         self.final_step = state["final_step"]
 
 
-def _measure_seed(run: Run, index: int, gap: Mapping[str, Tensor]) -> dict[str, float]:
+def _measure_seed(run: Run, index: int) -> dict[str, float]:
     row: dict[str, float] = {}
     for tag, estimate in measure(run, index, run.state.step).items():
         row.update(estimate.scalars(tag))
-    row |= {tag: float(value[index]) for tag, value in gap.items()}
-    row |= _gradient_norms(run, index)
-    fresh, largest = row.get(f"{_OWN}wasserstein_fresh"), row.get(f"{_OWN}gradient_norm_max", 0.0)
-    if fresh is not None and largest > 0:
-        # A lower bound of W1 however the critic is regularized, if the largest gradient norm of
-        # these samples is the largest of all.
-        row[f"{_OWN}wasserstein_per_gradient_norm"] = fresh / largest
-    return row
+    return row | _gradient_norms(run, index)
 
 
 def _gradient_norms(run: Run, index: int) -> dict[str, float]:

@@ -17,11 +17,30 @@ from gan_lab.engine.step import by_seed, update_discriminator_
 from gan_lab.losses import Wasserstein
 from gan_lab.regularizers import GradientPenalty
 from gan_lab.regularizers.base import Tensors
+from gan_lab.training.callback import AtInterval
 from gan_lab.training.run import Run
 
+_OWN = "discriminator_estimate/"
+_LARGEST_NORM = f"{_OWN}gradient_norm_max"
 UPDATES = 8  # of the copy
 _EVALUATION_BATCHES = 4  # on which both are compared
 _NEAR_OPTIMAL = 0.1  # an estimate that changes by less than this share may be trusted
+
+
+class OptimalityGap(AtInterval):
+    """Adds the optimality gap to the rows, after the evaluation of the step."""
+
+    def on_step_end(self, run: Run) -> None:
+        """Measure all seeds at once."""
+        gap = {tag: value.cpu() for tag, value in measure_optimality_gap(run).items()}
+        for index in run.active:
+            row = run.rows[index]
+            row |= {tag: float(value[index]) for tag, value in gap.items()}
+            fresh, largest = row.get(f"{_OWN}wasserstein_fresh"), row.get(_LARGEST_NORM, 0.0)
+            if fresh is not None and largest > 0:
+                # A lower bound of W1 however the critic is regularized, if the largest gradient
+                # norm of the evaluation's samples is the largest of all.
+                row[f"{_OWN}wasserstein_per_gradient_norm"] = fresh / largest
 
 
 def measure_optimality_gap(run: Run) -> Tensors:
@@ -47,14 +66,14 @@ def measure_optimality_gap(run: Run) -> Tensors:
     for i in range(UPDATES):
         update_discriminator_(copy, run.gradients, draws, i, fakes[i])
     after = _evaluate(run, copy, draws, fakes)
-    values = {"discriminator_estimate/optimality_gap": _objective(before) - _objective(after)}
-    for tag in ("discriminator_estimate/js", "discriminator_estimate/wasserstein"):
+    values = {f"{_OWN}optimality_gap": _objective(before) - _objective(after)}
+    for tag in (f"{_OWN}js", f"{_OWN}wasserstein"):
         if tag in after:
             change_is_small = (after[tag] - before[tag]).abs() <= _NEAR_OPTIMAL * after[tag].abs()
-            values["discriminator_estimate/near_optimal"] = change_is_small.to(after[tag].dtype)
+            values[f"{_OWN}near_optimal"] = change_is_small.to(after[tag].dtype)
             values[f"{tag}_fresh"] = before[tag]
     if _has_known_bias(run):
-        values["discriminator_estimate/penalty_bias"] = 2 * before["loss/penalty"]
+        values[f"{_OWN}penalty_bias"] = 2 * before["loss/penalty"]
     return by_seed(values)
 
 
