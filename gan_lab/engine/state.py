@@ -114,7 +114,12 @@ class TrainState:
 
     @torch.no_grad()
     def average_(self, decay: float) -> None:
-        """Update the generator's average: average = decay average + (1 - decay) now."""
+        """Update the generator's average: average = d average + (1 - d) now.
+
+        After t steps d is (1 + t) / (10 + t) until that reaches the decay, so that a young average
+        is of some tenth of all steps rather than of the initial weights.
+        """
+        decay = min(decay, (1 + self.step) / (10 + self.step))
         self._average.lerp_(self.generator.flat, 1 - decay)
         for name, now in self.generator.buffers.items():
             if now.is_floating_point():

@@ -323,14 +323,16 @@ def test_a_batch_norm_counts_its_own_networks_updates_only():
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.99])
-def test_the_average_is_decay_times_itself_plus_the_rest_of_now(decay):
+def test_the_average_is_decay_times_itself_plus_the_rest_of_now_and_less_at_first(decay):
     run = small_run(float64=True, optim=Adam(1e-2))
     expected = snapshot(run.state.average)
     assert_same(expected, run.state.generator.params)
-    for _ in range(5):
+    for step, at_first in enumerate((1 / 10, 2 / 11, 3 / 12, 4 / 13, 5 / 14, 6 / 15)):
         take_steps(run, 1, ema=decay)
+        d = min(decay, at_first)
+        assert run.state.step == step + 1
         for name, leaf in run.state.generator.params.items():
-            expected[name] = decay * expected[name] + (1 - decay) * leaf.detach()
+            expected[name] = d * expected[name] + (1 - d) * leaf.detach()
             torch.testing.assert_close(run.state.average[name], expected[name], rtol=0, atol=1e-15)
     if decay == 0:
         assert_same(run.state.average, run.state.generator.params)

@@ -122,6 +122,7 @@ class GraphedStep:
         for chunk in chunks(draws.discriminator):
             values.update(self._run("discriminator", chunk))
         values.update(self._run("generator", draws.generator))
+        self.state.average_(self.ema_decay)  # outside of the graph: its weight changes
         self.state.step += 1
         return by_seed(values), self._finite.reshape(-1).clone()
 
@@ -164,9 +165,7 @@ class GraphedStep:
 
     def _generator_(self, inputs: Draws) -> list[Update]:
         state, gradients = self.state, self.gradients
-        updates = [update_generator_(state, gradients, inputs, i) for i in range(len(inputs.z))]
-        state.average_(self.ema_decay)
-        return updates
+        return [update_generator_(state, gradients, inputs, i) for i in range(len(inputs.z))]
 
 
 def _parts(draws: Draws) -> list[Tensor]:
@@ -184,7 +183,7 @@ def _copy_draws_(inputs: Draws, draws: Draws) -> None:
 
 def _tensors(state: TrainState) -> list[Tensor]:
     """Return everything that an update reads or writes, without a graph."""
-    tensors = list(state.average.values())
+    tensors: list[Tensor] = []
     for network in (state.discriminator, state.generator):
         optimizer = network.optimizer  # with its rate, if that is a tensor
         tensors += [network.flat, network.gradient, *network.buffers.values()]
