@@ -31,6 +31,7 @@ from gan_lab.training.callbacks.divergence import Divergence, Failure
 from gan_lab.training.callbacks.evaluation import Evaluation
 from gan_lab.training.callbacks.landscape import Landscape
 from gan_lab.training.callbacks.logging import Logging, Progress, RunRecords, StepMeans
+from gan_lab.training.callbacks.optimality_gap import OptimalityGap
 from gan_lab.training.callbacks.samples import Samples
 from gan_lab.training.callbacks.stop import Stop
 from gan_lab.training.compute_budget import Origin
@@ -205,9 +206,10 @@ class _Parts:
         self.progress = ProgressLine(trainer.steps, self.first_step)
         self.content = CheckpointContent(run.source)
         self.records = RunRecords(config, directory)
-        every = choose_intervals(config, run.source.shape)
+        every = choose_intervals(config)
         self.means = StepMeans(Interval(trainer.log_every))
         self.evaluation = Evaluation(Interval(every.evaluation, start))
+        gap = OptimalityGap(Interval(every.optimality_gap, start))
         self.best = BestCheckpoint(directory, self.content, self.evaluation)
         # A fork is saved at once: its networks exist nowhere in this directory yet.
         at = Interval(trainer.checkpoint_every, None if self.origin is None else start)
@@ -230,7 +232,7 @@ class _Parts:
             clock,
             *on_main([before], world),
             self.means,
-            *on_main([self.evaluation], world),
+            *on_main([self.evaluation, gap], world),
             self.divergence,  # again, for samples that the evaluation has found not to be finite
             *on_main([self.best, logging, samples, landscape, checkpointing], world),
             ClockStart(clock, others),
