@@ -1,7 +1,7 @@
 """When a run is measured and drawn: plain numbers that follow from its configuration.
 
 So runs of one length share their steps, whatever their losses, and a run has the same rows on
-every machine. Every run of some length has at least 20 points of each curve and 10 pictures.
+every machine. Every run of 64 steps or more has at least 20 points of each curve and 10 pictures.
 """
 
 from typing import NamedTuple

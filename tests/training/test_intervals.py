@@ -28,7 +28,7 @@ def test_the_grid_rounds_up():
     assert list(map(round_up, numbers)) == [1, 1, 2, 3, 4, 4, 6, 8, 12, 16, 24]
 
 
-@given(st.integers(21, 10**7))
+@given(st.integers(64, 10**7))
 def test_a_run_has_at_least_20_points_and_10_pictures_at_steps_that_nest(steps):
     every = choose_intervals(run_config_of(steps))
     assert 20 <= steps // every.evaluation <= 32
