@@ -14,6 +14,7 @@ from gan_lab.cli.arguments import key, name_of, positional
 
 _SAMPLES = "where to write, or a name.npy or name.png; samples/ of the run unless given"
 _RUNS = "runs or a comparison; the newest comparison, or outputs, unless given"
+_VERBOSE = "end with the table of all final estimates too; status.json has it in any case"
 _DEVICE = "auto, cpu, cuda, cuda:1, mps; that of the training unless given"
 
 
@@ -35,6 +36,7 @@ class _Training:
     batch_size: int = key(0, "trainer.batch_size, samples of one update", display="...")
     n_critic: int = key(0, "trainer.n_critic, discriminator updates a step", display="...")
     output: str | None = _output("hydra.run.dir, and with -m hydra.sweep.dir")
+    verbose: bool = key(False, _VERBOSE)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Resume:
     execution__mode: str = key("", "auto, eager, compiled, cuda_graph", display="...")
     execution__ignore_memory: bool = key(False, "begin also where memory is short", display="...")
     logger: str = key("", "where records go from here on, [jsonl,tensorboard]", display="...")
+    verbose: bool = key(False, _VERBOSE)
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,7 @@ class Experiment:
     n_seeds: int = key(5, "number of seeds", at_least=1)
     device: str = key("auto", "auto (a GPU where there is one), cpu, cuda, cuda:1")
     workers: int = key(0, "processes for independent work; 0 = one a core")
+    figures: str = key("png", "svg or pdf: every figure in that format besides PNG at 150 dpi")
     output: str | None = _output("hydra.run.dir, and with -m hydra.sweep.dir")
 
 

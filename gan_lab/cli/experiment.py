@@ -23,25 +23,30 @@ from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import FAIL
 from gan_lab.reports.export.terminal import console, say
-from gan_lab.reports.plots.style import short
+from gan_lab.reports.plots.style import VECTOR_FORMATS, short
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import raise_at_sigterm
 from gan_lab.training.config import RunConfig
 
-_COMMON_KEYS = ("quick", "seed", "n_seeds", "device", "workers")
+_COMMON_KEYS = ("quick", "seed", "n_seeds", "device", "workers", "figures")
+_FORMATS = ("png", *VECTOR_FORMATS)
 COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
 def experiment(arguments: list[str]) -> int:
     """Perform a study: `experiment NAME [key=value ...]`; `experiment DIR` draws one again.
 
+    `experiment DIR figures=svg` draws in that format besides.
+
     Returns:
         0, also with inconclusive claims; 1 where a claim failed.
     """
     request = HydraArguments("experiment").read(arguments, takes_names=True)
     names = request.names
-    if len(names) == 1 and len(arguments) == 1 and (Path(names[0]) / runner.RESULT).exists():
-        return _redraw(Path(names[0]))
+    others = [word for word in arguments if word not in names]
+    is_redrawn = all(word.startswith("figures=") for word in others)
+    if len(names) == 1 and is_redrawn and (Path(names[0]) / runner.RESULT).exists():
+        return _redraw(Path(names[0]), others)
     if len(names) != 1:
         studies = ", ".join(choices("experiment"))
         raise ConfigError(f"experiment takes one name, got {len(names)}: {studies}")
@@ -72,6 +77,9 @@ def study_of(cfg: DictConfig | Mapping[str, Any]) -> tuple[Experiment, dict[str,
             raise ConfigError(f"{key}={value!r} is not a whole number >= {least}")
     if type(plain.get("quick")) is not bool:
         raise ConfigError(f"quick={plain.get('quick')!r} is neither true nor false")
+    if plain.get("figures", "png") not in _FORMATS:
+        formats = ", ".join(_FORMATS)
+        raise ConfigError(f"figures={plain['figures']!r} is unknown; take one of {formats}")
     if resolve_device(str(plain.get("device"))).type == "mps":
         raise ConfigError("device=mps has no float64, in which studies measure; take device=cpu")
     node = {key: value for key, value in plain.items() if key not in _COMMON_KEYS}
@@ -144,11 +152,12 @@ def show(title: str, result: Result) -> None:
         screen.print(f"note: {note}")
 
 
-def _redraw(path: Path) -> int:
+def _redraw(path: Path, overrides: Sequence[str]) -> int:
     config = runner.load_config(path)
     open_run.check_trusted(config, str(path / runner.RESULT))
-    study, _ = study_of(config)
-    for picture in runner.redraw(study, path):
+    config |= dict(word.split("=", 1) for word in overrides)
+    study, plain = study_of(config)
+    for picture in runner.redraw(study, path, plain.get("figures", "png")):
         print(printable(picture))
     return 0
 

@@ -60,7 +60,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
-        """Return pictures by file name without ending. Pure."""
+        """Return pictures by file name without ending. Pure; called in `style.house_style()`."""
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
         """Return what TensorBoard shows as curves, by tag. Pure."""
@@ -73,6 +73,11 @@ class Experiment(ABC):
     def notes(self, arrays: Arrays) -> list[str]:
         """Return sentences, made from the numbers, that a reader needs beside the claims. Pure."""
         return []
+
+    def quick_note(self, n_seeds: int) -> str:
+        """Return the sentence that stands on every figure of a study performed with quick=true."""
+        seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
+        return f"Quick scale, {seeds}. For evidence: the full study (quick=false)."
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Perform a study: measure, judge, save and draw; draw it again from disk.
 
 A study's directory: `result.json` (experiment, config, claims, notes), `arrays.npz`,
-`figures/*.png` (and animations as .gif and .html), `tensorboard/`, and the usual `config.yaml`,
-`status.json`, `metrics.jsonl`. `runs/` holds the run directories of trainings of its own.
+`figures/*.png` (also .svg or .pdf; animations as .gif and .html), `tensorboard/`, and the usual
+`config.yaml`, `status.json`, `metrics.jsonl`. `runs/` holds the run directories of trainings of
+its own.
 """
 
 import io
@@ -15,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.plots.animation import Animation, save_gif, save_page
-from gan_lab.reports.plots.samples import render_figure, save_png
+from gan_lab.reports.plots.samples import encode_png, render_figure
+from gan_lab.reports.plots.style import VECTOR_FORMATS, house_style, note_below, vector_graphics
 from gan_lab.runs.compatibility import current_config
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
@@ -131,31 +134,32 @@ def load_arrays(path: Path) -> Arrays:
     return arrays
 
 
-def redraw(study: Experiment, path: Path) -> list[Path]:
+def redraw(study: Experiment, path: Path, figures: str = "png") -> list[Path]:
     """Draw a study's pictures and animations again from its arrays; nothing else changes.
+
+    Args:
+        figures: png; or svg or pdf, in which they are drawn besides.
 
     Raises:
         ConfigError: The arrays cannot be read or are another study's, or a link leads elsewhere.
     """
     check_inside(path)
-    arrays = load_arrays(path)
+    arrays, config = load_arrays(path), load_config(path)
     try:
-        figures, animations = study.figures(arrays), study.animations(arrays)
-        pictures = {name: render_figure(figure) for name, figure in figures.items()}
+        _, files = _pictures(study, arrays, {**config, "figures": figures})
+        animations = study.animations(arrays)
     except Exception as error:  # whatever a picture takes for granted
         raise ConfigError(
             f"{path / ARRAYS} cannot be drawn: {type(error).__name__}: {error}. Perform the study "
             "again"
         ) from error
-    return _write_figures(pictures, animations, RunDir(path))
+    return _write_figures(files, animations, RunDir(path))
 
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
     """Write pictures and animations, and all results into TensorBoard."""
-    pictures = {
-        name: render_figure(figure) for name, figure in study.figures(result.arrays).items()
-    }
-    _write_figures(pictures, study.animations(result.arrays), home)
+    pictures, files = _pictures(study, result.arrays, result.config)
+    _write_figures(files, study.animations(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):
@@ -170,7 +174,7 @@ def draw(study: Experiment, result: Result, home: RunDir) -> None:
             logger.scalars(step, rows[step])
         last = max(rows, default=0)
         for name, picture in pictures.items():
-            logger.image(f"figures/{name}", 0, picture)
+            logger.image(f"figures/{name}", 0, encode_png(picture))
         measured = {f"claims/{c.id}": c.measured.value for c in result.claims}
         logger.scalars(last, {tag: v for tag, v in measured.items() if np.isfinite(v)})
     finally:
@@ -191,13 +195,43 @@ def claims_markdown(result: Result) -> str:
     return "\n".join(lines)
 
 
+def finished_figures(
+    study: Experiment, arrays: Arrays, config: Mapping[str, Any]
+) -> Mapping[str, Figure]:
+    """Return a study's figures as they are saved; a quick one says so on each of them.
+
+    To be called, and its figures to be drawn, inside `house_style()`.
+    """
+    figures = study.figures(arrays)
+    if config.get("quick") is True:
+        for figure in figures.values():
+            note_below(figure, study.quick_note(int(config.get("n_seeds", 1))))
+    return figures
+
+
+def _pictures(
+    study: Experiment, arrays: Arrays, config: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
+    """Return figures as pixels by name, and as the content of files by file name."""
+    kind = str(config.get("figures", "png"))
+    pictures: dict[str, np.ndarray] = {}
+    files: dict[str, bytes] = {}
+    with house_style():
+        for name, figure in finished_figures(study, arrays, config).items():
+            pictures[name] = render_figure(figure)
+            files[f"{name}.png"] = encode_png(pictures[name])
+            if kind in VECTOR_FORMATS:
+                files[f"{name}.{kind}"] = vector_graphics(figure, kind)
+    return pictures, files
+
+
 def _write_figures(
-    pictures: Mapping[str, np.ndarray], animations: Mapping[str, Animation], home: RunDir
+    files: Mapping[str, bytes], animations: Mapping[str, Animation], home: RunDir
 ) -> list[Path]:
     paths = []
-    for name, picture in pictures.items():
-        paths.append(home.figures / f"{name}.png")
-        save_png(picture, paths[-1])
+    for name, content in files.items():
+        paths.append(home.figures / name)
+        atomic_write(paths[-1], content)
     for name, animation in animations.items():
         paths += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
         save_gif(animation, paths[-2])

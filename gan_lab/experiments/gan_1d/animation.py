@@ -20,7 +20,7 @@ _OUTPUTS = {"minimax": "D", "non_saturating": "D", "least_squares": "f", "hinge"
 
 def animation(arrays: Arrays, methods: Sequence[str]) -> Animation:
     """Draw all losses over training, the exact JS and W1 under each."""
-    figure, axes = canvas("", 2, 4, (3.75, 3.2))
+    figure, axes = canvas("", 2, 4, (3.75, 3.2), dpi=110)
     figure.set_dpi(92)  # 40 pictures then stay below 6 MB
     steps, top = arrays["step"], 2.1 * float(arrays["data_density"].max())
     parts: list[_Panel | _Overview] = [
