@@ -12,7 +12,9 @@ from gan_lab.reports.analysis.model import (
     AXES,
     Band,
     Chart,
+    Dot,
     EventRow,
+    Part,
     Report,
     Section,
     Table,
@@ -78,7 +80,28 @@ def section(name, labels, **more):
         "seed": dict.fromkeys(labels, 0),
         "cards": {labels[0]: ("generator: log(1 - D(G(z)))", "A remark.")},
     }
-    return Section(**{**fields, **more})
+    result = Section(**{**fields, **more})
+    dots = [Dot(label, 0.5 + i, 0.4 + i, 0.6 + i, [0.45, 0.55]) for i, label in enumerate(labels)]
+    plot = {"dots": dots, "real_data": 0.1, "dots_title": "W1", "dots_unit": "data units"}
+    return replace(result, parts=parts_of(result), **plot)
+
+
+def parts_of(section):
+    """All charts, tables and events of a section, in parts of every kind."""
+    questions = dict.fromkeys(chart.question for chart in section.charts)
+    parts = [
+        Part(
+            "curves" if i < 2 else "why",
+            question,
+            [f"{question} Here, yes."],
+            [chart for chart in section.charts if chart.question == question],
+        )
+        for i, question in enumerate(questions)
+    ]
+    parts.append(Part("budgets", "At equal budgets", tables=section.tables[:1]))
+    parts.append(Part("why", "What happened", ["One event."], events=section.events))
+    parts.append(Part("details", "Tables and configuration", tables=section.tables[1:]))
+    return parts
 
 
 def wide_section(directory, name="ring", labels=LABELS, n_points=50, n_curves=2):
@@ -101,7 +124,8 @@ def wide_section(directory, name="ring", labels=LABELS, n_points=50, n_curves=2)
     event = EventRow(labels[0], 2, 400, "saturation", "norm 1e-8", "No gradient.", "Wait")
     result = section(name, labels, charts=charts, pictures=images, events=[event])
     table = replace(result.tables[0], columns=("group", "KL(data || samples)"))
-    return replace(result, tables=[table], choices=choices, finals=finals)
+    result = replace(result, tables=[table], choices=choices, finals=finals)
+    return replace(result, parts=parts_of(result))
 
 
 def wide_report(directory, names=("ring",), **more):
@@ -143,15 +167,22 @@ def _rename(section, name):
         replace(c, title=name, unit=name, bands={a: keys(b) for a, b in c.bands.items()})
         for c in section.charts
     ]
+    dots = [replace(dot, label=keys({dot.label: 0}).popitem()[0]) for dot in section.dots]
     by_label = ("styles", "landscapes", "pictures", "seed")
-    return replace(
+    result = replace(
         section,
         name=name,
         labels=("minimax", name),
-        verdict=(name, name),
+        verdict=Verdict("undecided", name, name, [name]),
+        sentences=(name, name),
+        dots=dots,
+        dots_title=name,
+        dots_unit=name,
         tables=[Table(name, name, [name, name], [("minimax", name), (name, name)])],
         events=[replace(event, **texts) for event in section.events],
         cards={name: (name, f"reading: {name}")},
         charts=charts,
         **{field: keys(getattr(section, field)) for field in by_label},
     )
+    parts = [replace(part, title=name, sentences=[name]) for part in parts_of(result)]
+    return replace(result, parts=parts)

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -168,13 +169,45 @@ def test_the_animation_plays_scrubs_and_obeys_keys(browser, address):
     assert console_messages(driver) == []
 
 
-def test_a_phone_in_the_dark_reads_it_without_scrolling_sideways(browser, address):
-    driver = open_page(browser, address, 360, 740, dark=True, mobile=True)
+BOTTOMS = """
+const bottom = (e) => e.getBoundingClientRect().bottom;
+return Object.fromEntries([".badge", ".headline", ".dots", ".sample-row"].map(
+  (name) => [name, Math.max(...[...document.querySelectorAll(".first")].slice(0, 1).flatMap(
+    (first) => [...first.querySelectorAll(name)].map(bottom)))]));
+"""
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (390, 844), (1920, 1080)], ids=str)
+def test_the_first_screen_answers_without_scrolling(browser, tmp_path, size):
+    comparison = report(tmp_path)
+    words = " ".join(["The first is better by a number with an interval."] * 3)
+    verdict = replace(comparison.sections[0].verdict, headline=words, details=[words[:90]] * 3)
+    first = replace(comparison.sections[0], verdict=verdict)
+    page.write(replace(comparison, sections=[first]), tmp_path / "page.html")
+    driver = open_page(browser, (tmp_path / "page.html").as_uri(), *size, mobile=size[0] < 500)
+    for name, bottom in driver.execute_script(BOTTOMS).items():
+        assert 0 < bottom <= size[1], name
+    assert overflow(driver) <= 0
+
+
+def test_words_of_the_animation_can_be_read_from_afar(browser, address):
+    driver = open_page(browser, address, 1280, 720)
+    sizes = driver.execute_script(
+        "return [...document.querySelectorAll('.animation *')].filter((e) => e.innerText && "
+        "!e.matches('.hidden')).map((e) => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert len(sizes) > 10
+    assert min(sizes) >= 16
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_in_the_dark_reads_it_without_scrolling_sideways(browser, address, width):
+    driver = open_page(browser, address, width, 844, dark=True, mobile=True)
     for each in driver.find_elements("css selector", f"{CHART}, details"):
         driver.execute_script("arguments[0].open = true; arguments[0].scrollIntoView()", each)
     to_chart(driver)
-    assert driver.execute_script("return innerWidth") == 360
-    assert overflow(driver) <= 0
+    assert driver.execute_script("return innerWidth") == width
+    assert driver.execute_script("return document.scrollingElement.scrollWidth") <= width
     paper, text, real = driver.execute_script(
         "return [variable('--paper'), variable('--text'), ink('#000000')].map((c) => rgb(c))"
     )
@@ -227,7 +260,8 @@ def test_without_a_script_the_words_tables_and_last_pictures_are_there(browser, 
     assert "Curves and animations need JavaScript" in body
     assert "On plane the first is better." in body
     assert "0.5 [0.4, 0.6]" in " ".join(body.split())
-    assert find(driver, ".animation img").is_displayed()
+    assert find(driver, ".samples img").is_displayed()
+    assert find(driver, ".points").is_displayed()
     assert not find(driver, ".controls").is_displayed()
     assert json.dumps(NASTY)[1:5] in json.dumps(body)
 

@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.reports.analysis.charts import QUESTIONS
-from gan_lab.reports.analysis.model import AXES, EventRow, Section, Table, events_table
+from gan_lab.reports.analysis.model import (
+    AXES,
+    EventRow,
+    Part,
+    Section,
+    Table,
+    events_table,
+)
+from gan_lab.reports.html import document, marks
+from gan_lab.reports.html.marks import Looks
 
-_OPEN_TABLES = 2  # the others unfold below their titles
 _OPEN_EVENTS = 8
-_LONG = 32  # characters of a cell
-_PATTERNS = {"solid": "", "dash": "7 4", "dot": "2 3", "dashdot": "7 3 2 3"}
 _MAP_HINT = (
     "The logit of each discriminator at every point of the data's window, from low to high; the "
     "colours span"
@@ -26,128 +32,109 @@ _ANIMATION_HINT = (
     "sample looks more real."
 )
 _RAMP = '<span class="ramp"></span>logit, low to high'
-Looks = Mapping[str, Mapping[str, str]]
 
 
-def swatch(look: Mapping[str, str]) -> str:
-    """Return the line of a group that stands beside its name everywhere."""
-    dash = _PATTERNS.get(look["dash"], look["dash"].replace("px", "").replace(",", " "))
+_HEADINGS = {"curves": "Curves", "budgets": "At equal budgets", "why": "Why", "details": ""}
+
+
+def parts(i: int, section: Section, data: Mapping[str, Any]) -> str:
+    """Return everything below the first screen: curves, equal budgets, why, and folded details."""
+    looks, rooms, kinds = data["looks"], [], list(dict.fromkeys(p.kind for p in section.parts))
+    has_charts = any(_charts_of(part, data) for part in section.parts)
+    for kind in [*kinds, *(["details"] if "details" not in kinds else [])]:
+        own = [part for part in section.parts if part.kind == kind]
+        if kind == "details":
+            rooms.append(_details(section, own, looks))
+            continue
+        contents = "".join(
+            _part(f"{i}-{kind}-{k}", p, data, with_title=len(own) > 1) for k, p in enumerate(own)
+        )
+        title = own[0].title if len(own) == 1 else _HEADINGS[kind]
+        name = f"{kind}-{i}"
+        if kind == "why":
+            rooms.append(animation(i, section, data))
+        rooms.append(
+            f'<section class="chapter {kind}" aria-labelledby="{name}"><h2 id="{name}">'
+            f"{html.escape(title)}</h2>{contents}</section>"
+        )
+    if "why" not in kinds:
+        rooms.insert(-1, animation(i, section, data))
+    bar = toolbar(data) if has_charts else ""
+    return f'<div class="parts">{bar}{"".join(rooms)}</div>'
+
+
+def _part(name: str, part: Part, data: Mapping[str, Any], *, with_title: bool) -> str:
+    """Return what a part says and shows."""
+    charts = _charts_of(part, data)
+    sentences = "".join(f'<p class="meaning">{html.escape(text)}</p>' for text in part.sentences)
+    tables = "".join(rich_table(table, data["looks"]) for table in part.tables)
+    chart = plot(name, part.title, charts) if charts else ""
+    heading = f"<h3>{html.escape(part.title)}</h3>" if with_title and not charts else ""
+    return f"{heading}{chart}{sentences}{tables}{events(part.events, data['looks'])}"
+
+
+def _charts_of(part: Part, data: Mapping[str, Any]) -> dict[int, str]:
+    """Return index -> title of the page's charts that are a part's."""
+    tags = {chart.tag for chart in part.charts}
+    return {i: chart["title"] for i, chart in enumerate(data["charts"]) if chart["tag"] in tags}
+
+
+def _details(section: Section, own: Sequence[Part], looks: Looks) -> str:
+    """Return what is folded: sentences, tables and the losses."""
+    folds = [("In words", document.bullets(section.sentences))] if section.sentences else []
+    for part in own:
+        if part.sentences:
+            folds.append((part.title, document.paragraphs(part.sentences)))
+        folds += [(table.title, rich_table(table, looks)) for table in part.tables]
+    if items := cards(section, looks):
+        folds.append(("The losses", items))
+    title = own[0].title if own else "Tables and configuration"
+    content = "".join(document.fold(*each) for each in folds)
     return (
-        '<svg class="swatch" viewBox="0 0 28 8" width="28" height="8" aria-hidden="true">'
-        f'<line x1="1" x2="27" y1="4" y2="4" stroke-dasharray="{html.escape(dash)}" '
-        f'style="stroke:{ink(look["colour"])}"/></svg>'
+        f'<section class="chapter details"><h2>{html.escape(title)}</h2>{content}</section>'
+        if folds
+        else ""
     )
-
-
-def ink(colour: str) -> str:
-    """Return a colour that the style sheet may replace by one with contrast in the dark."""
-    name = re.sub(r"[^0-9A-Fa-f]", "", colour).upper()
-    return f"var(--ink-{name}, #{name})"
-
-
-def tables(each: Sequence[Table], looks: Looks) -> str:
-    """Return the first tables open, the others folded below their titles."""
-    if not each:
-        return ""
-    parts = ['<section class="numbers"><h3>The numbers</h3>']
-    for i, table in enumerate(each):
-        title, content = html.escape(table.title), rich_table(table, looks)
-        if i < _OPEN_TABLES:
-            parts.append(f"<h4>{title}</h4>{content}")
-        else:
-            parts.append(f"<details><summary>{title}</summary>{content}</details>")
-    return "".join(parts) + "</section>"
 
 
 def rich_table(table: Table, looks: Looks) -> str:
-    """Return a table in a box that scrolls by itself; the first column heads the rows."""
-    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.columns)
-    kinds = ["", *map(_kind, columns[1:])]
-    head = "".join(
-        f'<th scope="col"{kind}>{_with_swatch(name, looks)}</th>'
-        for name, kind in zip(table.columns, kinds, strict=True)
-    )
-    rows = ""
-    for first, *others in table.rows:
-        cells = zip(map(_cell, others), kinds[1:], strict=True)
-        rows += f'<tr><th scope="row">{_with_swatch(first, looks)}</th>'
-        rows += "".join(f"<td{kind}>{cell}</td>" for cell, kind in cells) + "</tr>"
-    title, note = html.escape(table.title), html.escape(table.note)
-    # Focusable, so that arrow keys scroll it.
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{title}"><table>'
-        f'<caption class="hidden">{title}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<p class="table-note">{note}</p>'
-    )
+    """Return a table with the line of every group beside its name."""
+    heads = marks.swatches(looks)
+    return document.table(table.title, table.columns, table.rows, note=table.note, marks=heads)
 
 
-def _kind(column: Sequence[str]) -> str:
-    """Return the class of a column's cells: numbers stay on one line, long texts get room."""
-    if any(map(_is_number, column)) and all(_is_number(cell) or cell in "-" for cell in column):
-        return ' class="n"'
-    return ' class="long"' if any(len(cell) > _LONG for cell in column) else ""
-
-
-def _is_number(cell: str) -> bool:
-    return re.match(r"[-+]?(\d|inf\b|nan\b)", cell) is not None
-
-
-def _with_swatch(text: str, looks: Looks) -> str:
-    return (swatch(looks[text]) + " " if text in looks else "") + html.escape(text)
-
-
-def _cell(text: str) -> str:
-    # The interval is quieter than its number.
-    match = re.fullmatch(r"([^\[(]+) (\[.*\]|\(.*\))", text)
-    if not match:
-        return html.escape(text)
-    return f'{html.escape(match[1])} <span class="interval">{html.escape(match[2])}</span>'
-
-
-def chapters(i: int, data: Mapping[str, Any]) -> str:
-    """Return the curves: one x axis and one legend for all, a chapter a question, a select each."""
+def toolbar(data: Mapping[str, Any]) -> str:
+    """Return one x axis, one scale and one legend for all charts of a section."""
     charts = data["charts"]
-    if not charts:
-        return ""
     axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
-    axis_choices = _choices({axis: AXES[axis] for axis in axes})
     with_curve = {n for chart in charts for bands in chart["bands"].values() for n in bands}
-    names = [name for name in data["looks"] if name in with_curve]
     legend = "".join(
         f'<button type="button" class="key" aria-pressed="true" data-label="{html.escape(name)}">'
-        f"{_with_swatch(name, data['looks'])}</button>"
-        for name in names
+        f"{marks.with_swatch(name, data['looks'])}</button>"
+        for name in data["looks"]
+        if name in with_curve
     )
-    hints = {q.title: q.hint for q in QUESTIONS}
-    titles = list(dict.fromkeys(chart["question"] for chart in charts))
-    titles.sort(key=lambda title: list(hints).index(title) if title in hints else len(hints))
     return (
-        '<section class="curves"><h3>The curves</h3>'
-        '<p class="hint">Lines are means over seeds, bands their 95 % t intervals; the dotted line '
-        'is the floor, what real samples get. <span class="on-screen">Drag over a chart to '
-        "enlarge, double-click to go back.</span></p>"
         '<div class="toolbar">'
-        f'<label>Along <select class="axis">{axis_choices}</select></label>'
+        f'<label>Along <select class="axis">{_choices({a: AXES[a] for a in axes})}</select></label>'
         '<label>Scale <select class="scale"><option value="linear">linear</option>'
         '<option value="log">logarithmic</option></select></label>'
         f'<div class="legend" role="group" aria-label="Groups shown">{legend}</div></div>'
-        + "".join(_chapter(f"{i}-{k}", title, hints, charts) for k, title in enumerate(titles))
-        + "</section>"
+        '<p class="hint">Lines are means over seeds, bands their 95 % t intervals; the dotted line '
+        'is what real data get. <span class="on-screen">Drag over a chart to enlarge, double-click '
+        "to go back.</span></p>"
     )
 
 
-def _chapter(
-    name: str, title: str, hints: Mapping[str, str], charts: Sequence[Mapping[str, Any]]
-) -> str:
-    curve_choices = _choices(
-        {i: chart["title"] for i, chart in enumerate(charts) if chart["question"] == title}
-    )
+def plot(name: str, title: str, charts: Mapping[int, str]) -> str:
+    """Return the charts that answer one question: one is shown, the others can be chosen."""
+    hints = {q.title: q.hint for q in QUESTIONS}
+    choice = f'<select class="curve">{_choices(charts)}</select>'
     return (
-        f'<section class="chapter" aria-labelledby="chapter-{name}"><div class="chapter-head">'
-        f'<h4 id="chapter-{name}">{html.escape(title)}</h4>'
-        f'<label><span class="hidden">Curve: </span><select class="curve">{curve_choices}</select>'
-        f'</label></div><p class="hint">{html.escape(hints.get(title, ""))}</p>'
+        f'<section class="plot" aria-labelledby="plot-{name}"><div class="plot-head">'
+        f'<h3 id="plot-{name}">{html.escape(title)}</h3>'
+        f'<label><span class="hidden">Curve: </span>{choice}</label></div>'
+        f'<p class="hint">{html.escape(hints.get(title, ""))}</p>'
         '<div class="chart" role="img"></div><p class="chart-note" aria-live="polite"></p>'
         '<div class="print-charts"></div></section>'
     )
@@ -166,7 +153,8 @@ def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
     panels = "".join(_panel(k, each, data["looks"]) for k, each in enumerate(media["groups"]))
     missing = [name for name in section.labels if name not in {g["label"] for g in media["groups"]}]
     note = f"<p class='hint'>No pictures: {html.escape(', '.join(missing))}.</p>" if missing else ""
-    title = "The landscape animation" if is_landscape else "The samples, step by step"
+    title = "What the discriminator sees" if is_landscape else "The samples, step by step"
+    kind = "landscape" if is_landscape else "pictures"
     hint, key = "Samples from the same noise at every step.", ""
     if is_landscape:
         flat = len(media["groups"][0]["snapshots"][0]["window"]) == 1
@@ -177,10 +165,9 @@ def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
             f'<li><span class="dot fake"></span>samples</li><li>{scale}</li></ul>'
         )
     return (
-        f'<section class="animation" data-kind="{"landscape" if is_landscape else "pictures"}" '
-        f'tabindex="0" aria-labelledby="animation-{i}"><h3 id="animation-{i}">{title}</h3>'
-        f'<p class="hint">{hint}</p>{key}'
-        f'<div class="players">{panels}</div>{note}<div class="controls">'
+        f'<section class="chapter animation" data-kind="{kind}" '
+        f'tabindex="0" aria-labelledby="animation-{i}"><h2 id="animation-{i}">{title}</h2>'
+        f'{key}<div class="players">{panels}</div>{note}<div class="controls">'
         '<button type="button" class="play" aria-label="Play">'
         '<span aria-hidden="true">&#9654;</span> <span class="word">Play</span></button>'
         f'<input type="range" class="scrub" min="0" max="{last}" value="{last}" step="1" '
@@ -189,8 +176,8 @@ def animation(i: int, section: Section, data: Mapping[str, Any]) -> str:
         '<label>Speed <select class="speed"><option value="0.25">1/4</option>'
         '<option value="0.5">1/2</option><option value="1" selected>1</option>'
         '<option value="2">2</option><option value="4">4</option></select></label></div>'
-        '<p class="hint keys">Keys, with the animation in focus: space plays and pauses, left and '
-        "right go a step, Home and End to its ends.</p></section>"
+        f'<p class="hint">{hint} <span class="keys">Keys, with the animation in focus: space plays '
+        "and pauses, left and right go a step, Home and End to its ends.</span></p></section>"
     )
 
 
@@ -199,14 +186,13 @@ def _panel(k: int, group: dict[str, Any], looks: Looks) -> str:
     seed = "" if group["seed"] is None else f'<span class="seed">seed {group["seed"]}</span>'
     name = html.escape(label)
     if "image" in last:
-        # Here, and only here: it shows without a script, and the page stays small.
-        screen = f'<img src="{last["image"]}" alt="Samples of {name}, step {last["step"]}">'
-        last["image"] = None
+        screen = f'<img alt="Samples of {name}, step {last["step"]}">'  # a script shows it
     else:
         screen = f'<canvas role="img" aria-label="Landscape of {name}"></canvas>'
+    heading = f"{marks.with_swatch(label, looks)} {seed}"
     return (
-        f'<figure class="player" data-player="{k}"><figcaption>{_with_swatch(label, looks)} {seed}'
-        f'</figcaption>{screen}<p class="caption">step {last["step"]}</p></figure>'
+        f'<figure class="player" data-player="{k}"><figcaption>{heading}</figcaption>{screen}'
+        f'<p class="caption">step {last["step"]}</p></figure>'
     )
 
 
@@ -217,28 +203,24 @@ def events(rows: Sequence[EventRow], looks: Looks) -> str:
     table = events_table(rows)
     content = rich_table(table, looks)
     if len(table.rows) > _OPEN_EVENTS:
-        content = f"<details><summary>All {len(rows)} events</summary>{content}</details>"
+        content = document.fold(f"All {len(rows)} events", content)
     kinds = dict.fromkeys((e.kind, e.explanation, e.advice) for e in rows)
     meanings = "".join(
         f"<div><dt>{html.escape(kind)}</dt><dd>{html.escape(explanation)}"
         f'<p class="advice">{html.escape(advice)}</p></dd></div>'
         for kind, explanation, advice in kinds
     )
-    return (
-        f'<section class="events"><h3>What happened</h3>{content}<dl class="meanings">{meanings}'
-        "</dl></section>"
-    )
+    return f'<div class="events">{content}<dl class="meanings">{meanings}</dl></div>'
 
 
 def cards(section: Section, looks: Looks) -> str:
     """Return the card of each loss."""
     items = "".join(
-        f'<article class="card"><h4>{_with_swatch(label, looks)}</h4>{_lines(lines)}</article>'
+        f'<article class="card"><h3>{marks.with_swatch(label, looks)}</h3>{_lines(lines)}</article>'
         for label in section.labels
         if (lines := section.cards.get(label))
     )
-    cards = f'<section><h3>The losses</h3><div class="cards">{items}</div></section>'
-    return cards if items else ""
+    return f'<div class="cards">{items}</div>' if items else ""
 
 
 def _lines(lines: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ class GroupAnimation {
       const canvas = element.querySelector("canvas"), picture = element.querySelector("img");
       const landscape = canvas ? new LandscapeCanvas(canvas, media, group) : null;
       if (landscape) { element.classList.toggle("flat", landscape.flat); }
-      if (picture) { group.snapshots[group.snapshots.length - 1].image = picture.src; }
+      if (picture) { this.takeLast(group); }
       return { element, group, landscape, picture, caption: element.querySelector(".caption") };
     });
     for (const name of ["play", "scrub", "clock", "speed"]) {
@@ -28,6 +28,13 @@ class GroupAnimation {
     root.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.redraw()).observe(root.querySelector(".players"));
     this.show(this.steps.length - 1);
+  }
+
+  /** The last picture of a group is in the page's first screen, and only there. */
+  takeLast(group) {
+    const rooms = [...this.root.closest(".problem").querySelectorAll(".sample")];
+    const room = rooms.find((each) => each.dataset.group === group.label);
+    group.snapshots[group.snapshots.length - 1].image = room.querySelector("img").src;
   }
 
   key(event) {

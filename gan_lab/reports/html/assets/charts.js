@@ -61,7 +61,7 @@ function outline(x, low, high, usable) {
   return [px, py];
 }
 
-/** The range of a y axis: all means, the floor, and as much of the bands as leaves means clear. */
+/** The range of a y axis: all means, the real data, and as much of the bands as leaves means clear. */
 function extent(curves, floor, logarithmic) {
   const fits = (v) => Number.isFinite(v) && (!logarithmic || v > 0);
   const to = (v) => (logarithmic ? Math.log10(v) : v);
@@ -219,7 +219,7 @@ function layoutOf(chart, view, visible, small) {
     annotations: floor ? [{
       xref: "paper", x: 0.005, xanchor: "left", yanchor: "bottom", showarrow: false,
       y: logarithmic ? Math.log10(chart.floor) : chart.floor,
-      text: `floor ${short(chart.floor)}`, font: { size: small ? 9 : 11, color: quiet }
+      text: `real data ${short(chart.floor)}`, font: { size: small ? 9 : 11, color: quiet }
     }] : []
   };
 }

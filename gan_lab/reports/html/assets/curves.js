@@ -16,7 +16,7 @@ class Curves {
     this.section = section;
     this.root = root;
     this.view = { axis: root.querySelector(".axis").value, scale: "linear", hidden: new Set() };
-    this.chapters = [...root.querySelectorAll(".chapter")].map((each) => ({
+    this.plots = [...root.querySelectorAll(".plot")].map((each) => ({
       chart: each.querySelector(".chart"), choice: each.querySelector(".curve"),
       note: each.querySelector(".chart-note"), printCharts: each.querySelector(".print-charts"),
       isVisible: false
@@ -36,14 +36,14 @@ class Curves {
     const observer = new IntersectionObserver((entries) => {
       for (const entry of entries.filter((e) => e.isIntersecting)) {
         observer.unobserve(entry.target);
-        const chapter = this.chapters.find((each) => each.chart === entry.target);
-        chapter.isVisible = true;
-        this.drawOne(chapter);
+        const plot = this.plots.find((each) => each.chart === entry.target);
+        plot.isVisible = true;
+        this.drawOne(plot);
       }
     }, { rootMargin: "600px" });
-    for (const chapter of this.chapters) {
-      observer.observe(chapter.chart);
-      chapter.choice.addEventListener("change", () => this.drawOne(chapter));
+    for (const plot of this.plots) {
+      observer.observe(plot.chart);
+      plot.choice.addEventListener("change", () => this.drawOne(plot));
     }
   }
 
@@ -55,22 +55,22 @@ class Curves {
   }
 
   draw() {
-    for (const chapter of this.chapters.filter((each) => each.isVisible)) { this.drawOne(chapter); }
+    for (const plot of this.plots.filter((each) => each.isVisible)) { this.drawOne(plot); }
   }
 
-  drawOne(chapter) {
-    const chart = this.section.charts[Number(chapter.choice.value)];
+  drawOne(plot) {
+    const chart = this.section.charts[Number(plot.choice.value)];
     const { traces, layout, notes } = drawing(this.section, chart, this.view, 0);
-    Plotly.react(chapter.chart, traces, layout, CONFIG);
-    chapter.chart.setAttribute("aria-label", inWords(this.section, chart, this.view));
-    chapter.note.textContent = notes.join(" ");
+    Plotly.react(plot.chart, traces, layout, CONFIG);
+    plot.chart.setAttribute("aria-label", inWords(this.section, chart, this.view));
+    plot.note.textContent = notes.join(" ");
   }
 
-  /** On paper nothing can be chosen: all curves of a chapter stand side by side. */
+  /** On paper nothing can be chosen: all curves of a plot stand side by side. */
   print() {
-    for (const chapter of this.chapters) {
-      for (const option of chapter.choice.options) {
-        const room = chapter.printCharts.appendChild(document.createElement("div"));
+    for (const plot of this.plots) {
+      for (const option of plot.choice.options) {
+        const room = plot.printCharts.appendChild(document.createElement("div"));
         const chart = this.section.charts[Number(option.value)];
         const { traces, layout } = drawing(this.section, chart, this.view, 325);
         Plotly.newPlot(room, traces, layout, { staticPlot: true });
@@ -79,7 +79,7 @@ class Curves {
   }
 
   endPrint() {
-    for (const { printCharts } of this.chapters) {
+    for (const { printCharts } of this.plots) {
       for (const room of printCharts.children) { Plotly.purge(room); }
       printCharts.replaceChildren();
     }

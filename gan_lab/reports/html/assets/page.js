@@ -6,9 +6,9 @@ document.documentElement.classList.add("scripted");
 const animations = [], curves = [];
 for (const section of document.querySelectorAll(".problem")) {
   const data = DATA.sections[Number(section.dataset.section)];
-  const root = section.querySelector(".animation"), room = section.querySelector(".curves");
+  const root = section.querySelector(".animation"), bar = section.querySelector(".toolbar");
   if (root) { animations.push(new GroupAnimation(root, data.landscapes || data.pictures)); }
-  if (room) { curves.push(new Curves(room, data)); }
+  if (bar) { curves.push(new Curves(bar.parentElement, data)); }
 }
 
 function repaint() {
