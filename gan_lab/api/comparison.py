@@ -45,8 +45,9 @@ class Comparison:
 
     @property
     def verdict(self) -> list[str]:
-        """Which is better, by how much and how sure that is, in sentences."""
-        return [sentence for section in self.report.sections for sentence in section.sentences]
+        """Which is better, by how much and how sure that is: a headline a data set, and details."""
+        verdicts = [section.verdict for section in self.report.sections]
+        return [text for each in verdicts for text in (each.headline, *each.details)]
 
     def save(self, path: str | Path) -> Path:
         """Write the page, one HTML file that opens without a network; return its path."""

@@ -78,8 +78,9 @@ def _home(output: str | None) -> Path:
 def _say(report: Report) -> None:
     screen = console(width=140)
     for section in report.sections:
-        screen.print(f"\n{section.name}", style="bold")
-        for sentence in section.sentences:
+        verdict = section.verdict
+        screen.print(f"\n{section.name}: {verdict.badge}", style="bold")
+        for sentence in (verdict.headline, *verdict.details):
             screen.print(sentence)
         screen.print(_screen(section.tables[0]))
     for note in report.notes:

@@ -34,7 +34,7 @@ def test_compare_leaves_a_page_a_picture_numbers_and_tensorboard(runs, workdir, 
     page = (out / "index.html").read_text()
     assert "Four: losses [/bold] ${x}" in page
     said = " ".join(capsys.readouterr().out.split())
-    assert "has the lowest exact W1 to unseen data" in said
+    assert "WGAN-GP is better: W1 lower by 0.434 [0.362, 0.506] data units than minimax" in said
     assert len((out / "index.html").read_bytes()) < 15e6
 
 
@@ -127,8 +127,8 @@ def add_to_status(path, **values):
     (path / "status.json").write_text(json.dumps(status))
 
 
-def verdict_of(directory):
-    return build.report([directory])[0].sections[0].sentences
+def section_of(directory):
+    return build.report([directory])[0].sections[0]
 
 
 def test_a_killed_run_is_as_far_as_its_metrics(workdir):
@@ -157,7 +157,8 @@ def test_seconds_of_runs_that_were_not_timed_alike_are_compared_nowhere(workdir)
     report, _ = build.report([workdir / "runs"])
     (table,) = (t for t in report.sections[0].tables if t.title == "At equal budgets")
     assert not any("seconds" in row[0] for row in table.rows)
-    assert not any("seconds" in sentence for sentence in report.sections[0].sentences)
+    sentences = [s for part in report.sections[0].parts for s in part.sentences]
+    assert not any("seconds" in sentence for sentence in sentences)
     assert any("not timed alike" in note for note in report.notes)
 
 
@@ -170,10 +171,11 @@ def test_a_lead_that_common_seeds_contradict_is_not_called_supported(workdir):
             run(workdir / "runs" / f"a{seed}", seed, final=low[seed])
         else:
             run(workdir / "runs" / f"a{seed}", seed, [1.0], [0], state="diverged")
-    verdict = verdict_of(workdir / "runs")
-    assert "minimax has the lowest" in verdict[0]
-    assert "not supported against any other group" in verdict[0]
-    assert "But on the seeds that both finished it is higher than WGAN-GP" in verdict[1]
+    section = section_of(workdir / "runs")
+    assert "minimax has the lowest" in section.sentences[0]
+    assert "But on the seeds that both finished minimax is higher: 0.103" in section.sentences[1]
+    assert section.verdict.kind == "undecided"
+    assert "higher by 0.103 data units on the 3 seeds" in section.verdict.headline
 
 
 def test_a_whole_number_and_the_same_number_typed_with_a_point_are_one_choice(workdir):
@@ -192,8 +194,8 @@ def test_the_best_checkpoint_is_held_against_the_end_on_held_out_data(workdir):
         estimate = status["final"][TAG] | {"value": 1.0 + 0.01 * float(rng.normal())}
         best = {"step": 50, "tag": TAG, "validation": estimate, "held_out": estimate}
         add_to_status(path, best=best)
-    verdict = verdict_of(workdir / "runs")
-    assert any("Training on made it worse" in s and "minimax by 0.5" in s for s in verdict)
+    curves = section_of(workdir / "runs").parts[0]
+    assert any("Training on made it worse" in s and "by 0.5" in s for s in curves.sentences)
 
 
 def test_other_lengths_of_training_are_said_in_the_first_sentence(workdir):
@@ -201,5 +203,6 @@ def test_other_lengths_of_training_are_said_in_the_first_sentence(workdir):
     for seed in range(3):
         run(workdir / "runs" / f"a{seed}", seed)
         run(workdir / "runs" / f"b{seed}", seed, trainer=longer)
-    verdict = verdict_of(workdir / "runs")
-    assert "not trained for equally many steps" in verdict[0]
+    section = section_of(workdir / "runs")
+    assert "not trained for equally many steps" in section.sentences[0]
+    assert any("not trained for equally many steps" in d for d in section.verdict.details)

@@ -20,7 +20,7 @@ def gains(groups: Sequence[Group]) -> Table | None:
     rows = []
     for group in groups:
         until = last_gain_step(group)
-        if until is None and not _best_values(group):
+        if until is None and not best_values(group):
             continue
         last = max((r.step for r in group.runs), default=0)
         cell = "-" if until is None else str(until)
@@ -66,22 +66,22 @@ def last_gain_step(group: Group, tag: str = HEADLINE) -> int | None:
     return int(steps[-1])
 
 
-def best_minus_end(group: Group) -> Difference | None:
-    """Return W1 of the best checkpoints minus at the end, on held-out data; None if unknown."""
-    there = _best_values(group)
-    ends = group.finals(HEADLINE)
-    return difference(there, ends) if len(there.keys() & ends.keys()) >= _GAIN_FROM else None
-
-
-def _best_values(group: Group) -> dict[int, float]:
+def best_values(group: Group) -> dict[int, float]:
     """Return seed -> W1 of its best checkpoint on held-out data, where it is known."""
     best = {r.seed: (r.best or {}).get("held_out") for r in group.complete_runs}
     values = {seed: float(estimate["value"]) for seed, estimate in best.items() if estimate}
     return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
+def best_minus_end(group: Group) -> Difference | None:
+    """Return W1 of the best checkpoints minus at the end, on held-out data; None if unknown."""
+    there = best_values(group)
+    ends = group.finals(HEADLINE)
+    return difference(there, ends) if len(there.keys() & ends.keys()) >= _GAIN_FROM else None
+
+
 def _best_cells(group: Group) -> list[str]:
-    there = _best_values(group)
+    there = best_values(group)
     if not there:
         return ["-", "-", "-"]
     finals = group.finals(HEADLINE).items()

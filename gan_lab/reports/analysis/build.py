@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_lab import __version__
-from gan_lab.reports.analysis import best_steps, load, run_config, summary, tables
+from gan_lab.reports.analysis import best_steps, load, parts, run_config, summary, tables, verdict
 from gan_lab.reports.analysis.aggregate import Group, Problem, band, group_runs
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
@@ -19,7 +19,6 @@ from gan_lab.reports.analysis.model import (
     Band,
     Chart,
     EventRow,
-    Part,
     Report,
     Section,
     Table,
@@ -78,7 +77,7 @@ def section(problem: Problem) -> Section:
         name=problem.name,
         labels=[g.label for g in groups],
         styles={g.label: g.style for g in groups},
-        verdict=summary.verdict(problem),
+        verdict=verdict.verdict(problem),
         sentences=summary.sentences(problem),
         tables=table_list,
         charts=charts,
@@ -86,35 +85,15 @@ def section(problem: Problem) -> Section:
         landscapes={label: f for label, run in runs.items() if (f := run.landscapes())},
         seed=seeds,
         events=events,
-        dots=summary.dots(problem),
+        dots=verdict.dots(problem),
         real_data=next(floors, None),
         dots_title=CURVES[HEADLINE].title,
         dots_unit=CURVES[HEADLINE].unit,
-        parts=_parts(charts, table_list, events),
+        parts=parts.parts(problem, charts, table_list, events),
         cards={g.label: run_config.card_lines(g.runs[0].config) for g in groups},
         choices={g.label: g.choices for g in groups},
         finals={g.label: _means(g) for g in groups},
     )
-
-
-def _parts(
-    charts: Sequence[Chart], all_tables: Sequence[Table], events: Sequence[EventRow]
-) -> list[Part]:
-    answers = [question.title for question in QUESTIONS[:2]]
-    budgets = [table for table in all_tables if table.title == "At equal budgets"]
-    others = [table for table in all_tables if table not in budgets]
-    parts = [
-        Part("curves", title, charts=[c for c in charts if c.question == title])
-        for title in answers
-    ]
-    parts.append(Part("budgets", "At equal budgets", tables=budgets))
-    parts += [
-        Part("why", q.title, charts=[c for c in charts if c.question == q.title])
-        for q in QUESTIONS[2:]
-    ]
-    parts.append(Part("why", "What happened while training", events=events))
-    parts.append(Part("details", "Tables and configuration", tables=others))
-    return [part for part in parts if part.charts or part.tables or part.events or part.sentences]
 
 
 def chart(groups: Sequence[Group], curve: Curve, question: str) -> Chart | None:

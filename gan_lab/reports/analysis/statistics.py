@@ -93,6 +93,9 @@ class Difference:
     lower: int  # common seeds in which a is the lower one
     higher: int  # common seeds in which a is the higher one
     ties: int  # common seeds in which both are equal
+    # Standard deviation of the differences over seeds, or of two independent seeds' difference
+    # where it is not paired; nan for one seed.
+    deviation: float
 
     @property
     def is_supported(self) -> bool:
@@ -125,14 +128,17 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
             p = 1.0 if x[0] == 0 else 2.0 ** (1 - len(x))
             if x[0] != 0 and p >= 0.05:
                 measured = Statistic(measured.value, -math.inf, math.inf)
-        return Difference(measured, len(x), True, p, *wins)
+        return Difference(measured, len(x), True, p, *wins, float(x.std(ddof=1)))
     ours, theirs = np.array(list(a.values())), np.array(list(b.values()))
     gap, n = float(ours.mean() - theirs.mean()), min(len(ours), len(theirs))
     if n < 2 or not ours.std() + theirs.std() > 0:
-        return Difference(Statistic(gap, -math.inf, math.inf), n, False, math.nan, *wins)
+        no_interval = Statistic(gap, -math.inf, math.inf)
+        return Difference(no_interval, n, False, math.nan, *wins, math.nan)
     welch = stats.ttest_ind(ours, theirs, equal_var=False)
     low, high = welch.confidence_interval(0.95)
-    return Difference(Statistic(gap, float(low), float(high)), n, False, float(welch.pvalue), *wins)
+    measured, p = Statistic(gap, float(low), float(high)), float(welch.pvalue)
+    deviation = math.sqrt(float(ours.var(ddof=1) + theirs.var(ddof=1)))
+    return Difference(measured, n, False, p, *wins, deviation)
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
@@ -142,13 +148,49 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
 
     Reference: Holm 1979, Scandinavian Journal of Statistics 6(2).
     """
-    tests = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    levels = holm_levels(p_values, level)
     holds = [False] * len(p_values)
-    for rank, i in enumerate(sorted(tests, key=lambda i: p_values[i])):
-        if p_values[i] > level / (len(tests) - rank):
+    tests = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    for i in sorted(tests, key=lambda i: levels[i]):
+        if p_values[i] > levels[i]:
             break
         holds[i] = True
     return holds
+
+
+def holm_levels(p_values: Sequence[float], level: float = 0.05) -> list[float]:
+    """Return the level at which Holm's correction tests each: level / (m - rank), rank from 0.
+
+    Of m differences the one with the least p value is tested at level / m, the last at level;
+    nan is not tested and has the level nan.
+    """
+    tests = [i for i, p in enumerate(p_values) if not math.isnan(p)]
+    levels = [math.nan] * len(p_values)
+    for rank, i in enumerate(sorted(tests, key=lambda i: p_values[i])):
+        levels[i] = level / (len(tests) - rank)
+    return levels
+
+
+def seeds_needed(gap: float, deviation: float, level: float = 0.05, power: float = 0.8) -> float:
+    """Return how many paired seeds show a mean difference with a given power; inf for no gap.
+
+    n = ((z(1 - level/2) + z(power)) deviation / gap)^2 + z(1 - level/2)^2 / 2, two-sided: the
+    normal approximation with the correction for the t test, which is within one seed of the
+    noncentral t distribution's power. It takes the measured gap and deviation for the true ones.
+
+    Args:
+        gap: Mean difference.
+        deviation: Standard deviation of the differences over seeds.
+        level: Of the test; after Holm's correction that of the pair, `holm_levels`.
+        power: Chance to show it.
+
+    Reference: Guenther 1981, The American Statistician 35(4), "Sample sizes for normal theory T
+    tests".
+    """
+    if gap == 0:
+        return math.inf
+    z_level, z_power = float(stats.norm.ppf(1 - level / 2)), float(stats.norm.ppf(power))
+    return ((z_level + z_power) * deviation / gap) ** 2 + z_level**2 / 2
 
 
 @dataclass(frozen=True)

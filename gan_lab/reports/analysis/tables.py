@@ -16,6 +16,7 @@ from gan_lab.reports.analysis.statistics import (
     Statistic,
     difference,
     holm,
+    holm_levels,
     mean,
     median,
     ranking,
@@ -32,7 +33,9 @@ FINAL = (
     CURVES["samples/pairwise_distance"],
 )
 DIFFERENCE_TAGS = (HEADLINE, "divergence/js", "modes/covered")
+BUDGETS_TITLE = "At equal budgets"
 MEDIANS_FROM = 8  # seeds
+MIN_SEEDS = 3  # of a supported difference: two seeds' t interval is 7 times as wide as five's
 _CURVE_OF_TAG = {curve.tag: curve for curve in (*FINAL, *CURVES.values())}
 
 
@@ -44,11 +47,17 @@ class Pair:
     b: str
     difference: Difference
     among_all: bool  # whether it is supported with all pairs of the table in mind (Holm)
+    level: float  # at which Holm's correction tests it; nan without a p value
+
+    @property
+    def has_few_seeds(self) -> bool:
+        """Whether it has too few seeds to say anything."""
+        return self.difference.n < MIN_SEEDS or math.isnan(self.difference.p)
 
     @property
     def verdict(self) -> str:
         """The difference in words."""
-        if math.isnan(self.difference.p):
+        if self.has_few_seeds:
             return "too few seeds to say"
         if self.difference.is_supported and not self.among_all:
             return "supported alone, not among all pairs"
@@ -64,8 +73,9 @@ def pairs_of(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
     """Return every difference of two groups with finite values; values: label -> seed -> value."""
     some = {label: v for label, v in values.items() if any(map(math.isfinite, v.values()))}
     each = [(a, b, difference(some[a], some[b])) for a, b in itertools.combinations(some, 2)]
-    supports = holm([d.p for _, _, d in each])
-    return [Pair(*pair, support) for pair, support in zip(each, supports, strict=True)]
+    p_values = [d.p for _, _, d in each]
+    holds = zip(each, holm(p_values), holm_levels(p_values), strict=True)
+    return [Pair(a, b, d, held and d.n >= MIN_SEEDS, level) for (a, b, d), held, level in holds]
 
 
 def final_numbers(groups: Sequence[Group]) -> Table:
@@ -84,11 +94,11 @@ def final_numbers(groups: Sequence[Group]) -> Table:
         rows.append([*row, spread(_seconds(group))])
     floors = [[f for g in groups if (f := g.floor(c.tag)) is not None] for c in curves]
     cells = [short(each[0]) if each else "-" for each in floors]
-    rows.append(["floor: real samples", "-", *cells, *(["-"] if many else []), "-"])
+    rows.append(["real data", "-", *cells, *(["-"] if many else []), "-"])
     return Table(
         "At the end of training",
-        "Mean over seeds [95 % t interval], each number from the held-out data; the floor is what "
-        "real samples get from the same estimator. Only runs that came to their end count here. "
+        "Mean over seeds [95 % t interval], each number from the held-out data; real data get the "
+        "last row from the same estimator. Only runs that came to their end count here. "
         f"A number without an interval is the same for all seeds; {estimate.CLIPPED_NOTE}.",
         columns,
         rows,
@@ -150,10 +160,10 @@ def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
         return None
     curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)
     return Table(
-        "At equal budgets",
+        BUDGETS_TITLE,
         f"{curve.title} ({curve.unit}) on the curves, where every group has spent as much; mean "
         "over seeds [95 % t interval]. Curves use fewer samples than the end and so read higher: "
-        f"real samples get {on_curves} here, {at_end} there; do not compare the two. A gradient "
+        f"real data get {on_curves} here, {at_end} there; do not compare the two. A gradient "
         "evaluation is one gradient of one batch, a penalty's inner gradient included. Seconds are "
         "those of this machine, and left out where runs were not timed alike.",
         ["budget", *(g.label for g in groups)],

@@ -11,7 +11,7 @@ def markdown(report: Report) -> str:
     several = len(report.sections) > 1
     parts = [f"# {_text(report.title)}", f"*{_text(report.question)}*"]
     if not several:
-        parts += [_verdict(section) for section in report.sections]
+        parts += [line for section in report.sections for line in _verdict(section)]
     if report.notes:
         parts += ["**To know before reading**", _list(report.notes)]
     for section in report.sections:
@@ -22,23 +22,32 @@ def markdown(report: Report) -> str:
 
 
 def _section(section: Section, several: bool) -> list[str]:
-    parts = [f"## {_text(section.name)}", _verdict(section) if several else ""]
-    for table in section.tables:
-        parts += [f"### {_text(table.title)}", _table(table), _text(table.note)]
-    if section.events:
-        parts += ["### What happened", *_events(section.events)]
+    lines = [f"## {_text(section.name)}", *(_verdict(section) if several else ())]
+    for part in section.parts:
+        lines += [f"### {_text(part.title)}", *map(_text, part.sentences)]
+        for table in part.tables:
+            heading = "" if table.title == part.title else f"#### {_text(table.title)}"
+            lines += [heading, _table(table), _text(table.note)]
+        if part.events:
+            lines += _events(part.events)
+        if part.kind == "details":
+            lines += _cards(section)
+    return lines
+
+
+def _cards(section: Section) -> list[str]:
     cards = {label: lines for label in section.labels if (lines := section.cards.get(label))}
-    if cards:
-        parts.append("### The losses")
-        for label, lines in cards.items():
-            parts += [f"**{_text(label)}**", _list(lines)]
+    parts = ["#### The losses"] if cards else []
+    for label, lines in cards.items():
+        parts += [f"**{_text(label)}**", _list(lines)]
     return parts
 
 
-def _verdict(section: Section) -> str:
-    first, *others = section.sentences or [""]
-    answer = f"**{_text(first)}**" if first else ""
-    return "\n\n".join(filter(None, (answer, _list(others))))
+def _verdict(section: Section) -> list[str]:
+    """Return badge and headline, what is said beside them, and the numbers in sentences."""
+    verdict = section.verdict
+    lead = f"**{_text(verdict.badge)}.** {_text(verdict.headline)}"
+    return [lead, _list([*verdict.details, *section.sentences])]
 
 
 def _events(events: Sequence[EventRow]) -> list[str]:

@@ -1,0 +1,184 @@
+"""The badge and the headline, on runs whose paired differences are known exactly."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gan_lab.reports.analysis import build
+from gan_lab.reports.analysis.statistics import holm, holm_levels, seeds_needed
+from tests.reports import prepared
+from tests.reports.example_runs import WGAN, run
+from tests.reports.prepared import Recipe
+
+
+def section_of(home, recipes, n_seeds):
+    report, _ = build.report([prepared.write(home, recipes, n_seeds, pictures=False)])
+    return report.sections[0]
+
+
+@pytest.fixture(scope="module")
+def sections(tmp_path_factory):
+    """Name of a prepared comparison -> its section."""
+    home = tmp_path_factory.mktemp("prepared")
+    return {n: section_of(home / n, *each) for n, each in prepared.COMPARISONS.items()}
+
+
+def test_a_clear_winner_is_named_with_its_margin_interval_and_seeds(sections):
+    verdict = sections["clear"].verdict
+    half = stats.t.ppf(0.975, 4) * 0.056 / math.sqrt(5)
+    assert (verdict.kind, verdict.badge) == ("better", "WGAN-GP is better")
+    assert verdict.headline == (
+        f"WGAN-GP is better: W1 lower by 0.31 [{0.31 - half:.3g}, {0.31 + half:.3g}] data units "
+        "than the next (non-saturating), in 5 of 5 seeds."
+    )
+    assert any("real data get 0.08" in detail for detail in verdict.details)
+
+
+def test_two_that_cannot_be_told_apart_are_named_and_the_third_is_worse(sections):
+    verdict = sections["undecided"].verdict
+    assert (verdict.kind, verdict.badge) == ("undecided", "Undecided")
+    assert verdict.headline.startswith("Undecided between WGAN-GP and hinge + spectral norm: ")
+    assert "minimax" not in verdict.headline
+    assert any(re.match(r"minimax \(by 0\.65 .* is worse than WGAN-GP", d) for d in verdict.details)
+
+
+def test_the_number_of_more_seeds_is_that_of_the_closed_form(sections):
+    """The least significant of three pairs, so that Holm tests it at 5 %: z = 1.96 and 0.84."""
+    needed = (1.959964 + 0.841621) ** 2 * (0.07 / 0.03) ** 2 + 1.959964**2 / 2
+    match = re.search(r"about (\d+) more seeds", sections["undecided"].verdict.headline)
+    assert needed - 5 == pytest.approx(int(match[1]), abs=1.0)
+    assert int(match[1]) == pytest.approx(40, abs=1)
+
+
+def test_another_order_at_the_best_step_is_said_in_badge_headline_and_details(sections):
+    verdict = sections["best_and_end"].verdict
+    assert (verdict.kind, verdict.badge) == ("better", "WGAN-GP is better at the end")
+    assert verdict.headline.endswith("; at its best step non-saturating was better.")
+    lower = r"At its best step non-saturating is lower than WGAN-GP .* 0\.1\d* against 0\.2\d*"
+    assert re.match(
+        rf"{lower} data units \(held-out data\); at the end WGAN-GP", verdict.details[0]
+    )
+
+
+def test_with_two_seeds_nothing_is_supported_and_nothing_is_called_not_supported(sections):
+    section = sections["two_seeds"]
+    assert (section.verdict.kind, section.verdict.badge) == ("too_few_seeds", "Too few seeds")
+    assert "with 2 seeds" in section.verdict.headline
+    said = " ".join([section.verdict.headline, *section.verdict.details, *section.sentences])
+    rows = [row for table in section.tables for row in table.rows]
+    assert "not supported" not in said.lower()
+    assert not any("not supported" in cell for row in rows for cell in row)
+
+
+def test_dots_are_best_first_with_every_seed_and_what_real_data_get(sections):
+    section = sections["clear"]
+    assert [dot.label for dot in section.dots] == ["WGAN-GP", "non-saturating", "minimax"]
+    assert [dot.value for dot in section.dots] == pytest.approx([0.15, 0.46, 0.92], abs=1e-9)
+    assert all(len(dot.seeds) == 5 for dot in section.dots)
+    low, high = stats.t.interval(0.95, 4, 0.46, stats.sem(section.dots[1].seeds))
+    assert (section.dots[1].low, section.dots[1].high) == pytest.approx((low, high))
+    assert section.real_data == pytest.approx(prepared.REAL_DATA)
+
+
+def test_a_difference_that_fails_only_the_correction_is_said_so(tmp_path):
+    """p = .03 alone: below 5 %, but above 2.5 %, at which Holm tests the second of three pairs."""
+    t = stats.t.ppf(1 - 0.03 / 2, 4)
+    recipes = (
+        Recipe("WGAN-GP", 0.2),
+        Recipe("non-saturating", 0.2 + 0.1, 0.1 * math.sqrt(5) / t),
+        Recipe("minimax", 0.2 + 0.1, 0.1 * math.sqrt(5) / t),
+    )
+    verdict = section_of(tmp_path, recipes, 5).verdict
+    assert verdict.kind == "undecided"
+    assert "enough if these two alone were compared, not among all pairs" in verdict.headline
+    low = re.search(r"\[(0\.\d+), 0\.\d+\]", verdict.headline)
+    assert float(low[1]) > 0
+
+
+def test_more_than_a_hundred_seeds_are_not_counted(tmp_path):
+    recipes = (Recipe("WGAN-GP", 0.2), Recipe("minimax", 0.201, 0.1))
+    headline = section_of(tmp_path, recipes, 5).verdict.headline
+    assert "more than 100 more seeds" in headline
+
+
+def test_all_that_are_not_worse_are_named(tmp_path):
+    recipes = (
+        Recipe("WGAN-GP", 0.20),
+        Recipe("hinge + spectral norm", 0.21, 0.1),
+        Recipe("non-saturating", 0.22, 0.1),
+        Recipe("minimax", 0.9, 0.05),
+    )
+    verdict = section_of(tmp_path, recipes, 5).verdict
+    names = "WGAN-GP, hinge + spectral norm and non-saturating"
+    assert verdict.headline.startswith(f"Undecided between {names}: ")
+    assert verdict.details[0].startswith("minimax (by 0.7")
+
+
+def test_one_group_and_no_result_are_no_comparison(tmp_path):
+    one = section_of(tmp_path / "one", [Recipe("minimax", 0.4)], 3).verdict
+    assert (one.kind, one.badge) == ("one_group", "One group only")
+    assert one.headline.startswith("minimax has a W1 of 0.4 [")
+    run(tmp_path / "none" / "a", 0, [1.0], [0], state="diverged")
+    none = build.report([tmp_path / "none"])[0].sections[0]
+    assert (none.verdict.kind, none.verdict.badge, none.dots) == ("no_result", "No result", [])
+    assert "minimax (1 diverged of 1)" in none.verdict.details[0]
+
+
+def test_a_group_of_which_too_few_seeds_finished_leaves_the_question_open(tmp_path):
+    for seed in range(5):
+        run(tmp_path / f"a{seed}", seed, final=0.2 + 0.01 * seed, **WGAN)
+        if seed < 2:
+            run(tmp_path / f"b{seed}", seed, final=0.9 + 0.02 * seed)
+        else:
+            run(tmp_path / f"b{seed}", seed, [1.0], [0], state="diverged")
+    verdict = build.report([tmp_path])[0].sections[0].verdict
+    assert verdict.kind == "too_few_seeds"
+    assert "0.705 data units below minimax, with 2 seeds" in verdict.headline
+    assert any("minimax (3 diverged of 5)" in detail for detail in verdict.details)
+
+
+def test_without_stored_best_checkpoints_the_curves_tell_of_another_order(tmp_path):
+    for seed in range(5):
+        shift = 0.01 * seed
+        run(tmp_path / f"a{seed}", seed, np.r_[1.0, 0.1 + shift, np.linspace(0.2, 0.9, 9)])
+        run(tmp_path / f"b{seed}", seed, np.linspace(1.0, 0.4 + 1.1 * shift, 11), **WGAN)
+    verdict = build.report([tmp_path])[0].sections[0].verdict
+    assert verdict.badge == "WGAN-GP is better at the end"
+    assert any("validation data" in d and "At its best step minimax" in d for d in verdict.details)
+
+
+def test_groups_without_common_seeds_say_how_many_each_has(tmp_path):
+    for seed in range(4):
+        run(tmp_path / f"a{seed}", seed, final=0.2 + 0.01 * seed, **WGAN)
+        run(tmp_path / f"b{seed}", 10 + seed, final=0.9 + 0.02 * seed)
+    headline = build.report([tmp_path])[0].sections[0].verdict.headline
+    assert headline.startswith("WGAN-GP is better: W1 lower by ")
+    assert headline.endswith("data units than minimax, over 4 seeds each.")
+
+
+@pytest.mark.parametrize("level", [0.05, 0.05 / 3, 0.05 / 10])
+@pytest.mark.parametrize("effect", [0.4, 0.7, 1.0])
+def test_the_seeds_needed_have_80_percent_power_by_the_noncentral_t(level, effect):
+    def power(n):
+        ncp, limit = effect * math.sqrt(n), stats.t.ppf(1 - level / 2, n - 1)
+        upper = stats.nct.sf(limit, n - 1, ncp)
+        return upper + stats.nct.cdf(-limit, n - 1, ncp)
+
+    exact = next(n for n in range(2, 500) if power(n) >= 0.8)
+    assert seeds_needed(effect, 1.0, level) == pytest.approx(exact, abs=1.1)
+
+
+def test_seeds_needed_depend_on_the_ratio_alone_and_no_gap_needs_infinitely_many():
+    assert seeds_needed(-0.3, 0.6) == pytest.approx(seeds_needed(1.0, 2.0), rel=1e-12)
+    assert seeds_needed(0.0, 1.0) == math.inf
+
+
+def test_holms_levels_rise_from_level_over_m_to_level():
+    assert holm_levels([0.01, 0.04, 0.03]) == pytest.approx([0.05 / 3, 0.05, 0.025])
+    levels = holm_levels([math.nan, 0.9, 0.001])
+    assert math.isnan(levels[0])
+    assert levels[1:] == pytest.approx([0.05, 0.025])
+    assert holm([0.02, 0.9, 0.001]) == [True, False, True]
