@@ -6,9 +6,11 @@ import re
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from gan_lab.reports.html import page
+from gan_lab.reports.plots.animation import Animation, save_page
 from tests.page_helpers import NASTY, hostile, report
 
 ANIMATION, CHART = ".animation", ".chart"
@@ -264,6 +266,40 @@ def test_without_a_script_the_words_tables_and_last_pictures_are_there(browser, 
     assert find(driver, ".points").is_displayed()
     assert not find(driver, ".controls").is_displayed()
     assert json.dumps(NASTY)[1:5] in json.dumps(body)
+
+
+def test_a_studys_animation_opens_on_its_last_picture_and_plays_when_asked(browser, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
+    shades = [np.full((600, 900, 3), shade, np.uint8) for shade in (0, 120, 250)]
+    animation = Animation("A study", shades, ["step 0", "step 10", "step 20"], milliseconds=200)
+    save_page(animation, tmp_path / "f.html")
+    driver = open_page(browser, (tmp_path / "f.html").as_uri(), 1280, 720)
+    caption = "return document.getElementById('caption').textContent"
+    button, body = find(driver, "#play"), find(driver, "body")
+    assert driver.execute_script(caption) == "step 20"
+    bottom = "return document.querySelector('.controls').getBoundingClientRect().bottom"
+    assert 0 < driver.execute_script(bottom) <= 720
+    assert (
+        min(
+            driver.execute_script(
+                "return [...document.querySelectorAll('body *')].map("
+                "(e) => parseFloat(getComputedStyle(e).fontSize))"
+            )
+        )
+        >= 16
+    )
+    for key, step in ((Keys.HOME, 0), (Keys.ARROW_RIGHT, 10), (Keys.END, 20)):
+        body.send_keys(key)
+        assert driver.execute_script(caption) == f"step {step}"
+    body.send_keys(" ")
+    assert driver.execute_script(caption) == "step 0"
+    assert button.text == "Pause"
+    until(driver, "return document.getElementById('play').textContent === 'Play'")
+    assert driver.execute_script(caption) == "step 20"
+    assert console_messages(driver) == []
+    driver = open_page(browser, (tmp_path / "f.html").as_uri(), 390, 844, mobile=True)
+    assert overflow(driver) <= 0
 
 
 MARKUP = (

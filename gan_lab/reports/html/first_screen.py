@@ -104,13 +104,13 @@ class _Scale:
         return round(100 * min(1.0, max(0.0, at)), 2)
 
     def ticks(self) -> list[float]:
-        """Return three to seven round numbers inside the plot."""
+        """Return two to seven round numbers inside the plot."""
         if self.logarithmic:
             decades = range(math.floor(self.low), math.ceil(self.high) + 1)
             values = [m * 10.0**k for k in decades for m in (1, 2, 5)]
             values = [v for v in values if self.low < self._at(v) < self.high]
             powers = [v for v in values if math.log10(v) % 1 == 0]
-            return powers if len(values) > 7 else values
+            return values if len(values) <= 7 else powers[:: math.ceil(len(powers) / 7)]
         raw = (self.high - self.low) / 5
         unit = 10.0 ** math.floor(math.log10(raw))
         step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw)
@@ -141,8 +141,9 @@ def _row(dot: Dot, scale: _Scale, looks: marks.Looks) -> str:
     return (
         f'<div class="dot-row" style="--ink:{ink}"><div class="dot-name">{name}</div>'
         f'<svg class="track" height="28" aria-hidden="true">{"".join(parts)}</svg>'
-        f'<div class="dot-number"><strong>{short(dot.value)}</strong> <span class="interval">{interval}'
-        f'</span><span class="hidden"> over {n} {"seed" if n == 1 else "seeds"}</span></div></div>'
+        f'<div class="dot-number"><strong>{short(dot.value)}</strong> '
+        f'<span class="interval">{interval}</span>'
+        f'<span class="hidden"> over {n} {"seed" if n == 1 else "seeds"}</span></div></div>'
     )
 
 

@@ -76,12 +76,17 @@ def save_gif(animation: Animation, path: Path, hold: int = 8) -> None:
 
 
 def save_page(animation: Animation, path: Path) -> None:
-    """Write one HTML file that contains everything: no request leaves it."""
+    """Write one HTML file that contains everything: no request leaves it.
+
+    It opens on the last picture, which also shows without a script.
+    """
     data = [base64.b64encode(_encode_small_png(picture)).decode() for picture in animation.pictures]
     parts = {
         "TITLE": html.escape(animation.title),
         "TEXT": html.escape(animation.text),
         "LAST": str(len(data) - 1),
+        "END": data[-1],
+        "CAPTION": html.escape(animation.captions[-1]),
         "MS": str(animation.milliseconds),
         # "</script>" inside a caption would end the script element.
         "PICTURES": json.dumps(data).replace("<", "\\u003c"),

@@ -60,6 +60,14 @@ def test_numbers_over_decades_are_on_a_logarithmic_scale_that_says_so():
     assert "logarithmic" not in plot([Dot("first", 1.0, 0.9, 1.1, [1.0])])
 
 
+@pytest.mark.parametrize("high", [1.01, 1.06, 1.3, 1.7, 2, 4, 9, 19, 21, 60, 500, 1e5, 1e21])
+def test_every_scale_has_two_to_seven_ticks(high):
+    dots = [Dot("first", 1.0, np.nan, np.nan, [1.0]), Dot("second", high, np.nan, np.nan, [high])]
+    ticks = re.findall(TICKS, plot(dots, None))
+    assert 2 <= len(ticks) <= 7
+    assert all(0 < float(place) < 100 for place, _ in ticks)
+
+
 def test_a_wide_interval_does_not_press_the_dots_together():
     dots = [Dot("first", 1.0, -99.0, 101.0, [0.9, 1.1]), Dot("second", 2.0, 1.9, 2.1, [2.0])]
     source = plot(dots, 0.5)

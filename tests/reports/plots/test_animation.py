@@ -57,6 +57,16 @@ def test_a_page_holds_every_picture_and_asks_for_nothing(tmp_path):
     assert not re.search(r"@[A-Z]+@", page)
 
 
+def test_a_page_opens_on_its_last_picture_with_or_without_a_script(tmp_path):
+    page = page_of(tmp_path, Animation("f", pictures(3), ["a", "b", "<c>"]))
+    source = re.search(r'<img [^>]*src="data:image/png;base64,([^"]+)"', page).group(1)
+    assert (
+        source == json.loads(re.search(r"const pictures = (\[.*?\]), captions", page).group(1))[2]
+    )
+    assert 'max="2" value="2"' in page
+    assert ">&lt;c&gt;</output>" in page
+
+
 def test_captions_and_titles_cannot_break_out_of_the_page(tmp_path):
     page = page_of(tmp_path, Animation("<b>", pictures(1), ["</script><b>"], text="a < b"))
     assert page.count("</script>") == 1
