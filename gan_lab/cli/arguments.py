@@ -112,6 +112,20 @@ def parse_options(command: type[T], words: Sequence[str]) -> T:
     return command(**values)
 
 
+def take_flag(command: type, name: str, words: Sequence[str]) -> tuple[bool, list[str]]:
+    """Return a key that is true or false of a command that leaves the others to Hydra, and those.
+
+    Raises:
+        ConfigError: It is given twice, or is neither true nor false.
+    """
+    own = [word for word in words if word.startswith(f"{name}=")]
+    if len(own) > 1:
+        raise ConfigError(f"{name} is given twice; give it once")
+    field = keys_of(command)[name]
+    value = _value(name, own[0].partition("=")[2].strip(), field) if own else field.default
+    return bool(value), [word for word in words if word not in own]
+
+
 def run_and_keys(command: type, words: Sequence[str]) -> tuple[Path, list[str]]:
     """Return the run directory and the key=value words of a command that leaves the keys to Hydra.
 

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 from gan_lab.cli import open_run
 from gan_lab.cli import train as train_command
-from gan_lab.cli.arguments import run_and_keys
+from gan_lab.cli.arguments import run_and_keys, take_flag
 from gan_lab.cli.commands import Fork
 from gan_lab.cli.hydra import key_of, long_names, run_directory
 from gan_lab.config import compose
@@ -39,6 +39,7 @@ _OUTPUT = (
 
 def fork(arguments: list[str]) -> int:
     """Train on from a checkpoint of another run, into a new directory."""
+    verbose, arguments = take_flag(Fork, "verbose", arguments)
     path, step, new = _read(arguments)
     config = compose.build_run_config(open_run.saved_config(path))
     old = open_run.typed_keys(path)
@@ -77,7 +78,9 @@ def fork(arguments: list[str]) -> int:
     def start() -> training.Estimates:
         return forks.start(child, source, directory, parent)
 
-    return train_command.exit_code(lambda: train_command.run(child, source, directory, start))
+    return train_command.exit_code(
+        lambda: train_command.run(child, source, directory, start, verbose)
+    )
 
 
 def _load(

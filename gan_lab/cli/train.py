@@ -15,8 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gan_lab.cli import open_run, sweep
-from gan_lab.cli.arguments import run_and_keys
-from gan_lab.cli.commands import Resume
+from gan_lab.cli.arguments import run_and_keys, take_flag
+from gan_lab.cli.commands import Resume, Train
 from gan_lab.cli.hydra import (
     HydraArguments,
     combinations,
@@ -32,6 +32,7 @@ from gan_lab.engine.devices import cores, resolve_device
 from gan_lab.engine.execution import STACKED_UP_TO
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
+from gan_lab.reports.export.outcome import outcome
 from gan_lab.reports.export.terminal import say, show
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, checkpoint_checks
@@ -45,13 +46,14 @@ from gan_lab.training.validate import validate, warnings
 def train(arguments: list[str]) -> int:
     """Train one run, or with -m a sweep; check everything before anything is written."""
     request = HydraArguments("train").read(arguments)
-    objective, overrides = sweep.take_objective(request.overrides)
+    verbose, overrides = take_flag(Train, "verbose", request.overrides)
+    objective, overrides = sweep.take_objective(overrides)
     if objective is not None and not request.multirun:
         raise ConfigError(
             f"objective={objective} is what a job of a sweep returns; add -m, or leave it out"
         )
     if not (request.multirun or request.cfg):
-        return in_world(lambda: _train_one(overrides))
+        return in_world(lambda: _train_one(overrides, verbose))
     if request.multirun and os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError(
             "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
@@ -82,7 +84,7 @@ def train(arguments: list[str]) -> int:
     with sweep.stoppable(on_cluster=on_cluster) as stop:
         with contextlib.redirect_stderr(errors) if request.multirun else contextlib.nullcontext():
             words = [*request.flags, *overrides]
-            code = through_hydra("train", words, lambda cfg: _sweep_job(cfg, objective))
+            code = through_hydra("train", words, lambda cfg: _sweep_job(cfg, objective, verbose))
         code = max(code, int(stop.failures.exists()))
     if stop.signum is None:
         sys.stderr.write(errors.getvalue())
@@ -98,9 +100,10 @@ def resume(arguments: list[str]) -> int:
 
 
 def _resume(arguments: list[str]) -> int:
+    verbose, arguments = take_flag(Resume, "verbose", arguments)
     path, words = run_and_keys(Resume, arguments)
     config = _of_this_rank(resumed_config(path, words))
-    return exit_code(lambda: _conclude(config, path, training.resume(config, path)))
+    return exit_code(lambda: _conclude(config, path, training.resume(config, path), verbose))
 
 
 def resumed_config(path: Path, words: Sequence[str]) -> RunConfig:
@@ -172,13 +175,13 @@ def _of_this_rank(config: RunConfig) -> RunConfig:
     return dataclasses.replace(config, world=world, device=device)
 
 
-def _train_one(overrides: Sequence[str]) -> int:
+def _train_one(overrides: Sequence[str], verbose: bool) -> int:
     config = with_overrides(compose.build_run_config(compose.compose_config("train", overrides)))
     path = config.world.broadcast(run_directory())  # one place for all ranks
     source = config.world.run_on_all(lambda: open_source(config))
     config.world.run_on_all(lambda: validate(config, source))
     return exit_code(
-        lambda: run(config, source, path, lambda: training.start(config, source, path))
+        lambda: run(config, source, path, lambda: training.start(config, source, path), verbose)
     )
 
 
@@ -188,7 +191,7 @@ def with_overrides(config: RunConfig) -> RunConfig:
     return dataclasses.replace(_of_this_rank(config), overrides=overrides)
 
 
-def _sweep_job(cfg: DictConfig, objective: str | None) -> float:
+def _sweep_job(cfg: DictConfig, objective: str | None, verbose: bool) -> float:
     """Train one job of a sweep and return its objective, the worst one where a run failed.
 
     An error lets the others run, an interrupt ends them all.
@@ -209,9 +212,9 @@ def _sweep_job(cfg: DictConfig, objective: str | None) -> float:
             if worker:  # whose log it is; on the screen `train` has said it once
                 _warn(warnings(config, source))
             if not checkpoint.available(RunDir(path).checkpoints):
-                _conclude(config, path, training.start(config, source, path))
+                _conclude(config, path, training.start(config, source, path), verbose)
             elif not _is_done(config, RunDir(path)):  # the sweep was begun again
-                _conclude(config, path, training.resume(config, path))
+                _conclude(config, path, training.resume(config, path), verbose)
             value = sweep.objective_value(objective, path, config.seeds)
             return worst if math.isnan(value) else value
     except (RunDiverged, ConfigError) as error:
@@ -260,11 +263,15 @@ def _outcome(path: Path) -> str:
 
 
 def run(
-    config: RunConfig, source: Source, path: Path, fit: Callable[[], training.Estimates]
+    config: RunConfig,
+    source: Source,
+    path: Path,
+    fit: Callable[[], training.Estimates],
+    verbose: bool = False,
 ) -> int:
     """Warn, train and print the outcome; return the exit code."""
     _warn(warnings(config, source))
-    return _conclude(config, path, fit())
+    return _conclude(config, path, fit(), verbose)
 
 
 def _warn(sentences: Iterable[str]) -> None:
@@ -280,16 +287,20 @@ def exit_code(program: Callable[[], int]) -> int:
         print(f"RunDiverged: {error}", file=sys.stderr)
         return 1
     except Interrupted as stop:
-        print(f"stopped by {stop}; the state is saved, resume continues it", file=sys.stderr)
+        saved = "the state is saved, resume continues it"
+        unsaved = "nothing was saved yet, so begin it again"
+        print(f"stopped by {stop}; {saved if stop.is_saved else unsaved}", file=sys.stderr)
         return 128 + stop.signum
 
 
-def _conclude(config: RunConfig, path: Path, estimates: list[dict[str, Estimate]]) -> int:
-    """Print where the run is, its picture and its final estimates."""
+def _conclude(
+    config: RunConfig, path: Path, estimates: list[dict[str, Estimate]], verbose: bool = False
+) -> int:
+    """Print how good the run is and where it is; the table of all estimates where it is verbose."""
     drops = config.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
     if config.world.is_main:
         finals = zip(map(str, config.seeds), estimates, strict=True)
-        _show(config, path, {seed: each for seed, each in finals if seed not in drops})
+        _show(config, path, {seed: e for seed, e in finals if seed not in drops}, verbose)
     if drops:
         *limit, last = sorted(drops, key=int)
         seeds = f"seeds {', '.join(limit)} and {last} were" if limit else f"seed {last} was"
@@ -297,12 +308,11 @@ def _conclude(config: RunConfig, path: Path, estimates: list[dict[str, Estimate]
     return 0
 
 
-def _show(config: RunConfig, path: Path, finals: dict[str, dict[str, Estimate]]) -> None:
-    show(f"After {config.trainer.steps} steps", finals)
-    child = RunDir(path).child(int(next(iter(finals))))
-    samples = (child if child.path.exists() else RunDir(path)).samples
-    pictures = sorted(samples.glob("step_*.png"))
-    say(f"run:     {path}")
-    if pictures:
-        say(f"picture: {pictures[-1]}")
-    say(f"curves:  python -m gan_lab dashboard {path}")
+def _show(
+    config: RunConfig, path: Path, finals: dict[str, dict[str, Estimate]], verbose: bool
+) -> None:
+    if verbose:
+        show(f"After {config.trainer.steps} steps", finals)
+        say("neural_distance/*: by a network trained anew at the end, not by the training's own")
+    for line in outcome(path, finals, RunDir(path).read_status().get("warnings") or ()):
+        say(line)

@@ -33,7 +33,7 @@ from gan_lab.training.callbacks.landscape import Landscape
 from gan_lab.training.callbacks.logging import Logging, Progress, RunRecords, StepMeans
 from gan_lab.training.callbacks.optimality_gap import OptimalityGap
 from gan_lab.training.callbacks.samples import Samples
-from gan_lab.training.callbacks.stop import Stop
+from gan_lab.training.callbacks.stop import Stop, StopWhileCompiling
 from gan_lab.training.compute_budget import Origin
 from gan_lab.training.config import RunConfig
 from gan_lab.training.intervals import choose_intervals
@@ -221,20 +221,22 @@ class _Parts:
         others: list[Callback] = []
         self.divergence = Divergence(others, self, trainer.on_divergence == "drop_seed")
         clock = TrainingClock(others, self.origin)
-        logging = Logging(self.records, (self.means, self.evaluation), clock, self.progress)
+        sources = (self.means, self.evaluation)
+        self.logging = Logging(self.records, sources, clock, self.progress)
         samples = Samples(self.records, Interval(every.image, start))
         landscape = Landscape(self.records, Interval(every.landscape, start))
         others += [self.means, self.evaluation, samples, landscape, checkpointing]
         self.stop = Stop(lambda: world.max_over_ranks(self.signals.signum or 0))
         self.callbacks: list[Callback] = [
             self.stop,
+            StopWhileCompiling(self.signals),
             self.divergence,
             clock,
             *on_main([before], world),
             self.means,
             *on_main([self.evaluation, gap], world),
             self.divergence,  # again, for samples that the evaluation has found not to be finite
-            *on_main([self.best, logging, samples, landscape, checkpointing], world),
+            *on_main([self.best, self.logging, samples, landscape, checkpointing], world),
             ClockStart(clock, others),
             Progress(self.progress),
         ]
@@ -366,10 +368,12 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
                 write_status("interrupted")
                 return [{} for _ in config.seeds]
             if world.is_main:
+                warnings = parts.logging.warnings(config)
                 finals = zip(children, parts.evaluation.final, parts.best.reports, strict=True)
                 for child, final, best in finals:
                     estimates = {tag: dict(vars(estimate)) for tag, estimate in final.items()}
-                    child.update_status(final=estimates, best=best)
+                    child.update_status(final=estimates, best=best, warnings=warnings)
+                directory.update_status(warnings=warnings)
             parts.record_dropped(parts.divergence.reasons)  # the disk may have been full before
             write_status("done")  # last: a run in this state has nothing left to do
     except RunDiverged as error:
@@ -383,6 +387,14 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
             write_status("interrupted", signal=stop.args[0])
         raise
     except BaseException as error:
+        signum = parts.signals.signum
+        if signum is not None and parts.signals.explains(error):
+            interrupt = Interrupted(
+                signum, is_saved=bool(checkpoint.available(directory.checkpoints))
+            )
+            with contextlib.suppress(OSError):
+                write_status("interrupted", signal=interrupt.args[0])
+            raise interrupt from None
         with contextlib.suppress(OSError):
             write_status("failed", error=f"{type(error).__name__}: {error}")
         raise

@@ -56,7 +56,7 @@ def notebook():
 def test_in_a_notebook_a_bar_is_replaced_four_times_a_second(cell, clock):
     console = notebook()
     with ProgressLine(100, console=console) as line:
-        line.update({"divergence/wasserstein": 0.5, "loss/penalty": 3.0, "divergence/<b>": 1.0})
+        line.update({"divergence/wasserstein": 0.5, "loss/penalty": 3.0, "divergence/<b>": 1.0}, 64)
         for step in range(1, 101):
             clock[0] = step * 0.05
             line.show(step)
@@ -65,7 +65,7 @@ def test_in_a_notebook_a_bar_is_replaced_four_times_a_second(cell, clock):
     steps = [int(re.search(r'value="(\d+)" max="100"', c["text/html"])[1]) for c in cell]
     assert steps == sorted(set(steps))
     assert (steps[0], steps[-1]) == (0, 100)
-    assert cell[-1]["text/plain"] == "step 100/100  20.0 steps/s  0 s left  W1 0.5"
+    assert cell[-1]["text/plain"] == "step 100/100  20.0 steps/s  0 s left  W1 0.5 at step 64"
     assert cell[-1]["text/plain"] in cell[-1]["text/html"]
     assert console.file.getvalue() == ""  # nothing is printed besides
 

@@ -1,5 +1,6 @@
 """The records of a run: for each seed its rows of metrics, events, texts and files."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,16 +18,9 @@ from gan_lab.training.compute_budget import clocks, rates
 from gan_lab.training.config import RunConfig
 from gan_lab.training.run import Run
 
-# The columns of TensorBoard's HParams page: the same for every run, so that runs share a table.
-_HPARAMS_METRICS = (
-    "final/divergence/wasserstein",
-    "final/divergence/wasserstein_floor",
-    "final/divergence/js",
-    "final/neural_distance/js",
-    "final/modes/covered",
-    "final/samples/pairwise_distance",
-    "time/train_seconds",
-)
+# TensorBoard's HParams page shows these two beside W1 and four choices: the same columns for every
+# run, so that runs share a table.
+_HPARAMS_METRICS = ("final/neural_distance/js", "time/train_seconds")
 _WARN_AFTER = 10.0  # seconds of training, before which shares say little
 
 
@@ -110,16 +104,11 @@ class RunRecords:
         """Return the choices that distinguish runs, under the same names in every run."""
         config = self.config
         return {
-            "loss": type(config.loss).__name__,
-            "regularizer": " + ".join(config.regularizers) or "none",
+            "loss": " + ".join([type(config.loss).__name__, *config.regularizers]),
             "data": type(config.data).__name__,
-            "network": type(config.network).__name__,
-            "optim": type(config.optim).__name__,
-            "optim.lr": config.optim.lr,
-            "trainer.n_critic": config.trainer.n_critic,
-            "trainer.batch_size": config.trainer.batch_size,
-            "trainer.steps": config.trainer.steps,
+            "lr": config.optim.lr,
             "seed": config.seeds[index],
+            "steps": config.trainer.steps,
         }
 
 
@@ -158,7 +147,7 @@ class Logging(Callback):
     ) -> None:
         self._records, self._sources = records, sources
         self._clock, self._progress = clock, progress
-        self._has_warned = False
+        self._least_share = math.inf  # of the time so far, whenever it was logged
 
     def on_fit_start(self, run: Run) -> None:
         """Note when the first rates begin."""
@@ -176,19 +165,27 @@ class Logging(Callback):
             now = (step, clock.train_seconds)
             common |= rates(config, self._previous, now, clock.evaluation_seconds)
             self._previous = now
-            self._warn(common["time/evaluation_share"], config.evaluator.budget)
+            if clock.train_seconds > _WARN_AFTER:
+                self._least_share = min(self._least_share, common["time/evaluation_share"])
         rows = {index: {**run.rows[index], **common} for index in run.active}
         self._records.write_rows(step, rows)
-        self._progress.update(rows[run.active[0]])
+        self._progress.update(rows[run.active[0]], step)
         run.rows = [{} for _ in run.seeds]
 
-    def _warn(self, share: float, budget: float) -> None:
-        if share > budget and self._clock.train_seconds > _WARN_AFTER and not self._has_warned:
-            self._has_warned = True
-            announce(
-                f"warning: measuring and drawing take {100 * share:.0f} % of the time, more than "
-                f"evaluator.budget={budget:g}; raise evaluator.every or trainer.image_every"
-            )
+    def warnings(self, config: RunConfig) -> list[str]:
+        """Return what to say at the end: that intervals that were typed cost too much all along.
+
+        Those that are chosen make a short run's curve as full as a long one's, whatever it costs.
+        """
+        trainer, budget = config.trainer, config.evaluator.budget
+        images, landscapes = trainer.image_every, trainer.landscape_every
+        is_typed = bool(config.evaluator.every or images or landscapes)
+        if not is_typed or not budget < self._least_share < math.inf:
+            return []
+        return [
+            f"measuring and drawing took {100 * self._least_share:.0f} % of the time or more all "
+            f"along (evaluator.budget={budget:g}); raise evaluator.every or trainer.image_every"
+        ]
 
 
 class Progress(Callback):

@@ -1,5 +1,7 @@
 """Rows are completed, written once for each seed that goes on, and begun anew."""
 
+import dataclasses
+
 import pytest
 
 from gan_lab.training.callback import Callback, Interval
@@ -17,7 +19,7 @@ class Records:
     def write_rows(self, step, rows):
         self.written.append((step, rows))
 
-    def update(self, values):
+    def update(self, values, step):
         """Show nothing."""
 
 
@@ -45,23 +47,30 @@ def test_a_row_has_what_was_added_and_the_clocks_for_each_seed_that_goes_on():
 
 
 @pytest.mark.parametrize(
-    ("train_seconds", "evaluation_seconds", "said"),
-    [(100.0, 10.0, "take 9 % of the time"), (100.0, 2.0, ""), (5.0, 5.0, "")],
+    ("seconds", "said"),  # of training and of looking, at each row
+    [
+        ([(50.0, 5.0), (100.0, 10.0)], "took 9 % of the time"),
+        ([(20.0, 5.0), (400.0, 8.0)], ""),  # a machine that was busy at first
+        ([(50.0, 1.0), (100.0, 20.0)], ""),
+        ([(50.0, 1.0), (100.0, 2.0)], ""),  # below the budget of 3 %
+        ([(5.0, 5.0), (9.0, 9.0)], ""),  # too short to tell
+    ],
 )
-def test_looking_that_takes_more_than_its_budget_is_warned_of_once(
-    train_seconds, evaluation_seconds, said, capsys
-):
+def test_looking_that_takes_too_much_all_along_is_told_once_at_the_end(seconds, said, capsys):
     run = small_run()
-    logging, records = logging_of(run, train_seconds, evaluation_seconds)
-    for step in (1, 2):
+    logging, records = logging_of(run)
+    clock = logging._clock
+    for step, (clock.train_seconds, clock.evaluation_seconds) in enumerate(seconds, start=1):
         run.state.step = step
         logging.on_step_end(run)
-    assert [step for step, _ in records.written] == [1, 2]
-    err = capsys.readouterr().err
-    assert err.count("warning: measuring and drawing") == bool(said)
-    assert said in err
-    share = records.written[-1][1][0]["time/evaluation_share"]
-    assert share == evaluation_seconds / (train_seconds + evaluation_seconds)
+        share = records.written[-1][1][0]["time/evaluation_share"]
+        assert share == clock.evaluation_seconds / sum(seconds[step - 1])
+    assert capsys.readouterr() == ("", "")
+    assert logging.warnings(run.config) == []  # of intervals that are chosen
+    trainer = dataclasses.replace(run.config.trainer, image_every=1)
+    told = logging.warnings(dataclasses.replace(run.config, trainer=trainer))
+    assert len(told) == bool(said)
+    assert said in "".join(told)
 
 
 def test_means_are_over_the_steps_since_the_last_row_and_none_where_none_was_made():

@@ -1,0 +1,91 @@
+"""The verdict of a run in words: where its samples stand between the start and real data."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from gan_lab.metrics.estimate import Estimate
+
+# Tag -> short name, the most telling first: what a run is summed up by.
+HEADLINES = {"divergence/wasserstein": "W1"}
+_MODES, _SPREAD = "modes/covered", "samples/pairwise_distance"
+
+CLOSE_RATIO = 1.25  # times real data's value, at most, and
+CLOSE_SHARE = 0.1  # of the way from the start to real data is left, at most
+FAR_RATIO = 4.0  # times real data's value, at least, or
+FAR_SHARE = 0.5  # of the way is left, at least
+COLLAPSED_MODES = 0.5  # of the modes that real data cover, at most, of a generator that has any
+COLLAPSED_SPREAD = 0.25  # of the mean distance between real samples, at most
+
+
+class Start(NamedTuple):
+    """A headline at step 0, and what real data got there: with another n than at the end."""
+
+    value: float
+    floor: float
+
+
+class Quality(NamedTuple):
+    """A word and its reason: ("close to real", "W1 1.1 x real data's")."""
+
+    word: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.reason}" if self.reason else self.word
+
+
+def headline_of(estimates: Mapping[str, Estimate]) -> str | None:
+    """Return the tag that sums a run up, the first of `HEADLINES` that it has."""
+    return next((tag for tag in HEADLINES if tag in estimates), None)
+
+
+def judge(estimates: Mapping[str, Estimate], start: Start | None = None) -> Quality | None:
+    """Return the verdict on final estimates; None without a headline beside its floor.
+
+    The ratio to real data's value alone would call an untrained generator near where the estimator
+    is dominated by its finite n (digits: W1 6.7 at the start, real data 2.8, 2.4 x); the share of
+    the way that is left alone would call one near that began far out. So `close` needs both, and
+    `far` needs one. Distances cannot see a collapse that is near one mode of eight, so that comes
+    first.
+
+    Args:
+        estimates: Final ones of one run, with their floors.
+        start: The headline at step 0 of a run from fresh networks; None where there was none.
+    """
+    tag = headline_of(estimates)
+    if tag is None or estimates[tag].floor is None:
+        return None
+    e, name = estimates[tag], HEADLINES[tag]
+    assert e.floor is not None
+    if reason := _collapse(estimates):
+        return Quality("collapsed", reason)
+    if e.low <= e.floor:
+        return Quality("as good as real", f"{name} no larger than real data's")
+    ratio = e.value / e.floor if e.floor > 0 else float("inf")
+    text = f"{name} {ratio:.2g} x real data's" if ratio < 100 else f"{name} > 100 x real data's"
+    left = _share_left(e.value - e.floor, start)
+    way = "" if left is None else f", {100 * max(1 - left, 0):.0f} % of the way from the start"
+    if ratio >= FAR_RATIO or (left is not None and left >= FAR_SHARE):
+        return Quality("far from real", text + way)
+    if ratio <= CLOSE_RATIO and (left is None or left <= CLOSE_SHARE):
+        return Quality("close to real", text)
+    return Quality("between", text + way)
+
+
+def _collapse(estimates: Mapping[str, Estimate]) -> str:
+    """Return why samples are collapsed; "" where they are not, or where nothing tells."""
+    modes = estimates.get(_MODES)
+    # A generator without any mode has not found the data yet: its distance says so.
+    if modes is not None and modes.floor and 1 <= modes.value <= COLLAPSED_MODES * modes.floor:
+        return f"{modes.value:.3g} of {modes.floor:.3g} modes"
+    spread = estimates.get(_SPREAD)
+    if spread is not None and spread.floor and spread.value <= COLLAPSED_SPREAD * spread.floor:
+        return f"samples {spread.value / spread.floor:.2g} x as far apart as real ones"
+    return ""
+
+
+def _share_left(excess: float, start: Start | None) -> float | None:
+    """Return how much of the excess over real data at the start is left."""
+    if start is None or start.value <= start.floor:
+        return None
+    return excess / (start.value - start.floor)

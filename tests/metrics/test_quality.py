@@ -1,0 +1,73 @@
+"""The verdict in words: its thresholds, and what distances cannot see."""
+
+import math
+
+import pytest
+
+from gan_lab.metrics.estimate import Estimate
+from gan_lab.metrics.quality import Start, headline_of, judge
+
+W1, MODES, SPREAD = "divergence/wasserstein", "modes/covered", "samples/pairwise_distance"
+
+
+def w1(value, half=0.01, floor=1.0):
+    return {W1: Estimate(value, "data units", 500, value - half, value + half, floor)}
+
+
+@pytest.mark.parametrize(
+    ("value", "start", "word"),
+    [
+        (1.005, None, "as good as real"),  # its interval contains real data's value
+        (0.90, None, "as good as real"),  # or is below it
+        (1.02, None, "close to real"),
+        (1.25, None, "close to real"),
+        (1.26, None, "between"),
+        (3.99, None, "between"),
+        (4.01, None, "far from real"),
+        # A start of 1.5 leaves little way: 1.2 x real data's value is 40 % of it, 1.3 x 60 %.
+        (1.20, 1.5, "between"),
+        (1.30, 1.5, "far from real"),
+        (1.04, 1.5, "close to real"),  # 8 %
+        (4.01, 100.0, "far from real"),  # 3 % of the way is left, and still four times as far
+        (1.20, 0.9, "close to real"),  # a start that is no worse than real data tells nothing
+    ],
+)
+def test_closeness_needs_the_ratio_and_the_way_and_distance_one_of_them(value, start, word):
+    quality = judge(w1(value), None if start is None else Start(start, 1.0))
+    assert quality.word == word
+
+
+def test_the_way_is_measured_between_values_that_have_the_same_n():
+    # On the curve real data get 3.0, at the end 2.8: .2 of 4.0 is left, not .2 of 4.2.
+    quality = judge(w1(3.0, floor=2.8), Start(7.0, 3.0))
+    assert str(quality) == "close to real: W1 1.1 x real data's"
+    quality = judge(w1(4.0, floor=2.8), Start(7.0, 3.0))
+    assert str(quality) == "between: W1 1.4 x real data's, 70 % of the way from the start"
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "floor", "reason"),
+    [
+        (MODES, 4.0, 8.0, "4 of 8 modes"),
+        (MODES, 1.0, 8.0, "1 of 8 modes"),
+        (MODES, 4.1, 8.0, ""),
+        (MODES, 0.0, 8.0, ""),  # no mode at all: it has not begun, and W1 says how far it is
+        (SPREAD, 0.25, 1.0, "samples 0.25 x as far apart as real ones"),
+        (SPREAD, 0.26, 1.0, ""),
+    ],
+)
+def test_a_collapse_comes_before_the_distance(tag, value, floor, reason):
+    estimates = {**w1(1.001), tag: Estimate(value, "", 500, value, value, floor)}
+    quality = judge(estimates)
+    assert quality.word == ("collapsed" if reason else "as good as real")
+    if reason:
+        assert quality.reason == reason
+
+
+def test_without_a_headline_or_its_floor_there_is_no_verdict():
+    assert judge({}) is None
+    assert judge({"divergence/js": Estimate(0.1, "nats", 9, 0.0, 0.2, 0.0)}) is None
+    assert judge({W1: Estimate(1.0, "data units", 9, 0.9, 1.1)}) is None
+    assert headline_of({}) is None
+    assert judge(w1(2.0, floor=0.0)).word == "far from real"
+    assert judge(w1(math.inf)).word == "far from real"
