@@ -2,18 +2,23 @@
 
 import contextlib
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from types import FrameType
 from typing import Any, Self
 
 
 class Interrupted(Exception):
-    """SIGINT or SIGTERM stopped the run after its state was saved; exit code 128 + signum."""
+    """SIGINT or SIGTERM stopped the run; exit code 128 + signum.
 
-    def __init__(self, signum: int) -> None:
+    `is_saved` says whether there is a state to resume: none where it stopped before its first step.
+    """
+
+    def __init__(self, signum: int, is_saved: bool = True) -> None:
         super().__init__(signal.Signals(signum).name)
-        self.signum = signum
+        self.signum, self.is_saved = signum, is_saved
 
 
 _requests: list[int] = []
@@ -80,11 +85,16 @@ class StopSignals:
     A signal that is ignored when the block begins (nohup, a sweep's worker) stays ignored. Where
     the launcher passes on what the terminal has already sent to all, and kills processes that take
     too long, later signals change nothing (`patient`).
+
+    Attributes:
+        raises: Whether the first signal raises KeyboardInterrupt at once: while a compiler works,
+            which takes a minute and dies of the same Ctrl-C.
     """
 
     def __init__(self, patient: bool = False) -> None:
         at_once = signal.default_int_handler if _guests else signal.SIG_DFL
         self._after = signal.SIG_IGN if patient else at_once
+        self.raises = False
         self._signum: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -110,3 +120,27 @@ class StopSignals:
         for each in self._previous:
             # Two requests of a scheduler within a moment are one; impatience is Ctrl-C.
             signal.signal(each, self._after if each == signal.SIGINT else signal.SIG_IGN)
+        if self.raises:
+            raise KeyboardInterrupt
+
+    def explains(self, error: BaseException) -> bool:
+        """Return whether a signal is why an error was raised: itself, or by killing a compiler."""
+        if self._signum is None:
+            return False
+        if isinstance(error, KeyboardInterrupt):
+            return self.raises
+        return any(map(_is_of_compiler, _chain(error)))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_of_compiler(error: BaseException) -> bool:
+    """Return whether torch.compile raised an error, or a process that it started ended early."""
+    if isinstance(error, subprocess.CalledProcessError | BrokenExecutor):
+        return True
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

@@ -56,7 +56,7 @@ def keep_hydra() -> Iterator[None]:
 def stoppable() -> Iterator[None]:
     """Train in the block; Ctrl-C ends it after the state is saved, and the caller goes on.
 
-    A second Ctrl-C raises KeyboardInterrupt.
+    A second Ctrl-C raises KeyboardInterrupt, and so does the first before there is a state to save.
 
     Raises:
         Interrupted: SIGTERM, after the state is saved: the caller has to end too.
@@ -67,4 +67,6 @@ def stoppable() -> Iterator[None]:
     except Interrupted as stop:
         if stop.signum != signal.SIGINT:
             raise
+        if not stop.is_saved:
+            raise KeyboardInterrupt from None
         announce("stopped by SIGINT; the state is saved: run.resume() continues it")
