@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import struct
 import time
@@ -23,13 +24,21 @@ from gan_lab.loggers.base import Chart, Status
 from gan_lab.loggers.jsonl import AppendFile
 from gan_lab.runs.run_dir import atomic_write, plain
 
+# TensorBoard sorts folders by name: the ends of intervals, for margin charts alone, come last.
+INTERVALS = "zz_intervals"
+# A column of the HParams table. TensorBoard sorts choices by name, capitals first, and puts metrics
+# to the right of them, off a small screen: among the choices the result is the first column.
+RESULT, _RESULT_TAG = "W1", "final/divergence/wasserstein"
+_JSONL_ONLY = ("clock/",)  # x axes of comparisons, which read metrics.jsonl
+
 
 class TensorBoardWriter:
     """One run in TensorBoard: a directory with an HParams row and series.
 
-    TensorBoard reads the files of a directory in the order of their names: the HParams row first,
-    then the series, one file for each time the run was started. A record is with the kernel when a
-    call returns. Every method may raise OSError; what was written before stays readable.
+    TensorBoard reads the files of a directory in the order of their names: the HParams row and the
+    layout first, then the series, one file for each time the run was started. A record is with the
+    kernel when a call returns. Every method may raise OSError; what was written before stays
+    readable.
 
     Args:
         directory: Created when missing.
@@ -46,11 +55,16 @@ class TensorBoardWriter:
         first = 0 if resume_step is None else resume_step + 1
         self._series.write(_record(first, session_log=SessionLog(status=SessionLog.START)))
         self._session_path = directory / f"events.out.tfevents.{0:010d}.hparams"
-        self._session: list[Any] = []
+        self._layout_path = directory / f"events.out.tfevents.{0:010d}.layout"
+        self._experiment: Any = None
+        self._start: Any = plugin_data_pb2.SessionStartInfo()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write all values of a step in one record, as float32."""
-        self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in values.items()))
+        """Write all values of a step in one record, as float32, without the clocks."""
+        if (result := values.get(_RESULT_TAG)) is not None and math.isfinite(result):
+            self._start.hparams[RESULT].number_value = result
+        shown = ((t, x) for t, x in values.items() if not t.startswith(_JSONL_ONLY))
+        self._show(step, *(Summary.Value(tag=shown_tag(t), simple_value=x) for t, x in shown))
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Show a text (Markdown)."""
@@ -65,24 +79,25 @@ class TensorBoardWriter:
         self._show(step, Summary.Value(tag=tag, image=image))
 
     def layout(self, charts: Sequence[Chart]) -> None:
-        """Lay out the page of custom scalars.
+        """Lay out the page of custom scalars, in a file of its own: a dashboard may leave it out.
 
         TensorBoard merges the layouts of all runs: charts that are equal appear once.
         """
         plugin = custom_scalars.create_summary_metadata()
         tensor = make_tensor_proto(_page(charts).SerializeToString())
-        tag = custom_scalars.CONFIG_SUMMARY_TAG
-        self._show(0, Summary.Value(tag=tag, metadata=plugin, tensor=tensor))
+        value = Summary.Value(tag=custom_scalars.CONFIG_SUMMARY_TAG, metadata=plugin, tensor=tensor)
+        _replace(self._layout_path, Summary(value=[value]))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        """Describe the run's row of the HParams table; `session_end` writes it.
+        """Describe the run's row of the HParams table; `session_end` writes it, with W1 first.
 
         Args:
             config: Flat, the same keys in every run. A bool, a number or a string a key; anything
                 else is shown as text.
             metrics: Tags of the scalars that become columns, the same in every run.
         """
-        start, infos = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time()), []
+        start, self._start.start_time_secs = self._start, time.time()
+        infos = [api_pb2.HParamInfo(name=RESULT, type="DATA_TYPE_FLOAT64")]
         for name, value in config.items():
             value = plain(value)  # TensorBoard turns rows into JSON, which has no infinity
             if isinstance(value, bool):
@@ -94,10 +109,7 @@ class TensorBoardWriter:
             infos.append(api_pb2.HParamInfo(name=name, type=f"DATA_TYPE_{kind}"))
         columns = [api_pb2.MetricInfo(name={"tag": tag}) for tag in metrics]
         experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
-        self._session = [
-            _hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment),
-            _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
-        ]
+        self._experiment = _hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment)
 
     def session_end(self, status: Status) -> None:
         """Write the row with a status; a TensorBoard that is open shows it after its next start.
@@ -108,8 +120,9 @@ class TensorBoardWriter:
         name = f"STATUS_{status.upper()}"
         end = plugin_data_pb2.SessionEndInfo(status=name, end_time_secs=time.time())
         last = _hparams_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
-        row = _record(summary=Summary(value=[*self._session, last]))
-        atomic_write(self._session_path, _record(file_version="brain.Event:2") + row)
+        start = _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=self._start)
+        first = [] if self._experiment is None else [self._experiment, start]
+        _replace(self._session_path, Summary(value=[*first, last]))
 
     def sync(self) -> None:
         """Wait until the series are on the disk."""
@@ -123,6 +136,11 @@ class TensorBoardWriter:
         self._series.write(_record(step, summary=Summary(value=values)))
 
 
+def shown_tag(tag: str) -> str:
+    """Return the tag under which a scalar is shown: an interval's ends stand in the last folder."""
+    return f"{INTERVALS}/{tag}" if tag.endswith(("_low", "_high")) else tag
+
+
 def _page(charts: Sequence[Chart]) -> Layout:
     page = Layout()
     for title, group in groupby(charts, lambda chart: chart.category):
@@ -133,7 +151,8 @@ def _page(charts: Sequence[Chart]) -> Layout:
         # Margin charts appear in reverse: TensorBoard puts each new card before a child that it
         # counts wrongly, since a card has two children, an empty one for the other kind of chart.
         for chart in reversed([c for c in each if c.has_band]):
-            ends = {"lower": f"{chart.tag}_low", "upper": f"{chart.tag}_high"}
+            lower, upper = (shown_tag(f"{chart.tag}_{end}") for end in ("low", "high"))
+            ends = {"lower": lower, "upper": upper}
             category.chart.add(title=chart.title).margin.series.add(value=chart.tag, **ends)
     return page
 
@@ -141,6 +160,10 @@ def _page(charts: Sequence[Chart]) -> Layout:
 def _hparams_value(tag: str, **data: Any) -> Any:
     plugin = metadata.create_summary_metadata(plugin_data_pb2.HParamsPluginData(**data))
     return Summary.Value(tag=tag, metadata=plugin, tensor=metadata.NULL_TENSOR)
+
+
+def _replace(path: Path, summary: Any) -> None:
+    atomic_write(path, _record(file_version="brain.Event:2") + _record(summary=summary))
 
 
 def _record(step: int = 0, **fields: Any) -> bytes:

@@ -170,9 +170,9 @@ def test_a_run_is_one_row_of_tensorboards_own_hparams_table(run):
     log = EventMultiplexer().AddRun(str(run.tensorboard), "run").Reload().GetAccumulator("run")
     content = log.SummaryMetadata(metadata.EXPERIMENT_TAG).plugin_data.content
     experiment = metadata.parse_experiment_plugin_data(content)
-    assert [info.name for info in experiment.hparam_infos] == list(CONFIG)
+    assert [info.name for info in experiment.hparam_infos] == ["W1", *CONFIG]
     types = [api_pb2.DataType.Name(info.type)[10:] for info in experiment.hparam_infos]
-    assert types == ["STRING", "FLOAT64", "FLOAT64", "BOOL", "STRING", "STRING"]
+    assert types == ["FLOAT64", "STRING", "FLOAT64", "FLOAT64", "BOOL", "STRING", "STRING"]
     assert [info.name.tag for info in experiment.metric_infos] == [TAG]
     content = log.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     assert metadata.parse_session_start_info_plugin_data(content).start_time_secs > 1e9
