@@ -1,29 +1,39 @@
-"""`dashboard [DIR]`: TensorBoard, opened at the page where curves have bands.
+"""`dashboard [DIR]`: TensorBoard, opened at the charts that answer questions.
 
+Runs have names, and choices with several seeds a mean and a band (`reports.export.log_directory`).
 It listens on 127.0.0.1 and nowhere else unless host= names another address.
 """
 
 import contextlib
 import io
 import ipaddress
+import json
 import os
 import re
 import sys
+import tempfile
 import time
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from gan_lab.cli.arguments import parse_options
 from gan_lab.cli.commands import Dashboard
 from gan_lab.errors import ConfigError
+from gan_lab.reports.analysis.charts import HEADLINE
+from gan_lab.reports.export.log_directory import NamedLogs
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import StopSignals
 
 # TensorBoard has neither a password nor a check of who asks: nobody else may reach it.
 _HOST = "127.0.0.1"
 _PORT = 6006
-_LAYOUT = b"custom_scalars__config__"
+_UPDATE_EVERY = 30.0  # seconds, and more where an update takes long
+# Time series: W1 above all, as measured; a colour for each choice, not for each seed.
+_PINNED = json.dumps([{"plugin": "scalars", "tag": HEADLINE}], separators=(",", ":"))
+_STATE = {"smoothing": 0, "pinnedCards": _PINNED, "runColorGroup": "regex:[^/]+/([^/]+)"}
+_ONLY_MEANS = r"(^|/)(mean/|real data)"
 # TensorBoard keeps a random choice of 1000 scalars and 10 images a tag unless it is told otherwise.
 _SAMPLES = "scalars=100000,images=200,text=200"
 
@@ -38,8 +48,10 @@ def dashboard(arguments: list[str]) -> int:
         raise ConfigError(f"host={host} is no address; say host=0.0.0.0 for every one it has")
     path = request.directory or (Path(request.output) if request.output else _newest())
     directory = _log_directory(path)
-    with StopSignals() as stop:
-        url = _launch(directory, port, host) + _tab(directory)
+    with StopSignals() as stop, tempfile.TemporaryDirectory(prefix="gan_lab_") as home:
+        logs = _named_logs(directory, Path(home))
+        url = _launch(directory if logs is None else logs.home, port, host, title=str(directory))
+        url += _state(logs)
         if not _is_this_machine(host):
             danger = "lets everybody who reaches this machine read all below"
             text = f"warning: host={host} {danger} {directory}: TensorBoard asks for no password"
@@ -49,9 +61,25 @@ def dashboard(arguments: list[str]) -> int:
         print(printable(f"TensorBoard shows {directory} at {url} (Ctrl-C ends it)"), flush=True)
         if _opens_browser(request) and stop.signum is None:
             webbrowser.open(url)
+        due = time.monotonic() + _UPDATE_EVERY
         while stop.signum is None:
             time.sleep(0.1)
+            if logs is not None and time.monotonic() > due:
+                begin = time.monotonic()
+                with contextlib.suppress(ConfigError, OSError):  # a run that is just beginning
+                    logs.update()
+                due = time.monotonic() + max(_UPDATE_EVERY, 50 * (time.monotonic() - begin))
     return 0
+
+
+def _named_logs(directory: Path, home: Path) -> NamedLogs | None:
+    """Return the runs under their names; None for a comparison, whose runs have them already."""
+    if directory.name == "tensorboard":
+        return None
+    try:
+        return NamedLogs(directory, home)
+    except (ConfigError, OSError):  # no runs, one that is damaged, or a system without links
+        return None
 
 
 def _is_this_machine(host: str) -> bool:
@@ -94,22 +122,21 @@ def _logs(directory: Path) -> Iterator[Path]:
     return directory.rglob("*tfevents*")
 
 
-def _tab(directory: Path) -> str:
-    """Return the page of custom scalars, if any run has a layout for it near its beginning."""
-    for path in _logs(directory):
-        with open(path, "rb") as file:
-            if _LAYOUT in file.read(1 << 20):
-                return "#custom_scalars"
-    return "#timeseries"
+def _state(logs: NamedLogs | None) -> str:
+    """Return what TensorBoard's address says: the charts, unsmoothed; of several seeds the mean."""
+    page: dict[str, object] = {"_smoothingWeight": 0}
+    if logs is not None and logs.has_means:
+        page["regexInput"] = _ONLY_MEANS
+    return f"?{urlencode(_STATE)}#custom_scalars&{urlencode(page, quote_via=quote)}"
 
 
-def _launch(directory: Path, port: int | None, host: str = _HOST) -> str:
+def _launch(directory: Path, port: int | None, host: str = _HOST, title: str = "") -> str:
     """Start the server in a thread that ends with the process; return its address."""
     from tensorboard import program  # takes a second, and a refusal needs none of it
 
     server = program.TensorBoard()
     flags = ["--logdir", str(directory), "--host", host, "--samples_per_plugin", _SAMPLES]
-    flags += ["--window_title", f"gan_lab: {directory}"]
+    flags += ["--window_title", f"gan_lab: {title}"]
     flags += [] if port is None else ["--port", str(port)]  # else 6006 or the next that is free
     server.configure(argv=[None, *flags])
     try:

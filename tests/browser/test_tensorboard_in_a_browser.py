@@ -55,9 +55,9 @@ def serve_directory(tmp_path):
         )
         running.append(process)
         line = process.stdout.readline()
-        url = re.search(r"http://127\.0\.0\.1:\d+/#custom_scalars", line)
+        url = re.search(r"(http://127\.0\.0\.1:\d+/)\?\S+#custom_scalars", line)
         assert url, line
-        return url[0].removesuffix("#custom_scalars")
+        return url[1]
 
     yield serve
     for process in running:

@@ -1,6 +1,7 @@
 """The command `dashboard`: what it serves, where, and how it ends."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
@@ -60,11 +63,25 @@ def test_without_a_directory_it_is_the_newest_comparison_else_all_outputs(tmp_pa
     assert dashboard_command._newest() == Path("outputs/compare/b/2")
 
 
-def test_the_tab_is_custom_scalars_where_there_is_a_layout(tmp_path):
-    log(tmp_path / "a", layout=False)
-    assert dashboard_command._tab(tmp_path) == "#timeseries"
-    log(tmp_path / "b")
-    assert dashboard_command._tab(tmp_path) == "#custom_scalars"
+def test_the_address_opens_the_charts_unsmoothed_and_of_several_seeds_the_means(tmp_path):
+    def parts(logs):
+        address = urlsplit(f"http://127.0.0.1:1/{dashboard_command._state(logs)}")
+        tab, *state = address.fragment.split("&")
+        return parse_qs(address.query), tab, dict(map(unquote, s.split("=")) for s in state)
+
+    query, tab, state = parts(None)
+    assert query["smoothing"] == ["0"]
+    [pinned] = json.loads(query["pinnedCards"][0])
+    assert pinned == {"plugin": "scalars", "tag": "divergence/wasserstein"}
+    assert (tab, state) == ("custom_scalars", {"_smoothingWeight": "0"})
+    kind, _, pattern = query["runColorGroup"][0].partition(":")
+    assert kind == "regex"
+    runs = ("ring/wgan_gp/seed_0", "ring/wgan_gp/seed_1", "mean/wgan_gp")
+    assert {re.search(pattern, run)[1] for run in runs} == {"wgan_gp"}
+    _, _, state = parts(SimpleNamespace(has_means=True))
+    shown = [run for run in (*runs, "real data") if re.search(state["regexInput"], run)]
+    assert shown == ["mean/wgan_gp", "real data"]
+    assert re.search(state["regexInput"], "ring/mean/wgan_gp")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +149,7 @@ def test_it_serves_until_it_is_told_to_stop_and_leaves_nothing_behind(tmp_path):
         lines[1] = served[1][0].stdout.readline()
     for (process, signum), line in zip(served, lines, strict=True):
         assert line.startswith("TensorBoard shows comparison/tensorboard at http://127.0.0.1:")
-        url = re.search(r"http://\S+/(?=#custom_scalars )", line)[0]
+        url = re.search(r"http://\S+/(?=\?\S+#custom_scalars)", line)[0]
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url) as page:
             assert b"TensorBoard" in page.read()
         assert len(alive(process.pid)) >= 1

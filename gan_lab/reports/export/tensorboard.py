@@ -23,15 +23,20 @@ if TYPE_CHECKING:
 
 Layout = Sequence[base.Chart]
 
-# Runs beside the groups: what real samples get, as a line in every chart; and the words, which
-# would else stand in the run of every group.
-FLOOR = "floor (real samples)"
-WORDS = "verdict and tables"
+# Runs beside the groups' means: what real samples get, as a line in every chart; and the words,
+# which would else stand in the run of every group.
+MEAN, FLOOR, WORDS = "mean", "real data", "verdict and tables"
 _MAX_NAME = 100
-_FIRST = (
-    *(HEADLINE, "divergence/js", "neural_distance/js", "modes/covered"),
-    "samples/pairwise_distance",
-)
+# Columns of the HParams table beside W1, as many as TensorBoard shows at first with two metrics.
+_N_CHOICES = 4
+_METRICS = ("divergence/js", "neural_distance/js", "modes/covered", "samples/pairwise_distance")
+
+_COST = "What did it cost?"
+_COSTS = {
+    "time/train_seconds": "Training (s)",
+    "time/steps_per_second": "Steps a second",
+    "time/evaluation_share": "Share of the time spent on measuring",
+}
 
 _HOW_TO_READ = """\
 Every run is a group of seeds: its line is the mean, its band the 95 % t interval over the seeds. \
@@ -41,23 +46,34 @@ The run '{floor}' is what real samples get. Steps are rounds of the game."""
 
 def layout() -> Layout:
     """Return the page of a single run, the same for all: bands where a run has own intervals."""
-    return [
+    charts = [
         base.Chart(question.title, _title(curve), curve.tag, has_band)
         for question in QUESTIONS
         for has_band in (False, True)
         for curve in question.curves
         if bool(curve.interval) == has_band
     ]
+    return charts + [base.Chart(_COST, title, tag, has_band=False) for tag, title in _COSTS.items()]
+
+
+def names(report: Report) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return (section, label) -> names of its directories that no other has: ring, wgan_gp."""
+    sections = _names([section.name for section in report.sections], others=[MEAN])
+    return {
+        (section.name, label): (data, name)
+        for section, data in zip(report.sections, sections, strict=True)
+        for label, name in zip(section.labels, _names(section.labels), strict=True)
+    }
 
 
 def write(report: Report, directory: Path) -> None:
     """Write the runs of a comparison; event files that are there are replaced.
 
-    A run is `directory/<group>`, or `directory/<section>/<group>` where there are several sections.
-    Of several sections each tag begins with the section, `ring/divergence/wasserstein`, so that two
-    data sets share no chart. Scalars are at the steps of `Chart.bands["step"]`: `<tag>`,
-    `<tag>_low`, `<tag>_high` and, where there is one, `<tag>_floor`; `final/<tag>` at the last
-    step. A band without an interval gets low and high equal to the mean: a margin chart shows
+    A run is `directory/mean/<group>`, or `directory/<section>/mean/<group>` where there are several
+    sections. Of several sections each tag begins with the section, `ring/divergence/wasserstein`,
+    so that two data sets share no chart. Scalars are at the steps of `Chart.bands["step"]`:
+    `<tag>`, the ends of its interval and, where there is one, `<tag>_floor`; `final/<tag>` at the
+    last step. A band without an interval gets low and high equal to the mean: a margin chart shows
     nothing without them.
 
     The directory is for these runs alone.
@@ -67,16 +83,34 @@ def write(report: Report, directory: Path) -> None:
     """
     for old in directory.rglob("events.out.tfevents.*"):
         old.unlink()
-    report = _separate(report)
+    append(report, directory)
+
+
+def append(report: Report, directory: Path, beside_runs: bool = False) -> None:
+    """Write the runs of a comparison; a TensorBoard that shows earlier ones shows these instead.
+
+    Args:
+        report: The comparison.
+        directory: See `write`.
+        beside_runs: Whether the groups' own runs, with their pictures and rows of the HParams
+            table, stand there, too.
+    """
+    folders, report = names(report), _separate(report)
     page, rows, metrics = _layout_over_seeds(report), _hparams(report), _metrics(report)
-    names = _names([section.name for section in report.sections])
-    for section, name in zip(report.sections, names, strict=True):
-        home = directory / name if len(report.sections) > 1 else directory
+    for section in report.sections:
+        data = folders[section.name, section.labels[0]][0]
+        home = directory / data if len(report.sections) > 1 else directory
         _write_words(report, section, home / WORDS, page)
         _write_floor(section, home / FLOOR, page)
-        runs = _names(section.labels, others=(WORDS, FLOOR))
-        for label, run in zip(section.labels, runs, strict=True):
-            _write_group(section, label, home / run, page, rows[section.name, label], metrics)
+        for label in section.labels:
+            name = home / MEAN / folders[section.name, label][1]
+            row = None if beside_runs else rows[section.name, label]
+            _write_group(section, label, name, page, row, metrics)
+
+
+def append_real_data(section: Section, directory: Path) -> None:
+    """Write what real samples get as a run, a line in the charts of single runs."""
+    _write_floor(section, directory / FLOOR, layout())
 
 
 def _separate(report: Report) -> Report:
@@ -98,11 +132,12 @@ def _write_group(
     label: str,
     directory: Path,
     page: Layout,
-    choices: Mapping[str, Any],
+    choices: Mapping[str, Any] | None,
     metrics: Sequence[str],
 ) -> None:
     writer = _writer(directory, page)
-    writer.hparams(choices, metrics)
+    if choices is not None:
+        writer.hparams(choices, metrics)
     if card := section.cards.get(label):
         writer.text("loss_card", _list(card))
     if events := [event for event in section.events if event.group == label]:
@@ -118,10 +153,11 @@ def _write_group(
     rows.setdefault(last, {}).update(finals)
     for step in sorted(rows):
         writer.scalars(step, rows[step])
-    for step, path in sorted(section.pictures.get(label, {}).items()):
-        if png := read_png(path):  # a torn file costs itself
-            writer.png("samples", step, png)
-    writer.session_end("success")
+    if choices is not None:
+        for step, path in sorted(section.pictures.get(label, {}).items()):
+            if png := read_png(path):  # a torn file costs itself
+                writer.png("samples", step, png)
+        writer.session_end("success")
     writer.sync()
     writer.close()
 
@@ -228,11 +264,13 @@ def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
         (s.name, label): s.choices.get(label, {}) for s in report.sections for label in s.labels
     }
     keys = dict.fromkeys(key for choices in groups.values() for key in choices)
-    table: dict[tuple[str, str], dict[str, Any]] = {group: {} for group in groups}
+    table: dict[tuple[str, str], dict[str, Any]] = {
+        (section, label): {"group": label} for section, label in groups
+    }
     if len(report.sections) > 1 and "data" not in keys:
         for group in groups:
             table[group]["data"] = group[0]
-    for key in keys:
+    for key in list(keys)[: _N_CHOICES - len(next(iter(table.values()), {}))]:
         texts = [choices.get(key, "") for choices in groups.values()]
         numbers = [_number(text) for text in texts]
         values = texts if None in numbers else numbers
@@ -242,9 +280,10 @@ def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _metrics(report: Report) -> list[str]:
-    """Return the tags of the final numbers; TensorBoard's table shows only the first five."""
-    tags = [tag for s in report.sections for f in s.finals.values() for tag in f]
-    return [f"final/{tag}" for tag in dict.fromkeys([t for t in _FIRST if t in tags] + tags)]
+    """Return the tags of the two final numbers that stand beside W1."""
+    tags = {tag for s in report.sections for f in s.finals.values() for tag in f}
+    known = [tag for tag in _METRICS if tag in tags]
+    return [f"final/{tag}" for tag in [*known, *sorted(tags - {HEADLINE, *known})][:2]]
 
 
 def _number(text: str) -> float | None:
@@ -256,13 +295,14 @@ def _number(text: str) -> float | None:
 
 
 def _names(labels: Sequence[str], others: Iterable[str] = ()) -> list[str]:
-    """Return names of directories like the labels that differ from each other."""
-    used, names = {name.lower() for name in others}, []
+    """Return names of directories like the labels that differ from each other and from others."""
+    used, unique_names = set(others), []
     for label in labels:
-        name = re.sub(r"[^\w .,+=()-]+", "_", label, flags=re.ASCII).strip(" .")[:_MAX_NAME]
-        name, number = name or "group", 1
-        while (unique := name if number == 1 else f"{name} {number}").lower() in used:
+        # "WGAN-GP, lr=1e-4" -> wgan_gp_lr=1e-4
+        name = re.sub(r"[^a-z0-9.=-]+|-(?=[a-z])", "_", label.lower(), flags=re.ASCII)
+        name, number = name.strip("_.")[:_MAX_NAME] or "group", 1
+        while (unique := name if number == 1 else f"{name}_{number}") in used:
             number += 1
-        used.add(unique.lower())
-        names.append(unique)
-    return names
+        used.add(unique)
+        unique_names.append(unique)
+    return unique_names

@@ -15,6 +15,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import metadata as hparams
 
 from gan_lab.loggers.run_logger import RunLogger
+from gan_lab.loggers.tensorboard_writer import shown_tag
 from gan_lab.reports.analysis.charts import CURVES, QUESTIONS
 from gan_lab.reports.analysis.model import Table
 from gan_lab.reports.export import tensorboard
@@ -22,13 +23,19 @@ from gan_lab.runs.run_dir import RunDir
 from tests.loggers.hparams_table import session_groups
 from tests.page_helpers import LABELS, wide_report
 
-NAMES = ("minimax", "Wasserstein, gradient penalty", "hinge, regularizer=none_R1")
+NAMES = ("minimax", "wasserstein_gradient_penalty", "hinge_regularizer=none_r1")
+RUNS = [tensorboard.FLOOR, tensorboard.WORDS, *(f"mean/{name}" for name in NAMES)]
 OTHERS = {tensorboard.FLOOR, tensorboard.WORDS}
 
 
 def read(path):
     limits = {"scalars": 0, "images": 0, "tensors": 0}
     return EventAccumulator(str(path), size_guidance=limits).Reload()
+
+
+def end_of(tag, end):
+    """Where an interval's end is shown: in the last folder of all."""
+    return f"zz_intervals/{tag}_{end}"
 
 
 def scalars(log, tag):
@@ -62,14 +69,15 @@ def report_and_runs(tmp_path_factory):
 def test_every_group_of_every_section_is_a_run(report_and_runs):
     _, home = report_and_runs
     for section in ("ring", "digits"):
-        assert {path.name for path in (home / section).iterdir()} == {*NAMES, *OTHERS}
+        assert {path.name for path in (home / section).iterdir()} == {"mean", *OTHERS}
+        assert {path.name for path in (home / section / "mean").iterdir()} == set(NAMES)
 
 
 def test_scalars_are_the_bands_at_their_steps(report_and_runs):
     report, home = report_and_runs
     for section in report.sections:
         for label, name in zip(LABELS, NAMES, strict=True):
-            log = read(home / section.name / name)
+            log = read(home / section.name / "mean" / name)
             expected_tags = {f"final/{tag}" for tag in section.finals[label]}
             for chart in section.charts:
                 tag = f"{section.name}/{chart.tag}"  # two data sets never share a chart
@@ -78,9 +86,9 @@ def test_scalars_are_the_bands_at_their_steps(report_and_runs):
                 ends = (band.mean, band.mean) if alone else (band.low, band.high)
                 assert alone == (label == LABELS[-1])
                 assert scalars(log, tag) == as_float32(band.x, band.mean)
-                assert scalars(log, f"{tag}_low") == as_float32(band.x, ends[0])
-                assert scalars(log, f"{tag}_high") == as_float32(band.x, ends[1])
-                expected_tags |= {tag, f"{tag}_low", f"{tag}_high"}
+                assert scalars(log, end_of(tag, "low")) == as_float32(band.x, ends[0])
+                assert scalars(log, end_of(tag, "high")) == as_float32(band.x, ends[1])
+                expected_tags |= {tag, end_of(tag, "low"), end_of(tag, "high")}
                 if chart.floor is not None:
                     floors = as_float32(band.x, np.full(len(band.x), chart.floor))
                     assert scalars(log, f"{tag}_floor") == floors
@@ -94,11 +102,11 @@ def test_a_point_without_a_mean_is_left_out_and_infinity_is_kept(tmp_path):
     band.mean[3] = math.nan
     band.mean[4] = band.high[4] = math.inf
     tensorboard.write(report, tmp_path / "runs")
-    log = read(tmp_path / "runs" / "minimax")  # one section has no level of its own
+    log = read(tmp_path / "runs" / "mean" / "minimax")  # one section has no level of its own
     tag = report.sections[0].charts[0].tag
     for end in ("", "_low", "_high"):
-        assert sorted(scalars(log, tag + end)) == [x for x in band.x if x != band.x[3]]
-    assert scalars(log, tag)[band.x[4]] == scalars(log, f"{tag}_high")[band.x[4]] == math.inf
+        assert sorted(scalars(log, shown_tag(tag + end))) == [x for x in band.x if x != band.x[3]]
+    assert scalars(log, tag)[band.x[4]] == scalars(log, end_of(tag, "high"))[band.x[4]] == math.inf
 
 
 def test_the_floor_is_a_line_from_the_first_step_to_the_last(report_and_runs):
@@ -109,13 +117,14 @@ def test_the_floor_is_a_line_from_the_first_step_to_the_last(report_and_runs):
     floors = as_float32([0, 49 * 50], [0.15, 0.15])
     for chart in charts:
         for end in ("", "_low", "_high"):
-            assert scalars(log, f"ring/{chart.tag}{end}") == floors
+            assert scalars(log, shown_tag(f"ring/{chart.tag}{end}")) == floors
     assert len(log.Tags()["scalars"]) == 3 * len(charts)
 
 
 def test_all_runs_have_one_layout_and_it_names_what_they_have(report_and_runs):
     report, home = report_and_runs
-    runs = [read(path) for section in ("ring", "digits") for path in (home / section).iterdir()]
+    places = [home / section / run for section in ("ring", "digits") for run in RUNS]
+    runs = list(map(read, places))
     page = layout_of(runs[0])
     assert all(layout_of(run) == page for run in runs)
     titles = [f"{section}: {q.title}" for section in ("ring", "digits") for q in QUESTIONS]
@@ -123,11 +132,14 @@ def test_all_runs_have_one_layout_and_it_names_what_they_have(report_and_runs):
     tags_on_page = []
     for category in page.category:
         section = category.title.partition(":")[0]
-        groups = [read(home / section / name) for name in NAMES]
+        groups = [read(home / section / "mean" / name) for name in NAMES]
         for chart in reversed(category.chart):  # TensorBoard shows margin charts in reverse
             assert not chart.multiline.tag
             [series] = chart.margin.series
-            assert (series.lower, series.upper) == (f"{series.value}_low", f"{series.value}_high")
+            assert (series.lower, series.upper) == (
+                end_of(series.value, "low"),
+                end_of(series.value, "high"),
+            )
             for log in groups:
                 assert {series.value, series.lower, series.upper} <= set(log.Tags()["scalars"])
             assert CURVES[series.value.removeprefix(f"{section}/")].title in chart.title
@@ -141,7 +153,7 @@ def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_pa
     other = replace(section.charts[0], tag="time/x", title="A", unit="", question="Is it fast?")
     section = replace(section, charts=[other, *section.charts])
     tensorboard.write(replace(report, sections=[section]), tmp_path / "runs")
-    last = layout_of(read(tmp_path / "runs" / "minimax")).category[-1]
+    last = layout_of(read(tmp_path / "runs" / "mean" / "minimax")).category[-1]
     assert (last.title, [chart.title for chart in last.chart]) == ("Is it fast?", ["A"])
 
 
@@ -168,7 +180,8 @@ def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
                 assert not re.match(pattern, f"{tag}_other")
                 assert not re.match(pattern, f"other/{tag}")
                 kinds[tag] = False
-    assert kinds == {tag: curve.interval for tag, curve in CURVES.items()}
+    costs = dict.fromkeys(tensorboard._COSTS, False)
+    assert kinds == {tag: curve.interval for tag, curve in CURVES.items()} | costs
 
 
 def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(report_and_runs):
@@ -177,36 +190,45 @@ def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(report_and_
     assert len(groups) == 6
     for group in groups:
         [session] = group.sessions
-        section, _, name = session.name.partition("/")
+        section, _, name = session.name.split("/")
         label = LABELS[NAMES.index(name)]
         [data] = [s for s in report.sections if s.name == section]
-        assert dict(group.hparams.items()).keys() == {"data", "loss", "trainer.n_critic"}
+        choices = {"W1", "data", "group", "loss", "trainer.n_critic"}
+        assert dict(group.hparams.items()).keys() == choices
+        assert group.hparams["W1"].number_value == data.finals[label]["divergence/wasserstein"]
         assert group.hparams["data"].string_value == section
         assert group.hparams["loss"].string_value == data.choices[label]["loss"]
         # A number in every group is a number; as a text 10 would come before 2.
         assert group.hparams["trainer.n_critic"].number_value == 1 + LABELS.index(label)
         metrics = {metric.name.tag: metric.value for metric in session.metric_values}
-        assert metrics == {f"final/{tag}": value for tag, value in data.finals[label].items()}
+        assert metrics == {"final/modes/covered": data.finals[label]["modes/covered"]}
 
 
-def test_the_table_begins_with_the_headline_numbers(tmp_path):
+def test_the_table_shows_seven_columns_and_w1_first(tmp_path):
     report = wide_report(tmp_path)
     finals = {label: {"a": 1.0, "neural_distance/js": 2.0, "b": 3.0} for label in LABELS}
     finals["minimax"]["divergence/wasserstein"] = 4.0  # the others diverged, say
-    choices = {label: {"loss._target_": label} for label in LABELS}
+    choices = {label: dict.fromkeys(("lr", "loss._target_", "x", "y"), label) for label in LABELS}
     section = replace(report.sections[0], finals=finals, choices=choices)
     tensorboard.write(replace(report, sections=[section]), tmp_path / "runs")
-    content = read(tmp_path / "runs" / "minimax").SummaryMetadata(hparams.EXPERIMENT_TAG)
+    content = read(tmp_path / "runs" / "mean" / "minimax").SummaryMetadata(hparams.EXPERIMENT_TAG)
     experiment = hparams.parse_experiment_plugin_data(content.plugin_data.content)
-    tags = ["divergence/wasserstein", "neural_distance/js", "a", "b"]
-    assert [m.name.tag for m in experiment.metric_infos] == [f"final/{tag}" for tag in tags]
-    assert [info.name for info in experiment.hparam_infos] == ["loss"]
+    tags = ["final/neural_distance/js", "final/a"]
+    assert [m.name.tag for m in experiment.metric_infos] == tags
+    names = [info.name for info in experiment.hparam_infos]
+    assert names == ["W1", "group", "lr", "loss", "x"]
+    assert min(names) == "W1"  # TensorBoard sorts them
+    w1 = {
+        group.hparams["group"].string_value: group.hparams["W1"].number_value
+        for group in session_groups(tmp_path / "runs")
+    }
+    assert w1 == {"minimax": 4.0, LABELS[1]: 0.0, LABELS[2]: 0.0}
 
 
 def test_pictures_are_the_files_under_one_tag_at_their_steps(report_and_runs):
     report, home = report_and_runs
     for label, name in zip(LABELS, NAMES, strict=True):
-        images = read(home / "ring" / name).Images("samples")
+        images = read(home / "ring" / "mean" / name).Images("samples")
         files = report.sections[0].pictures[label].items()
         expected = {step: path.read_bytes() for step, path in files}
         assert {i.step: i.encoded_image_string for i in images} == expected
@@ -225,10 +247,10 @@ def test_words_are_markdown(report_and_runs):
         "| minimax | 0.5 [0.4, 0.6] |",
     ]
     assert text_of(log, "comparison/03 notes") == "- A note."
-    group = read(home / "ring" / "minimax")
+    group = read(home / "ring" / "mean" / "minimax")
     assert text_of(group, "loss_card") == "- generator: log(1 - D(G(z)))\n- A remark."
     assert "| 400 | 2 | saturation | norm 1e-8 |" in text_of(group, "events")
-    assert "events" not in read(home / "ring" / NAMES[1]).Tags()["tensors"]
+    assert "events" not in read(home / "ring" / "mean" / NAMES[1]).Tags()["tensors"]
 
 
 STRANGE = (
@@ -249,13 +271,14 @@ def test_markdown_shows_what_was_said(text):
 @pytest.mark.parametrize(
     ("labels", "names"),
     [
-        (["a/b", "a_b", "A/B"], ["a_b", "a_b 2", "A_B 3"]),
-        (["..", "", "x" * 300], ["group", "group 2", "x" * 100]),
-        ([tensorboard.FLOOR, "W\n\u00e9"], [f"{tensorboard.FLOOR} 2", "W_"]),
+        (["a/b", "a_b", "A/B"], ["a_b", "a_b_2", "a_b_3"]),
+        (["..", "", "x" * 300], ["group", "group_2", "x" * 100]),
+        (["mean", "W\n\u00e9"], ["mean_2", "w"]),
+        (["WGAN-GP, lr=1e-4", "non-saturating"], ["wgan_gp_lr=1e-4", "non_saturating"]),
     ],
 )
 def test_every_label_has_a_safe_name_of_its_own(labels, names):
-    assert tensorboard._names(labels, OTHERS) == names
+    assert tensorboard._names(labels, others=["mean"]) == names
 
 
 def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
@@ -264,7 +287,7 @@ def test_writing_again_replaces_the_runs_and_nothing_else(tmp_path):
     for _ in range(2):
         tensorboard.write(report, tmp_path / "runs")
         notes.write_text("mine")
-    log = read(tmp_path / "runs" / "minimax")
+    log = read(tmp_path / "runs" / "mean" / "minimax")
     assert len(log.Scalars(report.sections[0].charts[0].tag)) == 50
     assert notes.read_text() == "mine"
 
@@ -276,4 +299,6 @@ def test_a_large_comparison_takes_seconds(tmp_path):
     begin = time.perf_counter()
     tensorboard.write(report, tmp_path / "runs")
     assert time.perf_counter() - begin < 10
-    assert read(tmp_path / "runs" / "group 7").Scalars("divergence/js")[-1].step == 249 * 50
+    assert (
+        read(tmp_path / "runs" / "mean" / "group_7").Scalars("divergence/js")[-1].step == 249 * 50
+    )
