@@ -39,7 +39,7 @@ def compare(arguments: list[str]) -> int:
     atomic_write(home / "report.md", markdown.markdown(report).encode())
     files = csv.write(report, problems, home / "csv")
     tensorboard.write(report, home / "tensorboard")
-    picture = overview.save(report, problems, home / "overview.png")
+    picture = overview.save(report, home / "overview.png")
     _say(report)
     say(f"page:      {home / 'index.html'}")
     say(f"picture:   {picture}")

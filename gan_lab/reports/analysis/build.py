@@ -16,6 +16,7 @@ from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
 from gan_lab.reports.analysis.model import (
     AXES,
+    DEFAULT_TITLE,
     Band,
     Chart,
     EventRow,
@@ -41,7 +42,7 @@ _METHOD = (
 )
 
 
-def report(paths: Sequence[Path], title: str = "Comparison") -> tuple[Report, list[Problem]]:
+def report(paths: Sequence[Path], title: str = DEFAULT_TITLE) -> tuple[Report, list[Problem]]:
     """Return the report on some run directories, and the groups behind it.
 
     Raises:

@@ -9,6 +9,8 @@ import numpy as np
 
 from gan_lab.reports.plots.style import Style
 
+DEFAULT_TITLE = "Comparison"
+
 
 @dataclass(frozen=True)
 class Table:

@@ -92,7 +92,8 @@ def distinct_names(
 ) -> list[str]:
     """Return a short name each, with just those differing keys that keep names apart."""
     names = [short_name(config) for config in configs]
-    used = {key for config in configs for key in config if _IN_METHOD_NAME.fullmatch(key)}
+    in_name = {key for config in configs for key in config if _IN_METHOD_NAME.fullmatch(key)}
+    used = [set(in_name) for _ in configs]
     while True:
         again = [name for name, count in Counter(names).items() if count > 1]
         if not again:
@@ -100,13 +101,23 @@ def distinct_names(
         same = [i for i, name in enumerate(names) if name == again[0]]
         alike = [configs[i] for i in same]
         # The key that separates most of them; of several the first.
-        free = [key for key in differing_keys(alike) if key not in used]
+        free = [key for key in differing_keys(alike) if key not in used[same[0]]]
         if not free:  # values that read the same
             return [f"{name} ({i})" for i, name in enumerate(names)]
         key = max(free, key=lambda k: len({repr(c.get(k)) for c in alike}))
         for i in same:
             names[i] += f", {phrase(key, configs[i].get(key, 'none'))}"
-        used.add(key)
+            used[i].add(key)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "a, b and c"; with semicolons where a name has a comma itself."""
+    *firsts, last = names
+    if not firsts:
+        return last
+    if any("," in name for name in names):
+        return f"{'; '.join(firsts)}; and {last}"
+    return f"{', '.join(firsts)} and {last}"
 
 
 def _regularizer(name: str) -> str:

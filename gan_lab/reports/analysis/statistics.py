@@ -122,7 +122,7 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     wins = (int((x < 0).sum()), int((x > 0).sum()), int((x == 0).sum()))
     if len(common) >= 2:
         measured = mean(x)
-        if np.ptp(x) > 0:
+        if np.ptp(x) > 1e-12 * np.abs(x).max():  # else equal up to rounding
             p = float(stats.ttest_1samp(x, 0.0).pvalue)
         else:  # counts, most often: a t interval would have no width; a sign test
             p = 1.0 if x[0] == 0 else 2.0 ** (1 - len(x))

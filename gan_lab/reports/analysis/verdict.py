@@ -11,6 +11,7 @@ from gan_lab.reports.analysis.aggregate import Group, Problem, on_axis
 from gan_lab.reports.analysis.best_steps import best_values
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.model import Dot, Verdict
+from gan_lab.reports.analysis.names import listed
 from gan_lab.reports.analysis.statistics import Statistic, mean, seeds_needed
 from gan_lab.reports.analysis.tables import (
     MIN_SEEDS,
@@ -62,9 +63,15 @@ class _Rival:
 
     @property
     def more_seeds(self) -> float:
-        """How many more seeds would show a gap of this size at the level that Holm uses."""
+        """How many more seeds would show a gap of this size at the level that Holm uses.
+
+        By `seeds_needed` with power 0.8; where all seeds differ by the same, as many as a sign
+        test needs, n = 1 - log2(level).
+        """
         d = self.pair.difference
         needed = seeds_needed(d.measured.value, d.deviation, self.pair.level)
+        if math.isinf(d.measured.high):
+            needed = 1 - math.log2(self.pair.level)
         return max(1.0, needed - self.n)
 
 
@@ -145,7 +152,7 @@ def _better(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing") -> str
 def _undecided(best: Group, contested: Sequence[_Rival]) -> str:
     names = [best.label, *(rival.label for rival in contested)]
     rival = next((r for r in contested if not r.has_few_seeds), contested[0])
-    lead = f"Undecided between {_listed(names)}: W1 of {best.label} is lower"
+    lead = f"Undecided between {listed(names)}: W1 of {best.label} is lower"
     than = f" than {rival.label}" if len(contested) > 1 else ""
     gap = _gap(rival)
     if rival.has_few_seeds:
@@ -157,7 +164,7 @@ def _undecided(best: Group, contested: Sequence[_Rival]) -> str:
         )
     more = math.ceil(rival.more_seeds) if math.isfinite(rival.more_seeds) else _MOST + 1
     count = f"more than {_MOST}" if more > _MOST else f"about {more}"
-    need = f"{count} more seeds would show a difference of this size"
+    need = f"{count} more seed{'s' * (more > 1)} would show a difference of this size"
     chance = "which may be chance"
     if rival.fails_only_holm:
         chance = "enough if these two alone were compared, not among all pairs"
@@ -177,12 +184,12 @@ def _few_seeds(best: Group, rival: _Rival) -> str:
 def _worse(best: Group, rivals: Sequence[_Rival]) -> list[str]:
     worse = [f"{r.label} (by {_gap(r)})" for r in rivals if r.is_worse]
     verb = "is" if len(worse) == 1 else "are"
-    return [f"{_listed(worse)} {verb} worse than {best.label}."] if worse else []
+    return [f"{listed(worse)} {verb} worse than {best.label}."] if worse else []
 
 
 def _only_few(contested: Sequence[_Rival]) -> list[str]:
     few = [f"{r.label} ({_seeds(r.n)})" for r in contested if r.has_few_seeds]
-    return [f"Too few seeds to place {_listed(few)}."] if few else []
+    return [f"Too few seeds to place {listed(few)}."] if few else []
 
 
 @dataclass(frozen=True)
@@ -282,11 +289,6 @@ def _gap(rival: _Rival) -> str:
 
 def _seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n} seeds"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *firsts, last = names
-    return f"{', '.join(firsts)} and {last}" if firsts else last
 
 
 def _finite(group: Group) -> list[float]:

@@ -9,6 +9,7 @@ import numpy as np
 from gan_lab.reports.analysis.aggregate import Group, band
 from gan_lab.reports.analysis.charts import HEADLINE
 from gan_lab.reports.analysis.model import EventRow
+from gan_lab.reports.analysis.names import listed
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import short
 
@@ -62,9 +63,9 @@ def reliability(groups: Sequence[Group]) -> list[str]:
     poor = [f"{label} ({_percent(s)})" for label, s in shares.items() if s < _OFTEN]
     parts = []
     if good:
-        parts.append(f"may be read as a distance for {_listed(good)}")
+        parts.append(f"may be read as a distance for {listed(good)}")
     if poor:
-        parts.append(f"may not for {_listed(poor)}")
+        parts.append(f"may not for {listed(poor)}")
     if not parts:
         return []
     how = "share of measurements in the second half of training with a nearly optimal discriminator"
@@ -93,7 +94,7 @@ def events(groups: Sequence[Group], rows: Sequence[EventRow]) -> list[str]:
 
 def _in_runs(kind: str, counts: Mapping[str, int], sizes: Mapping[str, int]) -> str:
     groups = [f"{n} of {sizes[label]} runs of {label}" for label, n in counts.items()]
-    return f"{kind.replace('_', ' ')} in {_listed(groups)}"
+    return f"{kind.replace('_', ' ')} in {listed(groups)}"
 
 
 def _fall(group: Group) -> float | None:
@@ -129,8 +130,3 @@ def _fold(factor: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def _listed(names: Sequence[str]) -> str:
-    *firsts, last = names
-    return f"{', '.join(firsts)} and {last}" if firsts else last

@@ -1,104 +1,151 @@
-"""One picture of a comparison: for each data set the curve, the end, and samples."""
+"""One picture of a comparison for a projector: each data set's verdict, dots, curve and samples."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import imread
+from matplotlib.ticker import NullFormatter
 
-from gan_lab.reports.analysis.aggregate import Group, Problem
-from gan_lab.reports.analysis.charts import CURVES, HEADLINE
-from gan_lab.reports.analysis.model import Report, Section
-from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.analysis.charts import HEADLINE
+from gan_lab.reports.analysis.model import DEFAULT_TITLE, Report, Section
 from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import load_or_none
-from gan_lab.reports.plots.style import FAKE, GREY, REAL, canvas, label, reference
+from gan_lab.reports.plots.style import FAKE, GREY, REAL, house_style, short, wrapped
 
-_MAX_SHOWN = 4
-_TITLE = f"{CURVES[HEADLINE].title} ({CURVES[HEADLINE].unit})"
+_WIDTH, _ROW = 16.0, 6.2  # inches; a row holds one data set
+_DPI = 120
+_MAX_SHOWN = 4  # groups with samples, the best first
+_MANY = 8  # groups above which a row grows
+_LOGARITHMIC_FROM = 20.0  # ratio of the greatest mean to the least
+_NAME = 22  # characters of a group's name on one line
 
 
-def save(report: Report, problems: Sequence[Problem], path: Path) -> Path:
+def save(report: Report, path: Path) -> Path:
     """Draw every section as a row of three panels and write a PNG."""
-    with matplotlib.rc_context({"text.parse_math": False}):  # a name may hold two dollars
-        figure, axes = canvas(report.title, len(report.sections), 3, size=(5.4, 4.2))
-        for row, section, problem in zip(axes, report.sections, problems, strict=True):
-            _curves(row[0], section)
-            _ends(row[1], section, problem.groups)
-            _samples(row[2], section)
-        samples.save_png(samples.render_figure(figure), path)
+    with house_style(), rc_context({"text.parse_math": False}):  # a name may hold two dollars
+        samples.save_png(samples.render_figure(draw(report)), path)
     return path
+
+
+def draw(report: Report) -> Figure:
+    """Return the figure; call and render it inside `house_style()`."""
+    heights = [_ROW + 0.35 * max(0, len(s.labels) - _MANY) for s in report.sections]
+    figure = Figure(figsize=(_WIDTH, sum(heights)), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    if report.title != DEFAULT_TITLE:
+        figure.suptitle(wrapped(report.title, _WIDTH - 1, 13.0), fontsize=13, color=GREY)
+    rows = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
+    for row, section in zip(rows[:, 0], report.sections, strict=True):
+        _row(row, section)
+    return figure
+
+
+def _row(row: SubFigure, section: Section) -> None:
+    verdict = section.verdict
+    row.suptitle(wrapped(f"{section.name}: {verdict.headline}", _WIDTH - 1, 16.0), fontsize=16)
+    panels = row.subplots(1, 3, width_ratios=(1.1, 1.0, 1.0))
+    for axes in panels:
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    _dots(panels[0], section)
+    _curves(panels[1], section)
+    _samples(panels[2], section)
+
+
+def _dots(axes: Axes, section: Section) -> None:
+    """Draw a group a line, the best on top: a small dot a seed, the mean and its interval."""
+    axes.set_title("At the end, on held-out data", pad=22)
+    axes.set_xlabel(f"{section.dots_title} ({section.dots_unit}): left is better")
+    dots = [dot for dot in section.dots if np.isfinite(dot.value)]
+    for i, dot in enumerate(dots):
+        style = section.styles[dot.label]
+        seeds = [value for value in dot.seeds if np.isfinite(value)]
+        axes.scatter(seeds, [i + 0.22] * len(seeds), s=22, color=style.colour, alpha=0.55)
+        axes.plot([dot.low, dot.high], [i, i], color=style.colour, linewidth=3.5)
+        axes.plot([dot.value], [i], marker=style.marker, color=style.colour, markersize=11)
+    names = [wrapped_name(dot.label) for dot in dots]
+    axes.set_yticks(range(len(names)), names)
+    for text, dot in zip(axes.get_yticklabels(), dots, strict=True):
+        text.set_color(section.styles[dot.label].colour)
+        text.set_fontweight("bold")
+    axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
+    real, values = section.real_data, [dot.value for dot in dots]
+    if real is not None and np.isfinite(real):
+        values.append(real)
+        axes.axvline(real, color=GREY, linestyle=(0, (2, 2)), linewidth=1.5)
+        look: dict[str, Any] = {"ha": "center", "va": "bottom", "color": GREY}
+        at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+        axes.annotate("real data", (real, 1.0), xytext=(0, 3), **look, **at)
+    if min(values, default=0) > 0 and max(values) / min(values) > _LOGARITHMIC_FROM:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda x, _: short(x))  # no power of ten: text is no math
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_xlim(left=0.0)
 
 
 def _curves(axes: Axes, section: Section) -> None:
     chart = next((c for c in section.charts if c.tag == HEADLINE), None)
-    label(axes, f"{section.name}: mean and 95 % interval", "step", _TITLE)
+    axes.set_title("While training: mean and 95 % interval", pad=22)
+    axes.set_xlabel("step")
+    axes.set_ylabel(f"{section.dots_title} ({section.dots_unit})")
     if chart is None:
         return
     highest = 0.0
     for name, band in chart.bands["step"].items():
         style = section.styles[name]
-        arguments = style.line_arguments(label=name, linewidth=1.8)
-        axes.plot(band.x, band.mean, **arguments)
-        low, high = np.maximum(band.low, 0.0), band.high
-        axes.fill_between(band.x, low, high, color=style.colour, alpha=0.16, linewidth=0)
+        marker = {"marker": style.marker, "markersize": 7, "markevery": max(1, len(band.x) // 6)}
+        axes.plot(band.x, band.mean, **style.line_arguments(linewidth=2.4, **marker))
+        low = np.maximum(band.low, 0.0)
+        axes.fill_between(band.x, low, band.high, color=style.colour, alpha=0.16, linewidth=0)
         highest = max(highest, *band.mean[np.isfinite(band.mean)].tolist(), 0.0)
-    axes.set_ylim(0.0, 1.15 * highest if highest > 0 else 1.0)
+    axes.set_ylim(0.0, 1.1 * highest if highest > 0 else 1.0)
+    axes.margins(x=0)
     if chart.floor is not None:
-        reference(axes, chart.floor, "floor: real samples", at=0.01)
-    axes.legend(frameon=False, fontsize="small")
-
-
-def _ends(axes: Axes, section: Section, groups: Sequence[Group]) -> None:
-    label(axes, "at the end, held-out data: seeds, mean, 95 % interval", _TITLE, "")
-    names = []
-    for i, group in enumerate(groups):
-        values = [v for v in group.finals(HEADLINE).values() if np.isfinite(v)]
-        n_lost = len(group.runs) - len(group.complete_runs)
-        seeds = f"{len(values)} seed{'' if len(values) == 1 else 's'}"
-        names.append(f"{group.label}\n{seeds}{f', {n_lost} lost' if n_lost else ''}")
-        if not values:
-            continue
-        style = group.style
-        axes.scatter(values, [i + 0.18] * len(values), s=14, color=style.colour, alpha=0.5)
-        m = mean(values)
-        if len(values) > 1:
-            axes.plot([m.low, m.high], [i, i], color=style.colour, linewidth=2.5)
-        axes.plot([m.value], [i], marker=style.marker, color=style.colour, markersize=8)
-        floor = group.floor(HEADLINE)
-        if i == 0 and floor is not None:
-            axes.axvline(floor, color=GREY, linestyle=(0, (2, 2)), linewidth=1)
-            look: dict[str, Any] = {"va": "top", "fontsize": "small", "color": GREY}
-            look |= {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            axes.annotate("floor", (floor, 0.99), xytext=(3, 0), **look)
-    axes.set_yticks(range(len(names)), names, fontsize="small")
-    axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.axhline(chart.floor, color=GREY, linestyle=(0, (2, 2)), linewidth=1.5)
+        look: dict[str, Any] = {"ha": "left", "va": "center", "color": GREY}
+        at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        axes.annotate("real\ndata", (1.0, chart.floor), xytext=(4, 0), **look, **at)
 
 
 def _samples(axes: Axes, section: Section) -> None:
-    names = [n for n in section.labels if section.landscapes.get(n) or section.pictures.get(n)]
+    with_samples = [
+        n for n in section.labels if section.landscapes.get(n) or section.pictures.get(n)
+    ]
+    best = [dot.label for dot in section.dots]
+    names = sorted(with_samples, key=lambda n: best.index(n) if n in best else len(best))
     names = names[:_MAX_SHOWN]
-    label(axes, "samples of one seed at the end", "", "")
     axes.axis("off")
-    columns = int(np.ceil(np.sqrt(len(names)))) if names else 1
-    rows = -(-len(names) // columns) if names else 1
+    if not names:
+        return
+    axes.set_title("Samples at the end (dots) and data (x)", pad=22)
+    columns = 1 if len(names) == 1 else 2
+    rows = -(-len(names) // columns)
     for i, name in enumerate(names):
         width, height = 1 / columns, 1 / rows
-        box = ((i % columns) * width, 1 - (i // columns + 1) * height, 0.96 * width, 0.88 * height)
+        box = (i % columns * width, 1 - (i // columns + 1) * height, 0.94 * width, 0.8 * height)
         inset = axes.inset_axes(box)
-        inset.set_title(name, fontsize="x-small", pad=2)
         inset.set_xticks([])
         inset.set_yticks([])
+        colour = section.styles[name].colour
+        inset.set_title(wrapped_name(name), fontsize=11, pad=3, color=colour, fontweight="bold")
         if section.landscapes.get(name):
             _points(inset, section.landscapes[name][max(section.landscapes[name])])
         else:
             pictures = section.pictures[name]
             if png := samples.read_png(pictures[max(pictures)]):  # a torn file costs itself
                 inset.imshow(imread(io.BytesIO(png), format="png"))
+
+
+def wrapped_name(name: str) -> str:
+    """Return a group's name in lines that stand beside an axis."""
+    return wrapped(name, _NAME * 0.52 * 12 / 72, 12.0)
 
 
 def _points(axes: Axes, path: Path) -> None:
@@ -111,8 +158,8 @@ def _points(axes: Axes, path: Path) -> None:
         samples.density(axes, real[:, 0], bins, color=REAL)
         samples.density(axes, fake[:, 0], bins, color=FAKE)
         return
-    axes.scatter(real[:, 0], real[:, 1], s=5, color=REAL, marker="x", linewidths=0.6)
-    axes.scatter(fake[:, 0], fake[:, 1], s=4, color=FAKE, alpha=0.7)
+    axes.scatter(real[:, 0], real[:, 1], s=14, color=REAL, marker="x", linewidths=0.8)
+    axes.scatter(fake[:, 0], fake[:, 1], s=9, color=FAKE, alpha=0.7)
     axes.set_xlim(content["x"][0], content["x"][-1])
     axes.set_ylim(content["y"][0], content["y"][-1])
     axes.set_aspect("equal")

@@ -56,6 +56,16 @@ def test_only_the_keys_that_keep_names_apart_are_said():
     assert names == ["WGAN-GP, penalty 10", "WGAN-GP, penalty 1", "non-saturating"]
 
 
+def test_a_grid_of_two_keys_says_both_of_every_group():
+    base = config("Wasserstein", gradient_penalty={"weight": 10.0})
+    weight = "regularizer.gradient_penalty.weight"
+    grid = [base | {"optim.lr": lr, weight: w} for lr in (0.1, 0.2) for w in (1.0, 2.0)]
+    assert distinct_names(grid, group_name) == [
+        *("WGAN-GP, penalty 1, lr 0.1", "WGAN-GP, penalty 2, lr 0.1"),
+        *("WGAN-GP, penalty 1, lr 0.2", "WGAN-GP, penalty 2, lr 0.2"),
+    ]
+
+
 def test_values_that_read_the_same_still_get_distinct_names():
     base = config("Minimax")
     names = distinct_names([base | {"optim.lr": lr} for lr in (0.1, 0.1 + 1e-12)], group_name)
