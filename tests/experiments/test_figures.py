@@ -20,7 +20,7 @@ _TINY = {
     "divergence_zoo": ["fit_steps=20", "n_random=5"],
     "gan_1d": ["steps=10", "pictures=5"],
     "mode_collapse": ["toy_steps=6", "toy_looks=3", "n=200", "floor_repeats=20", "toy_width=8"],
-    "optimal_discriminator": ["steps=5", "batch_size=16"],
+    "optimal_discriminator": ["steps=5", "critic_steps=5", "batch_size=16"],
     "parallel_segments": ["steps=[1,5,20]", "moves=10", "n_critic=[1,3]", "width=8"],
     "vanishing_gradients": ["stages=[2,4]", "n_steps=12", "n_looks=4", "batch_size=8"],
 }
@@ -30,6 +30,7 @@ _TO_MEND: dict[str, set[str]] = {
     "gan_1d": {"moments"},
     "mode_collapse": {"quality_and_kl", "survival"},
     "parallel_segments": {"c_learning"},
+    "vanishing_gradients": {"noise_digits"},
 }
 
 

@@ -89,7 +89,8 @@ def test_identities_fail_if_the_discriminator_follows_the_generator(monkeypatch)
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """A whole study, small."""
-    study = OptimalDiscriminator((0.0, 1.0, 10.0), steps=60, batch_size=64, width=16)
+    keys = {"steps": 60, "critic_steps": 60, "batch_size": 64, "width": 16}
+    study = OptimalDiscriminator((0.0, 1.0, 10.0), **keys)
     return study, study.measure(small_lab(tmp_path_factory.mktemp("study"), 5))
 
 
@@ -145,6 +146,7 @@ def test_a_seeds_critic_does_not_depend_on_its_neighbours_in_the_stack():
     ("keys", "message"),
     [
         ({"steps": 0}, "steps=0"),
+        ({"critic_steps": 0}, "critic_steps=0"),
         ({"lr": -1.0}, "lr=-1.0"),
         ({"far": 0.0}, "far=0.0"),
         ({"shifts": (0.0, 1.0)}, r"shifts=\[0.0, 1.0\] lacks 10"),

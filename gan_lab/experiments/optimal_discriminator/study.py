@@ -1,7 +1,7 @@
 """The optimal discriminator: in theory, by autograd, and as training reaches it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +27,8 @@ class OptimalDiscriminator(Experiment):
     Attributes:
         shifts: Distances t of N(0, 1) and N(t, 1) in data units; 0 is the equilibrium.
         far: The distance in the picture of derivatives.
-        steps: Updates of every network.
+        steps: Updates of every discriminator.
+        critic_steps: Updates of every critic.
         batch_size: Samples of either side in each update.
         width: Units of both hidden layers.
         lr: Of Adam.
@@ -36,6 +37,7 @@ class OptimalDiscriminator(Experiment):
     shifts: Sequence[float] = (0.0, 0.1, 0.3, 1.0, 2.0, 3.0, 10.0)
     far: float = 6.0
     steps: int = 1000
+    critic_steps: int = 1000
     batch_size: int = 256
     width: int = 32
     lr: float = 0.01
@@ -51,7 +53,7 @@ class OptimalDiscriminator(Experiment):
     )
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "width"):
+        for name in ("steps", "critic_steps", "batch_size", "width"):
             check_count(self, name)
         check_interval(self, "lr", self.lr)
         check_interval(self, "far", self.far)
@@ -86,18 +88,19 @@ class OptimalDiscriminator(Experiment):
         arrays |= {"line": x.numpy(), "line_best": (self.far * (self.far / 2 - x)).numpy()}
         lab.tell("formulas and quadrature")
 
-        keys = (self.steps, self.batch_size, self.width, self.lr)
-        training = fit.Training(list(lab.seeds), lab.device, *keys)
+        keys = (self.batch_size, self.width, self.lr)
+        training = fit.Training(list(lab.seeds), lab.device, self.steps, *keys)
+        of_critics = replace(training, steps=self.critic_steps)
         wide = sorted(t for t in shifts if t >= 1)  # nearer, the two maxima cannot be told apart
         jobs: dict[str, tuple[Any, ...]] = {
-            "two_sided": (fit.critics_of_shifts, "two_sided", wide),
-            "penalty": (fit.critics_of_shifts, "penalty", shifts),
-            "discriminator": (fit.discriminators_of_shifts, shifts),
-            "clip": (fit.critics_of_shifts, "clip", shifts),
-            "pair_2d": (fit.discriminators_of_pair, "2d"),
-            "pair_1d": (fit.discriminators_of_pair, "1d"),
+            "discriminator": (fit.discriminators_of_shifts, shifts, training),
+            "two_sided": (fit.critics_of_shifts, "two_sided", wide, of_critics),
+            "penalty": (fit.critics_of_shifts, "penalty", shifts, of_critics),
+            "clip": (fit.critics_of_shifts, "clip", shifts, of_critics),
+            "pair_2d": (fit.discriminators_of_pair, "2d", training),
+            "pair_1d": (fit.discriminators_of_pair, "1d", training),
         }
-        arrays |= measure_parts(lab, {name: (*job, training) for name, job in jobs.items()})
+        arrays |= measure_parts(lab, jobs)
         for kind, distances in (("two_sided", wide), ("penalty", shifts)):
             best = gradient_penalty_value(torch.tensor(distances).double(), fit.PENALTY_WEIGHT, 1.0)
             arrays[f"{kind}/shifts"] = np.array(distances)
