@@ -124,7 +124,7 @@ def _perform(
 
 def _conclude(study: Experiment, result: Result, directory: Path) -> int:
     show(study.title, result)
-    for label, path in (("result", runner.RESULT), ("figures", "figures")):
+    for label, path in (("result", runner.RESULT), ("figures", "figures"), ("page", runner.PAGE)):
         say(f"{label + ':':8} {directory / path}")
     return int(any(claim.verdict == FAIL for claim in result.claims))
 

@@ -17,8 +17,9 @@ from gan_lab.cli.experiment import COLOURS, perform
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import registry as claims
-from gan_lab.experiments.claims import FAIL
+from gan_lab.experiments.claims import FAIL, expectation, finding
 from gan_lab.experiments.registry import Outcome, Row
+from gan_lab.experiments.runner import PAGE
 from gan_lab.reports.export.terminal import say
 
 
@@ -49,7 +50,7 @@ def reproduce(arguments: list[str]) -> int:
     claims.save(outcomes, studies, home)
     _console().print(_outcomes_table(outcomes))
     _console().print(claims.counts([each.record() for each in outcomes]), highlight=False)
-    for label, file in (("result", "result.json"), ("page", "report.md")):
+    for label, file in (("result", "result.json"), ("page", PAGE)):
         say(f"{label + ':':8} {home / file}")
     return int(any(each.verdict == FAIL for each in outcomes))
 
@@ -80,7 +81,7 @@ def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
         record = each.record()
         colour = COLOURS.get(each.verdict.partition(":")[0], "dim")
         cells = (each.row.statement, each.row.evidence, each.row.protocol)
-        numbers = (claims.expectation(record), claims.finding(record))
+        numbers = (expectation(record), finding(record))
         table.add_row(*cells, *numbers, f"[{colour}]{each.verdict}[/]")
     return table
 

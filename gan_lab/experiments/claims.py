@@ -104,3 +104,19 @@ def claim_all(
 def largest(difference: ArrayLike) -> Statistic:
     """Return the largest size of an entry, without an interval: for claims that something is 0."""
     return exact(np.abs(difference).max())
+
+
+def expectation(row: Mapping[str, Any]) -> str:
+    """Return what a claim's record expects as a table shows it."""
+    sign = {"equals": "", "at_least": ">= ", "at_most": "<= "}[row["relation"]]
+    slack = f" +- {row['tolerance']:.3g}" if row["tolerance"] else ""
+    return f"{sign}{float(row['expected']):.4g}{slack} {row['unit']}".strip()
+
+
+def finding(row: Mapping[str, Any]) -> str:
+    """Return what a claim's record measured as a table shows it."""
+    if row["measured"] is None:
+        return ""
+    value, low, high = (float(row[key]) for key in ("measured", "low", "high"))
+    interval = "" if low == high else f" [{low:.3g}, {high:.3g}]"
+    return f"{value:.4g}{interval} {row['unit']}".strip()

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gan_lab.errors import ConfigError
-from gan_lab.experiments.claims import RELATIONS, judge
-from gan_lab.experiments.runner import load_record
+from gan_lab.experiments import page
+from gan_lab.experiments.claims import RELATIONS, expectation, finding, judge
+from gan_lab.experiments.runner import PAGE, load_record
 from gan_lab.reports.analysis.statistics import Statistic
+from gan_lab.reports.plots.samples import read_png
 from gan_lab.runs.run_dir import atomic_write, environment, to_json
 from gan_lab.validation import check_choice
 
@@ -153,31 +155,24 @@ def outcome(row: Row, study: Path | None, why: str = "") -> Outcome:
 
 
 def save(outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path) -> None:
-    """Write result.json and report.md."""
+    """Write result.json, index.html and report.md."""
     where = {key: value for key, value in environment().items() if key in _ENVIRONMENT_KEYS}
+    rows = [each.record() for each in outcomes]
     result = {
         "environment": where,
-        "rows": [each.record() for each in outcomes],
+        "rows": rows,
         "studies": {command: str(path.relative_to(home)) for command, path in studies.items()},
     }
     atomic_write(home / "result.json", to_json(result, indent=2))
-    atomic_write(home / "report.md", _page(outcomes, studies, home, where).encode())
-
-
-def expectation(row: Mapping[str, Any]) -> str:
-    """Return what a row expects as a table shows it."""
-    sign = {"equals": "", "at_least": ">= ", "at_most": "<= "}[row["relation"]]
-    slack = f" +- {row['tolerance']:.3g}" if row["tolerance"] else ""
-    return f"{sign}{float(row['expected']):.4g}{slack} {row['unit']}".strip()
-
-
-def finding(row: Mapping[str, Any]) -> str:
-    """Return what a row measured as a table shows it."""
-    if row["measured"] is None:
-        return ""
-    value, low, high = (float(row[key]) for key in ("measured", "low", "high"))
-    interval = "" if low == high else f" [{low:.3g}, {high:.3g}]"
-    return f"{value:.4g}{interval} {row['unit']}".strip()
+    sections = []
+    for command, path in studies.items():
+        folder = path.relative_to(home).as_posix()
+        pictures = sorted((path / "figures").glob("*.png"))
+        figures = {file.stem: data for file in pictures if (data := read_png(file)) is not None}
+        sections.append(page.study_section(command, folder, load_record(path), figures))
+    index = page.claims_page(rows, sections, _origin(where))
+    atomic_write(home / PAGE, index.encode())
+    atomic_write(home / "report.md", _markdown(outcomes, studies, home, where).encode())
 
 
 def counts(records: Sequence[Mapping[str, Any]]) -> str:
@@ -203,16 +198,20 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _page(
-    outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path, where: Mapping[str, Any]
-) -> str:
+def _origin(where: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
     hardware = where["hardware"]
+    return f"{where['started']}, {hardware['cpu']}, {hardware['cores']} cores, {versions}."
+
+
+def _markdown(
+    outcomes: Sequence[Outcome], studies: Mapping[str, Path], home: Path, where: Mapping[str, Any]
+) -> str:
     marks = "; ".join(f"{mark} = {text}" for mark, text in EVIDENCE.items())
     lines = [
         "# Claims, reproduced",
         "",
-        f"{where['started']}, {hardware['cpu']}, {hardware['cores']} cores, {versions}.",
+        _origin(where),
         f"Provenance: {marks}. `inconclusive` is no pass: the interval straddles the line.",
         "",
         table([each.record() for each in outcomes]),

@@ -1,9 +1,9 @@
 """Perform a study: measure, judge, save and draw; draw it again from disk.
 
-A study's directory: `result.json` (experiment, config, claims, notes), `arrays.npz`,
-`figures/*.png` (also .svg or .pdf; animations as .gif and .html), `tensorboard/`, and the usual
-`config.yaml`, `status.json`, `metrics.jsonl`. `runs/` holds the run directories of trainings of
-its own.
+A study's directory: `index.html` (the page of all), `result.json` (experiment, config, claims,
+notes), `arrays.npz`, `figures/*.png` (also .svg or .pdf; animations as .gif and .html),
+`tensorboard/`, and the usual `config.yaml`, `status.json`, `metrics.jsonl`. `runs/` holds the run
+directories of trainings of its own.
 """
 
 import io
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
 from gan_lab.errors import ConfigError
+from gan_lab.experiments import page
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.plots.animation import Animation, save_gif, save_page
@@ -31,7 +32,7 @@ from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
 from gan_lab.signals import Interrupted
 from gan_lab.training import memory
 
-RESULT, ARRAYS = "result.json", "arrays.npz"
+RESULT, ARRAYS, PAGE = "result.json", "arrays.npz", "index.html"
 KINDS = "fiubU"  # of arrays
 _LONGEST_RESULT = 1 << 24  # bytes; a study's has some ten thousand
 
@@ -135,7 +136,7 @@ def load_arrays(path: Path) -> Arrays:
 
 
 def redraw(study: Experiment, path: Path, figures: str = "png") -> list[Path]:
-    """Draw a study's pictures and animations again from its arrays; nothing else changes.
+    """Draw a study's figures, animations and page again from its arrays and its result.json.
 
     Args:
         figures: png; or svg or pdf, in which they are drawn besides.
@@ -153,13 +154,13 @@ def redraw(study: Experiment, path: Path, figures: str = "png") -> list[Path]:
             f"{path / ARRAYS} cannot be drawn: {type(error).__name__}: {error}. Perform the study "
             "again"
         ) from error
-    return _write_figures(files, animations, RunDir(path))
+    return _write_figures(study, files, animations, RunDir(path))
 
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
-    """Write pictures and animations, and all results into TensorBoard."""
+    """Write figures, animations and the page, and all results into TensorBoard."""
     pictures, files = _pictures(study, result.arrays, result.config)
-    _write_figures(files, study.animations(result.arrays), home)
+    _write_figures(study, files, study.animations(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():
         for step, value in zip(steps.tolist(), values.tolist(), strict=True):
@@ -226,9 +227,10 @@ def _pictures(
 
 
 def _write_figures(
-    files: Mapping[str, bytes], animations: Mapping[str, Animation], home: RunDir
+    study: Experiment, files: Mapping[str, bytes], animations: Mapping[str, Animation], home: RunDir
 ) -> list[Path]:
-    paths = []
+    """Write figures, animations and, last, the page that shows them."""
+    paths, gifs = [], {}
     for name, content in files.items():
         paths.append(home.figures / name)
         atomic_write(paths[-1], content)
@@ -236,4 +238,11 @@ def _write_figures(
         paths += [home.figures / f"{name}.gif", home.figures / f"{name}.html"]
         save_gif(animation, paths[-2])
         save_page(animation, paths[-1])
+        gifs[name] = paths[-2].read_bytes()
+    figures = {
+        name.removesuffix(".png"): png for name, png in files.items() if name.endswith(".png")
+    }
+    paths.append(home.path / PAGE)
+    record = load_record(home.path)
+    atomic_write(paths[-1], page.study_page(study.title, record, figures, gifs).encode())
     return paths

@@ -167,6 +167,7 @@ def test_quick_is_quick_and_nothing_fails_and_pictures_come_from_disk(workdir, n
         assert np.issubdtype(np.asarray(steps).dtype, np.integer)
         assert len(steps) == len(values)
 
+    page = (home / "index.html").read_bytes()
     pictures = {path: path.read_bytes() for path in sorted((home / "figures").iterdir())}
     assert any(path.suffix == ".png" for path in pictures)
     for path in pictures:
@@ -176,3 +177,4 @@ def test_quick_is_quick_and_nothing_fails_and_pictures_come_from_disk(workdir, n
     assert {path: path.read_bytes() for path in sorted((home / "figures").iterdir())} == pictures
     new = {path for path in set(files(home)) - before if path.parts[0] != "figures"}
     assert new == set()
+    assert (home / "index.html").read_bytes() == page

@@ -106,6 +106,11 @@ def test_the_page_shows_rows_notes_and_pictures(tmp_path):
     (path / "figures").mkdir()
     (path / "figures" / "a.png").write_bytes(b"")
     registry.save([registry.outcome(row, path)], {row.command: path}, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert 'class="badge good">1 of 1 claims shown<' in page
+    assert "<li>a note</li>" in page
+    assert "One is one." in page
+    assert 'href="studies/s/index.html"' in page
     page = (tmp_path / "report.md").read_text()
     assert "![a](studies/s/figures/a.png)" in page
     assert "- a note" in page
@@ -117,7 +122,8 @@ def test_reproduce_runs_a_study_and_says_what_it_found(workdir, capsys):
     assert main("reproduce", "divergence_zoo", "output=out") == 0
     said = capsys.readouterr().out
     assert "pass" in said
-    assert {"report.md", "result.json"} <= {str(file) for file in files("out")}
+    assert said.split()[-1].endswith("out/index.html")
+    assert {"index.html", "report.md", "result.json"} <= {str(file) for file in files("out")}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The study is a tiny one, put beside the real ones in a copy of conf/.
 """
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from typing import ClassVar
@@ -142,7 +143,7 @@ def test_a_study_leaves_its_result_arrays_pictures_and_records(perform, workdir)
     home = workdir / "study"
     assert {str(p) for p in files(home)} >= {
         *("result.json", "arrays.npz", "config.yaml", "status.json", "metrics.jsonl"),
-        *("figures/dots.png", "tensorboard"),
+        *("figures/dots.png", "tensorboard", "index.html"),
     }
     saved = record(home)
     assert saved["experiment"] == "tiny"
@@ -270,7 +271,49 @@ def test_what_was_measured_survives_a_failure_to_draw(perform, workdir):
     home = workdir / "study"
     assert record(home)["claims"][0]["verdict"] == "pass"
     assert runner.load_arrays(home)["seeds"].tolist() == [0, 1, 2, 3, 4]
-    assert runner.redraw(Tiny(), home) == [home / "figures" / "dots.png"]
+    assert runner.redraw(Tiny(), home) == [home / "figures" / "dots.png", home / "index.html"]
+
+
+def test_the_page_shows_verdicts_figures_notes_and_keys_and_is_made_again_by_redrawing(
+    perform, workdir, capsys
+):
+    assert perform("quick=true", "expected=3", "animation=true") == 1
+    home = workdir / "study"
+    out = capsys.readouterr().out
+    assert out.split()[-1] == str(home / "index.html")
+    text = (home / "index.html").read_text()
+    assert 'class="badge bad">1 of 2 claims shown, 1 contradicted<' in text
+    assert re.findall(r'<li><span class="badge (\w+)">(\w+)', text) == [
+        ("bad", "contradicted"),
+        ("good", "shown"),
+    ]
+    for words in ("What is 1?", "3 seeds", "Quick scale (quick=true, 3 seeds)", "n_points"):
+        assert words in text
+    assert text.count("data:image/png") == 1
+    assert text.count("data:image/gif") == 1
+    assert 'href="figures/moving.html"' in text
+    assert not re.search(r'(src|href)="(?!data:|figures/|#)', text)  # no request leaves it
+    (home / "index.html").unlink()  # as in a directory of before there was a page
+    assert main("experiment", home) == 0
+    assert capsys.readouterr().out.split()[-1] == str(home / "index.html")
+    assert (home / "index.html").read_text() == text
+
+
+@pytest.mark.parametrize(("kind", "head"), [("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_figures_are_written_in_a_second_format_and_always_the_same(perform, workdir, kind, head):
+    perform(f"figures={kind}")
+    home = workdir / "study" / "figures"
+    assert {path.name for path in home.iterdir()} == {"dots.png", f"dots.{kind}"}
+    with Image.open(home / "dots.png") as image:
+        assert image.size == (450, 375)  # 150 dpi of 3 x 2.5 inches
+    before = (home / f"dots.{kind}").read_bytes()
+    assert before.startswith(head)
+    (home / f"dots.{kind}").unlink()
+    assert main("experiment", home.parent) == 0  # as it was performed
+    assert (home / f"dots.{kind}").read_bytes() == before
+    assert main("experiment", home.parent, "figures=svg") == 0
+    assert (home / "dots.svg").exists()
+    assert main("experiment", home.parent, "figures=jpg") == 2
 
 
 def test_damage_on_disk_is_one_line(perform, workdir, capsys):
