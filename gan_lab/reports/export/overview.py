@@ -16,7 +16,7 @@ from gan_lab.reports.analysis.charts import HEADLINE
 from gan_lab.reports.analysis.model import DEFAULT_TITLE, Report, Section
 from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import load_or_none
-from gan_lab.reports.plots.style import FAKE, GREY, REAL, house_style, short, wrapped
+from gan_lab.reports.plots.style import FAKE, GREY, REAL, house_style, short, wrap_text
 
 _WIDTH, _ROW = 16.0, 6.2  # inches; a row holds one data set
 _DPI = 120
@@ -39,7 +39,7 @@ def draw(report: Report) -> Figure:
     figure = Figure(figsize=(_WIDTH, sum(heights)), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     if report.title != DEFAULT_TITLE:
-        figure.suptitle(wrapped(report.title, _WIDTH - 1, 13.0), fontsize=13, color=GREY)
+        figure.suptitle(wrap_text(report.title, _WIDTH - 1, 13.0), fontsize=13, color=GREY)
     rows = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
     for row, section in zip(rows[:, 0], report.sections, strict=True):
         _row(row, section)
@@ -48,7 +48,7 @@ def draw(report: Report) -> Figure:
 
 def _row(row: SubFigure, section: Section) -> None:
     verdict = section.verdict
-    row.suptitle(wrapped(f"{section.name}: {verdict.headline}", _WIDTH - 1, 16.0), fontsize=16)
+    row.suptitle(wrap_text(f"{section.name}: {verdict.headline}", _WIDTH - 1, 16.0), fontsize=16)
     panels = row.subplots(1, 3, width_ratios=(1.1, 1.0, 1.0))
     for axes in panels:
         axes.grid(alpha=0.25)
@@ -145,7 +145,7 @@ def _samples(axes: Axes, section: Section) -> None:
 
 def wrapped_name(name: str) -> str:
     """Return a group's name in lines that stand beside an axis."""
-    return wrapped(name, _NAME * 0.52 * 12 / 72, 12.0)
+    return wrap_text(name, _NAME * 0.52 * 12 / 72, 12.0)
 
 
 def _points(axes: Axes, path: Path) -> None:

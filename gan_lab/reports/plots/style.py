@@ -110,7 +110,7 @@ def canvas(
     figure = Figure(figsize=figsize, dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     points = _TITLE if columns > 1 else 13.0
-    figure.suptitle(wrapped(title, figsize[0], points), fontsize=points)
+    figure.suptitle(wrap_text(title, figsize[0], points), fontsize=points)
     axes = np.atleast_2d(figure.subplots(rows, columns, squeeze=False, **more))
     for each in axes.flat:
         each.grid(alpha=0.25)
@@ -124,9 +124,9 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
     Units belong into the labels, in brackets and in words: "(share)", not "(1)".
     """
     width, height = _panel_inches(axes)
-    axes.set_title(wrapped(title, width, _TEXT), fontsize="medium")
-    axes.set_xlabel(wrapped(x, width, _TEXT))
-    axes.set_ylabel(wrapped(y, height, _TEXT))
+    axes.set_title(wrap_text(title, width, _TEXT), fontsize="medium")
+    axes.set_xlabel(wrap_text(x, width, _TEXT))
+    axes.set_ylabel(wrap_text(y, height, _TEXT))
 
 
 def _panel_inches(axes: Axes) -> tuple[float, float]:
@@ -142,7 +142,7 @@ def _panel_inches(axes: Axes) -> tuple[float, float]:
     return max(0.9, width - 0.75), max(0.9, height - 0.55)
 
 
-def wrapped(text: str, inches: float, points: float) -> str:
+def wrap_text(text: str, inches: float, points: float) -> str:
     """Return a text in lines that fit into a width; its own line ends stay."""
     if not math.isfinite(inches):
         return text
@@ -229,7 +229,7 @@ def note_below(figure: Figure, text: str) -> None:
         figure.legend(handles=[], loc="outside lower center", frameon=False)
     legend = figure.legends[0]
     before = legend.get_title().get_text()
-    lines = wrapped(text, 0.9 * figure.get_size_inches()[0], _TEXT)
+    lines = wrap_text(text, 0.9 * figure.get_size_inches()[0], _TEXT)
     legend.set_title(f"{before}\n{lines}" if before else lines)
     legend.get_title().set(color=_NOTE, multialignment="center", fontsize=_TEXT)
 
