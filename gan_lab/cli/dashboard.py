@@ -20,6 +20,7 @@ from urllib.parse import quote, urlencode
 
 from gan_lab.cli.arguments import parse_options
 from gan_lab.cli.commands import Dashboard
+from gan_lab.cli.tensorboard_colours import pages, read_colours
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis.charts import HEADLINE
 from gan_lab.reports.export.log_directory import NamedLogs
@@ -31,8 +32,8 @@ _HOST = "127.0.0.1"
 _PORT = 6006
 _UPDATE_EVERY = 30.0  # seconds, and more where an update takes long
 # Time series: W1 above all, as measured; a colour for each choice, not for each seed.
-_PINNED = json.dumps([{"plugin": "scalars", "tag": HEADLINE}], separators=(",", ":"))
-_STATE = {"smoothing": 0, "pinnedCards": _PINNED, "runColorGroup": "regex:[^/]+/([^/]+)"}
+_PINNED_CARDS = json.dumps([{"plugin": "scalars", "tag": HEADLINE}], separators=(",", ":"))
+_STATE = {"smoothing": 0, "pinnedCards": _PINNED_CARDS, "runColorGroup": "regex:[^/]+/([^/]+)"}
 _ONLY_MEANS = r"(^|/)(mean/|real data)"
 # TensorBoard keeps a random choice of 1000 scalars and 10 images a tag unless it is told otherwise.
 _SAMPLES = "scalars=100000,images=200,text=200"
@@ -134,7 +135,7 @@ def _launch(directory: Path, port: int | None, host: str = _HOST, title: str = "
     """Start the server in a thread that ends with the process; return its address."""
     from tensorboard import program  # takes a second, and a refusal needs none of it
 
-    server = program.TensorBoard()
+    server = program.TensorBoard(assets_zip_provider=pages(read_colours(directory)))
     flags = ["--logdir", str(directory), "--host", host, "--samples_per_plugin", _SAMPLES]
     flags += ["--window_title", f"gan_lab: {title}"]
     flags += [] if port is None else ["--port", str(port)]  # else 6006 or the next that is free

@@ -63,8 +63,8 @@ class TensorBoardWriter:
         """Write all values of a step in one record, as float32, without the clocks."""
         if (result := values.get(_RESULT_TAG)) is not None and math.isfinite(result):
             self._start.hparams[RESULT].number_value = result
-        shown = ((t, x) for t, x in values.items() if not t.startswith(_JSONL_ONLY))
-        self._show(step, *(Summary.Value(tag=shown_tag(t), simple_value=x) for t, x in shown))
+        curves = {shown_tag(t): x for t, x in values.items() if not t.startswith(_JSONL_ONLY)}
+        self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in curves.items()))
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Show a text (Markdown)."""

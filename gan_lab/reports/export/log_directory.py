@@ -54,15 +54,18 @@ class NamedLogs:
             self._link(folder, self.home / _name(folder, self.source, names))
         if self.has_means:
             tensorboard.append(report, self.home, beside_runs=True)
-        elif len(report.sections) == 1:  # others have other floors
+            return
+        tensorboard.write_colours(report, self.home)
+        if len(report.sections) == 1:  # each has its own floor
             tensorboard.append_real_data(report.sections[0], self.home)
 
     def _link(self, folder: Path, name: Path) -> None:
         name.mkdir(parents=True, exist_ok=True)
         for log in folder.glob(_LOGS):
             link = name / log.name
-            is_left_out = self.has_means and log.name.endswith(_LAYOUT)
-            if not link.is_symlink() and not is_left_out:
+            if self.has_means and log.name.endswith(_LAYOUT):
+                link.unlink(missing_ok=True)
+            elif not link.is_symlink():
                 link.symlink_to(log.resolve())
 
 

@@ -6,6 +6,7 @@ one seed has a layout as well, with its own intervals where it has any.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from gan_lab.loggers import base
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.samples import read_png
+from gan_lab.reports.plots.style import GREY
+from gan_lab.runs.run_dir import atomic_write
 
 if TYPE_CHECKING:
     from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
@@ -26,6 +29,7 @@ Layout = Sequence[base.Chart]
 # Runs beside the groups' means: what real samples get, as a line in every chart; and the words,
 # which would else stand in the run of every group.
 MEAN, FLOOR, WORDS = "mean", "real data", "verdict and tables"
+COLOURS = "colours.json"  # beside the runs: name of a group or of the floor -> its colour
 _MAX_NAME = 100
 # Columns of the HParams table beside W1, as many as TensorBoard shows at first with two metrics.
 _N_CHOICES = 4
@@ -96,6 +100,7 @@ def append(report: Report, directory: Path, beside_runs: bool = False) -> None:
             table, stand there, too.
     """
     folders, report = names(report), _separate(report)
+    write_colours(report, directory)
     page, rows, metrics = _layout_over_seeds(report), _hparams(report), _metrics(report)
     for section in report.sections:
         data = folders[section.name, section.labels[0]][0]
@@ -106,6 +111,15 @@ def append(report: Report, directory: Path, beside_runs: bool = False) -> None:
             name = home / MEAN / folders[section.name, label][1]
             row = None if beside_runs else rows[section.name, label]
             _write_group(section, label, name, page, row, metrics)
+
+
+def write_colours(report: Report, directory: Path) -> None:
+    """Write the colours of groups, which are those of every page and picture."""
+    folders, colours = names(report), {FLOOR: GREY}
+    for section in report.sections:
+        for label, style in section.styles.items():
+            colours.setdefault(folders[section.name, label][1], style.colour)
+    atomic_write(directory / COLOURS, json.dumps(colours, indent=1).encode())
 
 
 def append_real_data(section: Section, directory: Path) -> None:
@@ -282,8 +296,8 @@ def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
 def _metrics(report: Report) -> list[str]:
     """Return the tags of the two final numbers that stand beside W1."""
     tags = {tag for s in report.sections for f in s.finals.values() for tag in f}
-    known = [tag for tag in _METRICS if tag in tags]
-    return [f"final/{tag}" for tag in [*known, *sorted(tags - {HEADLINE, *known})][:2]]
+    first = [tag for tag in _METRICS if tag in tags]
+    return [f"final/{tag}" for tag in [*first, *sorted(tags - {HEADLINE, *first})][:2]]
 
 
 def _number(text: str) -> float | None:
