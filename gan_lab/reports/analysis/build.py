@@ -10,7 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from gan_lab import __version__
-from gan_lab.reports.analysis import best_steps, load, parts, run_config, summary, tables, verdict
+from gan_lab.reports.analysis import (
+    best_steps,
+    load,
+    names,
+    parts,
+    run_config,
+    summary,
+    tables,
+    verdict,
+)
 from gan_lab.reports.analysis.aggregate import Group, Problem, band, group_runs
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
@@ -51,10 +60,10 @@ def report(paths: Sequence[Path], title: str = DEFAULT_TITLE) -> tuple[Report, l
     records = [load.read_run(path) for path in load.find_runs(paths)]
     problems = group_runs(records)
     n_groups = max(len(problem.groups) for problem in problems)
-    names = ", ".join(problem.name for problem in problems)
-    question = f"Which of {n_groups} choices makes better samples on {names}, and by how much?"
+    data = ", ".join(problem.name for problem in problems)
+    question = f"Which of {n_groups} choices makes better samples on {data}, and by how much?"
     if n_groups == 1:
-        question = f"How good are the samples on {names}, and how sure is that?"
+        question = f"How good are the samples on {data}, and how sure is that?"
     origin = (
         f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gan_lab {__version__} from "
         f"{len(records)} runs in {', '.join(map(str, paths))}."
@@ -149,7 +158,7 @@ def _cautions(problem: Problem) -> list[str]:
     """Return reasons why groups are less comparable than a table suggests."""
     groups, notes = problem.groups, []
     unequal = [
-        f"{key.removesuffix('._target_')} {', '.join(g.choices[key] for g in groups)}"
+        f"{names.key_name(key)}: {', '.join(f'{g.label} {g.choices[key]}' for g in groups)}"
         for key in ("trainer.n_critic", "trainer.batch_size", "optim._target_")
         if key in groups[0].choices
     ]

@@ -66,10 +66,17 @@ def phrase(key: str, value: Any) -> str:
         return _PHRASES[key].format(text)
     if key.endswith("._target_"):
         return text.lower()
-    last = key.rpartition(".")[2].replace("_", " ")
+    return f"{key_name(key)} {text}"
+
+
+def key_name(key: str) -> str:
+    """Return what a dotted key is called beside its value: its last part, or what it chooses."""
+    if key == "trainer.n_critic":
+        return "n_critic"
+    last = key.removesuffix("._target_").rpartition(".")[2].replace("_", " ")
     if match := re.fullmatch(r"regularizer\.(\w+)\.\w+", key):
-        return f"{_regularizer(match[1])} {last} {text}"
-    return f"{last} {text}"
+        return f"{_regularizer(match[1])} {last}"
+    return last
 
 
 def value_text(value: Any) -> str:

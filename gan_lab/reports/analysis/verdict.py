@@ -208,9 +208,9 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     checkpoints the lowest point of the mean curve is both chosen and judged on validation data.
     """
     values: dict[str, Mapping[int, float]] = {g.label: best_values(g) for g in groups}
-    where = "held-out data"
-    if not all(values.values()):
-        values, where = {g.label: _lowest_of_curve(g) for g in groups}, "validation data"
+    stored = all(values.values())
+    if not stored:
+        values = {g.label: _lowest_of_curve(g) for g in groups}
     if not all(values.values()):
         return _Crossing()
     means = {label: mean(list(each.values())).value for label, each in values.items()}
@@ -220,17 +220,23 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, end})
     rival = _rival(pair, leader)
     assert rival is not None
+    group = next(g for g in groups if g.label == leader)
     text = (
-        f"At its best step {leader} is lower than {end} at its own: {short(means[leader])} against "
-        f"{short(means[end])} {_UNIT} ({where}"
+        f"At its best step{_best_step(group) if stored else ''} {leader} is lower than {end} at "
+        f"its own: {short(means[leader])} against {short(means[end])} {_UNIT}"
     )
     if not rival.is_worse:
-        text += ", may be chance"
-    finals = {g.label: mean(_finite(g)).value for g in groups}
-    if where == "validation data":  # fewer samples read higher, so the two cannot be compared
-        return _Crossing(leader, [f"{text}); at the end {end} is."], rival.is_worse)
-    ends = f"at the end {end} is, {short(finals[end])} against {short(finals[leader])}"
-    return _Crossing(leader, [f"{text}); {ends}."], rival.is_worse)
+        text += ", which may be chance"
+    ends = f"at the end {end} is lower"
+    if stored:  # a curve has fewer samples than the end, which read higher
+        finals = {g.label: mean(_finite(g)).value for g in groups}
+        ends += f": {short(finals[end])} against {short(finals[leader])}"
+    return _Crossing(leader, [f"{text}; {ends}."], rival.is_worse)
+
+
+def _best_step(group: Group) -> str:
+    steps = [int(run.best["step"]) for run in group.complete_runs if run.best]
+    return f" (about {float(np.median(steps)):g})" if steps else ""
 
 
 def _lowest_of_curve(group: Group) -> dict[int, float]:
