@@ -81,7 +81,10 @@ def section(name, labels, **more):
         "cards": {labels[0]: ("generator: log(1 - D(G(z)))", "A remark.")},
     }
     result = Section(**{**fields, **more})
-    dots = [Dot(label, 0.5 + i, 0.4 + i, 0.6 + i, [0.45, 0.55]) for i, label in enumerate(labels)]
+    dots = [
+        Dot(label, 0.5 + i, 0.4 + i, 0.6 + i, [0.45 + i, 0.55 + i])
+        for i, label in enumerate(labels)
+    ]
     plot = {"dots": dots, "real_data": 0.1, "dots_title": "W1", "dots_unit": "data units"}
     return replace(result, parts=parts_of(result), **plot)
 

@@ -111,7 +111,7 @@ class _Scale:
             values = [v for v in values if self.low < self._at(v) < self.high]
             powers = [v for v in values if math.log10(v) % 1 == 0]
             return values if len(values) <= 7 else powers[:: math.ceil(len(powers) / 7)]
-        raw = (self.high - self.low) / 5
+        raw = (self.high - self.low) / 6
         unit = 10.0 ** math.floor(math.log10(raw))
         step = next(m * unit for m in (1, 2, 5, 10) if m * unit >= raw)
         first = math.ceil(self.low / step)
@@ -124,7 +124,7 @@ def _row(dot: Dot, scale: _Scale, looks: marks.Looks) -> str:
     parts = []
     if scale.real_data is not None:
         at = scale.percent(scale.real_data)
-        parts.append(f'<line class="real" x1="{at}%" x2="{at}%" y1="0" y2="100%"/>')
+        parts.append(f'<line class="real" x1="{at}%" x2="{at}%" y1="-5" y2="33"/>')
     if not math.isnan(dot.low) and not math.isnan(dot.high):
         low, high = scale.percent(dot.low), scale.percent(dot.high)
         parts.append(f'<line class="bar" x1="{low}%" x2="{high}%" y1="10" y2="10"/>')

@@ -66,11 +66,13 @@ def parts(i: int, section: Section, data: Mapping[str, Any]) -> str:
 def _part(name: str, part: Part, data: Mapping[str, Any], *, with_title: bool) -> str:
     """Return what a part says and shows."""
     charts = _charts_of(part, data)
-    sentences = "".join(f'<p class="meaning">{html.escape(text)}</p>' for text in part.sentences)
+    meaning = "".join(f'<p class="meaning">{html.escape(text)}</p>' for text in part.sentences)
     tables = "".join(rich_table(table, data["looks"]) for table in part.tables)
-    chart = plot(name, part.title, charts) if charts else ""
-    heading = f"<h3>{html.escape(part.title)}</h3>" if with_title and not charts else ""
-    return f"{heading}{chart}{sentences}{tables}{events(part.events, data['looks'])}"
+    if charts:
+        first = plot(name, part.title, charts, meaning)
+    else:
+        first = (f"<h3>{html.escape(part.title)}</h3>" if with_title else "") + meaning
+    return f"{first}{tables}{events(part.events, data['looks'])}"
 
 
 def _charts_of(part: Part, data: Mapping[str, Any]) -> dict[int, str]:
@@ -81,11 +83,9 @@ def _charts_of(part: Part, data: Mapping[str, Any]) -> dict[int, str]:
 
 def _details(section: Section, own: Sequence[Part], looks: Looks) -> str:
     """Return what is folded: sentences, tables and the losses."""
-    folds = [("In words", document.bullets(section.sentences))] if section.sentences else []
-    for part in own:
-        if part.sentences:
-            folds.append((part.title, document.paragraphs(part.sentences)))
-        folds += [(table.title, rich_table(table, looks)) for table in part.tables]
+    words = [*section.sentences, *(text for part in own for text in part.sentences)]
+    folds = [("In words", document.bullets(words))] if words else []
+    folds += [(t.title, rich_table(t, looks)) for part in own for t in part.tables]
     if items := cards(section, looks):
         folds.append(("The losses", items))
     title = own[0].title if own else "Tables and configuration"
@@ -126,14 +126,17 @@ def toolbar(data: Mapping[str, Any]) -> str:
     )
 
 
-def plot(name: str, title: str, charts: Mapping[int, str]) -> str:
-    """Return the charts that answer one question: one is shown, the others can be chosen."""
+def plot(name: str, title: str, charts: Mapping[int, str], meaning: str) -> str:
+    """Return the charts that answer one question: one is shown, the others can be chosen.
+
+    `meaning` is HTML that says what they show.
+    """
     hints = {q.title: q.hint for q in QUESTIONS}
     choice = f'<select class="curve">{_choices(charts)}</select>'
     return (
         f'<section class="plot" aria-labelledby="plot-{name}"><div class="plot-head">'
         f'<h3 id="plot-{name}">{html.escape(title)}</h3>'
-        f'<label><span class="hidden">Curve: </span>{choice}</label></div>'
+        f'<label><span class="hidden">Curve: </span>{choice}</label></div>{meaning}'
         f'<p class="hint">{html.escape(hints.get(title, ""))}</p>'
         '<div class="chart" role="img"></div><p class="chart-note" aria-live="polite"></p>'
         '<div class="print-charts"></div></section>'
