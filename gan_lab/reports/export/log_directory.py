@@ -16,8 +16,8 @@ _LAYOUT = ".layout"  # as `TensorBoardWriter` names the file
 class NamedLogs:
     """The logs of the runs in and below a directory, linked under their names.
 
-    Where a choice has several seeds, its mean and band are runs beside them, `mean/wgan_gp`, and
-    the charts show these alone at first: a layout of a single run would draw them twice.
+    Where a choice has several seeds, its mean and band are runs beside them, `mean/wgan_gp`. The
+    charts are those that have curves, laid out here: each run's own layout would add to them.
 
     Args:
         source: A run, a sweep or what holds some.
@@ -52,20 +52,18 @@ class NamedLogs:
         }
         for folder in {path.parent for path in self.source.rglob(_LOGS)}:
             self._link(folder, self.home / _name(folder, self.source, names))
+        if not all(run.is_done for p in problems for group in p.groups for run in group.runs):
+            report = tensorboard.with_all_curves(report)
         if self.has_means:
             tensorboard.append(report, self.home, beside_runs=True)
-            return
-        tensorboard.write_colours(report, self.home)
-        if len(report.sections) == 1:  # each has its own floor
-            tensorboard.append_real_data(report.sections[0], self.home)
+        else:
+            tensorboard.append_real_data(report, self.home)
 
     def _link(self, folder: Path, name: Path) -> None:
         name.mkdir(parents=True, exist_ok=True)
         for log in folder.glob(_LOGS):
             link = name / log.name
-            if self.has_means and log.name.endswith(_LAYOUT):
-                link.unlink(missing_ok=True)
-            elif not link.is_symlink():
+            if not link.is_symlink() and not log.name.endswith(_LAYOUT):
                 link.symlink_to(log.resolve())
 
 

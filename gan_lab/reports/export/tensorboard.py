@@ -122,9 +122,29 @@ def write_colours(report: Report, directory: Path) -> None:
     atomic_write(directory / COLOURS, json.dumps(colours, indent=1).encode())
 
 
-def append_real_data(section: Section, directory: Path) -> None:
-    """Write what real samples get as a run, a line in the charts of single runs."""
-    _write_floor(section, directory / FLOOR, layout())
+def append_real_data(report: Report, directory: Path) -> None:
+    """Write the charts of single runs, and what real samples get as a line in them."""
+    write_colours(report, directory)
+    tags = {chart.tag for section in report.sections for chart in section.charts}
+    page = [chart for chart in layout() if chart.tag in tags or chart.category == _COST]
+    _writer(directory / FLOOR, page).close()
+    if len(report.sections) == 1:  # each has its own floor
+        _write_floor(report.sections[0], directory / FLOOR, page)
+
+
+def with_all_curves(report: Report) -> Report:
+    """Return a report with an empty chart for each curve that its runs may have later.
+
+    TensorBoard reads a layout once: what is not in it when a run begins has no chart until the end.
+    """
+    sections = []
+    for section in report.sections:
+        charts = {chart.tag: chart for chart in section.charts}
+        for question in QUESTIONS:
+            for c in question.curves:
+                charts.setdefault(c.tag, Chart(c.tag, c.title, c.unit, None, question.title, {}))
+        sections.append(replace(section, charts=[charts[tag] for tag in {**CURVES, **charts}]))
+    return replace(report, sections=sections)
 
 
 def _separate(report: Report) -> Report:

@@ -1,12 +1,15 @@
 """What the dashboard serves: runs under their names, means beside them, the runs untouched."""
 
+import json
 import shutil
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import metadata as custom_scalars
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 
 from gan_lab.errors import ConfigError
+from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.export.log_directory import NamedLogs
 from tests.helpers import RING, files, train
 
@@ -49,21 +52,47 @@ def test_runs_have_names_and_choices_with_several_seeds_means(sweep, tmp_path):
     mean = {step: (each[0][step] + each[1][step]) / 2 for step in each[0]}
     assert len(mean) >= 3
     assert scalars(tmp_path / "mean/minimax", tag) == pytest.approx(mean, rel=1e-5)
-    # A layout of single runs beside that of the means would draw every chart twice.
-    layouts = {path.parent.parent.name for path in tmp_path.rglob("*.layout")}
-    assert "minimax" not in layouts
+    # A run's own layout beside these would draw charts twice.
+    assert {path.parent.name for path in tmp_path.rglob("*.layout")} == {
+        *("minimax", "hinge_spectral_norm", "real data", "verdict and tables")
+    }
+    assert not list(tmp_path.rglob("seed_*/*.layout"))
 
 
-def test_a_run_alone_keeps_its_layout_and_is_shown_beside_real_data(sweep, tmp_path):
+def charts_in(run):
+    """Tags of the charts that a run lays out."""
+    log = EventAccumulator(str(run)).Reload()
+    [event] = log.Tensors(custom_scalars.CONFIG_SUMMARY_TAG)
+    page = Layout.FromString(event.tensor_proto.string_val[0])
+    charts = [chart for category in page.category for chart in category.chart]
+    lines = [tag for chart in charts for tag in chart.multiline.tag]
+    bands = [series.value for chart in charts for series in chart.margin.series]
+    return {tag.strip("^$").replace("\\", "") for tag in [*lines, *bands]}
+
+
+def test_a_run_alone_has_the_charts_of_its_curves_and_real_data(sweep, tmp_path):
     logs = NamedLogs(sweep / "b", tmp_path)
     assert not logs.has_means
     assert runs_in(tmp_path) == {"ring/hinge_spectral_norm/seed_7", "real data"}
-    for run in ("ring/hinge_spectral_norm/seed_7", "real data"):
-        log = EventAccumulator(str(tmp_path / run)).Reload()
-        assert custom_scalars.CONFIG_SUMMARY_TAG in log.Tags()["tensors"]
+    charts = charts_in(tmp_path / "real data")
+    assert {"divergence/wasserstein", "gradient/generator_norm", "time/train_seconds"} <= charts
+    assert not charts & {"discriminator_estimate/js", "discriminator_estimate/wasserstein"}
     [floor] = set(scalars(tmp_path / "real data", "divergence/wasserstein").values())
     floors = scalars(tmp_path / "ring/hinge_spectral_norm/seed_7", "divergence/wasserstein_floor")
     assert floor in floors.values()
+
+
+def test_a_run_that_goes_on_has_all_charts_from_the_beginning(sweep, tmp_path):
+    shutil.copytree(sweep / "b", tmp_path / "run")
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    (tmp_path / "run" / "status.json").write_text(json.dumps(status | {"state": "running"}))
+    (tmp_path / "run" / "metrics.jsonl").write_text("")
+    NamedLogs(tmp_path / "run", tmp_path / "home")
+    assert set(CURVES) < charts_in(tmp_path / "home" / "real data")
+    shutil.copytree(tmp_path / "run", tmp_path / "runs" / "a")
+    shutil.copytree(sweep / "a", tmp_path / "runs" / "b")
+    NamedLogs(tmp_path / "runs", tmp_path / "means")
+    assert set(CURVES) == charts_in(tmp_path / "means" / "mean" / "minimax")
 
 
 def test_what_comes_later_is_linked_and_its_mean_replaces_the_earlier(sweep, tmp_path):
