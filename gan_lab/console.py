@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 _LINE_SECONDS = 5.0
+_BAR_WIDTH = 12
 _NOTEBOOK_SECONDS = 0.25
 _W1, _FLOOR = "divergence/wasserstein", "divergence/wasserstein_floor"
 # A training network's own numbers bear its name: they are no estimates of the same on its samples.
@@ -76,8 +77,8 @@ class ProgressLine:
         if self.console.is_terminal and self._notebook_bar is None:
             self._bar = Progress(
                 SpinnerColumn(),
-                BarColumn(bar_width=24),
-                TextColumn("{task.completed}/{task.total} steps  {task.fields[rate]}"),
+                BarColumn(bar_width=_BAR_WIDTH),
+                TextColumn("{task.completed}/{task.total}  {task.fields[rate]}"),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[values]}"),
                 console=self.console,
@@ -111,10 +112,16 @@ class ProgressLine:
             return
         rate = (step - self._start_step) / max(now - self._start_time, 1e-9)
         own = [f"{_SHORT_NAMES[tag]} {value:.3g}" for tag, value in self._values.items()]
-        values = "  ".join([*filter(None, [self._measured]), *own])
+        parts = [*filter(None, [self._measured]), *own]
         if self._bar is not None:
-            self._bar.update(self._task, completed=step, rate=f"{rate:.0f}/s", values=values)
+            text = f"{rate:.0f}/s"
+            # Else rich would cut the bar and the step; beside them and 4 spaces is the time left.
+            taken = 1 + _BAR_WIDTH + 2 * len(str(self._total)) + 3 + len(text) + 7 + 4
+            while parts[1:] and taken + len("  ".join(parts)) > self.console.width:
+                parts.pop()
+            self._bar.update(self._task, completed=step, rate=text, values="  ".join(parts))
             return
+        values = "  ".join(parts)
         self._last_line = now
         line = f"step {step}/{self._total}  {_pace(rate, self._total - step)}{values}"
         if self._notebook_bar is not None:

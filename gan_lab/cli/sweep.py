@@ -1,4 +1,4 @@
-"""`train -m` over several processes: one line a job, and a stop that saves every one of them.
+"""`train -m` over several processes: one line a job that ends, and a stop that saves them all.
 
 Hydra's joblib launcher runs the jobs. On an error of its own it kills its workers, so a signal must
 not become one: the parent leaves a note in the file system, every worker asks its training to stop,
@@ -30,7 +30,7 @@ from gan_lab import signals
 from gan_lab.cli.commands import Train
 from gan_lab.cli.hydra import combinations
 from gan_lab.errors import ConfigError
-from gan_lab.runs.run_dir import RunDir
+from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.training.config import RunConfig
 from gan_lab.validation import is_whole
 
@@ -48,6 +48,14 @@ class StopRequest:
 
     failures: Path
     signum: int | None = None
+
+    def read_lines(self) -> list[str]:
+        """Return what jobs have said at their end since the last call."""
+        files = sorted(self.failures.parent.glob("line_*"), key=lambda file: file.stat().st_mtime)
+        lines = [file.read_text(encoding="utf-8") for file in files]
+        for file in files:
+            file.unlink()
+        return lines
 
 
 def stack_seeds(
@@ -168,8 +176,8 @@ def stoppable(on_cluster: bool = False) -> Iterator[StopRequest]:
             yield request
         finally:
             del os.environ[_NOTE]
-            for line in sorted(Path(folder).glob("line_*")):
-                print(line.read_text(), flush=True)
+            for line in request.read_lines():
+                print(line, flush=True)
             for signum, handler in before.items():
                 signal.signal(signum, handler)
 
@@ -206,7 +214,10 @@ def in_cluster() -> bool:
 
 @contextlib.contextmanager
 def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
-    """Send what a job prints to path/log.txt and print one line about it when it is over."""
+    """Send what a job prints to path/log.txt and leave one line about it when it is over.
+
+    The line lies beside the note, where the parent finds it, on whatever machine that is.
+    """
     path.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     with _training, open(path / "log.txt", "a", encoding="utf-8") as log:
@@ -215,10 +226,9 @@ def quiet(path: Path, tell: Callable[[], str]) -> Iterator[None]:
                 yield
         finally:
             line = f"{path.name}: {tell()}, {time.perf_counter() - start:.0f} s"
-            print(line, flush=True)
-            note = os.environ.get(_NOTE, "").partition(":")[2]
-            if in_cluster() and (folder := Path(note).parent).is_dir():  # its stdout is a file
-                (folder / f"line_{path.name}").write_text(line)
+            folder = Path(os.environ.get(_NOTE, "").partition(":")[2]).parent
+            if folder.is_dir():  # else the sweep was killed
+                atomic_write(folder / f"line_{path.name}", line.encode())
 
 
 def _failures(note: Path) -> Path:

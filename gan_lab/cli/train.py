@@ -6,6 +6,7 @@ import importlib.util
 import io
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from gan_lab.cli.hydra import (
     run_directory,
     through_hydra,
 )
+from gan_lab.cli.sweep_progress import SweepProgress
 from gan_lab.config import compose, resolvers
 from gan_lab.data.base import Source
 from gan_lab.engine import distributed
@@ -81,13 +83,23 @@ def train(arguments: list[str]) -> int:
     _warn(all_warnings)
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
-    with sweep.stoppable(on_cluster=on_cluster) as stop:
-        with contextlib.redirect_stderr(errors) if request.multirun else contextlib.nullcontext():
-            words = [*request.flags, *overrides]
-            code = through_hydra("train", words, lambda cfg: _sweep_job(cfg, objective, verbose))
+    path, words = None, [*request.flags, *overrides]
+    if request.multirun and not request.cfg:
+        path = run_directory("sweep")
+        if not any(key_of(word) == "hydra.sweep.dir" for word in overrides):
+            words += long_names([f"output={path}"], multirun=True)  # the moment in it is one
+        say(f"sweep:   {_relative(path)}  ({len(jobs)} {'job' if len(jobs) == 1 else 'jobs'})")
+    with sweep.stoppable(on_cluster=on_cluster) as stop, contextlib.ExitStack() as stack:
+        if path is not None and _in_processes():
+            stack.enter_context(SweepProgress(path, stop.read_lines))
+        if request.multirun:
+            stack.enter_context(contextlib.redirect_stderr(errors))
+        code = through_hydra("train", words, lambda cfg: _sweep_job(cfg, objective, verbose))
         code = max(code, int(stop.failures.exists()))
     if stop.signum is None:
         sys.stderr.write(errors.getvalue())
+        if path is not None:
+            say(f"next:    python -m gan_lab compare {shlex.quote(str(_relative(path)))}")
         return code
     outcome = "every run that had begun is saved, resume continues it"
     print(f"stopped by {Interrupted(stop.signum)}; {outcome}", file=sys.stderr)
@@ -254,11 +266,25 @@ def _uses_cluster(overrides: Sequence[str]) -> bool:
     return bool(launchers)
 
 
+def _in_processes() -> bool:
+    """Return whether the jobs of a sweep run beside this process, which then can show them."""
+    launcher = HydraConfig.get().launcher
+    return "Basic" not in launcher["_target_"] and launcher.get("n_jobs", 0) != 1
+
+
+def _relative(path: Path) -> Path:
+    """Return a path as it is typed here: relative where it is below the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _outcome(path: Path) -> str:
-    """Return a run's state, step and final W1 in a few words."""
+    """Return a run's state, step and final W1, of several seeds their range, in a few words."""
     status = RunDir(path).read_status()
-    final = status.get("final", {}).get("divergence/wasserstein")
-    w1 = f", W1 {float(final['value']):.3g}" if final else ""
+    homes = RunDir(path).children() or [RunDir(path)]
+    finals = [home.read_status().get("final", {}).get("divergence/wasserstein") for home in homes]
+    values = sorted(float(final["value"]) for final in finals if final)
+    w1 = f", W1 {values[0]:.3g}" if values else ""
+    w1 += f" to {values[-1]:.3g}" if len(values) > 1 else ""
     return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
 
 
@@ -314,5 +340,5 @@ def _show(
     if verbose:
         show(f"After {config.trainer.steps} steps", finals)
         say("neural_distance/*: by a network trained anew at the end, not by the training's own")
-    for line in outcome(path, finals, RunDir(path).read_status().get("warnings") or ()):
+    for line in outcome(_relative(path), finals, RunDir(path).read_status().get("warnings") or ()):
         say(line)

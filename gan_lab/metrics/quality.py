@@ -7,13 +7,15 @@ from gan_lab.metrics.estimate import Estimate
 
 # Tag -> short name, the most telling first: what a run is summed up by.
 HEADLINES = {"divergence/wasserstein": "W1"}
-_MODES, _SPREAD = "modes/covered", "samples/pairwise_distance"
+_MODES, _NEAR = "modes/covered", "modes/high_quality"
+_SPREAD = "samples/pairwise_distance"
 
 CLOSE_RATIO = 1.25  # times real data's value, at most, and
 CLOSE_SHARE = 0.1  # of the way from the start to real data is left, at most
 FAR_RATIO = 4.0  # times real data's value, at least, or
 FAR_SHARE = 0.5  # of the way is left, at least
-COLLAPSED_MODES = 0.5  # of the modes that real data cover, at most, of a generator that has any
+COLLAPSED_MODES = 0.5  # of the modes that real data cover, at most, where
+COLLAPSED_NEAR = 0.5  # of real data's share of samples near a mode, at least, lie near one
 COLLAPSED_SPREAD = 0.25  # of the mean distance between real samples, at most
 
 
@@ -74,9 +76,15 @@ def judge(estimates: Mapping[str, Estimate], start: Start | None = None) -> Qual
 
 def _collapse(estimates: Mapping[str, Estimate]) -> str:
     """Return why samples are collapsed; "" where they are not, or where nothing tells."""
-    modes = estimates.get(_MODES)
-    # A generator without any mode has not found the data yet: its distance says so.
-    if modes is not None and modes.floor and 1 <= modes.value <= COLLAPSED_MODES * modes.floor:
+    modes, near = estimates.get(_MODES), estimates.get(_NEAR)
+    # Of a generator that has not found the data yet the distance says so.
+    has_found = near is None or near.value >= COLLAPSED_NEAR * (near.floor or 0.0)
+    if (
+        modes is not None
+        and modes.floor
+        and has_found
+        and 1 <= modes.value <= COLLAPSED_MODES * modes.floor
+    ):
         return f"{modes.value:.3g} of {modes.floor:.3g} modes"
     spread = estimates.get(_SPREAD)
     if spread is not None and spread.floor and spread.value <= COLLAPSED_SPREAD * spread.floor:

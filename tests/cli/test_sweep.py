@@ -42,9 +42,12 @@ def wait_until_two_run(sweep, seconds):
         time.sleep(0.1)
 
 
-def test_a_sweep_runs_each_combination_in_a_directory_without_an_equals_sign(workdir):
+def test_a_sweep_runs_each_combination_in_a_directory_without_an_equals_sign(workdir, capsys):
     assert main("train", "-m", *SHORT, "loss=minimax,hinge,wasserstein", HERE) == 0
     (sweep,) = (workdir / "outputs" / "train" / "sweep").iterdir()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"sweep:   outputs/train/sweep/{sweep.name}  (3 jobs)"
+    assert lines[-1] == f"next:    python -m gan_lab compare outputs/train/sweep/{sweep.name}"
     losses = ("minimax", "hinge", "wasserstein")
     assert [job.name for job in jobs(sweep)] == [
         f"{i}_ring_{loss}_seed_0" for i, loss in enumerate(losses)
@@ -196,8 +199,13 @@ def test_jobs_run_in_parallel_one_thread_each_and_are_the_runs_alone(workdir, ca
     assert main("train", "-m", *SHORT, losses, "hydra.sweep.dir=sweep", "execution.threads=0") == 0
     assert states("sweep") == ["done", "done"]
     assert [RunDir(job).read_status()["threads"] for job in jobs("sweep")] == [1, 1]
-    assert all((job / "log.txt").read_text().count("After 3 steps") == 1 for job in jobs("sweep"))
-    assert capfd.readouterr().out.count("done at step 3, W1") == 2
+    assert all((job / "log.txt").read_text().count("verdict: ") == 1 for job in jobs("sweep"))
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[0] == "sweep:   sweep  (2 jobs)"
+    assert [line.partition(": ")[2].partition(", W1")[0] for line in lines[1:-1]] == [
+        "done at step 3"
+    ] * 2
+    assert lines[-1] == "next:    python -m gan_lab compare sweep"
     for job, loss in zip(jobs("sweep"), ("minimax", "wasserstein_clip"), strict=True):
         assert rows(job) == rows(train(f"alone_{loss}", *SHORT, f"loss={loss}"))
 
@@ -288,7 +296,7 @@ def test_the_cluster_launcher_runs_every_job(workdir, capsys):
     done, lost = jobs("sweep")[-2:]
     assert [RunDir(job).read_status()["state"] for job in (done, lost)] == ["done", "diverged"]
     assert capsys.readouterr().out.count(" at step ") == 2
-    assert "After 3 steps" in (done / "log.txt").read_text()
+    assert "verdict: " in (done / "log.txt").read_text()
     assert rows(done) == rows(train("alone", *SHORT, "optim=sgd", "optim.lr=1e-3"))
     assert not list(Path.cwd().glob(".gan_lab_*"))
 

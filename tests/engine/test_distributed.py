@@ -154,7 +154,7 @@ def test_two_processes_with_half_a_batch_are_one_with_all_of_it(name, alike):
 @pytest.mark.multiprocess
 def test_only_the_first_process_speaks_and_there_is_one_directory(alike):
     first, second = (told(alike, "gp", rank) for rank in (0, 1))
-    assert "After 12 steps" in first["out"]
+    assert "next:    python -m gan_lab dashboard" in first["out"]
     assert second == {"code": 0, "out": "", "err": "", "n": 8}
     assert first["n"] == 8
     (made,) = (alike / "outputs" / "train" / "ring_wasserstein").iterdir()

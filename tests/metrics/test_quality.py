@@ -64,6 +64,16 @@ def test_a_collapse_comes_before_the_distance(tag, value, floor, reason):
         assert quality.reason == reason
 
 
+@pytest.mark.parametrize(("near", "word"), [(0.01, "far from real"), (0.6, "collapsed")])
+def test_few_modes_are_a_collapse_only_where_the_samples_lie_near_them(near, word):
+    estimates = {
+        **w1(4.5),
+        MODES: Estimate(2.3, "modes", 500, 2.0, 2.5, 8.0),
+        "modes/high_quality": Estimate(near, "1", 500, near, near, 0.99),
+    }
+    assert judge(estimates).word == word
+
+
 def test_without_a_headline_or_its_floor_there_is_no_verdict():
     assert judge({}) is None
     assert judge({"divergence/js": Estimate(0.1, "nats", 9, 0.0, 0.2, 0.0)}) is None
