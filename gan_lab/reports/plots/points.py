@@ -1,5 +1,6 @@
 """Points with data, their discriminator and its gradient: a picture that a run draws many times."""
 
+import math
 from typing import Any
 
 import matplotlib
@@ -9,6 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from torch import Tensor
 
 from gan_lab.regularizers.base import Score, input_gradient
@@ -20,6 +22,11 @@ _LINE_POINTS, _BINS = 256, 60
 _ARROWS = 96
 _GREENS = matplotlib.colormaps["Greens"](np.linspace(0, 0.7, 20), bytes=True)  # of the map
 _LOGIT = "discriminator's logit (higher = more real)"
+# Of a line's picture, where the ends of both scales are written.
+_CORNERS = (
+    *((-0.01, 0, "right", "black"), (-0.01, 1, "right", "black")),
+    *((1.01, 0, "left", BLUE), (1.01, 1, "left", BLUE)),
+)
 _REAL, _GENERATED = "real data (held out)", "generated"
 Limits = list[tuple[float, float]]
 
@@ -48,9 +55,11 @@ class PointsPicture:
         self._title.set_text(title)
         self._panel.update(fake, score)
         self._canvas.restore_region(self._background)
+        pixels = np.asarray(self._canvas.buffer_rgba())
+        self._panel.paint(pixels)
         for artist in (*self._panel.changing, self._title):
             artist.draw(self._canvas.renderer)
-        return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+        return pixels[..., :3].copy()
 
     @collect_figure()
     def _prepare(self) -> None:
@@ -68,14 +77,21 @@ class PointsPicture:
         self._background = self._canvas.copy_from_bbox(figure.bbox)
 
 
-class _Scatter:
-    """The first two coordinates of data and samples.
+class _Panel:
+    """What a picture shows between its title and its legend.
 
     Attributes:
         changing: What is drawn anew for each picture, the lowest first.
     """
 
     changing: list[Artist]
+
+    def paint(self, pixels: np.ndarray) -> None:
+        """Change pixels, uint8 [H, W, 4], below all that is drawn."""
+
+
+class _Scatter(_Panel):
+    """The first two coordinates of data and samples."""
 
     def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
         look: dict[str, Any] = {"alpha": 0.75}
@@ -104,12 +120,13 @@ class _Map(_Scatter):
         device, figure = real.device, axes.figure
         x, y = (torch.linspace(*each, _MAP_POINTS, device=device) for each in limits)
         self._grid = torch.cartesian_prod(y, x).flip(1)  # a row of the map is a row of pixels
-        extent, blank = (*limits[0], *limits[1]), np.zeros((1, 1, 4), np.uint8)
-        self._map = axes.imshow(blank, origin="lower", extent=extent, interpolation="nearest")
+        axes.apply_aspect()
+        self._box = np.round(axes.bbox.extents).astype(int)
         start = np.zeros((4, _ARROWS))
-        look: dict[str, Any] = {"angles": "xy", "color": BLUE, "scale": 12, "width": 0.003}
+        look: dict[str, Any] = {"angles": "uv", "color": BLUE, "scale": 12, "width": 0.003}
         self._arrows = axes.quiver(*start, **look)
-        self._longest = figure.text(0.5, 0.02, "", ha="center", color=BLUE)
+        figure.text(0.1, 0.02, "arrows: the logit's gradient; longest, per data unit:", color=BLUE)
+        self._longest = figure.text(0.7, 0.02, "", color=BLUE)  # short: texts are dear
         bar = figure.add_axes((0.84, 0.21, 0.025, 0.68))
         bar.imshow(_GREENS[:, None], origin="lower", aspect="auto", extent=(0, 1, 0, 1))
         bar.set(xticks=[], yticks=[], ylabel=_LOGIT)
@@ -117,7 +134,7 @@ class _Map(_Scatter):
         self._low = bar.text(0.5, -0.01, "", ha="center", va="top")
         self._high = bar.text(0.5, 1.01, "", ha="center", va="bottom")
         texts, frame = [self._longest, self._low, self._high], axes.spines.values()
-        self.changing = [self._map, *self.changing, self._arrows, *frame, *texts]
+        self.changing = [*self.changing, self._arrows, *frame, *texts]
 
     def update(self, fake: Tensor, score: Score) -> None:
         """Show samples [M, 2] and the discriminator."""
@@ -128,20 +145,25 @@ class _Map(_Scatter):
         with np.errstate(all="ignore"):  # a diverging discriminator's logits may be infinite
             level = (logits - low) / (high - low) * len(_GREENS)
         index = np.nan_to_num(level).clip(0, len(_GREENS) - 1).astype(int)
-        self._map.set_data(_GREENS[index].reshape(_MAP_POINTS, _MAP_POINTS, 4))
+        self._map = index.reshape(_MAP_POINTS, _MAP_POINTS)
         self._low.set_text(short(low))
         self._high.set_text(short(high))
         origins = fake[torch.arange(_ARROWS, device=fake.device) % len(fake)]
         arrows = input_gradient(score, origins).detach().cpu().numpy()
         longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
-        at = origins.cpu().numpy()
-        self._arrows.set_offsets(at)
-        self._arrows.XY = at  # from which the arrows' directions on the picture follow
+        self._arrows.set_offsets(origins.cpu().numpy())
         self._arrows.set_UVC(*(arrows / longest).T)
-        self._longest.set_text(f"arrows: the logit's gradient, longest {longest:.2g} per data unit")
+        self._longest.set_text(f"{longest:.2g}")
+
+    def paint(self, pixels: np.ndarray) -> None:
+        """Paint the map: as an image of matplotlib's it would take most of the time."""
+        left, bottom, right, top = self._box
+        rows, columns = (np.arange(n) * _MAP_POINTS // n for n in (top - bottom, right - left))
+        area = pixels[len(pixels) - top : len(pixels) - bottom, left:right]
+        area[:] = _GREENS[self._map[rows[::-1, None], columns]]
 
 
-class _Line:
+class _Line(_Panel):
     """Densities of data and samples in one dimension, and the logit along the line."""
 
     def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
@@ -149,8 +171,10 @@ class _Line:
         self._bins = np.linspace(*limit, _BINS + 1)
         self._x = torch.linspace(*limit, _LINE_POINTS, device=real.device)[:, None]
         self._axes, self._right = axes, axes.twinx()
-        axes.set(xlim=limit, xlabel="x (data units)", ylabel="density (per data unit)")
-        self._right.set_ylabel(_LOGIT, color=BLUE)
+        axes.set(xlim=limit, yticks=[], xlabel="x (data units)", ylabel="density (per data unit)")
+        self._right.set(yticks=[])
+        self._right.set_ylabel(_LOGIT, color=BLUE, labelpad=20)
+        axes.yaxis.labelpad = 20
         self._density = self._density_of(real)
         look: dict[str, Any] = {"linewidth": 1.6}
         data = axes.stairs(self._density, self._bins, ls="--", ec=REAL, label=_REAL, **look)
@@ -159,7 +183,8 @@ class _Line:
         (self._logit,) = self._right.plot([], [], color=BLUE, linestyle=":", label="logit")
         axes.figure.legend(loc="lower center", ncols=3, frameon=False)
         self.changing: list[Artist] = [data, self._samples, self._logit]
-        self.changing += [axes.yaxis, self._right.yaxis]
+        self._numbers = [_number_at(axes, *place) for place in _CORNERS]
+        self.changing += self._numbers
 
     def _density_of(self, points: Tensor) -> np.ndarray:
         counts = np.histogram(points[:, 0].cpu().numpy(), self._bins)[0]
@@ -169,12 +194,20 @@ class _Line:
         """Show samples [M, 1] and the discriminator."""
         density = self._density_of(fake)
         self._samples.set_data(density)
-        self._axes.set_ylim(0, 1.1 * max(self._density.max(), density.max()))
+        highest = float(max(self._density.max(), density.max()))
+        self._axes.set_ylim(0, highest)
         with torch.no_grad():
             logits = score(self._x).cpu().double().numpy()
         self._logit.set_data(self._x[:, 0].cpu().numpy(), logits)
-        self._right.relim()
-        self._right.autoscale_view(scalex=False)
+        finite = logits[np.isfinite(logits)]
+        low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+        self._right.set_ylim(low, high if high > low else low + 1)
+        for text, value in zip(self._numbers, (0.0, highest, low, high), strict=True):
+            text.set_text(short(value))
+
+
+def _number_at(axes: Axes, x: float, y: float, side: Any, colour: str) -> Text:
+    return axes.text(x, y, "", transform=axes.transAxes, ha=side, va="center", color=colour)
 
 
 def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
@@ -182,8 +215,9 @@ def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
     # sample far away does not shrink everything else.
     values = real[:, axis]
     low, high = float(values.min()), float(values.max())
-    margin = 0.25 * max(high - low, 1e-3)
     if high - low < 1e-3:  # a degenerate data set, such as a segment seen from its end
         low, high = min(low, float(fake[:, axis].min())), max(high, float(fake[:, axis].max()))
-        margin = 0.25 * max(high - low, 1.0)
+        # In steps of a half, so that not every picture has limits of its own.
+        return math.floor(2 * low - 0.5) / 2, math.ceil(2 * high + 0.5) / 2
+    margin = 0.25 * (high - low)
     return low - margin, high + margin

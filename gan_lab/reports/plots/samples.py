@@ -139,7 +139,7 @@ def encode_png(picture: np.ndarray, n_colours: int | None = None) -> bytes:
         octree, none = Image.Quantize.FASTOCTREE, Image.Dither.NONE
         image = image.quantize(n_colours, method=octree, dither=none)
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
+    image.save(buffer, format="PNG", compress_level=3)  # 6 takes twice as long for a fifth less
     return buffer.getvalue()
 
 
