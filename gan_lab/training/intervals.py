@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from gan_lab.training.config import RunConfig
 
-_EVALUATIONS, _PICTURES = 32, 15  # a run; at least two thirds of them
-_GAPS = 4  # evaluations for one optimality gap
+_EVALUATIONS, _PICTURES = 30, 15  # a run; at least two thirds of them
+_GAPS = 8  # evaluations for one optimality gap
 
 
 class Intervals(NamedTuple):
@@ -25,7 +25,7 @@ def choose_intervals(config: RunConfig) -> Intervals:
     """Return the intervals of a run; those that were typed stay as they are.
 
     The optimality gap takes some updates of a copy: it is measured with every evaluation where the
-    interval of these was typed, else with every fourth.
+    interval of these was typed, else with every eighth.
     """
     trainer, every = config.trainer, config.evaluator.every
     evaluation = every or round_up(trainer.steps / _EVALUATIONS)

@@ -31,10 +31,10 @@ def test_the_grid_rounds_up():
 @given(st.integers(64, 10**7))
 def test_a_run_has_at_least_20_points_and_10_pictures_at_steps_that_nest(steps):
     every = choose_intervals(run_config_of(steps))
-    assert 20 <= steps // every.evaluation <= 32
+    assert 20 <= steps // every.evaluation <= 30
     assert 10 <= steps // every.image <= 15
     assert every.landscape == every.image
-    assert every.optimality_gap == 4 * every.evaluation
+    assert every.optimality_gap == 8 * every.evaluation
     # One in three of an interval's steps, at least, is a step of every shorter one.
     for long in every:
         assert all(math.lcm(long, short) <= 3 * long for short in every if short < long)
