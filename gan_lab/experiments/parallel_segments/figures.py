@@ -126,7 +126,8 @@ def _infinity(panel: Axes) -> None:
 def maps(arrays: Arrays, losses: Sequence[str]) -> Figure:
     """Draw act two as maps: theta x discriminator updates."""
     title = "Act 2. What a discriminator in training hands the generator"
-    figure, axes = canvas(title, len(losses), 2, (6.2, 1.75), sharex=True)
+    height = max(1.75, 0.23 * len(arrays["steps"]))
+    figure, axes = canvas(title, len(losses), 2, (6.2, height), sharex=True)
     theta, steps = arrays["theta"], arrays["steps"]
     unit = f"log10 |gradient|\n({_LEAST:g} or less)"
     for (size, direction), loss in zip(axes, losses, strict=True):

@@ -21,11 +21,11 @@ from gan_lab.experiments.parallel_segments import figures as draw
 from gan_lab.experiments.parallel_segments import trainings
 from gan_lab.information import js_gradient_peak, segments, smoothed_segments
 from gan_lab.metrics.wasserstein import exact_wasserstein
-from gan_lab.validation import check_count, check_interval
+from gan_lab.networks.base import ACTIVATIONS
+from gan_lab.validation import check_choice, check_count, check_interval
 
 _WASSERSTEIN = ("wasserstein", "wasserstein_clip")
 _OTHERS = ("least_squares", "hinge", "relativistic")
-METHODS = (*_WASSERSTEIN, "cross_entropy", *_OTHERS)
 LOSSES = ("minimax", "non_saturating", *_WASSERSTEIN, *_OTHERS)
 CLAIM_THETAS = (0.3, 1.0, 2.0)  # shifts at which claims are made
 SIGMAS = (0.0, 0.25, 0.5, 1.0)  # blurs of the exact curves
@@ -41,14 +41,16 @@ class ParallelSegments(trainings.Design, Experiment):
     """Two parallel segments at distance theta, seen by divergences and by discriminators.
 
     Attributes:
-        n_thetas: Shifts on [-2, 2]; .3, 1 and 2 are added where they are missing.
+        n_thetas: Shifts on [-2, 2]; those of the claims, with both signs, are added if missing.
         steps: Discriminator updates after which gradients are read, increasing.
         starts: Where shifts that learn start.
         n_critic: Discriminator updates before each of their moves.
         moves: How many moves.
         move_lr: Learning rate of a shift's plain gradient descent.
         dims: Dimensions of the embedded runs.
-        width, lr, batch_size, weight, bound, sigma: Of `trainings.Design`.
+        others: Further losses in acts two and three; no claim is about them.
+        width, lr, batch_size, weight, bound, sigma, activation, falls: Of the
+            trainings, see `trainings.Design`.
     """
 
     n_thetas: int = 41
@@ -58,6 +60,7 @@ class ParallelSegments(trainings.Design, Experiment):
     moves: int = 100
     move_lr: float = 0.05
     dims: tuple[int, ...] = (2, 8, 64, 512)
+    others: tuple[str, ...] = _OTHERS
 
     title: ClassVar[str] = "Parallel segments"
     question: ClassVar[str] = (
@@ -80,23 +83,31 @@ class ParallelSegments(trainings.Design, Experiment):
         if not self.starts or not all(type(v) in (int, float) and v != 0 for v in self.starts):
             must = "has to be numbers other than 0"
             raise ValueError(f"ParallelSegments.starts={list(self.starts)} {must}")
+        if unknown := sorted(set(self.others) - set(_OTHERS)):
+            raise ValueError(
+                f"ParallelSegments.others={list(self.others)} names {unknown}; choose among "
+                f"{list(_OTHERS)}, or [] for none"
+            )
+        check_choice(self, "activation", list(ACTIVATIONS))
 
     @property
     def thetas(self) -> list[float]:
-        """All shifts, increasing."""
+        """All shifts, increasing, the same on both sides of 0."""
         line = torch.linspace(-2, 2, self.n_thetas).double().tolist()
-        return sorted({round(theta, 6) for theta in (*line, *CLAIM_THETAS)})
+        on_both_sides = (sign * theta for theta in CLAIM_THETAS for sign in (-1, 1))
+        return sorted({round(theta, 6) for theta in (*line, *on_both_sides)})
 
     def measure(self, lab: Lab) -> Arrays:
         """Measure all four acts; the trainings are independent jobs."""
         jobs: dict[str, tuple[Any, ...]] = {}
         seeds, device, last = lab.seeds, lab.device, self.steps[-1:]
         fit: tuple[Any, ...]
-        for name in METHODS:
+        methods = (*_WASSERSTEIN, "cross_entropy", *self.others)
+        for name in methods:
             fit = (self, name, self.thetas, seeds, self.steps, 2, False, device)
             jobs[f"fit/{name}"] = (trainings.gradients_at_shifts, *fit)
         for n in reversed(self.n_critic):
-            for name in METHODS:
+            for name in methods:
                 learn = (self, name, self.starts, seeds, n, self.moves, self.move_lr, device)
                 jobs[f"learn/{n}/{name}"] = (trainings.learn_shifts, *learn)
         for dim in reversed(self.dims):
@@ -104,9 +115,11 @@ class ParallelSegments(trainings.Design, Experiment):
                 fit = (self, name, CLAIM_THETAS, seeds, last, dim, True, device)
                 jobs[f"embedded/{dim}/{name}"] = (trainings.gradients_at_shifts, *fit)
         # The claim about noise averages over more networks: their last updates still jitter.
-        more = [seed + _APART * k for k in range(1 if lab.quick else _MORE) for seed in seeds]
-        fit = (self, "cross_entropy_noise", CLAIM_THETAS, more, last, self.dims[0], True, device)
-        jobs["cure/cross_entropy_noise"] = (trainings.gradients_at_shifts, *fit)
+        cure, alike = "cure/cross_entropy_noise", f"embedded/{self.dims[0]}/cross_entropy_noise"
+        if not lab.quick:
+            more = [seed + _APART * k for k in range(_MORE) for seed in seeds]
+            fit = (self, "cross_entropy_noise", CLAIM_THETAS, more, last, self.dims[0], True)
+            jobs[cure] = (trainings.gradients_at_shifts, *fit, device)
         arrays: Arrays = {
             "theta": np.array(self.thetas),
             "steps": np.array(self.steps),
@@ -114,7 +127,9 @@ class ParallelSegments(trainings.Design, Experiment):
             **{name: np.array(getattr(self, name)) for name in _SETTINGS},
             **exact_arrays(lab.seeds),
         }
-        for job, result in in_processes(lab, call, jobs).items():
+        results = in_processes(lab, call, jobs)
+        results.setdefault(cure, results[alike])
+        for job, result in results.items():
             # "estimate" and "largest_weight" belong to the discriminator, the rest to a loss.
             home = job.rsplit("/", 1)[0] + ("/noise" if job.endswith("_noise") else "")
             for key, array in result.items():
@@ -154,12 +169,13 @@ class ParallelSegments(trainings.Design, Experiment):
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
         """Draw one figure an act (two for the second), and one for a lecture."""
+        losses = _measured(arrays)
         return {
             "summary": draw.summary(arrays),
             "a_exact": draw.exact(arrays),
-            "b_maps": draw.maps(arrays, LOSSES),
-            "b_gradients": draw.gradients(arrays, LOSSES),
-            "c_learning": draw.learning(arrays, LOSSES),
+            "b_maps": draw.maps(arrays, losses),
+            "b_gradients": draw.gradients(arrays, losses),
+            "c_learning": draw.learning(arrays, losses),
             "d_dimensions": draw.dimensions(arrays),
         }
 
@@ -167,7 +183,7 @@ class ParallelSegments(trainings.Design, Experiment):
         """Return gradient norms at theta = 1 against discriminator updates, and learning shifts."""
         one = judge.at(arrays["theta"], 1.0)
         curves: dict[str, Curve] = {}
-        for loss in LOSSES:
+        for loss in _measured(arrays):
             norm = judge.norm(arrays, f"fit/{loss}")[:, one]
             curves[f"gradient_at_theta_1/{loss}"] = (arrays["steps"], np.median(norm, -1))
             for n_critic in arrays["n_critic"]:
@@ -175,6 +191,10 @@ class ParallelSegments(trainings.Design, Experiment):
                 tag = f"distance_n_critic_{n_critic}/{loss}"
                 curves[tag] = (np.arange(len(path)), np.median(path, -1))
         return curves
+
+
+def _measured(arrays: Arrays) -> list[str]:
+    return [loss for loss in LOSSES if f"fit/{loss}/along" in arrays]
 
 
 def exact_arrays(seeds: Sequence[int]) -> Arrays:

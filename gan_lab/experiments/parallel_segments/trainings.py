@@ -4,6 +4,7 @@ Real samples lie on u b, fakes on shift + u b, u uniform on [0, 1], b a unit vec
 networks of one design train at once; a seed's batches are the same for every shift and method.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -34,6 +35,8 @@ class Design:
         weight: Of the gradient penalty.
         bound: Of the clipping.
         sigma: Of the instance noise, where a method has it.
+        activation: Of both hidden layers.
+        falls: Whether the rate falls to 0 where a shift is fixed: a fast one leaves jitter behind.
     """
 
     width: int = 64
@@ -42,6 +45,8 @@ class Design:
     weight: float = 10.0
     bound: float = 0.1
     sigma: float = 0.5
+    activation: str = "relu"
+    falls: bool = False
 
     def method(self, name: str) -> "Method":
         """Return a discriminator's loss and regularizers, and the generator losses it serves."""
@@ -60,7 +65,7 @@ class Design:
         self, method: "Method", dim: int, seeds: Sequence[int], device: torch.device
     ) -> Discriminators:
         """Build fresh networks, one a seed in the list."""
-        pair = Mlp(latent_dim=1, width=self.width, depth=2)
+        pair = Mlp(latent_dim=1, width=self.width, depth=2, activation=self.activation)
         keys = (method.loss, method.regularizers, Adam(self.lr), seeds, device)
         return Discriminators(pair, (dim,), *keys)
 
@@ -166,7 +171,10 @@ def gradients_at_shifts(
         blur = torch.randn(2, real.shape[1], dim, generator=g, device=device)
         real, fake = real + design.sigma * blur[0], fake + design.sigma * blur[1]
     rows, largest = list[dict[str, Tensor]](), 0.0
-    for step in range(1, max(steps) + 1):
+    last = max(steps)
+    for step in range(1, last + 1):
+        if design.falls:
+            networks.network.set_lr_factor_(0.5 * (1 + math.cos(math.pi * (step - 1) / last)))
         u_real, u_fake, mix = batches.uniforms()
         noise = {}
         if noise_names:
