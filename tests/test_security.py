@@ -33,7 +33,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import load, run_config
 from gan_lab.reports.export import csv as csv_export
 from gan_lab.reports.export import markdown, tensorboard
-from gan_lab.reports.html import page
+from gan_lab.reports.html import document, page
 from gan_lab.reports.plots import landscape, samples
 from gan_lab.reports.plots.animation import Animation, save_page
 from gan_lab.runs import checkpoint, imports, run_dir
@@ -627,7 +627,7 @@ def harmless(tmp_path_factory):
 def body_and_data(made):
     """A page without what is the same on all of them, which is 5 MB."""
     data, limits = page._data(made)
-    return page._body(made, data, limits), page.script_json(data)
+    return page._body(made, data, limits), document.script_json(data)
 
 
 def without_scripts(source):
