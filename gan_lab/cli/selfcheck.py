@@ -15,25 +15,28 @@ from gan_lab import selfcheck as checks
 from gan_lab.cli.arguments import directory, parse_options
 from gan_lab.cli.commands import Selfcheck
 from gan_lab.reports.export.terminal import say
-from gan_lab.reports.plots.samples import save_png
+from gan_lab.reports.plots.samples import encode_png, render_figure
+from gan_lab.reports.plots.style import house_style
 from gan_lab.runs.run_dir import atomic_write, to_json
+from gan_lab.selfcheck import page
 from gan_lab.selfcheck.bias import bias_cases
-from gan_lab.selfcheck.checks import Row
+from gan_lab.selfcheck.checks import KNOWN_BIAS, FAIL, PASS, Row
 from gan_lab.selfcheck.coverage import Coverage, coverage
-from gan_lab.selfcheck.picture import bias_picture
+from gan_lab.selfcheck.picture import bias_figure
 
 _SIMULATIONS = 400
+_COLOURS = {PASS: "green", FAIL: "red", KNOWN_BIAS: "cyan"}
 
 
 def selfcheck(arguments: list[str]) -> int:
-    """Check every metric; print a table, write JSON and a picture; 1 where a row is outside."""
+    """Check every metric; print a table, write JSON and a page; 1 where a row is outside."""
     request = parse_options(Selfcheck, arguments)
     quick, seeds = request.quick, request.n_seeds or (1 if request.quick else 5)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     output = directory("output", request.output or f"outputs/selfcheck/{stamp}")
     screen = Console()
     if not screen.is_terminal:
-        screen.width = 175  # a log file or a pipe has no width to keep to
+        screen.width = 200  # a log file or a pipe has no width to keep to
     cases, by_size = checks.cases(quick), list(bias_cases(quick))
     work = [(case, seed) for seed in range(seeds) for case in cases]
     progress: dict[str, Any] = {"console": Console(stderr=True), "transient": True}
@@ -47,25 +50,29 @@ def selfcheck(arguments: list[str]) -> int:
         screen.print(_coverage_table(intervals))
     failures = [row for row in [*rows, *sizes] if not row.passed]
     misses = [row for row in intervals if not row.passed]
+    counts = page.counts([*rows, *sizes], intervals)
     result = {
         **{"passed": not failures and not misses, "quick": quick, "seeds": seeds},
-        "rows": [asdict(row) for row in rows],
-        "bias": [asdict(row) for row in sizes],
+        "rows": [{**asdict(row), "verdict": row.verdict} for row in rows],
+        "bias": [{**asdict(row), "verdict": row.verdict} for row in sizes],
         "coverage": [{**asdict(row), "passed": row.passed} for row in intervals],
     }
     atomic_write(output / "result.json", to_json(result, indent=2))
-    save_png(bias_picture(sizes), output / "figures" / "bias.png")
+    with house_style():
+        picture = encode_png(render_figure(bias_figure(sizes)))
+    atomic_write(output / "figures" / "bias.png", picture)
+    index = page.selfcheck_page(rows, sizes, intervals, picture)
+    atomic_write(output / "index.html", index.encode())
     for row in failures:
         got = f"FAIL {row.estimator}: {row.case}, n = {row.n}, seed {row.seed}: {row.estimate:.6g}"
         say(f"{got} is not in {row.band[0]:.6g} to {row.band[1]:.6g}: {row.reason}")
     for each in misses:
         say(f"FAIL {each.estimator}: intervals of {each.repeats} repeats cover {each.share:.1%}")
-    n_rows = len(rows) + len(sizes) + len(intervals)
-    n_failed = len(failures) + len(misses)
-    screen.print(f"{n_rows - n_failed} of {n_rows} checks passed", highlight=False)
-    say(f"result:  {output / 'result.json'}")
-    say(f"picture: {output / 'figures' / 'bias.png'}")
-    return 1 if n_failed else 0
+    screen.print(counts, highlight=False)
+    for label, file in (("result", "result.json"), ("picture", "figures/bias.png")):
+        say(f"{label + ':':8} {output / file}")
+    say(f"page:    {output / 'index.html'}")
+    return 1 if failures or misses else 0
 
 
 def _table(rows: Sequence[Row], seeds: int) -> Table:
@@ -73,12 +80,13 @@ def _table(rows: Sequence[Row], seeds: int) -> Table:
     counts = Counter((row.estimator, row.case) for row in rows if row.passed)
     title = "Estimators against known answers"
     names = (Column(name, no_wrap=True) for name in ("estimator", "case"))
-    columns = ("n", "truth", "estimate", "95 % interval", "bias", "has to be in", "passed")
+    columns = ("n", "truth", "estimate", "95 % interval", "bias", "has to be in", "verdict")
     numbers = (Column(name, justify="right", no_wrap=True) for name in columns)
     table = Table(*names, *numbers, title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for row in sorted((row for row in rows if row.seed == 0), key=lambda row: row.estimator):
         count = counts[row.estimator, row.case]
-        verdict = "[green]pass[/]" if count == seeds else "[red]FAIL[/]"
+        word = row.verdict if count == seeds else FAIL
+        verdict = f"[{_COLOURS[word]}]{word}[/]"
         if seeds > 1:
             verdict += f" {count}/{seeds}"
         cells = [str(row.n), f"{row.truth:.3g}", f"{row.estimate:.3g}"]
@@ -90,7 +98,11 @@ def _table(rows: Sequence[Row], seeds: int) -> Table:
 
 def _sizes_table(rows: Sequence[Row]) -> Table:
     sizes = sorted({row.n for row in rows})
-    table = Table(title="Bias against n (red: outside)", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title="Bias against n (red: outside what is documented)",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
     table.add_column("estimator", no_wrap=True)
     table.add_column("truth", justify="right")
     for n in sizes:

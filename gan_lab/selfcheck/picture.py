@@ -1,35 +1,29 @@
-"""The self-check's picture: bias against the number of samples."""
+"""The self-check's figure: bias against the number of samples."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gan_lab.reports.plots.samples import render_figure
+from gan_lab.reports.plots.style import SERIES, canvas, label
 from gan_lab.selfcheck.checks import Row
 
-# Okabe and Ito's, without the yellow, which is faint on paper.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_PANELS = (("data units", "data units"), ("nats", "nats"), ("1", "dimensionless"))
+_PANELS = (("data units", "data units"), ("nats", "nats"), ("1", "no unit"))
 
 
-def bias_picture(rows: Sequence[Row]) -> np.ndarray:
-    """Draw |bias| with its 95 % interval against n on log axes, uint8 [H, W, 3].
+def bias_figure(rows: Sequence[Row]) -> Figure:
+    """Draw |bias| with its 95 % interval against n on log axes, inside `style.house_style()`.
 
     A hollow marker is a bias whose interval holds 0: what it shows is noise.
     """
-    panels = [(unit, label) for unit, label in _PANELS if any(r.unit == unit for r in rows)]
-    figure = Figure(figsize=(5.2 * len(panels), 5.6), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle("Bias of the estimators (hollow: not different from 0; bars: 95 % intervals)")
-    all_axes = np.atleast_1d(figure.subplots(1, len(panels)))
-    for axes, (unit, label) in zip(all_axes, panels, strict=True):
+    panels = [(unit, words) for unit, words in _PANELS if any(r.unit == unit for r in rows)]
+    title = "Bias of the estimators (hollow: not different from 0; bars: 95 % intervals)"
+    figure, grid = canvas(title, 1, len(panels), (5.2, 5.6))
+    for axes, (unit, words) in zip(grid[0], panels, strict=True):
         names = list(dict.fromkeys(row.estimator for row in rows if row.unit == unit))
         for i, name in enumerate(names):
             mine = [row for row in rows if row.estimator == name]
-            colour, marker = _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)]
+            colour, marker = SERIES[i % len(SERIES)].colour, SERIES[i % len(SERIES)].marker
             n = np.array([row.n for row in mine], dtype=float) * 1.02 ** (i - len(names) / 2)
             size = np.array([max(abs(row.bias), 1e-6) for row in mine])
             half = np.array([(row.high - row.low) / 2 for row in mine])
@@ -44,9 +38,7 @@ def bias_picture(rows: Sequence[Row]) -> np.ndarray:
         ticks = sorted({row.n for row in rows})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
-        axes.set_xlabel("n (samples on each side)")
-        axes.set_ylabel(f"|estimate - truth| ({label})")
-        axes.grid(alpha=0.3)
+        label(axes, "", "n (samples on each side)", f"|estimate - truth| ({words})")
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13)}
         axes.legend(fontsize="small", frameon=False, ncols=2, **below)
-    return render_figure(figure)
+    return figure

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gan_lab.cli import selfcheck as selfcheck_command
@@ -22,9 +23,14 @@ from gan_lab.metrics import (
     neural_distance,
     wasserstein,
 )
-from gan_lab.selfcheck import cases, check, expectations
+from gan_lab.reports.plots.samples import encode_png
+from gan_lab.reports.plots.style import house_style
+from gan_lab.selfcheck import Case, cases, check, expectations
 from gan_lab.selfcheck.bias import bias_cases
+from gan_lab.selfcheck.page import selfcheck_page
+from gan_lab.selfcheck.picture import bias_figure
 from gan_lab.selfcheck.samples import CPU, mixture_truth
+from tests.figures import problems
 
 CASES = cases(quick=True)
 
@@ -154,6 +160,7 @@ def test_the_command_prints_a_table_and_writes_json_and_a_picture(two_cases, wor
         assert word in shown
     result = json.loads((workdir / "out/result.json").read_text(), parse_constant=pytest.fail)
     assert result["passed"] is True
+    assert shown.split()[-1].endswith("out/index.html")
     assert {row["seed"] for row in result["rows"]} == {0, 1}
     infinite = next(row for row in result["rows"] if row["case"] == "2-D collapse to a point")
     assert (infinite["truth"], infinite["estimate"], infinite["bias"]) == ("inf", "inf", 0)
@@ -161,6 +168,59 @@ def test_the_command_prints_a_table_and_writes_json_and_a_picture(two_cases, wor
     assert keys <= infinite.keys()
     picture = np.asarray(Image.open(workdir / "out/figures/bias.png"))
     assert picture.std() > 5
+
+    page = (workdir / "out/index.html").read_text()
+    counts = next(line for line in shown.splitlines() if " checks: " in line)
+    assert "biased as documented, 0 failed" in counts
+    assert f'<span class="badge good">{counts.strip()}</span>' in page
+    assert page.count("data:image/png;base64") == 1
+
+
+def line(bias, expected_bias):
+    """The check of an estimator of 0 that gives a constant, with next to no noise."""
+
+    def once(generator):
+        return bias + 1e-3 * float(torch.randn((), generator=generator))
+
+    case = Case("a case", "an estimator", "nats", 0.0, expected_bias, "theory", 64, 20, once)
+    return check([case], 0)[0]
+
+
+@pytest.mark.parametrize(
+    ("bias", "expected_bias", "verdict"),
+    [
+        (0.0, (0.0, 0.0), "pass"),
+        (0.1, (0.1, 0.1), "biased as documented"),
+        (-0.1, (-0.2, 0.0), "biased as documented"),
+        (0.0, (-0.2, 0.0), "pass"),  # the bias that a theorem allows does not show
+        (0.1, (0.0, 0.0), "FAIL"),
+        (0.1, (-0.2, 0.0), "FAIL"),
+    ],
+)
+def test_a_known_bias_is_called_documented_and_an_unknown_one_a_failure(
+    bias, expected_bias, verdict
+):
+    row = line(bias, expected_bias)
+    assert row.verdict == verdict
+    page = selfcheck_page([row], [row], [], encode_png(np.zeros((2, 2, 3), np.uint8)))
+    assert f"<td>{verdict}</td>" in page
+    assert ('class="badge bad"' in page) == (verdict == "FAIL")
+
+
+def test_the_figure_of_bias_can_be_read():
+    names = {
+        "data units": ["W1 exact, 1-D", "W1 exact, 2-D"],
+        "nats": ["JS histogram"] * 2,
+        "1": [],
+    }
+    rows = [
+        dataclasses.replace(line(0.1 / n, (0.1 / n,) * 2), estimator=f"{name} {i}", unit=unit, n=n)
+        for unit, each in names.items()
+        for i, name in enumerate(each * 3)
+        for n in (64, 256, 1024, 4096)
+    ]
+    with house_style():
+        assert problems(bias_figure(rows)) == []
 
 
 def test_the_command_fails_and_names_what_is_wrong(two_cases, workdir, capsys, monkeypatch):
