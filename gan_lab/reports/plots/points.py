@@ -159,8 +159,9 @@ class _Map(_Scatter):
         """Paint the map: as an image of matplotlib's it would take most of the time."""
         left, bottom, right, top = self._box
         rows, columns = (np.arange(n) * _MAP_POINTS // n for n in (top - bottom, right - left))
-        area = pixels[len(pixels) - top : len(pixels) - bottom, left:right]
-        area[:] = _GREENS[self._map[rows[::-1, None], columns]]
+        words = pixels.view(np.uint32)[..., 0]  # a pixel each
+        area = words[len(pixels) - top : len(pixels) - bottom, left:right]
+        area[:] = _GREENS.view(np.uint32)[:, 0][self._map[:, columns]][rows[::-1]]
 
 
 class _Line(_Panel):
