@@ -38,7 +38,7 @@ class EvaluatorSettings:
     """
 
     every: int = 0
-    budget: float = 0.03
+    budget: float = 0.25
     n: int = 64
     n_repeats: int = 4
     final_n: int = 500
