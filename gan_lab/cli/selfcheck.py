@@ -20,7 +20,7 @@ from gan_lab.reports.plots.style import house_style
 from gan_lab.runs.run_dir import atomic_write, to_json
 from gan_lab.selfcheck import page
 from gan_lab.selfcheck.bias import bias_cases
-from gan_lab.selfcheck.checks import KNOWN_BIAS, FAIL, PASS, Row
+from gan_lab.selfcheck.checks import FAIL, KNOWN_BIAS, PASS, Row
 from gan_lab.selfcheck.coverage import Coverage, coverage
 from gan_lab.selfcheck.picture import bias_figure
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gan_lab.reports.html import document
-from gan_lab.selfcheck.checks import KNOWN_BIAS, FAIL, PASS, Row
+from gan_lab.selfcheck.checks import FAIL, KNOWN_BIAS, PASS, Row
 from gan_lab.selfcheck.coverage import Coverage
 
 _LEGEND = (
