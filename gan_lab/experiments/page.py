@@ -82,14 +82,14 @@ def claims_page(rows: Sequence[Record], studies: Sequence[str], origin: str) -> 
     without = [row for row in rows if row["measured"] is None]
     question = "Do published and derived statements about GANs come out here, too?"
     body = [
-        document.header(title, origin),
+        document.header(title),
         _summary(measured, question),
         _claims(measured),
         document.section("The studies", "".join(studies)) if studies else "",
     ]
     if without:
         body.append(document.section("Not measured", _claims(without)))
-    body.append(document.section("How to read it", document.paragraphs([LEGEND])))
+    body.append(document.section("How to read it", document.paragraphs([LEGEND, origin])))
     return document.document(title, "\n".join(filter(None, body)), style=_STYLE)
 
 
