@@ -31,6 +31,8 @@ class Job(NamedTuple):
     text: str  # W1, at which step it was measured, and what real data get
 
     def __str__(self) -> str:
+        if not self.steps:
+            return f"{self.name}: starting"
         return f"{self.name}: step {self.step}/{self.steps}" + f"  {self.text}".rstrip()
 
 
@@ -94,7 +96,8 @@ class SweepProgress:
             if job.name not in self._tasks:
                 name = printable(job.name)
                 self._tasks[job.name] = self._bars.add_task(name, total=job.steps, text="")
-            self._bars.update(self._tasks[job.name], completed=job.step, text=job.text)
+            task, text = self._tasks[job.name], job.text if job.steps else "starting"
+            self._bars.update(task, completed=job.step, total=job.steps, text=text)
 
     def _say_ended(self) -> None:
         for line in self._lines():

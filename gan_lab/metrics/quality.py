@@ -61,10 +61,12 @@ def judge(estimates: Mapping[str, Estimate], start: Start | None = None) -> Qual
     assert e.floor is not None
     if reason := _collapse(estimates):
         return Quality("collapsed", reason)
-    if e.low <= e.floor:
-        return Quality("as good as real", f"{name} no larger than real data's")
     ratio = e.value / e.floor if e.floor > 0 else float("inf")
     text = f"{name} {ratio:.2g} x real data's" if ratio < 100 else f"{name} > 100 x real data's"
+    if e.high < e.floor:
+        return Quality("closer than real", f"{text}, as of averages of data, which are no data")
+    if e.low <= e.floor:
+        return Quality("as good as real", f"the interval of {name} contains real data's")
     left = _share_left(e.value - e.floor, start)
     way = "" if left is None else f", {100 * max(1 - left, 0):.0f} % of the way from the start"
     if ratio >= FAR_RATIO or (left is not None and left >= FAR_SHARE):

@@ -31,11 +31,11 @@ def test_a_running_job_is_its_newest_step_and_the_w1_measured_last(tmp_path):
     job(tmp_path, "2_a", "running", measured_at(0, 1.4), child="seed_4")
     job(tmp_path, "0_c", "done", measured_at(2000, 0.3))
     job(tmp_path, "1_d", "interrupted")
-    job(tmp_path, "3_e", "starting")
+    job(tmp_path, "3_e", "starting", steps=0)
     (tmp_path / "multirun.yaml").touch()
     assert [str(each) for each in running_jobs(tmp_path)] == [
         "2_a: step 0/2000  W1 1.4 at step 0, real data 0.25",
-        "3_e: step 0/2000",
+        "3_e: starting",
         "10_b: step 400/2000  W1 0.5 at step 384, real data 0.25",
     ]
     assert list(running_jobs(tmp_path / "nowhere")) == []
@@ -82,12 +82,13 @@ def test_a_terminal_has_a_bar_for_each_job_that_runs(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_lab.cli.sweep_progress._POLL_SECONDS", 3600.0)
     screen = Console(file=io.StringIO(), force_terminal=True, width=100, _environ={})
     home = job(tmp_path, "0_a", "running", measured_at(0, 1.4))
-    job(tmp_path, "1_[red]", "running")
+    other = job(tmp_path, "1_[red]", "starting", steps=0)
     ended = ["before: done"]
     with SweepProgress(tmp_path, lambda: [ended.pop()] if ended else [], screen) as progress:
         progress.update()
         assert len(progress._bars.tasks) == 2
         home.update_status(state="done")
+        other.update_status(state="running", steps=2000)
         ended.append("0_a: done")
         progress.update()
         (task,) = progress._bars.tasks

@@ -18,7 +18,8 @@ def w1(value, half=0.01, floor=1.0):
     ("value", "start", "word"),
     [
         (1.005, None, "as good as real"),  # its interval contains real data's value
-        (0.90, None, "as good as real"),  # or is below it
+        (0.995, None, "as good as real"),
+        (0.90, None, "closer than real"),  # a warning: averages of data are nearer than data
         (1.02, None, "close to real"),
         (1.25, None, "close to real"),
         (1.26, None, "between"),

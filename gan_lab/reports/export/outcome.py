@@ -63,7 +63,7 @@ def _one_seed(estimates: Mapping[str, Estimate], row: Mapping[str, Any]) -> Iter
         e = estimates[tag]
         floor = "" if e.floor is None else f"  real data {number(e.floor)}"
         start = f"  at the start {number(row[tag])}" if tag in row else ""
-        yield f"{HEADLINES.get(tag, tag)} {_value(tag, e)}{floor}{start}  ({e.unit})"
+        yield f"{HEADLINES.get(tag, tag)} {_value(tag, e)}{floor}{start}  ({e.unit}, {e.n} samples)"
     if _MODES in estimates:
         yield f"modes {_modes(estimates)}{_high_quality(estimates)}"
     if quality := judge(estimates, _start(estimates, row)):

@@ -41,7 +41,7 @@ def test_one_run_is_eight_lines_at_most_with_the_floor_and_the_start(tmp_path):
     path = run(tmp_path / "my run")
     lines = outcome(path, {"0": estimates()}, ["looking took long"])
     assert lines == [
-        "W1 2.98 [2.96, 3.00]  real data 2.77  at the start 6.71  (data units)",
+        "W1 2.98 [2.96, 3.00]  real data 2.77  at the start 6.71  (data units, 500 samples)",
         "modes 10 of 10  77 % of samples near one (real data 95 %)",
         "verdict: close to real: W1 1.1 x real data's",
         "warning: looking took long",
@@ -99,7 +99,7 @@ def test_a_run_without_w1_records_or_pictures_still_ends_with_where_it_is(tmp_pa
     one = {"divergence/js": Estimate(0.2, "nats", 500, -math.inf, math.inf, None)}
     lines = outcome(tmp_path, {"0": one})
     assert lines == [
-        "divergence/js 0.200  (nats)",
+        "divergence/js 0.200  (nats, 500 samples)",
         f"run:     {tmp_path}",
         f"next:    python -m gan_lab sample {tmp_path}",
     ]
