@@ -117,7 +117,7 @@ def distinct_names(
             used[i].add(key)
 
 
-def listed(names: Sequence[str]) -> str:
+def enumeration(names: Sequence[str]) -> str:
     """Return "a, b and c"; with semicolons where a name has a comma itself."""
     *firsts, last = names
     if not firsts:

@@ -8,7 +8,7 @@ from gan_lab.reports.analysis.charts import QUESTIONS
 from gan_lab.reports.analysis.model import Chart, EventRow, Part, Table
 from gan_lab.reports.analysis.tables import BUDGETS_TITLE
 
-_BETTER, _MODES, _BELIEVED, _GRADIENTS = (question.title for question in QUESTIONS)
+_BETTER, _MODES, _CURVES, _GRADIENTS = (question.title for question in QUESTIONS)
 
 
 def parts(
@@ -30,7 +30,7 @@ def parts(
         Part("curves", _MODES, summary.modes(groups), of(_MODES)),
         Part("budgets", BUDGETS_TITLE, summary.at_equal_budgets(groups), tables=budgets),
         Part("why", _GRADIENTS, why.gradients(groups), of(_GRADIENTS)),
-        Part("why", _BELIEVED, why.reliability(groups), of(_BELIEVED)),
+        Part("why", _CURVES, why.reliability(groups), of(_CURVES)),
         Part("why", "What happened?", why.events(groups, events), events=events),
         Part("details", "Tables and configuration", summary.one_seed(groups), tables=others),
     ]

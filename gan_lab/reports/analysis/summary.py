@@ -68,14 +68,14 @@ def _against_the_rest(groups: Sequence[Group]) -> list[str]:
         "few": "Too few seeds to say more than the means",
     }
     text = []
-    for kind, lead in texts.items():
+    for kind, start in texts.items():
         margins = [
             f"{_margin(pair, best)} to {pair.b if pair.a == best else pair.a}"
             for pair in mine
             if side(pair) == kind
         ]
         if margins:
-            text.append(f"{lead}: {', '.join(margins)}.")
+            text.append(f"{start}: {', '.join(margins)}.")
     return text
 
 

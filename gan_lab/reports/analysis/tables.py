@@ -75,7 +75,10 @@ def pairs_of(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
     each = [(a, b, difference(some[a], some[b])) for a, b in itertools.combinations(some, 2)]
     p_values = [d.p for _, _, d in each]
     holds = zip(each, holm(p_values), holm_levels(p_values), strict=True)
-    return [Pair(a, b, d, held and d.n >= MIN_SEEDS, level) for (a, b, d), held, level in holds]
+    return [
+        Pair(a, b, d, among_all and d.n >= MIN_SEEDS, level)
+        for (a, b, d), among_all, level in holds
+    ]
 
 
 def final_numbers(groups: Sequence[Group]) -> Table:

@@ -11,7 +11,7 @@ from gan_lab.reports.analysis.aggregate import Group, Problem, on_axis
 from gan_lab.reports.analysis.best_steps import best_values
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.model import Dot, Verdict
-from gan_lab.reports.analysis.names import listed
+from gan_lab.reports.analysis.names import enumeration
 from gan_lab.reports.analysis.statistics import Statistic, mean, seeds_needed
 from gan_lab.reports.analysis.tables import (
     MIN_SEEDS,
@@ -23,7 +23,7 @@ from gan_lab.reports.analysis.tables import (
 )
 from gan_lab.reports.plots.style import short
 
-_MOST = 100  # more seeds than that are only said to be many
+_MAX_SEEDS = 100  # more seeds than that are only said to be many
 _UNIT = CURVES[HEADLINE].unit
 
 
@@ -69,10 +69,10 @@ class _Rival:
         test needs, n = 1 - log2(level).
         """
         d = self.pair.difference
-        needed = seeds_needed(d.measured.value, d.deviation, self.pair.level)
+        total = seeds_needed(d.measured.value, d.deviation, self.pair.level)
         if math.isinf(d.measured.high):
-            needed = 1 - math.log2(self.pair.level)
-        return max(1.0, needed - self.n)
+            total = 1 - math.log2(self.pair.level)
+        return max(1.0, total - self.n)
 
 
 def verdict(problem: Problem) -> Verdict:
@@ -83,32 +83,34 @@ def verdict(problem: Problem) -> Verdict:
     decide nothing.
     """
     groups = best_first(problem)
-    lost = _lost(problem)
+    incomplete = _incomplete_runs(problem)
     if not groups:
-        return Verdict("no_result", "No result", "No run came to its end with a finite W1.", lost)
+        return Verdict(
+            "no_result", "No result", "No run came to its end with a finite W1.", incomplete
+        )
     best, value = groups[0], _value(groups[0])
     if len(groups) == 1:
         alone = len(problem.groups) == 1
         badge = "One group only" if alone else f"Only {best.label} finished"
         text = f"{best.label} has a W1 of {value} over {_seeds(len(_finite(best)))}."
-        return Verdict("one_group", badge, text, [*_against_real_data(best), *lost][:3])
+        return Verdict("one_group", badge, text, [*_against_real_data(best), *incomplete][:3])
     rivals = [_rival(pair, best.label) for pair in pairs(groups, HEADLINE)]
     by_label = {rival.label: rival for rival in rivals if rival is not None}
-    ordered = [by_label[group.label] for group in groups[1:]]
+    rivals_by_mean = [by_label[group.label] for group in groups[1:]]
     own = _own_value(best)
-    if len(_finite(best)) < MIN_SEEDS or all(rival.has_few_seeds for rival in ordered):
-        text = _few_seeds(best, ordered[0])
-        return Verdict("too_few_seeds", "Too few seeds", text, [*own, *lost][:3])
+    if len(_finite(best)) < MIN_SEEDS or all(rival.has_few_seeds for rival in rivals_by_mean):
+        text = _early_answer(best, rivals_by_mean[0])
+        return Verdict("too_few_seeds", "Too few seeds", text, [*own, *incomplete][:3])
     crossing = _other_at_best_step(groups)
-    contested = [rival for rival in ordered if not rival.is_worse]
+    open_rivals = [rival for rival in rivals_by_mean if not rival.is_worse]
     lengths = _lengths(groups)
-    if contested:
-        details = [*_worse(best, ordered), *_only_few(contested), *crossing.sentences]
-        details = [*details, *lost, *lengths, *own]
-        return Verdict("undecided", "Undecided", _undecided(best, contested), details[:3])
+    if open_rivals:
+        details = [*_worse(best, rivals_by_mean), *_only_few(open_rivals), *crossing.sentences]
+        details = [*details, *incomplete, *lengths, *own]
+        return Verdict("undecided", "Undecided", _open_answer(best, open_rivals), details[:3])
     badge = f"{best.label} is better{' at the end' if crossing.is_supported else ''}"
-    text = _better(best, ordered, crossing)
-    return Verdict("better", badge, text, [*crossing.sentences, *lost, *lengths, *own][:3])
+    text = _clear_answer(best, rivals_by_mean, crossing)
+    return Verdict("better", badge, text, [*crossing.sentences, *incomplete, *lengths, *own][:3])
 
 
 def dots(problem: Problem) -> list[Dot]:
@@ -137,7 +139,7 @@ def _rival(pair: Pair, best: str) -> _Rival | None:
     return _Rival(pair.b, pair, Statistic(-value, -high, -low))
 
 
-def _better(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing") -> str:
+def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing") -> str:
     rival = min(rivals, key=lambda r: r.gap.value)
     name = rival.label if len(rivals) == 1 else f"the next ({rival.label})"
     seeds = f"in {rival.wins} of {_seeds(rival.n)}"
@@ -149,29 +151,29 @@ def _better(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing") -> str
     return f"{best.label} is better{at_end}: W1 lower by {_gap(rival)} than {name}, {seeds}{turn}."
 
 
-def _undecided(best: Group, contested: Sequence[_Rival]) -> str:
-    names = [best.label, *(rival.label for rival in contested)]
-    rival = next((r for r in contested if not r.has_few_seeds), contested[0])
-    lead = f"Undecided between {listed(names)}: W1 of {best.label} is lower"
-    than = f" than {rival.label}" if len(contested) > 1 else ""
+def _open_answer(best: Group, open_rivals: Sequence[_Rival]) -> str:
+    names = [best.label, *(rival.label for rival in open_rivals)]
+    rival = next((r for r in open_rivals if not r.has_few_seeds), open_rivals[0])
+    start = f"Undecided between {enumeration(names)}: W1 of {best.label} is lower"
+    than = f" than {rival.label}" if len(open_rivals) > 1 else ""
     gap = _gap(rival)
     if rival.has_few_seeds:
-        return f"{lead}{than}, but of {rival.label} too few seeds came to their end."
+        return f"{start}{than}, but of {rival.label} too few seeds came to their end."
     if rival.gap.value <= 0:
         return (
-            f"{lead} on average over its own seeds, but higher by {short(-rival.gap.value)} "
+            f"{start} on average over its own seeds, but higher by {short(-rival.gap.value)} "
             f"{_UNIT}{than} on the {_seeds(rival.n)} that both finished."
         )
-    more = math.ceil(rival.more_seeds) if math.isfinite(rival.more_seeds) else _MOST + 1
-    count = f"more than {_MOST}" if more > _MOST else f"about {more}"
+    more = math.ceil(rival.more_seeds) if math.isfinite(rival.more_seeds) else _MAX_SEEDS + 1
+    count = f"more than {_MAX_SEEDS}" if more > _MAX_SEEDS else f"about {more}"
     need = f"{count} more seed{'s' * (more > 1)} would show a difference of this size"
     chance = "which may be chance"
     if rival.fails_only_holm:
         chance = "enough if these two alone were compared, not among all pairs"
-    return f"{lead} by {gap}{than} over {_seeds(rival.n)}, {chance}; {need}."
+    return f"{start} by {gap}{than} over {_seeds(rival.n)}, {chance}; {need}."
 
 
-def _few_seeds(best: Group, rival: _Rival) -> str:
+def _early_answer(best: Group, rival: _Rival) -> str:
     n = len(_finite(best))
     gap = f"{short(abs(rival.gap.value))} {_UNIT}"
     side = "below" if rival.gap.value > 0 else "above"
@@ -184,12 +186,12 @@ def _few_seeds(best: Group, rival: _Rival) -> str:
 def _worse(best: Group, rivals: Sequence[_Rival]) -> list[str]:
     worse = [f"{r.label} (by {_gap(r)})" for r in rivals if r.is_worse]
     verb = "is" if len(worse) == 1 else "are"
-    return [f"{listed(worse)} {verb} worse than {best.label}."] if worse else []
+    return [f"{enumeration(worse)} {verb} worse than {best.label}."] if worse else []
 
 
-def _only_few(contested: Sequence[_Rival]) -> list[str]:
-    few = [f"{r.label} ({_seeds(r.n)})" for r in contested if r.has_few_seeds]
-    return [f"Too few seeds to place {listed(few)}."] if few else []
+def _only_few(open_rivals: Sequence[_Rival]) -> list[str]:
+    few = [f"{r.label} ({_seeds(r.n)})" for r in open_rivals if r.has_few_seeds]
+    return [f"Too few seeds to place {enumeration(few)}."] if few else []
 
 
 @dataclass(frozen=True)
@@ -208,8 +210,8 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     checkpoints the lowest point of the mean curve is both chosen and judged on validation data.
     """
     values: dict[str, Mapping[int, float]] = {g.label: best_values(g) for g in groups}
-    stored = all(values.values())
-    if not stored:
+    has_checkpoints = all(values.values())
+    if not has_checkpoints:
         values = {g.label: _lowest_of_curve(g) for g in groups}
     if not all(values.values()):
         return _Crossing()
@@ -221,14 +223,15 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     rival = _rival(pair, leader)
     assert rival is not None
     group = next(g for g in groups if g.label == leader)
+    step = _best_step(group) if has_checkpoints else ""
     text = (
-        f"At its best step{_best_step(group) if stored else ''} {leader} is lower than {end} at "
-        f"its own: {short(means[leader])} against {short(means[end])} {_UNIT}"
+        f"At its best step{step} {leader} is lower than {end} at its own: "
+        f"{short(means[leader])} against {short(means[end])} {_UNIT}"
     )
     if not rival.is_worse:
         text += ", which may be chance"
     ends = f"at the end {end} is lower"
-    if stored:  # a curve has fewer samples than the end, which read higher
+    if has_checkpoints:  # a curve has fewer samples than the end, which read higher
         finals = {g.label: mean(_finite(g)).value for g in groups}
         ends += f": {short(finals[end])} against {short(finals[leader])}"
     return _Crossing(leader, [f"{text}; {ends}."], rival.is_worse)
@@ -254,7 +257,7 @@ def _lowest_of_curve(group: Group) -> dict[int, float]:
     return {s: float(v) for s, v in zip(curves, lowest, strict=True) if math.isfinite(v)}
 
 
-def _lost(problem: Problem) -> list[str]:
+def _incomplete_runs(problem: Problem) -> list[str]:
     """Name the runs that are in no number at the end."""
     parts = []
     for group in problem.groups:

@@ -9,14 +9,14 @@ import numpy as np
 from gan_lab.reports.analysis.aggregate import Group, band
 from gan_lab.reports.analysis.charts import HEADLINE
 from gan_lab.reports.analysis.model import EventRow
-from gan_lab.reports.analysis.names import listed
+from gan_lab.reports.analysis.names import enumeration
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import short
 
 _NORM = "gradient/generator_norm"
 _NEAR_OPTIMAL = "discriminator_estimate/near_optimal"
 _CHANGE = 10.0  # a gradient that falls or grows by this factor is worth a word
-_CLOSE = 2.0  # times what real data get: samples that have arrived
+_CLOSE = 2.0  # times what real data get: samples that have near
 _OFTEN = 0.8  # share of measurements near the optimum from which a curve may be read
 _ENDS = 3  # measurements that make the start and the end of a curve
 
@@ -26,28 +26,28 @@ def gradients(groups: Sequence[Group]) -> list[str]:
     changes = {g.label: change for g in groups if (change := _fall(g)) is not None}
     if not changes:
         return []
-    stalled, arrived, grown = [], [], []
+    far, near, growths = [], [], []
     for group in groups:
         fall = changes.get(group.label, 1.0)
         if fall >= _CHANGE:
             distance = _distance(group)
             text = f"{_fold(fall)} for {group.label}"
             if distance is None:
-                stalled.append(text)
+                far.append(text)
             elif distance[0] > _CLOSE * distance[1]:
                 real = f"W1 {short(distance[0])}, real data {short(distance[1])}"
-                stalled.append(f"{text} while its samples are far from the data ({real})")
+                far.append(f"{text} while its samples are far from the data ({real})")
             else:
-                arrived.append(f"{text}, whose samples have come close to the data")
+                near.append(f"{text}, whose samples have come close to the data")
         elif fall <= 1 / _CHANGE:
-            grown.append(f"{_fold(1 / fall)} for {group.label}")
+            growths.append(f"{_fold(1 / fall)} for {group.label}")
     parts = []
-    if stalled:
-        parts.append(f"it falls {' and '.join(stalled)}: little is left to learn from")
-    if arrived:
-        parts.append(f"it falls {' and '.join(arrived)}: that is no loss")
-    if grown:
-        parts.append(f"it grows {' and '.join(grown)}: steps become larger and less stable")
+    if far:
+        parts.append(f"it falls {' and '.join(far)}: little is left to learn from")
+    if near:
+        parts.append(f"it falls {' and '.join(near)}: that is no loss")
+    if growths:
+        parts.append(f"it grows {' and '.join(growths)}: steps become larger and less stable")
     steady = [c for c in changes.values() if 1 / _CHANGE < c < _CHANGE]
     if steady:
         factor = max(max(c, 1 / c) for c in steady)
@@ -63,9 +63,9 @@ def reliability(groups: Sequence[Group]) -> list[str]:
     poor = [f"{label} ({_percent(s)})" for label, s in shares.items() if s < _OFTEN]
     parts = []
     if good:
-        parts.append(f"may be read as a distance for {listed(good)}")
+        parts.append(f"may be read as a distance for {enumeration(good)}")
     if poor:
-        parts.append(f"may not for {listed(poor)}")
+        parts.append(f"may not for {enumeration(poor)}")
     if not parts:
         return []
     how = "share of measurements in the second half of training with a nearly optimal discriminator"
@@ -94,7 +94,7 @@ def events(groups: Sequence[Group], rows: Sequence[EventRow]) -> list[str]:
 
 def _in_runs(kind: str, counts: Mapping[str, int], sizes: Mapping[str, int]) -> str:
     groups = [f"{n} of {sizes[label]} runs of {label}" for label, n in counts.items()]
-    return f"{kind.replace('_', ' ')} in {listed(groups)}"
+    return f"{kind.replace('_', ' ')} in {enumeration(groups)}"
 
 
 def _fall(group: Group) -> float | None:

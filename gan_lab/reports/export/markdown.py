@@ -46,8 +46,8 @@ def _cards(section: Section) -> list[str]:
 def _verdict(section: Section) -> list[str]:
     """Return badge and headline, what is said beside them, and the numbers in sentences."""
     verdict = section.verdict
-    lead = f"**{_text(verdict.badge)}.** {_text(verdict.headline)}"
-    return [lead, _list([*verdict.details, *section.sentences])]
+    answer = f"**{_text(verdict.badge)}.** {_text(verdict.headline)}"
+    return [answer, _list([*verdict.details, *section.sentences])]
 
 
 def _events(events: Sequence[EventRow]) -> list[str]:
