@@ -4,6 +4,8 @@ Runs have names, and choices with several seeds a mean and a band (`reports.expo
 It listens on 127.0.0.1 and nowhere else unless host= names another address.
 """
 
+from __future__ import annotations
+
 import contextlib
 import io
 import ipaddress
@@ -16,6 +18,7 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from gan_lab.cli.arguments import parse_options
@@ -23,9 +26,11 @@ from gan_lab.cli.commands import Dashboard
 from gan_lab.cli.tensorboard_colours import pages, read_colours
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis.charts import HEADLINE
-from gan_lab.reports.export.log_directory import NamedLogs
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import StopSignals
+
+if TYPE_CHECKING:
+    from gan_lab.reports.export.log_directory import NamedLogs
 
 # TensorBoard has neither a password nor a check of who asks: nobody else may reach it.
 _HOST = "127.0.0.1"
@@ -49,7 +54,7 @@ def dashboard(arguments: list[str]) -> int:
         raise ConfigError(f"host={host} is no address; say host=0.0.0.0 for every one it has")
     path = request.directory or (Path(request.output) if request.output else _newest())
     directory = _log_directory(path)
-    with StopSignals() as stop, tempfile.TemporaryDirectory(prefix="gan_lab_") as home:
+    with StopSignals() as stop, tempfile.TemporaryDirectory(prefix="gan_lab_dashboard_") as home:
         logs = _named_logs(directory, Path(home))
         url = _launch(directory if logs is None else logs.home, port, host, title=str(directory))
         url += _state(logs)
@@ -77,6 +82,9 @@ def _named_logs(directory: Path, home: Path) -> NamedLogs | None:
     """Return the runs under their names; None for a comparison, whose runs have them already."""
     if directory.name == "tensorboard":
         return None
+    from gan_lab.reports.export.log_directory import NamedLogs  # takes seconds
+
+    print(printable(f"reading the runs in {directory}"), file=sys.stderr, flush=True)
     try:
         return NamedLogs(directory, home)
     except (ConfigError, OSError):  # no runs, one that is damaged, or a system without links

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from gan_lab.reports.export.tensorboard import COLOURS
 from gan_lab.runs.safe_io import read_regular
 
+_FILE = "colours.json"  # as `reports.export.tensorboard` names it, whose import takes seconds
 _MAX_BYTES = 1 << 16
 _SCRIPT = "gan_lab.js"
 _FUNCTION = r"""
@@ -48,7 +48,7 @@ _CHANGES = {
 def read_colours(directory: Path) -> dict[str, str]:
     """Return name of a choice -> colour, as the runs' writer left them; none where it did not."""
     try:
-        colours = json.loads(read_regular(directory / COLOURS, _MAX_BYTES))
+        colours = json.loads(read_regular(directory / _FILE, _MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     items = colours.items() if isinstance(colours, dict) else ()

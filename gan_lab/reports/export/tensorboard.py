@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from gan_lab.loggers import base
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
-from gan_lab.reports.plots.samples import read_png
 from gan_lab.reports.plots.style import GREY
 from gan_lab.runs.run_dir import atomic_write
 
@@ -188,6 +187,9 @@ def _write_group(
     for step in sorted(rows):
         writer.scalars(step, rows[step])
     if choices is not None:
+        # Not above: the runs of a dashboard have their pictures, and this import takes seconds.
+        from gan_lab.reports.plots.samples import read_png
+
         for step, path in sorted(section.pictures.get(label, {}).items()):
             if png := read_png(path):  # a torn file costs itself
                 writer.png("samples", step, png)
