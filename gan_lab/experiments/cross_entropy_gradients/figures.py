@@ -51,13 +51,13 @@ def gradients(arrays: Arrays) -> Figure:
     arrow = {"arrowstyle": "-"}
     axes[0, 0].annotate("log 2 at a = .5", (0, math.log(2)), (-9.5, 1.35), arrowprops=arrow)
     title = "its gradient: a - y against 2(a - y)a(1 - a)"
-    label(axes[0, 1], title, logit, "gradient (1/logit)")
+    label(axes[0, 1], title, logit, "gradient (per logit)")
     reference(axes[0, 1], 8 / 27, "8/27, the steepest", at=0.01)
     for each in axes[0, 1:]:
         reference(each, 1, "1", at=0.01)
         each.set_ylim(-0.05, 1.12)
     title, x_label = "softmax of three, a wrong class ahead by x", "lead x of the wrong class"
-    label(axes[0, 2], title, x_label, "gradient by its logit (1/logit)")
+    label(axes[0, 2], title, x_label, "gradient by its logit (per logit)")
     legend_below(figure, axes[0, 0], 2)
     return figure
 
@@ -159,7 +159,7 @@ def precision(arrays: Arrays) -> Figure:
                 values = arrays[f"precision/{dtype}_{quantity}"][form, which]
                 _with_holes(each, x, values, style, top=42.0 if row == 0 else None)
             each.set_xlim(-41, 41)
-            unit = "loss (nats)" if row == 0 else "gradient (1/logit)"
+            unit = "loss (nats)" if row == 0 else "gradient (per logit)"
             label(each, f"{dtype}, {text}" if row == 0 else "", "logit x (log-odds)", unit)
         axes[0, column].set_ylim(-2, 45)
         low = -1.15 if which == 1 else -0.15
@@ -190,7 +190,7 @@ def overfitting(arrays: Arrays, stop: np.ndarray, n_train: int, rate: float) -> 
     axes[0, 0].set_yscale("log")
     reference(axes[0, 0], math.log(10), "log 10: ten equal guesses")
     at = {"xycoords": ("data", "axes fraction"), "xytext": (-4, 0), "textcoords": "offset points"}
-    text = f"other held-out digits\nwould stop at {best:g}"
+    text = f"other held-out digits\nwould stop at {best:.0f}"
     axes[0, 0].annotate(text, (best, 0.02), **at, ha="right", fontsize="small", color=GREY)
     step_label = f"step of Adam, rate {rate:g}"
     label(axes[0, 0], "median and range over seeds", step_label, "cross entropy (nats a digit)")
@@ -210,7 +210,7 @@ def _with_holes(
         axes.axvspan(holes.min(), holes.max(), color=style.colour, alpha=0.15, linewidth=0)
         text = "not finite" if style is _FORMS[-1] else ""
         at = {"ha": "center", "transform": axes.get_xaxis_transform()}
-        remark(axes, holes.mean(), 0.06, text, color=style.colour, **at)
+        remark(axes, holes.mean(), 0.5, text, color=style.colour, **at)
     for is_hole, marker, text in ((np.isposinf, "^", "infinite"), (np.isnan, "x", "nan")):
         where = x[is_hole(values)]
         if top is not None and len(where):

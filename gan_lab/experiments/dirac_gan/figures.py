@@ -56,7 +56,7 @@ def fields(
         panel.set_ylim(-limits[i], limits[i])
         panel.set_aspect("equal")
         panel.grid(False)
-        label(panel, title, "generator theta (data units)", "discriminator psi (nats/unit)")
+        label(panel, title, "generator theta (data units)", "discriminator psi (nats per unit)")
     legend_below(figure, _legend(True), 5, fontsize="medium")
     return figure
 
@@ -86,18 +86,19 @@ def eigenvalues(titles: Sequence[str], automatic: np.ndarray, formulas: np.ndarr
         panel.set_ylim(-height, height)
         label(panel, _SCHEMES[j], "real part", "imaginary part")
         remark(panel, 0.03, 0.03, "inside: |eigenvalue| < 1", transform=panel.transAxes)
-    title = (
-        "marker: autograd through the update; dot: closed form. WGAN-GP has a kink at psi = 0, so "
-        "no eigenvalues."
-    )
-    legend_below(figure, axes[0, 0], 4, title=title, title_fontsize="small")
+    handles = axes[0, 0].get_legend_handles_labels()[0]
+    handles += [
+        Line2D([], [], color=BLACK, ls="", marker=".", label="closed form (marker: autograd)"),
+        Line2D([], [], ls="", label="WGAN-GP: none, a kink at psi = 0"),
+    ]
+    legend_below(figure, handles, 4)
     return figure
 
 
 def final_norms(titles: Sequence[str], norms: np.ndarray, table: Sequence[Sequence[str]]) -> Figure:
     """Draw the distance that ends a run, [method, scheme], on the table's number (hollow)."""
     title = "Where the nine methods end: distance from the equilibrium"
-    figure, axes = canvas(title, 1, 2, (6.2, 5.2), sharey=True, width_ratios=[2.6, 1])
+    figure, axes = canvas(title, 1, 2, (7.0, 5.4), sharey=True, width_ratios=[2.1, 1])
     panel, numbers = axes[0]
     numbers.set_axis_off()
     for i in range(len(titles)):
@@ -111,25 +112,24 @@ def final_norms(titles: Sequence[str], norms: np.ndarray, table: Sequence[Sequen
         if i % 2:
             for each in (panel, numbers):
                 each.axhspan(row - 0.5, row + 0.5, color="#F3F3F3", zorder=0)
-    for j, name in enumerate(("simultaneous", "alternating 1", "alternating 5")):
+    for j, name in enumerate(("simulta-\nneous", "alter-\nnating, 1", "alter-\nnating, 5")):
         numbers.text(0.36 * j, len(titles) - 0.45, name, color=_COLOURS[j], fontsize="small")
     numbers.set_xlim(-0.02, 1.1)
     panel.set_xscale("log")
     panel.set_yticks(range(len(titles)), titles[::-1])
     panel.set_ylim(-0.6, len(titles) - 0.4)
     panel.tick_params(axis="y", length=0)
-    for value, text, top in (
-        (1e-6, "digits compared above 1e-6", True),
-        (1e-3, "converged: below .001", True),
-        (0.1, "stays away: above .1", False),
-    ):
-        panel.axvline(value, color=GREY, linestyle=(0, (2, 2)), linewidth=1.0)
-        at = {"rotation": 90, "ha": "right", "va": "top" if top else "bottom"}
-        y = 0.98 if top else 0.02
-        remark(panel, value, y, text, transform=panel.get_xaxis_transform(), **at)
-    label(panel, "", "|(theta, psi)| after the last step (log scale)", "")
+    low, high = panel.get_xlim()
+    areas = [
+        panel.axvspan(low, 1e-3, color=GREEN, alpha=0.12, lw=0, label="converged: below .001"),
+        panel.axvspan(0.1, high, color=VERMILLION, alpha=0.12, lw=0, label="stays away: above .1"),
+    ]
+    panel.set_xlim(low, high)
+    look = {"color": GREY, "linestyle": (0, (2, 2)), "linewidth": 1.0}
+    line = panel.axvline(1e-6, label="digits are compared above 1e-6", **look)
+    label(panel, "", "|(theta, psi)| after the last step (log scale)", "method")
     hollow = Line2D([], [], ls="", marker="o", mfc="none", mec=BLACK, ms=11, label="the table")
-    legend_below(figure, [*_legend(False), hollow], 4)
+    legend_below(figure, [*_legend(False), hollow, *areas, line], 4)
     return figure
 
 

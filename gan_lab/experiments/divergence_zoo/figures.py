@@ -59,9 +59,9 @@ def pairs(arrays: Arrays) -> Figure:
         x, p, q = (arrays[f"pair/{names[i]}/{part}"] for part in ("x", "p", "q"))
         discrete = bool(arrays["pairs/discrete"][i])
         _pair(panel, x, p, q, discrete)
-        panel.set_ylim(0, 1.25 * max(p.max(), q.max()))
+        panel.set_ylim(0, 1.45 * max(p.max(), q.max()))
         panel.legend(loc="upper right", fontsize="small", ncols=2, frameon=False)
-        unit = "probability" if discrete else "density (per data unit)"
+        unit = "probability" if discrete else "density (per unit)"
         label(panel, names[i].replace("_", " "), "x (data units)", unit)
         _numbers(below, arrays["pairs/values"][i], arrays["pairs/slopes"][i])
     return figure
@@ -88,13 +88,19 @@ def _numbers(axes: Axes, values: np.ndarray, derivatives: np.ndarray) -> None:
     for i, (name, value) in enumerate(zip(_ROWS, values, strict=True)):
         unit = {"TV": "", "W1": " data units"}.get(name, " nats")
         text = "infinite" if np.isinf(value) else short(value) + unit
-        cells.append([name, text, "" if i < pad else short(derivatives[i - pad])])
+        slope = "" if i < pad else _slope(derivatives[i - pad])
+        cells.append([name, text, slope])
     look: dict[str, Any] = {"loc": "center", "cellLoc": "right", "edges": "horizontal"}
     columns = ["", "value", "slope per unit"]
     table = axes.table(cells, colLabels=columns, colWidths=[0.24, 0.4, 0.36], **look)
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     table.scale(1, 1.05)
+
+
+def _slope(value: float) -> str:
+    """Return a derivative in words where only its rounding is left."""
+    return "below 1e-12" if 0 < abs(value) < 1e-12 else short(value)
 
 
 def distance(arrays: Arrays) -> Figure:
@@ -135,7 +141,7 @@ def distance(arrays: Arrays) -> Figure:
     axes[1, 1].set_ylim(1e-7, 100)
     remark(axes[1, 0], 9.9, 0.6, "log 2, the most of JS", ha="right", va="top")
     unit = "distance (standard deviations)"
-    label(axes[1, 0], "two Gaussians", unit, "nats; TV: no unit; W1: std")
+    label(axes[1, 0], "two Gaussians, which always overlap", unit, "nats; TV: no unit; W1: std")
     label(axes[1, 1], "two Gaussians: slope", unit, "change per standard deviation")
     legend_below(figure, axes[1, 0], 4)
     return figure

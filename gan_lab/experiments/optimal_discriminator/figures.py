@@ -47,13 +47,14 @@ def densities(arrays: Arrays) -> Figure:
     look: dict[str, Any] = {"cmap": MAP, "rasterized": True}
     for panel, values, title in (
         (axes[0, 1], best, "D*, 2-D pair"),
-        (axes[0, 2], median, "D trained (median)"),
-        (axes[0, 3], np.maximum(np.abs(median - best), 1e-4), "Error"),
+        (axes[0, 2], median, "D trained (median over seeds)"),
+        (axes[0, 3], np.maximum(np.abs(median - best), 1e-4), "|D - D*|: small near samples"),
     ):
         scale: dict[str, Any] = {"vmin": 0, "vmax": 1}
         bar: dict[str, Any] = {"label": "probability of real"}
-        if title == "Error":
-            scale, bar = {"norm": LogNorm(1e-3, 1.0)}, {"label": "|D - D*|", "extend": "min"}
+        if panel is axes[0, 3]:
+            scale = {"norm": LogNorm(1e-3, 1.0)}
+            bar = {"label": "|D - D*| (probability)", "extend": "min"}
         mesh = panel.pcolormesh(x, y, values.reshape(n, n), **look, **scale)
         if panel is not axes[0, 1]:
             figure.colorbar(mesh, ax=panel, **bar)
@@ -68,7 +69,7 @@ def densities(arrays: Arrays) -> Figure:
     first = axes[0, 1]
     text = "white dashes: real\nred: fake (10, 50 % of peak)"
     box = {"facecolor": "black", "alpha": 0.55, "linewidth": 0}
-    inside = {"fontsize": "x-small", "color": "white", "transform": first.transAxes}
+    inside = {"fontsize": "small", "color": "white", "transform": first.transAxes}
     remark(first, 0.02, 0.02, text, bbox=box, **inside)
     return figure
 
@@ -87,7 +88,7 @@ def _line_pair(axes: Axes, arrays: Arrays) -> None:
 
 def identities(arrays: Arrays) -> Figure:
     """Draw every component of every gradient: formula, autograd at D*, autograd at a trained D."""
-    title = "The generator's gradient at D*: by formula, by autograd, and at a trained D"
+    title = "At a trained D the minimax gradient is that at D*; the non-saturating one is too small"
     figure, axes = canvas(title, 1, 2, (6.4, 4.2), width_ratios=(6, 6))
     cross: dict[str, Any] = {"color": BLACK, "markersize": 8, "markeredgewidth": 1.8}
     pairs = {
@@ -103,9 +104,9 @@ def identities(arrays: Arrays) -> Figure:
             if f"pair_{pair}/{method}" in arrays:
                 spread = arrays[f"pair_{pair}/{method}"][:, i]
                 ends = [spread.min(), spread.max()]
-                panel.plot([at + 0.18] * 2, ends, color=BLUE, linewidth=2)
+                panel.plot([at + 0.25] * 2, ends, color=BLUE, linewidth=2)
                 middle = [np.median(spread)]
-                panel.plot([at + 0.18], middle, "s", color=BLUE, markersize=6, label=seeds)
+                panel.plot([at + 0.25], middle, "s", color=BLUE, markersize=6, label=seeds)
             value = [arrays[f"{pair}/{method}_gradient_formula"][i]]
             panel.plot([at], value, "o", color=GREY, markersize=13, alpha=0.55, label=formula)
             panel.plot([at], [arrays[f"{pair}/{method}_gradient"][i]], "x", label=exact, **cross)
@@ -114,7 +115,7 @@ def identities(arrays: Arrays) -> Figure:
         panel.axhline(0, color=GREY, linewidth=0.8)
         panel.set_xticks(range(len(ticks)), ticks, fontsize="small")
         panel.set_xlim(-0.6, len(ticks) - 0.4)
-        label(panel, title, "", "gradient of the generator's loss (per data unit)")
+        label(panel, title, "", "generator's gradient (per data unit)")
     legend_below(figure, axes[0, 0], 3)
     return figure
 
@@ -142,7 +143,7 @@ def gradients(arrays: Arrays) -> Figure:
     reference(values, -math.log(2), "-log 2, at equilibrium", at=0.99)
     values.set_xscale("log")
     values.set_ylim(-0.85, 0.95)
-    values.legend(fontsize="small", loc="center left", bbox_to_anchor=(0.0, 0.60))
+    values.legend(fontsize="small", loc="center left", bbox_to_anchor=(0.0, 0.32))
     label(values, "Values", "shift t (stds)", "nats")
     for name in (*_METHODS, "wasserstein"):
         style = STYLES[name]
@@ -192,7 +193,8 @@ def derivatives(arrays: Arrays) -> Figure:
     pushes.set_ylim(1e-9, 30)
     for mean, text in ((0.0, "real mean"), (far, "fake mean")):
         pushes.axvline(mean, color=GREY, linewidth=0.8, linestyle=":")
-        remark(pushes, mean, 12, text, ha="center")
+        back = {"facecolor": "white", "linewidth": 0, "pad": 1.5}
+        remark(pushes, mean, 12, text, ha="center", va="center", bbox=back)
     legend_below(figure, outputs, 6)
     label(pushes, "Slope that a fake feels", "x (stds)", "|d output / dx| (per std)")
     return figure
