@@ -11,7 +11,7 @@ import pytest
 
 from gan_lab.reports.html import page
 from gan_lab.reports.plots.animation import Animation, save_page
-from tests.page_helpers import NASTY, hostile, report
+from tests.page_helpers import NASTY, hostile, report, wide_report
 
 ANIMATION, CHART = ".animation", ".chart"
 
@@ -190,6 +190,15 @@ def test_the_first_screen_answers_without_scrolling(browser, tmp_path, size):
     for name, bottom in driver.execute_script(BOTTOMS).items():
         assert 0 < bottom <= size[1], name
     assert overflow(driver) <= 0
+
+
+def test_eight_groups_fit_into_the_first_screen(browser, tmp_path):
+    comparison = wide_report(tmp_path, labels=[f"hinge + spectral norm, lr {i}" for i in range(8)])
+    verdict = replace(comparison.sections[0].verdict, details=["One sentence says more."])
+    first = replace(comparison.sections[0], verdict=verdict)
+    page.write(replace(comparison, sections=[first]), tmp_path / "page.html")
+    driver = open_page(browser, (tmp_path / "page.html").as_uri(), 1280, 720)
+    assert 0 < max(driver.execute_script(BOTTOMS).values()) <= 720
 
 
 def test_words_of_the_animation_can_be_read_from_afar(browser, address):

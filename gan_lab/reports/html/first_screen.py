@@ -124,7 +124,7 @@ def _row(dot: Dot, scale: _Scale, looks: marks.Looks) -> str:
     parts = []
     if scale.real_data is not None:
         at = scale.percent(scale.real_data)
-        parts.append(f'<line class="real" x1="{at}%" x2="{at}%" y1="-5" y2="33"/>')
+        parts.append(f'<line class="real" x1="{at}%" x2="{at}%" y1="-1" y2="31"/>')
     if not math.isnan(dot.low) and not math.isnan(dot.high):
         low, high = scale.percent(dot.low), scale.percent(dot.high)
         parts.append(f'<line class="bar" x1="{low}%" x2="{high}%" y1="10" y2="10"/>')
@@ -153,7 +153,7 @@ def _real_data_label(scale: _Scale) -> str:
     at = scale.percent(scale.real_data)
     return (
         '<svg class="track top" height="20"><text '
-        f'x="{at}%" y="15" text-anchor="{_anchor(at)}">real data {short(scale.real_data)}</text>'
+        f'x="{at}%" y="14" text-anchor="{_anchor(at)}">real data {short(scale.real_data)}</text>'
         "</svg>"
     )
 
