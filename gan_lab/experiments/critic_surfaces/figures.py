@@ -155,8 +155,8 @@ def values(arrays: Arrays) -> Figure:
         axis.set_xticks(range(len(NAMES)), NAMES.values())
         axis.set_xlim(-0.55, len(NAMES) - 0.45)
     title = "Value, one mark a critic (below 0: upside down)"
-    label(by_w1, title, "", "critic's value / exact W1 (no unit)")
+    label(by_w1, title, "", "critic's value (multiple of exact W1)")
     title = "Does it tell modes from gaps? (upside-down critics left out)"
-    label(by_value, title, "", "contrast / critic's value (no unit)")
+    label(by_value, title, "", "contrast (share of critic's value)")
     legend_below(figure, by_value, 5)
     return figure

@@ -1,6 +1,7 @@
 """The pictures of parallel segments: a summary for a lecture, and the four acts."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from gan_lab.reports.plots.style import (
     SERIES,
     STYLES,
     VERMILLION,
+    Style,
     canvas,
     error_bars,
     heat,
@@ -157,9 +159,14 @@ def gradients(arrays: Arrays, losses: Sequence[str]) -> Figure:
     label(gradient, title, _THETA, "|gradient| (loss per data unit)")
     for method in ("cross_entropy", "wasserstein", "wasserstein_clip"):
         style = STYLES["minimax" if method == "cross_entropy" else method]
-        over_seeds(estimate, theta, arrays[f"fit/{method}/estimate"][-1].T, style)
+        values = arrays[f"fit/{method}/estimate"][-1].T
+        if method == "cross_entropy":  # JS jumps at 0, as in act one
+            _over_sides(estimate, theta, values, style)
+            over_seeds(estimate, theta[theta == 0], values[:, theta == 0], style)
+        else:
+            over_seeds(estimate, theta, values, style)
     estimate.plot(theta, line, color="black", linewidth=0.8)
-    remark(estimate, 1.5, 1.35, "W1 = |theta|", ha="left", va="top", color="black")
+    remark(estimate, 0.0, 0.95 * line.max(), "thin line:\nW1 = |theta|", ha="center", va="top")
     reference(estimate, math.log(2), "log 2")
     title = "the discriminators' own estimates: JS, and W1 x slope"
     label(estimate, title, _THETA, "estimate (nats; data units x slope)")
@@ -170,8 +177,16 @@ def gradients(arrays: Arrays, losses: Sequence[str]) -> Figure:
 def _against_theta(panel: Axes, arrays: Arrays, losses: Sequence[str]) -> None:
     for loss in losses:
         values = norm(arrays, f"fit/{loss}")[-1].T
-        over_seeds(panel, arrays["theta"], values, STYLES[loss], logarithmic=True)
+        _over_sides(panel, arrays["theta"], values, STYLES[loss], logarithmic=True)
     panel.set_yscale("log")
+
+
+def _over_sides(
+    panel: Axes, theta: np.ndarray, values: np.ndarray, style: Style, **more: Any
+) -> None:
+    """Draw both sides of theta = 0, where the shift is home, without a line across it."""
+    for side in (theta < 0, theta > 0):
+        over_seeds(panel, theta[side], values[:, side], style, **more)
 
 
 def _against_updates(panel: Axes, arrays: Arrays, losses: Sequence[str]) -> None:
@@ -209,7 +224,7 @@ def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
         "seed. With few updates the minimax loss moves too: its discriminator is far from optimal "
         "(Fedus et al. 2018)."
     )
-    figure.supxlabel(text, fontsize="small", color=GREY)
+    figure.supxlabel(textwrap.fill(text, 25 * len(losses)), fontsize="small", color=GREY)
     return figure
 
 

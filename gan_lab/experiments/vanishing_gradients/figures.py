@@ -29,12 +29,11 @@ from gan_lab.reports.plots.style import (
     over_seeds,
     reference,
     remark,
-    short,
 )
 
 _BEST = 5.0  # decades, Arjovsky and Bottou 2017, fig. 2, in the best case
 _BOUND = 2.0  # decades, our claim
-_PLACES = (((-7, -3), "right"), ((7, -12), "left"), ((7, 5), "left"))  # of numbers at markers
+_PLACES = (((-7, -4), "right"), ((0, -17), "center"), ((7, -4), "left"))  # of numbers at markers
 _MOMENTS = ("norm", "deviation")
 _MAD = float(stats.norm.ppf(0.75))  # of a standard normal
 
@@ -67,17 +66,18 @@ def decades(arrays: Arrays) -> Figure:
     figure, axes = canvas(title, 1, len(names), (5.4, 4.3), sharey=True)
     for panel, data in zip(axes[0], names, strict=True):
         for i, (name, (offset, side)) in enumerate(zip(GRADIENTS, _PLACES, strict=True)):
-            x, seeds = np.arange(len(stages)) + 0.2 * (i - 1), decades_lost(arrays, data, name)
+            x, seeds = np.arange(len(stages)) + 0.22 * (i - 1), decades_lost(arrays, data, name)
             middle = error_bars(panel, x, seeds.T, STYLES[name], capsize=4, markersize=7)
             look: dict[str, Any] = {"textcoords": "offset points", "ha": side, "size": "small"}
             for at in zip(x, middle, strict=True):
-                panel.annotate(short(at[1]), at, offset, **look)
+                panel.annotate(f"{at[1]:.1f}", at, offset, **look)
         panel.axhline(0, color=BLACK, linewidth=0.8)
         if data == "digits":
             reference(panel, _BOUND, "claimed of minimax: at least 2", at=0.01)
             reference(panel, _BEST, "Arjovsky and Bottou, best case: 5", at=0.01)
         panel.set_xticks(range(len(stages)), [str(stage) for stage in stages])
-        panel.set_xlim(-0.5, len(stages) - 0.25)
+        panel.set_xlim(-0.6, len(stages) - 0.4)
+        panel.margins(y=0.15)  # room for the numbers below markers
         label(panel, f"{data} (bars: all seeds)", "training of the frozen generator (steps)", "")
     axes[0, 0].set_ylabel("log10(first norm / last norm) (decades)")
     legend_below(figure, axes[0, 0], 3)
@@ -108,7 +108,7 @@ def discriminators(arrays: Arrays) -> Figure:
         accuracy.set_ylim(0.4, 1.06)
         loss.set_yscale("log")
         loss.set_ylim(top=6.0)
-        unit = "share of samples judged right (1)"
+        unit = "share of samples judged right"
         label(accuracy, f"{data}: discriminator's accuracy", "", unit)
         label(loss, f"{data}: discriminator's loss", "", "loss (nats)")
         label(estimate, f"{data}: critic's estimate", "", "f(real) - f(fake) (data units x slope)")
@@ -171,16 +171,16 @@ def noise(arrays: Arrays, data: str) -> Figure:
     remark(tails, 4.6, 1.2e-4, "normal", ha="right", va="bottom")
     remark(tails, at[-1], 7e-3, "Cauchy", ha="right", va="bottom")
     tails.set(xscale="log", yscale="log", ylim=(1e-4, 1.5))
-    title, unit = f"tails over samples, {last} updates", "share of samples beyond (1)"
+    title, unit = f"tails over samples, {last} updates", "share of samples beyond"
     label(tails, title, "distance from the median (MADs)", unit)
     averages.plot(n, n**-0.5, linestyle="--", **thin)
     averages.plot(n, n**0.0, linestyle="-.", **thin)
     remark(averages, n[-1], 1.05, "Cauchy: averaging is vain", ha="right", va="bottom")
     text, inside = "dashed: finite variance, n^(-1/2)", {"va": "bottom", "clip_on": True}
     remark(averages, n[0], 0.03, text, **inside)
-    averages.set(xscale="log", yscale="log")
+    averages.set(xscale="log", yscale="log", ylim=(0.02, 2.0))
     title = f"spread of a mean over n samples, {last} updates"
-    label(averages, title, "n (samples)", "MAD, relative to one sample (1)")
+    label(averages, title, "n (samples)", "spread (multiple of one sample's)")
     legend_below(figure, size, len(arrays["stages"]))
     return figure
 
