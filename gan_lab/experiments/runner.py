@@ -244,5 +244,12 @@ def _write_figures(
     }
     paths.append(home.path / PAGE)
     record = load_record(home.path)
-    atomic_write(paths[-1], page.study_page(study.title, record, figures, gifs).encode())
+    try:
+        content = page.study_page(study.title, record, figures, gifs)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"{home.path / RESULT} cannot be shown: {type(error).__name__}: {error}. Perform the "
+            "study again"
+        ) from error
+    atomic_write(paths[-1], content.encode())
     return paths

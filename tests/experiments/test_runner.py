@@ -322,12 +322,20 @@ def test_damage_on_disk_is_one_line(perform, workdir, capsys):
     capsys.readouterr()
     for name, content, says in (
         ("arrays.npz", "PK torn", "arrays.npz cannot be read"),
+        ("result.json", '{"experiment": "tiny", "claims": [{"id": 1}]}', "holds no config"),
         ("result.json", "{}", "is not the result of a study"),
         ("result.json", "torn", "is not JSON"),
     ):
         (home / name).write_text(content)
         assert main("experiment", home) == 2
         assert says in said_once(capsys)
+    perform(path="other")
+    saved = record(workdir / "other")
+    saved["claims"][0].pop("relation")
+    (workdir / "other" / "result.json").write_text(json.dumps(saved))
+    capsys.readouterr()
+    assert main("experiment", workdir / "other") == 2
+    assert "cannot be shown: KeyError: 'relation'. Perform the study again" in said_once(capsys)
     with pytest.raises(ConfigError, match="holds no study"):
         runner.load_record(workdir / "elsewhere")
 
