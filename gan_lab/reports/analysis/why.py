@@ -61,13 +61,12 @@ def reliability(groups: Sequence[Group]) -> list[str]:
     shares = {g.label: share for g in groups if (share := _share_near_optimal(g)) is not None}
     good = [f"{label} ({_percent(s)})" for label, s in shares.items() if s >= _OFTEN]
     poor = [f"{label} ({_percent(s)})" for label, s in shares.items() if s < _OFTEN]
-    parts = []
-    if good:
-        parts.append(f"may be read as a distance for {enumeration(good)}")
-    if poor:
-        parts.append(f"may not for {enumeration(poor)}")
-    if not parts:
+    if not good + poor:
         return []
+    parts = [f"may be read as a distance for {enumeration(good)}"] if good else []
+    if poor:
+        verb = "may not" if good else "may not be read as a distance"
+        parts.append(f"{verb} for {enumeration(poor)}")
     how = "share of measurements in the second half of training with a nearly optimal discriminator"
     return [f"A discriminator's own curve {', and '.join(parts)}: {how}."]
 

@@ -23,7 +23,8 @@ def markdown(report: Report) -> str:
 
 def _section(section: Section, several: bool) -> list[str]:
     lines = [f"## {_text(section.name)}", *(_verdict(section) if several else ())]
-    for part in section.parts:
+    parts = [part for part in section.parts if part.sentences or part.tables or part.events]
+    for part in parts:  # of curves there is nothing to write
         lines += [f"### {_text(part.title)}", *map(_text, part.sentences)]
         for table in part.tables:
             heading = "" if table.title == part.title else f"#### {_text(table.title)}"

@@ -56,6 +56,13 @@ def test_a_curve_may_be_read_where_the_discriminator_is_nearly_optimal(report):
     assert "non-saturating (" in unreadable
 
 
+def test_where_no_discriminator_is_nearly_optimal_no_curve_may_be_read(tmp_path):
+    prepared.write(tmp_path, [Recipe("minimax", 0.3, near_optimal=0.1)], 2, pictures=False)
+    (problem,) = group_runs([read_run(path) for path in find_runs([tmp_path])])
+    (text,) = why.reliability(problem.groups)
+    assert text.startswith("A discriminator's own curve may not be read as a distance for minimax")
+
+
 def test_the_most_frequent_event_is_explained_and_others_are_counted(report):
     (text,) = sentences(report, "What happened?")
     assert text.startswith("Most often ")
@@ -70,6 +77,7 @@ def test_markdown_begins_with_badge_and_headline(report):
     assert lead == f"**{verdict.badge}.** {verdict.headline}".replace("[", r"\[").replace(
         "]", r"\]"
     )
-    order = [text.index(f"### {part.title}") for part in report.sections[0].parts]
+    parts = [p for p in report.sections[0].parts if p.sentences or p.tables or p.events]
+    order = [text.index(f"### {part.title}") for part in parts]
     assert order == sorted(order)
     assert "floor" not in text
