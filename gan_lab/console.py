@@ -23,7 +23,7 @@ _SHORT_NAMES = {
 }
 
 
-def measured(values: Mapping[str, float], step: int) -> str:
+def newest_w1(values: Mapping[str, float], step: int) -> str:
     """Return "W1 3.36 at step 384, real data 2.98" of a row; "" where W1 was not measured."""
     if _W1 not in values:
         return ""
@@ -37,9 +37,9 @@ def announce(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def _pace(rate: float, left: int) -> str:
+def _format_rate(rate: float, n_steps: int) -> str:
     """Return "9.8 steps/s  10 s left  "; "" before the first step is done."""
-    return f"{rate:.1f} steps/s  {left / rate:.0f} s left  " if rate > 0 else ""
+    return f"{rate:.1f} steps/s  {n_steps / rate:.0f} s left  " if rate > 0 else ""
 
 
 class _NotebookBar:
@@ -68,7 +68,7 @@ class ProgressLine:
     def __init__(self, total: int, start: int = 0, console: Console | None = None) -> None:
         self.console = console or Console()
         self._total, self._start_step, self._start_time = total, start, time.perf_counter()
-        self._measured = ""
+        self._w1 = ""
         self._values: dict[str, float] = {}
         self._last_line = self._start_time
         self._bar: Progress | None = None
@@ -96,7 +96,7 @@ class ProgressLine:
 
     def update(self, values: Mapping[str, float], step: int) -> None:
         """Take over the values of a step; those without a short name are not shown."""
-        self._measured = measured(values, step) or self._measured
+        self._w1 = newest_w1(values, step) or self._w1
         self._values.update({tag: value for tag, value in values.items() if tag in _SHORT_NAMES})
 
     def show(self, step: int) -> None:
@@ -112,18 +112,18 @@ class ProgressLine:
             return
         rate = (step - self._start_step) / max(now - self._start_time, 1e-9)
         own = [f"{_SHORT_NAMES[tag]} {value:.3g}" for tag, value in self._values.items()]
-        parts = [*filter(None, [self._measured]), *own]
+        parts = [*filter(None, [self._w1]), *own]
         if self._bar is not None:
             text = f"{rate:.0f}/s"
             # Else rich would cut the bar and the step; beside them and 4 spaces is the time left.
-            taken = 1 + _BAR_WIDTH + 2 * len(str(self._total)) + 3 + len(text) + 7 + 4
-            while parts[1:] and taken + len("  ".join(parts)) > self.console.width:
+            width = 1 + _BAR_WIDTH + 2 * len(str(self._total)) + 3 + len(text) + 7 + 4
+            while parts[1:] and width + len("  ".join(parts)) > self.console.width:
                 parts.pop()
             self._bar.update(self._task, completed=step, rate=text, values="  ".join(parts))
             return
         values = "  ".join(parts)
         self._last_line = now
-        line = f"step {step}/{self._total}  {_pace(rate, self._total - step)}{values}"
+        line = f"step {step}/{self._total}  {_format_rate(rate, self._total - step)}{values}"
         if self._notebook_bar is not None:
             self._notebook_bar.update(step, line)
         else:

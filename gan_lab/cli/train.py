@@ -313,9 +313,9 @@ def exit_code(program: Callable[[], int]) -> int:
         print(f"RunDiverged: {error}", file=sys.stderr)
         return 1
     except Interrupted as stop:
-        saved = "the state is saved, resume continues it"
-        unsaved = "nothing was saved yet, so begin it again"
-        print(f"stopped by {stop}; {saved if stop.is_saved else unsaved}", file=sys.stderr)
+        after = "the state is saved, resume continues it"
+        before = "nothing was saved yet, so begin it again"
+        print(f"stopped by {stop}; {after if stop.is_saved else before}", file=sys.stderr)
         return 128 + stop.signum
 
 

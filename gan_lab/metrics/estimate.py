@@ -41,19 +41,19 @@ class Interval(NamedTuple):
 
     def text(self, number: Callable[[float], str]) -> str:
         """Return "[0*, 0.30]", each end formatted by `number`."""
-        low, high = (CLIPPED_MARK if clipped else "" for clipped in self[2:])
+        low, high = (CLIPPED_MARK if is_marked else "" for is_marked in self[2:])
         return f"[{number(self.low)}{low}, {number(self.high)}{high}]"
 
 
 def possible_range(tag: str) -> tuple[float, float]:
     """Return the least and the greatest value of the quantity that a tag estimates."""
-    unbounded = (-math.inf, math.inf)
+    no_bounds = (-math.inf, math.inf)
     tag = tag.removeprefix("final/")
-    return _RANGES.get(tag, _RANGES.get(tag.partition("/")[0], unbounded))
+    return _RANGES.get(tag, _RANGES.get(tag.partition("/")[0], no_bounds))
 
 
 def clip_interval(
-    tag: str, value: float, low: float, high: float, most: float = math.inf
+    tag: str, value: float, low: float, high: float, limit: float = math.inf
 ) -> Interval:
     """Clip the ends of an interval to what its quantity can be, since a t interval knows no bounds.
 
@@ -65,10 +65,10 @@ def clip_interval(
         value: The estimate.
         low: Lower end.
         high: Upper end.
-        most: A bound that the tag does not tell: the number of modes there are.
+        limit: A bound that the tag does not tell: the number of modes there are.
     """
     least, greatest = possible_range(tag)
-    greatest = min(greatest, most)
+    greatest = min(greatest, limit)
     if math.isinf(low) and math.isinf(high):
         return Interval(low, high)
     low_clipped, high_clipped = low < least <= value, high > greatest >= value

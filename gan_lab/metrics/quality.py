@@ -67,11 +67,15 @@ def judge(estimates: Mapping[str, Estimate], start: Start | None = None) -> Qual
         return Quality("closer than real", f"{text}, as of averages of data, which are no data")
     if e.low <= e.floor:
         return Quality("as good as real", f"the interval of {name} contains real data's")
-    left = _share_left(e.value - e.floor, start)
-    way = "" if left is None else f", {100 * max(1 - left, 0):.0f} % of the way from the start"
-    if ratio >= FAR_RATIO or (left is not None and left >= FAR_SHARE):
+    share_left = _share_left(e.value - e.floor, start)
+    way = (
+        ""
+        if share_left is None
+        else f", {100 * max(1 - share_left, 0):.0f} % of the way from the start"
+    )
+    if ratio >= FAR_RATIO or (share_left is not None and share_left >= FAR_SHARE):
         return Quality("far from real", text + way)
-    if ratio <= CLOSE_RATIO and (left is None or left <= CLOSE_SHARE):
+    if ratio <= CLOSE_RATIO and (share_left is None or share_left <= CLOSE_SHARE):
         return Quality("close to real", text)
     return Quality("between", text + way)
 

@@ -74,6 +74,6 @@ def test_an_impossible_end_of_an_interval_is_clipped_with_a_mark(tag, value, low
 
 
 def test_no_interval_has_more_modes_than_there_are():
-    interval = clip_interval("modes/covered", 7.6, 6.9, 8.3, most=8)
+    interval = clip_interval("modes/covered", 7.6, 6.9, 8.3, limit=8)
     assert interval == (6.9, 8, False, True)
     assert clip_interval("modes/covered", 7.6, 6.9, 8.3) == (6.9, 8.3, False, False)

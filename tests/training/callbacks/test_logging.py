@@ -68,7 +68,9 @@ def test_looking_that_takes_too_much_all_along_is_told_once_at_the_end(seconds, 
     assert capsys.readouterr() == ("", "")
     assert logging.warnings(run.config) == []  # of intervals that are chosen
     trainer = dataclasses.replace(run.config.trainer, image_every=1)
-    told = logging.warnings(dataclasses.replace(run.config, trainer=trainer))
+    evaluator = dataclasses.replace(run.config.evaluator, budget=0.03)
+    config = dataclasses.replace(run.config, trainer=trainer, evaluator=evaluator)
+    told = logging.warnings(config)
     assert len(told) == bool(said)
     assert said in "".join(told)
 
