@@ -124,7 +124,8 @@ def _samples(axes: Axes, section: Section) -> None:
     axes.axis("off")
     if not names:
         return
-    axes.set_title("Samples at the end (dots) and data (x)", pad=22)
+    points = any(section.landscapes.get(name) for name in names)
+    axes.set_title(f"Samples at the end{' (orange), data (black)' if points else ''}", pad=22)
     columns = 1 if len(names) == 1 else 2
     rows = -(-len(names) // columns)
     for i, name in enumerate(names):
