@@ -103,7 +103,8 @@ def parts_of(section):
     ]
     parts.append(Part("budgets", "At equal budgets", tables=section.tables[:1]))
     parts.append(Part("why", "What happened", ["One event."], events=section.events))
-    parts.append(Part("details", "Tables and configuration", tables=section.tables[1:]))
+    words = ["One seed alone says as much."]
+    parts.append(Part("details", "Tables and configuration", words, tables=section.tables[1:]))
     return parts
 
 

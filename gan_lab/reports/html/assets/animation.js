@@ -62,7 +62,7 @@ class GroupAnimation {
     this.timer = setInterval(() => {
       if (this.at >= this.steps.length - 1) { this.stop(); } else { this.show(this.at + 1); }
     }, each / Number(this.speedControl.value));
-    this.name("Pause", "\u23F8");
+    this.name("Pause", "\u2016");
   }
 
   stop() {
