@@ -149,14 +149,14 @@ def test_a_run_has_its_own_bands_and_shares_charts_with_a_comparison(
     time.sleep(1)
     driver.save_screenshot(str(tmp_path / "run.png"))
     assert "Missing Tags" not in page_text
-    assert len(matches(page_text)) == len(CURVES)
+    assert len(matches(page_text)) == len(tensorboard.layout())
 
     driver.get(f"{serve_directory(tmp_path)}#custom_scalars")
     # The comparison's curves twice where a run of one seed has no band of its own: once as lines of
     # everything, once as bands; otherwise everything is in one chart.
     charts = report.sections[0].charts
     own = [CURVES[chart.tag].interval for chart in charts]
-    n_charts = len(CURVES) + own.count(False)
+    n_charts = len(tensorboard.layout()) + own.count(False)
     wait(driver, lambda s: len(matches(s)) == n_charts and max(matches(s)) == 5, "both")
     time.sleep(1)
     driver.save_screenshot(str(tmp_path / "both.png"))
