@@ -149,6 +149,8 @@ def test_the_exact_act_knows_infinity_and_the_jump_at_zero():
         ({"starts": (0.0,)}, "starts="),
         ({"sigma": 0.0}, "sigma=0.0"),
         ({"moves": 3}, "moves=3"),
+        ({"others": ("minimax",)}, "others="),
+        ({"activation": "step"}, "activation="),
     ],
 )
 def test_wrong_keys_are_refused_by_name(wrong, message):
@@ -157,6 +159,18 @@ def test_wrong_keys_are_refused_by_name(wrong, message):
 
 
 def test_the_shifts_at_which_claims_are_made_are_always_among_those_measured():
-    for n in (2, 5, 41):
-        assert {0.3, 1.0, 2.0} <= set(ParallelSegments(n_thetas=n).thetas)
+    for n in (2, 5, 9, 41):
+        thetas = ParallelSegments(n_thetas=n).thetas
+        assert {0.3, 1.0, 2.0} <= set(thetas)
+        assert sorted(-theta for theta in thetas) == thetas
     assert len(ParallelSegments().thetas) == 41
+
+
+def test_a_rate_that_falls_to_zero_leaves_no_jitter_in_the_penalised_slope():
+    jitter = []
+    for falls in (False, True):
+        design = trainings.Design(width=32, lr=0.003, activation="leaky_relu", falls=falls)
+        keys = ("wasserstein", [1.0], list(range(3)), (400,), 2, False, CPU)
+        slope = trainings.gradients_at_shifts(design, *keys)["wasserstein/along"]
+        jitter.append(np.abs(slope - 1.05).max())
+    assert jitter[1] < 0.005 < jitter[0]

@@ -1,7 +1,6 @@
 """The pictures of parallel segments: a summary for a lecture, and the four acts."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -204,7 +203,9 @@ def _against_updates(panel: Axes, arrays: Arrays, losses: Sequence[str]) -> None
 def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
     """Draw act three: shifts that learn."""
     counts = arrays["n_critic"]
-    title, size = "Act 3. A shift learns by plain descent: does it come home?", (2.45, 2.5)
+    title = "Act 3. A shift learns by plain descent: does it come home?"
+    title += "\n(number: median |shift| at the end, from the farthest start; band: all seeds)"
+    size = (2.45, 2.5)
     figure, axes = canvas(title, len(counts), len(losses), size, sharex=True, sharey=True)
     for row, n_critic in zip(axes, counts, strict=True):
         for panel, loss in zip(row, losses, strict=True):
@@ -219,12 +220,6 @@ def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
         panel.set_ylim(0, 1.35 * float(np.abs(arrays["starts"]).max()))
     for panel in axes[-1]:
         panel.set_xlabel("moves of the shift")
-    text = (
-        "Numbers: median |shift| at the end, from the farthest start. Bands: least to greatest "
-        "seed. With few updates the minimax loss moves too: its discriminator is far from optimal "
-        "(Fedus et al. 2018)."
-    )
-    figure.supxlabel(textwrap.fill(text, 25 * len(losses)), fontsize="small", color=GREY)
     return figure
 
 
