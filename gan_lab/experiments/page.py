@@ -59,7 +59,7 @@ def study_page(
     moving = [_animation(title, name, gif) for name, gif in animations.items()]
     body = [
         document.header(title, str(record.get("reference", ""))),
-        _summary(rows, str(record.get("question", "")), _scale(config)),
+        _summary(rows, str(record.get("question", "")), _scale(config, rows)),
         f'<div class="first">{_claims(rows)}{first}</div>',
         document.section("Figures", "".join(others)) if others else "",
         document.section("Animations", "".join(moving)) if moving else "",
@@ -175,14 +175,17 @@ def _notes(texts: Sequence[str]) -> str:
     return document.section("Notes", document.bullets(texts)) if texts else ""
 
 
-def _scale(config: Record) -> list[str]:
+def _scale(config: Record, rows: Sequence[Record]) -> list[str]:
+    """Return the sentence that a quick study needs; none for a full one."""
+    if not config.get("quick"):
+        return []
     n = int(config.get("n_seeds", 1))
+    is_open = any(_verdict(row) == INCONCLUSIVE for row in rows)
+    why = ": too few seeds to tell where a claim is inconclusive" if is_open else ""
     seeds = f"{n} seed{'s' if n > 1 else ''}"
-    text = (
-        f"Quick scale (quick=true, {seeds}): where a claim is inconclusive there are too few seeds "
-        "to tell. The full study (quick=false) is the evidence."
-    )
-    return [text] if config.get("quick") else []
+    return [
+        f"Quick scale (quick=true, {seeds}){why}. The full study (quick=false) is the evidence."
+    ]
 
 
 def _how(record: Record, rows: Sequence[Record]) -> str:

@@ -85,11 +85,13 @@ def test_the_first_figure_stands_beside_the_claims_and_the_others_follow():
 
 
 @pytest.mark.parametrize("quick", [True, False])
-def test_a_quick_study_says_that_it_is_one(quick):
-    saved = record("pass")
+@pytest.mark.parametrize("verdict", ["pass", "inconclusive"])
+def test_a_quick_study_says_that_it_is_one_and_whether_seeds_are_too_few(quick, verdict):
+    saved = record(verdict)
     saved["config"]["quick"] = quick
     source = page.study_page("A study", saved, {}, {})
     assert ("Quick scale (quick=true, 3 seeds)" in source) == quick
+    assert ("too few seeds" in source) == (quick and verdict == "inconclusive")
 
 
 def test_no_text_of_a_record_becomes_markup():
