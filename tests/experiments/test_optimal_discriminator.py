@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gan_lab.experiments.optimal_discriminator import exact, fit
+from gan_lab.experiments.optimal_discriminator import study as study_module
 from gan_lab.experiments.optimal_discriminator.claims import all_claims, branch, identities
 from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
 from tests.experiments.helpers import small_lab, swap_generator_losses
@@ -108,6 +109,16 @@ def test_a_small_study_has_every_claim_picture_and_note(small):
     for name in ("1d", "2d"):  # a trained discriminator never beats the best one
         assert (arrays[f"pair_{name}/value"] <= arrays[f"{name}/value"] + 1e-9).all()
         assert (arrays[f"pair_{name}/value"] > -math.log(4)).all()
+
+
+def test_critics_have_steps_of_their_own(monkeypatch, tmp_path):
+    jobs = {}
+    monkeypatch.setattr(study_module, "measure_parts", lambda lab, parts: jobs.update(parts) or {})
+    OptimalDiscriminator(steps=7, critic_steps=3).measure(small_lab(tmp_path))
+    assert {name: job[-1].steps for name, job in jobs.items()} == {
+        **dict.fromkeys(("discriminator", "pair_1d", "pair_2d"), 7),
+        **dict.fromkeys(("two_sided", "penalty", "clip"), 3),
+    }
 
 
 def test_claims_about_training_fail_on_what_contradicts_them(small):
