@@ -245,11 +245,11 @@ def _write_figures(
     paths.append(home.path / PAGE)
     record = load_record(home.path)
     try:
-        content = page.study_page(study.title, record, figures, gifs)
+        source = page.study_page(study.title, record, figures, gifs)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"{home.path / RESULT} cannot be shown: {type(error).__name__}: {error}. Perform the "
             "study again"
         ) from error
-    atomic_write(paths[-1], content.encode())
+    atomic_write(paths[-1], source.encode())
     return paths
