@@ -126,11 +126,10 @@ def draw_background(axes: Axes, arrays: Arrays, top: float) -> None:
     for z in (-_Z_END, 0.0, _Z_END):
         at = _position(np.array(z), x)
         axes.plot(at, _Z_AXIS * top, "|", color=GREY, ms=6)
-        axes.text(float(at), _Z_AXIS * 1.05 * top, f"z = {z:g}", ha="center", va="top", fontsize=8)
+        axes.text(float(at), _Z_AXIS * 1.05 * top, f"z = {z:g}", ha="center", va="top", fontsize=10)
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(_BOTTOM * top, top)
     axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick < top])
-    axes.tick_params(labelsize=8)
 
 
 def threads(arrays: Arrays, name: str, i: int, top: float) -> tuple[np.ndarray, np.ndarray]:

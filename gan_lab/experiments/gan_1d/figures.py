@@ -33,9 +33,9 @@ def moments(arrays: Arrays, methods: Sequence[str]) -> Figure:
     indices = np.unique(np.linspace(0, len(steps) - 1, _MOMENTS).astype(int))
     title = (
         "Data (dashed), generated (orange), discriminator (blue, on its own scale), and how z maps "
-        "to x"
+        "to x, of the first seed; JS in nats, W1 in data units"
     )
-    figure, axes = canvas(title, len(methods), len(indices), (3.1, 2.25), sharex=True, sharey=True)
+    figure, axes = canvas(title, len(methods), len(indices), (3.1, 2.6), sharex=True, sharey=True)
     top = 2.1 * float(arrays["data_density"].max())
     for row, name in zip(axes, methods, strict=True):
         low, high = discriminator_range(arrays, name)
@@ -50,10 +50,10 @@ def moments(arrays: Arrays, methods: Sequence[str]) -> Figure:
             panel.add_collection(LineCollection(list(lines), colors=FAKE, lw=0.6, alpha=0.75))
             panel.plot(ends, np.full(len(ends), -0.03 * top), "^", color=FAKE, ms=2.5, mec="none")
             js, w1 = arrays[f"{name}/js"][i, 0], arrays[f"{name}/wasserstein"][i, 0]
-            over = f", peak {density.max():.1f}" if density.max() > top else ""
-            panel.set_title(f"step {steps[i]}: JS {js:.3f}, W1 {w1:.3f}{over}", fontsize=8)
-            panel.set_xlabel("x (data units)" if name == methods[-1] else "", fontsize=8)
-        row[0].set_ylabel(f"{STYLES[name].label}\ndensity (per unit)", fontsize=8)
+            over = f", peak {density.max():.0f}" if density.max() > top else ""
+            panel.set_title(f"step {steps[i]}{over}\nJS {js:.3f}, W1 {w1:.3f}", fontsize="medium")
+            panel.set_xlabel("x (data units)" if name == methods[-1] else "")
+        row[0].set_ylabel(f"{STYLES[name].label}\ndensity per unit")
     return figure
 
 
@@ -81,7 +81,7 @@ def distances(arrays: Arrays, methods: Sequence[str]) -> Figure:
 
 def floors(arrays: Arrays) -> Figure:
     """Draw the discriminator's exact loss above what the exact distance allows, first seed."""
-    title = "The discriminator's loss and the floor that the exact distance sets (first seed)"
+    title = "The discriminator's loss and the bound that the exact distance sets (first seed)"
     figure, axes = canvas(title, 2, 3, (4.0, 3.2))
     units = {
         "minimax": ("2 log 2 - 2 JS", "nats"),
@@ -94,7 +94,7 @@ def floors(arrays: Arrays) -> Figure:
     step = arrays["step"]
     for panel, (name, (formula, unit)) in zip(axes.flat, units.items(), strict=True):
         floor, loss = arrays[f"{name}/floor"][:, 0], arrays[f"{name}/loss_discriminator"][:, 0]
-        below = "out of reach: below the floor named in each title"
+        below = "out of reach: below the bound named in each title"
         panel.fill_between(step, floor, float(floor.min()), color="#E4E4E4", label=below)
         panel.plot(step, floor, color="#6B6B6B", lw=1.2)
         exact = "exact expectation of the discriminator's loss"

@@ -19,7 +19,7 @@ from gan_lab.experiments.gan_1d.trainings import CRITICS, METHODS, View, train_a
 from gan_lab.reports.analysis.statistics import exact, median
 from gan_lab.reports.plots.animation import Animation
 from gan_lab.reports.plots.style import STYLES
-from gan_lab.validation import check_count
+from gan_lab.validation import check_count, check_interval
 
 _THREADS = 25  # from z to x
 
@@ -31,6 +31,11 @@ class Gan1d(Experiment):
     Attributes:
         steps: Rounds of each training.
         n_critic: Discriminator updates of a round, the same for every loss.
+        learning_rate: At the start, the same for every loss; it falls linearly to 0.
+        momentum: Of Adam (beta 1); the clipped critic has RMSprop without.
+        clip_bound: Of the clipped critic's weights.
+        depth: Hidden layers of both networks.
+        batch_size: Samples of one update.
         pictures: Pictures of the animation, dense at the start.
         means: Of the data's Gaussians, data units.
         stds: Likewise.
@@ -39,6 +44,11 @@ class Gan1d(Experiment):
 
     steps: int = 1200
     n_critic: int = 3
+    learning_rate: float = 1e-3
+    momentum: float = 0.5
+    clip_bound: float = 0.1
+    depth: int = 3
+    batch_size: int = 256
     pictures: int = 40
     means: Sequence[float] = (0.7, 2.9)
     stds: Sequence[float] = (0.45, 0.35)
@@ -55,6 +65,12 @@ class Gan1d(Experiment):
         check_count(self, "steps", at_least=10)
         check_count(self, "n_critic")
         check_count(self, "pictures", at_least=5)
+        for name in ("depth", "batch_size"):
+            check_count(self, name)
+        check_interval(self, "learning_rate", self.learning_rate)
+        check_interval(self, "clip_bound", self.clip_bound)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"Gan1d.momentum={self.momentum} is not in [0, 1)")
         Mixture1d(self.means, self.stds, self.weights)  # refuses what is no mixture
 
     def measure(self, lab: Lab) -> Arrays:
@@ -67,10 +83,7 @@ class Gan1d(Experiment):
             config = lab.run_config(
                 [
                     *(f"seed={lab.seeds[0]}", f"n_seeds={len(lab.seeds)}", "device=cpu"),
-                    *("execution.threads=1", *METHODS[name], "data=mixture_1d"),
-                    *(f"data.{k}={list(getattr(self, k))}" for k in ("means", "stds", "weights")),
-                    *(f"trainer.n_critic={self.n_critic}", "network.activation=tanh"),
-                    "optim.decay=linear",
+                    *("execution.threads=1", *METHODS[name], *self._overrides(name)),
                 ]
             )
             jobs[name] = (name, config, view)
@@ -134,6 +147,18 @@ class Gan1d(Experiment):
     def animations(self, arrays: Arrays) -> Mapping[str, Animation]:
         """Draw the paper's picture for every loss, over training, of the first seed."""
         return {"gan_1d": animation(arrays, list(METHODS))}
+
+    def _overrides(self, name: str) -> list[str]:
+        """Return what one method's training shares with all others, and its optimiser's own."""
+        clips = name == "wasserstein_clip"
+        own = f"regularizer.weight_clipping.bound={self.clip_bound}"
+        adam = f"optim.betas=[{self.momentum},0.9]"
+        return [
+            *("data=mixture_1d", "network.activation=tanh", f"network.depth={self.depth}"),
+            *(f"data.{k}={list(getattr(self, k))}" for k in ("means", "stds", "weights")),
+            *(f"trainer.n_critic={self.n_critic}", f"trainer.batch_size={self.batch_size}"),
+            *("optim.decay=linear", f"optim.lr={self.learning_rate}", own if clips else adam),
+        ]
 
     def _data(self) -> Mixture1d:
         return Mixture1d(self.means, self.stds, self.weights)

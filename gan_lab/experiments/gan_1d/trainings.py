@@ -20,10 +20,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "minimax": ("loss=minimax",),
     "non_saturating": ("loss=non_saturating",),
     "wasserstein": ("loss=wasserstein",),
-    "wasserstein_clip": (
-        *("loss=wasserstein", "regularizer=[weight_clipping]", "optim=rmsprop"),
-        "regularizer.weight_clipping.bound=0.1",
-    ),
+    "wasserstein_clip": ("loss=wasserstein", "regularizer=[weight_clipping]", "optim=rmsprop"),
     "least_squares": ("loss=least_squares",),
     "hinge": ("loss=hinge",),
     "relativistic": ("loss=relativistic",),
