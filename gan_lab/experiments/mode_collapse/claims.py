@@ -81,6 +81,12 @@ def claim_of_packing(arrays: Arrays, data: str) -> Claim:
     return Claim(f"packing_adds_modes_{data}", text, excess, *at_least(0.0, "modes", _PACGAN))
 
 
+def packing_is_undecided(arrays: Arrays, data: str) -> bool:
+    """Return whether the interval of packing's difference in modes holds zero."""
+    excess = _excess_over_non_saturating(arrays, data, "packing")
+    return excess.low <= 0 <= excess.high
+
+
 def mean_of_counts(differences: np.ndarray) -> Statistic:
     """Return the mean of differences of counts; agreement proves no more than their number does.
 

@@ -1,5 +1,6 @@
 """Pictures of the study of mode collapse: functions of its arrays only."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from gan_lab.reports.plots.style import (
     canvas,
     label,
     legend_below,
+    note_below,
 )
 
 _STYLES = {**STYLES, "packing": Style("non-saturating, packing 2", BLACK, "-", "*")}
@@ -103,14 +105,17 @@ def quality_and_kl(arrays: Arrays) -> Figure:
         least = np.min(values, initial=floor, where=values > 0)
         below.set_xlim(least / 1.6, 2.2 * np.log(len(weights)))
         below.set_xscale("log")
-        _vertical(below, floor, f"floor of {n} samples: {floor:.2g}", side="left")
+        _vertical(below, floor, f"real data: {floor:.2g}", side="left")
         _vertical(below, float(np.log(len(weights))), "one mode: log K")
-        label(below, NAMES[name], "KL of the modes' shares from the data's (nats)", "")
+        label(below, NAMES[name], "KL of the modes' shares\nfrom the data's (nats)", "")
     return figure
 
 
-def packing(arrays: Arrays) -> Figure:
-    """Draw modes without and with packing, one line a seed, beside PacGAN's table."""
+def packing(arrays: Arrays, undecided: Sequence[str] = ()) -> Figure:
+    """Draw modes without and with packing, one line a seed, beside PacGAN's table.
+
+    `undecided` are the data sets whose seeds are too few to tell which of the two covers more.
+    """
     data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
     title = "Packing: the discriminator judges two samples at once (non-saturating loss)"
     figure, axes = canvas(title, 1, len(data), (4.6, 4.2))
@@ -134,6 +139,9 @@ def packing(arrays: Arrays) -> Figure:
         panel.set_xticks([0, 1], ["without", "packing 2"])
         label(panel, NAMES[name], "", f"modes covered of {k}")
     legend_below(figure, axes[0, 0], columns=3)
+    if undecided:
+        names = " and ".join(NAMES[name] for name in undecided)
+        note_below(figure, f"Too few seeds to tell whether packing adds modes on the {names}.")
     return figure
 
 
@@ -141,7 +149,7 @@ def survival(arrays: Arrays) -> Figure:
     """Draw modes covered against steps: one panel a method and data set, all seeds, median."""
     data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
     title = "Survival of modes over training: each thin line a seed, the thick one their median"
-    figure, axes = canvas(title, len(data), len(methods), (2.15, 2.1), sharex="row", sharey="row")
+    figure, axes = canvas(title, len(data), len(methods), (2.3, 2.4), sharex="row", sharey="row")
     for row, name in zip(axes, data, strict=True):
         steps, weights, n = (arrays[f"{name}/{key}"] for key in ("steps", "weights", "n"))
         k, ceiling = len(weights), coverage.expected_modes(weights, int(n))
@@ -160,7 +168,7 @@ def survival(arrays: Arrays) -> Figure:
         above: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "va": "bottom"}
         _note(row[0], f"data: {ceiling:.0f}", (0.03, ceiling), ha="left", **above)
     for panel, method in zip(axes[0], methods, strict=True):
-        panel.set_title(_STYLES[method].label.replace(", ", ",\n"), fontsize="small")
+        panel.set_title(_STYLES[method].label.replace(", ", ",\n"), fontsize="medium")
     for panel in axes[-1]:
         panel.set_xlabel("steps")
     return figure
