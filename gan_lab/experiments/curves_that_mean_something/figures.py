@@ -56,7 +56,7 @@ def on_one_clock(arrays: Arrays, data: str, width: int) -> Figure:
         floor = float(arrays[f"{prefix}/floor"])
         right.axhline(floor, color=GREY, linewidth=1.0, linestyle=":")
         at = {"transform": right.get_yaxis_transform(), "ha": "right", "va": "top"}
-        remark(right, 0.99, floor, "floor of W1", **at)
+        remark(right, 0.99, floor, "real data (W1)", **at)
         label(each, style.label, "", METHODS[method].label)
         each.set_ylim(bottom=min(0.0, each.get_ylim()[0]))
         each.ticklabel_format(axis="y", scilimits=(-2, 4))
@@ -124,7 +124,7 @@ def correlations(arrays: Arrays, summary: Summary) -> Figure:
         each.set_yticks(range(len(methods), 0, -1), [STYLES[name].label for name in methods])
         each.set_xlim(-1.05, 1.05)
         each.set_xticks([-1, -0.5, 0, 0.5, 1])
-        label(each, data, "Spearman's rank correlation (1)", "")
+        label(each, data, "Spearman's rank correlation (no unit)", "")
     marks: dict[str, dict[str, Any]] = {
         "its own estimate against W1": {"marker": "o"},
         "against the energy distance": {"marker": "o", "mfc": "#BBBBBB"},
