@@ -216,7 +216,7 @@ def learning(arrays: Arrays, losses: Sequence[str]) -> Figure:
             remark(panel, 0.97, 0.95, end, transform=panel.transAxes, color="black", **corner)
         row[0].set_ylabel(f"n_critic = {n_critic}\n|shift| (data units)")
     for panel, loss in zip(axes[0], losses, strict=True):
-        panel.set_title(STYLES[loss].label.replace(", ", ",\n"), fontsize="small")
+        panel.set_title(STYLES[loss].label.replace(", ", ",\n"), fontsize="medium")
         panel.set_ylim(0, 1.35 * float(np.abs(arrays["starts"]).max()))
     for panel in axes[-1]:
         panel.set_xlabel("moves of the shift")
