@@ -232,7 +232,9 @@ class Case:
     def _lines(self) -> list[str]:
         """The lines but for what a run shows in any case."""
         text = self.log.read_text() if self.log.exists() else ""
-        usual = r"step \d+|warning: the penalty|run: |picture: |next: |W1 |verdict: |modes |resuming "
+        usual = (
+            r"step \d+|warning: the penalty|run: |picture: |next: |W1 |verdict: |modes |resuming "
+        )
         return [line for line in text.splitlines() if line and not re.match(usual, line)]
 
 
