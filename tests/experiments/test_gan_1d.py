@@ -118,7 +118,9 @@ def test_pictures_are_drawn_from_arrays_alone_and_the_first_is_the_same_for_all_
     assert STUDY.notes(arrays)
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 1}, {"pictures": 2}, {"n_critic": 0}])
+@pytest.mark.parametrize(
+    "wrong", [{"steps": 1}, {"pictures": 2}, {"n_critic": 0}, {"depth": 0}, {"momentum": 1.0}]
+)
 def test_a_wrong_key_is_named(wrong):
     with pytest.raises(ValueError, match=f"Gan1d.{next(iter(wrong))}"):
         Gan1d(**wrong)

@@ -13,7 +13,7 @@ from gan_lab.data.toy import Grid, Ring
 from gan_lab.engine.rng import stream
 from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS
 from gan_lab.experiments.mode_collapse import coverage, trainings
-from gan_lab.experiments.mode_collapse.claims import mean_of_counts
+from gan_lab.experiments.mode_collapse.claims import mean_of_counts, packing_is_undecided
 from gan_lab.experiments.mode_collapse.coverage import (
     QUALITY_CEILING,
     count,
@@ -201,6 +201,15 @@ def test_a_claim_follows_the_method_that_misses_modes(perfect, claim, key, worse
     assert verdicts(changed(perfect, key, worse, where))[claim] == verdict
 
 
+def test_the_packing_figure_says_where_seeds_are_too_few(perfect):
+    clear = changed(perfect, "ring/final_good", "non_saturating", (ALL, 0))
+    for arrays, undecided in ((perfect, True), (clear, False)):
+        assert packing_is_undecided(arrays, "ring") is undecided
+        note = ModeCollapse().figures(arrays)["packing"].legends[0].get_title().get_text()
+        assert "Too few seeds" in note  # on the grid, in both
+        assert ("ring" in note) is undecided
+
+
 def test_counts_that_agree_still_have_an_interval():
     assert mean_of_counts(np.zeros(5)).high == pytest.approx(1 - 0.025**0.2, abs=1e-12)
     assert mean_of_counts(np.ones(1)).low == -np.inf
@@ -228,6 +237,8 @@ def test_every_picture_is_drawn_also_without_finite_samples(perfect):
         ({"batch_size": 15}, r"ModeCollapse\.batch_size=15"),
         ({"toy_steps": 0}, r"ModeCollapse\.toy_steps=0"),
         ({"toy_looks": 1}, r"ModeCollapse\.toy_looks=1"),
+        ({"toy_depth": 0}, r"ModeCollapse\.toy_depth=0"),
+        ({"ring_std": 0.0}, r"ModeCollapse\.ring_std=0"),
     ],
 )
 def test_a_wrong_key_is_refused_by_name(change, message):
