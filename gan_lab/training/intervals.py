@@ -31,8 +31,8 @@ def choose_intervals(config: RunConfig) -> Intervals:
     evaluation = every or round_up(trainer.steps / _EVALUATIONS)
     pictures = round_up(trainer.steps / _PICTURES)
     image, landscape = (
-        pictures if typed is None else typed
-        for typed in (trainer.image_every, trainer.landscape_every)
+        pictures if choice is None else choice
+        for choice in (trainer.image_every, trainer.landscape_every)
     )
     return Intervals(evaluation, every or _GAPS * evaluation, image, landscape)
 

@@ -27,7 +27,7 @@ _CORNERS = (
     *((-0.01, 0, "right", "black"), (-0.01, 1, "right", "black")),
     *((1.01, 0, "left", BLUE), (1.01, 1, "left", BLUE)),
 )
-_REAL, _GENERATED = "real data (held out)", "generated"
+_DATA, _SAMPLES = "real data (held out)", "generated"
 Limits = list[tuple[float, float]]
 
 
@@ -96,8 +96,8 @@ class _Scatter(_Panel):
     def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
         look: dict[str, Any] = {"alpha": 0.75}
         x, y = real[:, :2].T.cpu().numpy()
-        data = axes.scatter(x, y, s=16, c=REAL, marker="x", linewidths=0.9, label=_REAL, **look)
-        self.samples = axes.scatter([], [], s=10, c=FAKE, linewidths=0, label=_GENERATED, **look)
+        data = axes.scatter(x, y, s=16, c=REAL, marker="x", linewidths=0.9, label=_DATA, **look)
+        self.samples = axes.scatter([], [], s=10, c=FAKE, linewidths=0, label=_SAMPLES, **look)
         axes.set(xlim=limits[0], ylim=limits[1])
         axes.set_aspect("equal", adjustable="box")
         of = "" if real.shape[1] == 2 else f" of {real.shape[1]}"
@@ -157,10 +157,10 @@ class _Map(_Scatter):
 
     def paint(self, pixels: np.ndarray) -> None:
         """Paint the map: as an image of matplotlib's it would take most of the time."""
-        left, bottom, right, top = self._box
-        rows, columns = (np.arange(n) * _MAP_POINTS // n for n in (top - bottom, right - left))
+        x, bottom, right, top = self._box
+        rows, columns = (np.arange(n) * _MAP_POINTS // n for n in (top - bottom, right - x))
         words = pixels.view(np.uint32)[..., 0]  # a pixel each
-        area = words[len(pixels) - top : len(pixels) - bottom, left:right]
+        area = words[len(pixels) - top : len(pixels) - bottom, x:right]
         area[:] = _GREENS.view(np.uint32)[:, 0][self._map[:, columns]][rows[::-1]]
 
 
@@ -178,9 +178,9 @@ class _Line(_Panel):
         axes.yaxis.labelpad = 20
         self._density = self._density_of(real)
         look: dict[str, Any] = {"linewidth": 1.6}
-        data = axes.stairs(self._density, self._bins, ls="--", ec=REAL, label=_REAL, **look)
+        data = axes.stairs(self._density, self._bins, ls="--", ec=REAL, label=_DATA, **look)
         blank = np.zeros(_BINS)
-        self._samples: Any = axes.stairs(blank, self._bins, ec=FAKE, label=_GENERATED, **look)
+        self._samples: Any = axes.stairs(blank, self._bins, ec=FAKE, label=_SAMPLES, **look)
         (self._logit,) = self._right.plot([], [], color=BLUE, linestyle=":", label="logit")
         axes.figure.legend(loc="lower center", ncols=3, frameon=False)
         self.changing: list[Artist] = [data, self._samples, self._logit]
