@@ -88,8 +88,8 @@ def _numbers(axes: Axes, values: np.ndarray, derivatives: np.ndarray) -> None:
     for i, (name, value) in enumerate(zip(_ROWS, values, strict=True)):
         unit = {"TV": "", "W1": " data units"}.get(name, " nats")
         text = "infinite" if np.isinf(value) else short(value) + unit
-        slope = "" if i < pad else _slope(derivatives[i - pad])
-        cells.append([name, text, slope])
+        derivative = "" if i < pad else _derivative(derivatives[i - pad])
+        cells.append([name, text, derivative])
     look: dict[str, Any] = {"loc": "center", "cellLoc": "right", "edges": "horizontal"}
     columns = ["", "value", "slope per unit"]
     table = axes.table(cells, colLabels=columns, colWidths=[0.24, 0.4, 0.36], **look)
@@ -98,7 +98,7 @@ def _numbers(axes: Axes, values: np.ndarray, derivatives: np.ndarray) -> None:
     table.scale(1, 1.05)
 
 
-def _slope(value: float) -> str:
+def _derivative(value: float) -> str:
     """Return a derivative in words where only its rounding is left."""
     return "below 1e-12" if 0 < abs(value) < 1e-12 else short(value)
 
