@@ -229,10 +229,10 @@ def _missing(arrays: Arrays) -> list[str]:
     """Return a note of what the full study trains and this one does not."""
     trained = [*map(str, arrays["data"]), *map(str, arrays["games"])]
     whole = CurvesThatMeanSomething()
-    missing = [name for name in (*whole.datasets, *whole.methods) if name not in trained]
-    if not missing:
+    gaps = [name for name in (*whole.datasets, *whole.methods) if name not in trained]
+    if not gaps:
         return []
-    return [f"Not judged here: {', '.join(missing)}; see the full study (quick=false), 5 seeds."]
+    return [f"Not judged here: {', '.join(gaps)}; see the full study (quick=false), 5 seeds."]
 
 
 def _notes(arrays: Arrays, data: str, method: str, summary: draw.Summary) -> list[str]:

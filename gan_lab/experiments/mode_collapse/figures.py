@@ -111,10 +111,10 @@ def quality_and_kl(arrays: Arrays) -> Figure:
     return figure
 
 
-def packing(arrays: Arrays, undecided: Sequence[str] = ()) -> Figure:
+def packing(arrays: Arrays, too_few: Sequence[str] = ()) -> Figure:
     """Draw modes without and with packing, one line a seed, beside PacGAN's table.
 
-    `undecided` are the data sets whose seeds are too few to tell which of the two covers more.
+    `too_few` are the data sets whose seeds are too few to tell which of the two covers more.
     """
     data, methods = arrays["data"].tolist(), arrays["methods"].tolist()
     title = "Packing: the discriminator judges two samples at once (non-saturating loss)"
@@ -139,8 +139,8 @@ def packing(arrays: Arrays, undecided: Sequence[str] = ()) -> Figure:
         panel.set_xticks([0, 1], ["without", "packing 2"])
         label(panel, NAMES[name], "", f"modes covered of {k}")
     legend_below(figure, axes[0, 0], columns=3)
-    if undecided:
-        names = " and ".join(NAMES[name] for name in undecided)
+    if too_few:
+        names = " and ".join(NAMES[name] for name in too_few)
         note_below(figure, f"Too few seeds to tell whether packing adds modes on the {names}.")
     return figure
 

@@ -133,13 +133,13 @@ class ModeCollapse(Experiment):
         """Draw modes, quality and KL with their marks, survival, rasters of one seed, packing."""
         data = arrays["data"].tolist()
         toys = [name for name in data if name != BY_SAMPLE]
-        undecided = [name for name in data if verdicts.packing_is_undecided(arrays, name)]
+        too_few = [name for name in data if verdicts.packing_is_undecided(arrays, name)]
         return {
             "modes": drawings.modes(arrays),
             "quality_and_kl": drawings.quality_and_kl(arrays),
             "survival": drawings.survival(arrays),
             **{f"raster_{name}": drawings.raster(arrays, name) for name in toys},
-            "packing": drawings.packing(arrays, undecided),
+            "packing": drawings.packing(arrays, too_few),
         }
 
     def curves(self, arrays: Arrays) -> Mapping[str, Curve]:
@@ -185,9 +185,9 @@ class ModeCollapse(Experiment):
                 f"{name}: the generator's moving average covers {gain:+.2f} modes with high-quality"
                 f" samples more than the generator as it is, in the mean over all methods"
             )
-        if missing := [NAMES[name] for name in DATA if name not in arrays["data"]]:
+        if gaps := [NAMES[name] for name in DATA if name not in arrays["data"]]:
             notes.append(
-                f"Not judged here: the {' and the '.join(missing)}; the full study (quick=false) "
+                f"Not judged here: the {' and the '.join(gaps)}; the full study (quick=false) "
                 "trains on them with 5 seeds."
             )
         notes.append(
