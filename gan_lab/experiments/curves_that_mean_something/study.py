@@ -213,7 +213,7 @@ class CurvesThatMeanSomething(Experiment):
             f"logged estimate is the mean over the steps since the last, then a running median "
             f"over {self.filter_width}; W1 is not filtered.",
             *(note for key in _trainings(arrays) for note in _notes(arrays, *key, summary)),
-            *_missing(arrays),
+            *_gaps(arrays),
             "W1 between n images is biased upwards, least for averages of images (Stanczuk et al. "
             "2021, arXiv:2103.01678), so on images the claims are judged by the energy distance, "
             "chosen after W1 was seen to rise while samples improved; both are reported.",
@@ -225,11 +225,11 @@ def _trainings(arrays: Arrays) -> Iterator[tuple[str, str]]:
     return itertools.product(map(str, arrays["data"]), map(str, arrays["games"]))
 
 
-def _missing(arrays: Arrays) -> list[str]:
+def _gaps(arrays: Arrays) -> list[str]:
     """Return a note of what the full study trains and this one does not."""
-    trained = [*map(str, arrays["data"]), *map(str, arrays["games"])]
+    present = [*map(str, arrays["data"]), *map(str, arrays["games"])]
     whole = CurvesThatMeanSomething()
-    gaps = [name for name in (*whole.datasets, *whole.methods) if name not in trained]
+    gaps = [name for name in (*whole.datasets, *whole.methods) if name not in present]
     if not gaps:
         return []
     return [f"Not judged here: {', '.join(gaps)}; see the full study (quick=false), 5 seeds."]
