@@ -1,6 +1,7 @@
 """What a stranger's file, name or directory may make this program do: nothing."""
 
 import ast
+import base64
 import contextlib
 import csv
 import html
@@ -551,7 +552,7 @@ def test_a_picture_that_is_no_picture_is_not_shown(tmp_path):
     made = report(tmp_path)
     pictures = made.sections[2].pictures["minimax"]
     shutil.copy(secret, pictures[20])
-    assert page.base64.b64encode(b"hunter2").decode()[:8] not in page.render(made)
+    assert base64.b64encode(b"hunter2").decode()[:8] not in page.render(made)
     tensorboard.write(made, tmp_path / "board")
     for file in (tmp_path / "board").rglob("*tfevents*"):
         assert b"hunter2" not in file.read_bytes()

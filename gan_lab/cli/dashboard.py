@@ -84,7 +84,8 @@ def _named_logs(directory: Path, home: Path) -> NamedLogs | None:
         return None
     from gan_lab.reports.export.log_directory import NamedLogs  # takes seconds
 
-    print(printable(f"reading the runs in {directory}"), file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(printable(f"reading the runs in {directory}"), file=sys.stderr, flush=True)
     try:
         return NamedLogs(directory, home)
     except (ConfigError, OSError):  # no runs, one that is damaged, or a system without links

@@ -123,7 +123,7 @@ def running_jobs(path: Path) -> Iterator[Job]:
             status = RunDir(home).read_status() if (home / "status.json").exists() else {}
             if status.get("state") not in ("starting", "running"):
                 continue
-            run = next(iter(RunDir(home).children()), RunDir(home))  # of stacked seeds the first
+            run = next(iter(RunDir(home).children()), RunDir(home))  # of several seeds the first
             step, text = 0, ""
             for row in newest_rows(run.metrics):
                 step, text = int(row.get("step", step)), newest_w1(row, row.get("step", 0)) or text

@@ -161,7 +161,9 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
     """Return what a command did wrong, in a few words; empty where nothing."""
     if command == "dashboard":
         with contextlib.suppress(ConfigError):
-            dashboard_command._tab(dashboard_command._log_directory(copy))
+            directory = dashboard_command._log_directory(copy)
+            with tempfile.TemporaryDirectory() as home:
+                dashboard_command._state(dashboard_command._named_logs(directory, Path(home)))
         return ""
     output = copy.parent / "output"
     shutil.rmtree(output, ignore_errors=True)

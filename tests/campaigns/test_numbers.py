@@ -104,8 +104,8 @@ def test_the_other_seeds_are_what_they_would_have_been(kind, workdir, capsys, mo
         assert_same_seed(Path("run"), whole, seed)
         assert status("run", seed)["state"] == "done"
         assert status("run", seed)["final"] == status(whole, seed)["final"]
-        assert f"\n  {seed} " in out
-    assert "\n  4 " not in out
+        assert f"\nseed {seed}: W1 " in out
+    assert "seed 4: W1" not in out
 
 
 def test_a_dropped_seed_stays_as_it_was_before_the_step_that_failed(
