@@ -257,6 +257,7 @@ def test_a_seed_that_is_not_finite_is_dropped_in_all_processes(name, message, la
     assert rows(run.path / "seed_0")[-1]["step"] == last
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_torchrun_stops_as_a_whole_after_saving(workdir):
     keys = ("trainer.steps=100000", "execution.mode=eager", "hydra.run.dir=run")

@@ -24,6 +24,12 @@ _TINY = {
     "parallel_segments": ["steps=[1,5,20]", "moves=10", "n_critic=[1,3]", "width=8"],
     "vanishing_gradients": ["stages=[2,4]", "n_steps=12", "n_looks=4", "batch_size=8"],
 }
+# Whose measurement or figures take longest.
+_SLOW = {"gan_1d", "mode_collapse", "parallel_segments", "vanishing_gradients"}
+_CASES = [
+    pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
+    for name in choices("experiment")
+]
 # Study -> figures, each expected to fail until it is mended.
 _TO_MEND: dict[str, set[str]] = {}
 
@@ -35,7 +41,7 @@ def tiny_measurement(name, path):
     return study, study.measure(small_lab(path)), plain
 
 
-@pytest.mark.parametrize("name", choices("experiment"))
+@pytest.mark.parametrize("name", _CASES)
 def test_every_figure_can_be_read(name, tmp_path):
     study, arrays, plain = tiny_measurement(name, tmp_path)
     with house_style():
