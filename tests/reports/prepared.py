@@ -245,7 +245,7 @@ def main(directory: Path) -> None:
 
     for name, (recipes, n_seeds) in COMPARISONS.items():
         home = write(directory / name / "runs", recipes, n_seeds)
-        compare.compare([str(home), f"output={directory / name / 'page'}", "title=Ring"])
+        compare.compare([str(home), f"output={directory / name / 'page'}"])
 
 
 if __name__ == "__main__":

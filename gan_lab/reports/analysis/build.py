@@ -14,6 +14,7 @@ from gan_lab.reports.analysis import (
     best_steps,
     load,
     names,
+    numbers,
     parts,
     run_config,
     summary,
@@ -34,6 +35,7 @@ from gan_lab.reports.analysis.model import (
     Table,
 )
 
+_MAX_LABELS = 4  # groups in a title
 _METHOD = (
     "Groups are runs that differ in nothing but their seed; everything in which the groups differ "
     "is in the table 'What differs'. Runs on other data or under another evaluator are never "
@@ -61,18 +63,29 @@ def report(paths: Sequence[Path], title: str = DEFAULT_TITLE) -> tuple[Report, l
     problems = group_runs(records)
     n_groups = max(len(problem.groups) for problem in problems)
     data = ", ".join(problem.name for problem in problems)
-    question = f"Which of {n_groups} choices makes better samples on {data}, and by how much?"
+    question = f"Which of {n_groups} choices makes the best samples on {data}, and by how much?"
     if n_groups == 1:
         question = f"How good are the samples on {data}, and how sure is that?"
     origin = (
         f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gan_lab {__version__} from "
         f"{len(records)} runs in {', '.join(map(str, paths))}."
     )
+    has_own_title = title != DEFAULT_TITLE
+    if not has_own_title:
+        title = _title(problems)
     sections = [section(problem) for problem in problems]
     # Also the notes have paths, whose names may be anything.
     title, question, origin = map(run_config.visible, (title, question, origin))
     notes = run_config.visible(_notes(problems))
-    return Report(title, question, sections, notes, _METHOD, origin), problems
+    content = Report(title, question, sections, notes, _METHOD, origin, has_own_title)
+    return content, problems
+
+
+def _title(problems: Sequence[Problem]) -> str:
+    """Return a title that tells comparisons apart: the groups and the data sets."""
+    labels = list(dict.fromkeys(g.label for problem in problems for g in problem.groups))
+    what = names.enumeration(labels) if len(labels) <= _MAX_LABELS else f"{len(labels)} choices"
+    return f"{what} on {names.enumeration([problem.name for problem in problems])}"
 
 
 def section(problem: Problem) -> Section:
@@ -103,6 +116,9 @@ def section(problem: Problem) -> Section:
         cards={g.label: run_config.card_lines(g.runs[0].config) for g in groups},
         choices={g.label: g.choices for g in groups},
         finals={g.label: _means(g) for g in groups},
+        end=verdict.end_of_training(problem),
+        is_paired=verdict.is_paired(problem),
+        modes={label: text for label, run in runs.items() if (text := _modes(run))},
     )
 
 
@@ -157,16 +173,8 @@ def _events(groups: Sequence[Group]) -> list[EventRow]:
 def _cautions(problem: Problem) -> list[str]:
     """Return reasons why groups are less comparable than a table suggests."""
     groups, notes = problem.groups, []
-    unequal = [
-        f"{names.key_name(key)}: {', '.join(f'{g.label} {g.choices[key]}' for g in groups)}"
-        for key in ("trainer.n_critic", "trainer.batch_size", "optim._target_")
-        if key in groups[0].choices
-    ]
-    if unequal:
-        notes.append(
-            "whole recipes are compared, not losses alone, and a step is not the same work "
-            f"({'; '.join(unequal)}); equal budgets have a table of their own."
-        )
+    if recipes := summary.unequal_choices(groups):
+        notes.append(f"whole recipes are compared, not losses alone ({'; '.join(recipes)}).")
     timings = {run.timing for g in groups for run in g.runs}
     together = {n_seeds for n_seeds, _, _ in timings}
     if len(timings) > 1:
@@ -189,6 +197,15 @@ def _means(group: Group) -> dict[str, float]:
     tags = {tag: None for run in group.complete_runs for tag in run.finals}
     finite = {tag: list(filter(math.isfinite, group.finals(tag).values())) for tag in tags}
     return {tag: math.fsum(values) / len(values) for tag, values in finite.items() if values}
+
+
+def _modes(run: Record) -> str:
+    final = run.finals.get("modes/covered", {})
+    value, limit = final.get("value"), final.get("floor")
+    if value is None or not math.isfinite(float(value)):
+        return ""
+    of = f" of {numbers.short(float(limit))}" if limit is not None else ""
+    return f"{numbers.short(float(value))}{of} modes"
 
 
 def _notes(problems: Sequence[Problem]) -> list[str]:

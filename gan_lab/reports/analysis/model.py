@@ -1,5 +1,6 @@
 """A comparison's content: what the page, Markdown, CSV and TensorBoard show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from gan_lab.reports.plots.style import Style
 
 DEFAULT_TITLE = "Comparison"
+_MAX_LEVELS = 5
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,10 @@ class Section:
     cards: Mapping[str, Sequence[str]] = field(default_factory=dict)
     choices: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     finals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    end: str = ""  # when the dots' numbers were taken: "at the end of training (step 2000)"
+    is_paired: bool = False  # whether differences are taken seed by seed
+    # Label -> how many modes the run that is pictured covers at its end: "7 of 8 modes".
+    modes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,20 @@ class Report:
     notes: Sequence[str]  # which runs diverged, were cut off or left out, and why
     method: Sequence[str]  # how the numbers were made, a paragraph each
     origin: str  # when, with what, from which directories, one line
+    has_own_title: bool = True  # False where its title only lists the groups
+
+
+def stack_levels(places: Sequence[float], near: float) -> list[int]:
+    """Return the level, from 0 to 4, on which each dot stands, so that none covers another.
+
+    Dots of one level are at least `near` apart, unless more than five stand in one place.
+    """
+    levels, ends = [0] * len(places), [-math.inf] * _MAX_LEVELS
+    for i in sorted(range(len(places)), key=lambda i: places[i]):
+        free = (k for k, end in enumerate(ends) if places[i] - end >= near)
+        levels[i] = next(free, ends.index(min(ends)))
+        ends[levels[i]] = places[i]
+    return levels
 
 
 def events_table(events: Sequence[EventRow]) -> Table:

@@ -3,14 +3,24 @@
 import math
 from collections.abc import Sequence
 
+from gan_lab.reports.analysis import numbers
 from gan_lab.reports.analysis.aggregate import Group, Problem
 from gan_lab.reports.analysis.best_steps import best_minus_end, last_gain_step
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
+from gan_lab.reports.analysis.names import enumeration, key_name
+from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.statistics import mean, ranking
-from gan_lab.reports.analysis.tables import Pair, as_text, common_budget, pairs, pairs_of
-from gan_lab.reports.plots.style import short
+from gan_lab.reports.analysis.tables import (
+    Pair,
+    as_text,
+    common_budget,
+    group_budget,
+    pairs,
+    pairs_of,
+)
 
 _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds of training"}
+_WORK = "gradient_evaluations"
 _MODES = "modes/covered"
 
 
@@ -84,8 +94,7 @@ def _margin(pair: Pair, first: str) -> str:
     value, low, high = pair.difference.measured
     if pair.b == first:
         value, low, high = -value, -high, -low
-    interval = "" if math.isinf(low) else f" [{short(low)}, {short(high)}]"
-    return f"{short(value)}{interval}"
+    return numbers.as_text(value, low, high)
 
 
 def at_equal_budgets(groups: Sequence[Group]) -> list[str]:
@@ -108,6 +117,57 @@ def at_equal_budgets(groups: Sequence[Group]) -> list[str]:
             f"below {second} by {_margin(pair, second)} ({pair.verdict})."
         )
     return text
+
+
+def at_equal_work(groups: Sequence[Group], best: str, *, is_better: bool) -> list[str]:
+    """Say whether the order at the end holds where all spent equally many gradient evaluations.
+
+    Nothing where a step is the same work for all, or seeds are too few.
+
+    Args:
+        groups: All groups with a result.
+        best: Label of the lowest one at the end.
+        is_better: Whether it is better there.
+    """
+    budget, values = common_budget(groups, HEADLINE, _WORK), {}
+    if budget is not None:
+        values = {g.label: g.values_at(HEADLINE, _WORK, budget) for g in groups}
+    ends = {group_budget(g, HEADLINE, _WORK) for g in groups}
+    if len(ends) < 2 or not values or not all(values.values()):
+        return []
+    means = {label: mean(list(v.values())).value for label, v in values.items()}
+    leader, second = sorted(means, key=lambda label: means[label])[:2]
+    other = second if leader == best else best
+    (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, other})
+    if pair.has_few_seeds:
+        return []
+    margin = f"{_margin(pair, other)} {CURVES[HEADLINE].unit} than {other}"
+    if not pair.among_all:
+        text = f"nothing is shown: {leader} is lower by {margin}, which may be chance"
+    elif leader != best:
+        text = f"the order turns: {leader} is lower by {margin}"
+    else:
+        text = f"{leader} is lower{', too' if is_better else ''}: by {margin}"
+    recipes = "; ".join(unequal_choices(groups))
+    start = f"Whole recipes are compared ({recipes}); at" if recipes else "At"
+    return [f"{start} equal work ({budget:,.0f} gradient evaluations each) {text}."]
+
+
+def unequal_choices(groups: Sequence[Group]) -> list[str]:
+    """Return what makes a step unequal work: "n_critic 3 of WGAN-GP, 1 of the others"."""
+    texts = []
+    for key in ("trainer.n_critic", "trainer.batch_size", "optim._target_"):
+        by_value: dict[str, list[str]] = {}
+        for group in groups:
+            if key in group.choices:
+                by_value.setdefault(group.choices[key], []).append(group.label)
+        if len(by_value) < 2:
+            continue
+        usual = max(by_value, key=lambda value: len(by_value[value]))
+        others = "the others" if len(by_value[usual]) > 1 else by_value[usual][0]
+        parts = [f"{value} of {enumeration(n)}" for value, n in by_value.items() if value != usual]
+        texts.append(f"{key_name(key)} {', '.join(parts)}, {usual} of {others}")
+    return texts
 
 
 def one_seed(groups: Sequence[Group]) -> list[str]:
@@ -144,7 +204,7 @@ def more_training(groups: Sequence[Group]) -> list[str]:
         until, last = last_gain_step(group), max((r.step for r in group.runs), default=0)
         if gap is not None and gap.measured.high < 0:
             value, low, high = gap.measured
-            worse.append(f"{group.label} by {short(-value)} [{short(-high)}, {short(-low)}]")
+            worse.append(f"{group.label} by {numbers.as_text(-value, -high, -low)}")
         elif until is not None and until < 0.75 * last and not (gap and gap.measured.low > 0):
             no_gain.append(f"{group.label} after step {until} of {last}")
     text = []

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gan_lab.metrics import estimate
+from gan_lab.reports.analysis import numbers
 from gan_lab.reports.analysis.aggregate import Group, on_axis, value_at
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, Curve
 from gan_lab.reports.analysis.model import AXES, Table
+from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.run_config import visible
 from gan_lab.reports.analysis.statistics import (
     Difference,
@@ -21,7 +23,6 @@ from gan_lab.reports.analysis.statistics import (
     median,
     ranking,
 )
-from gan_lab.reports.plots.style import short
 
 # The columns of the table of final numbers, where a run has them.
 FINAL = (
@@ -181,7 +182,7 @@ def common_budget(groups: Sequence[Group], tag: str, axis: str) -> float | None:
     """
     if axis == "seconds" and len({run.timing for g in groups for run in g.runs}) > 1:
         return None
-    ends = [end for g in groups if (end := _group_budget(g, tag, axis)) is not None]
+    ends = [end for g in groups if (end := group_budget(g, tag, axis)) is not None]
     return min(ends) if len(ends) == len(groups) and ends and min(ends) > 0 else None
 
 
@@ -236,15 +237,10 @@ def clip_interval(m: Statistic, tag: str) -> Statistic:
 
 
 def as_text(m: Statistic, tag: str = "") -> str:
-    """Format a number with its interval, for every table and sentence.
-
-    Ends that are impossible for the quantity of `tag` are clipped and marked.
-    """
+    """Format a number with its interval for a table; see `numbers.as_text`."""
     if math.isinf(m.low) and math.isinf(m.high) and math.isfinite(m.value):
         return f"{short(m.value)} (no interval)"
-    if m.low == m.high:
-        return short(m.value)
-    return f"{short(m.value)} {estimate.clip_interval(tag, *m).text(short)}"
+    return numbers.as_text(*m, tag)
 
 
 def _title_with_unit(curve: Curve) -> str:
@@ -263,7 +259,7 @@ def _seconds(group: Group) -> dict[int, float]:
     return {seed: float(clock.values[-1]) for seed, clock in clocks.items() if clock is not None}
 
 
-def _group_budget(group: Group, tag: str, axis: str) -> float | None:
+def group_budget(group: Group, tag: str, axis: str) -> float | None:
     """Return the budget that every complete run of a group reached; of incomplete ones, half."""
     runs = group.complete_runs or group.runs
     ends = sorted(c[0][-1] for r in runs if (c := on_axis(r, tag, axis)) is not None)

@@ -7,24 +7,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gan_lab.reports.analysis import numbers, summary
 from gan_lab.reports.analysis.aggregate import Group, Problem, on_axis
 from gan_lab.reports.analysis.best_steps import best_values
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.model import Dot, Verdict
 from gan_lab.reports.analysis.names import enumeration
+from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.statistics import Statistic, mean, seeds_needed
 from gan_lab.reports.analysis.tables import (
     MIN_SEEDS,
     Pair,
-    as_text,
     clip_interval,
     pairs,
     pairs_of,
 )
-from gan_lab.reports.plots.style import short
 
 _MAX_SEEDS = 100  # more seeds than that are only said to be many
 _UNIT = CURVES[HEADLINE].unit
+_W1 = "W1, the distance to unseen data,"
+_PERFECT = "as a perfect generator would on average"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def verdict(problem: Problem) -> Verdict:
     if len(groups) == 1:
         alone = len(problem.groups) == 1
         badge = "One group only" if alone else f"Only {best.label} finished"
-        text = f"{best.label} has a W1 of {value} over {_seeds(len(_finite(best)))}."
+        text = f"{best.label}: {_W1} is {value} over {_seeds(len(_finite(best)))}."
         return Verdict("one_group", badge, text, [*_against_real_data(best), *incomplete][:3])
     rivals = [_rival(pair, best.label) for pair in pairs(groups, HEADLINE)]
     by_label = {rival.label: rival for rival in rivals if rival is not None}
@@ -104,13 +106,20 @@ def verdict(problem: Problem) -> Verdict:
     crossing = _other_at_best_step(groups)
     open_rivals = [rival for rival in rivals_by_mean if not rival.is_worse]
     lengths = _lengths(groups)
+    work = summary.at_equal_work(groups, best.label, is_better=not open_rivals)
     if open_rivals:
-        details = [*_worse(best, rivals_by_mean), *_only_few(open_rivals), *crossing.sentences]
-        details = [*details, *incomplete, *lengths, *own]
-        return Verdict("undecided", "Undecided", _open_answer(best, open_rivals), details[:3])
+        details = [*_worse(best, rivals_by_mean), *_only_few(open_rivals), *incomplete]
+        details = _first([*details, *crossing.sentences, *lengths, *work], own)
+        return Verdict("undecided", "Undecided", _open_answer(best, open_rivals), details)
     badge = f"{best.label} is better{' at the end' if crossing.is_supported else ''}"
-    text = _clear_answer(best, rivals_by_mean, crossing)
-    return Verdict("better", badge, text, [*crossing.sentences, *incomplete, *lengths, *own][:3])
+    text = _clear_answer(best, rivals_by_mean, crossing, end_of_training(problem))
+    details = _first([*crossing.sentences, *incomplete, *lengths, *work], own)
+    return Verdict("better", badge, text, details)
+
+
+def _first(details: Sequence[str], own: Sequence[str]) -> list[str]:
+    """Return at most three details; the best group's own number, a dot too, where there is room."""
+    return [*details, *(own if len(details) < 2 else [])][:3]
 
 
 def dots(problem: Problem) -> list[Dot]:
@@ -122,6 +131,19 @@ def dots(problem: Problem) -> list[Dot]:
         ends = (low, high) if len(values) > 1 else (math.nan, math.nan)
         result.append(Dot(group.label, value, *ends, values))
     return result
+
+
+def end_of_training(problem: Problem) -> str:
+    """Return when the numbers at the end were taken: "at the end of training (step 2000)"."""
+    steps = {run.step for group in problem.groups for run in group.complete_runs}
+    step = f" (step {next(iter(steps))})" if len(steps) == 1 else ""
+    return f"at the end of training{step}"
+
+
+def is_paired(problem: Problem) -> bool:
+    """Whether every difference is taken seed by seed."""
+    differences = [pair.difference for pair in pairs(problem.groups, HEADLINE)]
+    return bool(differences) and all(difference.is_paired for difference in differences)
 
 
 def best_first(problem: Problem) -> list[Group]:
@@ -139,7 +161,7 @@ def _rival(pair: Pair, best: str) -> _Rival | None:
     return _Rival(pair.b, pair, Statistic(-value, -high, -low))
 
 
-def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing") -> str:
+def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing", end: str) -> str:
     rival = min(rivals, key=lambda r: r.gap.value)
     name = rival.label if len(rivals) == 1 else f"the next ({rival.label})"
     seeds = f"in {rival.wins} of {_seeds(rival.n)}"
@@ -147,16 +169,16 @@ def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing") 
         seeds = f"over {_seeds(rival.n)} each"
     at_end, turn = "", ""
     if crossing.is_supported:
-        at_end, turn = " at the end", f"; at its best step {crossing.label} was better"
-    return f"{best.label} is better{at_end}: W1 lower by {_gap(rival)} than {name}, {seeds}{turn}."
+        at_end, turn = f" {end}", f", but {crossing.label} was better at its best step"
+    answer = f"{best.label} is better{at_end}: {_W1} is lower by {_gap(rival)}"
+    return f"{answer} than for {name}, {seeds}{turn}."
 
 
 def _open_answer(best: Group, open_rivals: Sequence[_Rival]) -> str:
     names = [best.label, *(rival.label for rival in open_rivals)]
     rival = next((r for r in open_rivals if not r.has_few_seeds), open_rivals[0])
-    start = f"Undecided between {enumeration(names)}: W1 of {best.label} is lower"
-    than = f" than {rival.label}" if len(open_rivals) > 1 else ""
-    gap = _gap(rival)
+    start = f"Undecided between {enumeration(names)}: {_W1} is lower for {best.label}"
+    than = f" than for {rival.label}" if len(open_rivals) > 1 else ""
     if rival.has_few_seeds:
         return f"{start}{than}, but of {rival.label} too few seeds came to their end."
     if rival.gap.value <= 0:
@@ -166,11 +188,17 @@ def _open_answer(best: Group, open_rivals: Sequence[_Rival]) -> str:
         )
     more = math.ceil(rival.more_seeds) if math.isfinite(rival.more_seeds) else _MAX_SEEDS + 1
     count = f"more than {_MAX_SEEDS}" if more > _MAX_SEEDS else f"about {more}"
-    need = f"{count} more seed{'s' * (more > 1)} would show a difference of this size"
+    need = (
+        f"if the true difference is this size, {count} more seed{'s' * (more > 1)} of each "
+        "would show it (4 times in 5)"
+    )
+    seeds = f" and in {rival.wins} of {_seeds(rival.n)}"
+    if not rival.pair.difference.is_paired:
+        seeds = f" over {_seeds(rival.n)} each"
     chance = "which may be chance"
     if rival.fails_only_holm:
         chance = "enough if these two alone were compared, not among all pairs"
-    return f"{start} by {gap}{than} over {_seeds(rival.n)}, {chance}; {need}."
+    return f"{start}{than} by {_gap(rival)} on average{seeds}, {chance}; {need}."
 
 
 def _early_answer(best: Group, rival: _Rival) -> str:
@@ -178,15 +206,19 @@ def _early_answer(best: Group, rival: _Rival) -> str:
     gap = f"{short(abs(rival.gap.value))} {_UNIT}"
     side = "below" if rival.gap.value > 0 else "above"
     return (
-        f"Too few seeds to tell: so far {best.label} has the lowest W1, {gap} {side} "
+        f"Too few seeds to tell: so far {_W1} is lowest for {best.label}, {gap} {side} "
         f"{rival.label}, with {_seeds(min(n, rival.n))}; train at least {MIN_SEEDS}, better 5."
     )
 
 
 def _worse(best: Group, rivals: Sequence[_Rival]) -> list[str]:
-    worse = [f"{r.label} (by {_gap(r)})" for r in rivals if r.is_worse]
-    verb = "is" if len(worse) == 1 else "are"
-    return [f"{enumeration(worse)} {verb} worse than {best.label}."] if worse else []
+    worse = [r for r in rivals if r.is_worse]
+    if len(worse) == 1:
+        return [f"{worse[0].label} is worse than {best.label}, by {_gap(worse[0])}."]
+    if not worse:
+        return []
+    *firsts, last = [f"{r.label} (by {_gap(r)})" for r in worse]
+    return [f"{', '.join(firsts)} and {last} are worse than {best.label}."]
 
 
 def _only_few(open_rivals: Sequence[_Rival]) -> list[str]:
@@ -211,50 +243,51 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     """
     values: dict[str, Mapping[int, float]] = {g.label: best_values(g) for g in groups}
     has_checkpoints = all(values.values())
+    steps = {g.label: _best_step(g) for g in groups} if has_checkpoints else {}
     if not has_checkpoints:
-        values = {g.label: _lowest_of_curve(g) for g in groups}
+        lowest = {g.label: _lowest_of_curve(g) for g in groups}
+        values = {label: each for label, (each, _) in lowest.items()}
+        steps = {label: step for label, (_, step) in lowest.items()}
     if not all(values.values()):
         return _Crossing()
-    means = {label: mean(list(each.values())).value for label, each in values.items()}
-    leader, end = min(means, key=lambda label: means[label]), groups[0].label
+    means = {label: mean(list(each.values())) for label, each in values.items()}
+    leader, end = min(means, key=lambda label: means[label].value), groups[0].label
     if leader == end:
         return _Crossing()
     (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, end})
     rival = _rival(pair, leader)
     assert rival is not None
-    group = next(g for g in groups if g.label == leader)
-    step = _best_step(group) if has_checkpoints else ""
+    gap, at = _gap(rival), {label: f"(step {step:g})" for label, step in steps.items()}
     text = (
-        f"At its best step{step} {leader} is lower than {end} at its own: "
-        f"{short(means[leader])} against {short(means[end])} {_UNIT}"
+        f"At its best step {leader} {at[leader]} is lower than {end} at its own {at[end]}: by "
+        f"{gap}, over {_seeds(rival.n)}{'' if rival.is_worse else ', which may be chance'}"
     )
-    if not rival.is_worse:
-        text += ", which may be chance"
-    ends = f"at the end {end} is lower"
-    if has_checkpoints:  # a curve has fewer samples than the end, which read higher
-        finals = {g.label: mean(_finite(g)).value for g in groups}
-        ends += f": {short(finals[end])} against {short(finals[leader])}"
-    return _Crossing(leader, [f"{text}; {ends}."], rival.is_worse)
+    how = "these are the lowest points of the curves, which flatters"
+    if has_checkpoints:
+        how = "steps are chosen on validation data and judged on held-out samples that differ "
+        how += "from those of the end"
+    return _Crossing(leader, [f"{text}; {how}."], rival.is_worse)
 
 
-def _best_step(group: Group) -> str:
-    steps = [int(run.best["step"]) for run in group.complete_runs if run.best]
-    return f" (about {float(np.median(steps)):g})" if steps else ""
+def _best_step(group: Group) -> float:
+    """Return the median step of a group's best checkpoints."""
+    return float(np.median([int(run.best["step"]) for run in group.complete_runs if run.best]))
 
 
-def _lowest_of_curve(group: Group) -> dict[int, float]:
-    """Return seed -> value at the step where the mean over all seeds is lowest."""
+def _lowest_of_curve(group: Group) -> tuple[dict[int, float], float]:
+    """Return seed -> value at the step where the mean over all seeds is lowest, and that step."""
     curves = {r.seed: c for r in group.complete_runs if (c := on_axis(r, HEADLINE, "step"))}
     if not curves:
-        return {}
+        return {}, math.nan
     steps, *others = (x for x, _ in curves.values())
     for x in others:
         steps = np.intersect1d(steps, x)
     if not len(steps):
-        return {}
+        return {}, math.nan
     table = np.stack([y[np.searchsorted(x, steps)] for x, y in curves.values()])
-    lowest = table[:, int(np.argmin(np.where(np.isfinite(table), table, np.inf).mean(0)))]
-    return {s: float(v) for s, v in zip(curves, lowest, strict=True) if math.isfinite(v)}
+    at = int(np.argmin(np.where(np.isfinite(table), table, np.inf).mean(0)))
+    lowest = zip(curves, table[:, at], strict=True)
+    return {s: float(v) for s, v in lowest if math.isfinite(v)}, float(steps[at])
 
 
 def _incomplete_runs(problem: Problem) -> list[str]:
@@ -275,25 +308,21 @@ def _lengths(groups: Sequence[Group]) -> list[str]:
 
 def _own_value(best: Group) -> list[str]:
     floor = best.floor(HEADLINE)
-    real = f"; real data get {short(floor)}, the best possible" if floor else ""
-    return [f"W1 (distance to unseen data) of {best.label} is {_value(best)}{real}."]
+    real = f"; real data get {short(floor)}, {_PERFECT}" if floor else ""
+    return [f"W1 of {best.label} is {_value(best)}{real}."]
 
 
 def _against_real_data(best: Group) -> list[str]:
     floor = best.floor(HEADLINE)
-    return [f"Real data get {short(floor)}, the best possible."] if floor else []
+    return [f"Real data get {short(floor)}, {_PERFECT}."] if floor else []
 
 
 def _value(group: Group) -> str:
-    values = _finite(group)
-    number = short(values[0]) if len(values) == 1 else as_text(mean(values), HEADLINE)
-    return f"{number} {_UNIT}"
+    return f"{numbers.as_text(*mean(_finite(group)), HEADLINE)} {_UNIT}"
 
 
 def _gap(rival: _Rival) -> str:
-    value, low, high = rival.gap
-    interval = "" if math.isinf(low) else f" [{short(low)}, {short(high)}]"
-    return f"{short(value)}{interval} {_UNIT}"
+    return f"{numbers.as_text(*rival.gap)} {_UNIT}"
 
 
 def _seeds(n: int) -> str:

@@ -139,7 +139,7 @@ def test_a_diverged_and_a_killed_run_are_said_and_never_averaged(tmp_path):
     assert [tuple(row[:3]) for row in incomplete.rows] == states
     row = table(report, "At the end").rows[0]
     assert row[1] == "5 of 7 (1 diverged, 1 unfinished)"
-    assert row[2].startswith(f"{np.mean(finals['minimax']):.3g} ")
+    assert row[2].startswith(f"{np.mean(finals['minimax']):.2f} [")
     assert any("did not come to their end" in s for s in report.sections[0].sentences)
     assert any("did not come to their end" in n for n in report.notes)
 

@@ -63,8 +63,9 @@ def test_a_clear_winner_is_named_with_its_margin_interval_and_seeds(sections):
     half = stats.t.ppf(0.975, 4) * 0.056 / math.sqrt(5)
     assert (verdict.kind, verdict.badge) == ("better", "WGAN-GP is better")
     assert verdict.headline == (
-        f"WGAN-GP is better: W1 lower by 0.31 [{0.31 - half:.3g}, {0.31 + half:.3g}] data units "
-        "than the next (non-saturating), in 5 of 5 seeds."
+        "WGAN-GP is better: W1, the distance to unseen data, is lower by 0.31 "
+        f"[{0.31 - half:.2f}, {0.31 + half:.2f}] data units than for the next (non-saturating), "
+        "in 5 of 5 seeds."
     )
     assert any("real data get 0.08" in detail for detail in verdict.details)
 
@@ -74,13 +75,21 @@ def test_two_that_cannot_be_told_apart_are_named_and_the_third_is_worse(sections
     assert (verdict.kind, verdict.badge) == ("undecided", "Undecided")
     assert verdict.headline.startswith("Undecided between WGAN-GP and hinge + spectral norm: ")
     assert "minimax" not in verdict.headline
-    assert any(re.match(r"minimax \(by 0\.65 .* is worse than WGAN-GP", d) for d in verdict.details)
+    half = stats.t.ppf(0.975, 4) * 0.1 / math.sqrt(5)
+    worse = f"by 0.65 [{0.65 - half:.2f}, {0.65 + half:.2f}] data units."
+    assert verdict.details[0] == f"minimax is worse than WGAN-GP, {worse}"
+    gaps = np.array(sections["undecided"].dots[1].seeds) - sections["undecided"].dots[0].seeds
+    assert f"data units on average and in {(gaps > 0).sum()} of 5 seeds" in verdict.headline
 
 
 def test_the_number_of_more_seeds_is_that_of_the_closed_form(sections):
     """The least significant of three pairs, so that Holm tests it at 5 %: z = 1.96 and 0.84."""
     needed = (1.959964 + 0.841621) ** 2 * (0.07 / 0.03) ** 2 + 1.959964**2 / 2
-    match = re.search(r"about (\d+) more seeds", sections["undecided"].verdict.headline)
+    match = re.search(
+        r"if the true difference is this size, about (\d+) more seeds of each would show it "
+        r"\(4 times in 5\)\.$",
+        sections["undecided"].verdict.headline,
+    )
     assert needed - 5 == pytest.approx(int(match[1]), abs=1.0)
     assert int(match[1]) == pytest.approx(40, abs=1)
 
@@ -88,10 +97,15 @@ def test_the_number_of_more_seeds_is_that_of_the_closed_form(sections):
 def test_another_order_at_the_best_step_is_said_in_badge_headline_and_details(sections):
     verdict = sections["best_and_end"].verdict
     assert (verdict.kind, verdict.badge) == ("better", "WGAN-GP is better at the end")
-    assert verdict.headline.endswith("; at its best step non-saturating was better.")
+    assert verdict.headline.startswith(
+        "WGAN-GP is better at the end of training (step 2000): W1, the distance to unseen data, is "
+    )
+    assert verdict.headline.endswith(", but non-saturating was better at its best step.")
     lower = (
-        r"At its best step \(about \d00\) non-saturating is lower than WGAN-GP at its own: "
-        r"0\.1\d* against 0\.2\d* data units; at the end WGAN-GP is lower: 0\.24 against 0\.55\."
+        r"At its best step non-saturating \(step \d00\) is lower than WGAN-GP at its own "
+        r"\(step \d+00\): by 0\.1\d \[0\.\d\d, 0\.\d\d\] data units, over 5 seeds; steps are "
+        r"chosen on validation data and judged on held-out samples that differ from those of the "
+        r"end\."
     )
     assert re.fullmatch(lower, verdict.details[0])
 
@@ -118,31 +132,34 @@ def test_dots_are_best_first_with_every_seed_and_what_real_data_get(sections):
 
 def test_a_difference_that_fails_only_the_correction_is_said_so():
     """p = .03 alone: below 5 %, but above 2.5 %, at which Holm tests the second of three pairs."""
-    deviation = 0.1 * math.sqrt(5) / stats.t.ppf(1 - 0.03 / 2, 4)
-    verdict = with_gaps(b=(0.1, deviation), c=(0.1, deviation))
+    deviation = 1000 * math.sqrt(5) / stats.t.ppf(1 - 0.03 / 2, 4)
+    verdict = with_gaps(b=(1000, deviation), c=(1000, deviation))
     assert verdict.kind == "undecided"
     assert "enough if these two alone were compared, not among all pairs" in verdict.headline
-    low = re.search(r"\[(0\.\d+), 0\.\d+\]", verdict.headline)
+    low = re.search(r"\[(\d+), \d+\]", verdict.headline)
     assert float(low[1]) == pytest.approx(
-        0.1 * (1 - stats.t.ppf(0.975, 4) / stats.t.ppf(0.985, 4)), rel=0.01
+        1000 * (1 - stats.t.ppf(0.975, 4) / stats.t.ppf(0.985, 4)), abs=0.5
     )
 
 
 def test_more_than_a_hundred_seeds_are_not_counted():
-    assert "more than 100 more seeds would show" in with_gaps(b=(0.001, 0.1)).headline
-    assert "about 95 more seeds would show" in with_gaps(b=(0.1, 0.1 / 0.2834)).headline
+    assert ", more than 100 more seeds of each would show" in with_gaps(b=(0.001, 0.1)).headline
+    assert ", about 95 more seeds of each would show" in with_gaps(b=(0.1, 0.1 / 0.2834)).headline
 
 
 def test_all_that_are_not_worse_are_named():
     verdict = with_gaps(b=(0.01, 0.1), c=(0.02, 0.1), d=(0.9, 0.02))
-    assert verdict.headline.startswith("Undecided between a, b and c: W1 of a is lower by 0.01 [")
-    assert verdict.details[0].startswith("d (by 0.9 [")
+    start = "Undecided between a, b and c: W1, the distance to unseen data, is lower for a than for"
+    assert verdict.headline.startswith(f"{start} b by 0.01 [")
+    assert verdict.details[0].startswith("d is worse than a, by 0.90 [")
+    two = with_gaps(b=(0.01, 0.1), c=(0.8, 0.02), d=(0.9, 0.02)).details[0]
+    assert re.fullmatch(r"c \(by 0\.80 .*\) and d \(by 0\.90 .*\) are worse than a\.", two)
 
 
 def test_one_group_and_no_result_are_no_comparison(tmp_path):
     one = section_of(tmp_path / "one", [Recipe("minimax", 0.4)], 3).verdict
     assert (one.kind, one.badge) == ("one_group", "One group only")
-    assert one.headline.startswith("minimax has a W1 of 0.4 [")
+    assert one.headline.startswith("minimax: W1, the distance to unseen data, is 0.40 [")
     run(tmp_path / "none" / "a", 0, [1.0], [0], state="diverged")
     none = build.report([tmp_path / "none"])[0].sections[0]
     assert (none.verdict.kind, none.verdict.badge, none.dots) == ("no_result", "No result", [])
@@ -169,8 +186,13 @@ def test_without_stored_best_checkpoints_the_curves_tell_of_another_order(tmp_pa
         run(tmp_path / f"b{seed}", seed, np.linspace(1.0, 0.4 + 1.1 * shift, 11), **WGAN)
     verdict = build.report([tmp_path])[0].sections[0].verdict
     assert verdict.badge == "WGAN-GP is better at the end"
-    assert verdict.headline.endswith("; at its best step minimax was better.")
-    assert verdict.details[0].startswith("At its best step minimax is lower than WGAN-GP at its")
+    assert verdict.headline.endswith(", but minimax was better at its best step.")
+    # (0.4 + 0.022) - (0.1 + 0.02) over seeds, whose deviation is 0.1 of 0.01 * (0, 1, 2, 3, 4).
+    lower = (
+        "At its best step minimax (step 10) is lower than WGAN-GP at its own (step 100): by 0.302"
+    )
+    assert verdict.details[0].startswith(f"{lower} [0.300, 0.304] data units, over 5 seeds; ")
+    assert verdict.details[0].endswith("the lowest points of the curves, which flatters.")
 
 
 def test_where_nothing_differs_a_winner_is_named_in_at_most_5_percent():
@@ -185,7 +207,7 @@ def test_where_nothing_differs_a_winner_is_named_in_at_most_5_percent():
 
 def test_with_as_many_more_seeds_as_are_said_80_percent_of_comparisons_name_the_winner():
     headline = with_gaps(b=(0.3, 0.4)).headline
-    n = 5 + int(re.search(r"about (\d+) more seeds", headline)[1])
+    n = 5 + int(re.search(r"about (\d+) more seeds of each", headline)[1])
     noise = np.random.default_rng(5)
     better = sum(
         verdict_of(problem_of({"a": np.ones(n), "b": 1.3 + 0.4 * noise.normal(size=n)})).badge
@@ -200,8 +222,8 @@ def test_groups_without_common_seeds_say_how_many_each_has(tmp_path):
         run(tmp_path / f"a{seed}", seed, final=0.2 + 0.01 * seed, **WGAN)
         run(tmp_path / f"b{seed}", 10 + seed, final=0.9 + 0.02 * seed)
     headline = build.report([tmp_path])[0].sections[0].verdict.headline
-    assert headline.startswith("WGAN-GP is better: W1 lower by ")
-    assert headline.endswith("data units than minimax, over 4 seeds each.")
+    assert headline.startswith("WGAN-GP is better: W1, the distance to unseen data, is lower by ")
+    assert headline.endswith("data units than for minimax, over 4 seeds each.")
 
 
 @pytest.mark.parametrize("level", [0.05, 0.05 / 3, 0.05 / 10])
@@ -227,3 +249,79 @@ def test_holms_levels_rise_from_level_over_m_to_level():
     assert math.isnan(levels[0])
     assert levels[1:] == pytest.approx([0.05, 0.025])
     assert holm([0.02, 0.9, 0.001]) == [True, False, True]
+
+
+def with_curves(home, **ends):
+    """Runs whose W1 is on a straight line from 1 at step 0 to their end at step 100.
+
+    ends: "wgan" (4 gradient evaluations a step) or "minimax" (2) -> W1 at the end.
+    """
+    for name, end in ends.items():
+        for seed in range(5):
+            noise = 0.002 * np.random.default_rng(seed).normal() if name == "wgan" else 0.0
+            values = np.linspace(1, end, 11) + noise
+            run(home / f"{name}{seed}", seed, values, **(WGAN if name == "wgan" else {}))
+    return build.report([home])[0].sections[0].verdict
+
+
+def test_at_equal_work_the_same_group_may_be_lower_too(tmp_path):
+    """After 200 evaluations WGAN-GP is at half of its way: (1 + 0.2) / 2 = 0.6 against 0.9."""
+    verdict = with_curves(tmp_path, wgan=0.2, minimax=0.9)
+    assert verdict.badge == "WGAN-GP is better"
+    start = "Whole recipes are compared (n_critic 1 of minimax, 3 of WGAN-GP); at equal work (200"
+    text = f"{start} gradient evaluations each) WGAN-GP is lower, too: by "
+    number = r"0\.\d+ \[0\.(29|30)\d+, 0\.30\d+\] data units than minimax\."
+    assert re.fullmatch(re.escape(text) + number, verdict.details[0])
+
+
+def test_at_equal_work_the_order_may_turn(tmp_path):
+    """(1 + 0.2) / 2 = 0.6 against 0.5."""
+    verdict = with_curves(tmp_path, wgan=0.2, minimax=0.5)
+    assert verdict.badge == "WGAN-GP is better"
+    number = r"0\.(09|10)\d+ \[0\.09\d+, 0\.10\d+\] data units than WGAN-GP\."
+    assert re.search(f"the order turns: minimax is lower by {number}$", verdict.details[0])
+
+
+def test_at_equal_work_there_may_be_nothing_to_see(tmp_path):
+    noise = np.random.default_rng(0)
+    for seed in range(5):
+        run(tmp_path / f"a{seed}", seed, np.linspace(1, 0.6 + 0.1 * noise.normal(), 11))
+        run(tmp_path / f"b{seed}", seed, np.linspace(1, 0.2, 11), **WGAN)
+    verdict = build.report([tmp_path])[0].sections[0].verdict
+    assert verdict.badge == "WGAN-GP is better"
+    assert re.search(
+        r"nothing is shown: \S+ is lower by 0\.\d+ \[-.*, which may be chance\.$",
+        verdict.details[0],
+    )
+
+
+def test_where_a_step_is_the_same_work_nothing_is_said_of_equal_work(tmp_path):
+    optim = {"_target_": "gan_lab.engine.optimizers.Adam", "lr": 0.01}
+    for seed in range(5):
+        run(tmp_path / f"a{seed}", seed, final=0.2 + 0.01 * seed)
+        run(tmp_path / f"b{seed}", seed, final=0.5 + 0.02 * seed, optim=optim)
+    verdict = build.report([tmp_path])[0].sections[0].verdict
+    assert verdict.kind == "better"
+    assert "equal work" not in " ".join(verdict.details)
+    assert verdict.details[0].endswith(
+        "real data get 0.1, as a perfect generator would on average."
+    )
+
+
+def test_the_title_tells_comparisons_apart_unless_it_is_given(tmp_path):
+    home = prepared.write(tmp_path, prepared.CLEAR[:2], 2, pictures=False)
+    auto, given = build.report([home])[0], build.report([home], "Mine")[0]
+    assert auto.title == "non-saturating and WGAN-GP on ring"
+    assert auto.question == "Which of 2 choices makes the best samples on ring, and by how much?"
+    assert (auto.has_own_title, given.title, given.has_own_title) == (False, "Mine", True)
+
+
+def test_a_section_says_when_it_ends_whether_seeds_are_paired_and_how_many_modes(sections):
+    section = sections["best_and_end"]
+    assert section.end == "at the end of training (step 2000)"
+    assert section.is_paired
+    assert section.modes == {
+        "minimax": "2 of 8 modes",
+        "non-saturating": "5 of 8 modes",
+        "WGAN-GP": "7 of 8 modes",
+    }
