@@ -13,10 +13,11 @@ from matplotlib.image import imread
 from matplotlib.ticker import NullFormatter
 
 from gan_lab.reports.analysis.charts import HEADLINE
-from gan_lab.reports.analysis.model import DEFAULT_TITLE, Report, Section
+from gan_lab.reports.analysis.model import Report, Section, stack_levels
+from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import load_or_none
-from gan_lab.reports.plots.style import FAKE, GREY, REAL, house_style, short, wrap_text
+from gan_lab.reports.plots.style import GREY, REAL, house_style, wrap_text
 
 _WIDTH, _ROW = 16.0, 6.2  # inches; a row holds one data set
 _DPI = 120
@@ -38,7 +39,7 @@ def draw(report: Report) -> Figure:
     heights = [_ROW + 0.35 * max(0, len(s.labels) - _MANY) for s in report.sections]
     figure = Figure(figsize=(_WIDTH, sum(heights)), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
-    if report.title != DEFAULT_TITLE:
+    if report.has_own_title:
         figure.suptitle(wrap_text(report.title, _WIDTH - 1, 13.0), fontsize=13, color=GREY)
     rows = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)
     for row, section in zip(rows[:, 0], report.sections, strict=True):
@@ -60,13 +61,23 @@ def _row(row: SubFigure, section: Section) -> None:
 
 def _dots(axes: Axes, section: Section) -> None:
     """Draw a group a line, the best on top: a small dot a seed, the mean and its interval."""
-    axes.set_title("At the end, on held-out data", pad=22)
+    axes.set_title(section.end.capitalize(), pad=22)
     axes.set_xlabel(f"{section.dots_title} ({section.dots_unit}): left is better")
     dots = [dot for dot in section.dots if np.isfinite(dot.value)]
+    real, values = section.real_data, [dot.value for dot in dots]
+    if real is not None and np.isfinite(real):
+        values.append(real)
+    is_log = min(values, default=0) > 0 and max(values) / min(values) > _LOGARITHMIC_FROM
+    everyone = np.array([v for dot in dots for v in dot.seeds if np.isfinite(v)])
+    near = 0.02 * (
+        np.log10(max(values) / min(values)) if is_log else np.abs(everyone).max(initial=0)
+    )
     for i, dot in enumerate(dots):
         style = section.styles[dot.label]
         seeds = [value for value in dot.seeds if np.isfinite(value)]
-        axes.scatter(seeds, [i + 0.22] * len(seeds), s=22, color=style.colour, alpha=0.55)
+        places = [np.log10(max(value, 1e-300)) for value in seeds] if is_log else seeds
+        heights = [i + 0.22 + 0.07 * level for level in stack_levels(places, near)]
+        axes.scatter(seeds, heights, s=24, color=style.colour, edgecolors="white", linewidths=0.6)
         axes.plot([dot.low, dot.high], [i, i], color=style.colour, linewidth=3.5)
         axes.plot([dot.value], [i], marker=style.marker, color=style.colour, markersize=11)
     names = [wrapped_name(dot.label) for dot in dots]
@@ -75,14 +86,12 @@ def _dots(axes: Axes, section: Section) -> None:
         text.set_color(section.styles[dot.label].colour)
         text.set_fontweight("bold")
     axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
-    real, values = section.real_data, [dot.value for dot in dots]
     if real is not None and np.isfinite(real):
-        values.append(real)
         axes.axvline(real, color=GREY, linestyle=(0, (2, 2)), linewidth=1.5)
         look: dict[str, Any] = {"ha": "center", "va": "bottom", "color": GREY}
         at: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
         axes.annotate("real data", (real, 1.0), xytext=(0, 3), **look, **at)
-    if min(values, default=0) > 0 and max(values) / min(values) > _LOGARITHMIC_FROM:
+    if is_log:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(lambda x, _: short(x))  # no power of ten: text is no math
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -125,19 +134,22 @@ def _samples(axes: Axes, section: Section) -> None:
     if not names:
         return
     points = any(section.landscapes.get(name) for name in names)
-    axes.set_title(f"Samples at the end{' (orange), data (black)' if points else ''}", pad=22)
+    key = ": dots, real data: crosses" if points else ""
+    axes.set_title(f"Samples at the end{key}", pad=22)
     columns = 1 if len(names) == 1 else 2
     rows = -(-len(names) // columns)
     for i, name in enumerate(names):
         width, height = 1 / columns, 1 / rows
-        box = (i % columns * width, 1 - (i // columns + 1) * height, 0.94 * width, 0.8 * height)
+        box = (i % columns * width, 1 - (i // columns + 1) * height, 0.94 * width, 0.76 * height)
         inset = axes.inset_axes(box)
         inset.set_xticks([])
         inset.set_yticks([])
         colour = section.styles[name].colour
         inset.set_title(wrapped_name(name), fontsize=11, pad=3, color=colour, fontweight="bold")
+        if modes := section.modes.get(name):
+            inset.set_xlabel(modes, fontsize=11, labelpad=3)
         if section.landscapes.get(name):
-            _points(inset, section.landscapes[name][max(section.landscapes[name])])
+            _points(inset, section.landscapes[name][max(section.landscapes[name])], colour)
         else:
             pictures = section.pictures[name]
             if png := samples.read_png(pictures[max(pictures)]):  # a torn file costs itself
@@ -149,7 +161,7 @@ def wrapped_name(name: str) -> str:
     return wrap_text(name, _NAME * 0.52 * 12 / 72, 12.0)
 
 
-def _points(axes: Axes, path: Path) -> None:
+def _points(axes: Axes, path: Path, colour: str) -> None:
     content = load_or_none(path)
     if content is None or not all(np.isfinite(content[axis]).all() for axis in ("x", "real")):
         return
@@ -157,10 +169,10 @@ def _points(axes: Axes, path: Path) -> None:
     if "y" not in content:
         bins = np.linspace(content["x"][0], content["x"][-1], 40).tolist()
         samples.density(axes, real[:, 0], bins, color=REAL)
-        samples.density(axes, fake[:, 0], bins, color=FAKE)
+        samples.density(axes, fake[:, 0], bins, color=colour)
         return
-    axes.scatter(real[:, 0], real[:, 1], s=14, color=REAL, marker="x", linewidths=0.8)
-    axes.scatter(fake[:, 0], fake[:, 1], s=9, color=FAKE, alpha=0.7)
+    axes.scatter(real[:, 0], real[:, 1], s=22, color=REAL, marker="x", linewidths=0.8)
+    axes.scatter(fake[:, 0], fake[:, 1], s=9, color=colour, linewidths=0)
     axes.set_xlim(content["x"][0], content["x"][-1])
     axes.set_ylim(content["y"][0], content["y"][-1])
     axes.set_aspect("equal")

@@ -2,15 +2,15 @@
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gan_lab.reports.analysis.model import Dot, Section
+from gan_lab.reports.analysis.model import Dot, Section, stack_levels
+from gan_lab.reports.analysis.numbers import interval_texts, short
 from gan_lab.reports.html import document, marks
 from gan_lab.reports.plots import landscape
-from gan_lab.reports.plots.style import short
 
 _KINDS: Mapping[str, document.Kind] = {
     "better": "good",
@@ -24,10 +24,14 @@ _BEYOND = 0.6  # of the numbers' span that an interval may take on each side
 _SIDE = 200  # units of a picture of points
 _BINS = 48  # of a density, as in the animation
 _MAX_POINTS = 1000
-_KEY = (
-    ' <span class="key-text"><span class="dot real"></span>data</span> <span class="key-text">'
-    '<span class="dot fake"></span>samples</span>'
+_CROSS = 3.0  # half the size of a data point's cross, in units of the picture
+# A cross as in the pictures; the colour of the samples' dots is their group's.
+_REAL_KEY = (
+    '<span class="key-text"><svg class="cross" viewBox="0 0 12 12" width="12" height="12" '
+    'aria-hidden="true"><path d="M2 2L10 10M10 2L2 10"/></svg> real data</span>'
 )
+_NEAR = 1.6  # % of the plot's width within which two dots of seeds cover each other
+_LEVEL = 6  # pixels between dots of seeds on top of each other
 
 
 def badge(section: Section) -> str:
@@ -35,10 +39,17 @@ def badge(section: Section) -> str:
     return document.badge(_KINDS[section.verdict.kind], section.verdict.badge)
 
 
-def first_screen(i: int, section: Section, data: Mapping[str, Any]) -> str:
-    """Return the verdict of a section and what shows it at a glance."""
+def first_screen(
+    i: int, section: Section, data: Mapping[str, Any], *, has_name: bool = True
+) -> str:
+    """Return the verdict of a section and what shows it at a glance.
+
+    Without `has_name` the section's name is there for screen readers alone: the page's title has
+    it.
+    """
     verdict = section.verdict
-    name = f'<h2 class="name" id="section-{i}">{html.escape(section.name)}</h2>'
+    kind = "name" if has_name else "hidden"
+    name = f'<h2 class="{kind}" id="section-{i}">{html.escape(section.name)}</h2>'
     details = f'<div class="why-so">{document.bullets(verdict.details)}</div>'
     return (
         f'<div class="first"><div class="answer">{name}{badge(section)}</div>'
@@ -55,8 +66,9 @@ def dots(section: Section, looks: marks.Looks) -> str:
         return ""
     scale = _Scale(groups, section.real_data)
     missing = [label for label in section.labels if label not in {dot.label for dot in groups}]
-    unit = f" ({section.dots_unit})" if section.dots_unit else ""
-    legend = "Small dots are seeds, bars 95 % intervals of the mean."
+    title = f"{section.dots_title} {section.end}".rstrip()
+    legend = "Bars and brackets: 95 % intervals"
+    legend += "; differences are paired by seed." if section.is_paired else "."
     if scale.logarithmic:
         legend += " The scale is logarithmic."
     if scale.cut:
@@ -66,9 +78,10 @@ def dots(section: Section, looks: marks.Looks) -> str:
     rows = "".join(_row(dot, scale, looks) for dot in groups)
     return (
         '<figure class="dots"><figcaption><strong>'
-        f"{html.escape(section.dots_title + unit)}: left is better</strong> "
+        f"{html.escape(title)}: left is better</strong> "
         f'<span class="legend-text">{html.escape(legend)}</span></figcaption>'
-        f'<div class="dot-rows">{_real_data_label(scale)}{rows}{_axis(scale)}</div></figure>'
+        f'<div class="dot-rows">{_real_data(scale)}{rows}{_axis(scale, section.dots_unit)}</div>'
+        "</figure>"
     )
 
 
@@ -122,43 +135,45 @@ class _Scale:
 def _row(dot: Dot, scale: _Scale, looks: marks.Looks) -> str:
     ink = marks.ink(looks[dot.label]["colour"]) if dot.label in looks else "var(--text)"
     parts = []
-    if scale.real_data is not None:
-        at = scale.percent(scale.real_data)
-        parts.append(f'<line class="real" x1="{at}%" x2="{at}%" y1="-1" y2="31"/>')
     if not math.isnan(dot.low) and not math.isnan(dot.high):
         low, high = scale.percent(dot.low), scale.percent(dot.high)
         parts.append(f'<line class="bar" x1="{low}%" x2="{high}%" y1="10" y2="10"/>')
+    places = [scale.percent(value) for value in dot.seeds if math.isfinite(value)]
+    levels = stack_levels(places, _NEAR)
     parts += [
-        f'<circle class="seed-dot" cx="{scale.percent(value)}%" cy="22" r="3"/>'
-        for value in dot.seeds
-        if math.isfinite(value)
+        f'<circle class="seed-dot" cx="{at}%" cy="{21 + _LEVEL * level}" r="3"/>'
+        for at, level in zip(places, levels, strict=True)
     ]
     parts.append(f'<circle class="mean" cx="{scale.percent(dot.value)}%" cy="10" r="6"/>')
-    n = len(dot.seeds)
-    has_interval = math.isfinite(dot.low) and math.isfinite(dot.high)
-    interval = f"[{short(dot.low)}, {short(dot.high)}]" if has_interval else ""
+    n, height = len(dot.seeds), 27 + _LEVEL * max(levels, default=0)
+    number, interval = short(dot.value), ""
+    if math.isfinite(dot.low) and math.isfinite(dot.high) and dot.low < dot.high:
+        number, low_text, high_text = interval_texts(dot.value, dot.low, dot.high)
+        interval = f"[{low_text}, {high_text}]"
     name = marks.with_swatch(dot.label, looks)
     return (
         f'<div class="dot-row" style="--ink:{ink}"><div class="dot-name">{name}</div>'
-        f'<svg class="track" height="28" aria-hidden="true">{"".join(parts)}</svg>'
-        f'<div class="dot-number"><strong>{short(dot.value)}</strong> '
+        f'<svg class="track" height="{height}" aria-hidden="true">{"".join(parts)}</svg>'
+        f'<div class="dot-number"><strong>{number}</strong> '
         f'<span class="interval">{interval}</span>'
         f'<span class="hidden"> over {n} {"seed" if n == 1 else "seeds"}</span></div></div>'
     )
 
 
-def _real_data_label(scale: _Scale) -> str:
+def _real_data(scale: _Scale) -> str:
+    """Return the line of real data through all rows, below what they show, and its label."""
     if scale.real_data is None:
         return ""
     at = scale.percent(scale.real_data)
     return (
-        '<svg class="track top" height="20"><text '
+        f'<div class="real-lane" aria-hidden="true"><div class="real" style="left:{at}%"></div>'
+        '</div><svg class="track top" height="20"><text '
         f'x="{at}%" y="14" text-anchor="{_anchor(at)}">real data {short(scale.real_data)}</text>'
         "</svg>"
     )
 
 
-def _axis(scale: _Scale) -> str:
+def _axis(scale: _Scale, unit: str) -> str:
     places = [(scale.percent(value), short(value)) for value in scale.ticks()]
     ticks = "".join(
         f'<line x1="{at}%" x2="{at}%" y1="0" y2="5"/>'
@@ -166,7 +181,11 @@ def _axis(scale: _Scale) -> str:
         for at, text in places
     )
     line = '<line x1="0" x2="100%" y1="0.5" y2="0.5"/>'
-    return f'<svg class="track ticks" height="22" aria-hidden="true">{line}{ticks}</svg>'
+    return (
+        '<div class="dots-key">small dots: seeds</div>'
+        f'<svg class="track ticks" height="22" aria-hidden="true">{line}{ticks}</svg>'
+        f'<div class="unit">{html.escape(unit)}</div>'
+    )
 
 
 def _anchor(percent: float) -> str:
@@ -184,9 +203,10 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     seeds = {section.seed[label] for label in pictures if label in section.seed}
     key = ""
     if any(section.landscapes.get(label) for label in pictures):
-        key = _KEY
+        key = _key(pictures, data["looks"])
     items = "".join(
-        f'<figure class="sample" data-group="{html.escape(label)}">{picture}<figcaption>'
+        f'<figure class="sample" data-group="{html.escape(label)}"{_ink(label, data["looks"])}>'
+        f"{picture}<figcaption>"
         f"{marks.with_swatch(label, data['looks'])}"
         f"{_details(section, label, step, note, steps, seeds)}</figcaption></figure>"
         for label, (step, picture, note) in pictures.items()
@@ -204,10 +224,22 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     )
 
 
+def _ink(label: str, looks: marks.Looks) -> str:
+    return f' style="--ink:{marks.ink(looks[label]["colour"])}"' if label in looks else ""
+
+
+def _key(labels: Iterable[str], looks: marks.Looks) -> str:
+    """Return what crosses and dots are, the dots in the colours of all groups."""
+    inks = dict.fromkeys(_ink(label, looks) for label in labels)
+    dots = "".join(f'<span class="dot sample-dot"{ink}></span>' for ink in inks)
+    return f'{_REAL_KEY} <span class="key-text">{dots} samples</span>'
+
+
 def _details(
     section: Section, label: str, step: int, note: str, steps: set[int], seeds: set[int]
 ) -> str:
-    texts = [f"step {step}"] if len(steps) > 1 else []
+    texts = [section.modes[label]] if section.modes.get(label) else []
+    texts += [f"step {step}"] if len(steps) > 1 else []
     texts += [f"seed {section.seed[label]}"] if len(seeds) > 1 and label in section.seed else []
     texts += [note] if note else []
     return f'<span class="sample-note">{html.escape("; ".join(texts))}</span>' if texts else ""
@@ -241,7 +273,7 @@ def _points(content: landscape.Landscape, name: str) -> tuple[str, str]:
     n = len(content["fake"][:_MAX_POINTS])
     outside = n - len(places["fake"])
     draw = _densities if len(axes) == 1 else _scatter
-    note = f"{outside} of {n} samples outside" if outside else ""
+    note = f"{outside} of {n} samples outside the frame" if outside else ""
     label = html.escape(name)
     return (
         f'<svg class="points" viewBox="0 0 {_SIDE} {_SIDE}" role="img" aria-label="{label}">'
@@ -251,11 +283,12 @@ def _points(content: landscape.Landscape, name: str) -> tuple[str, str]:
 
 
 def _scatter(real: np.ndarray, fake: np.ndarray) -> str:
-    """Return points as dots: lines of no length with round ends."""
-    paths = []
-    for kind, points in (("real", real), ("fake", fake)):
+    """Return data as crosses and on them samples as dots, lines of no length with round ends."""
+    paths, c = [], _CROSS
+    cross = f"m-{c:g} -{c:g}l{2 * c:g} {2 * c:g}m0 -{2 * c:g}l-{2 * c:g} {2 * c:g}"
+    for kind, points, mark in (("real", real, cross), ("fake", fake, "h0")):
         xs, ys = (points * [1, -1] + [0, 1]).T * _SIDE
-        path = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in zip(xs, ys, strict=True))
+        path = "".join(f"M{x:.1f} {y:.1f}{mark}" for x, y in zip(xs, ys, strict=True))
         paths.append(f'<path class="{kind}-points" d="{path}"/>' if path else "")
     return "".join(paths)
 

@@ -78,10 +78,12 @@ def _body(report: Report, data: dict[str, Any], limits: Sequence[str]) -> str:
     parts = [document.header(report.title, report.question)]
     if len(report.sections) > 1:
         parts.append(_contents(report.sections))
-    notes = document.notes("To know before reading", report.notes)
+    notes = document.fold("To know before reading", document.bullets(report.notes))
+    notes = f'<div class="before">{notes}</div>' if report.notes else ""
+    in_title = len(report.sections) == 1 and report.sections[0].name in report.title
     for i, section in enumerate(report.sections):
         own = data["sections"][i]
-        first = first_screen.first_screen(i, section, own)
+        first = first_screen.first_screen(i, section, own, has_name=not in_title)
         below = page_parts.parts(i, section, own)
         parts.append(
             f'<article class="problem" data-section="{i}" aria-labelledby="section-{i}">{first}'

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gan_lab.reports.analysis.model import Dot, Verdict
+from gan_lab.reports.analysis.model import Dot, Verdict, stack_levels
 from gan_lab.reports.html import first_screen
 from gan_lab.reports.plots import landscape
 from tests.page_helpers import landscapes, pictures, section
@@ -25,7 +25,7 @@ def places(source, pattern):
 
 
 MEANS, SEEDS = r'class="mean" cx="([\d.]+)%', r'class="seed-dot" cx="([\d.]+)%'
-BARS, REAL = r'class="bar" x1="([\d.]+)%" x2="([\d.]+)%', r'class="real" x1="([\d.]+)%'
+BARS, REAL = r'class="bar" x1="([\d.]+)%" x2="([\d.]+)%', r'class="real" style="left:([\d.]+)%'
 TICKS = r'<line x1="([\d.]+)%" x2="[\d.]+%" y1="0" y2="5"/><text x="[\d.]+%" [^>]+>([^<]+)'
 
 
@@ -40,7 +40,7 @@ def test_dots_bars_ticks_and_real_data_are_on_one_linear_scale():
     assert places(source, SEEDS) == pytest.approx([at(v) for v in (0.9, 1.1, 1.7, 2.3)], abs=0.03)
     bars = [float(v) for each in re.findall(BARS, source) for v in each]
     assert bars == pytest.approx([at(v) for v in (0.8, 1.2, 1.5, 2.5)], abs=0.03)
-    assert places(source, REAL) == pytest.approx([at(0.5)] * 2, abs=0.03)
+    assert places(source, REAL) == pytest.approx([at(0.5)], abs=0.03)  # one line for all rows
     ticks = re.findall(TICKS, source)
     assert len(ticks) >= 3
     for place, text in ticks:
@@ -102,12 +102,60 @@ def test_one_picture_a_group_shows_the_points_of_its_last_step(tmp_path):
     assert re.findall(r'data-group="(\w+)"', source) == ["first", "second"]
     assert re.findall(r"step (\d+)</span>", source) == ["20", "10"]
     content = landscape.load(paths["first"][20])
-    for kind in ("real", "fake"):
+    for kind, mark in (("real", "m-3"), ("fake", "h0")):
         path = re.search(rf'class="{kind}-points" d="([^"]+)"', source)[1]
-        points = np.array(re.findall(r"M([\d.]+) ([\d.]+)h0", path), float) / 200
+        points = np.array(re.findall(rf"M([\d.]+) ([\d.]+){mark}", path), float) / 200
         low, high = (np.array([content[a][i] for a in "xy"]) for i in (0, -1))
         expected = (content[kind] - low) / (high - low)
         np.testing.assert_allclose(points, expected * [1, -1] + [0, 1], atol=3e-4)
+
+
+def test_samples_have_their_groups_colour_and_their_modes_are_counted(tmp_path):
+    paths = {label: landscapes(tmp_path, 2, (0,), i) for i, label in enumerate(LABELS)}
+    comparison = section("ring", LABELS, landscapes=paths, modes={"second": "7 of 8 modes"})
+    colours = ("#0072B2", "#D55E00")
+    looks = {n: {"colour": c, "dash": "solid"} for n, c in zip(LABELS, colours, strict=True)}
+    source = first_screen.samples(comparison, {"looks": looks, "pictures": None})
+    inks = re.findall(r'data-group="(\w+)" style="--ink:var\(--ink-(\w+)', source)
+    assert inks == [("first", "0072B2"), ("second", "D55E00")]
+    assert re.findall(r'sample-dot" style="--ink:var\(--ink-(\w+)', source) == ["0072B2", "D55E00"]
+    assert re.findall(r'"sample-note">([^<]+)', source) == ["7 of 8 modes"]
+
+
+def test_five_seeds_are_five_dots_though_all_have_one_number():
+    dots = [Dot("first", 1.0, 0.9, 1.1, [1.0] * 5), Dot("second", 2.0, 1.9, 2.1, [1.9, 2.1])]
+    circles = re.findall(r'class="seed-dot" cx="([\d.]+)%" cy="(\d+)" r="3"', plot(dots))
+    assert len(circles) == len(set(circles)) == 7
+    heights = sorted(int(y) for _, y in circles[:5])
+    assert np.diff(heights).tolist() == [6] * 4  # 3 pixels of radius each
+    assert {y for _, y in circles[5:]} == {"21"}
+
+
+@pytest.mark.parametrize("near", [0.0, 0.5, 2.0])
+def test_dots_of_one_level_are_apart_and_lie_low_where_there_is_room(near):
+    places = np.random.default_rng(0).uniform(0, 10, size=9)
+    levels = np.array(stack_levels(places, near))
+    for level in set(levels):
+        assert (np.diff(np.sort(places[levels == level])) >= near).all()
+    assert (levels == 0).all() == (near == 0)
+
+
+def test_number_and_interval_of_a_row_have_the_same_decimals():
+    source = plot([Dot("first", 0.2, 0.188, 0.212, [0.2]), Dot("second", 0.95, 0.826, 1.07, [1.0])])
+    assert "<strong>0.20</strong>" in source
+    assert "[0.19, 0.21]" in source
+    assert "<strong>0.95</strong>" in source
+    assert "[0.83, 1.07]" in source
+
+
+def test_the_plot_says_when_it_was_measured_and_whether_seeds_are_paired():
+    comparison = replace(section("ring", LABELS), end="at the end of training (step 2000)")
+    looks = {label: {"colour": "#0072B2", "dash": "solid"} for label in LABELS}
+    source = first_screen.dots(comparison, looks)
+    assert "W1 at the end of training (step 2000): left is better" in source
+    assert "paired by seed" not in source
+    paired = first_screen.dots(replace(comparison, is_paired=True), looks)
+    assert "Bars and brackets: 95 % intervals; differences are paired by seed." in paired
 
 
 def test_a_picture_says_what_it_leaves_out_and_a_torn_one_gives_way_to_the_one_before(tmp_path):
@@ -117,7 +165,7 @@ def test_a_picture_says_what_it_leaves_out_and_a_torn_one_gives_way_to_the_one_b
     landscape.save(content, paths[10])
     paths[20].write_bytes(paths[20].read_bytes()[:50])
     source = samples(section("ring", ("first",), landscapes={"first": paths}))
-    assert "3 of 8 samples outside" in source
+    assert "3 of 8 samples outside the frame" in source
     assert "Samples at the end, step 10, seed 0" in source
 
 
