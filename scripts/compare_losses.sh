@@ -13,14 +13,14 @@ losses="loss=minimax,non_saturating,wasserstein_clip,wasserstein"
 
 sweep() { # a run that diverges is a result: only an interrupt or a wrong argument ends the script
   local code=0
-  "${lab[@]}" train -m "$losses" evaluator.every=100 "$@" || code=$?
+  "${lab[@]}" train -m "$losses" "$@" || code=$?
   [ "$code" -le 1 ] || exit "$code"
 }
 
 echo "ring: 4 losses, $seeds seeds stacked in each run"
 sweep data=ring "n_seeds=$seeds" output="$out/ring" "$@"
 echo "digits: 4 losses x $seeds seeds, one process a core"
-sweep data=digits "seed=range($seeds)" steps=1000 trainer.image_every=100 output="$out/digits" "$@"
+sweep data=digits "seed=range($seeds)" steps=1000 output="$out/digits" "$@"
 "${lab[@]}" compare "$out/ring" "$out/digits" output="$out/comparison" \
   title="Four losses, $seeds seeds each"
 
