@@ -76,7 +76,7 @@ def report(paths: Sequence[Path], title: str = DEFAULT_TITLE) -> tuple[Report, l
     sections = [section(problem) for problem in problems]
     # Also the notes have paths, whose names may be anything.
     title, question, origin = map(run_config.visible, (title, question, origin))
-    notes = run_config.visible(_notes(problems))
+    notes = run_config.visible(_notes(problems, sections))
     content = Report(title, question, sections, notes, _METHOD, origin, has_own_title)
     return content, problems
 
@@ -170,11 +170,12 @@ def _events(groups: Sequence[Group]) -> list[EventRow]:
     return sorted(rows, key=lambda e: (e.step, e.group, e.seed))
 
 
-def _cautions(problem: Problem) -> list[str]:
-    """Return reasons why groups are less comparable than a table suggests."""
+def _cautions(problem: Problem, verdict_details: Sequence[str]) -> list[str]:
+    """Return reasons why groups are less comparable than a table suggests, if not said already."""
     groups, notes = problem.groups, []
-    if recipes := summary.unequal_choices(groups):
-        notes.append(f"whole recipes are compared, not losses alone ({'; '.join(recipes)}).")
+    recipes = "; ".join(summary.unequal_choices(groups))
+    if recipes and not any(recipes in detail for detail in verdict_details):
+        notes.append(f"whole recipes are compared, not losses alone ({recipes}).")
     timings = {run.timing for g in groups for run in g.runs}
     together = {n_seeds for n_seeds, _, _ in timings}
     if len(timings) > 1:
@@ -208,14 +209,14 @@ def _modes(run: Record) -> str:
     return f"{numbers.short(float(value))}{of} modes"
 
 
-def _notes(problems: Sequence[Problem]) -> list[str]:
+def _notes(problems: Sequence[Problem], sections: Sequence[Section]) -> list[str]:
     notes = []
     if len(problems) > 1:
         notes.append(
             f"The runs are on {len(problems)} different data sets or evaluators "
             f"({', '.join(p.name for p in problems)}); each has a section of its own."
         )
-    for problem in problems:
+    for problem, own in zip(problems, sections, strict=True):
         runs = [run for group in problem.groups for run in group.runs]
         if states := [run.state for run in runs if not run.is_done]:
             notes.append(
@@ -231,7 +232,7 @@ def _notes(problems: Sequence[Problem]) -> list[str]:
                 f"{problem.name}: the groups were trained for different numbers of steps "
                 f"({lengths}); read the table 'At equal budgets'."
             )
-        notes += _cautions(problem)
+        notes += _cautions(problem, own.verdict.details)
         if single := ", ".join(g.label for g in problem.groups if len(g.runs) == 1):
             rest = "which allows no interval and supports no difference."
             notes.append(f"{problem.name}: one seed only of {single}, {rest}")

@@ -257,10 +257,11 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, end})
     rival = _rival(pair, leader)
     assert rival is not None
+    over = "paired over" if pair.difference.is_paired else "over"
     gap, at = _gap(rival), {label: f"(step {step:g})" for label, step in steps.items()}
     text = (
         f"At its best step {leader} {at[leader]} is lower than {end} at its own {at[end]}: by "
-        f"{gap}, over {_seeds(rival.n)}{'' if rival.is_worse else ', which may be chance'}"
+        f"{gap}, {over} {_seeds(rival.n)}{'' if rival.is_worse else ', which may be chance'}"
     )
     how = "these are the lowest points of the curves, which flatters"
     if has_checkpoints:

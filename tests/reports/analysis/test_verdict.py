@@ -103,9 +103,9 @@ def test_another_order_at_the_best_step_is_said_in_badge_headline_and_details(se
     assert verdict.headline.endswith(", but non-saturating was better at its best step.")
     lower = (
         r"At its best step non-saturating \(step \d00\) is lower than WGAN-GP at its own "
-        r"\(step \d+00\): by 0\.1\d \[0\.\d\d, 0\.\d\d\] data units, over 5 seeds; steps are "
-        r"chosen on validation data and judged on held-out samples that differ from those of the "
-        r"end\."
+        r"\(step \d+00\): by 0\.1\d \[0\.\d\d, 0\.\d\d\] data units, paired over 5 seeds; "
+        r"steps are chosen on validation data and judged on held-out samples that differ from "
+        r"those of the end\."
     )
     assert re.fullmatch(lower, verdict.details[0])
 
@@ -191,7 +191,9 @@ def test_without_stored_best_checkpoints_the_curves_tell_of_another_order(tmp_pa
     lower = (
         "At its best step minimax (step 10) is lower than WGAN-GP at its own (step 100): by 0.302"
     )
-    assert verdict.details[0].startswith(f"{lower} [0.300, 0.304] data units, over 5 seeds; ")
+    assert verdict.details[0].startswith(
+        f"{lower} [0.300, 0.304] data units, paired over 5 seeds; "
+    )
     assert verdict.details[0].endswith("the lowest points of the curves, which flatters.")
 
 
@@ -272,6 +274,16 @@ def test_at_equal_work_the_same_group_may_be_lower_too(tmp_path):
     text = f"{start} gradient evaluations each) WGAN-GP is lower, too: by "
     number = r"0\.\d+ \[0\.(29|30)\d+, 0\.30\d+\] data units than minimax\."
     assert re.fullmatch(re.escape(text) + number, verdict.details[0])
+
+
+def test_what_a_verdict_says_of_recipes_is_not_noted_again(tmp_path):
+    home = prepared.write(tmp_path / "a", prepared.CLEAR, 5, pictures=False)
+    report = build.report([home])[0]
+    assert "Whole recipes" in report.sections[0].verdict.details[0]
+    assert report.notes == []
+    few = build.report([prepared.write(tmp_path / "b", prepared.CLEAR, 2, pictures=False)])[0]
+    recipes = "(n_critic 3 of WGAN-GP, 1 of the others)"
+    assert few.notes == [f"ring: whole recipes are compared, not losses alone {recipes}."]
 
 
 def test_at_equal_work_the_order_may_turn(tmp_path):
