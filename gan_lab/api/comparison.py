@@ -62,13 +62,13 @@ class Comparison:
 
 
 def compare(
-    runs: TrainedRun | str | Path | Sequence[TrainedRun | str | Path], title: str = "Comparison"
+    runs: TrainedRun | str | Path | Sequence[TrainedRun | str | Path], title: str = ""
 ) -> Comparison:
     """Compare runs, or all runs below directories; a run of several seeds is a group.
 
     Args:
         runs: Runs of `train` or `load`, or paths.
-        title: Of the page.
+        title: Of the page; empty for the groups and the data.
 
     Raises:
         ConfigError: One holds no run, or a run cannot be read.

@@ -170,7 +170,7 @@ class Compare:
         "DIR ...", "directories with runs in or below them, or a pattern in quotes"
     )
     output: str | None = _output("outputs/compare/TIME unless given")
-    title: str = key("Comparison", "of the page")
+    title: str = key("", "of the page; the groups and the data unless given")
 
 
 @dataclass(frozen=True)

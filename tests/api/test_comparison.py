@@ -75,7 +75,7 @@ def test_page_and_numbers_are_the_commands(runs, workdir):
 def test_it_prints_the_verdict_and_shows_the_table(runs):
     comparison = gan_lab.compare(runs)
     assert len(comparison.verdict) >= 1
-    assert repr(comparison) == "\n".join(["Comparison", *comparison.verdict])
+    assert repr(comparison) == "\n".join(["minimax and WGAN-GP on ring", *comparison.verdict])
     assert any("W1" in sentence for sentence in comparison.verdict)
     assert "<table" in comparison._repr_html_()
 

@@ -26,7 +26,6 @@ from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
 from gan_lab.reports.analysis.model import (
     AXES,
-    DEFAULT_TITLE,
     Band,
     Chart,
     EventRow,
@@ -53,8 +52,10 @@ _METHOD = (
 )
 
 
-def report(paths: Sequence[Path], title: str = DEFAULT_TITLE) -> tuple[Report, list[Problem]]:
+def report(paths: Sequence[Path], title: str = "") -> tuple[Report, list[Problem]]:
     """Return the report on some run directories, and the groups behind it.
+
+    Without a title it is named for the groups and the data sets.
 
     Raises:
         ConfigError: A path holds no run, or a run cannot be read.
@@ -70,9 +71,8 @@ def report(paths: Sequence[Path], title: str = DEFAULT_TITLE) -> tuple[Report, l
         f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by gan_lab {__version__} from "
         f"{len(records)} runs in {', '.join(map(str, paths))}."
     )
-    has_own_title = title != DEFAULT_TITLE
-    if not has_own_title:
-        title = _title(problems)
+    has_own_title = bool(title)
+    title = title or _title(problems)
     sections = [section(problem) for problem in problems]
     # Also the notes have paths, whose names may be anything.
     title, question, origin = map(run_config.visible, (title, question, origin))

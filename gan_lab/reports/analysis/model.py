@@ -10,7 +10,6 @@ import numpy as np
 
 from gan_lab.reports.plots.style import Style
 
-DEFAULT_TITLE = "Comparison"
 _MAX_LEVELS = 5
 
 
