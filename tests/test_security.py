@@ -828,7 +828,7 @@ def test_files_have_the_permissions_that_the_umask_leaves(umask, workdir):
 
 def test_what_a_run_says_of_its_configuration_is_read_back_as_it_is(trained):
     flat = run_config.of_run(trained)
-    assert flat == compose.flat_keys(open_run.saved_config(trained))
+    assert flat == run_config.flat_keys(open_run.saved_config(trained))
     assert yaml.safe_load(RunDir(trained).config.read_text())["device"] == "cpu"
     with pytest.raises(ConfigError, match="holds no run"):
         open_run.saved_config(trained / "samples")

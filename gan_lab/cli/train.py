@@ -34,6 +34,7 @@ from gan_lab.engine.devices import cores, resolve_device
 from gan_lab.engine.execution import STACKED_UP_TO
 from gan_lab.errors import ConfigError, RunDiverged
 from gan_lab.metrics.estimate import Estimate
+from gan_lab.reports.analysis import run_config
 from gan_lab.reports.export.outcome import outcome
 from gan_lab.reports.export.terminal import say, show
 from gan_lab.runner import train as training
@@ -132,7 +133,7 @@ def resumed_config(path: Path, words: Sequence[str]) -> RunConfig:
         parent = path.resolve().parent
         raise ConfigError(f"{path} is one of several seeds that train together; resume {parent}")
     try:
-        keys = compose.flat_keys(OmegaConf.from_dotlist(long_names(words)))
+        keys = run_config.flat_keys(OmegaConf.from_dotlist(long_names(words)))
     except ConfigError:
         raise
     except Exception as error:  # YAML and interpolation errors have many types

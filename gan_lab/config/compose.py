@@ -239,15 +239,6 @@ def _seeds(seed: Any, n_seeds: Any) -> tuple[int, ...]:
     return tuple(range(seed, seed + n_seeds))
 
 
-def flat_keys(cfg: Mapping[Any, Any] | DictConfig, prefix: str = "") -> dict[str, Any]:
-    """Return nested keys as one level of dotted ones."""
-    leaves: dict[str, Any] = {}
-    for key, value in cfg.items():
-        name, is_node = prefix + str(key), isinstance(value, Mapping | DictConfig)
-        leaves |= flat_keys(value, f"{name}.") if is_node else {name: value}
-    return leaves
-
-
 def _check_keys(node: Mapping[str, Any], names: Sequence[str], path: str = "") -> None:
     for key in node:
         if key not in names:

@@ -19,6 +19,8 @@ from gan_lab.metrics.metrics import Metric
 from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.base import NetworkPair
 from gan_lab.regularizers.base import Regularizer
+from gan_lab.reports.analysis.names import method_name
+from gan_lab.reports.analysis.run_config import flat_keys
 from gan_lab.validation import check_choice, check_count, check_interval
 
 
@@ -102,6 +104,13 @@ class RunConfig:
     overrides: tuple[str, ...] | None = field(default=None, repr=False)  # typed; None: unknown
     world: World = ALONE  # the processes that train the same run
     loggers: Sequence[LoggerFactory] = field(default=DEFAULT_LOGGERS, repr=False)
+
+    @property
+    def method(self) -> str:
+        """What a person calls the loss with its regularizers: "WGAN-GP"."""
+        if not self.resolved:
+            return type(self.loss).__name__
+        return method_name(flat_keys(self.resolved))
 
     @property
     def inner_gradients(self) -> int:

@@ -5,11 +5,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gan_lab.config.compose import build_run_config, compose_config, construct, flat_keys
+from gan_lab.config.compose import build_run_config, compose_config, construct
 from gan_lab.engine.optimizers import Adam, Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.regularizers.base import Regularizer
+from gan_lab.reports.analysis.run_config import flat_keys
 from gan_lab.training.build import open_run
 from tests.helpers import DIGITS, RING, names, run_config, two_steps
 

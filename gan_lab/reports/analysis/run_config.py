@@ -72,7 +72,7 @@ def _parse(file: Path, modified_ns: int) -> dict[str, Any]:
     config = yaml.load(text_of(file), Loader=_LOADER)
     if not isinstance(config, dict):
         raise ConfigError(f"{file} is not a configuration. Remove or repair the run.")
-    flat: dict[str, Any] = visible(_flat(current_config(config)))
+    flat: dict[str, Any] = visible(flat_keys(current_config(config)))
     return flat
 
 
@@ -95,11 +95,12 @@ def visible(node: Any) -> Any:
     return node
 
 
-def _flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+def flat_keys(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of a nest by their dotted keys."""
     leaves: dict[str, Any] = {}
     for key, value in node.items():
         name = f"{prefix}{key}"
-        leaves |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+        leaves |= flat_keys(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return leaves
 
 

@@ -104,7 +104,7 @@ class RunRecords:
         """Return the choices that distinguish runs, under the same names in every run."""
         config = self.config
         return {
-            "loss": " + ".join([type(config.loss).__name__, *config.regularizers]),
+            "loss": config.method,
             "data": type(config.data).__name__,
             "lr": config.optim.lr,
             "seed": config.seeds[index],

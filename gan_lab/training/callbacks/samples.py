@@ -39,7 +39,7 @@ class Samples(AtInterval):
             return samples.encode_png(samples.image_grid(run.samples(index, z)))
         packing = run.objective.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
-        title = f"{type(run.config.loss).__name__}, step {run.state.step}{copies}"
+        title = f"{run.config.method}, step {run.state.step}{copies}"
         real, fake, score = landscape_inputs(run, index, 512)
         if index not in self._pictures:
             self._pictures[index] = PointsPicture(real)
