@@ -143,7 +143,7 @@ def at_equal_work(groups: Sequence[Group], best: str, *, is_better: bool) -> lis
         return []
     margin = f"{_margin(pair, other)} {CURVES[HEADLINE].unit} than {other}"
     if not pair.among_all:
-        text = f"nothing is shown: {leader} is lower by {margin}, which may be chance"
+        text = f"no difference is shown ({leader} is lower by {margin}: it may be chance)"
     elif leader != best:
         text = f"the order turns: {leader} is lower by {margin}"
     else:

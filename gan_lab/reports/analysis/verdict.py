@@ -265,8 +265,7 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     )
     how = "these are the lowest points of the curves, which flatters"
     if has_checkpoints:
-        how = "steps are chosen on validation data and judged on held-out samples that differ "
-        how += "from those of the end"
+        how = "steps are chosen on validation data, values are of other, held-out samples"
     return _Crossing(leader, [f"{text}; {how}."], rival.is_worse)
 
 
