@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import re
 import struct
@@ -12,12 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.plugins.custom_scalar import metadata as custom_scalars
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from gan_lab.loggers.base import Chart, Status
@@ -167,7 +166,15 @@ def _replace(path: Path, summary: Any) -> None:
 
 
 def _record(step: int = 0, **fields: Any) -> bytes:
-    buffer = io.BytesIO()
-    event = Event(wall_time=time.time(), step=step, **fields)
-    RecordWriter(buffer).write(event.SerializeToString())
-    return buffer.getvalue()
+    """Return an event as a record of TFRecord, as TensorBoard's RecordWriter makes it.
+
+    That one sums up bytes in Python: 2 ms for a small picture.
+    """
+    data = Event(wall_time=time.time(), step=step, **fields).SerializeToString()
+    length = struct.pack("<Q", len(data))
+    return length + _masked_sum(length) + data + _masked_sum(data)
+
+
+def _masked_sum(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,12 +1,18 @@
 """What TensorBoard's pages are given: folders, the order of columns, layouts apart."""
 
+import io
+import struct
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins.custom_scalar import metadata as custom_scalars
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from gan_lab.loggers.base import Chart
-from gan_lab.loggers.tensorboard_writer import TensorBoardWriter
+from gan_lab.loggers.tensorboard_writer import TensorBoardWriter, _masked_sum
 from tests.loggers.hparams_table import session_groups
 
 ROW = {
@@ -89,3 +95,12 @@ def test_w1_of_the_end_is_a_column_of_the_table(values, expected, tmp_path):
     assert ("W1" in group.hparams) == (expected is not None)
     if expected is not None:
         assert group.hparams["W1"].number_value == expected
+
+
+@given(st.binary(max_size=300))
+def test_a_record_is_the_one_of_tensorboards_own_writer(data):
+    own = io.BytesIO()
+    RecordWriter(own).write(data)
+    length = struct.pack("<Q", len(data))
+    made = length + _masked_sum(length) + data + _masked_sum(data)
+    assert made == own.getvalue()
