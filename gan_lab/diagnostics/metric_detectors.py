@@ -5,6 +5,7 @@ import math
 from typing import ClassVar
 
 import numpy as np
+from scipy.special import stdtrit
 
 from gan_lab.diagnostics.detector import Detector, Measurement, Row, Verdict, measurement
 
@@ -184,11 +185,9 @@ class Plateau(Detector):
 
 def _gain(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """Return by how much the mean fell from a to b, and half its 95 % interval (Welch)."""
-    from scipy import stats  # half a second, and only long runs come here
-
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     fall = float(a.mean() - b.mean())
     if va + vb == 0:
         return fall, 0.0
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    return fall, float(stats.t.ppf(0.975, freedom) * np.sqrt(va + vb))
+    return fall, float(stdtrit(freedom, 0.975) * np.sqrt(va + vb))
