@@ -27,7 +27,7 @@ class EvaluatorSettings:
     """How often and how finely a run is measured; the keys of `evaluator` in the config.
 
     Attributes:
-        every: Steps between two measurements; 0 = 20 to 30 in a run. The start and the end are
+        every: Steps between two measurements; 0 = 20 in a run. The start and the end are
             always measured.
         budget: Share of the loop's time above which measuring and drawing are warned about.
         n: Samples on each side of one repeat during training.
@@ -40,7 +40,7 @@ class EvaluatorSettings:
     every: int = 0
     budget: float = 0.25
     n: int = 64
-    n_repeats: int = 4
+    n_repeats: int = 3
     final_n: int = 500
     final_n_repeats: int = 10
     floor_n_repeats: int = 20

@@ -40,10 +40,10 @@ class Samples(AtInterval):
         packing = run.objective.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
         title = f"{run.config.method}, step {run.state.step}{copies}"
-        real, fake, score = landscape_inputs(run, index, 512)
+        real, fake, score = landscape_inputs(run, index, 256)
         if index not in self._pictures:
             self._pictures[index] = PointsPicture(real)
-        return samples.encode_png(self._pictures[index].draw(fake, score, title), n_colours=128)
+        return samples.encode_png(self._pictures[index].draw(fake, score, title), n_colours=64)
 
 
 def landscape_inputs(run: Run, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
