@@ -59,7 +59,7 @@ def save(content: Landscape, path: Path) -> None:
             name: v.astype(np.float16) if name in ("logit", "arrow") else v
             for name, v in content.items()
         }
-    np.savez_compressed(buffer, **half)
+    np.savez(buffer, **half)
     atomic_write(path, buffer.getvalue())
 
 

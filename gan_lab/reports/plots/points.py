@@ -11,17 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 from torch import Tensor
 
 from gan_lab.regularizers.base import Score, input_gradient
 from gan_lab.reports.plots.samples import collect_figure
 from gan_lab.reports.plots.style import BLUE, FAKE, REAL, short
 
-_MAP_POINTS = 64  # of the discriminator's landscape along each axis
+_MAP_POINTS = 48  # of the discriminator's landscape along each axis
 _LINE_POINTS, _BINS = 256, 60
 _ARROWS = 96
 _GREENS = matplotlib.colormaps["Greens"](np.linspace(0, 0.7, 20), bytes=True)  # of the map
-_LOGIT = "discriminator's logit (higher = more real)"
+_LOGIT = "discriminator's logit (high = real)"
 # Of a line's picture, where the ends of both scales are written.
 _CORNERS = (
     *((-0.01, 0, "right", "black"), (-0.01, 1, "right", "black")),
@@ -59,14 +60,14 @@ class PointsPicture:
         self._panel.paint(pixels)
         for artist in (*self._panel.changing, self._title):
             artist.draw(self._canvas.renderer)
-        return pixels[..., :3].copy()
+        return np.asarray(Image.fromarray(pixels).convert("RGB"))
 
     @collect_figure()
     def _prepare(self) -> None:
-        figure = Figure(figsize=(6.4, 5.6), dpi=100)
+        figure = Figure(figsize=(4.8, 4.2), dpi=100)
         self._canvas: Any = FigureCanvasAgg(figure)
         # Fixed margins: to lay a figure out takes as long as to draw it.
-        axes = figure.add_axes((0.12, 0.17, 0.76, 0.76))
+        axes = figure.add_axes((0.14, 0.2, 0.72, 0.73))
         kinds: dict[int, type[_Line | _Scatter]] = {1: _Line, 2: _Map}
         kind = kinds.get(self._real.shape[1], _Scatter)
         self._panel = kind(axes, self._real, self._limits)
@@ -103,7 +104,7 @@ class _Scatter(_Panel):
         of = "" if real.shape[1] == 2 else f" of {real.shape[1]}"
         axes.set_xlabel(f"coordinate 1{of} (data units)")
         axes.set_ylabel(f"coordinate 2{of} (data units)")
-        axes.figure.legend(loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, 0.035))
+        axes.figure.legend(loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, 0.025))
         self.changing = [data, self.samples]
 
     def update(self, fake: Tensor, score: Score) -> None:
@@ -116,7 +117,7 @@ class _Map(_Scatter):
 
     def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
         super().__init__(axes, real, limits)
-        axes.set_position((0.12, 0.17, 0.68, 0.76))
+        axes.set_position((0.14, 0.2, 0.64, 0.73))
         device, figure = real.device, axes.figure
         x, y = (torch.linspace(*each, _MAP_POINTS, device=device) for each in limits)
         self._grid = torch.cartesian_prod(y, x).flip(1)  # a row of the map is a row of pixels
@@ -125,9 +126,9 @@ class _Map(_Scatter):
         start = np.zeros((4, _ARROWS))
         look: dict[str, Any] = {"angles": "uv", "color": BLUE, "scale": 12, "width": 0.003}
         self._arrows = axes.quiver(*start, **look)
-        figure.text(0.1, 0.02, "arrows: the logit's gradient; longest, per data unit:", color=BLUE)
-        self._longest = figure.text(0.7, 0.02, "", color=BLUE)  # short: texts are dear
-        bar = figure.add_axes((0.84, 0.21, 0.025, 0.68))
+        figure.text(0.04, 0.01, "arrows: logit's gradient; longest, per data unit:", color=BLUE)
+        self._longest = figure.text(0.78, 0.01, "", color=BLUE)  # short: texts are dear
+        bar = figure.add_axes((0.83, 0.25, 0.03, 0.62))
         bar.imshow(_GREENS[:, None], origin="lower", aspect="auto", extent=(0, 1, 0, 1))
         bar.set(xticks=[], yticks=[], ylabel=_LOGIT)
         bar.yaxis.set_label_position("right")

@@ -24,7 +24,7 @@ def test_a_picture_drawn_again_is_one_drawn_afresh(d):
     picture = PointsPicture(real)
     one, other = picture.draw(first, score, "step 1"), picture.draw(second, score, "step 2")
     assert one.dtype == np.uint8
-    assert one.shape == other.shape == (560, 640, 3)
+    assert one.shape == other.shape == (420, 480, 3)
     assert (one != other).any()
     assert np.array_equal(picture.draw(first, score, "step 1"), one)
     assert np.array_equal(PointsPicture(real).draw(second, score, "step 2"), other)
@@ -46,7 +46,7 @@ def test_every_part_is_seen(d):
 def test_the_colour_of_the_map_grows_with_the_logit_whose_range_is_written():
     picture = PointsPicture(torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
     drawn = picture.draw(torch.full((5, 2), 9.0), lambda x: x[:, 0], "right is more real")
-    row = drawn[300, 90:500].astype(int)  # of the map, where nothing else is drawn
+    row = drawn[240, 75:365].astype(int)  # of the map, where nothing else is drawn
     darkness = 255 - row.mean(-1)
     assert np.corrcoef(np.arange(len(row)), darkness)[0, 1] > 0.9
     panel = picture._panel
@@ -68,7 +68,7 @@ def test_a_discriminator_that_is_not_finite_or_constant_is_drawn(value):
     for d in (1, 2):
         picture = PointsPicture(points(9, d, 0))
         drawn = picture.draw(points(9, d, 1), lambda x: x.sum(-1) * 0 + value, "odd")
-        assert drawn.shape == (560, 640, 3)
+        assert drawn.shape == (420, 480, 3)
 
 
 def test_data_without_extent_are_drawn_within_the_samples():
