@@ -72,7 +72,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def results() -> str:
     """Return the README's table from docs/results.json."""
     head = (
-        *("run", "seeds", "steps", "W1, median [least, greatest]", "floor"),
+        *("run", "seeds", "steps", "W1, median [least, greatest]", "real data"),
         *("spread / data's", "nearest training / held-out's"),
     )
     rows = []
