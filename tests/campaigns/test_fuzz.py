@@ -100,6 +100,7 @@ def misbehave(seed, index, home):
     return ("fault", "wrong") if index == 3 else ("trained", "")
 
 
+@pytest.mark.slow
 def test_a_worker_that_crashes_or_hangs_is_a_fault_and_is_replaced(workdir):
     done = fuzz.campaign(6, 0, run=misbehave, limit=5)
     ends = ["", "the worker ended with 3", "hung: the worker was killed", "wrong", "", ""]

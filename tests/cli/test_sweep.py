@@ -214,7 +214,7 @@ def test_jobs_run_in_parallel_one_thread_each_and_are_the_runs_alone(workdir, ca
 @pytest.mark.parametrize(
     "how",
     [
-        "the parent alone",
+        pytest.param("the parent alone", marks=pytest.mark.slow),
         pytest.param("the whole group", marks=pytest.mark.slow),
         pytest.param("kill -9 of the parent", marks=pytest.mark.slow),
     ],

@@ -25,7 +25,8 @@ _TINY = {
     "vanishing_gradients": ["stages=[2,4]", "n_steps=12", "n_looks=4", "batch_size=8"],
 }
 # Whose measurement or figures take longest.
-_SLOW = {"gan_1d", "mode_collapse", "parallel_segments", "vanishing_gradients"}
+_SLOW = {"critic_surfaces", "dirac_gan", "gan_1d", "mode_collapse", "parallel_segments"}
+_SLOW |= {"divergence_zoo", "vanishing_gradients"}
 _CASES = [
     pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
     for name in choices("experiment")
