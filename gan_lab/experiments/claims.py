@@ -118,5 +118,5 @@ def finding(row: Mapping[str, Any]) -> str:
     if row["measured"] is None:
         return ""
     value, low, high = (float(row[key]) for key in ("measured", "low", "high"))
-    interval = "" if low == high else f" [{low:.3g}, {high:.3g}]"
+    interval = "" if low == high else f" [{low:.4g}, {high:.4g}]"
     return f"{value:.4g}{interval} {row['unit']}".strip()

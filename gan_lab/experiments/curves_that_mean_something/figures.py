@@ -119,7 +119,7 @@ def correlations(arrays: Arrays, summary: Summary) -> Figure:
             _intervals(each, y, STYLES[method], data, method, summary)
         each.axvline(0, color=BLACK, linewidth=0.8)
         each.axvline(_BOUND, color=GREY, linewidth=1.0, linestyle=(0, (2, 2)))
-        remark(each, _BOUND, 0.52, "set beforehand for W: .8 ", ha="right", va="bottom")
+        remark(each, _BOUND, 0.52, "bar for W: .8 ", ha="right", va="bottom")
         each.set_ylim(0.5, len(methods) + 0.5)
         each.set_yticks(range(len(methods), 0, -1), [STYLES[name].label for name in methods])
         each.set_xlim(-1.05, 1.05)
