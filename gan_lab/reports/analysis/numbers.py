@@ -3,6 +3,7 @@
 import math
 
 from gan_lab.metrics import estimate
+from gan_lab.reports.plots.style import short
 
 _MAX_DECIMALS, _MAX_VALUE = 6, 1e6
 
@@ -45,15 +46,6 @@ def as_text(value: float, low: float, high: float, tag: str = "") -> str:
     number, *ends = interval_texts(value, interval.low, interval.high)
     texts = dict(zip((interval.low, interval.high), ends, strict=True))
     return f"{number} {interval.text(lambda end: texts[end])}"
-
-
-def short(value: float) -> str:
-    """Format a number alone, in three digits."""
-    if math.isnan(value):
-        return "undefined"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return f"{value:.3g}"
 
 
 def _exponent(x: float) -> int:

@@ -8,7 +8,6 @@ from gan_lab.reports.analysis.aggregate import Group, Problem
 from gan_lab.reports.analysis.best_steps import best_minus_end, last_gain_step
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.names import enumeration, key_name
-from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.statistics import mean, ranking
 from gan_lab.reports.analysis.tables import (
     Pair,
@@ -18,6 +17,7 @@ from gan_lab.reports.analysis.tables import (
     pairs,
     pairs_of,
 )
+from gan_lab.reports.plots.style import short
 
 _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds of training"}
 _WORK = "gradient_evaluations"

@@ -11,7 +11,6 @@ from gan_lab.reports.analysis import numbers
 from gan_lab.reports.analysis.aggregate import Group, on_axis, value_at
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE, Curve
 from gan_lab.reports.analysis.model import AXES, Table
-from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.run_config import visible
 from gan_lab.reports.analysis.statistics import (
     Difference,
@@ -23,6 +22,7 @@ from gan_lab.reports.analysis.statistics import (
     median,
     ranking,
 )
+from gan_lab.reports.plots.style import short
 
 # The columns of the table of final numbers, where a run has them.
 FINAL = (

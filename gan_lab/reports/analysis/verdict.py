@@ -13,7 +13,6 @@ from gan_lab.reports.analysis.best_steps import best_values
 from gan_lab.reports.analysis.charts import CURVES, HEADLINE
 from gan_lab.reports.analysis.model import Dot, Verdict
 from gan_lab.reports.analysis.names import enumeration
-from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.statistics import Statistic, mean, seeds_needed
 from gan_lab.reports.analysis.tables import (
     MIN_SEEDS,
@@ -22,6 +21,7 @@ from gan_lab.reports.analysis.tables import (
     pairs,
     pairs_of,
 )
+from gan_lab.reports.plots.style import short
 
 _MAX_SEEDS = 100  # more seeds than that are only said to be many
 _UNIT = CURVES[HEADLINE].unit

@@ -10,8 +10,8 @@ from gan_lab.reports.analysis.aggregate import Group, band
 from gan_lab.reports.analysis.charts import HEADLINE
 from gan_lab.reports.analysis.model import EventRow
 from gan_lab.reports.analysis.names import enumeration
-from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.analysis.statistics import mean
+from gan_lab.reports.plots.style import short
 
 _NORM = "gradient/generator_norm"
 _NEAR_OPTIMAL = "discriminator_estimate/near_optimal"

@@ -14,10 +14,9 @@ from matplotlib.ticker import NullFormatter
 
 from gan_lab.reports.analysis.charts import HEADLINE
 from gan_lab.reports.analysis.model import Report, Section, stack_levels
-from gan_lab.reports.analysis.numbers import short
 from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import load_or_none
-from gan_lab.reports.plots.style import GREY, REAL, house_style, wrap_text
+from gan_lab.reports.plots.style import GREY, REAL, house_style, short, wrap_text
 
 _WIDTH, _ROW = 16.0, 6.2  # inches; a row holds one data set
 _DPI = 120

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gan_lab.reports.analysis.model import Dot, Section, stack_levels
-from gan_lab.reports.analysis.numbers import interval_texts, short
+from gan_lab.reports.analysis.numbers import interval_texts
 from gan_lab.reports.html import document, marks
 from gan_lab.reports.plots import landscape
+from gan_lab.reports.plots.style import short
 
 _KINDS: Mapping[str, document.Kind] = {
     "better": "good",
