@@ -1,5 +1,7 @@
 """The Wasserstein-1 distance between samples, exactly."""
 
+import functools
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
@@ -73,10 +75,18 @@ def sliced_wasserstein(
     Reference: Bonneel et al. 2015, J. Math. Imaging Vis. 51, with p = 1.
     """
     a, b = _as_pair(samples, reference)
-    directions = np.random.default_rng(seed).standard_normal((a.shape[1], n_directions))
-    directions /= np.linalg.norm(directions, axis=0)
+    directions = _directions(a.shape[1], n_directions, seed)
     gaps = np.sort(a @ directions, axis=0) - np.sort(b @ directions, axis=0)
     return float(np.abs(gaps).mean())
+
+
+@functools.lru_cache(maxsize=8)
+def _directions(dimensions: int, n: int, seed: int) -> np.ndarray:
+    """Return n uniform directions, [dimensions, n]."""
+    directions = np.random.default_rng(seed).standard_normal((dimensions, n))
+    directions /= np.linalg.norm(directions, axis=0)
+    directions.flags.writeable = False
+    return directions
 
 
 def _as_pair(samples: Tensor, reference: Tensor) -> tuple[np.ndarray, np.ndarray]:

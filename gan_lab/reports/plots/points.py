@@ -18,9 +18,9 @@ from gan_lab.regularizers.base import Score, input_gradient
 from gan_lab.reports.plots.samples import collect_figure
 from gan_lab.reports.plots.style import BLUE, FAKE, REAL, short
 
-_MAP_POINTS = 48  # of the discriminator's landscape along each axis
+_MAP_POINTS = 40  # of the discriminator's landscape along each axis
 _LINE_POINTS, _BINS = 256, 60
-_ARROWS = 96
+_ARROWS = 64
 _GREENS = matplotlib.colormaps["Greens"](np.linspace(0, 0.7, 20), bytes=True)  # of the map
 _LOGIT = "discriminator's logit (high = real)"
 # Of a line's picture, where the ends of both scales are written.
