@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from gan_lab.training.config import RunConfig
 
-_EVALUATIONS, _PICTURES, _GAPS = 20, 10, 2  # a run
+_EVALUATIONS, _PICTURES, _GAPS = 20, 9, 2  # intervals of a run
 
 
 class Intervals(NamedTuple):

@@ -21,7 +21,7 @@ def n_times(every, steps):
 def test_a_run_has_at_least_20_points_and_10_pictures(steps):
     every = choose_intervals(run_config_of(steps))
     assert 20 <= n_times(every.evaluation, steps) <= 21
-    assert 10 <= n_times(every.image, steps) <= 11
+    assert n_times(every.image, steps) == 10
     assert every.landscape == every.image
     assert n_times(every.optimality_gap, steps) == 3
     assert every.optimality_gap % every.evaluation == 0
