@@ -147,7 +147,7 @@ def redraw(study: Experiment, path: Path, figures: str = "png") -> list[Path]:
     check_inside(path)
     arrays, config = load_arrays(path), load_config(path)
     try:
-        _, files = _pictures(study, arrays, {**config, "figures": figures})
+        files = _figure_files(study, arrays, {**config, "figures": figures})
         animations = study.animations(arrays)
     except Exception as error:  # whatever a picture takes for granted
         raise ConfigError(
@@ -159,7 +159,7 @@ def redraw(study: Experiment, path: Path, figures: str = "png") -> list[Path]:
 
 def draw(study: Experiment, result: Result, home: RunDir) -> None:
     """Write figures, animations and the page, and all results into TensorBoard."""
-    pictures, files = _pictures(study, result.arrays, result.config)
+    files = _figure_files(study, result.arrays, result.config)
     _write_figures(study, files, study.animations(result.arrays), home)
     rows: dict[int, dict[str, float]] = {}
     for tag, (steps, values) in study.curves(result.arrays).items():
@@ -174,8 +174,9 @@ def draw(study: Experiment, result: Result, home: RunDir) -> None:
         for step in sorted(rows):
             logger.scalars(step, rows[step])
         last = max(rows, default=0)
-        for name, picture in pictures.items():
-            logger.image(f"figures/{name}", 0, encode_png(picture))
+        for name, content in files.items():
+            if name.endswith(".png"):
+                logger.image(f"figures/{name.removesuffix('.png')}", 0, content)
         measured = {f"claims/{c.id}": c.measured.value for c in result.claims}
         logger.scalars(last, {tag: v for tag, v in measured.items() if np.isfinite(v)})
     finally:
@@ -210,20 +211,16 @@ def finished_figures(
     return figures
 
 
-def _pictures(
-    study: Experiment, arrays: Arrays, config: Mapping[str, Any]
-) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
-    """Return figures as pixels by name, and as the content of files by file name."""
+def _figure_files(study: Experiment, arrays: Arrays, config: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return figures as the content of files by file name."""
     kind = str(config.get("figures", "png"))
-    pictures: dict[str, np.ndarray] = {}
     files: dict[str, bytes] = {}
     with house_style():
         for name, figure in finished_figures(study, arrays, config).items():
-            pictures[name] = render_figure(figure)
-            files[f"{name}.png"] = encode_png(pictures[name])
+            files[f"{name}.png"] = encode_png(render_figure(figure))
             if kind in VECTOR_FORMATS:
                 files[f"{name}.{kind}"] = vector_graphics(figure, kind)
-    return pictures, files
+    return files
 
 
 def _write_figures(
