@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from gan_lab.cli import open_run, sweep
 from gan_lab.cli.arguments import run_and_keys, take_flag
@@ -85,7 +85,9 @@ def train(arguments: list[str]) -> int:
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
     path, words = None, [*request.flags, *overrides]
-    if request.multirun and not request.cfg:
+    if not request.multirun:
+        words = [*request.flags, *compose.with_preset(overrides)]
+    elif not request.cfg:
         path = run_directory("sweep")
         if not any(key_of(word) == "hydra.sweep.dir" for word in overrides):
             words += long_names([f"output={path}"], multirun=True)  # the moment in it is one
@@ -95,7 +97,7 @@ def train(arguments: list[str]) -> int:
             stack.enter_context(SweepProgress(path, stop.read_lines))
         if request.multirun:
             stack.enter_context(contextlib.redirect_stderr(errors))
-        code = through_hydra("train", words, lambda cfg: _sweep_job(cfg, objective, verbose))
+        code = through_hydra("train", words, lambda cfg: _sweep_job(objective, verbose))
         code = max(code, int(stop.failures.exists()))
     if stop.signum is None:
         sys.stderr.write(errors.getvalue())
@@ -204,17 +206,17 @@ def with_overrides(config: RunConfig) -> RunConfig:
     return dataclasses.replace(_of_this_rank(config), overrides=overrides)
 
 
-def _sweep_job(cfg: DictConfig, objective: str | None, verbose: bool) -> float:
+def _sweep_job(objective: str | None, verbose: bool) -> float:
     """Train one job of a sweep and return its objective, the worst one where a run failed.
 
     An error lets the others run, an interrupt ends them all.
     """
-    OmegaConf.set_struct(cfg, False)
     path = Path(HydraConfig.get().runtime.output_dir)
     worker = sweep.in_worker()
     worst = sweep.worst_objective(HydraConfig.get().sweeper)
     if stop_request() is not None:
         return worst
+    cfg = compose.compose_config("train", list(HydraConfig.get().overrides.task))
     if worker and cfg.execution.threads == 0 and os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         cfg.execution.threads = 1  # the workers share the cores
     config = with_overrides(compose.build_run_config(cfg))

@@ -51,7 +51,7 @@ _NODES: dict[str, type] = {
 _OTHER_KEYS = ("regularizer", "metrics", "logger", "hints", "seed", "n_seeds", "device")
 _HINTS = (
     *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
-    *("ema", "steps", "n_estimate"),
+    *("ema", "steps", "n_estimate", "presets"),
 )
 _NO_USE = re.compile(r"[+~]*hydra[./](?!run\.dir=|sweep\.(sub)?dir=|(launcher|sweeper)\b)")
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text", tuple: "list"}
@@ -61,9 +61,38 @@ _KINDS |= {type(None): "null"}
 def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     """Return what Hydra makes of a primary config and overrides, without Hydra's node.
 
+    A training gets the preset of its data and loss, see `with_preset`.
+
     Raises:
         ConfigError: Hydra refuses, in one line and with a suggestion where a key is misspelt.
     """
+    cfg = _compose(name, overrides)
+    if name == "train" and (preset := _preset_of(cfg, overrides)):
+        cfg = _compose(name, [*overrides, f"preset={preset}"])
+        HydraConfig.get().overrides.task = list(overrides)  # what was typed
+    return cfg
+
+
+def with_preset(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides of a training with the preset of its data and loss, where it has one.
+
+    `hints.presets` of a data file names the recipe that was tuned for a loss on these data and
+    the network that the file chooses; a typed preset or network leaves it out, and every other
+    typed key wins over it.
+    """
+    preset = _preset_of(_compose("train", overrides), overrides)
+    return [*overrides, f"preset={preset}"] if preset else list(overrides)
+
+
+def _preset_of(cfg: DictConfig, overrides: Sequence[str]) -> str | None:
+    if {"preset", "network"} & {override.split("=")[0].lstrip("+~") for override in overrides}:
+        return None
+    loss = HydraConfig.get().runtime.choices["loss"]
+    preset = (cfg.get("hints") or {}).get("presets", {}).get(loss)
+    return None if preset is None else str(preset)
+
+
+def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
     if key := next(filter(_NO_USE.match, overrides), None):
         raise ConfigError(
             f"{key} is of no use: a sweep is -m, and of Hydra's own keys hydra.run.dir, "
