@@ -156,6 +156,7 @@ class TensorSource(Source):
 
     Attributes:
         train_labels: Class of each training sample [n_train], int64, or None where unknown.
+        validation_labels: Class of each validation sample [n_validation], int64, or None.
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
     """
 
@@ -171,6 +172,7 @@ class TensorSource(Source):
         device: torch.device,
         *,
         train_labels: Tensor | None = None,
+        validation_labels: Tensor | None = None,
         held_out_labels: Tensor | None = None,
     ) -> None:
         """Put the parts, [n, *shape] of one shape, all float32 or all uint8, on the device."""
@@ -187,8 +189,10 @@ class TensorSource(Source):
         parts = (train, validation, held_out)
         self.n_train, self.n_validation, self.n_held_out = map(len, parts)
         self._train, self._validation, self._held_out = (part.to(device) for part in parts)
-        self.train_labels = None if train_labels is None else train_labels.to(device)
-        self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
+        labels = (train_labels, validation_labels, held_out_labels)
+        self.train_labels, self.validation_labels, self.held_out_labels = (
+            None if each is None else each.to(device) for each in labels
+        )
 
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """Return n indices, uniform with replacement: shape [n], int64."""

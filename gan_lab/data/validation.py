@@ -120,6 +120,37 @@ def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> S
         seed: Seed of the split alone.
         what: The data set, for the ConfigError.
     """
+    _check_parts(n, n_held_out, n_validation, what)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    return _parts(order, n_held_out, n_validation)
+
+
+def stratified_split(
+    labels: Tensor, n_held_out: int, n_validation: int, seed: int, what: str
+) -> Split:
+    """Return a fixed random split of which every part has each class in the same share.
+
+    As far as whole numbers allow: a part has at most one of a class more or less than its share.
+
+    Args:
+        labels: Class of each sample, [n], int64 >= 0.
+        n_held_out, n_validation, seed, what: As of `split`.
+    """
+    n = len(labels)
+    _check_parts(n, n_held_out, n_validation, what)
+    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    # A sample's rank in its class, as a share of the class: in this order classes alternate.
+    by_class = labels[shuffled].argsort(stable=True)
+    counts = torch.bincount(labels)
+    first = counts.cumsum(0) - counts
+    classes = labels[shuffled][by_class]
+    rank = (torch.arange(n) - first[classes]).double()
+    share = torch.empty(n, dtype=torch.float64)
+    share[by_class] = (rank + 0.5) / counts[classes]
+    return _parts(shuffled[share.argsort(stable=True)], n_held_out, n_validation)
+
+
+def _check_parts(n: int, n_held_out: int, n_validation: int, what: str) -> None:
     if not 0 < n_held_out < n:
         raise ConfigError(
             f"{what} has {n} samples, of which {n_held_out} would be held out; at least 1 must be "
@@ -133,8 +164,11 @@ def split(n: int, n_held_out: int, n_validation: int, seed: int, what: str) -> S
             f"for validation; at least 1 must remain to train on: set e.g. "
             f"data.n_validation={max(1, n_rest // 5)}"
         )
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    held_out, validation, train = order.split([n_held_out, n_validation, n_rest - n_validation])
+
+
+def _parts(order: Tensor, n_held_out: int, n_validation: int) -> Split:
+    n_train = len(order) - n_held_out - n_validation
+    held_out, validation, train = order.split([n_held_out, n_validation, n_train])
     return Split(train, validation, held_out)
 
 
