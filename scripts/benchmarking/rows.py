@@ -101,7 +101,10 @@ PROCESS_ROWS = {
     "both_cores_mlp16": _points("wgan_gp", 16),
     "both_cores_mlp64": _points("wgan_gp", 64),
 }
-RUN_ROWS = {"whole_run_ring": "ring", "whole_run_digits": "digits"}
+RUN_ROWS = {
+    f"whole_run_{data}": data
+    for data in ("ring", "digits", "gaussian_1d", "mixture_1d", "segments")
+}
 START_ROWS = ("start",)
 
 
@@ -166,8 +169,7 @@ TARGETS = (
     Target("wgan_gp_dcgan32", "ratio", 1.3, precision="f32"),
     Target("wgan_gp_dcgan32", "ratio", 3.5, precision="bf16"),
     Target("wgan_gp_dcgan64", "ratio", 2.5, precision="bf16"),
-    Target("whole_run_ring", "share", 0.03, at_least=False),
-    Target("whole_run_digits", "share", 0.03, at_least=False),
+    *(Target(name, "share", 0.03, at_least=False) for name in RUN_ROWS),
     Target("start", "seconds", 0.5, at_least=False, part="--help"),
     Target("start", "seconds", 6.0, at_least=False, part="first step"),
     Target("wgan_gp_mlp512", "ratio", 10.0, device="cuda"),
