@@ -8,14 +8,16 @@ samples.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from gan_lab.errors import ConfigError
+
+Part = Literal["train", "validation", "held_out"]
 
 
 @dataclass(frozen=True)
@@ -148,21 +150,75 @@ class DistributionSource(Source):
     real = validation = held_out = draw
 
 
-class TensorSource(Source):
-    """A finite set in three tensors on the device: a ticket is an index of the training tensor.
+class FiniteSource(Source):
+    """A finite set in three parts; a ticket is an index of the training part.
 
-    A set of images may stay uint8 (a quarter of the memory); it becomes float32 in [-1, 1] when it
-    is gathered, 0 to -1 and 255 to 1 exactly.
+    Images may be uint8 where they lie (a quarter of the memory); they become float32 in [-1, 1]
+    when they are gathered, 0 to -1 and 255 to 1 exactly.
 
     Attributes:
         train_labels: Class of each training sample [n_train], int64, or None where unknown.
-        validation_labels: Class of each validation sample [n_validation], int64, or None.
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
     """
 
     n_train: int
     n_validation: int
     n_held_out: int
+    train_labels: Tensor | None = None
+    held_out_labels: Tensor | None = None
+
+    @abstractmethod
+    def take(self, part: Part, indices: Tensor) -> Tensor:
+        """Return samples of a part by their indices in it: [*lead] -> [*lead, *shape], float32."""
+
+    def batches(self, part: Part, n: int = 1024) -> Iterator[Tensor]:
+        """Return all samples of a part in order, at most n at a time, each [<= n, *shape]."""
+        size = {"train": self.n_train, "validation": self.n_validation, "held_out": self.n_held_out}
+        for start in range(0, size[part], n):
+            stop = min(start + n, size[part])
+            yield self.take(part, torch.arange(start, stop, device=self.device))
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n indices, uniform with replacement: shape [n], int64."""
+        return torch.randint(self.n_train, (n,), generator=generator, device=self.device)
+
+    def gather(self, tickets: Tensor) -> Tensor:
+        """Return samples for indices of any shape: [*lead] -> [*lead, *shape], float32."""
+        return self.take("train", tickets)
+
+    def gather_validation(self, tickets: Tensor) -> Tensor:
+        """Return samples for indices of the validation part."""
+        return self.take("validation", tickets)
+
+    def gather_held_out(self, tickets: Tensor) -> Tensor:
+        """Return samples for indices of the held-out part."""
+        return self.take("held_out", tickets)
+
+    def real(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n different training samples."""
+        return self._choose("train", self.n_train, n, generator)
+
+    def validation(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n different validation samples."""
+        return self._choose("validation", self.n_validation, n, generator)
+
+    def held_out(self, n: int, generator: torch.Generator) -> Tensor:
+        """Return n different held-out samples."""
+        return self._choose("held_out", self.n_held_out, n, generator)
+
+    def _choose(self, part: Part, size: int, n: int, generator: torch.Generator) -> Tensor:
+        if n > size:
+            name = {"train": "training", "held_out": "held-out"}.get(part, part)
+            raise ConfigError(
+                f"{n} {name} samples are asked for, but the data set has {size}; ask for "
+                "fewer (hints.n_estimate), or split the set in another way"
+            )
+        order = torch.randperm(size, generator=generator, device=self.device)
+        return self.take(part, order[:n])
+
+
+class TensorSource(FiniteSource):
+    """A finite set in three tensors on the device."""
 
     def __init__(
         self,
@@ -172,7 +228,6 @@ class TensorSource(Source):
         device: torch.device,
         *,
         train_labels: Tensor | None = None,
-        validation_labels: Tensor | None = None,
         held_out_labels: Tensor | None = None,
     ) -> None:
         """Put the parts, [n, *shape] of one shape, all float32 or all uint8, on the device."""
@@ -186,50 +241,15 @@ class TensorSource(Source):
                 )
         self.shape = tuple(train.shape[1:])
         self.device = device
-        parts = (train, validation, held_out)
-        self.n_train, self.n_validation, self.n_held_out = map(len, parts)
-        self._train, self._validation, self._held_out = (part.to(device) for part in parts)
-        labels = (train_labels, validation_labels, held_out_labels)
-        self.train_labels, self.validation_labels, self.held_out_labels = (
-            None if each is None else each.to(device) for each in labels
-        )
+        parts = {"train": train, "validation": validation, "held_out": held_out}
+        self.n_train, self.n_validation, self.n_held_out = map(len, parts.values())
+        self._parts = {name: part.to(device) for name, part in parts.items()}
+        self.train_labels = None if train_labels is None else train_labels.to(device)
+        self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
 
-    def draw(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n indices, uniform with replacement: shape [n], int64."""
-        return torch.randint(self.n_train, (n,), generator=generator, device=self.device)
-
-    def gather(self, tickets: Tensor) -> Tensor:
-        """Return samples for indices of any shape: [*lead] -> [*lead, *shape], float32."""
-        return to_float(self._train[tickets])
-
-    def gather_validation(self, tickets: Tensor) -> Tensor:
-        """Return samples for indices of the validation part."""
-        return to_float(self._validation[tickets])
-
-    def gather_held_out(self, tickets: Tensor) -> Tensor:
-        """Return samples for indices of the held-out part."""
-        return to_float(self._held_out[tickets])
-
-    def real(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n different training samples."""
-        return self._choose(self._train, n, generator, "training")
-
-    def validation(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n different validation samples."""
-        return self._choose(self._validation, n, generator, "validation")
-
-    def held_out(self, n: int, generator: torch.Generator) -> Tensor:
-        """Return n different held-out samples."""
-        return self._choose(self._held_out, n, generator, "held-out")
-
-    def _choose(self, rows: Tensor, n: int, generator: torch.Generator, which: str) -> Tensor:
-        if n > len(rows):
-            raise ConfigError(
-                f"{n} {which} samples are asked for, but the data set has {len(rows)}; ask for "
-                "fewer (hints.n_estimate), or split the set in another way"
-            )
-        order = torch.randperm(len(rows), generator=generator, device=self.device)
-        return to_float(rows[order[:n]])
+    def take(self, part: Part, indices: Tensor) -> Tensor:
+        """See `FiniteSource.take`."""
+        return to_float(self._parts[part][indices])
 
 
 def to_float(samples: Tensor) -> Tensor:
