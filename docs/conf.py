@@ -46,7 +46,7 @@ _API = (
     *("losses.least_squares", "losses.relativistic"),
     *("regularizers.base", "regularizers.gradient_penalty", "regularizers.instance_noise"),
     *("regularizers.spectral_norm", "regularizers.weight_clipping"),
-    *("networks.base", "networks.mlp", "networks.dcgan"),
+    *("networks.base", "networks.mlp", "networks.conv", "networks.dcgan"),
     *("data.base", "data.toy", "data.toy_shapes", "data.digits", "data.images", "data.arrays"),
     *("metrics.estimate", "metrics.metrics", "metrics.evaluator", "metrics.wasserstein"),
     *("metrics.knn", "metrics.kernel", "metrics.histogram", "metrics.mode_coverage"),

@@ -47,7 +47,7 @@ _CHOICES = {
         "instance_noise": "noise",
         "none": "no off false",
     },
-    "network": {"dcgan": "cnn conv convolutional"},
+    "network": {"conv": "cnn convolutional"},
     "data": {
         "ring": "gaussians 8gaussians mixture",
         "grid": "25gaussians gaussian_grid",

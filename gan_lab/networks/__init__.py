@@ -1,7 +1,17 @@
 """Generators and discriminators, always as a pair, so that their shapes agree by construction."""
 
 from gan_lab.networks.base import NetworkPair, Packing, batch_coupling, with_packing
+from gan_lab.networks.conv import Conv
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp, Reshape
 
-__all__ = ["NetworkPair", "Dcgan", "Mlp", "Packing", "Reshape", "batch_coupling", "with_packing"]
+__all__ = [
+    "Conv",
+    "Dcgan",
+    "Mlp",
+    "NetworkPair",
+    "Packing",
+    "Reshape",
+    "batch_coupling",
+    "with_packing",
+]

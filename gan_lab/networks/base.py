@@ -73,6 +73,19 @@ def with_packing(layers: Sequence[nn.Module], size: int) -> nn.Sequential:
     return nn.Sequential(*([Packing(size)] if size > 1 else []), *layers)
 
 
+def halvings(size: int) -> list[int]:
+    """Return the sizes by which convolutions of stride 2 reach 4 or 3 pixels: 28, 14, 7, 4."""
+    sizes = [size]
+    while sizes[-1] > 4:
+        sizes.append((sizes[-1] + 1) // 2)
+    return sizes
+
+
+def stride_2_kernel(size: int) -> int:
+    """Return the kernel that takes `size` to its half, rounded up, and back (padding 1)."""
+    return 4 - size % 2
+
+
 def on_meta(network: NetworkPair, shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
     """Build generator and discriminator without memory behind their parameters.
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_lab.networks import init
-from gan_lab.networks.base import NetworkPair, with_packing
+from gan_lab.networks.base import NetworkPair, halvings, stride_2_kernel, with_packing
 from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
@@ -18,13 +18,14 @@ NORMS: dict[str, Callable[[int], nn.Module] | None] = {
 }
 
 
-def _doublings(shape: tuple[int, ...]) -> int:
-    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in (8, 16, 32, 64, 128):
+def _resolutions(shape: tuple[int, ...]) -> list[int]:
+    """Return the sizes of the images between the layers, from the samples' down to 4."""
+    if len(shape) != 3 or shape[1] != shape[2] or shape[1] not in (8, 16, 28, 32, 64, 128):
         raise ValueError(
-            f"DCGAN needs square images of 8, 16, 32, 64 or 128 pixels, got samples of shape "
+            f"DCGAN needs square images of 8, 16, 28, 32, 64 or 128 pixels, got samples of shape "
             f"{shape}; set data.size where the data has it, or take network=mlp"
         )
-    return (shape[1] // 4).bit_length() - 1
+    return halvings(shape[1])
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,15 @@ class Dcgan(NetworkPair):
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module z [N, latent_dim] -> images [N, channels, size, size] in [-1, 1]."""
-        channels = self.width * 2 ** (_doublings(shape) - 1)
+        sizes = _resolutions(shape)[1:-1]
+        channels = self.width * 2 ** len(sizes)
         layers: list[nn.Module] = [
             nn.Unflatten(1, (self.latent_dim, 1, 1)),
-            *self._up(self.latent_dim, channels, stride=1, padding=0),
+            *self._up(nn.ConvTranspose2d(self.latent_dim, channels, 4)),
         ]
-        while channels > self.width:
-            layers += self._up(channels, channels // 2, stride=2, padding=1)
+        for size in reversed(sizes):
+            kernel = stride_2_kernel(size)
+            layers += self._up(nn.ConvTranspose2d(channels, channels // 2, kernel, 2, 1))
             channels //= 2
         last = nn.ConvTranspose2d(channels, shape[0], 4, stride=2, padding=1)
         return nn.Sequential(*layers, last, nn.Tanh())
@@ -72,11 +75,11 @@ class Dcgan(NetworkPair):
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module, images [N, channels, size, size] -> logits [N / packing]."""
         make_norm = NORMS[self.discriminator_norm]
-        channels = self.width
+        sizes, channels = _resolutions(shape), self.width
         first = nn.Conv2d(self.packing * shape[0], channels, 4, 2, 1)
         layers: list[nn.Module] = [first, nn.LeakyReLU(0.2)]
-        for _ in range(_doublings(shape) - 1):
-            layers.append(nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1))
+        for size in sizes[1:-1]:
+            layers.append(nn.Conv2d(channels, 2 * channels, stride_2_kernel(size), 2, 1))
             channels *= 2
             if make_norm is not None:
                 layers.append(make_norm(channels))
@@ -87,7 +90,7 @@ class Dcgan(NetworkPair):
         """Draw weights from N(0, 0.02), norm scales from N(1, 0.02)."""
         init.normal_(module, generator)
 
-    def _up(self, n_in: int, n_out: int, stride: int, padding: int) -> list[nn.Module]:
+    def _up(self, layer: nn.ConvTranspose2d) -> list[nn.Module]:
         make_norm = NORMS[self.generator_norm]
-        norm = [make_norm(n_out)] if make_norm is not None else []
-        return [nn.ConvTranspose2d(n_in, n_out, 4, stride, padding), *norm, nn.ReLU()]
+        norm = [make_norm(layer.out_channels)] if make_norm is not None else []
+        return [layer, *norm, nn.ReLU()]

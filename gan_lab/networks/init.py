@@ -8,12 +8,17 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.Instan
 
 @torch.no_grad()
 def uniform_fan_in_(module: nn.Module, generator: torch.Generator) -> None:
-    """Draw weights and biases of linear layers uniformly on +-1/sqrt(fan_in), torch's default."""
+    """Draw weights and biases uniformly on +-1/sqrt(fan_in), torch's default.
+
+    The fan-in is that of torch, the numbers of weight[0]: of a transposed convolution it is what
+    one channel of its input reaches.
+    """
     for layer in module.modules():
-        if isinstance(layer, nn.Linear):
-            bound = layer.in_features**-0.5
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            bound = layer.weight[0].numel() ** -0.5
             layer.weight.uniform_(-bound, bound, generator=generator)
-            layer.bias.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generator)
         elif isinstance(layer, _NORMS):
             layer.reset_parameters()
 

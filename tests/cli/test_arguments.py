@@ -77,7 +77,7 @@ MISTAKES = [
     ("train data=MNIST", "did you mean 'mnist'?"),
     ("train regularizer=gp", "did you mean 'gradient_penalty'?"),
     ("train regularizer=[clipping]", "did you mean 'weight_clipping'?"),
-    ("train network=cnn", "did you mean 'dcgan'?"),
+    ("train network=cnn", "did you mean 'conv'?"),
     ("train seeds=5", "did you mean 'n_seeds=5' or -m 'seed=range(5)'?"),
     ("train epochs=3", "unknown key 'epochs'; did you mean 'steps'?"),
     ("train iterations=3", "unknown key 'iterations'; did you mean 'steps'?"),

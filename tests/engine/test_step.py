@@ -11,7 +11,8 @@ from gan_lab.data.digits import Digits
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
 from gan_lab.engine.state import NetworkState
-from gan_lab.losses import Minimax, NonSaturating, Wasserstein
+from gan_lab.losses import Hinge, Minimax, NonSaturating, RelativisticPairing, Wasserstein
+from gan_lab.networks.conv import Conv
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty, InstanceNoise
@@ -91,8 +92,15 @@ def test_stacked_seeds_equal_solo_seeds_in_float32(loss):
         (NonSaturating(), [], Dcgan(3, 4, "batch", "batch")),
         (Minimax(), ["spectral_norm"], Dcgan(3, 4, "layer", "none")),
         (NonSaturating(), ["instance_noise"], Mlp(3, 8, 2, "silu", "batch", "batch")),
+        (Wasserstein(), ["gradient_penalty"], Conv(3, 4)),
+        (NonSaturating(), ["r1"], Conv(3, 4, discriminator_norm="layer")),
+        (Hinge(), ["spectral_norm"], Conv(3, 4, "none", "batch", packing=2)),
+        (RelativisticPairing(), ["r1", "r2"], Conv(3, 4, "layer")),
     ],
-    ids=["wgan-gp", "wgan-gp instance", "dcgan 2016", "spectral", "mlp"],
+    ids=[
+        *("wgan-gp", "wgan-gp instance", "dcgan 2016", "spectral", "mlp"),
+        *("conv wgan-gp", "conv r1", "conv packed", "conv relativistic"),
+    ],
 )
 def test_stacked_image_games_equal_solo_ones_with_their_running_statistics(loss, files, network):
     choice = {"loss": loss, "regularizers": load_regularizers(*files)}

@@ -7,7 +7,8 @@ from torch.func import functional_call, vmap
 
 from gan_lab.engine.rng import stream
 from gan_lab.networks import dcgan, mlp
-from gan_lab.networks.base import ACTIVATIONS, batch_coupling
+from gan_lab.networks.base import ACTIVATIONS, batch_coupling, forward_on_meta, on_meta
+from gan_lab.networks.conv import Conv
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from tests.helpers import assert_same, normal, seeded, snapshot
@@ -20,7 +21,12 @@ PAIRS = [
     pytest.param(Dcgan(4, 4), (1, 8, 8), id="dcgan batch layer"),
     pytest.param(Dcgan(4, 4, "instance", "batch"), (3, 16, 16), id="dcgan instance batch"),
     pytest.param(Dcgan(4, 4, "none", "none"), (1, 8, 8), id="dcgan none"),
+    pytest.param(Conv(4, 4), (1, 28, 28), id="conv batch none"),
+    pytest.param(Conv(4, 4, "layer", "layer"), (3, 12, 12), id="conv layer"),
+    pytest.param(Conv(4, 4, "none", "batch"), (1, 16, 16), id="conv none batch"),
 ]
+CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+SIZES_OF_28 = ([7, 14, 14], [14, 7, 4])  # of the conv pair's convolutions
 NETWORKS = pytest.mark.parametrize("network", ["generator", "discriminator"])
 
 
@@ -47,7 +53,7 @@ def test_mlp_maps_z_to_samples_to_one_logit_each(shape, norm):
         assert fake.abs().max() <= 1
 
 
-@pytest.mark.parametrize("size", [8, 16, 32, 64, 128])
+@pytest.mark.parametrize("size", [8, 16, 28, 32, 64, 128])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_dcgan_maps_z_to_images_to_one_logit_each(size, channels):
     check_shapes(Dcgan(3, 2), (channels, size, size), n=2)
@@ -55,8 +61,26 @@ def test_dcgan_maps_z_to_images_to_one_logit_each(size, channels):
 
 @pytest.mark.parametrize("generator_norm", list(dcgan.NORMS))
 @pytest.mark.parametrize("discriminator_norm", list(dcgan.NORMS))
-def test_dcgan_takes_every_norm(generator_norm, discriminator_norm):
-    check_shapes(Dcgan(3, 4, generator_norm, discriminator_norm), (1, 16, 16))
+@pytest.mark.parametrize("kind", [Conv, Dcgan])
+def test_convolutions_take_every_norm(kind, generator_norm, discriminator_norm):
+    check_shapes(kind(3, 4, generator_norm, discriminator_norm), (1, 16, 16))
+
+
+@pytest.mark.parametrize("size", [8, 10, 12, 18, 28, 32, 48, 64, 126, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_conv_maps_z_to_images_of_every_even_size_to_one_logit_each(size, channels):
+    check_shapes(Conv(3, 2), (channels, size, size), n=2)
+
+
+def test_the_conv_pair_of_28_pixels_is_that_of_the_recipe():
+    pair = Conv(64)
+    networks = pair.generator((1, 28, 28)), pair.discriminator((1, 28, 28))
+    assert [sum(p.numel() for p in m.parameters()) for m in networks] == [94_036, 28_337]
+    inputs = torch.empty(2, 64, device="meta"), torch.empty(2, 1, 28, 28, device="meta")
+    for module, x, sizes in zip(on_meta(pair, (1, 28, 28)), inputs, SIZES_OF_28, strict=True):
+        calls = forward_on_meta(module, x)
+        outputs = [y.shape[-1] for m, _, y in calls if isinstance(m, CONVOLUTIONS)]
+        assert outputs == sizes  # nothing is convolved at 28 pixels
 
 
 def test_a_norm_is_there_only_where_it_was_asked_for():
@@ -88,7 +112,9 @@ def fifty_times(module):
 
 
 @pytest.mark.parametrize(
-    ("pair", "shape"), [(Mlp(4, 16, 2), (1, 8, 8)), (Dcgan(4, 4), (3, 8, 8))], ids=["mlp", "dcgan"]
+    ("pair", "shape"),
+    [(Mlp(4, 16, 2), (1, 8, 8)), (Dcgan(4, 4), (3, 8, 8)), (Conv(4, 4), (3, 12, 12))],
+    ids=["mlp", "dcgan", "conv"],
 )
 def test_images_lie_in_minus_1_to_1_and_reach_for_both_ends(pair, shape):
     images = fifty_times(pair.generator(shape))(normal(16, 4, dtype=torch.float32))
@@ -112,6 +138,15 @@ def test_dcgan_refuses_what_is_no_square_image_of_a_power_of_two(shape, network)
     assert str(shape) in str(e.value)
 
 
+@pytest.mark.parametrize("shape", [(2,), (64,), (1, 27, 27), (1, 28, 32), (1, 6, 6), (1, 130, 130)])
+@NETWORKS
+def test_conv_refuses_what_is_no_square_image_of_an_even_size(shape, network):
+    words = r"square images of an even size.*got samples of shape.*data\.size.*network=mlp"
+    with pytest.raises(ValueError, match=words) as e:
+        getattr(Conv(3, 4), network)(shape)
+    assert str(shape) in str(e.value)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -126,6 +161,11 @@ def test_dcgan_refuses_what_is_no_square_image_of_a_power_of_two(shape, network)
         (lambda: Dcgan(2, 0), r"Dcgan\.width=0"),
         (lambda: Dcgan(2, 4, "spectral"), r"Dcgan\.generator_norm='spectral'.*instance"),
         (lambda: Dcgan(2, 4, "batch", "group"), r"Dcgan\.discriminator_norm='group'"),
+        (lambda: Conv(2, 0), r"Conv\.width=0"),
+        (lambda: Conv(0), r"Conv\.latent_dim=0"),
+        (lambda: Conv(2, packing=0), r"Conv\.packing=0"),
+        (lambda: Conv(2, 4, "spectral"), r"Conv\.generator_norm='spectral'.*instance"),
+        (lambda: Conv(2, 4, "batch", "group"), r"Conv\.discriminator_norm='group'"),
     ],
 )
 def test_a_wrong_choice_is_refused_by_name(make, message):
@@ -177,6 +217,21 @@ def test_mlp_starts_uniform_within_1_over_root_fan_in():
         assert leaves[name].std().item() == pytest.approx(bound / 3**0.5, rel=0.1)
 
 
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_conv_starts_as_torch_starts_its_layers(network):
+    """Every leaf is uniform on the bounds of torch's own, not merely of their size."""
+    pair = Conv(64, 64)
+    module = getattr(pair, network)((1, 28, 28))
+    torchs = {name: leaf.detach().abs().max().item() for name, leaf in module.named_parameters()}
+    pair.initialise_(module, seeded(0))
+    names = {n: type(layer) for n, layer in module.named_modules()}
+    for name, leaf in module.named_parameters():
+        if leaf.numel() < 1000 or names[name.rpartition(".")[0]] is nn.BatchNorm2d:
+            continue  # too few numbers to tell their bound
+        assert leaf.abs().max().item() == pytest.approx(torchs[name], rel=0.02), name
+        assert leaf.std().item() == pytest.approx(torchs[name] / 3**0.5, rel=0.05), name
+
+
 def test_dcgan_starts_normal_with_std_002_and_norm_scales_around_1():
     module = Dcgan(8, 64).generator((1, 16, 16))
     Dcgan(8, 64).initialise_(module, seeded(0))
@@ -220,6 +275,9 @@ def test_stacked_leaves_under_vmap_equal_a_loop(pair, shape, network):
         (Dcgan(2, 4, discriminator_norm="instance").discriminator((1, 16, 16)), None),
         (Dcgan(2, 4, discriminator_norm="batch").discriminator((1, 16, 16)), "BatchNorm2d ('3')"),
         (Dcgan(2, 4).generator((1, 8, 8)), "BatchNorm2d ('2')"),
+        (Conv(2, 4).generator((1, 8, 8)), "BatchNorm2d ('2')"),
+        (Conv(2, 4).discriminator((1, 28, 28)), None),
+        (Conv(2, 4, packing=2).discriminator((1, 28, 28)), "Packing ('0')"),
         (nn.ModuleDict({"body": nn.Sequential(nn.BatchNorm3d(2))}), "BatchNorm3d ('body.0')"),
     ],
 )
@@ -248,7 +306,7 @@ def test_networks_can_be_described_on_the_meta_device(pair, shape, network):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pair", "shape"), PAIRS[:1] + PAIRS[3:4])
+@pytest.mark.parametrize(("pair", "shape"), PAIRS[:1] + PAIRS[3:4] + PAIRS[6:7])
 @NETWORKS
 def test_networks_compile_as_one_graph(pair, shape, network):
     module = getattr(pair, network)(shape)

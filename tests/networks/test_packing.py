@@ -8,6 +8,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.losses import NonSaturating
 from gan_lab.networks.base import batch_coupling, with_packing
+from gan_lab.networks.conv import Conv
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
 from gan_lab.reports.plots.points import PointsPicture
@@ -40,8 +41,9 @@ CLOSE = {"rtol": 1e-11, "atol": 1e-12}
         (lambda p: Mlp(3, 8, 2, packing=p), (2,)),
         (lambda p: Mlp(3, 8, packing=p), (3, 8, 8)),
         (lambda p: Dcgan(3, 4, packing=p), (1, 8, 8)),
+        (lambda p: Conv(3, 4, packing=p), (3, 12, 12)),
     ],
-    ids=["points", "mlp images", "dcgan"],
+    ids=["points", "mlp images", "dcgan", "conv"],
 )
 def test_a_pack_has_one_logit_and_depends_on_no_other_pack(packing, pair, shape):
     pair = pair(packing)
@@ -169,7 +171,7 @@ def test_a_point_is_shown_by_the_logit_of_equal_copies():
 
 
 @pytest.mark.parametrize(
-    "data", [("data=ring",), ("data=gaussian_1d",), ("data=digits", "network=dcgan")], ids=str
+    "data", [("data=ring",), ("data=gaussian_1d",), ("data=digits", "network=conv")], ids=str
 )
 def test_a_packed_run_trains_measures_and_draws(tmp_path, data):
     cheap = [key for key in CHEAP if "image_every" not in key]
