@@ -51,8 +51,11 @@ class Mnist5k(Data):
         parts = stratified_split(
             labels, self.n_held_out, self.n_validation, self.split_seed, "mnist_5k"
         )
+        train, validation, held_out = (images[part] for part in parts)
         source = TensorSource(
-            *(images[part] for part in parts),
+            train,
+            validation,
+            held_out,
             device,
             train_labels=labels[parts.train],
             validation_labels=labels[parts.validation],
