@@ -31,6 +31,7 @@ from gan_lab.cli import dashboard as dashboard_command
 from gan_lab.cli import open_run
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
+from gan_lab.experiments import runner
 from gan_lab.reports.analysis import load, run_config
 from gan_lab.reports.export import csv as csv_export
 from gan_lab.reports.export import markdown, tensorboard
@@ -39,7 +40,6 @@ from gan_lab.reports.plots import landscape, samples
 from gan_lab.reports.plots.animation import Animation, save_page
 from gan_lab.runs import checkpoint, imports, run_dir
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training import memory
 from tests.helpers import ONE, RING, ROOT, main, train
 from tests.page_helpers import hostile, landscapes, report
 from tests.reports import example_runs
@@ -487,7 +487,7 @@ def test_a_study_that_cannot_be_read_or_drawn_is_refused(study, capsys, monkeypa
     np.savez("study/arrays.npz", x=np.zeros(2, [("a", "f4")]))
     assert "holds no numbers as 'x'" in refused(capsys, "experiment", "study")
     np.savez_compressed("study/arrays.npz", x=np.zeros(1 << 20))
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 20)
+    monkeypatch.setattr(runner, "free_bytes", lambda device: 1 << 20)
     assert "unpacked it needs" in refused(capsys, "experiment", "study")
     Path("elsewhere").mkdir()
     Path("study/figures").symlink_to(Path("elsewhere").absolute())

@@ -19,6 +19,7 @@ import torch
 from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 
+from gan_lab.data.free_memory import free_bytes
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import page
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
@@ -30,7 +31,6 @@ from gan_lab.runs.compatibility import current_config
 from gan_lab.runs.run_dir import RunDir, atomic_write, environment, to_json
 from gan_lab.runs.safe_io import check_inside, open_regular, read_regular
 from gan_lab.signals import Interrupted
-from gan_lab.training import memory
 
 RESULT, ARRAYS, PAGE = "result.json", "arrays.npz", "index.html"
 KINDS = "fiubU"  # of arrays
@@ -120,7 +120,7 @@ def load_arrays(path: Path) -> Arrays:
     Raises:
         ConfigError: They are missing, damaged or more than the memory holds.
     """
-    n_free = memory.free_bytes(torch.device("cpu")) or sys.maxsize
+    n_free = free_bytes(torch.device("cpu")) or sys.maxsize
     try:
         with open_regular(path / ARRAYS, n_free) as file, np.load(file, allow_pickle=False) as npz:
             need = 2 * sum(member.file_size for member in npz.zip.infolist())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gan_lab.data import free_memory
 from gan_lab.engine.distributed import World
 from gan_lab.engine.optimizers import Adam, RmsProp, Sgd
 from gan_lab.errors import ConfigError
@@ -239,7 +240,7 @@ def test_a_run_that_is_short_of_memory_is_warned_of_and_trains(workdir, capsys, 
 
 
 def test_this_machine_says_what_is_free():
-    free = memory.free_bytes(CPU)
+    free = free_memory.free_bytes(CPU)
     if Path("/proc/meminfo").exists():
         rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         assert 0 < free <= 1024 * int(rows["MemTotal"].split()[0])
@@ -248,9 +249,9 @@ def test_this_machine_says_what_is_free():
 def test_available_memory_is_read_and_a_system_without_it_has_pages(tmp_path):
     file = tmp_path / "meminfo"
     file.write_text("MemTotal:  16 kB\nMemFree:  2 kB\nMemAvailable:   5 kB\n")
-    assert memory._available_memory(file) == 5 * 1024
+    assert free_memory._available_memory(file) == 5 * 1024
     expected = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert memory._available_memory(tmp_path / "none") == expected
+    assert free_memory._available_memory(tmp_path / "none") == expected
 
 
 @pytest.mark.parametrize("own", ["0::/\n", "0::/job/step\n", "3:memory:/job/step\n", ""])
@@ -260,7 +261,7 @@ def test_a_control_groups_limit_counts_with_its_cache_dropped(tmp_path, own, nam
     me.write_text(own)
     folder = tmp_path / "fs" / ("job/step" if "job" in own else "")
     folder.mkdir(parents=True)
-    assert memory._cgroup_memory(tmp_path / "fs", me) is None
+    assert free_memory._cgroup_memory(tmp_path / "fs", me) is None
     limit, usage, cache = {
         2: ("memory.max", "memory.current", "inactive_file"),
         1: ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -268,6 +269,6 @@ def test_a_control_groups_limit_counts_with_its_cache_dropped(tmp_path, own, nam
     (folder / limit).write_text(f"{8 * GB}\n")
     (folder / usage).write_text(f"{5 * GB}\n")
     (folder / "memory.stat").write_text(f"anon 7\n{cache} {GB}\nactive_file 3\n")
-    assert memory._cgroup_memory(tmp_path / "fs", me) == 4 * GB
+    assert free_memory._cgroup_memory(tmp_path / "fs", me) == 4 * GB
     (folder / limit).write_text("max\n")
-    assert memory._cgroup_memory(tmp_path / "fs", me) is None
+    assert free_memory._cgroup_memory(tmp_path / "fs", me) is None
