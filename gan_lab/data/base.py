@@ -49,6 +49,7 @@ class Source(ABC):
         modes: The modes of the data, or None where none are known.
         singular: True where the data fill no volume, so that no density and no KL exist.
         warnings: One sentence for each thing that is allowed but most likely a mistake.
+        notes: One sentence for each thing that was found in files, not typed.
     """
 
     shape: tuple[int, ...]
@@ -60,6 +61,7 @@ class Source(ABC):
     modes: Modes | None = None
     singular: bool = False
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
@@ -158,6 +160,7 @@ class FiniteSource(Source):
 
     Attributes:
         train_labels: Class of each training sample [n_train], int64, or None where unknown.
+        validation_labels: Class of each validation sample [n_validation], int64, or None.
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
     """
 
@@ -165,6 +168,7 @@ class FiniteSource(Source):
     n_validation: int
     n_held_out: int
     train_labels: Tensor | None = None
+    validation_labels: Tensor | None = None
     held_out_labels: Tensor | None = None
 
     @abstractmethod
@@ -228,6 +232,7 @@ class TensorSource(FiniteSource):
         device: torch.device,
         *,
         train_labels: Tensor | None = None,
+        validation_labels: Tensor | None = None,
         held_out_labels: Tensor | None = None,
     ) -> None:
         """Put the parts, [n, *shape] of one shape, all float32 or all uint8, on the device."""
@@ -244,8 +249,10 @@ class TensorSource(FiniteSource):
         parts = {"train": train, "validation": validation, "held_out": held_out}
         self.n_train, self.n_validation, self.n_held_out = map(len, parts.values())
         self._parts = {name: part.to(device) for name, part in parts.items()}
-        self.train_labels = None if train_labels is None else train_labels.to(device)
-        self.held_out_labels = None if held_out_labels is None else held_out_labels.to(device)
+        labels = (train_labels, validation_labels, held_out_labels)
+        self.train_labels, self.validation_labels, self.held_out_labels = (
+            None if each is None else each.to(device) for each in labels
+        )
 
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """See `FiniteSource.take`."""
