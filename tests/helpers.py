@@ -19,7 +19,7 @@ from gan_lab.data.toy import Ring
 from gan_lab.engine.backends import select
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.optimizers import Adam
-from gan_lab.engine.rng import Draws, StepDraws, Streams
+from gan_lab.engine.rng import StepDraws, Streams
 from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.engine.step import train_step
 from gan_lab.errors import ConfigError
@@ -64,7 +64,7 @@ def load_loss(name):
 
 def load_regularizers(*files, penalty_weight=10.0):
     """Name -> regularizer of one or several files of conf/regularizer."""
-    hints = {"penalty_weight": penalty_weight}
+    hints = {"penalty_weight": penalty_weight, "penalty_every": 1}
     nodes = OmegaConf.merge({}, *(OmegaConf.load(CONF / f"regularizer/{f}.yaml") for f in files))
     config = OmegaConf.create({"hints": hints, "regularizer": nodes})
     return {str(name): instantiate(node) for name, node in config.regularizer.items()}
@@ -162,7 +162,8 @@ def draws_like(run, step=None):
 
     def cast(draws):
         noise = {name: tensor.to(dtype) for name, tensor in draws.noise.items()}
-        return Draws(draws.real.to(dtype), draws.z.to(dtype), draws.mix.to(dtype), noise)
+        real, z, mix = (tensor.to(dtype) for tensor in draws[:3])
+        return draws._replace(real=real, z=z, mix=mix, noise=noise)
 
     return StepDraws(*map(cast, run.streams.draws(run.state.step if step is None else step)))
 

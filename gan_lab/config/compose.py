@@ -51,7 +51,7 @@ _NODES: dict[str, type] = {
 _OTHER_KEYS = ("regularizer", "metrics", "logger", "hints", "seed", "n_seeds", "device")
 _HINTS = (
     *("width", "latent_dim", "learning_rate", "n_critic", "batch_size", "penalty_weight"),
-    *("ema", "steps", "n_estimate", "presets"),
+    *("penalty_every", "ema", "steps", "n_estimate", "presets"),
 )
 _NO_USE = re.compile(r"[+~]*hydra[./](?!run\.dir=|sweep\.(sub)?dir=|(launcher|sweeper)\b)")
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text", tuple: "list"}

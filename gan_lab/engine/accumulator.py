@@ -1,5 +1,6 @@
 """Means of the values of a step, on the device until they are read."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,13 +15,14 @@ class Accumulator:
     """Means over a log interval, kept on the device: one copy to the CPU an interval.
 
     A value is a scalar per seed, shape [S]. A tag that ends in "_max" keeps the maximum, any other
-    the mean. Sums are float64: ten thousand float32 steps lose nothing.
+    the mean, of the additions that have it. Sums are float64: ten thousand float32 steps lose
+    nothing.
     `add_` counts its calls on the CPU, so it belongs after the replay of a CUDA graph, not inside.
     """
 
     def __init__(self) -> None:
-        # By set of tags, since discriminator and generator may report at different rates:
-        # (totals, shape [tags, S]; number of additions).
+        # By set of tags, since not every step has each (a lazy penalty): (totals, shape [tags, S];
+        # number of additions). A tag may be in several sets.
         self._groups: dict[tuple[str, ...], tuple[Tensor, int]] = {}
 
     def add_(self, values: Mapping[str, Tensor]) -> None:
@@ -44,14 +46,18 @@ class Accumulator:
         """Return the mean or maximum per tag since `reset_`: float64 on the CPU, shape [S]."""
         if not self._groups:
             return {}
-        totals = iter(torch.cat([total for total, _ in self._groups.values()]).cpu())
-        result: dict[str, Tensor] = {}
+        rows = iter(torch.cat([total for total, _ in self._groups.values()]).cpu())
+        totals: dict[str, Tensor] = {}
+        counts = Counter[str]()
         for tags, (_, count) in self._groups.items():
             for tag in tags:
-                if tag in result:
-                    raise ValueError(f"{tag} was added together with different other tags")
-                result[tag] = next(totals) / (1 if _is_maximum(tag) else count)
-        return result
+                row, before = next(rows), totals.get(tag)
+                counts[tag] += count
+                if before is None:
+                    totals[tag] = row
+                else:
+                    totals[tag] = torch.maximum(before, row) if _is_maximum(tag) else before + row
+        return {tag: x / (1 if _is_maximum(tag) else counts[tag]) for tag, x in totals.items()}
 
     def reduce_(self, world: World) -> None:
         """Take the means (or maxima) over ranks, each of which has a slice of the batch.

@@ -1,7 +1,7 @@
 """Gradients of the objective: one interface, here by autograd; `backends` has analytic ones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -32,9 +32,24 @@ class Gradients:
     objective: Objective
     stacked: bool = False
     world: World = ALONE
+    _by_factors: dict[tuple[int, ...], "Gradients"] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", replace(self.objective, in_transform=self.stacked))
+        object.__setattr__(self, "_by_factors", {})
+
+    def at_update(self, update: int | None) -> "Gradients":
+        """Return the gradients with the penalties of a discriminator update, by its index.
+
+        There is one object, and one compiled program, for each pattern of penalties that are due.
+        """
+        factors = self.objective.factors_at(update)
+        if factors == self.objective.factors:
+            return self
+        if factors not in self._by_factors:
+            objective = replace(self.objective, penalty_factors=factors)
+            self._by_factors[factors] = replace(self, objective=objective)
+        return self._by_factors[factors]
 
     def per_seed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function of one seed as a function of all: [..] -> [S, ..] where stacked."""
@@ -90,6 +105,7 @@ class FunctionalGradients(Gradients):
     """
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "objective", replace(self.objective, in_transform=True))
         for name in ("discriminator_loss", "generator_loss"):
             gradient = _gradient_of(getattr(self.objective, name))

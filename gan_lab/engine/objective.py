@@ -52,6 +52,8 @@ class Objective:
         in_transform: See `Score`; set for stacked seeds.
         arithmetic: How both networks are computed in training; samples to show and to measure are
             always plain.
+        penalty_factors: How many times each regularizer's penalty counts, 0 = it is not computed;
+            None = each once. See `factors_at`.
     """
 
     generator: nn.Module
@@ -60,6 +62,25 @@ class Objective:
     regularizers: Sequence[Regularizer] = ()
     in_transform: bool = False
     arithmetic: Arithmetic = PLAIN
+    penalty_factors: tuple[int, ...] | None = None
+
+    def factors_at(self, update: int | None) -> tuple[int, ...]:
+        """Return how many times each penalty counts at a discriminator update.
+
+        Args:
+            update: Its index in the run, from 0; None outside of a run.
+
+        Returns:
+            For each regularizer `every` where that divides the index, else 0; 1 outside of a run.
+        """
+        if update is None:
+            return (1,) * len(self.regularizers)
+        return tuple(0 if update % each.every else each.every for each in self.regularizers)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """How many times each penalty counts here."""
+        return self.factors_at(None) if self.penalty_factors is None else self.penalty_factors
 
     @cached_property
     def independent(self) -> bool:
@@ -134,10 +155,19 @@ class Objective:
         real, fake = self._inputs(real, fake, noise)
         real_logits, fake_logits = self._logits(score, real, fake)
         loss, values = self.judge_logits(real_logits, fake_logits)
-        penalty = loss.new_zeros(())
-        for regularizer in self.regularizers:
-            penalty = penalty + regularizer.penalty(score, real, fake, mix, noise).mean()
-        return loss + penalty, {**values, "loss/penalty": penalty.detach()}, buffers
+        penalty = plain = loss.new_zeros(())
+        for regularizer, factor in zip(self.regularizers, self.factors, strict=True):
+            if factor:  # else not even its points are computed
+                mean = regularizer.penalty(score, real, fake, mix, noise).mean()
+                penalty, plain = penalty + times(factor, mean), plain + mean.detach()
+        return loss + penalty, {**values, **self.penalty_values(plain)}, buffers
+
+    def penalty_values(self, plain: Tensor) -> Tensors:
+        """Return the value to log of the sum of mean penalties, each once, whatever its factor.
+
+        There is none where a penalty is left out: the sum would be of others than it mostly is.
+        """
+        return {"loss/penalty": plain.detach()} if all(self.factors) else {}
 
     def judge_logits(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
         """Return the discriminator's mean loss without penalties, and its values to log."""
@@ -201,6 +231,11 @@ class Objective:
         # the samples of a batch.
         real_logits, fake_logits = score(torch.cat([real, fake])).split(len(real))
         return real_logits, fake_logits
+
+
+def times(factor: int, penalty: Tensor) -> Tensor:
+    """Return factor times a penalty; once, it is the penalty itself, in as many operations."""
+    return penalty if factor == 1 else factor * penalty
 
 
 def _clone(buffers: Tensors) -> Tensors:

@@ -37,17 +37,28 @@ class Draws(NamedTuple):
         z: Standard normal, [updates, (S,) N, latent_dim].
         mix: Uniform on [0, 1], [updates, (S,) N].
         noise: Standard normal, for the regularizers, each [updates, (S,) N, *shape].
+        first: Index of the first update among those of the network in the whole run, from 0: lazy
+            penalties follow it. None outside of a run: every penalty at every update.
     """
 
     real: Tensor
     z: Tensor
     mix: Tensor
     noise: dict[str, Tensor]
+    first: int | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Draws":
-        """Return the draws with a function applied to each tensor."""
+        """Return the draws with a function applied to each tensor, of the same updates."""
         noise = {name: function(tensor) for name, tensor in self.noise.items()}
-        return Draws(function(self.real), function(self.z), function(self.mix), noise)
+        return Draws(function(self.real), function(self.z), function(self.mix), noise, self.first)
+
+    def updates(self, start: int, stop: int) -> "Draws":
+        """Return the draws of some of the updates, counted from the first of these."""
+        return self.map(itemgetter(slice(start, stop)))._replace(first=self.index_in_run(start))
+
+    def index_in_run(self, update: int) -> int | None:
+        """Return the index in the run of one of the updates; None outside of a run."""
+        return None if self.first is None else self.first + update
 
     def noise_of(self, update: int) -> dict[str, Tensor]:
         """Return the noise of one update."""
@@ -120,8 +131,11 @@ class Streams:
         steps = range(start, start + self.spec.block_steps)
         n_discriminator = sum(self.spec.schedule.discriminator_updates(s) for s in steps)
         n_generator = len(steps) * self.spec.schedule.n_generator
+        first = self.spec.schedule.discriminator_steps(start)
         self._block = {
-            "discriminator": self._draw("discriminator", start, n_discriminator),
+            "discriminator": self._draw("discriminator", start, n_discriminator)._replace(
+                first=first
+            ),
             "generator": self._draw("generator", start, n_generator),
         }
         self._block_start = start
@@ -130,7 +144,7 @@ class Streams:
         seeds = [self._draw_seed(seed, network, start, updates) for seed in self.seeds]
         if len(seeds) == 1:
             return seeds[0]
-        real, z, mix, noises = zip(*seeds, strict=True)
+        real, z, mix, noises, _ = zip(*seeds, strict=True)
         noise = {name: _stack_seeds([each[name] for each in noises]) for name in self.spec.noise}
         return Draws(_stack_seeds(real), _stack_seeds(z), _stack_seeds(mix), noise)
 
@@ -152,7 +166,7 @@ class Streams:
         )
 
     def _slice(self, network: str, start: int, stop: int) -> Draws:
-        draws = self._block[network].map(itemgetter(slice(start, stop)))
+        draws = self._block[network].updates(start, stop)
         return draws._replace(real=self.source.gather(draws.real))
 
 

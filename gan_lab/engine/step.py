@@ -1,6 +1,5 @@
 """One step: n_critic discriminator updates, n_generator generator updates, the average."""
 
-from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -26,8 +25,9 @@ def train_step(
         ema_decay: Of the generator's moving average, in [0, 1); 0 = the average is the generator.
 
     Returns:
-        Values to log, each [S]: those of the last update of each network. And whether every loss
-        and every gradient of the step was finite, [S], bool, on the device.
+        Values to log, each [S]: those of the last update of each network that has them; a step in
+        which no update has all penalties has no loss/penalty. And whether every loss and every
+        gradient of the step was finite, [S], bool, on the device.
     """
     values: Tensors = {}
     sizes: list[Tensor] = []
@@ -64,7 +64,8 @@ def update_discriminator_(
     network: NetworkState, gradients: Gradients, draws: Draws, i: int, fake: Tensor
 ) -> Update:
     """Make the i-th of the drawn updates of a discriminator, in place."""
-    result = gradients.discriminator(network, draws.real[i], fake, draws.mix[i], draws.noise_of(i))
+    due = gradients.at_update(draws.index_in_run(i))
+    result = due.discriminator(network, draws.real[i], fake, draws.mix[i], draws.noise_of(i))
     update = _apply_(network, "discriminator", result, gradients)
     _after_step_(network, gradients)
     return update
@@ -101,4 +102,4 @@ def _after_step_(network: NetworkState, gradients: Gradients) -> None:
 def chunks(draws: Draws) -> list[Draws]:
     """Return the updates of a network in groups whose fakes come from one forward pass."""
     starts = range(0, len(draws.z), FAKES_TOGETHER)
-    return [draws.map(itemgetter(slice(i, i + FAKES_TOGETHER))) for i in starts]
+    return [draws.updates(i, i + FAKES_TOGETHER) for i in starts]

@@ -32,6 +32,12 @@ class Regularizer:
         unstable_with_momentum: Whether an optimiser with momentum has to be warned of.
         inner_gradients: Gradients by its inputs that one penalty takes; each costs about one
             discriminator update, which an equal budget has to count.
+        every: Discriminator updates from one penalty to the next, a field of those that can be
+            lazy. At every update whose index in the run, from 0, it divides, the penalty counts
+            `every` times; at the others it is not computed. So the mean of its gradient over
+            `every` updates of one batch is that of a penalty at each. Karras et al. 2020,
+            arXiv:1912.04958, appendix B; they change the learning rate and the decay rates of
+            Adam with it, here neither is changed.
     """
 
     constrains_lipschitz: ClassVar[bool] = False
@@ -40,6 +46,7 @@ class Regularizer:
     needs_whole_batch: ClassVar[bool] = False
     unstable_with_momentum: ClassVar[bool] = False
     inner_gradients: ClassVar[int] = 0
+    every: int = 1
 
     def prepare(self, discriminator: nn.Module) -> None:
         """Register its buffers, if any, on a freshly initialised discriminator."""
@@ -70,8 +77,8 @@ class Regularizer:
             noise: The noise of `noise_spec`, each [N, *shape].
 
         Returns:
-            Penalty per sample, shape [N], >= 0, in the unit of the loss; 0 for a regularizer that
-            acts by its other hooks alone.
+            Penalty per sample, shape [N], >= 0, in the unit of the loss, whatever `every` is; 0 for
+            a regularizer that acts by its other hooks alone.
         """
         return real.new_zeros(len(real))
 
@@ -87,7 +94,8 @@ class Regularizer:
 class GradientNormPenalty(Regularizer):
     """A penalty on the norm of each sample's input gradient: its points and its cost.
 
-    Apart, both have analytic gradients for perceptrons; `penalty` composes them.
+    Apart, both have analytic gradients for perceptrons; `penalty` composes them. Neither depends on
+    `every`: the objective of an update leaves out the penalties that are not due.
     """
 
     constrains_lipschitz: ClassVar[bool] = True

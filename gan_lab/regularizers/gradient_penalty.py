@@ -1,4 +1,7 @@
-"""Penalties on the discriminator's gradient norm, per sample: GP and LP, R1, R2, DRAGAN."""
+"""Penalties on the discriminator's gradient norm, per sample: GP and LP, R1, R2, DRAGAN.
+
+Each may be lazy: see `every` of `Regularizer`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from torch import Tensor
 
 from gan_lab.errors import ConfigError
 from gan_lab.regularizers.base import GradientNormPenalty, Tensors
-from gan_lab.validation import check_number
+from gan_lab.validation import check_count, check_number
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,12 @@ class GradientPenalty(GradientNormPenalty):
     weight: float = 10.0
     target: float = 1.0
     one_sided: bool = False
+    every: int = 1
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
         check_number(self, "target", self.target)
+        check_count(self, "every")
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
         """Return one point between each real and generated sample, [N, *shape]."""
@@ -50,10 +55,12 @@ class GradientPenalty(GradientNormPenalty):
 @dataclass(frozen=True)
 class _SquaredGradientNorm(GradientNormPenalty):
     weight: float = 1.0
+    every: int = 1
     at_real: ClassVar[bool]
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
+        check_count(self, "every")
 
     def points(self, real: Tensor, fake: Tensor, mix: Tensor, noise: Tensors | None) -> Tensor:
         """Return the samples of one side, [N, *shape]."""
@@ -90,10 +97,12 @@ class Dragan(GradientNormPenalty):
     needs_whole_batch: ClassVar[bool] = True
     weight: float = 10.0
     scale: float = 0.5
+    every: int = 1
 
     def __post_init__(self) -> None:
         check_number(self, "weight", self.weight)
         check_number(self, "scale", self.scale)
+        check_count(self, "every")
 
     def noise_spec(self, shape: tuple[int, ...]) -> Mapping[str, tuple[int, ...]]:
         """Return one normal number for each entry of a sample."""

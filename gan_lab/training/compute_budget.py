@@ -35,20 +35,30 @@ def clocks(
 
     These are time/train_seconds, of all seeds together, and, for one seed,
     clock/discriminator_steps, clock/generator_steps, clock/gradient_evaluations (of both, with the
-    inner gradients of penalties) and clock/images (real samples seen).
+    inner gradients of the penalties that were due) and clock/images (real samples seen).
     """
     schedule, since = config.trainer.schedule, 0 if origin is None else origin.step
-    n_discriminator = schedule.discriminator_steps(step) - schedule.discriminator_steps(since)
+    updates = range(schedule.discriminator_steps(since), schedule.discriminator_steps(step))
+    n_discriminator = len(updates)
     n_generator = schedule.n_generator * (step - since)
+    n_inner = sum(
+        each.inner_gradients * _count_multiples(each.every, updates)
+        for each in config.regularizers.values()
+    )
     own = {
         "clock/discriminator_steps": n_discriminator,
         "clock/generator_steps": n_generator,
-        "clock/gradient_evaluations": n_discriminator * (1 + config.inner_gradients) + n_generator,
+        "clock/gradient_evaluations": n_discriminator + n_inner + n_generator,
         "clock/images": n_discriminator * config.trainer.batch_size,
     }
     before = {} if origin is None else origin.clocks
     totals = {tag: value + before.get(tag, 0) for tag, value in own.items()}
     return {**totals, "time/train_seconds": seconds}
+
+
+def _count_multiples(of: int, numbers: range) -> int:
+    """Return how many of consecutive numbers it divides."""
+    return -(-numbers.stop // of) + -numbers.start // of  # ceil(stop / of) - ceil(start / of)
 
 
 def rates(

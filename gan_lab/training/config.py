@@ -114,7 +114,7 @@ class RunConfig:
 
     @property
     def inner_gradients(self) -> int:
-        """Gradients by the discriminator's inputs that its penalties take in one update."""
+        """Gradients by the discriminator's inputs that an update with all penalties takes."""
         return sum(regularizer.inner_gradients for regularizer in self.regularizers.values())
 
     def draw_spec(self, shape: tuple[int, ...]) -> DrawSpec:

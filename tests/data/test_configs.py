@@ -11,7 +11,7 @@ from gan_lab.data.base import Data
 from tests.helpers import CONF, seeded
 
 FILES = sorted((CONF / "data").glob("*.yaml"))
-WHOLE = {"width", "latent_dim", "n_critic", "batch_size", "steps", "n_estimate"}
+WHOLE = {"width", "latent_dim", "n_critic", "batch_size", "steps", "n_estimate", "penalty_every"}
 HINTS = {*WHOLE, "learning_rate", "penalty_weight", "ema"}
 # What is read from files of one's own; the others open as they are.
 FROM_FILES = {"mnist", "fashion_mnist", "cifar10", "image_folder", "array"}

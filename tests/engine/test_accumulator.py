@@ -54,9 +54,21 @@ def test_networks_may_report_at_different_rates_and_shapes_may_be_scalars():
     means = accumulator.means()
     expected = {"loss/discriminator": 2.5, "loss/generator": 7.0}
     assert {tag: value.item() for tag, value in means.items()} == expected
-    accumulator.add_({"loss/generator": torch.tensor(1.0), "other": torch.tensor(1.0)})
-    with pytest.raises(ValueError, match="loss/generator was added together with different"):
-        accumulator.means()
+
+
+def test_a_mean_is_of_the_additions_that_have_the_tag():
+    accumulator = Accumulator()
+    for step in range(10):
+        batch = values(step)
+        accumulator.add_(batch if step % 4 == 0 else {tag: batch[tag] for tag in ("loss", "a_max")})
+    means = accumulator.means()
+    every = {tag: torch.stack([values(step)[tag].double() for step in range(10)]) for tag in means}
+    assert set(means) == set(values(0))
+    torch.testing.assert_close(means["loss"], every["loss"].mean(0), rtol=1e-14, atol=0)
+    assert torch.equal(means["a_max"], every["a_max"].amax(0))
+    some = every["gradient_norm_max"][::4]
+    assert torch.equal(means["gradient_norm_max"], some.amax(0))
+    assert not torch.equal(some.amax(0), every["gradient_norm_max"].amax(0))
 
 
 @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])

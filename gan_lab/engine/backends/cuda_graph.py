@@ -1,9 +1,10 @@
 """The step as CUDA graphs: recorded once, then started with one call instead of hundreds.
 
 A step has no fixed number of discriminator updates (a warm-up has many), so it is not one graph:
-one records a chunk of discriminator updates with its fakes, one for each size of chunk;
-another holds the generator's updates and its average. A step copies its draws into tensors whose
-addresses stay, replays the graphs, and copies their results out.
+one records a chunk of discriminator updates with its fakes, one for each size of chunk; another
+holds the generator's updates and its average. A lazy penalty takes one for each pattern of updates
+that have it as well: for a chunk of n updates, n + 1 at most and no more than `every`. A step copies
+its draws into tensors whose addresses stay, replays the graphs, and copies their results out.
 
 The code for GPUs only is behind `Capture`; the tests have one that works on any device.
 """
@@ -109,7 +110,7 @@ class GraphedStep:
         self.state, self.gradients, self.ema_decay = state, gradients, ema_decay
         self._device = next(iter(state.generator.params.values())).device
         self._capture = capture or CudaGraphs(self._device)
-        self._graphs: dict[tuple[str, int], _Graph] = {}
+        self._graphs: dict[tuple[str, tuple[tuple[int, ...], ...]], _Graph] = {}
         self._finite: Tensor | None = None
 
     def __call__(self, draws: StepDraws) -> tuple[Tensors, Tensor]:
@@ -127,7 +128,8 @@ class GraphedStep:
         return by_seed(values), self._finite.reshape(-1).clone()
 
     def _run(self, network: str, draws: Draws) -> Tensors:
-        key = (network, len(draws.z))
+        factors_at, updates = self.gradients.objective.factors_at, range(len(draws.z))
+        key = (network, tuple(factors_at(draws.index_in_run(i)) for i in updates))
         if key not in self._graphs:
             self._graphs[key] = self._record(network, draws)
         graph = self._graphs[key]
@@ -145,8 +147,9 @@ class GraphedStep:
         def program() -> Tensor:
             results = make_updates_(inputs)
             finite.logical_and_(torch.stack([each.size for each in results]).isfinite().all(0))
-            names[:] = results[-1].values
-            return torch.stack(list(results[-1].values.values()))
+            values = {tag: value for each in results for tag, value in each.values.items()}
+            names[:] = values
+            return torch.stack(list(values.values()))
 
         _copy_draws_(inputs, draws)
         state = [*_tensors(self.state), finite]

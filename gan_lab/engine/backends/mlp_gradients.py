@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from gan_lab.engine.backends.matmul import addmm, is_thin, mm
 from gan_lab.engine.gradients import GradientResult, Gradients
-from gan_lab.engine.objective import Objective
+from gan_lab.engine.objective import Objective, times
 from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.networks.mlp import Reshape
 from gan_lab.regularizers.base import GradientNormPenalty, Regularizer, Tensors, norms
@@ -175,18 +175,20 @@ class AnalyticMlpGradients(Gradients):
 
     _critic: AnalyticMlp = field(init=False, repr=False)
     _generator: AnalyticMlp = field(init=False, repr=False)
-    _penalties: tuple[GradientNormPenalty, ...] = field(init=False, repr=False)
+    _penalties: tuple[tuple[GradientNormPenalty, int], ...] = field(init=False, repr=False)
     _of_discriminator: _Program = field(init=False, repr=False)
     _of_generator: _Program = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         objective = self.objective
+        pairs = zip(objective.regularizers, objective.factors, strict=True)
+        due = tuple((each, factor) for each, factor in pairs if factor and _is_norm_penalty(each))
         # torch.compile follows plain attributes, no cached properties.
         for name, value in (
             ("_critic", match_mlp(objective.discriminator, self.bf16)),
             ("_generator", match_mlp(objective.generator, self.bf16)),
-            ("_penalties", tuple(filter(_is_norm_penalty, objective.regularizers))),
+            ("_penalties", due),
             ("_of_discriminator", self._program(self._discriminator_gradients)),
             ("_of_generator", self._program(self._generator_gradients)),
         ):
@@ -223,7 +225,7 @@ class AnalyticMlpGradients(Gradients):
     ) -> tuple[Tensors, Tensors]:
         net, axis = self._critic, int(self.stacked)
         n, n_points = real.shape[axis], len(self._penalties) * real.shape[axis]
-        points = [self.per_seed(p.points)(real, fake, mix, noise) for p in self._penalties]
+        points = [self.per_seed(p.points)(real, fake, mix, noise) for p, _ in self._penalties]
         activations = net.forward(leaves, torch.cat([real, fake, *points], axis).flatten(axis + 1))
         logits = activations[-1].squeeze(-1)
         by_logits, values = self._gradient(
@@ -233,8 +235,8 @@ class AnalyticMlpGradients(Gradients):
         u = torch.cat([*by_logits, torch.ones_like(logits[..., 2 * n :])], -1)
         us = net.backward(leaves, activations, u.unsqueeze(-1))
         if not points:
-            zero = torch.zeros_like(logits[..., 0])
-            return net.gradients(activations, us, 2 * n), {**values, "loss/penalty": zero}
+            values = {**values, **self.objective.penalty_values(torch.zeros_like(logits[..., 0]))}
+            return net.gradients(activations, us, 2 * n), values
         input_gradients = net.input_gradient(leaves, us[0].narrow(-2, 2 * n, n_points))
         vs, penalty = self._gradient(self._penalty, *input_gradients.split(n, -2))
         at_points = [a.narrow(-2, 2 * n, n_points) for a in activations]
@@ -292,9 +294,10 @@ class AnalyticMlpGradients(Gradients):
 
     def _penalty(self, *input_gradients: Tensor) -> tuple[Tensor, Tensors]:
         pairs = zip(self._penalties, input_gradients, strict=True)
-        costs = [penalty.cost(norms(gradient)).mean() for penalty, gradient in pairs]
-        total = sum(costs[1:], costs[0])
-        return total, {"loss/penalty": total.detach()}
+        costs = [penalty.cost(norms(gradient)).mean() for (penalty, _), gradient in pairs]
+        terms = [times(factor, c) for (_, factor), c in zip(self._penalties, costs, strict=True)]
+        values = self.objective.penalty_values(sum(costs[1:], costs[0]))
+        return sum(terms[1:], terms[0]), values
 
     def _generator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
         loss = self.objective.loss.generator(real_logits, fake_logits).mean()

@@ -58,7 +58,9 @@ def measure_optimality_gap(run: Run) -> Tensors:
     """
     spec = replace(run.streams.spec, schedule=Schedule(UPDATES + _EVALUATION_BATCHES), max_steps=1)
     streams = Streams(run.seeds, spec, run.source, f"optimality gap {run.state.step}/")
-    draws = streams.draws(0).discriminator
+    # Outside of the run, so that the copy gets every penalty at every update: its best response is
+    # that to the whole objective, which both are judged by.
+    draws = streams.draws(0).discriminator._replace(first=None)
     fakes = run.gradients.fakes(run.state, draws.z)
     d = run.state.discriminator
     copy = d.copy(run.config.optim)
