@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Source
+from gan_lab.data.host import HostSource
+from gan_lab.engine.read_ahead import ReadAhead, n_chunk_steps
 from gan_lab.engine.schedule import Schedule
 
 _BLOCK_STEPS = 32
@@ -98,6 +100,11 @@ class DrawSpec:
         per_step = updates * self.batch_size * per_sample
         return max(1, min(self.max_steps, _BLOCK_NUMBERS // per_step))
 
+    def step_bytes(self, sample_bytes: int) -> int:
+        """Return the bytes of the real samples of one seed and step, at most."""
+        updates = self.schedule.max_discriminator_updates + self.schedule.n_generator
+        return updates * self.batch_size * sample_bytes
+
 
 class Streams:
     """The draws of any step, for one seed or stacked for several.
@@ -112,6 +119,9 @@ class Streams:
         self.seeds, self.spec, self.source, self.purpose = tuple(seeds), spec, source, purpose
         self._block_start = -1
         self._block: dict[str, Draws] = {}
+        self._ahead: dict[str, ReadAhead] = {}
+        if isinstance(source, HostSource):
+            self._read_ahead(source)
 
     def draws(self, step: int) -> StepDraws:
         """Return the randomness of a step; steps in order draw each block once."""
@@ -123,8 +133,8 @@ class Streams:
         n_generator = self.spec.schedule.n_generator
         offset = (step - start) * n_generator
         return StepDraws(
-            self._slice("discriminator", before, before + updates(step)),
-            self._slice("generator", offset, offset + n_generator),
+            self._slice("discriminator", step, before, before + updates(step)),
+            self._slice("generator", step, offset, offset + n_generator),
         )
 
     def _draw_block(self, start: int) -> None:
@@ -157,17 +167,43 @@ class Streams:
         def normal(of: str, *shape: int) -> Tensor:
             return torch.randn(updates, n, *shape, generator=generator(of), device=device)
 
-        real = self.source.draw(updates * n, generator("real"))
         return Draws(
-            real.reshape(updates, n, *real.shape[1:]),
+            self._tickets(seed, network, start, updates),
             normal("z", self.spec.latent_dim),
             torch.rand(updates, n, generator=generator("mix"), device=device),
             {name: normal(f"noise/{name}", *shape) for name, shape in self.spec.noise.items()},
         )
 
-    def _slice(self, network: str, start: int, stop: int) -> Draws:
+    def _tickets(self, seed: int, network: str, start: int, updates: int) -> Tensor:
+        n, purpose = self.spec.batch_size, f"{self.purpose}{network}/real/{start}"
+        real = self.source.draw(updates * n, stream(seed, purpose, self.source.device))
+        return real.reshape(updates, n, *real.shape[1:])
+
+    def _read_ahead(self, source: HostSource) -> None:
+        spec, schedule = self.spec, self.spec.schedule
+        step_bytes = spec.step_bytes(source.sample_bytes) * len(self.seeds)
+        chunk_steps = n_chunk_steps(spec.block_steps, step_bytes)
+        updates_before: dict[str, Callable[[int], int]] = {
+            "discriminator": schedule.discriminator_steps,
+            "generator": lambda step: step * schedule.n_generator,
+        }
+
+        def reader(network: str, before: Callable[[int], int]) -> ReadAhead:
+            def tickets(start: int) -> Tensor:
+                updates = before(start + spec.block_steps) - before(start)
+                rows = [self._tickets(seed, network, start, updates) for seed in self.seeds]
+                return rows[0] if len(rows) == 1 else _stack_seeds(rows)
+
+            return ReadAhead(source, spec.block_steps, chunk_steps, before, tickets)
+
+        self._ahead = {network: reader(network, b) for network, b in updates_before.items()}
+
+    def _slice(self, network: str, step: int, start: int, stop: int) -> Draws:
         draws = self._block[network].updates(start, stop)
-        return draws._replace(real=self.source.gather(draws.real))
+        ahead = self._ahead.get(network)
+        return draws._replace(
+            real=self.source.gather(draws.real) if ahead is None else ahead.samples(step)
+        )
 
 
 def _stack_seeds(seeds: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,95 @@
+"""Samples read ahead are those of the tickets, whatever the order of the steps."""
+
+import threading
+
+import pytest
+import torch
+
+from gan_lab.data.base import TensorSource
+from gan_lab.data.host import HostSource, MemoryRows
+from gan_lab.data.validation import split
+from gan_lab.engine import read_ahead
+from gan_lab.engine.rng import DrawSpec, Streams
+from gan_lab.engine.schedule import Schedule
+from tests.helpers import CPU
+
+N = 300
+ROWS = torch.randint(0, 256, (N, 1, 4, 4), dtype=torch.uint8)
+PARTS = split(N, 20, 20, 0, "a set")
+SCHEDULES = {
+    "one update": Schedule(),
+    "five": Schedule(5),
+    "two of the generator": Schedule(1, 2),
+    "a warm-up": Schedule(2, 1, warmup_steps=3, warmup_every=7, warmup_n_critic=5),
+}
+
+
+class Counted(MemoryRows):
+    """Rows that count what is read, and where."""
+
+    def __init__(self, samples):
+        super().__init__(samples)
+        self.n_read, self.threads = 0, set()
+
+    def read_(self, indices, out):
+        self.n_read += len(indices)
+        self.threads.add(threading.current_thread())
+        super().read_(indices, out)
+
+
+def streams(schedule, seeds=(0,), max_steps=8, purpose=""):
+    """The same draws from a set on the device, and from one that is not."""
+    spec = DrawSpec(4, 3, {"noise": (2,)}, schedule, max_steps)
+    device = TensorSource(*(ROWS[part] for part in PARTS), CPU)
+    host = HostSource(Counted(ROWS), PARTS, CPU)
+    return [Streams(seeds, spec, source, purpose) for source in (device, host)]
+
+
+def assert_same(pair, step):
+    expected, actual = (each.draws(step) for each in pair)
+    for network in ("discriminator", "generator"):
+        a, b = getattr(actual, network), getattr(expected, network)
+        for name in ("real", "z", "mix"):
+            assert torch.equal(getattr(a, name), getattr(b, name)), (network, name, step)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 16 * 4 * 12, 1 << 24])
+@pytest.mark.parametrize("seeds", [(3,), (0, 5)])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_step_has_the_batches_of_a_set_on_the_device(
+    monkeypatch, schedule, seeds, chunk_bytes
+):
+    monkeypatch.setattr(read_ahead, "_CHUNK_BYTES", chunk_bytes)
+    pair = streams(SCHEDULES[schedule], seeds, purpose="fork/3/")
+    for step in range(20):
+        assert_same(pair, step)
+
+
+def test_a_step_out_of_turn_has_its_own_batches():
+    pair = streams(SCHEDULES["a warm-up"])
+    for step in (17, 18, 3, 3, 2, 4, 40, 15, 16, 0):
+        assert_same(pair, step)
+
+
+def test_a_chunk_is_read_while_the_one_before_is_used_and_only_once(monkeypatch):
+    monkeypatch.setattr(read_ahead, "_CHUNK_BYTES", 2 * 2 * 4 * 16)  # two steps
+    host = streams(Schedule())[1]
+    rows, per_step = host.source.rows, 2 * 4
+    host.draws(0)
+    assert rows.n_read == 2 * per_step  # one call may be of a step alone
+    host.draws(1)
+    host.source.fetch(lambda: torch.zeros(0, dtype=torch.int64)).result()  # the thread is idle
+    assert rows.n_read == 4 * per_step
+    for step in range(2, 8):
+        host.draws(step)
+    host.source.fetch(lambda: torch.zeros(0, dtype=torch.int64)).result()
+    assert rows.n_read == 10 * per_step
+    assert threading.current_thread() not in rows.threads
+    assert len(rows.threads) == 1
+
+
+@pytest.mark.parametrize(
+    ("step_bytes", "n_steps"), [(1, 32), (1 << 19, 32), (1 << 20, 16), (1 << 24, 1), (1 << 30, 1)]
+)
+def test_a_chunk_has_16_mib_or_one_step(step_bytes, n_steps):
+    assert read_ahead.n_chunk_steps(32, step_bytes) == n_steps
