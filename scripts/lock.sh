@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip
 # From Python 3.12 on torch asks for setuptools, which 3.11 alone would not name.
 "$work/venv/bin/python" -m pip install --quiet --dry-run --report "$work/report.json" \
-  "${root}[dev,cluster,export,docs]" setuptools
+  "${root}[dev,cluster,export,inception,docs]" setuptools
 "$work/venv/bin/python" - "$work/report.json" > "$work/constraints.txt" << 'PROGRAM'
 import json
 import sys
