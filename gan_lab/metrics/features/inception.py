@@ -1,8 +1,6 @@
 """FID, KID and IS: distances and score in the features of Inception v3, weights from a file."""
 
-import hashlib
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -23,7 +21,6 @@ WEIGHTS_URL = (
 )
 _LAST, _LOGITS = "2048", "logits_unbiased"
 _BATCH = 32
-_MAX_CACHED = 20_000  # real images whose features are kept: 12 kB each
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,11 @@ class Inception(Metric):
                 f"metrics=[inception] measures images of 1 or 3 channels, the data have shape "
                 f"{list(shape)}; take inception out of metrics"
             )
-        features = _cached(_network(self.weights).to(source.device))
+        network = _network(self.weights).to(source.device)
 
         def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
-            real, _ = features(held_out, True)
-            fake, logits = features(samples, False)
+            real, _ = _features(network, held_out)
+            fake, logits = _features(network, samples)
             return {
                 "inception/fid": frechet_distance(fake, real),
                 # Binkowski et al. divide by the number of features.
@@ -81,30 +78,12 @@ def as_rgb(images: Tensor) -> Tensor:
     return pixels.expand(-1, 3, -1, -1)
 
 
-def _cached(network: nn.Module) -> Callable[[Tensor, bool], tuple[Tensor, Tensor]]:
-    """Return (images, whether to keep them) -> features [n, 2048] and logits [n, 1008].
-
-    Real images come again in every repeat; their features are computed once.
-    """
-    cache: dict[bytes, tuple[Tensor, Tensor]] = {}
-
-    def features(images: Tensor, is_real: bool) -> tuple[Tensor, Tensor]:
-        rgb = as_rgb(images)
-        keys = [hashlib.sha256(image.numpy().tobytes()).digest() for image in rgb.cpu()]
-        rows = {key: cache[key] for key in keys if key in cache}
-        missing = [i for i, key in enumerate(keys) if key not in rows]
-        for start in range(0, len(missing), _BATCH):
-            part = missing[start : start + _BATCH]
-            with torch.no_grad():
-                last, logits = network(rgb[part])
-            pairs = zip(last.double().cpu(), logits.double().cpu(), strict=True)
-            rows |= dict(zip([keys[i] for i in part], pairs, strict=True))
-        if is_real and len(cache) < _MAX_CACHED:
-            cache.update(rows)
-        last, logits = zip(*(rows[key] for key in keys), strict=True)
-        return torch.stack(last), torch.stack(logits)
-
-    return features
+def _features(network: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return features [n, 2048] and logits [n, 1008]."""
+    with torch.no_grad():
+        parts = [network(part) for part in as_rgb(images).split(_BATCH)]
+    last, logits = zip(*parts, strict=True)
+    return torch.cat(last), torch.cat(logits)
 
 
 def _network(weights: str) -> nn.Module:

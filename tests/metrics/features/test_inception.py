@@ -10,7 +10,10 @@ from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Ring
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.features import inception
+from gan_lab.metrics.features.frechet import frechet_distance
 from gan_lab.metrics.features.inception import Inception, as_rgb
+from gan_lab.metrics.features.kernel_distance import kernel_distance
+from gan_lab.metrics.features.scores import classifier_score
 from tests.helpers import CPU, seeded
 
 DATA = Digits().open(CPU)
@@ -67,31 +70,29 @@ def test_the_numbers_are_those_of_torchmetrics_on_the_networks_features(weights)
     assert got["inception/is"] == pytest.approx(float(likeness.compute()[0]), rel=1e-5)
 
 
-class Pixels(nn.Module):
-    """In place of the network: the means of quarters as features; it counts its images."""
-
-    def __init__(self):
-        super().__init__()
-        self.n_images = 0
-
-    def forward(self, images):
-        self.n_images += len(images)
-        pixels = images.double().mean(dim=1)
-        features = nn.functional.adaptive_avg_pool2d(pixels, 2).flatten(1) / 255
-        return features, features
+def quarters(images):
+    """In place of the network: the means of an image's quarters."""
+    features = nn.functional.adaptive_avg_pool2d(images.double().mean(dim=1), 2).flatten(1) / 255
+    return features, features
 
 
-def test_real_images_pass_the_network_once_and_fakes_every_time(monkeypatch):
-    network = Pixels()
-    monkeypatch.setattr(inception, "_network", lambda weights: network)
+def test_many_images_pass_in_parts(monkeypatch):
+    sizes = []
+
+    class Network(nn.Module):
+        def forward(self, images):
+            sizes.append(len(images))
+            return quarters(images)
+
+    monkeypatch.setattr(inception, "_network", lambda weights: Network())
     evaluate = Inception("any").prepare(DATA)
-    first = evaluate(FAKE, REAL)
-    assert network.n_images == 24
-    assert evaluate(FAKE, REAL.flip(0)) == pytest.approx(first, rel=1e-9)
-    assert network.n_images == 36
-    assert evaluate(REAL, REAL)["inception/fid"] == pytest.approx(0.0, abs=1e-9)
-    assert network.n_images == 36
-    assert first["inception/fid"] > 0.001
+    fake, real = FAKE.repeat(4, 1, 1, 1), REAL
+    got = evaluate(fake, real)
+    assert sizes == [12, 32, 16]
+    (x, _), (y, _) = quarters(as_rgb(fake)), quarters(as_rgb(real))
+    assert got["inception/fid"] == frechet_distance(x, y)
+    assert got["inception/kid"] == kernel_distance(x, y, scale=4)[0]
+    assert got["inception/is"] == classifier_score(x.log_softmax(dim=1))
 
 
 def test_images_become_eight_bits_of_three_channels():
