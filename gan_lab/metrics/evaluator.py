@@ -5,9 +5,10 @@ curve; at the end the held-out part, on which nothing is chosen. (A distribution
 for both.)
 """
 
+import copy
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -76,6 +77,7 @@ class Evaluator:
         pairs = [(set(metric.units), metric.prepare(source)) for metric in metrics.values()]
         self._functions = [(tags, function) for tags, function in pairs if function is not None]
         self._floors: dict[bool, dict[str, float]] = {}
+        self._stream = "ruler/step"
 
     def n(self, final: bool = False) -> int:
         """Return the samples on each side: of the settings, or as many as there are if fewer."""
@@ -83,6 +85,25 @@ class Evaluator:
         n = settings.final_n if final else settings.n
         part = source.n_held_out if final else source.n_validation
         return min(n, part or n, source.n_train or n)
+
+    def at(self, n: int) -> "Evaluator":
+        """Return an evaluator with n samples on each side at the end of a run.
+
+        At another n than this one's its samples are drawn independently of this one's.
+
+        Raises:
+            ValueError: n is not in 2 to the largest there is, or more than the data set holds.
+        """
+        other = copy.copy(self)
+        other.settings, other._floors = replace(self.settings, final_n=n), {}
+        if other.n(final=True) < n:
+            raise ValueError(
+                f"n={n} is more than the {other.n(final=True)} samples of the data set's smaller "
+                "part; take fewer"
+            )
+        if n != self.n(final=True):
+            other._stream = f"{self._stream} n {n}"
+        return other
 
     def floors(self, final: bool = False) -> dict[str, float]:
         """Return each metric of real samples, the value of a perfect generator.
@@ -125,7 +146,7 @@ class Evaluator:
             Tag -> estimate, each beside its floor.
         """
         n = self.n(final)
-        generator = stream(seed, f"ruler/step {step}", self.source.device)
+        generator = stream(seed, f"{self._stream} {step}", self.source.device)
         rows = []
         for _ in range(self.settings.final_n_repeats if final else self.settings.n_repeats):
             shape = (n, self.latent_dim)
