@@ -22,9 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_lab.data.base import FiniteSource, Part, to_float
+from gan_lab.data.base import FiniteSource, Part, TensorSource, to_float
 from gan_lab.data.free_memory import free_bytes
-from gan_lab.data.validation import Split
 from gan_lab.errors import ConfigError
 
 STORAGES = ("auto", "device", "host", "disk")
@@ -48,6 +47,30 @@ def choose_storage(storage: str, n_bytes: int, readable: bool, device: torch.dev
         return "disk"
     on_host = device.type == "cuda" and _SHARE * n_bytes > (free_bytes(device) or 1 << 62)
     return "host" if on_host else "device"
+
+
+def open_parts(
+    train: Tensor,
+    validation: Tensor,
+    held_out: Tensor,
+    device: torch.device,
+    storage: str = "auto",
+    **labels: Tensor | None,
+) -> FiniteSource:
+    """Return the source of three parts in host memory, on the device or left where they are.
+
+    Args:
+        train, validation, held_out: Samples [n, *shape], all uint8 or all float32.
+        device: Of the training.
+        storage: See `choose_storage`; "disk" leaves them in host memory.
+        labels: See `TensorSource`.
+    """
+    parts = (train, validation, held_out)
+    n_bytes = sum(part.numel() * part.element_size() for part in parts)
+    if device.type == "cpu" or choose_storage(storage, n_bytes, False, device) == "device":
+        return TensorSource(train, validation, held_out, device, **labels)
+    rows = [MemoryRows(part) for part in parts]
+    return HostSource(rows[0], rows[1], rows[2], device, **labels)
 
 
 class Rows(ABC):
@@ -85,8 +108,23 @@ class MemoryRows(Rows):
 
     def read_(self, indices: NDArray[np.int64], out: Tensor) -> None:
         """See `Rows.read_`."""
-        # clip: the default checks in a copy; indices come from a split and are in range.
+        # clip: the default checks in a copy; tickets are in range.
         np.take(self._samples, indices, axis=0, out=out.numpy(), mode="clip")
+
+
+class SomeRows(Rows):
+    """Some rows of others, in an order of their own."""
+
+    def __init__(self, rows: Rows, indices: Tensor) -> None:
+        self.shape, self.dtype = rows.shape, rows.dtype
+        self._rows, self._indices = rows, indices.numpy()
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def read_(self, indices: NDArray[np.int64], out: Tensor) -> None:
+        """See `Rows.read_`."""
+        self._rows.read_(self._indices[indices], out)
 
 
 class NpyRows(Rows):
@@ -191,22 +229,32 @@ _ADVICE = "put it back and resume, and let nothing write to it during a training
 
 
 class HostSource(FiniteSource):
-    """A finite set whose samples stay outside of the device: the three parts are indices of rows.
-
-    Labels are on the device.
-    """
+    """A finite set whose samples stay outside of the device; its labels are on it."""
 
     def __init__(
-        self, rows: Rows, split: Split, device: torch.device, labels: Tensor | None = None
+        self,
+        train: Rows,
+        validation: Rows,
+        held_out: Rows,
+        device: torch.device,
+        *,
+        train_labels: Tensor | None = None,
+        validation_labels: Tensor | None = None,
+        held_out_labels: Tensor | None = None,
     ) -> None:
-        """Take the rows, for each part the indices of its rows, and a class for each row."""
-        self.rows, self.shape, self.device = rows, rows.shape, device
-        self.n_train, self.n_validation, self.n_held_out = map(len, split)
-        self._indices = split._asdict()
-        if labels is not None:
-            self.train_labels, self.validation_labels, self.held_out_labels = (
-                labels[part].to(device) for part in split
-            )
+        """Take the rows of each part, of one shape, all float32 or all uint8."""
+        self.shape, self.device = train.shape, device
+        self._rows: dict[Part, Rows] = {
+            "train": train,
+            "validation": validation,
+            "held_out": held_out,
+        }
+        self.n_train, self.n_validation, self.n_held_out = map(len, self._rows.values())
+        labels = (train_labels, validation_labels, held_out_labels)
+        self.train_labels, self.validation_labels, self.held_out_labels = (
+            None if each is None else each.to(device) for each in labels
+        )
+        self._dtype = train.dtype
         self._on_gpu = device.type == "cuda"
         self._thread: ThreadPoolExecutor | None = None
         self._stream: torch.cuda.Stream | None = None
@@ -214,7 +262,7 @@ class HostSource(FiniteSource):
     @property
     def sample_bytes(self) -> int:
         """Bytes of one sample as `fetch` moves it."""
-        return torch.Size(self.shape).numel() * self.rows.dtype.itemsize
+        return torch.Size(self.shape).numel() * self._dtype.itemsize
 
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """See `FiniteSource.take`; it waits for the samples."""
@@ -244,11 +292,10 @@ class HostSource(FiniteSource):
 
     def _read(self, part: Part, indices: Tensor) -> Tensor:
         """Return samples on the device as they lie, uint8 or float32: [*lead, *shape]."""
-        rows = self._indices[part][indices.reshape(-1).cpu()].numpy()
-        samples = torch.empty(
-            (len(rows), *self.shape), dtype=self.rows.dtype, pin_memory=self._on_gpu
-        )
-        self.rows.read_(rows, samples)
+        numbers = indices.reshape(-1).cpu().numpy()
+        shape = (len(numbers), *self.shape)
+        samples = torch.empty(shape, dtype=self._dtype, pin_memory=self._on_gpu)
+        self._rows[part].read_(numbers, samples)
         # torch keeps pinned memory from other uses until the copy out of it is done.
         samples = samples.to(self.device, non_blocking=self._on_gpu)
         return samples.reshape(*indices.shape, *self.shape)

@@ -84,6 +84,8 @@ class DrawSpec:
         noise: Name -> shape of the regularizers' noise for one sample.
         schedule: How many updates a step has.
         max_steps: Steps drawn at once, unless they are too large for that.
+        generator_sees_real: Whether the generator's updates depend on their real samples; else
+            those of a set outside of the device are zeros and are not read.
     """
 
     batch_size: int
@@ -91,6 +93,7 @@ class DrawSpec:
     noise: Mapping[str, tuple[int, ...]]
     schedule: Schedule
     max_steps: int = _BLOCK_STEPS
+    generator_sees_real: bool = True
 
     @property
     def block_steps(self) -> int:
@@ -102,7 +105,8 @@ class DrawSpec:
 
     def step_bytes(self, sample_bytes: int) -> int:
         """Return the bytes of the real samples of one seed and step, at most."""
-        updates = self.schedule.max_discriminator_updates + self.schedule.n_generator
+        n_generator = self.schedule.n_generator if self.generator_sees_real else 0
+        updates = self.schedule.max_discriminator_updates + n_generator
         return updates * self.batch_size * sample_bytes
 
 
@@ -184,9 +188,10 @@ class Streams:
         step_bytes = spec.step_bytes(source.sample_bytes) * len(self.seeds)
         chunk_steps = n_chunk_steps(spec.block_steps, step_bytes)
         updates_before: dict[str, Callable[[int], int]] = {
-            "discriminator": schedule.discriminator_steps,
-            "generator": lambda step: step * schedule.n_generator,
+            "discriminator": schedule.discriminator_steps
         }
+        if spec.generator_sees_real:
+            updates_before["generator"] = lambda step: step * schedule.n_generator
 
         def reader(network: str, before: Callable[[int], int]) -> ReadAhead:
             def tickets(start: int) -> Tensor:
@@ -200,10 +205,15 @@ class Streams:
 
     def _slice(self, network: str, step: int, start: int, stop: int) -> Draws:
         draws = self._block[network].updates(start, stop)
-        ahead = self._ahead.get(network)
-        return draws._replace(
-            real=self.source.gather(draws.real) if ahead is None else ahead.samples(step)
-        )
+        return draws._replace(real=self._real(network, step, draws.real))
+
+    def _real(self, network: str, step: int, tickets: Tensor) -> Tensor:
+        if network in self._ahead:
+            return self._ahead[network].samples(step)
+        if self._ahead:
+            zero = torch.zeros((), device=self.source.device)
+            return zero.expand(*tickets.shape, *self.source.shape)
+        return self.source.gather(tickets)
 
 
 def _stack_seeds(seeds: Sequence[Tensor]) -> Tensor:

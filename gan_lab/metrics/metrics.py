@@ -7,11 +7,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from gan_lab.data.base import Source
+from gan_lab.data.class_modes import ClassifierModes
 from gan_lab.engine.devices import to_float64
 from gan_lab.engine.rng import stream
 from gan_lab.metrics.diversity import mean_nearest_distance, mean_pairwise_distance
@@ -50,6 +51,10 @@ class Metric(ABC):
 
         Its numbers are inf where they are infinite, nan where they are undefined.
         """
+
+    def record(self, source: Source) -> Mapping[str, Any]:
+        """Return what the numbers depend on beside settings and data, for the run's record."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,11 @@ class ModeCount(Metric):
             return None
         return lambda samples, held_out: mode_statistics(samples, modes)
 
+    def record(self, source: Source) -> Mapping[str, Any]:
+        """See `Metric.record`: the classifier of images, where one was trained."""
+        modes = source.modes
+        return modes.classifier.record() if isinstance(modes, ClassifierModes) else {}
+
 
 @dataclass(frozen=True)
 class Diversity(Metric):
@@ -202,9 +212,10 @@ class Diversity(Metric):
     }
 
     def prepare(self, source: Source) -> MetricFunction:
-        """See `Metric.prepare`; the training distance is of sets of up to 20,000 samples."""
+        """See `Metric.prepare`; the training distance is of up to 20,000 samples and 1 GiB."""
         training = None
-        if source.n_train is not None and source.n_train <= 20_000:
+        n_numbers = (source.n_train or 0) * math.prod(source.shape)
+        if source.n_train is not None and source.n_train <= 20_000 and n_numbers <= 1 << 28:
             training = source.real(source.n_train, stream(0, "training", source.device))
 
         def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:

@@ -21,7 +21,7 @@ from gan_lab.runs.compatibility import current_config, current_content
 
 # Keys that a resumed run may change; and the paths of its data.
 _EXECUTION = ("device", "execution.threads", "execution.mode", "execution.ignore_memory")
-RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION, "logger")
+RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION, "logger", "data.storage")
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "accumulator", "callbacks")
 _MAX_DIFFERENCES = 4  # in an error
@@ -86,9 +86,11 @@ def describe_data(source: Source) -> dict[str, Any] | None:
     n = source.n_train
     if n is None:
         return None
-    size = 4 * n * torch.Size(source.shape).numel()
+    row_bytes = 4 * torch.Size(source.shape).numel()
+    at_once = max(1, min(4096, _DIGEST_BYTES // 4 // row_bytes))  # rows of any size
     hasher = hashlib.sha256()
-    for rows in torch.arange(0, n, -(-size // _DIGEST_BYTES), device=source.device).split(4096):
+    indices = torch.arange(0, n, -(-n * row_bytes // _DIGEST_BYTES), device=source.device)
+    for rows in indices.split(at_once):
         hasher.update(source.gather(rows).cpu().contiguous().numpy().data)
     return {"n_train": n, "shape": list(source.shape), "sha256": hasher.hexdigest()}
 

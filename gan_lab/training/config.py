@@ -122,4 +122,14 @@ class RunConfig:
         specs = [regularizer.noise_spec(shape) for regularizer in self.regularizers.values()]
         noise = {name: each for spec in specs for name, each in spec.items()}
         trainer = self.trainer
-        return DrawSpec(trainer.batch_size, self.network.latent_dim, noise, trainer.schedule)
+        regularizers = self.regularizers.values()
+        sees_real = self.loss.compares_real or any(
+            type(regularizer).inputs is not Regularizer.inputs for regularizer in regularizers
+        )
+        return DrawSpec(
+            trainer.batch_size,
+            self.network.latent_dim,
+            noise,
+            trainer.schedule,
+            generator_sees_real=sees_real,
+        )

@@ -12,11 +12,12 @@ generator), N samples of an update, S seeds and m moments of the optimiser:
              N (A_g + A_d) 2 + P_g
   fakes    = S min(8, updates) N (x + largest layer)   of several updates together, x a sample
   draws    = S (block of `Streams`) + a step's samples the block twice while seeds are joined
+             + 2 chunks of samples                     of data outside of the device, as they lie
   distances = 6 n^2                                    distances of n samples on each side, thrice
 
 The factors were fitted to the peak of the resident set of whole updates on a CPU; for networks of
 more than 50 MB the estimate is between half and twice of what was measured
-(tests/training/test_memory.py). The data are on the device already, and are not counted.
+(tests/training/test_memory.py). The data are where they stay already, and are not counted.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ from torch import Tensor, nn
 
 from gan_lab.data.base import Source
 from gan_lab.data.free_memory import free_bytes
+from gan_lab.data.host import HostSource
 from gan_lab.engine.optimizers import Optimizer
+from gan_lab.engine.read_ahead import n_chunk_steps
+from gan_lab.engine.rng import DrawSpec
 from gan_lab.engine.step import FAKES_TOGETHER
 from gan_lab.errors import ConfigError
 from gan_lab.networks.base import forward_on_meta, on_meta
@@ -89,7 +93,17 @@ def estimate(config: RunConfig, source: Source) -> Need:
     draws = (2 if n_seeds > 1 else 1) * block + updates * n * sample
     size = _FLOAT * n_seeds
     update = max(of_d, of_g) + fakes
-    return Need(size * state, size * update, size * draws, _PAIR * _n_compared(config, source) ** 2)
+    read_ahead = _read_ahead_bytes(spec, source, n_seeds)
+    distances = _PAIR * _n_compared(config, source) ** 2
+    return Need(size * state, size * update, size * draws + read_ahead, distances)
+
+
+def _read_ahead_bytes(spec: DrawSpec, source: Source, n_seeds: int) -> int:
+    """Return the bytes of the two chunks of samples that lie on the device; see `ReadAhead`."""
+    if not isinstance(source, HostSource):
+        return 0
+    step_bytes = n_seeds * spec.step_bytes(source.sample_bytes)
+    return 2 * step_bytes * n_chunk_steps(spec.block_steps, step_bytes)
 
 
 def _n_compared(config: RunConfig, source: Source) -> int:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gan_lab.data.base import TensorSource
-from gan_lab.data.host import HostSource, MemoryRows, NpyRows, choose_storage
+from gan_lab.data.host import HostSource, MemoryRows, NpyRows, SomeRows, choose_storage
 from gan_lab.data.validation import split
 from gan_lab.errors import ConfigError
 from tests.helpers import CPU, seeded
@@ -32,11 +32,12 @@ def sources(folder, dtype=np.uint8):
     array, labels = images(dtype), torch.arange(N) % 7
     rows = torch.from_numpy(array)
     names = ("train_labels", "validation_labels", "held_out_labels")
+    file = NpyRows(saved(folder, array))
     parts = {name: labels[part] for name, part in zip(names, PARTS, strict=True)}
     return {
         "device": TensorSource(*(rows[part] for part in PARTS), CPU, **parts),
-        "host": HostSource(MemoryRows(rows), PARTS, CPU, labels),
-        "disk": HostSource(NpyRows(saved(folder, array)), PARTS, CPU, labels),
+        "host": HostSource(*(MemoryRows(rows[part]) for part in PARTS), CPU, **parts),
+        "disk": HostSource(*(SomeRows(file, part) for part in PARTS), CPU, **parts),
     }
 
 
@@ -114,7 +115,7 @@ def test_a_file_that_is_written_into_is_an_error(tmp_path):
     with open(path, "r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"\0")
-    os.utime(path, ns=(0, source.rows._state[1] + 1))  # clocks of file systems may be coarse
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))  # clocks of file systems may be coarse
     with pytest.raises(OSError, match="was changed while it was in use"):
         source.gather(torch.arange(3))
 

@@ -37,12 +37,17 @@ class Counted(MemoryRows):
         super().read_(indices, out)
 
 
-def streams(schedule, seeds=(0,), max_steps=8, purpose=""):
+def streams(schedule, seeds=(0,), max_steps=8, purpose="", sees_real=True):
     """The same draws from a set on the device, and from one that is not."""
-    spec = DrawSpec(4, 3, {"noise": (2,)}, schedule, max_steps)
+    spec = DrawSpec(4, 3, {"noise": (2,)}, schedule, max_steps, sees_real)
     device = TensorSource(*(ROWS[part] for part in PARTS), CPU)
-    host = HostSource(Counted(ROWS), PARTS, CPU)
+    host = HostSource(*(Counted(ROWS[part]) for part in PARTS), CPU)
     return [Streams(seeds, spec, source, purpose) for source in (device, host)]
+
+
+def wait_for_thread(source):
+    """Return when all that was asked for is read."""
+    source.fetch(lambda: torch.zeros(0, dtype=torch.int64)).result()
 
 
 def assert_same(pair, step):
@@ -74,18 +79,31 @@ def test_a_step_out_of_turn_has_its_own_batches():
 def test_a_chunk_is_read_while_the_one_before_is_used_and_only_once(monkeypatch):
     monkeypatch.setattr(read_ahead, "_CHUNK_BYTES", 2 * 2 * 4 * 16)  # two steps
     host = streams(Schedule())[1]
-    rows, per_step = host.source.rows, 2 * 4
+    rows, per_step = host.source._rows["train"], 2 * 4
     host.draws(0)
     assert rows.n_read == 2 * per_step  # one call may be of a step alone
     host.draws(1)
-    host.source.fetch(lambda: torch.zeros(0, dtype=torch.int64)).result()  # the thread is idle
+    wait_for_thread(host.source)
     assert rows.n_read == 4 * per_step
     for step in range(2, 8):
         host.draws(step)
-    host.source.fetch(lambda: torch.zeros(0, dtype=torch.int64)).result()
+    wait_for_thread(host.source)
     assert rows.n_read == 10 * per_step
     assert threading.current_thread() not in rows.threads
     assert len(rows.threads) == 1
+
+
+@pytest.mark.parametrize("sees_real", [True, False])
+def test_what_a_generator_does_not_see_is_not_read(sees_real):
+    device, host = streams(Schedule(2, 3), (0, 1), sees_real=sees_real)
+    for step in range(3):
+        expected, actual = device.draws(step), host.draws(step)
+        assert torch.equal(actual.discriminator.real, expected.discriminator.real)
+        assert actual.generator.real.shape == expected.generator.real.shape == (3, 2, 4, 1, 4, 4)
+        assert torch.equal(actual.generator.real, sees_real * expected.generator.real)
+    wait_for_thread(host.source)
+    two_chunks_of_an_update = 2 * 8 * 2 * 4
+    assert host.source._rows["train"].n_read == two_chunks_of_an_update * (5 if sees_real else 2)
 
 
 @pytest.mark.parametrize(
