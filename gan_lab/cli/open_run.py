@@ -12,7 +12,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import run_config
 from gan_lab.runs import checkpoint, checkpoint_checks
 from gan_lab.runs.checkpoint import LoadedCheckpoint
-from gan_lab.runs.compatibility import current_config, current_override
+from gan_lab.runs.compatibility import current_config, current_overrides
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import check_inside, printable
 from gan_lab.training import build
@@ -155,7 +155,8 @@ def typed_keys(path: Path) -> list[str] | None:
     for each in overrides:
         if each.lstrip("+~").startswith("hydra"):  # it would say where to write and what to load
             raise ConfigError(f"{run.status}: a run has no override '{each}'. Remove it")
-    return [current_override(each) for each in overrides]
+    data = saved_config(path).get("data") or {}
+    return current_overrides(overrides, str(data.get("_target_")))
 
 
 def _leaves(node: Any, name: str = "", deeper: int = 64) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 Every reader of a run directory translates with these functions; nothing writes a former name.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 # Dotted prefixes of `_target_`, the longest first where one holds another.
@@ -27,6 +27,11 @@ _KEYS = {
     "learned": "threshold",
     "light_weight": "small_weight",
     "most_steps": "max_steps",
+}
+# Keys that stored configurations lack, by the class that has them: the value they ran with.
+_MISSING_KEYS = {
+    f"gan_lab.regularizers.{name}": {"every": 1}
+    for name in ("GradientPenalty", "R1", "R2", "Dragan")
 }
 _OWN = "discriminator_estimate/"
 _TAGS = {
@@ -81,6 +86,19 @@ def current_override(override: str) -> str:
     return f"{prefix}{current_key(key[len(prefix) :])}{sign}{value}"
 
 
+def current_overrides(overrides: Sequence[str], data: str) -> list[str]:
+    """Return all that was typed for a run under current keys and with current defaults.
+
+    Args:
+        overrides: What was typed.
+        data: The class of the run's data; where none was typed the digits were the default.
+    """
+    names = {override.split("=")[0] for override in overrides}
+    if data == "gan_lab.data.digits.Digits" and not names & {"data", "preset"}:
+        overrides = ["data=digits", *overrides]
+    return [current_override(each) for each in overrides]
+
+
 def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a stored configuration, in plain containers, with current keys and class names."""
 
@@ -93,6 +111,8 @@ def current_config(config: Mapping[Any, Any]) -> dict[Any, Any]:
             old = f"{path}.{key}" if path else str(key)
             new = current_key(old).rpartition(".")[2] if isinstance(key, str) else key
             result[new] = translate(value, current_key(old))
+        for key, value in _MISSING_KEYS.get(str(result.get("_target_")), {}).items():
+            result.setdefault(key, value)
         return result
 
     current: dict[Any, Any] = translate(config, "")

@@ -8,7 +8,12 @@ import yaml
 
 from gan_lab.config.compose import build_run_config
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.runs.compatibility import current_config, current_override, current_tag
+from gan_lab.runs.compatibility import (
+    current_config,
+    current_override,
+    current_overrides,
+    current_tag,
+)
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import files, main
 
@@ -26,6 +31,7 @@ def test_every_class_key_and_tag_of_an_old_run_has_a_name_of_today():
     now = build_run_config(current_config(config))
     assert (now.evaluator.n, now.neural_distance.steps, now.trainer.landscape_every) == (16, 20, 40)
     assert list(now.metrics) == list(config["measure"])
+    assert now.regularizers["gradient_penalty"].every == 1  # it was at each update
     last = read_metrics(STORED / "seed_0" / "metrics.jsonl")[-1]
     assert "final/neural_distance/js_floor" in last
     assert "discriminator_estimate/gradient_norm_max" in last
@@ -70,3 +76,10 @@ def test_fork_starts_from_an_old_run(old):
     code = main("fork", old, "loss=minimax", "trainer.steps=50", "hydra.run.dir=forked")
     assert code == 0
     assert read_metrics(RunDir(Path("forked")).child(0).metrics)[-1]["step"] == 50
+
+
+def test_a_run_of_the_former_default_data_keeps_them():
+    digits, ring = "gan_lab.data.digits.Digits", "gan_lab.data.toy.Ring"
+    assert current_overrides(["loss=hinge"], digits) == ["data=digits", "loss=hinge"]
+    for typed, data in ((["data=digits"], digits), (["loss=hinge"], ring), (["preset=a"], digits)):
+        assert current_overrides(typed, data) == typed
