@@ -21,6 +21,12 @@ _RANGES = {
     "modes/high_quality": (0.0, 1.0),
     "modes/classifier_accuracy": (0.0, 1.0),
     "samples": (0.0, math.inf),
+    "features": (0.0, math.inf),
+    **dict.fromkeys(
+        ("features/precision", "features/recall", "features/coverage", "features/legible_share"),
+        (0.0, 1.0),
+    ),
+    "features/classifier_score": (1.0, math.inf),
 }
 CLIPPED_MARK = "*"
 CLIPPED_NOTE = f"{CLIPPED_MARK} clipped at what is possible"
