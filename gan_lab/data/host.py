@@ -9,6 +9,7 @@ the process, and rows that were once touched count as memory of the process.
 """
 
 import contextlib
+import math
 import os
 import threading
 from abc import ABC, abstractmethod
@@ -92,7 +93,7 @@ class Rows(ABC):
         """Read rows into a tensor of the CPU, [len(indices), *shape] of `dtype`.
 
         Raises:
-            OSError: They cannot be read, or are no samples.
+            OSError: They cannot be read.
         """
 
 
@@ -127,24 +128,20 @@ class SomeRows(Rows):
         self._rows.read_(self._indices[indices], out)
 
 
-class NpyRows(Rows):
-    """Rows of a .npy file, read when they are asked for; the file stays open.
+class NpyFile:
+    """A .npy file whose rows are read when they are asked for; it stays open.
 
     A file that is replaced while it is open goes on being read as it was. One that is cut, or
     written into, is an error at the next read.
 
     Attributes:
-        raw_shape: Shape of a row in the file.
-        raw_dtype: Type of its numbers in the file.
+        path: The file.
+        row_shape: Shape of a row.
+        dtype: Type of its numbers, in the file's order of bytes.
     """
 
-    def __init__(self, path: Path, convert: Convert | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         """Open a file.
-
-        Args:
-            path: The file; its rows have to lie one after the other (C order).
-            convert: Rows [n, ...] as they are in the file -> samples, uint8 or float32; None where
-                they are those already.
 
         Raises:
             ConfigError: Its rows do not lie one after the other.
@@ -158,55 +155,44 @@ class NpyRows(Rows):
                 f"array {path} lies in Fortran order, of which no row can be read alone; save "
                 "numpy.ascontiguousarray(array), or set data.storage=device"
             )
-        self.path, self.raw_shape, self.raw_dtype = path, header.shape[1:], header.dtype
+        self.path, self.row_shape, self.dtype = path, header.shape[1:], header.dtype
         self._n, self._start = len(header), int(header.offset)
         del header
-        self._row_bytes = self.raw_dtype.itemsize * int(np.prod(self.raw_shape))
+        self.row_bytes = self.dtype.itemsize * math.prod(self.row_shape)
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (as long as the source lives)
         self._lock = threading.Lock()
         self._state = self._stat()
         if hasattr(os, "posix_fadvise"):  # else the system reads 32 pages for every row
             with contextlib.suppress(OSError):
                 os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-        self._convert = convert
-        first = self._samples(np.zeros(1, np.int64))
-        self.shape, self.dtype = first.shape[1:], torch.from_numpy(first).dtype
 
     def __len__(self) -> int:
         return self._n
 
-    def read_raw(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        """Return rows as they are in the file, [n, *raw_shape].
+    def rows(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """Return rows by their indices, [n, *row_shape].
 
         Raises:
             OSError: The file is shorter than it was, has been written into, or cannot be read.
         """
-        rows = np.empty((len(indices), *self.raw_shape), self.raw_dtype)
-        view, size = rows.reshape(-1).view(np.uint8).data, self._row_bytes
+        rows = np.empty((len(indices), *self.row_shape), self.dtype)
+        view, size = rows.reshape(-1).view(np.uint8).data, self.row_bytes
         for i, index in enumerate(indices.tolist()):
-            self._read_row(view[i * size : (i + 1) * size], self._start + index * size)
+            self._fill(view[i * size : (i + 1) * size], self._start + index * size)
+        return self._unchanged(rows)
+
+    def block(self, start: int, stop: int) -> NDArray[Any]:
+        """Return the rows from start to before stop; errors as in `rows`."""
+        rows = np.empty((stop - start, *self.row_shape), self.dtype)
+        self._fill(rows.reshape(-1).view(np.uint8).data, self._start + start * self.row_bytes)
+        return self._unchanged(rows)
+
+    def _unchanged(self, rows: NDArray[Any]) -> NDArray[Any]:
         if self._stat() != self._state:
             raise OSError(f"array {self.path} was changed while it was in use; {_ADVICE}")
         return rows
 
-    def read_(self, indices: NDArray[np.int64], out: Tensor) -> None:
-        """See `Rows.read_`."""
-        out.copy_(torch.from_numpy(self._samples(indices)))
-
-    def _samples(self, indices: NDArray[np.int64]) -> NDArray[Any]:
-        rows = self.read_raw(indices)
-        samples = np.ascontiguousarray(rows if self._convert is None else self._convert(rows))
-        if samples.dtype != np.uint8:
-            bad = ~np.isfinite(samples).all(tuple(range(1, samples.ndim)))
-            if bad.any():
-                row = int(indices[bad.argmax()])
-                raise OSError(
-                    f"array {self.path} holds numbers in row {row} that float32 cannot hold as "
-                    "finite; drop such rows, which only a reading of all of it would have found"
-                )
-        return samples
-
-    def _read_row(self, view: memoryview, offset: int) -> None:
+    def _fill(self, view: memoryview, offset: int) -> None:
         while view:
             n_bytes = self._read_some(view, offset)
             if not n_bytes:
@@ -223,6 +209,33 @@ class NpyRows(Rows):
     def _stat(self) -> tuple[int, int]:
         stat = os.fstat(self._file.fileno())
         return stat.st_size, stat.st_mtime_ns
+
+
+class NpyRows(Rows):
+    """Rows of a .npy file as samples."""
+
+    def __init__(self, file: NpyFile, convert: Convert | None = None) -> None:
+        """Take a file and what makes samples of its rows.
+
+        Args:
+            file: The file.
+            convert: Rows [n, ...] as they are in the file -> samples, uint8 or float32; None where
+                they are those already.
+        """
+        self._file, self._convert = file, convert
+        first = self._samples(np.zeros(1, np.int64))
+        self.shape, self.dtype = tuple(first.shape[1:]), first.dtype
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def read_(self, indices: NDArray[np.int64], out: Tensor) -> None:
+        """See `Rows.read_`."""
+        out.copy_(self._samples(indices))
+
+    def _samples(self, indices: NDArray[np.int64]) -> Tensor:
+        rows = self._file.rows(indices)
+        return torch.from_numpy(rows if self._convert is None else self._convert(rows))
 
 
 _ADVICE = "put it back and resume, and let nothing write to it during a training"
