@@ -149,10 +149,16 @@ class Evaluate:
     python -m gan_lab train data=ring steps=200 output=outputs/ring
     python -m gan_lab evaluate outputs/ring step=all
     python -m gan_lab evaluate outputs/ring step=best output=outputs/best
+    python -m gan_lab evaluate outputs/ring n=64,128,500
     """
 
     runs: tuple[Path, ...] = positional("DIR ...", "run directories, or seeds of them")
     step: int | str | None = _step("the checkpoint's, best, or all", "all", "best")
+    n: str | None = key(
+        None,
+        "instead, the metrics alone at each number of samples, FD extrapolated to infinite n",
+        display="N,N,...",
+    )
     output: str | None = _output("evaluation/ of each run unless given")
     device: str | None = key(None, _DEVICE)
 
