@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRe
 _LINE_SECONDS = 5.0
 _BAR_WIDTH = 12
 _NOTEBOOK_SECONDS = 0.25
-_W1, _FLOOR = "divergence/wasserstein", "divergence/wasserstein_floor"
 # A training network's own numbers bear its name: they are no estimates of the same on its samples.
 _SHORT_NAMES = {
     "discriminator_estimate/wasserstein": "training critic's W",
@@ -21,14 +20,6 @@ _SHORT_NAMES = {
     "loss/discriminator": "D loss",
     "loss/generator": "G loss",
 }
-
-
-def newest_w1(values: Mapping[str, float], step: int) -> str:
-    """Return "W1 3.36 at step 384, real data 2.98" of a row; "" where W1 was not measured."""
-    if _W1 not in values:
-        return ""
-    floor = f", real data {values[_FLOOR]:.3g}" if _FLOOR in values else ""
-    return f"W1 {values[_W1]:.3g} at step {step}{floor}"
 
 
 def announce(text: str) -> None:
@@ -68,7 +59,7 @@ class ProgressLine:
     def __init__(self, total: int, start: int = 0, console: Console | None = None) -> None:
         self.console = console or Console()
         self._total, self._start_step, self._start_time = total, start, time.perf_counter()
-        self._w1 = ""
+        self._headline = ""
         self._values: dict[str, float] = {}
         self._last_line = self._start_time
         self._bar: Progress | None = None
@@ -94,9 +85,14 @@ class ProgressLine:
         if self._bar is not None:
             self._bar.stop()
 
-    def update(self, values: Mapping[str, float], step: int) -> None:
-        """Take over the values of a step; those without a short name are not shown."""
-        self._w1 = newest_w1(values, step) or self._w1
+    def update(self, values: Mapping[str, float], headline: str = "") -> None:
+        """Take over the values of a step; those without a short name are not shown.
+
+        Args:
+            values: Tag -> value.
+            headline: The newest measurement in words, shown first; "" leaves the last one.
+        """
+        self._headline = headline or self._headline
         self._values.update({tag: value for tag, value in values.items() if tag in _SHORT_NAMES})
 
     def show(self, step: int) -> None:
@@ -112,7 +108,7 @@ class ProgressLine:
             return
         rate = (step - self._start_step) / max(now - self._start_time, 1e-9)
         own = [f"{_SHORT_NAMES[tag]} {value:.3g}" for tag, value in self._values.items()]
-        parts = [*filter(None, [self._w1]), *own]
+        parts = [*filter(None, [self._headline]), *own]
         if self._bar is not None:
             text = f"{rate:.0f}/s"
             # Else rich would cut the bar and the step; beside them and 4 spaces is the time left.

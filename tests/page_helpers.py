@@ -86,6 +86,7 @@ def section(name, labels, **more):
         for i, label in enumerate(labels)
     ]
     plot = {"dots": dots, "real_data": 0.1, "dots_title": "W1", "dots_unit": "data units"}
+    plot["headline"] = "divergence/wasserstein"
     return replace(result, parts=parts_of(result), **plot)
 
 
@@ -113,7 +114,8 @@ def wide_section(directory, name="ring", labels=LABELS, n_points=50, n_curves=2)
     x = np.arange(n_points) * 50.0
     charts = []
     for question in QUESTIONS:
-        for j, curve in enumerate(question.curves[:n_curves]):
+        of_points = [curve for curve in question.curves if not curve.is_of_features]
+        for j, curve in enumerate(of_points[:n_curves]):
             bands = {
                 label: band(x, i + 3 * j, (4, 4, 1, 4)[i % 4]) for i, label in enumerate(labels)
             }

@@ -25,7 +25,7 @@ from gan_lab.cli.arguments import parse_options
 from gan_lab.cli.commands import Dashboard
 from gan_lab.cli.tensorboard_colours import pages, read_colours
 from gan_lab.errors import ConfigError
-from gan_lab.reports.analysis.charts import HEADLINE
+from gan_lab.runs.headline import HEADLINES
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import StopSignals
 
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 _HOST = "127.0.0.1"
 _PORT = 6006
 _UPDATE_EVERY = 30.0  # seconds, and more where an update takes long
-# Time series: W1 above all, as measured; a colour for each choice, not for each seed.
-_PINNED_CARDS = json.dumps([{"plugin": "scalars", "tag": HEADLINE}], separators=(",", ":"))
+# Time series: the headlines above all, as measured; a colour for each choice, not for each seed.
+_PINNED_CARDS = json.dumps(
+    [{"plugin": "scalars", "tag": tag} for tag in HEADLINES], separators=(",", ":")
+)
 _STATE = {"smoothing": 0, "pinnedCards": _PINNED_CARDS, "runColorGroup": "regex:[^/]+/([^/]+)"}
 _ONLY_MEANS = r"(^|/)(mean/|real data)"
 # TensorBoard keeps a random choice of 1000 scalars and 10 images a tag unless it is told otherwise.

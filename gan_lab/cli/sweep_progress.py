@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from gan_lab.console import newest_w1
 from gan_lab.reports.export.terminal import console
+from gan_lab.runs.headline import newest_headline
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
 
@@ -126,7 +126,8 @@ def running_jobs(path: Path) -> Iterator[Job]:
             run = next(iter(RunDir(home).children()), RunDir(home))  # of several seeds the first
             step, text = 0, ""
             for row in newest_rows(run.metrics):
-                step, text = int(row.get("step", step)), newest_w1(row, row.get("step", 0)) or text
+                step = int(row.get("step", step))
+                text = newest_headline(row, step) or text
             yield Job(home.name, step, int(status.get("steps", 0)), text)
 
 

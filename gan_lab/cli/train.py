@@ -28,6 +28,7 @@ from gan_lab.cli.hydra import (
 )
 from gan_lab.cli.sweep_progress import SweepProgress
 from gan_lab.config import compose, resolvers
+from gan_lab.config.image_data import with_image_array
 from gan_lab.data.base import Source
 from gan_lab.engine import distributed
 from gan_lab.engine.devices import cores, resolve_device
@@ -39,6 +40,7 @@ from gan_lab.reports.export.outcome import outcome
 from gan_lab.reports.export.terminal import say, show
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, checkpoint_checks
+from gan_lab.runs.headline import HEADLINES, WASSERSTEIN, headline_of
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, stop_at_signals, stop_request
 from gan_lab.training.build import largest_weight, open_source
@@ -62,6 +64,7 @@ def train(arguments: list[str]) -> int:
             "torchrun trains one run in several processes; a sweep starts its own: leave torchrun "
             "out, or -m"
         )
+    overrides = with_image_array(overrides)
     jobs, on_cluster = [overrides], _uses_cluster(overrides)
     if any(key_of(each) == "hydra/sweeper" for each in overrides):
         objective = objective or sweep.OBJECTIVE  # Hydra's own sweeper needs none
@@ -69,6 +72,7 @@ def train(arguments: list[str]) -> int:
         overrides = sweep.stack_seeds(overrides, _stack)
         jobs = combinations(overrides)
     resolvers.n_jobs = len(jobs)
+    all_notes: dict[str, None] = {}
     all_warnings: dict[str, None] = {}
     for job in jobs:
         cfg = compose.compose_config("train", job)
@@ -78,9 +82,11 @@ def train(arguments: list[str]) -> int:
             validate(config, source, here=not on_cluster)
             if objective is not None:
                 sweep.check_objective(objective, config)
+            all_notes |= dict.fromkeys(source.notes)
             all_warnings |= dict.fromkeys(warnings(config, source, here=not on_cluster))
     # Optuna's sweeper chooses jobs by itself and runs n_jobs of them at once.
     resolvers.n_jobs = HydraConfig.get().sweeper.get("n_jobs", len(jobs))
+    _say_data(all_notes)
     _warn(all_warnings)
     # A stop makes Hydra and the launcher print tracebacks of workers that were still starting up.
     errors = io.StringIO()
@@ -281,14 +287,15 @@ def _relative(path: Path) -> Path:
 
 
 def _outcome(path: Path) -> str:
-    """Return a run's state, step and final W1, of several seeds their range, in a few words."""
+    """Return a run's state, step and final headline, of several seeds their range, in words."""
     status = RunDir(path).read_status()
     homes = RunDir(path).children() or [RunDir(path)]
-    finals = [home.read_status().get("final", {}).get("divergence/wasserstein") for home in homes]
-    values = sorted(float(final["value"]) for final in finals if final)
-    w1 = f", W1 {values[0]:.3g}" if values else ""
-    w1 += f" to {values[-1]:.3g}" if len(values) > 1 else ""
-    return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{w1}"
+    finals = [home.read_status().get("final", {}) for home in homes]
+    tag = next(filter(None, map(headline_of, finals)), WASSERSTEIN)
+    values = sorted(float(final[tag]["value"]) for final in finals if tag in final)
+    text = f", {HEADLINES[tag]} {values[0]:.3g}" if values else ""
+    text += f" to {values[-1]:.3g}" if len(values) > 1 else ""
+    return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{text}"
 
 
 def run(
@@ -299,8 +306,15 @@ def run(
     verbose: bool = False,
 ) -> int:
     """Warn, train and print the outcome; return the exit code."""
+    if config.world.is_main:
+        _say_data(source.notes)
     _warn(warnings(config, source))
     return _conclude(config, path, fit(), verbose)
+
+
+def _say_data(notes: Iterable[str]) -> None:
+    for note in notes:
+        say(f"data:    {note}")
 
 
 def _warn(sentences: Iterable[str]) -> None:

@@ -8,9 +8,28 @@ import numpy as np
 from scipy.special import stdtrit
 
 from gan_lab.diagnostics.detector import Detector, Measurement, Row, Verdict, measurement
+from gan_lab.runs.headline import HEADLINES, WASSERSTEIN, headline_of
 
-_SPREAD, _W1 = "samples/pairwise_distance", "divergence/wasserstein"
+_SPREAD = "samples/pairwise_distance"
 _MODES, _QUALITY = "modes/covered", "modes/high_quality"
+
+
+class _Headline:
+    """One seed's rows seen by their headline; the first row that has one settles which it is."""
+
+    def __init__(self) -> None:
+        self._tag: str | None = None
+
+    def measurement(self, step: int, row: Row) -> Measurement | None:
+        """Return the row's estimate; None where it has none."""
+        self._tag = self._tag or headline_of(row)
+        return None if self._tag is None else measurement(step, row, self._tag)
+
+    def label(self, text: str) -> str:
+        """Return "W1 now [data units]" or "FD now" of "now": a name for a number of an event."""
+        assert self._tag is not None
+        unit = " [data units]" if self._tag == WASSERSTEIN else ""
+        return f"{HEADLINES[self._tag]} {text}{unit}"
 
 
 class Collapse(Detector):
@@ -90,7 +109,7 @@ class Collapse(Detector):
 
 
 class Divergence(Detector):
-    """W1 lies well above its best in this run: what was learned is being lost.
+    """The headline (W1, FD on images) lies well above its best: what was learned is being lost.
 
     A number that is not finite stops the run; `not_finite` is that event.
     """
@@ -110,12 +129,13 @@ class Divergence(Detector):
 
     def __init__(self) -> None:
         super().__init__()
+        self._headline = _Headline()
         self._first: float | None = None
         self._best: Measurement | None = None
 
     def check(self, step: int, row: Row) -> Verdict | None:
-        """Read divergence/wasserstein with its interval."""
-        now = measurement(step, row, _W1)
+        """Read the headline with its interval."""
+        now = self._headline.measurement(step, row)
         if now is None or math.isnan(now.value) or math.isnan(now.low):
             return None
         self._first = now.value if self._first is None else self._first
@@ -126,15 +146,15 @@ class Divergence(Detector):
         above, gain = now.low - best.high, max(self._first - best.high, 0.0)
         on = now.low > self.factor * best.high and above > self.setback * gain
         numbers = {
-            "W1 now, lower end [data units]": now.low,
-            "W1 at its best, upper end [data units]": best.high,
+            self._headline.label("now, lower end"): now.low,
+            self._headline.label("at its best, upper end"): best.high,
             "best at step": float(best.step),
         }
         return Verdict(on, now.value <= self.factor_over * best.high, numbers)
 
 
 class Plateau(Detector):
-    """W1 has stopped improving, above what real samples get.
+    """The headline (W1, FD on images) has stopped improving, above what real samples get.
 
     That there is no gain has to be shown, too: the estimates of the last half of the run are
     divided in two, and the 95 % interval of the gain between the halves has to lie within a small
@@ -158,11 +178,12 @@ class Plateau(Detector):
 
     def __init__(self) -> None:
         super().__init__()
+        self._headline = _Headline()
         self._measurements: list[Measurement] = []
 
     def check(self, step: int, row: Row) -> Verdict | None:
-        """Read divergence/wasserstein with its interval and floor."""
-        now = measurement(step, row, _W1)
+        """Read the headline with its interval and floor."""
+        now = self._headline.measurement(step, row)
         if now is None or not (now.has_interval and math.isfinite(now.value) and now.floor > 0):
             return None
         self._measurements.append(now)
@@ -176,8 +197,8 @@ class Plateau(Detector):
         on = abs(gain) + error < self.gain * above_floor and lows > (1 + self.excess) * now.floor
         over = abs(gain) - error > self.gain_over * above_floor or now.low <= now.floor
         numbers = {
-            "W1 gained, upper end [data units]": gain + error,
-            "W1 above that of real samples [data units]": above_floor,
+            self._headline.label("gained, upper end"): gain + error,
+            self._headline.label("above that of real samples"): above_floor,
             "since step": float(half[0].step),
         }
         return Verdict(on, over, numbers)

@@ -21,13 +21,13 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from gan_lab.loggers.base import Chart, Status
 from gan_lab.loggers.jsonl import AppendFile
+from gan_lab.runs.headline import HEADLINES, WASSERSTEIN, headline_of
 from gan_lab.runs.run_dir import atomic_write, plain
 
 # TensorBoard sorts folders by name: the ends of intervals, for margin charts alone, come last.
 INTERVALS = "zz_intervals"
 # A column of the HParams table. TensorBoard sorts choices by name, capitals first, and puts metrics
 # to the right of them, off a small screen: among the choices the result is the first column.
-RESULT, _RESULT_TAG = "W1", "final/divergence/wasserstein"
 _JSONL_ONLY = ("clock/",)  # x axes of comparisons, which read metrics.jsonl
 
 
@@ -56,12 +56,13 @@ class TensorBoardWriter:
         self._session_path = directory / f"events.out.tfevents.{0:010d}.hparams"
         self._layout_path = directory / f"events.out.tfevents.{0:010d}.layout"
         self._experiment: Any = None
+        self._results: dict[str, float] = {}  # headline -> at the end, nan before
         self._start: Any = plugin_data_pb2.SessionStartInfo()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write all values of a step in one record, as float32, without the clocks."""
-        if (result := values.get(_RESULT_TAG)) is not None and math.isfinite(result):
-            self._start.hparams[RESULT].number_value = result
+        for tag in HEADLINES.keys() & {t.removeprefix("final/") for t in values}:
+            self._results[tag] = values.get(f"final/{tag}", math.nan)
         curves = {shown_tag(t): x for t, x in values.items() if not t.startswith(_JSONL_ONLY)}
         self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in curves.items()))
 
@@ -88,7 +89,7 @@ class TensorBoardWriter:
         _replace(self._layout_path, Summary(value=[value]))
 
     def hparams(self, config: Mapping[str, Any], metrics: Iterable[str]) -> None:
-        """Describe the run's row of the HParams table; `session_end` writes it, with W1 first.
+        """Describe the run's row of the HParams table; `session_end` writes it, the headline first.
 
         Args:
             config: Flat, the same keys in every run. A bool, a number or a string a key; anything
@@ -96,7 +97,7 @@ class TensorBoardWriter:
             metrics: Tags of the scalars that become columns, the same in every run.
         """
         start, self._start.start_time_secs = self._start, time.time()
-        infos = [api_pb2.HParamInfo(name=RESULT, type="DATA_TYPE_FLOAT64")]
+        infos = []
         for name, value in config.items():
             value = plain(value)  # TensorBoard turns rows into JSON, which has no infinity
             if isinstance(value, bool):
@@ -107,8 +108,7 @@ class TensorBoardWriter:
                 start.hparams[name].string_value, kind = str(value), "STRING"
             infos.append(api_pb2.HParamInfo(name=name, type=f"DATA_TYPE_{kind}"))
         columns = [api_pb2.MetricInfo(name={"tag": tag}) for tag in metrics]
-        experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
-        self._experiment = _hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment)
+        self._experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
 
     def session_end(self, status: Status) -> None:
         """Write the row with a status; a TensorBoard that is open shows it after its next start.
@@ -119,9 +119,22 @@ class TensorBoardWriter:
         name = f"STATUS_{status.upper()}"
         end = plugin_data_pb2.SessionEndInfo(status=name, end_time_secs=time.time())
         last = _hparams_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
-        start = _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=self._start)
-        first = [] if self._experiment is None else [self._experiment, start]
+        first = [] if self._experiment is None else self._row()
         _replace(self._session_path, Summary(value=[*first, last]))
+
+    def _row(self) -> list[Any]:
+        """Return the columns of the table, the headline first, and the values of the run."""
+        headline = headline_of(self._results) or WASSERSTEIN
+        name, result = HEADLINES[headline], self._results.get(headline, math.nan)
+        if math.isfinite(result):
+            self._start.hparams[name].number_value = result
+        infos = [api_pb2.HParamInfo(name=name, type="DATA_TYPE_FLOAT64")]
+        experiment = api_pb2.Experiment(
+            hparam_infos=[*infos, *self._experiment.hparam_infos],
+            metric_infos=self._experiment.metric_infos,
+        )
+        start = _hparams_value(metadata.SESSION_START_INFO_TAG, session_start_info=self._start)
+        return [_hparams_value(metadata.EXPERIMENT_TAG, experiment=experiment), start]
 
     def sync(self) -> None:
         """Wait until the series are on the disk."""

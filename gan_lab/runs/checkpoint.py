@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from gan_lab.errors import ConfigError
+from gan_lab.runs.headline import HEADLINES
 from gan_lab.runs.run_dir import atomic_write
 
 FORMAT = 2  # 2: one flat buffer of optimiser state for each network
@@ -182,7 +183,7 @@ def load_latest(directory: Path, step: int | str | None = None) -> LoadedCheckpo
         if not best:
             raise ConfigError(
                 f"{directory} has no best checkpoint: it comes with the first regular one, where "
-                "the evaluator measures divergence/wasserstein. Leave step out for the last one."
+                f"the evaluator measures {' or '.join(HEADLINES)}. Leave step out for the last one."
             )
         step = max(best)
         return LoadedCheckpoint(best[step], load(best[step]), [])

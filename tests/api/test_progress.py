@@ -10,6 +10,7 @@ from rich.console import Console
 
 import gan_lab
 from gan_lab.console import ProgressLine
+from gan_lab.runs.headline import newest_headline
 from tests.helpers import RING
 
 
@@ -56,7 +57,8 @@ def notebook():
 def test_in_a_notebook_a_bar_is_replaced_four_times_a_second(cell, clock):
     console = notebook()
     with ProgressLine(100, console=console) as line:
-        line.update({"divergence/wasserstein": 0.5, "loss/penalty": 3.0, "divergence/<b>": 1.0}, 64)
+        values = {"divergence/wasserstein": 0.5, "loss/penalty": 3.0, "divergence/<b>": 1.0}
+        line.update(values, newest_headline(values, 64))
         for step in range(1, 101):
             clock[0] = step * 0.05
             line.show(step)

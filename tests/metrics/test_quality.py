@@ -5,7 +5,8 @@ import math
 import pytest
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.metrics.quality import Start, headline_of, judge
+from gan_lab.metrics.quality import Start, judge
+from gan_lab.runs.headline import headline_of
 
 W1, MODES, SPREAD = "divergence/wasserstein", "modes/covered", "samples/pairwise_distance"
 

@@ -20,6 +20,7 @@ from gan_lab.reports.analysis.names import (
 from gan_lab.reports.analysis.run_config import class_name, loss, regularizers
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import SERIES, STYLES, Style
+from gan_lab.runs.headline import WASSERSTEIN, headline_of
 
 # Keys that do not change the training: where it runs, what and how often it writes and evaluates;
 # and the seed, over which groups average. Hints are already in the other keys.
@@ -68,6 +69,13 @@ class Group:
         return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
 
+def headline(groups: Sequence[Group]) -> str:
+    """Return the tag that sums groups of one data set up; W1 where nothing was measured yet."""
+    runs = [run for group in groups for run in group.runs]
+    measured = {tag for run in runs for tag in (*run.finals, *run.curves)}
+    return headline_of(measured) or WASSERSTEIN
+
+
 @dataclass(frozen=True)
 class Problem:
     """Groups on the same data under the same evaluator."""
@@ -75,6 +83,11 @@ class Problem:
     name: str  # of the data set, and what else tells problems apart
     groups: Sequence[Group]  # in the order of their labels in `STYLES`, then as found
     duplicates: Sequence[Record]  # left out: a longer run has the same choice and seed
+
+    @property
+    def headline(self) -> str:
+        """The tag that sums its groups up; see `headline`."""
+        return headline(self.groups)
 
 
 def group_runs(records: Sequence[Record]) -> list[Problem]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gan_lab import __version__
+from gan_lab.metrics.quality import LEGIBLE
 from gan_lab.reports.analysis import (
     best_steps,
     load,
@@ -22,7 +23,7 @@ from gan_lab.reports.analysis import (
     verdict,
 )
 from gan_lab.reports.analysis.aggregate import Group, Problem, band, group_runs
-from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
+from gan_lab.reports.analysis.charts import CURVES, QUESTIONS, Curve
 from gan_lab.reports.analysis.load import Record
 from gan_lab.reports.analysis.model import (
     AXES,
@@ -90,11 +91,11 @@ def _title(problems: Sequence[Problem]) -> str:
 
 def section(problem: Problem) -> Section:
     """Return a problem's section of the report."""
-    groups = problem.groups
+    groups, tag = problem.groups, problem.headline
     seeds = _picture_seeds(groups)
     runs = {g.label: next(r for r in g.runs if r.seed == seeds[g.label]) for g in groups}
     charts = [c for q in QUESTIONS for curve in q.curves if (c := chart(groups, curve, q.title))]
-    floors = (floor for g in groups if (floor := g.floor(HEADLINE)) is not None)
+    floors = (floor for g in groups if (floor := g.floor(tag)) is not None)
     table_list, events = _tables(groups), _events(groups)
     return Section(
         name=problem.name,
@@ -110,15 +111,16 @@ def section(problem: Problem) -> Section:
         events=events,
         dots=verdict.dots(problem),
         real_data=next(floors, None),
-        dots_title=CURVES[HEADLINE].title,
-        dots_unit=CURVES[HEADLINE].unit,
+        headline=tag,
+        dots_title=CURVES[tag].title,
+        dots_unit=CURVES[tag].unit,
         parts=parts.parts(problem, charts, table_list, events),
         cards={g.label: run_config.card_lines(g.runs[0].config) for g in groups},
         choices={g.label: g.choices for g in groups},
         finals={g.label: _means(g) for g in groups},
         end=verdict.end_of_training(problem),
         is_paired=verdict.is_paired(problem),
-        modes={label: text for label, run in runs.items() if (text := _modes(run))},
+        modes={label: text for label, run in runs.items() if (text := _good(run))},
     )
 
 
@@ -142,7 +144,7 @@ def _floor(run: Record, tag: str) -> float | None:
 
 
 def _tables(groups: Sequence[Group]) -> list[Table]:
-    differences = (tables.differences(groups, tag) for tag in tables.DIFFERENCE_TAGS)
+    differences = (tables.differences(groups, tag) for tag in tables.difference_tags(groups))
     each = [tables.final_numbers(groups), *differences, tables.rank_table(groups)]
     each += [tables.budgets(groups), best_steps.gains(groups)]
     each += [tables.incomplete_runs(groups), tables.choices(groups)]
@@ -198,6 +200,13 @@ def _means(group: Group) -> dict[str, float]:
     tags = {tag: None for run in group.complete_runs for tag in run.finals}
     finite = {tag: list(filter(math.isfinite, group.finals(tag).values())) for tag in tags}
     return {tag: math.fsum(values) / len(values) for tag, values in finite.items() if values}
+
+
+def _good(run: Record) -> str:
+    """Return what a run's pictures should show: "93 % legible; 10 of 10 modes"."""
+    share = run.finals.get(LEGIBLE, {}).get("value", math.nan)
+    legible = f"{100 * share:.0f} % legible" if math.isfinite(share) else ""
+    return "; ".join(filter(None, [legible, _modes(run)]))
 
 
 def _modes(run: Record) -> str:

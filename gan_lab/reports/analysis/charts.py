@@ -3,6 +3,11 @@
 import math
 from dataclasses import dataclass
 
+from gan_lab.metrics.quality import LEGIBLE
+from gan_lab.runs.headline import FRECHET, WASSERSTEIN
+
+_FEATURES = "features"  # of images
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -16,6 +21,11 @@ class Curve:
     least: float = -math.inf  # lower bound of the quantity; shown intervals end there
     limit: float = math.inf  # upper bound of the quantity
 
+    @property
+    def is_of_features(self) -> bool:
+        """Whether it is measured in features, which are of images alone."""
+        return self.tag.startswith(f"{_FEATURES}/")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -26,7 +36,6 @@ class Question:
     curves: tuple[Curve, ...]  # the most telling first
 
 
-HEADLINE = "divergence/wasserstein"
 _OWN, _PER_UNIT = "discriminator_estimate", "logit / data unit"
 _SPREAD = "samples/pairwise_distance"
 QUESTIONS = (
@@ -34,7 +43,13 @@ QUESTIONS = (
         "Are the samples better?",
         "The same estimator, unseen data and n for every loss. Comparable.",
         (
-            Curve(HEADLINE, "Exact W1 to unseen data", "data units", -1, True, least=0),
+            Curve(FRECHET, "Frechet distance to unseen data", "", -1, True, least=0),
+            Curve(LEGIBLE, "Share of legible samples", "", 1, True, least=0, limit=1),
+            Curve(WASSERSTEIN, "Exact W1 to unseen data", "data units", -1, True, least=0),
+            Curve(f"{_FEATURES}/kernel_distance", "Kernel distance to unseen data", "", -1, True),
+            Curve(f"{_FEATURES}/classifier_score", "Classifier score", "", 1, True, least=1),
+            Curve(f"{_FEATURES}/precision", "Precision", "", 1, True, least=0, limit=1),
+            Curve(f"{_FEATURES}/density", "Density", "", 1, True, least=0),
             Curve("divergence/js", "Jensen-Shannon divergence", "nats", -1, True),
             Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True, least=0),
             Curve("divergence/kl_real_fake", "KL(data || samples)", "nats", -1, True),
@@ -48,6 +63,8 @@ QUESTIONS = (
         (
             Curve("modes/covered", "Modes covered", "modes", 1, True, least=0),
             Curve("modes/high_quality", "Share of high quality", "", 1, True, least=0, limit=1),
+            Curve(f"{_FEATURES}/coverage", "Coverage", "", 1, True, least=0, limit=1),
+            Curve(f"{_FEATURES}/recall", "Recall", "", 1, True, least=0, limit=1),
             Curve("modes/kl", "KL of the modes' weights", "nats", -1, True, least=0),
             Curve(_SPREAD, "Mean distance between samples", "data units", 1, True, least=0),
         ),
@@ -77,3 +94,14 @@ QUESTIONS = (
     ),
 )
 CURVES = {curve.tag: curve for question in QUESTIONS for curve in question.curves}
+
+
+def quantity(tag: str) -> str:
+    """Return what a headline is, inside a sentence: "exact W1 to unseen data"."""
+    title = CURVES[tag].title
+    return title if tag == FRECHET else f"{title[0].lower()}{title[1:]}"  # a name stays large
+
+
+def with_unit(text: str, tag: str) -> str:
+    """Return a text with the unit of a tag behind it, if it has one."""
+    return f"{text} {unit}" if (unit := CURVES[tag].unit) else text

@@ -25,8 +25,9 @@ def parts(
 
     budgets = [table for table in tables if table.title == BUDGETS_TITLE]
     others = [table for table in tables if table.title != BUDGETS_TITLE]
+    better = [*summary.pixels(groups), *summary.more_training(groups)]
     each = [
-        Part("curves", _BETTER, summary.more_training(groups), of(_BETTER)),
+        Part("curves", _BETTER, better, of(_BETTER)),
         Part("curves", _MODES, summary.modes(groups), of(_MODES)),
         Part("budgets", BUDGETS_TITLE, summary.at_equal_budgets(groups), tables=budgets),
         Part("why", _GRADIENTS, why.gradients(groups), of(_GRADIENTS)),

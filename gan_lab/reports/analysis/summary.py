@@ -3,21 +3,25 @@
 import math
 from collections.abc import Sequence
 
+from gan_lab.metrics.quality import LEGIBLE
 from gan_lab.reports.analysis import numbers
-from gan_lab.reports.analysis.aggregate import Group, Problem
+from gan_lab.reports.analysis.aggregate import Group, Problem, headline
 from gan_lab.reports.analysis.best_steps import best_minus_end, last_gain_step
-from gan_lab.reports.analysis.charts import CURVES, HEADLINE
+from gan_lab.reports.analysis.charts import CURVES, quantity, with_unit
 from gan_lab.reports.analysis.names import enumeration, key_name
 from gan_lab.reports.analysis.statistics import mean, ranking
 from gan_lab.reports.analysis.tables import (
+    PIXELS,
     Pair,
     as_text,
     common_budget,
     group_budget,
+    has_pixels,
     pairs,
     pairs_of,
 )
 from gan_lab.reports.plots.style import short
+from gan_lab.runs.headline import WASSERSTEIN
 
 _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds of training"}
 _WORK = "gradient_evaluations"
@@ -26,42 +30,42 @@ _MODES = "modes/covered"
 
 def sentences(problem: Problem) -> list[str]:
     """Return the sentences on the numbers at the end, beside the verdict."""
-    groups = _with_result(problem.groups)
-    text = [_answer(problem.name, groups)]
+    groups = with_result(problem.groups, problem.headline)
+    text = [_answer(problem.name, problem.headline, groups)]
     if len(groups) > 1:
-        text += _against_the_rest(groups)
+        text += _against_the_rest(groups, problem.headline)
     return text + _incomplete_runs(problem.groups)
 
 
-def best_first(groups: Sequence[Group]) -> list[Group]:
+def best_first(groups: Sequence[Group], tag: str) -> list[Group]:
     """Return groups by their mean final number, the lowest first."""
-    return sorted(groups, key=lambda g: mean(_finite(g)).value)
+    return sorted(groups, key=lambda g: mean(finite(g, tag)).value)
 
 
-def _answer(name: str, groups: Sequence[Group]) -> str:
-    curve = CURVES[HEADLINE]
+def _answer(name: str, tag: str, groups: Sequence[Group]) -> str:
     if not groups:
-        return f"On {name} no run came to its end with a finite {curve.title}."
-    best = best_first(groups)[0]
-    values = _finite(best)
-    real = best.floor(HEADLINE)
+        return f"On {name} no run came to its end with a finite {CURVES[tag].title}."
+    best = best_first(groups, tag)[0]
+    values = finite(best, tag)
+    real = best.floor(tag)
     floor = f"; real data get {short(real)}" if real else ""
     steps = {run.step for group in groups for run in group.complete_runs}
     end = f"after {steps.pop()} steps" if len(steps) == 1 else "at the end of its training"
-    value = as_text(mean(values), HEADLINE) if len(values) > 1 else short(values[0])
+    value = as_text(mean(values), tag) if len(values) > 1 else short(values[0])
     seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
-    what = f"{curve.title[0].lower()}{curve.title[1:]}"
-    number = f"{value} {curve.unit} over {seeds}{floor}"
+    what = quantity(tag)
+    number = f"{with_unit(value, tag)} over {seeds}{floor}"
     if len(groups) == 1:
-        return f"On {name}, {best.label} {end} has an {what} of {number}."
+        article = "an" if what[0] in "aeiou" else "a"
+        return f"On {name}, {best.label} {end} has {article} {what} of {number}."
     lengths = "" if not steps else " The groups were not trained for equally many steps."
     return f"On {name}, {best.label} has the lowest mean {what} {end}: {number}.{lengths}"
 
 
-def _against_the_rest(groups: Sequence[Group]) -> list[str]:
+def _against_the_rest(groups: Sequence[Group], tag: str) -> list[str]:
     """Say against which groups the lead is supported, is not, or has too few seeds."""
-    best = best_first(groups)[0].label
-    mine = [p for p in pairs(groups, HEADLINE) if best in (p.a, p.b)]
+    best = best_first(groups, tag)[0].label
+    mine = [p for p in pairs(groups, tag) if best in (p.a, p.b)]
 
     def side(pair: Pair) -> str:
         if pair.has_few_seeds:
@@ -99,11 +103,12 @@ def _margin(pair: Pair, first: str) -> str:
 
 def at_equal_budgets(groups: Sequence[Group]) -> list[str]:
     """Name the lowest group on the curves at equal budgets, and whether that is supported."""
-    groups, text = _with_result(groups), []
+    tag, text = headline(groups), []
+    groups = with_result(groups, tag)
     for axis, unit in _BUDGETS.items() if len(groups) > 1 else ():
-        if (budget := common_budget(groups, HEADLINE, axis)) is None:
+        if (budget := common_budget(groups, tag, axis)) is None:
             continue
-        values = {g.label: g.values_at(HEADLINE, axis, budget) for g in groups}
+        values = {g.label: g.values_at(tag, axis, budget) for g in groups}
         if not all(values.values()):
             continue
         means = {label: mean(list(v.values())).value for label, v in values.items()}
@@ -129,10 +134,11 @@ def at_equal_work(groups: Sequence[Group], best: str, *, is_better: bool) -> lis
         best: Label of the lowest one at the end.
         is_better: Whether it is better there.
     """
-    budget, values = common_budget(groups, HEADLINE, _WORK), {}
+    tag = headline(groups)
+    budget, values = common_budget(groups, tag, _WORK), {}
     if budget is not None:
-        values = {g.label: g.values_at(HEADLINE, _WORK, budget) for g in groups}
-    ends = {group_budget(g, HEADLINE, _WORK) for g in groups}
+        values = {g.label: g.values_at(tag, _WORK, budget) for g in groups}
+    ends = {group_budget(g, tag, _WORK) for g in groups}
     if len(ends) < 2 or not values or not all(values.values()):
         return []
     means = {label: mean(list(v.values())).value for label, v in values.items()}
@@ -141,7 +147,7 @@ def at_equal_work(groups: Sequence[Group], best: str, *, is_better: bool) -> lis
     (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, other})
     if pair.has_few_seeds:
         return []
-    margin = f"{_margin(pair, other)} {CURVES[HEADLINE].unit} than {other}"
+    margin = f"{with_unit(_margin(pair, other), tag)} than {other}"
     if not pair.among_all:
         text = f"no difference is shown ({leader} is lower by {margin}: it may be chance)"
     elif leader != best:
@@ -172,13 +178,14 @@ def unequal_choices(groups: Sequence[Group]) -> list[str]:
 
 def one_seed(groups: Sequence[Group]) -> list[str]:
     """Say how often the best group would have come first with one seed alone."""
-    groups = _with_result(groups)
+    tag = headline(groups)
+    groups = with_result(groups, tag)
     if len(groups) < 2:
         return []
-    ranks = ranking({g.label: g.finals_or_nan(HEADLINE) for g in groups}, CURVES[HEADLINE].better)
+    ranks = ranking({g.label: g.finals_or_nan(tag) for g in groups}, CURVES[tag].better)
     if ranks.seeds < 2:
         return []
-    best = best_first(groups)[0].label
+    best = best_first(groups, tag)[0].label
     first = f"{short(ranks.first[best])} of {ranks.seeds}"
     return [f"With one seed alone, {best} would have come first in {first}."]
 
@@ -196,12 +203,33 @@ def modes(groups: Sequence[Group]) -> list[str]:
     return [f"At the end {first} covers {short(means[first])}{of} modes{rest}."]
 
 
+def legible(group: Group) -> str:
+    """Return "93 % of its samples are legible (real data 99 %)"; "" where that is unknown."""
+    values, floor = finite(group, LEGIBLE), group.floor(LEGIBLE)
+    if not values:
+        return ""
+    real = "" if floor is None else f" (real data {100 * floor:.0f} %)"
+    return f"{100 * mean(values).value:.0f} % of its samples are legible{real}"
+
+
+def pixels(groups: Sequence[Group]) -> list[str]:
+    """Say which images have the lowest W1 between pixels, and why that decides nothing."""
+    groups = with_result(groups, WASSERSTEIN) if has_pixels(groups) else []
+    if not groups:
+        return []
+    first = best_first(groups, WASSERSTEIN)[0]
+    floor = first.floor(WASSERSTEIN)
+    real = "" if floor is None else f" (real data {short(floor)})"
+    value = short(mean(finite(first, WASSERSTEIN)).value)
+    return [f"{PIXELS}FD decides. The lowest W1 is {value} of {first.label}{real}."]
+
+
 def more_training(groups: Sequence[Group]) -> list[str]:
     """Name groups whose best checkpoint beats the end, and groups without a gain at the end."""
-    worse, no_gain = [], []
+    worse, no_gain, tag = [], [], headline(groups)
     for group in groups:
-        gap = best_minus_end(group)
-        until, last = last_gain_step(group), max((r.step for r in group.runs), default=0)
+        gap = best_minus_end(group, tag)
+        until, last = last_gain_step(group, tag), max((r.step for r in group.runs), default=0)
         if gap is not None and gap.measured.high < 0:
             value, low, high = gap.measured
             worse.append(f"{group.label} by {numbers.as_text(-value, -high, -low)}")
@@ -227,9 +255,11 @@ def _incomplete_runs(groups: Sequence[Group]) -> list[str]:
     return [f"Not in these numbers, since they did not come to their end: {text}{more}."]
 
 
-def _with_result(groups: Sequence[Group]) -> list[Group]:
-    return [group for group in groups if _finite(group)]
+def with_result(groups: Sequence[Group], tag: str) -> list[Group]:
+    """Return the groups that have a finite number at the end."""
+    return [group for group in groups if finite(group, tag)]
 
 
-def _finite(group: Group) -> list[float]:
-    return [value for value in group.finals(HEADLINE).values() if math.isfinite(value)]
+def finite(group: Group, tag: str) -> list[float]:
+    """Return a group's finite final values."""
+    return [value for value in group.finals(tag).values() if math.isfinite(value)]

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gan_lab.metrics import estimate
+from gan_lab.metrics.quality import LEGIBLE
 from gan_lab.reports.analysis import numbers
-from gan_lab.reports.analysis.aggregate import Group, on_axis, value_at
-from gan_lab.reports.analysis.charts import CURVES, HEADLINE, Curve
+from gan_lab.reports.analysis.aggregate import Group, headline, on_axis, value_at
+from gan_lab.reports.analysis.charts import CURVES, Curve
 from gan_lab.reports.analysis.model import AXES, Table
 from gan_lab.reports.analysis.run_config import visible
 from gan_lab.reports.analysis.statistics import (
@@ -23,17 +24,24 @@ from gan_lab.reports.analysis.statistics import (
     ranking,
 )
 from gan_lab.reports.plots.style import short
+from gan_lab.runs.headline import FRECHET, WASSERSTEIN
 
 # The columns of the table of final numbers, where a run has them.
 FINAL = (
-    CURVES[HEADLINE],
+    CURVES[FRECHET],
+    CURVES[LEGIBLE],
+    CURVES["features/coverage"],
+    CURVES["features/classifier_score"],
+    CURVES[WASSERSTEIN],
     CURVES["divergence/js"],
     Curve("neural_distance/js", "JS by a fresh discriminator", "nats", -1, True, limit=math.log(2)),
     CURVES["modes/covered"],
     CURVES["modes/high_quality"],
     CURVES["samples/pairwise_distance"],
 )
-DIFFERENCE_TAGS = (HEADLINE, "divergence/js", "modes/covered")
+_DIFFERENCE_TAGS = (LEGIBLE, "divergence/js", "modes/covered")  # beside the headline
+# Of samples of MNIST's digits beside others: W1 10.5 if they are blurred, 11.7 as they are.
+PIXELS = "W1 is between pixels here: it is lower for blurred images than for sharp real ones. "
 BUDGETS_TITLE = "At equal budgets"
 MEDIANS_FROM = 8  # seeds
 MIN_SEEDS = 3  # of a supported difference: two seeds' t interval is 7 times as wide as five's
@@ -87,13 +95,14 @@ def final_numbers(groups: Sequence[Group]) -> Table:
     curves = [c for c in FINAL if any(g.finals(c.tag) for g in groups)]
     many = any(len(g.complete_runs) >= MEDIANS_FROM for g in groups)
     columns = ["group", "runs done", *(_title_with_unit(c) for c in curves)]
-    columns += [f"median, {CURVES[HEADLINE].title} (data units)"] if many else []
+    tag = headline(groups)
+    columns += [f"median, {_title_with_unit(CURVES[tag])}"] if many else []
     columns.append("training (s)")
     rows = []
     for group in groups:
         row = [group.label, _runs(group), *(spread(group.finals(c.tag), c.tag) for c in curves)]
         if many:
-            values = list(group.finals(HEADLINE).values())
+            values = list(group.finals(tag).values())
             row.append(as_text(median(values)) if len(values) >= MEDIANS_FROM else "-")
         rows.append([*row, spread(_seconds(group))])
     floors = [[f for g in groups if (f := g.floor(c.tag)) is not None] for c in curves]
@@ -103,10 +112,21 @@ def final_numbers(groups: Sequence[Group]) -> Table:
         "At the end of training",
         "Mean over seeds [95 % t interval], each number from the held-out data; real data get the "
         "last row from the same estimator. Only runs that came to their end count here. "
-        f"A number without an interval is the same for all seeds; {estimate.CLIPPED_NOTE}.",
+        f"{PIXELS if has_pixels(groups) else ''}A number without an interval is the same for all "
+        f"seeds; {estimate.CLIPPED_NOTE}.",
         columns,
         rows,
     )
+
+
+def difference_tags(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return the tags whose differences have a table each, the headline first."""
+    return (headline(groups), *_DIFFERENCE_TAGS)
+
+
+def has_pixels(groups: Sequence[Group]) -> bool:
+    """Tell whether W1 is one between pixels, beside a distance in features."""
+    return headline(groups) == FRECHET and any(g.finals(WASSERSTEIN) for g in groups)
 
 
 def differences(groups: Sequence[Group], tag: str) -> Table | None:
@@ -135,8 +155,9 @@ def differences(groups: Sequence[Group], tag: str) -> Table | None:
 
 def rank_table(groups: Sequence[Group]) -> Table | None:
     """Return how often each group comes first; None where no two groups share a seed."""
-    values = {g.label: g.finals_or_nan(HEADLINE) for g in groups if g.runs}
-    ranks = ranking(values, CURVES[HEADLINE].better)
+    tag = headline(groups)
+    values = {g.label: g.finals_or_nan(tag) for g in groups if g.runs}
+    ranks = ranking(values, CURVES[tag].better)
     if len(values) < 2 or ranks.seeds < 1:
         return None
     rows = [[name, f"{short(count)} of {ranks.seeds}"] for name, count in ranks.first.items()]
@@ -145,16 +166,16 @@ def rank_table(groups: Sequence[Group]) -> Table | None:
         agree = f" Kendall's W {short(ranks.concordance)}: 1 = one order for all seeds, 0 = none."
     return Table(
         "Does the ranking hold from seed to seed?",
-        f"Seeds in which a group has the lowest {CURVES[HEADLINE].title}; a run that did not "
+        f"Seeds in which a group has the lowest {CURVES[tag].title}; a run that did not "
         f"finish comes last.{agree}",
         ["group", "comes first"],
         rows,
     )
 
 
-def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
-    """Return a number at the largest budget that all groups reached, on every axis."""
-    rows = []
+def budgets(groups: Sequence[Group]) -> Table | None:
+    """Return the headline at the largest budget that all groups reached, on every axis."""
+    rows, tag = [], headline(groups)
     for axis, unit in AXES.items():
         if (budget := common_budget(groups, tag, axis)) is not None:
             values = [{r.seed: value_at(r, tag, axis, budget) for r in g.runs} for g in groups]
@@ -165,7 +186,7 @@ def budgets(groups: Sequence[Group], tag: str = HEADLINE) -> Table | None:
     curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)
     return Table(
         BUDGETS_TITLE,
-        f"{curve.title} ({curve.unit}) on the curves, where every group has spent as much; mean "
+        f"{_title_with_unit(curve)} on the curves, where every group has spent as much; mean "
         "over seeds [95 % t interval]. Curves use fewer samples than the end and so read higher: "
         f"real data get {on_curves} here, {at_end} there; do not compare the two. A gradient "
         "evaluation is one gradient of one batch, a penalty's inner gradient included. Seconds are "
@@ -186,7 +207,7 @@ def common_budget(groups: Sequence[Group], tag: str, axis: str) -> float | None:
     return min(ends) if len(ends) == len(groups) and ends and min(ends) > 0 else None
 
 
-def two_floors(groups: Sequence[Group], tag: str = HEADLINE) -> tuple[str, str]:
+def two_floors(groups: Sequence[Group], tag: str) -> tuple[str, str]:
     """Return what real samples get on the curves and at the end, each with its n, as text."""
     for run in (r for g in groups for r in g.runs):
         series, final = run.curves.get(f"{tag}_floor"), run.finals.get(tag, {})

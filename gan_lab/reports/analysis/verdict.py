@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gan_lab.reports.analysis import numbers, summary
-from gan_lab.reports.analysis.aggregate import Group, Problem, on_axis
-from gan_lab.reports.analysis.best_steps import best_values
-from gan_lab.reports.analysis.charts import CURVES, HEADLINE
+from gan_lab.reports.analysis.aggregate import Group, Problem, headline, on_axis
+from gan_lab.reports.analysis.best_steps import best_steps, best_values
+from gan_lab.reports.analysis.charts import with_unit
 from gan_lab.reports.analysis.model import Dot, Verdict
 from gan_lab.reports.analysis.names import enumeration
 from gan_lab.reports.analysis.statistics import Statistic, mean, seeds_needed
+from gan_lab.reports.analysis.summary import finite, with_result
 from gan_lab.reports.analysis.tables import (
     MIN_SEEDS,
     Pair,
@@ -22,10 +23,13 @@ from gan_lab.reports.analysis.tables import (
     pairs_of,
 )
 from gan_lab.reports.plots.style import short
+from gan_lab.runs.headline import FRECHET, HEADLINES, WASSERSTEIN
 
 _MAX_SEEDS = 100  # more seeds than that are only said to be many
-_UNIT = CURVES[HEADLINE].unit
-_W1 = "W1, the distance to unseen data,"
+_QUANTITIES = {
+    WASSERSTEIN: "W1, the distance to unseen data,",
+    FRECHET: "FD, the Frechet distance to unseen data,",
+}
 _PERFECT = "as a perfect generator would on average"
 
 
@@ -35,7 +39,13 @@ class _Rival:
 
     label: str
     pair: Pair
-    gap: Statistic  # its W1 minus the best group's, over common seeds
+    gap: Statistic  # its headline minus the best group's, over common seeds
+    tag: str  # of the headline
+
+    @property
+    def quantity(self) -> str:
+        """What is compared, with a comma behind it."""
+        return _QUANTITIES[self.tag]
 
     @property
     def n(self) -> int:
@@ -84,23 +94,22 @@ def verdict(problem: Problem) -> Verdict:
     of all groups (Holm). Undecided: it is not, from one of them at least. Fewer than three seeds
     decide nothing.
     """
-    groups = best_first(problem)
+    groups, tag = best_first(problem), problem.headline
     incomplete = _incomplete_runs(problem)
     if not groups:
-        return Verdict(
-            "no_result", "No result", "No run came to its end with a finite W1.", incomplete
-        )
-    best, value = groups[0], _value(groups[0])
+        text = f"No run came to its end with a finite {HEADLINES[tag]}."
+        return Verdict("no_result", "No result", text, incomplete)
+    best, value = groups[0], _value(groups[0], tag)
     if len(groups) == 1:
         alone = len(problem.groups) == 1
         badge = "One group only" if alone else f"Only {best.label} finished"
-        text = f"{best.label}: {_W1} is {value} over {_seeds(len(_finite(best)))}."
-        return Verdict("one_group", badge, text, [*_against_real_data(best), *incomplete][:3])
-    rivals = [_rival(pair, best.label) for pair in pairs(groups, HEADLINE)]
+        text = f"{best.label}: {_QUANTITIES[tag]} is {value} over {_seeds(len(finite(best, tag)))}."
+        return Verdict("one_group", badge, text, [*_against_real_data(best, tag), *incomplete][:3])
+    rivals = [_rival(pair, best.label, tag) for pair in pairs(groups, tag)]
     by_label = {rival.label: rival for rival in rivals if rival is not None}
     rivals_by_mean = [by_label[group.label] for group in groups[1:]]
-    own = _own_value(best)
-    if len(_finite(best)) < MIN_SEEDS or all(rival.has_few_seeds for rival in rivals_by_mean):
+    own = _own_value(best, tag)
+    if len(finite(best, tag)) < MIN_SEEDS or all(rival.has_few_seeds for rival in rivals_by_mean):
         text = _early_answer(best, rivals_by_mean[0])
         return Verdict("too_few_seeds", "Too few seeds", text, [*own, *incomplete][:3])
     crossing = _other_at_best_step(groups)
@@ -125,9 +134,10 @@ def _first(details: Sequence[str], own: Sequence[str]) -> list[str]:
 def dots(problem: Problem) -> list[Dot]:
     """Return the number at the end of every group that has one, the best first."""
     result = []
+    tag = problem.headline
     for group in best_first(problem):
-        values = _finite(group)
-        value, low, high = clip_interval(mean(values), HEADLINE)
+        values = finite(group, tag)
+        value, low, high = clip_interval(mean(values), tag)
         ends = (low, high) if len(values) > 1 else (math.nan, math.nan)
         result.append(Dot(group.label, value, *ends, values))
     return result
@@ -142,23 +152,22 @@ def end_of_training(problem: Problem) -> str:
 
 def is_paired(problem: Problem) -> bool:
     """Whether every difference is taken seed by seed."""
-    differences = [pair.difference for pair in pairs(problem.groups, HEADLINE)]
+    differences = [pair.difference for pair in pairs(problem.groups, problem.headline)]
     return bool(differences) and all(difference.is_paired for difference in differences)
 
 
 def best_first(problem: Problem) -> list[Group]:
     """Return the groups that have a number at the end, the lowest mean first."""
-    groups = [group for group in problem.groups if _finite(group)]
-    return sorted(groups, key=lambda group: mean(_finite(group)).value)
+    return summary.best_first(with_result(problem.groups, problem.headline), problem.headline)
 
 
-def _rival(pair: Pair, best: str) -> _Rival | None:
+def _rival(pair: Pair, best: str, tag: str) -> _Rival | None:
     if best not in (pair.a, pair.b):
         return None
     value, low, high = pair.difference.measured
     if pair.b == best:
-        return _Rival(pair.a, pair, Statistic(value, low, high))
-    return _Rival(pair.b, pair, Statistic(-value, -high, -low))
+        return _Rival(pair.a, pair, Statistic(value, low, high), tag)
+    return _Rival(pair.b, pair, Statistic(-value, -high, -low), tag)
 
 
 def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing", end: str) -> str:
@@ -170,21 +179,22 @@ def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing", 
     at_end, turn = "", ""
     if crossing.is_supported:
         at_end, turn = f" {end}", f", but {crossing.label} was better at its best step"
-    answer = f"{best.label} is better{at_end}: {_W1} is lower by {_gap(rival)}"
+    answer = f"{best.label} is better{at_end}: {rival.quantity} is lower by {_gap(rival)}"
     return f"{answer} than for {name}, {seeds}{turn}."
 
 
 def _open_answer(best: Group, open_rivals: Sequence[_Rival]) -> str:
     names = [best.label, *(rival.label for rival in open_rivals)]
     rival = next((r for r in open_rivals if not r.has_few_seeds), open_rivals[0])
-    start = f"Undecided between {enumeration(names)}: {_W1} is lower for {best.label}"
+    start = f"Undecided between {enumeration(names)}: {rival.quantity} is lower for {best.label}"
     than = f" than for {rival.label}" if len(open_rivals) > 1 else ""
     if rival.has_few_seeds:
         return f"{start}{than}, but of {rival.label} too few seeds came to their end."
     if rival.gap.value <= 0:
         return (
-            f"{start} on average over its own seeds, but higher by {short(-rival.gap.value)} "
-            f"{_UNIT}{than} on the {_seeds(rival.n)} that both finished."
+            f"{start} on average over its own seeds, but higher by "
+            f"{with_unit(short(-rival.gap.value), rival.tag)}{than} on the {_seeds(rival.n)} that "
+            "both finished."
         )
     more = math.ceil(rival.more_seeds) if math.isfinite(rival.more_seeds) else _MAX_SEEDS + 1
     count = f"more than {_MAX_SEEDS}" if more > _MAX_SEEDS else f"about {more}"
@@ -202,11 +212,11 @@ def _open_answer(best: Group, open_rivals: Sequence[_Rival]) -> str:
 
 
 def _early_answer(best: Group, rival: _Rival) -> str:
-    n = len(_finite(best))
-    gap = f"{short(abs(rival.gap.value))} {_UNIT}"
+    n = len(finite(best, rival.tag))
+    gap = with_unit(short(abs(rival.gap.value)), rival.tag)
     side = "below" if rival.gap.value > 0 else "above"
     return (
-        f"Too few seeds to tell: so far {_W1} is lowest for {best.label}, {gap} {side} "
+        f"Too few seeds to tell: so far {rival.quantity} is lowest for {best.label}, {gap} {side} "
         f"{rival.label}, with {_seeds(min(n, rival.n))}; train at least {MIN_SEEDS}, better 5."
     )
 
@@ -241,11 +251,13 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     Best steps are chosen on validation data and judged on held-out data; without stored best
     checkpoints the lowest point of the mean curve is both chosen and judged on validation data.
     """
-    values: dict[str, Mapping[int, float]] = {g.label: best_values(g) for g in groups}
+    tag = headline(groups)
+    values: dict[str, Mapping[int, float]] = {g.label: best_values(g, tag) for g in groups}
     has_checkpoints = all(values.values())
-    steps = {g.label: _best_step(g) for g in groups} if has_checkpoints else {}
-    if not has_checkpoints:
-        lowest = {g.label: _lowest_of_curve(g) for g in groups}
+    if has_checkpoints:
+        steps = {g.label: float(np.median(best_steps(g, tag))) for g in groups}
+    else:
+        lowest = {g.label: _lowest_of_curve(g, tag) for g in groups}
         values = {label: each for label, (each, _) in lowest.items()}
         steps = {label: step for label, (_, step) in lowest.items()}
     if not all(values.values()):
@@ -255,7 +267,7 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     if leader == end:
         return _Crossing()
     (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, end})
-    rival = _rival(pair, leader)
+    rival = _rival(pair, leader, tag)
     assert rival is not None
     over = "paired over" if pair.difference.is_paired else "over"
     gap, at = _gap(rival), {label: f"(step {step:g})" for label, step in steps.items()}
@@ -269,14 +281,9 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     return _Crossing(leader, [f"{text}; {how}."], rival.is_worse)
 
 
-def _best_step(group: Group) -> float:
-    """Return the median step of a group's best checkpoints."""
-    return float(np.median([int(run.best["step"]) for run in group.complete_runs if run.best]))
-
-
-def _lowest_of_curve(group: Group) -> tuple[dict[int, float], float]:
+def _lowest_of_curve(group: Group, tag: str) -> tuple[dict[int, float], float]:
     """Return seed -> value at the step where the mean over all seeds is lowest, and that step."""
-    curves = {r.seed: c for r in group.complete_runs if (c := on_axis(r, HEADLINE, "step"))}
+    curves = {r.seed: c for r in group.complete_runs if (c := on_axis(r, tag, "step"))}
     if not curves:
         return {}, math.nan
     steps, *others = (x for x, _ in curves.values())
@@ -306,28 +313,26 @@ def _lengths(groups: Sequence[Group]) -> list[str]:
     return ["The groups were not trained for equally many steps."] if len(steps) > 1 else []
 
 
-def _own_value(best: Group) -> list[str]:
-    floor = best.floor(HEADLINE)
+def _own_value(best: Group, tag: str) -> list[str]:
+    floor, legible = best.floor(tag), summary.legible(best)
     real = f"; real data get {short(floor)}, {_PERFECT}" if floor else ""
-    return [f"W1 of {best.label} is {_value(best)}{real}."]
+    legible = f"; {legible}" if legible else ""
+    return [f"{HEADLINES[tag]} of {best.label} is {_value(best, tag)}{real}{legible}."]
 
 
-def _against_real_data(best: Group) -> list[str]:
-    floor = best.floor(HEADLINE)
-    return [f"Real data get {short(floor)}, {_PERFECT}."] if floor else []
+def _against_real_data(best: Group, tag: str) -> list[str]:
+    floor, legible = best.floor(tag), summary.legible(best)
+    text = [f"Real data get {short(floor)}, {_PERFECT}."] if floor else []
+    return [*text, f"{legible}."] if legible else text
 
 
-def _value(group: Group) -> str:
-    return f"{numbers.as_text(*mean(_finite(group)), HEADLINE)} {_UNIT}"
+def _value(group: Group, tag: str) -> str:
+    return with_unit(numbers.as_text(*mean(finite(group, tag)), tag), tag)
 
 
 def _gap(rival: _Rival) -> str:
-    return f"{numbers.as_text(*rival.gap)} {_UNIT}"
+    return with_unit(numbers.as_text(*rival.gap), rival.tag)
 
 
 def _seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n} seeds"
-
-
-def _finite(group: Group) -> list[float]:
-    return [value for value in group.finals(HEADLINE).values() if math.isfinite(value)]

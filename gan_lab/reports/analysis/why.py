@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gan_lab.reports.analysis.aggregate import Group, band
-from gan_lab.reports.analysis.charts import HEADLINE
+from gan_lab.metrics.quality import SQUARED
+from gan_lab.reports.analysis.aggregate import Group, band, headline
 from gan_lab.reports.analysis.model import EventRow
 from gan_lab.reports.analysis.names import enumeration
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import short
+from gan_lab.runs.headline import HEADLINES
 
 _NORM = "gradient/generator_norm"
 _NEAR_OPTIMAL = "discriminator_estimate/near_optimal"
 _CHANGE = 10.0  # a gradient that falls or grows by this factor is worth a word
-_CLOSE = 2.0  # times what real data get: samples that have near
+_CLOSE = 2.0  # times what real data get: samples that have near; of a squared distance its square
 _OFTEN = 0.8  # share of measurements near the optimum from which a curve may be read
 _ENDS = 3  # measurements that make the start and the end of a curve
 
@@ -26,16 +27,17 @@ def gradients(groups: Sequence[Group]) -> list[str]:
     changes = {g.label: change for g in groups if (change := _fall(g)) is not None}
     if not changes:
         return []
-    far, near, growths = [], [], []
+    far, near, growths, tag = [], [], [], headline(groups)
+    close = _CLOSE**2 if tag in SQUARED else _CLOSE
     for group in groups:
         fall = changes.get(group.label, 1.0)
         if fall >= _CHANGE:
-            distance = _distance(group)
+            distance = _distance(group, tag)
             text = f"{_fold(fall)} for {group.label}"
             if distance is None:
                 far.append(text)
-            elif distance[0] > _CLOSE * distance[1]:
-                real = f"W1 {short(distance[0])}, real data {short(distance[1])}"
+            elif distance[0] > close * distance[1]:
+                real = f"{HEADLINES[tag]} {short(distance[0])}, real data {short(distance[1])}"
                 far.append(f"{text} while its samples are far from the data ({real})")
             else:
                 near.append(f"{text}, whose samples have come close to the data")
@@ -107,10 +109,10 @@ def _fall(group: Group) -> float | None:
     return float(np.median(norms[:_ENDS]) / np.median(norms[-_ENDS:]))
 
 
-def _distance(group: Group) -> tuple[float, float] | None:
-    """Return a group's W1 at the end and what real data get."""
-    values = [value for value in group.finals(HEADLINE).values() if math.isfinite(value)]
-    floor = group.floor(HEADLINE)
+def _distance(group: Group, tag: str) -> tuple[float, float] | None:
+    """Return a group's headline at the end and what real data get."""
+    values = [value for value in group.finals(tag).values() if math.isfinite(value)]
+    floor = group.floor(tag)
     return (mean(values).value, floor) if values and floor else None
 
 

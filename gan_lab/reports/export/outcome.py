@@ -11,7 +11,8 @@ from typing import Any
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
-from gan_lab.metrics.quality import HEADLINES, Start, headline_of, judge
+from gan_lab.metrics.quality import LEGIBLE, Start, judge
+from gan_lab.runs.headline import FRECHET, HEADLINES, WASSERSTEIN, headline_of
 from gan_lab.runs.run_dir import RunDir
 
 MAX_LINES = 8
@@ -62,8 +63,12 @@ def _one_seed(estimates: Mapping[str, Estimate], row: Mapping[str, Any]) -> Iter
     for tag in headlines:
         e = estimates[tag]
         floor = "" if e.floor is None else f"  real data {number(e.floor)}"
+        if tag == WASSERSTEIN and FRECHET in estimates:
+            yield f"W1 of pixels {_value(tag, e)}{floor}  (no judge: it prefers blur to sharpness)"
+            continue
         start = f"  at the start {number(row[tag])}" if tag in row else ""
-        yield f"{HEADLINES.get(tag, tag)} {_value(tag, e)}{floor}{start}  ({e.unit}, {e.n} samples)"
+        unit = "" if e.unit == "1" else f"{e.unit}, "
+        yield f"{HEADLINES.get(tag, tag)} {_value(tag, e)}{floor}{start}  ({unit}{e.n} samples)"
     if _MODES in estimates:
         yield f"modes {_modes(estimates)}{_high_quality(estimates)}"
     if quality := judge(estimates, _start(estimates, row)):
@@ -90,10 +95,13 @@ def _range_lines(finals: Finals, rows: Mapping[str, Mapping[str, Any]]) -> Itera
     values = _range([each[tag].value for each in every])
     floor = _range([f for each in every if (f := each[tag].floor) is not None])
     start = _range([row[tag] for row in rows.values() if tag in row])
-    line = f"W1 {values}" if tag in HEADLINES else f"{tag} {values}"
+    line = f"{HEADLINES.get(tag, tag)} {values}"
     line += f"  real data {floor}" if floor else ""
     line += f"  at the start {start}" if start else ""
-    yield f"{line}  ({every[0][tag].unit}, {len(finals)} seeds)"
+    unit = "" if every[0][tag].unit == "1" else f"{every[0][tag].unit}, "
+    yield f"{line}  ({unit}{len(finals)} seeds)"
+    if legible := [100 * each[LEGIBLE].value for each in every if LEGIBLE in each]:
+        yield f"legible {_range(legible)} % of samples{_percent_floor(every[0][LEGIBLE])}"
     if _MODES in every[0]:
         yield f"modes {_range([each[_MODES].value for each in every])} of {_floor(every[0])}"
     words = Counter(
@@ -131,8 +139,12 @@ def _high_quality(estimates: Mapping[str, Estimate]) -> str:
     e = estimates.get(_QUALITY)
     if e is None:
         return ""
-    floor = "" if e.floor is None else f" (real data {100 * e.floor:.0f} %)"
-    return f"  {100 * e.value:.0f} % of samples near one{floor}"
+    near = "confident" if FRECHET in estimates else "near one"  # a classifier's, or by distance
+    return f"  {100 * e.value:.0f} % of samples {near}{_percent_floor(e)}"
+
+
+def _percent_floor(e: Estimate) -> str:
+    return "" if e.floor is None else f" (real data {100 * e.floor:.0f} %)"
 
 
 def _start(estimates: Mapping[str, Estimate], row: Mapping[str, Any]) -> Start | None:

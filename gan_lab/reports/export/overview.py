@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import imread
 from matplotlib.ticker import NullFormatter
 
-from gan_lab.reports.analysis.charts import HEADLINE
+from gan_lab.metrics.quality import SQUARED
 from gan_lab.reports.analysis.model import Report, Section, stack_levels
 from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import load_or_none
@@ -61,7 +61,7 @@ def _row(row: SubFigure, section: Section) -> None:
 def _dots(axes: Axes, section: Section) -> None:
     """Draw a group a line, the best on top: a small dot a seed, the mean and its interval."""
     axes.set_title(section.end.capitalize(), pad=22)
-    axes.set_xlabel(f"{section.dots_title} ({section.dots_unit}): left is better")
+    axes.set_xlabel(f"{_quantity(section)}: left is better")
     dots = [dot for dot in section.dots if np.isfinite(dot.value)]
     real, values = section.real_data, [dot.value for dot in dots]
     if real is not None and np.isfinite(real):
@@ -99,10 +99,10 @@ def _dots(axes: Axes, section: Section) -> None:
 
 
 def _curves(axes: Axes, section: Section) -> None:
-    chart = next((c for c in section.charts if c.tag == HEADLINE), None)
+    chart = next((c for c in section.charts if c.tag == section.headline), None)
     axes.set_title("While training: mean and 95 % interval", pad=22)
     axes.set_xlabel("step")
-    axes.set_ylabel(f"{section.dots_title} ({section.dots_unit})")
+    axes.set_ylabel(_quantity(section))
     if chart is None:
         return
     highest = 0.0
@@ -113,13 +113,23 @@ def _curves(axes: Axes, section: Section) -> None:
         low = np.maximum(band.low, 0.0)
         axes.fill_between(band.x, low, band.high, color=style.colour, alpha=0.16, linewidth=0)
         highest = max(highest, *band.mean[np.isfinite(band.mean)].tolist(), 0.0)
-    axes.set_ylim(0.0, 1.1 * highest if highest > 0 else 1.0)
+    if section.headline in SQUARED and highest > 0:  # it falls by decades
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda y, _: short(y))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    else:
+        axes.set_ylim(0.0, 1.1 * highest if highest > 0 else 1.0)
     axes.margins(x=0)
     if chart.floor is not None:
         axes.axhline(chart.floor, color=GREY, linestyle=(0, (2, 2)), linewidth=1.5)
         look: dict[str, Any] = {"ha": "left", "va": "center", "color": GREY}
         at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         axes.annotate("real\ndata", (1.0, chart.floor), xytext=(4, 0), **look, **at)
+
+
+def _quantity(section: Section) -> str:
+    unit = f" ({section.dots_unit})" if section.dots_unit else ""
+    return f"{section.dots_title}{unit}"
 
 
 def _samples(axes: Axes, section: Section) -> None:

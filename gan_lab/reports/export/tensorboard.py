@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.loggers import base
-from gan_lab.reports.analysis.charts import CURVES, HEADLINE, QUESTIONS, Curve
+from gan_lab.reports.analysis.charts import CURVES, QUESTIONS, Curve
 from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.style import GREY
+from gan_lab.runs.headline import FRECHET, HEADLINES
 from gan_lab.runs.run_dir import atomic_write
 
 if TYPE_CHECKING:
@@ -30,9 +31,13 @@ Layout = Sequence[base.Chart]
 MEAN, FLOOR, WORDS = "mean", "real data", "verdict and tables"
 COLOURS = "colours.json"  # beside the runs: name of a group or of the floor -> its colour
 _MAX_NAME = 100
-# Columns of the HParams table beside W1, as many as TensorBoard shows at first with two metrics.
+# Columns of the HParams table beside the headlines, as many as TensorBoard shows at first with
+# two metrics.
 _N_CHOICES = 4
-_METRICS = ("divergence/js", "neural_distance/js", "modes/covered", "samples/pairwise_distance")
+_METRICS = (
+    *("features/legible_share", "features/coverage", "divergence/js", "neural_distance/js"),
+    *("modes/covered", "samples/pairwise_distance"),
+)
 
 _COST = "What did it cost?"
 _COSTS = {
@@ -47,14 +52,18 @@ Where only one seed was measured there is no interval, and the band has no width
 The run '{floor}' is what real samples get. Steps are rounds of the game."""
 
 
-def layout() -> Layout:
-    """Return the page of a single run, the same for all: bands where a run has own intervals."""
+def layout(has_features: bool = False) -> Layout:
+    """Return the page of a single run, the same for all: bands where a run has own intervals.
+
+    `has_features`: whether the run measures distances in features, which are of images alone.
+    """
     charts = [
         base.Chart(question.title, _title(curve), curve.tag, has_band)
         for question in QUESTIONS
         for has_band in (False, True)
         for curve in question.curves
         if bool(curve.interval) == has_band
+        if has_features or not curve.is_of_features
     ]
     return charts + [base.Chart(_COST, title, tag, has_band=False) for tag, title in _COSTS.items()]
 
@@ -125,7 +134,9 @@ def append_real_data(report: Report, directory: Path) -> None:
     """Write the charts of single runs, and what real samples get as a line in them."""
     write_colours(report, directory)
     tags = {chart.tag for section in report.sections for chart in section.charts}
-    page = [chart for chart in layout() if chart.tag in tags or chart.category == _COST]
+    page = [
+        chart for chart in layout(has_features=True) if chart.tag in tags or chart.category == _COST
+    ]
     _writer(directory / FLOOR, page).close()
     if len(report.sections) == 1:  # each has its own floor
         _write_floor(report.sections[0], directory / FLOOR, page)
@@ -139,10 +150,16 @@ def with_all_curves(report: Report) -> Report:
     sections = []
     for section in report.sections:
         charts = {chart.tag: chart for chart in section.charts}
+        # Of features where some are there, or where nothing was measured yet.
+        has_features = not charts or section.headline == FRECHET
         for question in QUESTIONS:
             for c in question.curves:
+                if c.is_of_features and not has_features:
+                    continue
                 charts.setdefault(c.tag, Chart(c.tag, c.title, c.unit, None, question.title, {}))
-        sections.append(replace(section, charts=[charts[tag] for tag in {**CURVES, **charts}]))
+        sections.append(
+            replace(section, charts=[charts[tag] for tag in {**CURVES, **charts} if tag in charts])
+        )
     return replace(report, sections=sections)
 
 
@@ -316,10 +333,10 @@ def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def _metrics(report: Report) -> list[str]:
-    """Return the tags of the two final numbers that stand beside W1."""
+    """Return the tags of the two final numbers that stand beside the headlines."""
     tags = {tag for s in report.sections for f in s.finals.values() for tag in f}
     first = [tag for tag in _METRICS if tag in tags]
-    return [f"final/{tag}" for tag in [*first, *sorted(tags - {HEADLINE, *first})][:2]]
+    return [f"final/{tag}" for tag in [*first, *sorted(tags - {*HEADLINES, *first})][:2]]
 
 
 def _number(text: str) -> float | None:

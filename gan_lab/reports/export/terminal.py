@@ -9,7 +9,10 @@ from rich.table import Table
 from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
 from gan_lab.runs.safe_io import printable
 
-_HEADLINES = ("divergence/wasserstein", "divergence/js", "modes/covered", "neural_distance/js")
+_HEADLINES = (
+    *("features/frechet_distance", "features/legible_share", "divergence/wasserstein"),
+    *("divergence/js", "modes/covered", "neural_distance/js"),
+)
 
 
 def console(width: int | None = None, stderr: bool = False) -> Console:

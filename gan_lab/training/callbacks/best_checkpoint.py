@@ -13,23 +13,23 @@ from typing import Any
 
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint
+from gan_lab.runs.headline import WASSERSTEIN, headline_of
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callback import Callback
 from gan_lab.training.callbacks.checkpointing import CheckpointContent
 from gan_lab.training.callbacks.evaluation import Evaluation, NotFinite, measure_held_out
 from gan_lab.training.run import Run
 
-TAG = "divergence/wasserstein"
-
 
 class BestCheckpoint(Callback):
-    """The lowest W1 on the curve so far, and the state that had it.
+    """The lowest headline (FD on images, else W1) on the curve so far, and the state that had it.
 
-    Several seeds share their checkpoints, so their best is that of the mean over seeds.
+    The first measurement settles which of `HEADLINES` that is. Several seeds share their
+    checkpoints, so their best is that of the mean over seeds.
 
     Attributes:
-        record: Its step, value (data units) and the estimate of each seed, as plain containers;
-            None before the first finite measurement.
+        record: Its step, tag, value and the estimate of each seed, as plain containers; None before
+            the first finite measurement. Former checkpoints have no tag: their best is by W1.
         reports: The entry of each seed in status.json, once the run is complete: step, tag,
             validation (the estimate that chose it), held_out (of the same state, as fine as the
             final one; missing where the state cannot be read or overflows), and the same two of the
@@ -41,6 +41,7 @@ class BestCheckpoint(Callback):
     ) -> None:
         self.record: dict[str, Any] | None = None
         self.reports: list[dict[str, Any] | None] = []
+        self._tag: str | None = None
         self._directory, self._content, self._evaluation = directory, content, evaluation
         self._best: dict[str, Any] | None = None  # the content that is not lost with the process
         self._is_saved = True
@@ -58,15 +59,18 @@ class BestCheckpoint(Callback):
     def _update(self, run: Run) -> None:
         if self.record is not None:  # of the seeds that were not dropped since
             self.record["value"] = _mean(self.record["validation"], run.active)
-        estimates = {index: run.evaluator.newest[run.seeds[index]].get(TAG) for index in run.active}
-        if not all(estimates.values()):
+        newest = {index: run.evaluator.newest[run.seeds[index]] for index in run.active}
+        self._tag = self._tag or headline_of(next(iter(newest.values()), {}))
+        if self._tag is None or not all(self._tag in each for each in newest.values()):
             return
+        estimates = {index: each[self._tag] for index, each in newest.items()}
         rows = [estimates.get(index) for index in range(len(run.seeds))]
         validation = [None if row is None else dict(vars(row)) for row in rows]
         value = _mean(validation, run.active)
         if not math.isfinite(value) or (self.record and value >= self.record["value"]):
             return
-        self.record = {"step": run.state.step, "value": value, "validation": validation}
+        self.record = {"step": run.state.step, "tag": self._tag}
+        self.record |= {"value": value, "validation": validation}
         self._best = None  # first, so that no more than one is kept
         self._best, self._is_saved = copy.deepcopy(self._content.of(run)), False
 
@@ -78,7 +82,8 @@ class BestCheckpoint(Callback):
             self._is_saved = True
 
     def _report(self, run: Run) -> list[dict[str, Any] | None]:
-        if self.record is None:
+        tag = self._tag
+        if self.record is None or tag is None:
             return [None] * len(run.seeds)
         step, last = self.record["step"], run.state.step
         content = None if step == last else self._read()
@@ -87,16 +92,16 @@ class BestCheckpoint(Callback):
             if index not in run.active:
                 reports.append(None)
                 continue
-            final = dict(vars(self._evaluation.final[index][TAG]))
-            report = {"step": step, "tag": TAG, "validation": self.record["validation"][index]}
+            final = dict(vars(self._evaluation.final[index][tag]))
+            report = {"step": step, "tag": tag, "validation": self.record["validation"][index]}
             if step == last:
                 report["held_out"] = final
             elif content is not None:
                 average = content["state"]["average"]
                 with contextlib.suppress(NotFinite):
-                    held_out = measure_held_out(run, average, index, step, TAG)
+                    held_out = measure_held_out(run, average, index, step, tag)
                     report["held_out"] = dict(vars(held_out))
-            validation = dict(vars(run.evaluator.newest[seed][TAG]))
+            validation = dict(vars(run.evaluator.newest[seed][tag]))
             report["last"] = {"step": last, "validation": validation, "held_out": final}
             reports.append(report)
         return reports
@@ -118,7 +123,10 @@ class BestCheckpoint(Callback):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore them; the state is on the disk."""
-        self.record = None if state["record"] is None else dict(state["record"])
+        self.record = None
+        if state["record"] is not None:
+            self.record = {"tag": WASSERSTEIN, **state["record"]}
+            self._tag = self.record["tag"]
         self.reports = list(state["reports"])
 
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan_lab.console import ProgressLine, announce
+from gan_lab.data.base import Distribution
 from gan_lab.diagnostics import Event, Monitor, not_finite
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.loggers.lost_records import LostRecordsStatus
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.export import tensorboard
+from gan_lab.runs.headline import FRECHET, newest_headline
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callback import AtInterval, Callback
 from gan_lab.training.callbacks.clock import TrainingClock
@@ -18,8 +20,8 @@ from gan_lab.training.compute_budget import clocks, rates
 from gan_lab.training.config import RunConfig
 from gan_lab.training.run import Run
 
-# TensorBoard's HParams page shows these two beside W1 and four choices: the same columns for every
-# run, so that runs share a table.
+# TensorBoard's HParams page shows these two beside the headlines and four choices: the same columns
+# for every run, so that runs share a table.
 _HPARAMS_METRICS = ("final/neural_distance/js", "time/train_seconds")
 _WARN_AFTER = 10.0  # seconds of training, before which shares say little
 
@@ -58,13 +60,16 @@ class RunRecords:
         """Write what does not change: the configuration, the loss card, the HParams row."""
         card = vars(self.config.loss.card)
         card_text = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
+        # Points have none, and empty charts for them would fill the page.
+        has_features = not isinstance(self.config.data, Distribution)
+        has_features &= any(FRECHET in metric.units for metric in self.config.metrics.values())
         for index, logger in enumerate(self.loggers):
             directory = self.directories[index]
             # Indented, not fenced: a value could close a fence.
             logger.text("config", textwrap.indent(directory.config.read_text(), "    "))
             logger.text("loss_card", card_text)
             logger.hparams(self._hparams(index), _HPARAMS_METRICS)
-            logger.layout(tensorboard.layout())
+            logger.layout(tensorboard.layout(has_features))
 
     def write_rows(self, step: int, rows: Mapping[int, Mapping[str, float]]) -> None:
         """Write the rows of some seeds by index, and record and announce their new events."""
@@ -169,7 +174,8 @@ class Logging(Callback):
                 self._least_share = min(self._least_share, common["time/evaluation_share"])
         rows = {index: {**run.rows[index], **common} for index in run.active}
         self._records.write_rows(step, rows)
-        self._progress.update(rows[run.active[0]], step)
+        newest = rows[run.active[0]]
+        self._progress.update(newest, newest_headline(newest, step))
         run.rows = [{} for _ in run.seeds]
 
     def warnings(self, config: RunConfig) -> list[str]:

@@ -204,7 +204,7 @@ def test_training_stopped_helping_where_the_curve_ends_to_fall(tmp_path):
         run(tmp_path / f"a{seed}", seed, fall)
         run(tmp_path / f"b{seed}", seed, np.linspace(2, 1, 11) + 0.01 * rng.normal(size=11), **WGAN)
     (problem,) = problems_in(tmp_path)
-    assert [last_gain_step(g) for g in problem.groups] == [50, 100]
+    assert [last_gain_step(g, TAG) for g in problem.groups] == [50, 100]
 
 
 def test_a_torn_last_line_and_a_missing_file_are_no_reason_to_give_up(tmp_path):

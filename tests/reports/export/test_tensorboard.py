@@ -157,10 +157,12 @@ def test_a_chart_that_answers_no_known_question_has_a_category_of_its_own(tmp_pa
     assert (last.title, [chart.title for chart in last.chart]) == ("Is it fast?", ["A"])
 
 
-def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
+@pytest.mark.parametrize("has_features", [False, True])
+def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(has_features, tmp_path):
     run = RunDir(tmp_path)
     logger = RunLogger(run, 0)
-    logger.layout(tensorboard.layout())
+    layout = tensorboard.layout(has_features)
+    logger.layout(layout)
     for step in (0, 10):
         logger.scalars(step, {"loss/generator": 1.0, "loss/generator_other": 2.0})
     logger.close()
@@ -168,7 +170,7 @@ def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
     log = read(run.tensorboard)
     page = layout_of(log)
     titles = [(c.title, chart.title) for c in page.category for chart in c.chart]
-    assert sorted(titles) == sorted((c.category, c.title) for c in tensorboard.layout())
+    assert sorted(titles) == sorted((c.category, c.title) for c in layout)
     kinds = {}
     for category in page.category:
         for chart in category.chart:
@@ -181,7 +183,8 @@ def test_a_run_shows_its_own_intervals_and_lines_where_it_has_none(tmp_path):
                 assert not re.match(pattern, f"other/{tag}")
                 kinds[tag] = False
     costs = dict.fromkeys(tensorboard._COSTS, False)
-    assert kinds == {tag: curve.interval for tag, curve in CURVES.items()} | costs
+    shown = {t: c for t, c in CURVES.items() if has_features or not c.is_of_features}
+    assert kinds == {tag: curve.interval for tag, curve in shown.items()} | costs
 
 
 def test_groups_are_rows_of_the_hparams_table_with_the_final_numbers(report_and_runs):

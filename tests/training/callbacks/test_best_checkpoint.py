@@ -12,8 +12,9 @@ import torch
 
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
+from gan_lab.runs.headline import WASSERSTEIN as TAG
 from gan_lab.runs.run_dir import RunDir
-from gan_lab.training.callbacks.best_checkpoint import TAG, BestCheckpoint
+from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
 from gan_lab.training.callbacks.logging import Logging
 from tests.helpers import DIGITS, RING, load_checkpoint, main, rows, state_digest, train
 from tests.runner.test_resume import assert_same_run, homes, refused
