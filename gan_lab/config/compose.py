@@ -18,6 +18,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from gan_lab.config import resolvers
 from gan_lab.config.catalogue import config_dir
+from gan_lab.config.image_data import with_image_array
 from gan_lab.config.suggestions import suggestion, unknown_choice
 from gan_lab.data.base import Data
 from gan_lab.engine.devices import resolve_device
@@ -61,15 +62,17 @@ _KINDS |= {type(None): "null"}
 def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     """Return what Hydra makes of a primary config and overrides, without Hydra's node.
 
-    A training gets the preset of its data and loss, see `with_preset`.
+    A training gets the preset of its data and loss, see `with_preset`, and the defaults of images
+    where its array holds images, see `with_image_array`.
 
     Raises:
         ConfigError: Hydra refuses, in one line and with a suggestion where a key is misspelt.
     """
-    cfg = _compose(name, overrides)
-    if name == "train" and (preset := _preset_of(cfg, overrides)):
-        cfg = _compose(name, [*overrides, f"preset={preset}"])
-        HydraConfig.get().overrides.task = list(overrides)  # what was typed
+    words = with_image_array(overrides) if name == "train" else list(overrides)
+    cfg = _compose(name, words)
+    if name == "train" and (preset := _preset_of(cfg, words)):
+        cfg = _compose(name, [*words, f"preset={preset}"])
+        HydraConfig.get().overrides.task = words  # without what was not typed
     return cfg
 
 
@@ -80,8 +83,9 @@ def with_preset(overrides: Sequence[str]) -> list[str]:
     the network that the file chooses; a typed preset or network leaves it out, and every other
     typed key wins over it.
     """
-    preset = _preset_of(_compose("train", overrides), overrides)
-    return [*overrides, f"preset={preset}"] if preset else list(overrides)
+    words = with_image_array(overrides)
+    preset = _preset_of(_compose("train", words), words)
+    return [*words, f"preset={preset}"] if preset else words
 
 
 def _preset_of(cfg: DictConfig, overrides: Sequence[str]) -> str | None:

@@ -8,13 +8,13 @@ import torch
 from omegaconf import OmegaConf
 
 from gan_lab.data.base import Data
-from tests.helpers import CONF, seeded
+from tests.helpers import CONF, names, seeded
 
 FILES = sorted((CONF / "data").glob("*.yaml"))
 WHOLE = {"width", "latent_dim", "n_critic", "batch_size", "steps", "n_estimate", "penalty_every"}
 HINTS = {*WHOLE, "learning_rate", "penalty_weight", "ema"}
 # What is read from files of one's own; the others open as they are.
-FROM_FILES = {"mnist", "fashion_mnist", "cifar10", "image_folder", "array"}
+FROM_FILES = {"mnist", "fashion_mnist", "cifar10", "image_folder", "array", "image_array"}
 
 
 def load(path):
@@ -52,6 +52,9 @@ def test_keys_are_the_constructor_arguments_with_their_defaults(path):
 
 def test_hints_have_the_same_keys_and_possible_values(path):
     hints = load(path)[2]
+    presets = hints.pop("presets", {})  # by loss, where recipes were tuned on these data
+    assert {*names("loss")} >= set(presets)
+    assert {*names("preset")} >= set(presets.values())
     assert set(hints) == HINTS
     for name, value in hints.items():
         assert type(value) is (int if name in WHOLE else float)

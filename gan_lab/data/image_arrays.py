@@ -1,0 +1,293 @@
+"""A user's images in an array: the axes, the range of values, the split and the labels found."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_lab.data.array_files import check_file, choose_name, read_array, read_headers
+from gan_lab.data.base import Data, TensorSource
+from gan_lab.data.class_modes import class_modes
+from gan_lab.data.image_format import LAYOUTS, ImageFormat, find_format
+from gan_lab.data.labels import check_counts, find_classes
+from gan_lab.data.resize import MAX_SIZE, MIN_SIZE, resize
+from gan_lab.data.validation import (
+    check_one_of,
+    check_share,
+    check_split,
+    check_whole,
+    n_validation_of,
+    refuse,
+    split,
+)
+from gan_lab.errors import ConfigError
+
+MIN_IMAGES = 10
+# Names of images and labels in files that have a split of their own: MedMNIST's and Keras'.
+_SPLITS = (
+    {part: (f"{part}_images", f"{part}_labels") for part in ("train", "val", "test")},
+    {part: (f"x_{part}", f"y_{part}") for part in ("train", "val", "test")},
+)
+_LABELS = {"images": "labels", "x": "y", "X": "y"}
+_DEFAULT_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class ImageArray(Data):
+    """Images from a .npy or .npz file; axes and range of values are found unless they are typed.
+
+    A .npz with `train_images`, `val_images`, `test_images` (MedMNIST) or `x_train`, `x_test`
+    (Keras) has a split of its own, which is used: the test part is held out. Labels beside them
+    (`train_labels`, `y_train`; `labels` beside `images`) give the modes.
+
+    Attributes:
+        path: A .npy or .npz file.
+        key: Name of the array in a .npz of several; None = its images by the names above.
+        size: Height and width of the samples, pixels: grey images of 28 get a frame of black to be
+            32, all others are cropped to the middle square and resized; None = as they are.
+        layout: The axes, one of NHW, NHWC, NCHW; None = found.
+        value_range: The values of black and white; None = found: bytes 0 to 255, or numbers in
+            [0, 1], [0, 255] or [-1, 1].
+        held_out_share: Share of the images that is held out, a fixed random choice; None = a tenth.
+            A split of the file's own takes no other.
+        n_validation: How many of the others are for validation; None = the file's own part, or a
+            fifth, at most 1000.
+        split_seed: Seed of the split alone.
+    """
+
+    path: str
+    key: str | None = None
+    size: int | None = None
+    layout: str | None = None
+    value_range: tuple[float, float] | None = None
+    held_out_share: float | None = None
+    n_validation: int | None = None
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            check_whole("size", self.size, 32, at_least=MIN_SIZE, at_most=MAX_SIZE)
+        if self.layout is not None:
+            check_one_of("layout", self.layout, LAYOUTS)
+        if self.value_range is not None:
+            _check_range(self.value_range)
+        if self.held_out_share is not None:
+            check_share("held_out_share", self.held_out_share)
+        check_split(self.n_validation, self.split_seed)
+
+    def open(self, device: torch.device) -> TensorSource:
+        """Read, check, convert and split the images.
+
+        Raises:
+            ConfigError: The file is missing, unreadable or of another kind; or axes or values may
+                be read in two ways; the error says which key tells them.
+        """
+        path = Path(self.path).expanduser()
+        check_file(path, self.path)
+        what = f"array {path}"
+        files = self._read(path)
+        _check_images(files.images, what)
+        check_counts(files.labels, [len(array) for array in files.images], what)
+        form = find_format(files.images, self.layout, self.value_range, what)
+        images = [torch.from_numpy(form.convert(array)) for array in files.images]
+        note = _describe(images, form, files.images[0].dtype, what)
+        if self.size is not None:
+            images = [resize(image, self.size) for image in images]
+        parts, labels = self._split(images, files.labels, what)
+        sizes = [len(part) for part in parts]
+        classes = find_classes(labels, sizes)
+        train, validation, held_out = parts
+        classes_of = classes.parts or (None, None, None)
+        source = TensorSource(
+            train,
+            validation,
+            held_out,
+            device,
+            train_labels=classes_of[0],
+            validation_labels=classes_of[1],
+            held_out_labels=classes_of[2],
+        )
+        if classes.parts is not None:
+            source.modes = class_modes(source)
+        own = ", the file's own split" if len(images) > 1 else ""
+        counts = f"{sizes[0]} to train on, {sizes[1]} for validation, {sizes[2]} held out"
+        source.notes = (note, counts + own, classes.note)
+        source.warnings = image_warnings(train, what)
+        return source
+
+    def _read(self, path: Path) -> "_Files":
+        """Read the images of one part, or of two or three parts, each with its labels."""
+        if path.suffix.lower() != ".npz":
+            return _Files([read_array(path, self.key)], [None])
+        names = list(read_headers(path))
+        own = own_split(names) if self.key is None else None
+        if own is None:
+            key = self.key
+            if key is None and "images" in names:
+                key = "images"
+            key = choose_name(path, names, key)
+            return _Files([read_array(path, key)], [_labels_of(path, key, names)])
+        if self.held_out_share is not None:
+            must_be = f"null, as {path} has a split of its own"
+            raise refuse("held_out_share", must_be, self.held_out_share, "null")
+        images = [read_array(path, name) for name, _ in own]
+        labels = [read_array(path, name) if name in names else None for _, name in own]
+        return _Files(images, labels)
+
+    def _split(
+        self, images: list[Tensor], labels: list[NDArray[np.generic] | None], what: str
+    ) -> tuple[list[Tensor], list[NDArray[np.generic] | None]]:
+        """Return images and labels to train on, for validation and held out."""
+        if len(images) == 1:
+            n = len(images[0])
+            n_held_out = round((self.held_out_share or _DEFAULT_SHARE) * n)
+            n_validation = n_validation_of(self.n_validation, n - n_held_out)
+            parts = split(n, n_held_out, n_validation, self.split_seed, what)
+            whole = labels[0]
+            return (
+                [images[0][part] for part in parts],
+                [None if whole is None else whole[part.numpy()] for part in parts],
+            )
+        generator = torch.Generator().manual_seed(self.split_seed)
+        source = 0 if len(images) == 2 else 1  # of the validation part: training images, or its own
+        n = len(images[source])
+        if len(images) == 3 and self.n_validation is None:
+            return images, labels
+        n_validation = n_validation_of(self.n_validation, n)
+        limit = n - 1 if source == 0 else n
+        if n_validation > limit:
+            raise refuse("n_validation", f"at most {limit}", n_validation, limit)
+        order = torch.randperm(n, generator=generator)
+        chosen, rest = order[:n_validation], order[n_validation:].sort().values
+        whole = labels[source]
+        own = None if whole is None else whole[chosen.numpy()]
+        if source == 1:
+            return [images[0], images[1][chosen], images[2]], [labels[0], own, labels[2]]
+        kept = None if whole is None else whole[rest.numpy()]
+        return [images[0][rest], images[0][chosen], images[1]], [kept, own, labels[1]]
+
+
+class _Files(NamedTuple):
+    images: list[NDArray[np.generic]]
+    labels: list[NDArray[np.generic] | None]
+
+
+def own_split(names: list[str]) -> list[tuple[str, str]] | None:
+    """Return the names of images and labels of each part, where a file has a split of its own.
+
+    The parts are training and test, between them validation where the file has it.
+    """
+    for parts in _SPLITS:
+        own = [pair for pair in parts.values() if pair[0] in names]
+        if parts["train"] in own and parts["test"] in own:
+            return own
+    return None
+
+
+def has_own_split(path: Path, key: str | None) -> bool:
+    """Return whether a file has a split of its own, of which no array is named by a key."""
+    if key is not None or path.suffix.lower() != ".npz":
+        return False
+    return own_split(list(read_headers(path))) is not None
+
+
+def has_images(path: Path, key: str | None) -> bool:
+    """Return whether a file holds images, by its headers alone.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".csv" or (suffix == ".npy" and key is not None):
+        return False
+    headers = read_headers(path)
+    if suffix == ".npz":
+        own = own_split(list(headers)) if key is None else None
+        key = own[0][0] if own else key or ("images" if "images" in headers else None)
+        key = choose_name(path, list(headers), key)
+    return len(headers[key or ""].shape) in (3, 4)
+
+
+def _labels_of(path: Path, key: str, names: list[str]) -> NDArray[np.generic] | None:
+    """Return the labels that belong to an array of a .npz by their names, or None."""
+    partner = _LABELS.get(key) or next(
+        (labels for parts in _SPLITS for images, labels in parts.values() if images == key), None
+    )
+    return read_array(path, partner) if partner in names else None
+
+
+def _check_images(arrays: list[NDArray[np.generic]], what: str) -> None:
+    """Refuse parts that are no images, or of different ones."""
+    first = arrays[0]
+    for array in arrays:
+        shape = array.shape
+        if array.dtype.kind not in "fiub":
+            raise ConfigError(f"{what} holds {array.dtype}, not real numbers; convert it to uint8")
+        if len(shape) not in (3, 4):
+            raise ConfigError(
+                f"{what} has shape {shape}; images are [N, H, W], [N, H, W, C] or [N, C, H, W]"
+            )
+        if len(array) < MIN_IMAGES or 0 in shape:
+            raise ConfigError(f"{what} has shape {shape}; at least {MIN_IMAGES} rows are needed")
+        if shape[1:] != first.shape[1:] or array.dtype != first.dtype:
+            raise ConfigError(
+                f"{what}: parts differ, {shape[1:]} {array.dtype} against {first.shape[1:]} "
+                f"{first.dtype}; give all parts images of one shape and type"
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(array))
+            index = tuple(int(i) for i in bad[0])
+            raise ConfigError(
+                f"{what} is {array[index]} at index {index} ({len(bad)} such entries); drop those "
+                "images or fill the pixels"
+            )
+
+
+def _check_range(value_range: tuple[float, float]) -> None:
+    is_pair = isinstance(value_range, tuple) and len(value_range) == 2
+    if not is_pair or not all(
+        isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)
+        for v in value_range
+    ):
+        raise refuse("value_range", "two numbers, of black and white", value_range, "[0,255]")
+    if value_range[0] >= value_range[1]:
+        raise refuse("value_range", "two numbers in rising order", list(value_range), "[0,255]")
+
+
+def _describe(
+    images: list[Tensor], form: ImageFormat, dtype: np.dtype[np.generic], what: str
+) -> str:
+    """Return what was found of the images in one sentence."""
+    n, (channels, height, width) = sum(map(len, images)), images[0].shape[1:]
+    axes = f"[{', '.join(form.layout)}]"
+    kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
+    return (
+        f"{what}: {n} {kind} images of {height} x {width} pixels, read as {axes}, {dtype} with "
+        f"{form.black:g} for black and {form.white:g} for white"
+    )
+
+
+def image_warnings(images: Tensor, what: str) -> tuple[str, ...]:
+    """Return warnings of images [N, C, H, W] that are allowed but most likely a mistake."""
+    if bool((images == images[:1]).all()):
+        return (f"{what} holds {len(images)} times the same; there is nothing to learn from it",)
+    messages, channels = [], images.shape[1]
+    if channels not in (1, 3):
+        alpha = "; leave transparency out: images[..., :3]" if channels == 4 else ""
+        messages.append(
+            f"{what} is images of {channels} channels, of which pictures show the first{alpha}"
+        )
+    white = 255 if images.dtype == torch.uint8 else 1
+    black = 0 if images.dtype == torch.uint8 else -1
+    high = float(images.max())
+    if high < black + (white - black) / 4:
+        messages.append(
+            f"{what} has no value above {high:g}, where {black} is black and {white} white: all is "
+            "dark; say data.value_range=[black,white]"
+        )
+    return tuple(messages)
