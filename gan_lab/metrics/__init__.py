@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gan_lab.metrics.diversity import mean_nearest_distance, mean_pairwise_distance
     from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
     from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
+    from gan_lab.metrics.features.inception import Inception
+    from gan_lab.metrics.features.metric import Features
     from gan_lab.metrics.histogram import histogram_js
     from gan_lab.metrics.kernel import energy_distance, median_distance, mmd_squared
     from gan_lab.metrics.knn import knn_entropy, knn_js, knn_kl
@@ -33,6 +35,8 @@ _NAMES = {
     "diversity": ["mean_nearest_distance", "mean_pairwise_distance"],
     "estimate": ["Estimate", "from_counts", "from_repeats"],
     "evaluator": ["Evaluator", "EvaluatorSettings"],
+    "features.inception": ["Inception"],
+    "features.metric": ["Features"],
     "histogram": ["histogram_js"],
     "kernel": ["energy_distance", "median_distance", "mmd_squared"],
     "knn": ["knn_entropy", "knn_js", "knn_kl"],
@@ -41,7 +45,15 @@ _NAMES = {
     "wasserstein": ["exact_wasserstein", "sliced_wasserstein"],
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
-__all__ = ["Diversity", "JensenShannon", "Kernel", "KullbackLeibler", "Metric"]
+__all__ = [
+    "Diversity",
+    "Features",
+    "Inception",
+    "JensenShannon",
+    "Kernel",
+    "KullbackLeibler",
+    "Metric",
+]
 __all__ += ["MetricFunction", "ModeCount", "SlicedWasserstein", "Wasserstein"]
 __all__ += ["mean_nearest_distance", "mean_pairwise_distance"]
 __all__ += ["Estimate", "from_counts", "from_repeats", "Evaluator", "EvaluatorSettings"]

@@ -69,8 +69,13 @@ def manifold_metrics(samples: Tensor, reference: Tensor, k: int = 5) -> Manifold
 
 
 def _distances(a: Tensor, b: Tensor) -> Tensor:
-    # By differences: a matrix product would round distances near 0 to noise.
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    # By a matrix product, 4 times as fast as by differences. Where points coincide, rounding leaves
+    # some 1e-16 of their squared norms, which is 0: a ball of radius 0 has to be empty.
+    centre = b.mean(dim=0)
+    a, b = a - centre, b - centre
+    norms = (a**2).sum(dim=1)[:, None] + (b**2).sum(dim=1)
+    squared = torch.addmm(norms, a, b.T, alpha=-2.0)
+    return torch.where(squared < 1e-13 * norms, 0.0, squared).sqrt()
 
 
 def _radii(points: Tensor, k: int) -> Tensor:
