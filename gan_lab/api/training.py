@@ -53,6 +53,8 @@ def train(*overrides: str, output: str | Path | None = None, **keys: Any) -> Tra
         config, path = _compose(overrides, keys, output)
         source = build.open_source(config)
         validate(config, source)
+        for note in source.notes:
+            announce(f"data: {note}")
         for sentence in warnings(config, source):
             announce(f"warning: {sentence}")
         with stoppable():
