@@ -1,6 +1,7 @@
 """examples/ do what the engine does: the same weights after every step."""
 
 import importlib.util
+import itertools
 
 import pytest
 import torch
@@ -31,8 +32,13 @@ def example():
 
 @pytest.fixture
 def run():
-    """The run that the example names, with its defaults, in float64."""
-    config = run_config("data=ring", "loss=wasserstein", "device=cpu", "execution.mode=eager")
+    return open_in_float64()
+
+
+def open_in_float64(*keys):
+    """The run that the example names, with its defaults but for some keys, in float64."""
+    usual = ("data=ring", "loss=wasserstein", "device=cpu", "execution.mode=eager")
+    config = run_config(*usual, *keys)
     run = open_run(config)
     networks = map(in_float64, (run.state.discriminator, run.state.generator))
     run.state = TrainState(*networks, config.optim)
@@ -72,6 +78,31 @@ def test_the_minimal_example_has_the_engines_weights_after_each_step(example, ru
                 )
     moved = torch.cat([weight.detach().flatten() for weight in generator.parameters()]) - start
     assert moved.abs().max() > 1e-3  # 20 steps of Adam move a weight by about 20 lr at most
+
+
+def test_the_example_with_a_lazy_penalty_has_the_engines_weights(example, monkeypatch):
+    """Its penalty is four times as heavy at every fourth critic update and 0 at the others."""
+    run, updates = open_in_float64("regularizer.gradient_penalty.every=4"), itertools.count()
+    generator, critic, optimizers = plain_networks(example, run)
+
+    class Lazy:
+        def penalty(self, score, real, fake, mix):
+            is_due = next(updates) % 4 == 0
+            return 4 * plain.penalty(score, real, fake, mix) if is_due else torch.zeros(len(mix))
+
+    plain = example.PENALTY
+    monkeypatch.setattr(example, "PENALTY", Lazy())
+    for _ in range(9):
+        draws = draws_like(run)
+        z = torch.cat([draws.discriminator.z, draws.generator.z])
+        real, mix = draws.discriminator.real, draws.discriminator.mix
+        example.train_step(generator, critic, optimizers, real, z, mix)
+        take_steps(run, 1)
+    pairs = ((generator, run.state.generator), (critic, run.state.discriminator))
+    for module, network in pairs:
+        for name, weight in module.named_parameters():
+            torch.testing.assert_close(weight, network.params[name], rtol=0, atol=1e-11)
+    assert next(updates) == 9 * example.N_CRITIC
 
 
 def test_the_minimal_examples_critic_sends_no_gradient_to_the_generator(example, run):

@@ -38,6 +38,7 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2")
 # Name -> overrides: what is trained once by two processes and once by one.
 GAMES = {
     "gp": ["loss=wasserstein"],
+    "lazy": ["loss=wasserstein", "regularizer.gradient_penalty.every=4"],
     "ns": ["loss=non_saturating", "regularizer=[r1,instance_noise]"],
     "rel": ["loss=relativistic", "network.packing=2", "regularizer=none"],
     "seeds": ["loss=wasserstein", "n_seeds=2"],

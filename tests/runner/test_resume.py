@@ -45,6 +45,10 @@ VARIANTS = {
     "spectral_norm": (*RING, "loss=hinge"),
     "batch_norm": (*DIGITS, "loss=non_saturating", "network.discriminator_norm=batch"),
     "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
+    "lazy": (
+        *(*RING, "trainer.warmup_every=4", "trainer.warmup_n_critic=7"),
+        "regularizer.gradient_penalty.every=4",
+    ),
     "noise": (*RING, "loss=minimax", "regularizer=[dragan,instance_noise]"),
     "bf16": (*RING, "network.width=32", "execution.precision=bf16"),
     "compiled": (*RING, "execution.mode=compiled"),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
+from gan_lab.regularizers import R1
 from gan_lab.runs.checkpoint import available, digest, load
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callback import Callback, Interval
@@ -148,9 +149,9 @@ class Rows(Callback):
         self.rows[run.state.step], run.rows = run.rows, [{} for _ in run.seeds]
 
 
-def trained(n_steps=20):
+def trained(n_steps=20, **choice):
     """A run of three seeds, of which those that fail are dropped; the rows and the reports."""
-    run, reports, means = small_run(seeds=(3, 4, 5)), Reports(), StepMeans(Interval(6))
+    run, reports, means = small_run(seeds=(3, 4, 5), **choice), Reports(), StepMeans(Interval(6))
     divergence, kept = Divergence([means], reports, may_drop=True), Rows(means)
     fit(run, n_steps, [divergence, means, divergence, kept])
     return run, kept.rows, reports, divergence
@@ -162,14 +163,20 @@ def leaves_of(run, index):
     return {**params, **buffers, **{f"average {name}": leaf for name, leaf in average.items()}}
 
 
+LAZY = {"regularizers": {"r1": R1(every=4)}, "n_critic": 3}
+
+
+@pytest.mark.parametrize("choice", [{}, LAZY], ids=["plain", "lazy"])
 @pytest.mark.parametrize("at", [6, 8, 11, 19])
-def test_the_other_seeds_and_their_means_are_those_of_a_run_that_met_nothing(at, monkeypatch):
+def test_the_other_seeds_and_their_means_are_those_of_a_run_that_met_nothing(
+    at, choice, monkeypatch
+):
     """At the first, within, and at the last step of an interval, and at the end of the run."""
-    whole, whole_rows, *_ = trained()
-    before, *_ = trained(at)
+    whole, whole_rows, *_ = trained(**choice)
+    before, *_ = trained(at, **choice)
     with monkeypatch.context() as patch:
         infinite_data_at(patch, at, seed=1)
-        run, kept, reports, divergence = trained()
+        run, kept, reports, divergence = trained(**choice)
     assert reports.failures == [(at + 1, "loss/discriminator", (4,), [3, 5], True)]
     assert reports.dropped == [{4}]
     assert (divergence.reasons[4]["step"], run.active) == (at, [0, 2])
