@@ -370,9 +370,12 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
             if world.is_main:
                 warnings = parts.logging.warnings(config)
                 finals = zip(children, parts.evaluation.final, parts.best.reports, strict=True)
+                records = {name: m.record(run.source) for name, m in config.metrics.items()}
+                metrics = {name: record for name, record in records.items() if record}
                 for child, final, best in finals:
                     estimates = {tag: dict(vars(estimate)) for tag, estimate in final.items()}
-                    child.update_status(final=estimates, best=best, warnings=warnings)
+                    fields = {"metrics": metrics} if metrics else {}
+                    child.update_status(final=estimates, best=best, warnings=warnings, **fields)
                 directory.update_status(warnings=warnings)
             parts.record_dropped(parts.divergence.reasons)  # the disk may have been full before
             write_status("done")  # last: a run in this state has nothing left to do

@@ -80,7 +80,7 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 
 def _radii(points: Tensor, k: int) -> Tensor:
     # The nearest point of a set to its own member is the member itself.
-    return _distances(points, points).kthvalue(k + 1, dim=1).values
+    return _distances(points, points).topk(k + 1, dim=1, largest=False).values[:, -1]
 
 
 def _mean(values: Tensor) -> float:
