@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from gan_lab.data.array_files import check_file, read_array
-from gan_lab.data.base import Data, TensorSource
+from gan_lab.data.base import Data, FiniteSource, TensorSource
 from gan_lab.data.image_arrays import ImageArray, has_images, has_own_split
 from gan_lab.data.validation import (
     check_one_of,
@@ -52,7 +52,7 @@ class Array(Data):
         check_split(self.n_validation, self.split_seed)
         check_one_of("standardize", self.standardize, (False, True))
 
-    def open(self, device: torch.device) -> TensorSource:
+    def open(self, device: torch.device) -> FiniteSource:
         """Read, check and split the array.
 
         Raises:
@@ -82,7 +82,7 @@ class Array(Data):
         source.warnings = _warnings(array, what, self.standardize)
         return source
 
-    def _images(self, path: Path, device: torch.device) -> TensorSource:
+    def _images(self, path: Path, device: torch.device) -> FiniteSource:
         if self.standardize:
             raise refuse("standardize", "false for images", self.standardize, "false")
         share = None if has_own_split(path, self.key) else self.held_out_share

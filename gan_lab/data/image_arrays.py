@@ -11,9 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_lab.data.array_files import check_file, choose_name, read_array, read_headers
-from gan_lab.data.base import Data, TensorSource
+from gan_lab.data.base import Data, FiniteSource
 from gan_lab.data.class_modes import class_modes
+from gan_lab.data.host import (
+    STORAGES,
+    HostSource,
+    NpyFile,
+    SomeRows,
+    choose_storage,
+    open_parts,
+)
 from gan_lab.data.image_format import LAYOUTS, ImageFormat, find_format
+from gan_lab.data.image_rows import find_format_on_disk, image_rows, sample_rows
 from gan_lab.data.labels import check_counts, find_classes
 from gan_lab.data.resize import MAX_SIZE, MIN_SIZE, resize
 from gan_lab.data.validation import (
@@ -22,6 +31,7 @@ from gan_lab.data.validation import (
     check_split,
     check_whole,
     n_validation_of,
+    one_line,
     refuse,
     split,
 )
@@ -58,6 +68,9 @@ class ImageArray(Data):
         n_validation: How many of the others are for validation; None = the file's own part, or a
             fifth, at most 1000.
         split_seed: Seed of the split alone.
+        storage: Where the images lie: device, host (memory, for a GPU), or disk (a .npy whose rows
+            are read when they are drawn); auto = on disk or in host memory where they would take
+            more than a quarter of what is free. The batches are the same.
     """
 
     path: str
@@ -68,6 +81,7 @@ class ImageArray(Data):
     held_out_share: float | None = None
     n_validation: int | None = None
     split_seed: int = 0
+    storage: str = "auto"
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -79,8 +93,9 @@ class ImageArray(Data):
         if self.held_out_share is not None:
             check_share("held_out_share", self.held_out_share)
         check_split(self.n_validation, self.split_seed)
+        check_one_of("storage", self.storage, STORAGES)
 
-    def open(self, device: torch.device) -> TensorSource:
+    def open(self, device: torch.device) -> FiniteSource:
         """Read, check, convert and split the images.
 
         Raises:
@@ -90,12 +105,15 @@ class ImageArray(Data):
         path = Path(self.path).expanduser()
         check_file(path, self.path)
         what = f"array {path}"
+        if self._stays_on_disk(path, device):
+            return self._open_on_disk(path, what, device)
         files = self._read(path)
         _check_images(files.images, what)
         check_counts(files.labels, [len(array) for array in files.images], what)
         form = find_format(files.images, self.layout, self.value_range, what)
         images = [torch.from_numpy(form.convert(array)) for array in files.images]
-        note = _describe(images, form, files.images[0].dtype, what)
+        n = sum(map(len, images))
+        note = _describe(n, images[0].shape, form, files.images[0].dtype, what)
         if self.size is not None:
             images = [resize(image, self.size) for image in images]
         parts, labels = self._split(images, files.labels, what)
@@ -103,11 +121,12 @@ class ImageArray(Data):
         classes = find_classes(labels, sizes)
         train, validation, held_out = parts
         classes_of = classes.parts or (None, None, None)
-        source = TensorSource(
+        source = open_parts(
             train,
             validation,
             held_out,
             device,
+            self.storage,
             train_labels=classes_of[0],
             validation_labels=classes_of[1],
             held_out_labels=classes_of[2],
@@ -118,6 +137,42 @@ class ImageArray(Data):
         counts = f"{sizes[0]} to train on, {sizes[1]} for validation, {sizes[2]} held out"
         source.notes = (note, counts + own, classes.note)
         source.warnings = image_warnings(train, what)
+        return source
+
+    def _stays_on_disk(self, path: Path, device: torch.device) -> bool:
+        is_readable = path.suffix.lower() == ".npy" and self.key is None
+        n_bytes = read_headers(path)[""].n_bytes if is_readable else 0
+        stays = choose_storage(self.storage, n_bytes, is_readable, device) == "disk"
+        if stays and not is_readable:
+            must_be = f"auto, device or host for {path} (only rows of a .npy are read from disk)"
+            raise refuse("storage", must_be, self.storage, "auto")
+        return stays
+
+    def _open_on_disk(self, path: Path, what: str, device: torch.device) -> FiniteSource:
+        try:
+            file = NpyFile(path)
+            sample = sample_rows(file)
+            _check_images([sample], what)
+            form = find_format_on_disk(file, sample, self.layout, self.value_range, what)
+            rows = image_rows(file, form, self.size)
+        except (OSError, ValueError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(f"{what} cannot be read from disk ({one_line(error)})") from error
+        n = len(file)
+        n_held_out = round((self.held_out_share or _DEFAULT_SHARE) * n)
+        n_validation = n_validation_of(self.n_validation, n - n_held_out)
+        parts = split(n, n_held_out, n_validation, self.split_seed, what)
+        train, validation, held_out = (SomeRows(rows, part) for part in parts)
+        source = HostSource(train, validation, held_out, device)
+        images = torch.from_numpy(form.convert(sample))
+        source.notes = (
+            _describe(n, images.shape, form, file.dtype, what),
+            f"{len(train)} to train on, {len(validation)} for validation, {n_held_out} held out",
+            find_classes([None] * 3, []).note,
+            f"the {n * file.row_bytes / 1e6:,.0f} MB stay on disk; rows are read when drawn",
+        )
+        source.warnings = image_warnings(images, what)
         return source
 
     def _read(self, path: Path) -> "_Files":
@@ -260,10 +315,10 @@ def _check_range(value_range: tuple[float, float]) -> None:
 
 
 def _describe(
-    images: list[Tensor], form: ImageFormat, dtype: np.dtype[np.generic], what: str
+    n: int, shape: torch.Size, form: ImageFormat, dtype: np.dtype[np.generic], what: str
 ) -> str:
     """Return what was found of the images in one sentence."""
-    n, (channels, height, width) = sum(map(len, images)), images[0].shape[1:]
+    channels, height, width = shape[1:]
     axes = f"[{', '.join(form.layout)}]"
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels}-channel")
     return (
