@@ -36,8 +36,8 @@ class Regularizer:
             lazy. At every update whose index in the run, from 0, it divides, the penalty counts
             `every` times; at the others it is not computed. So the mean of its gradient over
             `every` updates of one batch is that of a penalty at each. Karras et al. 2020,
-            arXiv:1912.04958, appendix B; they change the learning rate and the decay rates of
-            Adam with it, here neither is changed.
+            arXiv:1912.04958, appendix B; Adam's learning rate and decay rates, which they change
+            with it, stay as they are.
     """
 
     constrains_lipschitz: ClassVar[bool] = False
