@@ -5,17 +5,20 @@ All are kept as uint8 on the device and become float32 in [-1, 1] when they are 
 
 import os
 import pickle
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from gan_lab.data.base import Data, TensorSource
+from gan_lab.data.class_modes import class_modes
+from gan_lab.data.idx_files import find_idx, read_idx
 from gan_lab.data.image_files import SUFFIXES, files_below, read_image
+from gan_lab.data.resize import MAX_SIZE, MIN_SIZE, resize
 from gan_lab.data.validation import (
     check_folder,
     check_one_of,
@@ -29,17 +32,50 @@ from gan_lab.data.validation import (
 )
 from gan_lab.errors import ConfigError
 
-# Class in torchvision, and the folder under root in which it looks.
+
+class _Set(NamedTuple):
+    """Where a set lies and comes from.
+
+    Attributes:
+        class_name: Its class in torchvision.
+        folder: Where torchvision looks under root.
+        size: Native height and width, pixels.
+        package: Where the system's package has it, or None.
+        advice: A way to get it that is its own.
+    """
+
+    class_name: str
+    folder: str
+    size: int
+    package: Path | None
+    advice: str
+
+
 _SETS = {
-    "mnist": ("MNIST", "MNIST/raw"),
-    "fashion_mnist": ("FashionMNIST", "FashionMNIST/raw"),
-    "cifar10": ("CIFAR10", "cifar-10-batches-py"),
+    "mnist": _Set(
+        "MNIST", "MNIST/raw", 28, None, "take data=mnist_5k (5,000 of its images, which are here)"
+    ),
+    "fashion_mnist": _Set(
+        "FashionMNIST",
+        "FashionMNIST/raw",
+        28,
+        Path("/usr/share/datasets/fashion-mnist"),
+        "apt install dataset-fashion-mnist (Debian, Ubuntu)",
+    ),
+    "cifar10": _Set(
+        "CIFAR10",
+        "cifar-10-batches-py",
+        32,
+        None,
+        "tar -xzf cifar-10-python.tar.gz in that folder",
+    ),
 }
-_MIN_SIZE, _MAX_SIZE = 4, 1024
-# What torchvision's readers raise on missing, cut or garbled files, and without a network.
+_IDX = ("images-idx3-ubyte", "labels-idx1-ubyte")
+# What readers raise on missing, cut or garbled files, and without a network.
 _READ_ERRORS = (
     *(RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AssertionError),
     pickle.UnpicklingError,
+    zlib.error,
 )
 
 
@@ -64,16 +100,18 @@ def torchvision_datasets() -> ModuleType:
 
 @dataclass(frozen=True)
 class TorchvisionImages(Data):
-    """MNIST, Fashion-MNIST or CIFAR-10 by torchvision's own readers; the test split is held out.
+    """MNIST, Fashion-MNIST or CIFAR-10; the test split is held out, the classes are the modes.
 
-    Sizes: 28 -> 32 adds two rows and columns of background on each side, the usual way to give
-    MNIST a power of two; every other change is a bilinear resize with antialiasing.
+    The files of MNIST and Fashion-MNIST, packed or not, are looked for in root/MNIST/raw or
+    root/FashionMNIST/raw (torchvision's folders), in root itself, and where Debian's package
+    dataset-fashion-mnist puts them; CIFAR-10 is read by torchvision.
 
     Attributes:
         name: mnist, fashion_mnist (1 channel, 28 x 28) or cifar10 (3 channels, 32 x 32).
         root: Folder with torchvision's layout: root/MNIST/raw, root/cifar-10-batches-py.
-        download: Fetch missing files from the network into root.
-        size: Height and width of the samples, pixels.
+        download: Fetch missing files from the network into root, by torchvision.
+        size: Height and width of the samples, pixels; None = native. 28 becomes 32 by two rows and
+            columns of black on each side, everything else by `resize`.
         n_held_out: How many of the 10,000 test images to keep, a random choice that split_seed
             fixes (the second half of MNIST's test set is harder than the first).
         n_validation: How many of the training images are for validation, likewise; None = a fifth,
@@ -84,7 +122,7 @@ class TorchvisionImages(Data):
     name: str
     root: str
     download: bool = False
-    size: int = 32
+    size: int | None = None
     n_held_out: int = 10000
     n_validation: int | None = None
     split_seed: int = 0
@@ -93,7 +131,8 @@ class TorchvisionImages(Data):
         check_folder("root", self.root, "data")
         check_one_of("name", self.name, tuple(_SETS))
         check_one_of("download", self.download, (False, True))
-        check_whole("size", self.size, 32, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
+        if self.size is not None:
+            check_whole("size", self.size, 32, at_least=MIN_SIZE, at_most=MAX_SIZE)
         check_whole("n_held_out", self.n_held_out, 10000, at_least=1)
         check_split(self.n_validation, self.split_seed)
 
@@ -115,66 +154,78 @@ class TorchvisionImages(Data):
             must_be = f"below {len(train)}, the size of the training split"
             raise refuse("n_validation", must_be, n_validation, len(train) // 5)
         order = torch.randperm(len(train), generator=generator)
-        rest = order[n_validation:].sort().values
-        return TensorSource(
-            resize(train[rest], self.size),
-            resize(train[order[:n_validation]], self.size),
-            resize(test[held_out], self.size),
+        rest, chosen = order[n_validation:].sort().values, order[:n_validation]
+        size = self.size or _SETS[self.name].size
+        source = TensorSource(
+            resize(train[rest], size),
+            resize(train[chosen], size),
+            resize(test[held_out], size),
             device,
             train_labels=train_labels[rest],
+            validation_labels=train_labels[chosen],
             held_out_labels=test_labels[held_out],
         )
+        source.modes = class_modes(source)
+        return source
 
     def _read(self, train: bool) -> tuple[Tensor, Tensor]:
         """Read images [N, C, H, W] uint8 and labels [N] int64 of one split."""
-        class_name, folder = _SETS[self.name]
-        root = Path(self.root).expanduser()
-        cls = getattr(torchvision_datasets(), class_name)
+        place = self._place()
         try:
-            data: Any = cls(root, train=train, download=self.download)
+            if place is not None:
+                return _read_idx_split(place, "train" if train else "t10k")
+            if self.name != "cifar10" and not self.download:
+                raise FileNotFoundError("no such files")
+            root, cls = Path(self.root).expanduser(), _SETS[self.name].class_name
+            data: Any = getattr(torchvision_datasets(), cls)(
+                root, train=train, download=self.download
+            )
             images, labels = torch.as_tensor(data.data), torch.as_tensor(data.targets)
         except _READ_ERRORS as error:
-            raise ConfigError(_unreadable(self.name, root, folder, self.download, error)) from error
+            raise ConfigError(self._unreadable(place, error)) from error
         # MNIST is [N, H, W], CIFAR-10 [N, H, W, C].
         images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
         return images.contiguous(), labels.to(torch.int64)
 
+    def _place(self) -> Path | None:
+        """Return the folder that has the four idx files of the set, or None."""
+        root, known = Path(self.root).expanduser(), _SETS[self.name]
+        places = [root / known.folder, root, *([known.package] if known.package else [])]
+        names = [f"{part}-{name}" for part in ("train", "t10k") for name in _IDX]
+        has_all = (place for place in places if all(find_idx(place, name) for name in names))
+        return None if self.name == "cifar10" else next(has_all, None)
 
-def _unreadable(name: str, root: Path, folder: str, download: bool, error: Exception) -> str:
-    """Return the error's text where torchvision could not read (or fetch) a set."""
-    place, why = root / folder, one_line(error)
-    if download:
+    def _unreadable(self, place: Path | None, error: Exception) -> str:
+        """Return the error's text where a set could not be read or fetched."""
+        known, root, why = _SETS[self.name], Path(self.root).expanduser(), one_line(error)
+        if place is not None:
+            return f"{self.name} is damaged in {place} ({why}); delete it there and get it anew"
+        folder = root / known.folder
+        if self.download:
+            return (
+                f"{self.name} could not be downloaded to {folder} or read from it ({why}); check "
+                f"the network, or {known.advice}"
+            )
+        state = "damaged or incomplete" if folder.is_dir() else "missing"
+        packages = f" and {known.package}" if known.package else ""
         return (
-            f"{name} could not be downloaded to {place} or read from it ({why}); check the "
-            "network, or put the files there yourself and set data.download=false"
+            f"{self.name} is {state} in {folder}{packages} ({why}); {known.advice}, set "
+            f"data.download=true to fetch it, or data.root (now {root}) to the folder that holds "
+            f"{known.folder}"
         )
-    if any(place.glob("*.gz")):
-        return (
-            f"{name} in {place} is packed or incomplete ({why}); unpack it with gunzip -k "
-            f"{place}/*.gz, or set data.download=true"
-        )
-    state = "damaged or incomplete" if place.is_dir() else "missing"
-    return (
-        f"{name} is {state} in {place} ({why}); set data.download=true to fetch it, or data.root "
-        f"(now {root}) to the folder that holds {folder}"
-    )
 
 
-def resize(images: Tensor, size: int) -> Tensor:
-    """Resize uint8 images [N, C, H, W] to [N, C, size, size]; see TorchvisionImages for how."""
-    height, width = images.shape[2:]
-    if (height, width) == (size, size):
-        return images
-    if (height, width, size) == (28, 28, 32):
-        return F.pad(images, (2, 2, 2, 2))
-    blocks = [
-        F.interpolate(block.to(torch.float32), (size, size), mode="bilinear", antialias=True)
-        .round_()
-        .clamp_(0, 255)
-        .to(torch.uint8)
-        for block in images.split(1024)  # Float images of the whole set would take 4 times as much.
-    ]
-    return torch.cat(blocks)
+def _read_idx_split(place: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Read images [N, 1, H, W] and labels [N] of one part from idx files."""
+    arrays = []
+    for name, rank in zip(_IDX, (3, 1), strict=True):
+        file = find_idx(place, f"{part}-{name}")
+        assert file is not None
+        arrays.append(torch.tensor(read_idx(file, rank)))
+    images, labels = arrays
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images of {part} have {len(labels)} labels")
+    return images[:, None], labels.to(torch.int64)
 
 
 @dataclass(frozen=True)
@@ -199,7 +250,7 @@ class ImageFolder(Data):
 
     def __post_init__(self) -> None:
         check_folder("root", self.root, "/path/to/images")
-        check_whole("size", self.size, 64, at_least=_MIN_SIZE, at_most=_MAX_SIZE)
+        check_whole("size", self.size, 64, at_least=MIN_SIZE, at_most=MAX_SIZE)
         check_one_of("channels", self.channels, (3, 1))
         check_share("held_out_share", self.held_out_share)
         check_split(self.n_validation, self.split_seed)

@@ -13,8 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_lab.data import images
 from gan_lab.data.image_files import read_image
-from gan_lab.data.images import ImageFolder, TorchvisionImages, resize, torchvision_datasets
+from gan_lab.data.images import ImageFolder, TorchvisionImages, torchvision_datasets
+from gan_lab.data.resize import resize
 from gan_lab.errors import ConfigError
 from tests.helpers import CPU, refused, seeded
 
@@ -88,7 +90,9 @@ def test_idx_files_are_read_pixel_by_pixel(tmp_path, name, folder):
 
 def test_mnist_of_size_32_is_the_native_image_in_a_frame_of_background(tmp_path):
     arrays = write_mnist(tmp_path)
-    source = TorchvisionImages("mnist", str(tmp_path), n_held_out=5, n_validation=1).open(CPU)
+    mnist = functools.partial(TorchvisionImages, "mnist", str(tmp_path), n_held_out=5)
+    assert mnist(n_validation=1).open(CPU).shape == (1, 28, 28)
+    source = mnist(size=32, n_validation=1).open(CPU)
     images = source.gather(torch.arange(29))
     assert images.shape == (29, 1, 32, 32)
     missing = source.gather_validation(torch.arange(1))
@@ -136,15 +140,55 @@ def test_cifar_batches_are_read_pixel_by_pixel(tmp_path, monkeypatch):
     assert np.array_equal(held_out[source.held_out_labels.argsort().numpy()], test)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
-def test_missing_files_name_the_root_and_the_key_that_fetches_them(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("mnist", "take data=mnist_5k"),
+        ("fashion_mnist", "apt install dataset-fashion-mnist"),
+        ("cifar10", "tar -xzf cifar-10-python.tar.gz"),
+    ],
+)
+def test_missing_files_name_three_ways_to_get_them(tmp_path, monkeypatch, name, advice):
+    without_packages(monkeypatch, tmp_path)
     message = refused(TorchvisionImages(name, str(tmp_path / "none")), "data.download=true")
     assert f"{name} is missing in {tmp_path / 'none'}" in message
+    assert advice in message
+    assert "or data.root (now" in message
 
 
-def test_packed_files_are_told_from_missing_ones(tmp_path):
-    write_mnist(tmp_path, suffix=".gz")
-    refused(TorchvisionImages("mnist", str(tmp_path)), "gunzip -k")
+def without_packages(monkeypatch, folder):
+    """Take what the system's packages installed out of sight; return where it would be."""
+    fashion = images._SETS["fashion_mnist"]._replace(package=folder / "package")
+    monkeypatch.setitem(images._SETS, "fashion_mnist", fashion)
+    return folder / "package"
+
+
+@pytest.mark.parametrize("where", ["folder", "root", "package"])
+def test_packed_files_are_read_in_torchvisions_folder_in_root_and_in_the_package(
+    tmp_path, monkeypatch, where
+):
+    package = without_packages(monkeypatch, tmp_path)
+    arrays = write_mnist(tmp_path, "FashionMNIST", suffix=".gz")
+    folder = tmp_path / "FashionMNIST" / "raw"
+    root = {"folder": tmp_path, "root": folder, "package": tmp_path / "none"}[where]
+    if where == "package":
+        folder.rename(package)
+    source = TorchvisionImages("fashion_mnist", str(root), n_held_out=12).open(CPU)
+    every = torch.cat([source.gather(torch.arange(24)), source.gather_validation(torch.arange(6))])
+    assert sorted(indices_in(arrays["train"], every)) == list(range(30))
+    chosen = indices_in(arrays["train"], every[24:])
+    assert source.validation_labels.tolist() == [i % 10 for i in chosen]
+
+
+@pytest.mark.slow
+def test_debians_fashion_mnist_is_70000_images_of_ten_classes():
+    if not images._SETS["fashion_mnist"].package.is_dir():
+        pytest.skip("the package dataset-fashion-mnist is not installed")
+    source = TorchvisionImages("fashion_mnist", "none").open(CPU)
+    assert (source.n_train, source.n_validation, source.n_held_out) == (59000, 1000, 10000)
+    assert torch.bincount(source.held_out_labels).tolist() == [1000] * 10
+    labels = torch.cat([source.train_labels, source.validation_labels])
+    assert torch.bincount(labels).tolist() == [6000] * 10
 
 
 @pytest.mark.parametrize(
@@ -158,7 +202,14 @@ def test_a_cut_file_is_a_config_error(tmp_path, monkeypatch, name, file, keep):
     write_mnist(tmp_path)
     write_cifar(tmp_path, monkeypatch)
     (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:keep])
-    refused(TorchvisionImages(name, str(tmp_path)), "damaged or incomplete")
+    words = "mnist is damaged in" if name == "mnist" else "cifar10 is damaged or incomplete in"
+    refused(TorchvisionImages(name, str(tmp_path)), words)
+
+
+def test_labels_that_do_not_fit_their_images_are_damage(tmp_path):
+    write_mnist(tmp_path)
+    write_idx(tmp_path / "MNIST/raw/train-labels-idx1-ubyte", np.zeros(29, np.uint8))
+    refused(TorchvisionImages("mnist", str(tmp_path)), "30 images of train have 29 labels")
 
 
 def test_more_held_out_images_than_the_test_split_has_are_refused(tmp_path):
@@ -183,7 +234,7 @@ def test_a_torchvision_that_cannot_be_imported_says_how_to_fix_it(monkeypatch, e
         return real_import(module, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", broken)
-    refused(TorchvisionImages("mnist", "data"), "pip install .* torchvision .*data=digits")
+    refused(TorchvisionImages("cifar10", "data"), "pip install .* torchvision .*data=digits")
 
 
 @pytest.mark.parametrize(
