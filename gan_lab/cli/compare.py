@@ -21,7 +21,16 @@ from gan_lab.reports.html import page
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.validation import output_path
 
-_ON_SCREEN = ("group", "runs", "Exact W1", "Jensen", "Modes", "training")
+_ON_SCREEN = (
+    "group",
+    "runs",
+    "Frechet",
+    "Share of legible",
+    "Exact W1",
+    "Jensen",
+    "Modes",
+    "training",
+)
 
 
 def compare(arguments: list[str]) -> int:
@@ -89,7 +98,10 @@ def _say(report: Report) -> None:
 
 def _screen(table: Table) -> Screen:
     """Return the columns that a terminal has room for; the page has all."""
-    indices = [i for i, name in enumerate(table.columns) if name.startswith(_ON_SCREEN)]
+    on_screen = _ON_SCREEN
+    if any(name.startswith("Frechet") for name in table.columns):  # beside which W1 decides nothing
+        on_screen = tuple(name for name in on_screen if name != "Exact W1")
+    indices = [i for i, name in enumerate(table.columns) if name.startswith(on_screen)]
     names = [table.columns[i] for i in indices]
     screen = Screen(*names, title=table.title, title_justify="left", box=box.SIMPLE_HEAD)
     for row in table.rows:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from gan_lab.reports.plots import landscape
+from gan_lab.reports.plots import landscape, samples
+from gan_lab.runs.headline import FRECHET
 from tests.reports.example_runs import CONFIG, TAG, run
 
 STEPS = 2000
@@ -239,6 +240,88 @@ class _Score:
         return -self.slope * (x.norm(dim=1) - _RADIUS) ** 2
 
 
+# On images: name of a method -> FD at the end, share of legible samples; FD falls by decades.
+IMAGES: Mapping[str, tuple[float, float]] = {
+    "WGAN-GP": (0.0139, 0.92),
+    "non-saturating": (0.0158, 0.90),
+    "minimax": (0.43, 0.11),
+}
+_FD_FLOOR, _FD_CURVE_FLOOR = 0.0061, 0.019
+_IMAGE_STEPS = 5500
+_IMAGE_DATA = {"_target_": "gan_lab.data.mnist_5k.Mnist5k", "n_held_out": 1000}
+
+
+def write_images(home: Path, n_seeds: int = 5) -> Path:
+    """Write runs on 28 x 28 digits below `home`, with all that is measured in features."""
+    for k, (method, (end, legible)) in enumerate(IMAGES.items()):
+        spread = _standardized(n_seeds, k)
+        for seed in range(n_seeds):
+            value = end * (1 + 0.06 * spread[seed])
+            _write_image_run(home / f"{k}_seed_{seed}", method, seed, value, legible)
+    return home
+
+
+def _write_image_run(path: Path, method: str, seed: int, end: float, legible: float) -> None:
+    noise = np.random.default_rng((seed, len(method)))
+    steps = np.arange(0, _IMAGE_STEPS + 1, 275)
+    jitter = 1 + 0.08 * noise.normal(size=len(steps))
+    curve = ((end + 0.013) + (1.6 - end) * np.exp(-steps / 350)) * jitter
+    trainer = {**CONFIG["trainer"], "steps": _IMAGE_STEPS}
+    evaluator = {**CONFIG["evaluator"], "every": 275, "n": 256}
+    changes = {**METHODS[method], "trainer": trainer, "evaluator": evaluator, "data": _IMAGE_DATA}
+    w1 = 11.9 - 1.6 * np.minimum(1, end)  # of pixels: lower for the blurred samples of minimax
+    run(path, seed, np.full(len(steps), w1), steps.tolist(), final=w1, **changes)
+    rows = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    for row, value in zip(rows, curve, strict=True):
+        near = float(np.exp(-3 * value))
+        row |= {FRECHET: value, f"{FRECHET}_floor": _FD_CURVE_FLOOR}
+        row |= {"features/legible_share": near * legible, "features/legible_share_floor": 0.987}
+        row |= {"features/coverage": near * 0.88, "features/coverage_floor": 0.97}
+        row |= {"modes/covered": round(10 * near), "modes/covered_floor": 10.0}
+        row |= {"gradient/generator_norm": 0.3 * abs(1 + 0.1 * noise.normal())}
+        row |= {f"{TAG}_floor": 11.7}
+    (path / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    status = json.loads((path / "status.json").read_text())
+    finals = {
+        FRECHET: (end, "1", _FD_FLOOR),
+        "features/kernel_distance": (0.4 * end, "1", 0.0),
+        "features/precision": (0.9 * legible, "1", 0.97),
+        "features/recall": (0.8 * legible, "1", 0.96),
+        "features/coverage": (0.95 * legible, "1", 0.97),
+        "features/legible_share": (legible, "1", 0.987),
+        "features/classifier_score": (1 + 8.8 * legible, "1", 9.7),
+        TAG: (w1, "data units", 11.7),
+        "modes/covered": (10.0, "modes", 10.0),
+        "modes/high_quality": (0.98 * legible, "1", 0.98),
+    }
+    status["final"] = {name: _estimate(*each) for name, each in finals.items()}
+    best = int(np.argmin(curve))
+    status["best"] = {
+        "step": int(steps[best]),
+        "tag": FRECHET,
+        "validation": _estimate(float(curve[best]), "1", _FD_CURVE_FLOOR),
+        "held_out": _estimate(end * float(1 + 0.02 * noise.normal()), "1", _FD_FLOOR),
+    }
+    (path / "status.json").write_text(json.dumps(status))
+    if seed == 0:
+        for step, value in zip(steps[::4], curve[::4], strict=True):
+            picture = samples.image_grid(_strokes(64, float(np.sqrt(value)), seed))
+            samples.save_png(picture, path / "samples" / f"step_{step:08d}.png")
+
+
+def _strokes(n: int, noise: float, seed: int) -> torch.Tensor:
+    """Return n images [n, 1, 28, 28] of a ring and a stroke, in noise."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.linspace(-1, 1, 28)
+    y, x = torch.meshgrid(x, x, indexing="ij")
+    a, r = torch.randn(n, 1, 1, generator=generator), 0.3 + 0.3 * torch.rand(n, 1, 1)
+    ring = torch.exp(-((((x**2 + y**2).sqrt() - r) / 0.1) ** 2))
+    stroke = torch.exp(-(((x - 0.4 * a * y) / 0.1) ** 2)) * (y.abs() < 0.7)
+    ink = torch.where(a > 0, ring, stroke)
+    ink = ink + 0.7 * noise * torch.randn(n, 28, 28, generator=generator)
+    return (2 * ink - 1).clamp(-1, 1).unsqueeze(1)
+
+
 def main(directory: Path) -> None:
     """Write the comparisons and their pages, one directory each."""
     from gan_lab.cli import compare
@@ -246,6 +329,8 @@ def main(directory: Path) -> None:
     for name, (recipes, n_seeds) in COMPARISONS.items():
         home = write(directory / name / "runs", recipes, n_seeds)
         compare.compare([str(home), f"output={directory / name / 'page'}"])
+    home = write_images(directory / "images" / "runs")
+    compare.compare([str(home), f"output={directory / 'images' / 'page'}"])
 
 
 if __name__ == "__main__":

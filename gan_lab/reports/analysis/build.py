@@ -111,6 +111,7 @@ def section(problem: Problem) -> Section:
         events=events,
         dots=verdict.dots(problem),
         real_data=next(floors, None),
+        grid_side=_grid_side(list(runs.values())),
         headline=tag,
         dots_title=CURVES[tag].title,
         dots_unit=CURVES[tag].unit,
@@ -200,6 +201,14 @@ def _means(group: Group) -> dict[str, float]:
     tags = {tag: None for run in group.complete_runs for tag in run.finals}
     finite = {tag: list(filter(math.isfinite, group.finals(tag).values())) for tag in tags}
     return {tag: math.fsum(values) / len(values) for tag, values in finite.items() if values}
+
+
+def _grid_side(runs: Sequence[Record]) -> int:
+    """Return the images in a row and in a column of the pictures of runs; see `image_grid`."""
+    numbers = {run.config.get("trainer.n_preview", 64) for run in runs}  # 64 before the key was
+    n = numbers.pop() if len(numbers) == 1 else 0
+    side = math.isqrt(n) if isinstance(n, int) and n > 0 else 0
+    return side if side**2 == n else 0
 
 
 def _good(run: Record) -> str:

@@ -134,6 +134,8 @@ class Section:
     finals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     end: str = ""  # when the dots' numbers were taken: "at the end of training (step 2000)"
     is_paired: bool = False  # whether differences are taken seed by seed
+    # Images in a row and in a column of each picture; 0 where these differ.
+    grid_side: int = 0
     headline: str = ""  # tag of the number that sums its groups up, which the dots show
     # Label -> what the run that is pictured has at its end: "93 % legible; 10 of 10 modes".
     modes: Mapping[str, str] = field(default_factory=dict)

@@ -112,7 +112,9 @@ def loss(config: Mapping[str, Any]) -> str:
 def class_name(config: Mapping[str, Any], node: str) -> str:
     """Return the class of a node, spelled like the names in configurations."""
     target = str(config.get(f"{node}._target_", "unknown")).rpartition(".")[2]
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", target).lower()
+    return re.sub(
+        r"(?<=[a-z])(?=[A-Z])|(?<=[a-z])(?=\d+k$)", "_", target
+    ).lower()  # mnist_5k, cifar10
 
 
 def regularizers(config: Mapping[str, Any]) -> list[str]:

@@ -25,7 +25,7 @@ from gan_lab.runs.headline import WASSERSTEIN
 
 _BUDGETS = {"gradient_evaluations": "gradient evaluations", "seconds": "seconds of training"}
 _WORK = "gradient_evaluations"
-_MODES = "modes/covered"
+_MODES, _COVERAGE = "modes/covered", "features/coverage"
 
 
 def sentences(problem: Problem) -> list[str]:
@@ -200,7 +200,22 @@ def modes(groups: Sequence[Group]) -> list[str]:
     first, *others = sorted(means, key=lambda label: -means[label])
     of = "" if limit is None else f" of {short(limit)}"
     rest = "".join(f", {label} {short(means[label])}" for label in others)
-    return [f"At the end {first} covers {short(means[first])}{of} modes{rest}."]
+    return [f"At the end {first} covers {short(means[first])}{of} modes{rest}.", *_coverage(groups)]
+
+
+def _coverage(groups: Sequence[Group]) -> list[str]:
+    """Say what counted modes cannot on images: how much of the real images has a sample near."""
+    means = {g.label: mean(v).value for g in groups if (v := finite(g, _COVERAGE))}
+    if not means:
+        return []
+    floor = next((f for g in groups if (f := g.floor(_COVERAGE)) is not None), None)
+    real = "" if floor is None else f" (real data {_percent(floor)})"
+    shares = [f"{_percent(means[n])} for {n}" for n in sorted(means, key=lambda n: -means[n])]
+    return [f"Real images that have a sample near them: {enumeration(shares)}{real}."]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def legible(group: Group) -> str:
@@ -208,8 +223,8 @@ def legible(group: Group) -> str:
     values, floor = finite(group, LEGIBLE), group.floor(LEGIBLE)
     if not values:
         return ""
-    real = "" if floor is None else f" (real data {100 * floor:.0f} %)"
-    return f"{100 * mean(values).value:.0f} % of its samples are legible{real}"
+    real = "" if floor is None else f" (real data {_percent(floor)})"
+    return f"{_percent(mean(values).value)} of its samples are legible{real}"
 
 
 def pixels(groups: Sequence[Group]) -> list[str]:

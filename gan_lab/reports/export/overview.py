@@ -156,7 +156,7 @@ def _samples(axes: Axes, section: Section) -> None:
         colour = section.styles[name].colour
         inset.set_title(wrapped_name(name), fontsize=11, pad=3, color=colour, fontweight="bold")
         if modes := section.modes.get(name):
-            inset.set_xlabel(modes, fontsize=11, labelpad=3)
+            inset.set_xlabel(modes.replace("; ", "\n"), fontsize=11, labelpad=3)
         if section.landscapes.get(name):
             _points(inset, section.landscapes[name][max(section.landscapes[name])], colour)
         else:

@@ -31,6 +31,7 @@ _REAL_KEY = (
     '<span class="key-text"><svg class="cross" viewBox="0 0 12 12" width="12" height="12" '
     'aria-hidden="true"><path d="M2 2L10 10M10 2L2 10"/></svg> real data</span>'
 )
+_CROPPED_FROM = 6  # images in a row of a picture
 _NEAR = 1.6  # % of the plot's width within which two dots of seeds cover each other
 _LEVEL = 6  # pixels between dots of seeds on top of each other
 
@@ -205,6 +206,10 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     key = ""
     if any(section.landscapes.get(label) for label in pictures):
         key = _key(pictures, data["looks"])
+    is_cropped = _is_cropped(section) and not any(map(section.landscapes.get, pictures))
+    if is_cropped:
+        n = section.grid_side**2
+        key = f'<span class="key-text">The first of {n}; all are below.</span>'
     items = "".join(
         f'<figure class="sample" data-group="{html.escape(label)}"{_ink(label, data["looks"])}>'
         f"{picture}<figcaption>"
@@ -212,6 +217,7 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
         f"{_details(section, label, step, note, steps, seeds)}</figcaption></figure>"
         for label, (step, picture, note) in pictures.items()
     )
+    wide = " wide" if is_cropped else ""
     missing = [label for label in order if label not in pictures]
     note = f" No pictures: {html.escape(', '.join(missing))}." if missing else ""
     title = "Samples at the end"
@@ -220,9 +226,14 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     # Focusable, so that arrow keys scroll a row of many groups.
     return (
         f'<div class="samples"><p class="samples-title"><strong>{title}</strong>{key}{note}</p>'
-        f'<div class="sample-row" tabindex="0" role="region" aria-label="{title}" '
+        f'<div class="sample-row{wide}" tabindex="0" role="region" aria-label="{title}" '
         f'style="--n:{len(pictures)}">{items}</div></div>'
     )
+
+
+def _is_cropped(section: Section) -> bool:
+    """Whether only the first rows of pictures are shown, so that images are large enough."""
+    return section.grid_side >= _CROPPED_FROM and section.grid_side % 2 == 0
 
 
 def _ink(label: str, looks: marks.Looks) -> str:
@@ -258,6 +269,8 @@ def _picture(label: str, section: Section, data: Mapping[str, Any]) -> tuple[int
             last = group["snapshots"][-1]
             # Here, and only here: it shows without a script, and the page stays small.
             image = f'<img src="{last["image"]}" alt="Samples of {html.escape(label)}">'
+            if _is_cropped(section):
+                image = f'<div class="crop">{image}</div>'
             last["image"] = None
             return last["step"], image, ""
     return None

@@ -107,6 +107,9 @@ def toolbar(data: Mapping[str, Any]) -> str:
     """Return one x axis, one scale and one legend for all charts of a section."""
     charts = data["charts"]
     axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
+    scales = {"linear": "linear", "log": "logarithmic"}
+    if any(chart["logarithmic"] for chart in charts):
+        scales = {"auto": "logarithmic for FD", **scales}  # the first is chosen
     with_curve = {n for chart in charts for bands in chart["bands"].values() for n in bands}
     legend = "".join(
         f'<button type="button" class="key" aria-pressed="true" data-label="{html.escape(name)}">'
@@ -117,8 +120,7 @@ def toolbar(data: Mapping[str, Any]) -> str:
     return (
         '<div class="toolbar">'
         f'<label>Along <select class="axis">{_choices({a: AXES[a] for a in axes})}</select></label>'
-        '<label>Scale <select class="scale"><option value="linear">linear</option>'
-        '<option value="log">logarithmic</option></select></label>'
+        f'<label>Scale <select class="scale">{_choices(scales)}</select></label>'
         f'<div class="legend" role="group" aria-label="Groups shown">{legend}</div></div>'
         '<p class="hint">Lines are means over seeds, bands their 95 % t intervals; the dotted line '
         'is what real data get. <span class="on-screen">Drag over a chart to enlarge, double-click '

@@ -61,6 +61,11 @@ function outline(x, low, high, usable) {
   return [px, py];
 }
 
+/** Whether a chart's y axis is logarithmic: as chosen, or as suits it. */
+function isLogarithmic(chart, view) {
+  return view.scale === "log" || (view.scale === "auto" && chart.logarithmic);
+}
+
 /** The range of a y axis: all means, the real data, and as much of the bands as leaves means clear. */
 function extent(curves, floor, logarithmic) {
   const fits = (v) => Number.isFinite(v) && (!logarithmic || v > 0);
@@ -130,7 +135,7 @@ function nearest(x, y, texts, grid) {
 /** Traces and layout of a chart, and the notes below it. */
 function drawing(section, chart, view, small) {
   const curves = curvesOf(section, chart, view.axis, view.hidden);
-  const logarithmic = view.scale === "log";
+  const logarithmic = isLogarithmic(chart, view);
   const visible = extent(curves, chart.floor, logarithmic);
   const bottom = visible && logarithmic ? 10 ** visible.range[0] : 0;
   const unit = chart.unit ? " " + chart.unit : "";
@@ -180,7 +185,7 @@ function drawing(section, chart, view, small) {
 
 function layoutOf(chart, view, visible, small) {
   const text = variable("--text"), quiet = variable("--quiet"), rule = variable("--rule");
-  const logarithmic = view.scale === "log";
+  const logarithmic = isLogarithmic(chart, view);
   const axis = {
     gridcolor: rule, zeroline: false, linecolor: rule, tickcolor: rule, automargin: true,
     tickfont: { color: quiet, size: small ? 9 : 12 }, nticks: small ? 5 : 8

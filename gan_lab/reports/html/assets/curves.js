@@ -15,7 +15,8 @@ class Curves {
   constructor(root, section) {
     this.section = section;
     this.root = root;
-    this.view = { axis: root.querySelector(".axis").value, scale: "linear", hidden: new Set() };
+    const [axis, scale] = [".axis", ".scale"].map((name) => root.querySelector(name).value);
+    this.view = { axis, scale, hidden: new Set() };
     this.plots = [...root.querySelectorAll(".plot")].map((each) => ({
       chart: each.querySelector(".chart"), choice: each.querySelector(".curve"),
       note: each.querySelector(".chart-note"), printCharts: each.querySelector(".print-charts"),
