@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import pdist
 from torch import Tensor
 
-from gan_lab.metrics.wasserstein import as_points
+from gan_lab.metrics.wasserstein import as_points, pairwise_distances
 
 
 def mean_pairwise_distance(samples: Tensor) -> float:
@@ -14,7 +13,7 @@ def mean_pairwise_distance(samples: Tensor) -> float:
 
     A collapsed generator has less of it than the data.
     """
-    return float(pdist(as_points(samples)).mean())
+    return float(pairwise_distances(as_points(samples)).mean())
 
 
 def mean_nearest_distance(samples: Tensor, training: Tensor) -> float:

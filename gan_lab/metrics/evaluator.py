@@ -16,11 +16,13 @@ from torch import Tensor
 from gan_lab.data.base import Source
 from gan_lab.engine.rng import stream
 from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
+from gan_lab.metrics.memo import memo
 from gan_lab.metrics.metrics import Metric
 from gan_lab.validation import check_count, check_interval
 
 _MAX_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB
 _MAX_REPEATS = 10_000
+_MADE_AT_ONCE = 256  # samples: fewer take a generator as long
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ class Evaluator:
         fresh real draws; a finite set is taken as it is.
 
         Args:
-            make: z [N, latent_dim] -> samples [N, *shape].
+            make: z [N, latent_dim] -> samples [N, *shape], each from its own z; during training
+                of several repeats at once.
             seed: With the step it names the randomness, so that every loss gets the same z.
             step: See seed.
             final: Whether to measure as finely as at the end of a run, on held-out samples.
@@ -147,11 +150,17 @@ class Evaluator:
         """
         n = self.n(final)
         generator = stream(seed, f"{self._stream} {step}", self.source.device)
+        n_repeats = self.settings.final_n_repeats if final else self.settings.n_repeats
         rows = []
-        for _ in range(self.settings.final_n_repeats if final else self.settings.n_repeats):
-            shape = (n, self.latent_dim)
-            samples = make(torch.randn(shape, generator=generator, device=self.source.device))
-            rows.append(self._values(samples, self._unseen(n, generator, final), only))
+        n_at_once = 1 if final else max(1, _MADE_AT_ONCE // n)
+        for start in range(0, n_repeats, n_at_once):
+            zs, unseen = [], []
+            for _ in range(start, min(start + n_at_once, n_repeats)):
+                shape = (n, self.latent_dim)
+                zs.append(torch.randn(shape, generator=generator, device=self.source.device))
+                unseen.append(self._unseen(n, generator, final))
+            samples = make(torch.cat(zs)).split(n)
+            rows += [self._values(*pair, only) for pair in zip(samples, unseen, strict=True)]
         floors = self.floors(final)
         estimates = self._estimates(rows, n)
         estimates = {tag: e.with_floor(floors[tag]) for tag, e in estimates.items()}
@@ -164,12 +173,13 @@ class Evaluator:
         return part(n, generator)
 
     def _values(self, samples: Tensor, unseen: Tensor, only: str | None = None) -> dict[str, float]:
-        values = {
-            tag: value
-            for tags, function in self._functions
-            if only is None or only in tags
-            for tag, value in function(samples, unseen).items()
-        }
+        with memo():
+            values = {
+                tag: value
+                for tags, function in self._functions
+                if only is None or only in tags
+                for tag, value in function(samples, unseen).items()
+            }
         if self.latent_dim < math.prod(self.source.shape):
             # A surface of fewer dimensions has no density: an estimate would be a finite lie.
             values |= {tag: math.nan for tag in values if tag.startswith("divergence/kl_")}

@@ -34,13 +34,21 @@ def histogram_js(real: Tensor, fake: Tensor, bins: int | None = None) -> float:
         raise ValueError(f"a histogram needs d = 1 or 2 on both sides, got {got}")
     dimensions = a.shape[1]
     bins = bins or max(2, round(min(len(a), len(b)) ** (1 / (2 + dimensions))))
-    spans = np.quantile(a, [0.001, 0.999], axis=0).T
+    order_statistics = np.sort(a, axis=0)
+    spans = zip(_quantile(order_statistics, 0.001), _quantile(order_statistics, 0.999), strict=True)
     # Cells are open below and closed above: without the step down, real samples on their own lowest
     # edge (all of them, where an axis is constant) would share a cell with everything below.
     edges = [np.linspace(np.nextafter(low, -np.inf), high, bins + 1) for low, high in spans]
     p, q = _shares(a, edges), _shares(b, edges)
     middle = (p + q) / 2
     return max(0.0, float((_kl(p, middle) + _kl(q, middle)) / 2))
+
+
+def _quantile(order_statistics: np.ndarray, level: float) -> np.ndarray:
+    """Return a quantile of each column, as np.quantile does in several times the time."""
+    place = level * (len(order_statistics) - 1)
+    low, high = order_statistics[math.floor(place)], order_statistics[math.ceil(place)]
+    return np.asarray(low + (place - math.floor(place)) * (high - low))
 
 
 def _shares(points: np.ndarray, edges: list[np.ndarray]) -> np.ndarray:

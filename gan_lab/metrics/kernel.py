@@ -1,10 +1,9 @@
 """Distances between mean embeddings: the energy distance and the maximum mean discrepancy."""
 
 import numpy as np
-from scipy.spatial.distance import cdist, pdist
 from torch import Tensor
 
-from gan_lab.metrics.wasserstein import as_points
+from gan_lab.metrics.wasserstein import as_points, distances, pairwise_distances
 
 
 def energy_distance(samples: Tensor, reference: Tensor) -> float:
@@ -23,7 +22,8 @@ def energy_distance(samples: Tensor, reference: Tensor) -> float:
     Reference: Szekely and Rizzo 2013, J. Stat. Plan. Inference 143(8).
     """
     a, b = as_points(samples, "samples"), as_points(reference, "reference")
-    return float(2 * cdist(a, b).mean() - pdist(a).mean() - pdist(b).mean())
+    within = pairwise_distances(a).mean() + pairwise_distances(b).mean()
+    return float(2 * distances(a, b).mean() - within)
 
 
 def mmd_squared(samples: Tensor, reference: Tensor, bandwidth: float) -> float:
@@ -48,11 +48,11 @@ def mmd_squared(samples: Tensor, reference: Tensor, bandwidth: float) -> float:
         raise ValueError(f"bandwidth={bandwidth} is not > 0; take the data's median distance")
     a, b = as_points(samples, "samples"), as_points(reference, "reference")
 
-    def mean(distances: np.ndarray) -> float:
-        return float(np.exp(-distances / (2 * bandwidth**2)).mean())
+    def mean(distance: np.ndarray) -> float:
+        return float(np.exp(-(distance**2) / (2 * bandwidth**2)).mean())
 
-    within = mean(pdist(a, "sqeuclidean")) + mean(pdist(b, "sqeuclidean"))
-    return within - 2 * mean(cdist(a, b, "sqeuclidean"))
+    within = mean(pairwise_distances(a)) + mean(pairwise_distances(b))
+    return within - 2 * mean(distances(a, b))
 
 
 def median_distance(reference: Tensor) -> float:
@@ -60,6 +60,6 @@ def median_distance(reference: Tensor) -> float:
 
     Samples that coincide are left out; 1 where all do.
     """
-    distances = pdist(as_points(reference, "reference"))
-    positive = distances[distances > 0]
+    distance = pairwise_distances(as_points(reference, "reference"))
+    positive = distance[distance > 0]
     return float(np.median(positive)) if len(positive) else 1.0

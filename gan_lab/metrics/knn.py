@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 from scipy.spatial import cKDTree
-from scipy.spatial.distance import cdist
 from scipy.special import gammaln
 from torch import Tensor
 
-from gan_lab.metrics.wasserstein import as_points
+from gan_lab.metrics.wasserstein import as_points, distances
 
-_TREE_DIMENSIONS = 16  # a tree beats all pairs in few dimensions only
+_TREE_DIMENSIONS = 16  # a tree beats all pairs in few dimensions only,
+_TREE_POINTS = 128  # and not for few points
 
 
 def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
@@ -100,11 +100,10 @@ def knn_js(real: Tensor, fake: Tensor, k: int | None = None) -> float:
         raise ValueError(f"got {n} real and {len(b)} fake samples; take as many of each")
     k = k or round(math.sqrt(2 * n))
     _check_k(k, 2 * n - 1)
-    points = np.concatenate([a, b])
     is_real = np.arange(2 * n) < n
     # Left out, a sample's own class is one short among the others: the prior is off by 1/(4 n),
     # against the true class, so that the bound stays one.
-    neighbours = _neighbours(points, k)
+    neighbours = _neighbours(a, b, k)
     n_real = is_real[neighbours].sum(axis=1)
     probability = (n_real + 0.5) / (k + 1)
     loss = -np.log(np.where(is_real, probability, 1 - probability))
@@ -127,20 +126,24 @@ def _kth_distance(
     points: np.ndarray, others: np.ndarray, k: int, exclude_self: bool = False
 ) -> np.ndarray:
     k = k + 1 if exclude_self else k  # the nearest point of a set to its own member is itself
-    if points.shape[1] <= _TREE_DIMENSIONS:
-        distances, _ = cKDTree(others).query(points, k=[k])
-        return np.asarray(distances[:, 0])
-    return np.partition(cdist(points, others), k - 1, axis=1)[:, k - 1]
+    if points.shape[1] <= _TREE_DIMENSIONS and len(others) > _TREE_POINTS:
+        return np.asarray(cKDTree(others).query(points, k=[k])[0][:, 0])
+    return np.partition(distances(points, others), k - 1, axis=1)[:, k - 1]
 
 
-def _neighbours(points: np.ndarray, k: int) -> np.ndarray:
-    """Return indices [n, k] of the k nearest other points."""
-    if points.shape[1] <= _TREE_DIMENSIONS:
+def _neighbours(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
+    """Return indices [n + m, k] of the k nearest other points, of points [n, d] and [m, d]."""
+    n, together = len(a), len(a) + len(b)
+    if a.shape[1] <= _TREE_DIMENSIONS:
+        points = np.concatenate([a, b])
         indices = np.asarray(cKDTree(points).query(points, k=k + 1)[1])
         # Where points coincide, a point's own index need not come first.
-        own = indices == np.arange(len(points))[:, None]
+        own = indices == np.arange(together)[:, None]
         own[~own.any(axis=1), -1] = True
-        return indices[~own].reshape(len(points), k)
-    distances = cdist(points, points)
-    np.fill_diagonal(distances, np.inf)
-    return np.argpartition(distances, k - 1, axis=1)[:, :k]
+        return indices[~own].reshape(together, k)
+    distance = np.empty((together, together))
+    distance[:n, :n], distance[n:, n:] = distances(a, a), distances(b, b)
+    distance[n:, :n] = distances(b, a)
+    distance[:n, n:] = distance[n:, :n].T
+    np.fill_diagonal(distance, np.inf)
+    return np.argpartition(distance, k - 1, axis=1)[:, :k]

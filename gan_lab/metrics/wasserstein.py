@@ -4,8 +4,10 @@ import functools
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from torch import Tensor
+
+from gan_lab.metrics.memo import memoize
 
 
 def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
@@ -34,7 +36,7 @@ def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
     a, b = _as_pair(samples, reference)
     if a.shape[1] == 1:
         return float(np.abs(np.sort(a[:, 0]) - np.sort(b[:, 0])).mean())
-    cost = cdist(a, b)
+    cost = distances(a, b)
     rows, columns = linear_sum_assignment(cost)
     return float(cost[rows, columns].mean())
 
@@ -45,12 +47,29 @@ def as_points(samples: Tensor, name: str = "samples") -> np.ndarray:
     Raises:
         ValueError: An entry is not finite; the first such sample is named.
     """
+    return _points(samples, name=name)
+
+
+@memoize
+def _points(samples: Tensor, *, name: str) -> np.ndarray:
     points = samples.detach().flatten(1).cpu().double().numpy()
     finite = np.isfinite(points).all(axis=1)
     if not finite.all():
         n, first = int((~finite).sum()), int(np.argmin(finite))
         raise ValueError(f"{name} hold {n} non-finite rows, the first at index {first}")
-    return points
+    return np.asarray(points)
+
+
+@memoize
+def distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distances of points [n, d] to others [m, d]: [n, m]."""
+    return np.asarray(cdist(points, others))
+
+
+@memoize
+def pairwise_distances(points: np.ndarray) -> np.ndarray:
+    """Return the Euclidean distances of all pairs of points [n, d]: [n (n - 1) / 2]."""
+    return np.asarray(pdist(points))
 
 
 def sliced_wasserstein(
@@ -75,16 +94,18 @@ def sliced_wasserstein(
     Reference: Bonneel et al. 2015, J. Math. Imaging Vis. 51, with p = 1.
     """
     a, b = _as_pair(samples, reference)
+    if a.shape[1] == 1:  # each direction is 1 or -1, and W1 the same along both
+        return exact_wasserstein(samples, reference)
     directions = _directions(a.shape[1], n_directions, seed)
-    gaps = np.sort(a @ directions, axis=0) - np.sort(b @ directions, axis=0)
+    gaps = np.sort(directions @ a.T) - np.sort(directions @ b.T)
     return float(np.abs(gaps).mean())
 
 
 @functools.lru_cache(maxsize=8)
 def _directions(dimensions: int, n: int, seed: int) -> np.ndarray:
-    """Return n uniform directions, [dimensions, n]."""
-    directions = np.random.default_rng(seed).standard_normal((dimensions, n))
-    directions /= np.linalg.norm(directions, axis=0)
+    """Return n uniform directions, [n, dimensions]."""
+    directions = np.random.default_rng(seed).standard_normal((dimensions, n)).T.copy()
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     directions.flags.writeable = False
     return directions
 

@@ -3,14 +3,25 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy import special
 
 from gan_lab.data.base import TensorSource
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
+from gan_lab.engine.rng import stream
 from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
-from gan_lab.metrics.metrics import Diversity, KullbackLeibler, Wasserstein
+from gan_lab.metrics.metrics import (
+    Diversity,
+    JensenShannon,
+    Kernel,
+    KullbackLeibler,
+    SlicedWasserstein,
+    Wasserstein,
+)
+from gan_lab.metrics.wasserstein import exact_wasserstein
 from tests.helpers import CPU
 
 SETTINGS = EvaluatorSettings(n=50, n_repeats=3, final_n=60, final_n_repeats=5, floor_n_repeats=4)
@@ -48,13 +59,50 @@ def test_every_generator_gets_the_same_noise():
     first, second = [], []
     evaluator_of().measure(spying(first, torch.tanh), seed=0, step=7)
     evaluator_of().measure(spying(second, lambda z: 3 * z + 1), seed=0, step=7)
-    assert [tuple(z.shape) for z in first] == [(50, 2)] * 3
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    assert not torch.equal(first[0], first[1])
+    first, second = torch.cat(first), torch.cat(second)
+    assert first.shape == (3 * 50, 2)
+    assert torch.equal(first, second)
+    assert not torch.equal(first[:50], first[50:100])
     calls = []  # the end of a run takes more repeats of more samples
     measured = evaluator_of().measure(spying(calls, torch.tanh), seed=0, step=7, final=True)
     assert [tuple(z.shape) for z in calls] == [(60, 2)] * 5
     assert {estimate.n for estimate in measured.values()} == {60}
+
+
+@pytest.mark.parametrize("n", [50, 300])  # repeats together, and one by one
+def test_repeats_that_are_made_together_have_the_numbers_of_each_alone(n):
+    """The noise and the real draws follow each other repeat by repeat; each gives its number."""
+    source, values = Ring().open(CPU), []
+    generator = stream(0, "ruler/step 7")
+    for _ in range(3):
+        samples = torch.tanh(torch.randn(n, 2, generator=generator))
+        values.append(exact_wasserstein(samples, source.validation(n, generator)))
+    estimate = evaluator_of(n=n).measure(torch.tanh, seed=0, step=7)[WASSERSTEIN]
+    assert estimate.value == pytest.approx(sum(values) / 3, abs=1e-12)
+    half = special.stdtrit(2, 0.975) * np.std(values, ddof=1) / math.sqrt(3)
+    assert estimate.high - estimate.value == pytest.approx(half, abs=1e-12)
+
+
+@pytest.mark.parametrize("data", [Ring(), Gaussian1d(), Digits(n_held_out=60)])
+def test_metrics_that_share_distances_have_the_numbers_of_each_alone(data):
+    source = data.open(CPU)
+    shape = source.shape
+    metrics = {
+        **METRICS,
+        **{"kl": KullbackLeibler(), "js": JensenShannon(), "kernel": Kernel()},
+        "sliced_wasserstein": SlicedWasserstein(),
+    }
+
+    def measure(chosen):
+        evaluator = Evaluator(SETTINGS, chosen, source, math.prod(shape))
+        return evaluator.measure(lambda z: torch.tanh(z).reshape(-1, *shape), seed=0, step=7)
+
+    together = measure(metrics)
+    alone = [measure({name: metric}) for name, metric in metrics.items()]
+    values = {tag: e.value for each in alone for tag, e in each.items()}
+    assert {tag: e.value for tag, e in together.items()} == pytest.approx(
+        values, abs=1e-12, nan_ok=True
+    )
 
 
 def test_every_estimate_stands_beside_its_floor():
@@ -109,7 +157,9 @@ def test_the_curve_reads_the_validation_part_and_the_end_the_held_out_one():
         copied = getattr(source, part)(30, torch.Generator().manual_seed(0))
         for final in (False, True):
             evaluator = Evaluator(settings, METRICS, source, 64)
-            found = evaluator.measure(lambda z, x=copied: x, seed=0, step=0, final=final)
+            found = evaluator.measure(
+                lambda z, x=copied: x.repeat(len(z) // 30, 1, 1, 1), seed=0, step=0, final=final
+            )
             assert (found[WASSERSTEIN].value < 1e-6) == (final == is_final)
             assert found[WASSERSTEIN].floor > 1
 
