@@ -8,21 +8,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gan_lab.data.array_files import check_file, choose_name, read_array, read_headers
 from gan_lab.data.base import Data, FiniteSource
-from gan_lab.data.class_modes import class_modes
 from gan_lab.data.host import (
     STORAGES,
     HostSource,
     NpyFile,
     SomeRows,
     choose_storage,
-    open_parts,
 )
 from gan_lab.data.image_format import LAYOUTS, ImageFormat, find_format
 from gan_lab.data.image_rows import find_format_on_disk, image_rows, sample_rows
+from gan_lab.data.image_split import DEFAULT_SHARE, image_warnings, open_images, split_images
 from gan_lab.data.labels import check_counts, find_classes
 from gan_lab.data.resize import MAX_SIZE, MIN_SIZE, resize
 from gan_lab.data.validation import (
@@ -44,7 +42,6 @@ _SPLITS = (
     {part: (f"x_{part}", f"y_{part}") for part in ("train", "val", "test")},
 )
 _LABELS = {"images": "labels", "x": "y", "X": "y"}
-_DEFAULT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -116,27 +113,15 @@ class ImageArray(Data):
         note = _describe(n, images[0].shape, form, files.images[0].dtype, what)
         if self.size is not None:
             images = [resize(image, self.size) for image in images]
-        parts, labels = self._split(images, files.labels, what)
-        sizes = [len(part) for part in parts]
-        classes = find_classes(labels, sizes)
-        train, validation, held_out = parts
-        classes_of = classes.parts or (None, None, None)
-        source = open_parts(
-            train,
-            validation,
-            held_out,
-            device,
-            self.storage,
-            train_labels=classes_of[0],
-            validation_labels=classes_of[1],
-            held_out_labels=classes_of[2],
+        share = self.held_out_share or DEFAULT_SHARE
+        parts, labels = split_images(
+            images, files.labels, share, self.n_validation, self.split_seed, what
         )
-        if classes.parts is not None:
-            source.modes = class_modes(source)
+        source = open_images(parts, labels, device, self.storage)
         own = ", the file's own split" if len(images) > 1 else ""
-        counts = f"{sizes[0]} to train on, {sizes[1]} for validation, {sizes[2]} held out"
-        source.notes = (note, counts + own, classes.note)
-        source.warnings = image_warnings(train, what)
+        sizes, classes = source.notes
+        source.notes = (note, sizes + own, classes)
+        source.warnings = image_warnings(parts[0], what)
         return source
 
     def _stays_on_disk(self, path: Path, device: torch.device) -> bool:
@@ -160,7 +145,7 @@ class ImageArray(Data):
                 raise
             raise ConfigError(f"{what} cannot be read from disk ({one_line(error)})") from error
         n = len(file)
-        n_held_out = round((self.held_out_share or _DEFAULT_SHARE) * n)
+        n_held_out = round((self.held_out_share or DEFAULT_SHARE) * n)
         n_validation = n_validation_of(self.n_validation, n - n_held_out)
         parts = split(n, n_held_out, n_validation, self.split_seed, what)
         train, validation, held_out = (SomeRows(rows, part) for part in parts)
@@ -193,38 +178,6 @@ class ImageArray(Data):
         images = [read_array(path, name) for name, _ in own]
         labels = [read_array(path, name) if name in names else None for _, name in own]
         return _Files(images, labels)
-
-    def _split(
-        self, images: list[Tensor], labels: list[NDArray[np.generic] | None], what: str
-    ) -> tuple[list[Tensor], list[NDArray[np.generic] | None]]:
-        """Return images and labels to train on, for validation and held out."""
-        if len(images) == 1:
-            n = len(images[0])
-            n_held_out = round((self.held_out_share or _DEFAULT_SHARE) * n)
-            n_validation = n_validation_of(self.n_validation, n - n_held_out)
-            parts = split(n, n_held_out, n_validation, self.split_seed, what)
-            whole = labels[0]
-            return (
-                [images[0][part] for part in parts],
-                [None if whole is None else whole[part.numpy()] for part in parts],
-            )
-        generator = torch.Generator().manual_seed(self.split_seed)
-        source = 0 if len(images) == 2 else 1  # of the validation part: training images, or its own
-        n = len(images[source])
-        if len(images) == 3 and self.n_validation is None:
-            return images, labels
-        n_validation = n_validation_of(self.n_validation, n)
-        limit = n - 1 if source == 0 else n
-        if n_validation > limit:
-            raise refuse("n_validation", f"at most {limit}", n_validation, limit)
-        order = torch.randperm(n, generator=generator)
-        chosen, rest = order[:n_validation], order[n_validation:].sort().values
-        whole = labels[source]
-        own = None if whole is None else whole[chosen.numpy()]
-        if source == 1:
-            return [images[0], images[1][chosen], images[2]], [labels[0], own, labels[2]]
-        kept = None if whole is None else whole[rest.numpy()]
-        return [images[0][rest], images[0][chosen], images[1]], [kept, own, labels[1]]
 
 
 class _Files(NamedTuple):
@@ -325,24 +278,3 @@ def _describe(
         f"{what}: {n} {kind} images of {height} x {width} pixels, read as {axes}, {dtype} with "
         f"{form.black:g} for black and {form.white:g} for white"
     )
-
-
-def image_warnings(images: Tensor, what: str) -> tuple[str, ...]:
-    """Return warnings of images [N, C, H, W] that are allowed but most likely a mistake."""
-    if bool((images == images[:1]).all()):
-        return (f"{what} holds {len(images)} times the same; there is nothing to learn from it",)
-    messages, channels = [], images.shape[1]
-    if channels not in (1, 3):
-        alpha = "; leave transparency out: images[..., :3]" if channels == 4 else ""
-        messages.append(
-            f"{what} is images of {channels} channels, of which pictures show the first{alpha}"
-        )
-    white = 255 if images.dtype == torch.uint8 else 1
-    black = 0 if images.dtype == torch.uint8 else -1
-    high = float(images.max())
-    if high < black + (white - black) / 4:
-        messages.append(
-            f"{what} has no value above {high:g}, where {black} is black and {white} white: all is "
-            "dark; say data.value_range=[black,white]"
-        )
-    return tuple(messages)
