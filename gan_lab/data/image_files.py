@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
@@ -13,6 +14,9 @@ from gan_lab.errors import ConfigError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # whatever the name: EPS would start a program
+_READ_ERRORS = (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError)
+_PARTS = {"train": "train", "test": "test"}
+_PARTS |= dict.fromkeys(("val", "valid", "validation"), "validation")
 
 
 def files_below(root: Path) -> list[Path]:
@@ -35,6 +39,45 @@ def files_below(root: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths += [Path(home, name) for name in names if not name.startswith(".")]
     return sorted(path for path in paths if path.is_file() or path.is_symlink())
+
+
+def split_of_folders(root: Path, paths: list[Path]) -> list[list[Path]] | None:
+    """Return the images of folders train, val (or valid, validation) and test; None without them.
+
+    Both train and test have to be there, and nothing else beside them.
+    """
+    parts: dict[str, list[Path]] = {}
+    for path in paths:
+        first, *rest = path.relative_to(root).parts
+        parts.setdefault(_PARTS.get(first.lower(), "") if rest else "", []).append(path)
+    if "" in parts or "train" not in parts or "test" not in parts:
+        return None
+    return [parts[name] for name in ("train", "validation", "test") if name in parts]
+
+
+def class_names(root: Path, paths: list[Path], level: int) -> NDArray[np.str_] | None:
+    """Return the folder of each image at a level below root, [n]; None where one lies in none."""
+    names = [path.relative_to(root).parts[level:-1] for path in paths]
+    return np.array([name[0] for name in names]) if all(names) else None
+
+
+def find_size(paths: list[Path], limit: int = 128, default: int = 64) -> int:
+    """Return the size of images that are all squares of one size up to a limit, else a default.
+
+    Raises:
+        ConfigError: A file is damaged.
+    """
+    sizes = set()
+    for path in paths:
+        try:
+            with Image.open(path, formats=_FORMATS) as image:
+                sizes.add(image.size)
+        except _READ_ERRORS as error:
+            raise _unreadable(path, error) from error
+        if len(sizes) > 1:
+            return default
+    ((width, height),) = sizes
+    return width if width == height and width <= limit else default
 
 
 def read_image(path: Path, size: int, channels: int) -> Tensor:
@@ -60,12 +103,16 @@ def read_image(path: Path, size: int, channels: int) -> Tensor:
             square = square.resize((size, size), Image.Resampling.LANCZOS)
     except ConfigError:
         raise
-    except (OSError, SyntaxError, ValueError, MemoryError, Image.DecompressionBombError) as error:
-        raise ConfigError(
-            f"image {path} cannot be read ({one_line(error)}); repair it or take it away"
-        ) from error
+    except _READ_ERRORS as error:
+        raise _unreadable(path, error) from error
     pixels = torch.from_numpy(np.array(square, dtype=np.uint8))
     return pixels.reshape(size, size, channels).permute(2, 0, 1)
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"image {path} cannot be read ({one_line(error)}); repair it or take it away"
+    )
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -14,10 +14,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gan_lab.data.base import Data, TensorSource
+from gan_lab.data.base import Data, FiniteSource
 from gan_lab.data.class_modes import class_modes
+from gan_lab.data.host import open_parts
 from gan_lab.data.idx_files import find_idx, read_idx
-from gan_lab.data.image_files import SUFFIXES, files_below, read_image
+from gan_lab.data.image_files import (
+    SUFFIXES,
+    class_names,
+    files_below,
+    find_size,
+    read_image,
+    split_of_folders,
+)
+from gan_lab.data.image_split import DEFAULT_SHARE, open_images, split_images
 from gan_lab.data.resize import MAX_SIZE, MIN_SIZE, resize
 from gan_lab.data.validation import (
     check_folder,
@@ -28,7 +37,6 @@ from gan_lab.data.validation import (
     n_validation_of,
     one_line,
     refuse,
-    split,
 )
 from gan_lab.errors import ConfigError
 
@@ -136,7 +144,7 @@ class TorchvisionImages(Data):
         check_whole("n_held_out", self.n_held_out, 10000, at_least=1)
         check_split(self.n_validation, self.split_seed)
 
-    def open(self, device: torch.device) -> TensorSource:
+    def open(self, device: torch.device) -> FiniteSource:
         """Return the training split in two, and n_held_out images of the test split.
 
         Raises:
@@ -156,7 +164,7 @@ class TorchvisionImages(Data):
         order = torch.randperm(len(train), generator=generator)
         rest, chosen = order[n_validation:].sort().values, order[:n_validation]
         size = self.size or _SETS[self.name].size
-        source = TensorSource(
+        source = open_parts(
             resize(train[rest], size),
             resize(train[chosen], size),
             resize(test[held_out], size),
@@ -232,30 +240,39 @@ def _read_idx_split(place: Path, part: str) -> tuple[Tensor, Tensor]:
 class ImageFolder(Data):
     """Every image under a folder: centre crop to a square, then a resize (Lanczos).
 
+    Folders in it are classes where all images lie in them. Folders `train` and `test`, and maybe
+    `val`, are a split of its own, which is used: the test part is held out; classes lie below.
+
     Attributes:
         root: The folder; its subfolders count, links to folders and what is hidden do not.
-        size: Height and width of the samples, pixels.
-        channels: 3 (RGB) or 1 (grey).
-        held_out_share: Share of the images that is held out, a fixed random choice.
-        n_validation: How many of the others are for validation; None = a fifth, at most 1000.
+        size: Height and width of the samples, pixels; None = that of the images where all are
+            squares of one size up to 128, else 64.
+        channels: 3 (RGB) or 1 (grey); None = found.
+        held_out_share: Share of the images that is held out, a fixed random choice; None = a tenth.
+            A split of the folder's own takes no other.
+        n_validation: How many of the others are for validation; None = the folder's own part, or a
+            fifth, at most 1000.
         split_seed: Seed of that choice alone.
     """
 
     root: str
-    size: int = 64
-    channels: int = 3
-    held_out_share: float = 0.1
+    size: int | None = None
+    channels: int | None = None
+    held_out_share: float | None = None
     n_validation: int | None = None
     split_seed: int = 0
 
     def __post_init__(self) -> None:
         check_folder("root", self.root, "/path/to/images")
-        check_whole("size", self.size, 64, at_least=MIN_SIZE, at_most=MAX_SIZE)
-        check_one_of("channels", self.channels, (3, 1))
-        check_share("held_out_share", self.held_out_share)
+        if self.size is not None:
+            check_whole("size", self.size, 64, at_least=MIN_SIZE, at_most=MAX_SIZE)
+        if self.channels is not None:
+            check_one_of("channels", self.channels, (3, 1))
+        if self.held_out_share is not None:
+            check_share("held_out_share", self.held_out_share)
         check_split(self.n_validation, self.split_seed)
 
-    def open(self, device: torch.device) -> TensorSource:
+    def open(self, device: torch.device) -> FiniteSource:
         """Read and resize every image, in the order of their paths.
 
         Raises:
@@ -274,24 +291,46 @@ class ImageFolder(Data):
             must_be = f"a folder with images ({' '.join(sorted(SUFFIXES))})"
             must_be += f" and not only {listing}" if others else ""
             raise refuse("root", must_be, self.root, "/path/to/images")
-        n, n_held_out = len(paths), round(self.held_out_share * len(paths))
-        n_validation = n_validation_of(self.n_validation, n - n_held_out)
         what = f"folder {root}"
-        train, validation, held_out = split(n, n_held_out, n_validation, self.split_seed, what)
-        try:
-            images = torch.empty(n, self.channels, self.size, self.size, dtype=torch.uint8)
-        except RuntimeError as error:
-            space = f"{n * self.channels * self.size**2 / 1e9:.3g} GB"
-            raise ConfigError(
-                f"{what}: {n} images of {self.size} x {self.size} pixels need {space} at once, "
-                "which cannot be had; set a smaller data.size"
-            ) from error
-        for i, path in enumerate(paths):
-            images[i] = read_image(path, self.size, self.channels)
-        source = TensorSource(images[train], images[validation], images[held_out], device)
+        own = split_of_folders(root, paths)
+        if own is not None and self.held_out_share is not None:
+            must_be = f"null, as {root} has a split of its own"
+            raise refuse("held_out_share", must_be, self.held_out_share, "null")
+        size = self.size or find_size(paths)
+        every = self._read_all([path for part in own or [paths] for path in part], size, what)
+        ends = torch.tensor([len(part) for part in own or [paths]]).cumsum(0)[:-1]
+        images = torch.tensor_split(every, ends)
+        names = [class_names(root, part, 1 if own else 0) for part in own or [paths]]
+        share = self.held_out_share or DEFAULT_SHARE
+        parts, labels = split_images(images, names, share, self.n_validation, self.split_seed, what)
+        source = open_images(parts, labels, device, "auto")
+        sizes, classes = source.notes
+        kind = "grey" if every.shape[1] == 1 else "colour"
+        source.notes = (
+            f"{what}: {len(every)} {kind} images, their middle squares at {size} x {size} pixels",
+            sizes + (", the folder's own split" if own else ""),
+            classes,
+        )
         if others:
             source.warnings = (
                 f"{what}: {len(others)} of {len(files)} files are left out, being no images "
                 f"by their names ({listing}); convert to PNG those that are",
             )
         return source
+
+    def _read_all(self, paths: list[Path], size: int, what: str) -> Tensor:
+        """Read images [n, C, size, size] uint8; channels that are equal in all are one."""
+        n, channels = len(paths), self.channels or 3
+        try:
+            images = torch.empty(n, channels, size, size, dtype=torch.uint8)
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{what}: {n} images of {size} x {size} pixels need "
+                f"{n * channels * size**2 / 1e9:.3g} GB at once, which cannot be had; set a "
+                "smaller data.size"
+            ) from error
+        is_grey = self.channels is None
+        for i, path in enumerate(paths):
+            image = images[i] = read_image(path, size, channels)
+            is_grey = is_grey and bool((image == image[:1]).all())
+        return images[:, :1].contiguous() if is_grey else images

@@ -51,8 +51,8 @@ def find_classes(labels: Sequence[NDArray[np.generic] | None], sizes: Sequence[i
     """
     parts = [part for part in labels if part is not None]
     if len(parts) < len(labels):
-        missing = "no part has labels" if not parts else "not every part has labels"
-        return Classes(None, f"{missing}, so nothing is said of classes")
+        missing = "not every part has labels" if parts else "there are no labels"
+        return Classes(None, f"{missing}, so no modes, legible share or classifier score")
     if all(_is_one_hot(part) for part in parts):
         parts = [part.argmax(axis=1) for part in parts]
     parts = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in parts]
@@ -62,7 +62,7 @@ def find_classes(labels: Sequence[NDArray[np.generic] | None], sizes: Sequence[i
         split = np.split(numbers.reshape(-1), np.cumsum(sizes)[:-1])
         reason = _scarcity(len(names), split)
     if reason is not None:
-        return Classes(None, f"{reason}, so nothing is said of classes")
+        return Classes(None, f"{reason}, so no modes, legible share or classifier score")
     tensors = tuple(torch.from_numpy(part.astype(np.int64)) for part in split)
     return Classes(tensors, f"labels of {len(names)} classes, which are the modes")
 

@@ -251,7 +251,7 @@ def test_labels_of_any_kind_are_numbered_from_zero(tmp_path, labels):
 def test_labels_that_are_no_classes_are_left_out_and_said(tmp_path, labels, n, why):
     source = ImageArray(with_labels(tmp_path, labels, n)).open(CPU)
     assert source.modes is source.train_labels is None
-    assert re.match(why + r".*, so nothing is said of classes$", source.notes[2])
+    assert re.match(why + r".*, so no modes, legible share or classifier score$", source.notes[2])
 
 
 def test_300_classes_with_enough_images_are_300_modes(tmp_path):
@@ -262,7 +262,7 @@ def test_300_classes_with_enough_images_are_300_modes(tmp_path):
 def test_without_labels_nothing_is_said_of_classes(tmp_path):
     source = ImageArray(save(tmp_path, GREY)).open(CPU)
     assert source.modes is None
-    assert source.notes[2] == "no part has labels, so nothing is said of classes"
+    assert source.notes[2] == "there are no labels, so no modes, legible share or classifier score"
 
 
 def test_more_or_fewer_labels_than_images_are_refused(tmp_path):

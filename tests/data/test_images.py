@@ -284,6 +284,70 @@ def test_a_folder_of_mixed_images_is_read_cropped_and_split(tmp_path, channels):
     assert torch.equal(again.real(12, seeded()), source.real(12, seeded()))
 
 
+def write_squares(root, names, size=28, mode="L", n=12):
+    """Noise as PNGs, n in each of some folders."""
+    rng = np.random.default_rng(5)
+    for name in names:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            pixels = rng.integers(0, 256, (size, size), dtype=np.uint8)
+            Image.fromarray(pixels).convert(mode).save(root / name / f"{i:02d}.png")
+    return str(root)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "P", "1"])
+def test_grey_images_are_found_in_every_mode(tmp_path, mode):
+    source = ImageFolder(write_squares(tmp_path, ["."], mode=mode, n=20)).open(CPU)
+    assert source.shape == (1, 28, 28)
+    assert "20 grey images, their middle squares at 28 x 28 pixels" in source.notes[0]
+    assert source.notes[2].startswith("there are no labels, so no modes")
+
+
+def test_one_colour_image_makes_the_set_colour_and_one_of_another_size_64_pixels(tmp_path):
+    root = write_squares(tmp_path, ["."], n=20)
+    Image.new("RGB", (28, 28), (200, 10, 10)).save(tmp_path / "red.png")
+    assert ImageFolder(root).open(CPU).shape == (3, 28, 28)
+    assert ImageFolder(root, channels=1).open(CPU).shape == (1, 28, 28)
+    Image.new("L", (28, 30)).save(tmp_path / "tall.png")
+    assert ImageFolder(root).open(CPU).shape == (3, 64, 64)
+    assert ImageFolder(root, size=16).open(CPU).shape == (3, 16, 16)
+
+
+def test_large_squares_are_made_64_pixels(tmp_path):
+    assert ImageFolder(write_squares(tmp_path, ["."], 130)).open(CPU).shape == (1, 64, 64)
+
+
+def test_folders_are_classes_where_every_image_lies_in_one(tmp_path):
+    root = write_squares(tmp_path, ["cat", "dog/puppy"])
+    source = ImageFolder(root).open(CPU)
+    assert source.notes[2] == "labels of 2 classes, which are the modes"
+    place = {}
+    for label, folder in enumerate(("cat", "dog/puppy")):
+        for file in (tmp_path / folder).iterdir():
+            place[np.asarray(Image.open(file)).tobytes()] = label
+    parts = (source.train_labels, source.validation_labels, source.held_out_labels)
+    for part, labels in zip(("train", "validation", "held_out"), parts, strict=True):
+        pixels = as_bytes(source.take(part, torch.arange(len(labels))))
+        assert [place[image.tobytes()] for image in pixels] == labels.tolist()
+    Image.new("L", (28, 28)).save(tmp_path / "stray.png")
+    assert ImageFolder(root).open(CPU).train_labels is None
+
+
+@pytest.mark.parametrize("validation", [[], ["valid"]])
+def test_folders_train_and_test_are_a_split_of_its_own(tmp_path, validation):
+    names = [f"{part}/{c}" for part in ("train", *validation, "test") for c in ("a", "b")]
+    root = write_squares(tmp_path, names)
+    source = ImageFolder(root).open(CPU)
+    sizes = (source.n_train, source.n_validation, source.n_held_out)
+    assert sizes == ((24, 24, 24) if validation else (20, 4, 24))
+    assert source.notes[1].endswith("24 held out, the folder's own split")
+    test = {np.asarray(Image.open(f)).tobytes() for f in (tmp_path / "test").rglob("*.png")}
+    pixels = as_bytes(source.gather_held_out(torch.arange(24)))
+    assert {image.tobytes() for image in pixels} == test
+    assert torch.bincount(source.held_out_labels).tolist() == [12, 12]
+    refused(ImageFolder(root, held_out_share=0.1), "held_out_share must be null, as .* a split")
+
+
 def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
     pixels = np.zeros((20, 60, 3), dtype=np.uint8)
     pixels[:, 20:40] = [255, 0, 0]
