@@ -71,8 +71,7 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     words = with_image_array(overrides) if name == "train" else list(overrides)
     cfg = _compose(name, words)
     if name == "train" and (preset := _preset_of(cfg, words)):
-        cfg = _compose(name, [*words, f"preset={preset}"])
-        HydraConfig.get().overrides.task = words  # without what was not typed
+        cfg = _compose(name, words, f"preset={preset}")
     return cfg
 
 
@@ -96,7 +95,7 @@ def _preset_of(cfg: DictConfig, overrides: Sequence[str]) -> str | None:
     return None if preset is None else str(preset)
 
 
-def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
+def _compose(name: str, overrides: Sequence[str], *not_typed: str) -> DictConfig:
     if key := next(filter(_NO_USE.match, overrides), None):
         raise ConfigError(
             f"{key} is of no use: a sweep is -m, and of Hydra's own keys hydra.run.dir, "
@@ -105,7 +104,8 @@ def _compose(name: str, overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
-            cfg = compose(name, list(overrides), return_hydra_config=True)
+            cfg = compose(name, [*overrides, *not_typed], return_hydra_config=True)
+            cfg.hydra.overrides.task = list(overrides)
             for group, choice in cfg.hydra.runtime.choices.items():
                 if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
                     raise ConfigError(unknown_choice(str(group), choice))
