@@ -6,11 +6,14 @@ What can run without one runs on the CPU too, where a graph is rehearsed.
 import contextlib
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch.utils import _pytree
 
 from gan_lab.config import compose
+from gan_lab.data.host import HostSource
+from gan_lab.engine import read_ahead
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.cuda_graph import GraphedStep
 from gan_lab.engine.step import train_step
@@ -117,6 +120,33 @@ def test_a_step_has_the_same_draws_whatever_was_drawn_before(device):
     for step in (69, 3, 33):
         for ours, theirs in zip(runs[1].streams.draws(step), in_order[step], strict=True):
             assert all(map(torch.equal, ours[:3], theirs[:3]))
+
+
+ELSEWHERE = [("cpu", "disk")]
+ELSEWHERE += [pytest.param("cuda", where, marks=pytest.mark.gpu) for where in ("host", "disk")]
+
+
+@pytest.mark.parametrize(("device", "storage"), ELSEWHERE)
+@pytest.mark.parametrize("chunk_bytes", [1, 1 << 24])
+def test_data_outside_of_the_device_give_the_same_steps(
+    tmp_path, monkeypatch, device, storage, chunk_bytes
+):
+    monkeypatch.setattr(read_ahead, "_CHUNK_BYTES", chunk_bytes)
+    images = torch.randint(0, 256, (300, 3, 16, 16), dtype=torch.uint8)
+    np.save(tmp_path / "images.npy", images.numpy())
+    keys = ["data=image_array", f"data.path={tmp_path / 'images.npy'}", "network=mlp", "n_seeds=2"]
+    keys += ["loss=relativistic", "network.width=16", "trainer.batch_size=16"]
+    runs = [opened(device, *keys, f"data.storage={where}") for where in ("device", storage)]
+    assert isinstance(runs[1].source, HostSource)
+    for step in (*range(70), 3, 33):
+        for ours, theirs in zip(*(run.streams.draws(step) for run in runs), strict=True):
+            assert ours.real.device == theirs.real.device == runs[0].source.device
+            assert all(map(torch.equal, ours[:3], theirs[:3]))
+    steps = [eager(runs[0]), graphed(runs[1])]
+    for i in range(40):
+        for run, step in zip(runs, steps, strict=True):
+            step(run.streams.draws(i))
+    assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("device", BOTH)

@@ -9,6 +9,7 @@ from gan_lab.data.base import TensorSource
 from gan_lab.data.host import HostSource, MemoryRows
 from gan_lab.data.validation import split
 from gan_lab.engine import read_ahead
+from gan_lab.engine.distributed import World
 from gan_lab.engine.rng import DrawSpec, Streams
 from gan_lab.engine.schedule import Schedule
 from tests.helpers import CPU
@@ -91,6 +92,17 @@ def test_a_chunk_is_read_while_the_one_before_is_used_and_only_once(monkeypatch)
     assert rows.n_read == 10 * per_step
     assert threading.current_thread() not in rows.threads
     assert len(rows.threads) == 1
+
+
+@pytest.mark.parametrize("sees_real", [True, False])
+def test_each_of_several_processes_gets_its_share(sees_real):
+    pair = streams(Schedule(2), (0, 1), sees_real=sees_real)
+    for rank in (0, 1):
+        shares = [World(rank, 2).shard(each.draws(3)) for each in pair]
+        expected, actual = (share.discriminator.real for share in shares)
+        assert actual.shape == (2, 2, 2, 1, 4, 4)
+        assert torch.equal(actual, expected)
+        assert shares[1].generator.real.shape == shares[0].generator.real.shape
 
 
 @pytest.mark.parametrize("sees_real", [True, False])
