@@ -22,6 +22,7 @@ from gan_lab.selfcheck import page
 from gan_lab.selfcheck.bias import bias_cases
 from gan_lab.selfcheck.checks import FAIL, KNOWN_BIAS, PASS, Row
 from gan_lab.selfcheck.coverage import Coverage, coverage
+from gan_lab.selfcheck.images import image_rows
 from gan_lab.selfcheck.picture import bias_figure
 
 _SIMULATIONS = 400
@@ -43,25 +44,28 @@ def selfcheck(arguments: list[str]) -> int:
     pairs = track(work, "estimators", **progress)
     rows = [row for case, seed in pairs for row in checks.check([case], seed)]
     sizes = [row for case in track(by_size, "bias", **progress) for row in checks.check([case], 0)]
+    images = image_rows()
     intervals = [] if quick else coverage(_SIMULATIONS)
     screen.print(_table(rows, seeds))
     screen.print(_sizes_table(sizes))
+    screen.print(_images_table(images))
     if intervals:
         screen.print(_coverage_table(intervals))
-    failures = [row for row in [*rows, *sizes] if not row.passed]
+    failures = [row for row in [*rows, *sizes, *images] if not row.passed]
     misses = [row for row in intervals if not row.passed]
-    counts = page.counts([*rows, *sizes], intervals)
+    counts = page.counts([*rows, *sizes, *images], intervals)
     result = {
         **{"passed": not failures and not misses, "quick": quick, "seeds": seeds},
         "rows": [{**asdict(row), "verdict": row.verdict} for row in rows],
         "bias": [{**asdict(row), "verdict": row.verdict} for row in sizes],
+        "images": [{**asdict(row), "verdict": row.verdict} for row in images],
         "coverage": [{**asdict(row), "passed": row.passed} for row in intervals],
     }
     atomic_write(output / "result.json", to_json(result, indent=2))
     with house_style():
         picture = encode_png(render_figure(bias_figure(sizes)))
     atomic_write(output / "figures" / "bias.png", picture)
-    index = page.selfcheck_page(rows, sizes, intervals, picture)
+    index = page.selfcheck_page(rows, sizes, intervals, picture, images)
     atomic_write(output / "index.html", index.encode())
     for row in failures:
         got = f"FAIL {row.estimator}: {row.case}, n = {row.n}, seed {row.seed}: {row.estimate:.6g}"
@@ -114,6 +118,19 @@ def _sizes_table(rows: Sequence[Row]) -> Table:
         cells = [texts.get(n, "") for n in sizes]
         first = next(iter(mine.values()))
         table.add_row(f"{name} ({first.unit})", f"{first.truth:.4g}", *cells)
+    return table
+
+
+def _images_table(rows: Sequence[Row]) -> Table:
+    title = f"What each metric sees of spoilt digits, in draws of {rows[0].n}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("metric", no_wrap=True)
+    for defect in dict.fromkeys(row.case for row in rows):
+        table.add_column(defect, justify="right")
+    for metric in dict.fromkeys(row.estimator for row in rows):
+        mine = [row for row in rows if row.estimator == metric]
+        texts = [f"[{_COLOURS[row.verdict]}]{page.sight(row)}[/]" for row in mine]
+        table.add_row(metric, *texts)
     return table
 
 

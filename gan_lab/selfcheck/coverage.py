@@ -12,6 +12,7 @@ from gan_lab.engine.rng import stream
 from gan_lab.metrics import histogram, kernel, knn, mode_coverage, wasserstein
 from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
 from gan_lab.selfcheck.divergences import by_density
+from gan_lab.selfcheck.features import fd, kernel_distance_of, manifold_metric
 from gan_lab.selfcheck.samples import CPU, Normal, Once, between, normal
 
 N = 64
@@ -99,6 +100,13 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
         "MMD^2, 2-D": (pair(mmd), RANGE),
         "MMD^2, 2-D, equal": (between(mmd, a, a, N), _DEGENERATE),
         "energy distance, 2-D, equal": (between(energy, a, a, N), RANGE),
+        "FD, 2-D": (pair(fd), RANGE),
+        "kernel distance, 2-D": (pair(kernel_distance_of(2)), RANGE),
+        "density, 2-D": (pair(manifold_metric("density")), RANGE),
+        "coverage, 2-D": (pair(manifold_metric("coverage")), RANGE),
+        "coverage, 2-D, equal": (between(manifold_metric("coverage"), a, a, N), RANGE),
+        "precision, 2-D": (pair(manifold_metric("precision")), RANGE),
+        "recall, 2-D": (pair(manifold_metric("recall")), RANGE),
         "modes covered, two rare": (ring("modes/covered", 0.012), _COUNT),
         "modes covered, all reached": (ring("modes/covered", 0.125), _COUNT),
         "high quality": (ring("modes/high_quality", 0.125), RANGE),

@@ -131,3 +131,27 @@ def discrete_js(p: np.ndarray, q: np.ndarray) -> float:
     """Return JS of two discrete distributions in nats."""
     middle = (p + q) / 2
     return float(special.rel_entr(p, middle).sum() + special.rel_entr(q, middle).sum()) / 2
+
+
+def cubic_kernel_distance(d: int, shift: float, std: float, scale: float) -> float:
+    """Return MMD^2 of N(shift e_1, std^2 I) and N(0, I), kernel (x.y / scale + 1)^3."""
+
+    def mean_kernel(a: float, p: float, b: float, q: float) -> float:
+        # Given y, x.y is normal with mean a y_1 and variance p^2 |y|^2.
+        first = a * b
+        norm = b**2 + d * q**2
+        second = a**2 * (b**2 + q**2) + p**2 * norm
+        third = a**3 * (b**3 + 3 * b * q**2)
+        third += 3 * p**2 * a * (b**3 + 3 * b * q**2 + b * (d - 1) * q**2)
+        return 1 + 3 * first / scale + 3 * second / scale**2 + third / scale**3
+
+    own = mean_kernel(shift, std, shift, std) + mean_kernel(0, 1, 0, 1)
+    return own - 2 * mean_kernel(shift, std, 0, 1)
+
+
+def ball_coverage(n: int, m: int, k: int) -> float:
+    """Return E coverage of n samples and m of the reference from one distribution.
+
+    Reference: Naeem et al. 2020, arXiv:2002.09797, their lemma on the expected coverage.
+    """
+    return 1 - math.prod((m - i) / (m + n - i) for i in range(1, k + 1))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from gan_lab.reports.html import document
 from gan_lab.selfcheck.checks import FAIL, KNOWN_BIAS, PASS, Row
 from gan_lab.selfcheck.coverage import Coverage
+from gan_lab.selfcheck.images import BLIND, OFTEN, SEES
 
 _LEGEND = (
     f"{PASS}: the estimate is where truth and noise put it. {KNOWN_BIAS}: the estimator is off the "
@@ -23,11 +24,18 @@ def counts(rows: Sequence[Row], intervals: Sequence[Coverage]) -> str:
 
 
 def selfcheck_page(
-    rows: Sequence[Row], sizes: Sequence[Row], intervals: Sequence[Coverage], picture: bytes
+    rows: Sequence[Row],
+    sizes: Sequence[Row],
+    intervals: Sequence[Coverage],
+    picture: bytes,
+    images: Sequence[Row] = (),
 ) -> str:
-    """Return the page; `picture` is the figure of bias against n as a PNG."""
+    """Return the page; `picture` is the figure of bias against n as a PNG.
+
+    `images` are the rows of spoilt digits, one for each metric and defect.
+    """
     title = "Self-check of the metrics"
-    failures = [row for row in [*rows, *sizes] if not row.passed]
+    failures = [row for row in [*rows, *sizes, *images] if not row.passed]
     misses = [each for each in intervals if not each.passed]
     is_right = not failures and not misses
     headline = (
@@ -51,13 +59,15 @@ def selfcheck_page(
     body = [
         document.header(title, "Do the metrics measure what they say?"),
         document.verdict(
-            "good" if is_right else "bad", counts([*rows, *sizes], intervals), headline
+            "good" if is_right else "bad", counts([*rows, *sizes, *images], intervals), headline
         ),
         document.notes("Failed", wrong),
         document.figure(picture, "Bias of every estimator against the number of samples", caption),
         document.section("Every line", document.paragraphs([_LEGEND]) + _lines(rows)),
         document.section("By number of samples", document.fold("All lines", _lines(sizes))),
     ]
+    if images:
+        body.append(document.section("What each metric sees of spoilt digits", _images(images)))
     if intervals:
         body.append(document.section("Coverage of the intervals", _coverage(intervals)))
     return document.document(title, "\n".join(filter(None, body)))
@@ -78,6 +88,27 @@ def _lines(rows: Sequence[Row]) -> str:
         for row in selection
     ]
     return document.table("Estimators against known answers", columns, cells)
+
+
+def sight(row: Row) -> str:
+    """Return whether a metric saw a defect, and in how many draws: "sees 20/20"."""
+    word = {SEES: "sees", BLIND: "blind", OFTEN: "at times"}[row.band]
+    word = word if row.passed else FAIL
+    return f"{word} {round(row.estimate * row.repeats)}/{row.repeats}"
+
+
+def _images(rows: Sequence[Row]) -> str:
+    defects = list(dict.fromkeys(row.case for row in rows))
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        cells.setdefault(row.estimator, [row.estimator]).append(sight(row))
+    note = (
+        f"In how many draws of {rows[0].n} digits a metric ranks spoilt ones below real ones that "
+        "were never trained on. Blind: it cannot tell them apart, or prefers the spoilt ones. No "
+        "metric sees everything, so read several."
+    )
+    title = "What each metric sees of spoilt digits"
+    return document.table(title, ["metric", *defects], list(cells.values()), note=note)
 
 
 def _coverage(rows: Sequence[Coverage]) -> str:

@@ -23,11 +23,12 @@ from gan_lab.metrics import (
     neural_distance,
     wasserstein,
 )
+from gan_lab.metrics.features import frechet, kernel_distance, manifold, scores
 from gan_lab.reports.plots.samples import encode_png
 from gan_lab.reports.plots.style import house_style
-from gan_lab.selfcheck import Case, cases, check, expectations
+from gan_lab.selfcheck import Case, cases, check, expectations, images
 from gan_lab.selfcheck.bias import bias_cases
-from gan_lab.selfcheck.page import selfcheck_page
+from gan_lab.selfcheck.page import selfcheck_page, sight
 from gan_lab.selfcheck.picture import bias_figure
 from gan_lab.selfcheck.samples import CPU, mixture_truth
 from tests.figures import problems
@@ -67,6 +68,29 @@ def in_module(module, name, key=None):
     return plant
 
 
+def in_manifold(name):
+    def plant(monkeypatch, factor):
+        right = manifold.manifold_metrics
+
+        def planted(*args, **kwargs):
+            result = right(*args, **kwargs)
+            return dataclasses.replace(result, **{name: getattr(result, name) * factor})
+
+        monkeypatch.setattr(manifold, "manifold_metrics", planted)
+
+    return plant
+
+
+def plant_kernel_distance(monkeypatch, factor):
+    right = kernel_distance.kernel_distance
+
+    def planted(*args, **kwargs):
+        value, error = right(*args, **kwargs)
+        return value * factor, error
+
+    monkeypatch.setattr(kernel_distance, "kernel_distance", planted)
+
+
 PLANTS = {
     "W1 exact": in_module(wasserstein, "exact_wasserstein"),
     "sliced W1": in_module(wasserstein, "sliced_wasserstein"),
@@ -80,6 +104,10 @@ PLANTS = {
     "median distance": in_module(kernel, "median_distance"),
     "pairwise distance": in_module(diversity, "mean_pairwise_distance"),
     "nearest training distance": in_module(diversity, "mean_nearest_distance"),
+    "FD": in_module(frechet, "relative_frechet_distance"),
+    "kernel distance": plant_kernel_distance,
+    **{name: in_manifold(name) for name in ("precision", "recall", "density", "coverage")},
+    "classifier score": in_module(scores, "classifier_score"),
     "modes covered": in_module(mode_coverage, "mode_statistics", "modes/covered"),
     "high quality": in_module(mode_coverage, "mode_statistics", "modes/high_quality"),
     "KL of modes": in_module(mode_coverage, "mode_statistics", "modes/kl"),
@@ -151,12 +179,22 @@ def two_cases(monkeypatch):
     infinite = [case for case in CASES if math.isinf(case.truth)]
     monkeypatch.setattr(selfcheck_command.checks, "cases", lambda quick: few + infinite)
     monkeypatch.setattr(selfcheck_command, "bias_cases", lambda quick: sizes)
+    spoilt = [images._row("FD", "blur", images.SEES, images.DRAWS, 0)]
+    spoilt += [images._row("FD", "copies", images.BLIND, 9, 0)]
+    monkeypatch.setattr(selfcheck_command, "image_rows", lambda: spoilt)
 
 
 def test_the_command_prints_a_table_and_writes_json_and_a_picture(two_cases, workdir, capsys):
     assert selfcheck_command.selfcheck(["quick=true", "n_seeds=2", "output=out"]) == 0
     shown = capsys.readouterr().out
-    for word in ("modes covered", "2-D collapse to a point", "pass 2/2", "n = 1024", "inf to inf"):
+    for word in (
+        "modes covered",
+        "2-D collapse to a point",
+        "pass 2/2",
+        "n = 1024",
+        "inf to inf",
+        "blind 9/20",
+    ):
         assert word in shown
     result = json.loads((workdir / "out/result.json").read_text(), parse_constant=pytest.fail)
     assert result["passed"] is True
@@ -205,6 +243,21 @@ def test_a_known_bias_is_called_documented_and_an_unknown_one_a_failure(
     page = selfcheck_page([row], [row], [], encode_png(np.zeros((2, 2, 3), np.uint8)))
     assert f"<td>{verdict}</td>" in page
     assert ('class="badge bad"' in page) == (verdict == "FAIL")
+
+
+def test_a_cell_says_how_often():
+    row = images._row("FD", "blur", images.SEES, 19, 0)
+    assert (sight(row), row.verdict) == ("sees 19/20", "pass")
+    row = images._row("FD", "copies", images.BLIND, 9, 0)
+    assert (sight(row), row.verdict) == ("blind 9/20", "biased as documented")
+    row = images._row("FD", "copies", images.BLIND, 18, 0)
+    assert (sight(row), row.verdict) == ("FAIL 18/20", "FAIL")
+    row = images._row("FD", "blur", images.SEES, 17, 0)
+    assert (sight(row), row.verdict) == ("FAIL 17/20", "FAIL")
+    picture = encode_png(np.zeros((2, 2, 3), np.uint8))
+    page = selfcheck_page([], [], [], picture, [row])
+    assert "<td>FAIL 17/20</td>" in page
+    assert 'class="badge bad"' in page
 
 
 def test_the_figure_of_bias_can_be_read():
