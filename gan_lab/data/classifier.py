@@ -237,8 +237,9 @@ def _evaluate(network: ImageNetwork, data: _LabelledImages) -> tuple[float, floa
 
 
 def _build(content: dict[str, Any], data: _LabelledImages, device: torch.device) -> Classifier:
-    network = ImageNetwork(tuple(data.train.shape[1:]), data.n_classes + 1)
-    network.load_state_dict(content["weights"])
+    with torch.device("meta"):  # else its first weights would be drawn from torch's own generator
+        network = ImageNetwork(tuple(data.train.shape[1:]), data.n_classes + 1)
+    network.load_state_dict(content["weights"], assign=True)
     network = network.requires_grad_(False).to(device)
     extract = Extractor(network, content["stds"], has_classes=True)
     numbers = (content["accuracy"], content["confidence_limit"], content["seconds"])
