@@ -29,7 +29,6 @@ from gan_lab.training.callbacks.checkpointing import (
 from gan_lab.training.callbacks.clock import ClockStart, TrainingClock
 from gan_lab.training.callbacks.divergence import Divergence, Failure
 from gan_lab.training.callbacks.evaluation import Evaluation
-from gan_lab.training.callbacks.landscape import Landscape
 from gan_lab.training.callbacks.logging import Logging, Progress, RunRecords, StepMeans
 from gan_lab.training.callbacks.optimality_gap import OptimalityGap
 from gan_lab.training.callbacks.samples import Samples
@@ -223,9 +222,9 @@ class _Parts:
         clock = TrainingClock(others, self.origin)
         sources = (self.means, self.evaluation)
         self.logging = Logging(self.records, sources, clock, self.progress)
-        samples = Samples(self.records, Interval(every.image, start))
-        landscape = Landscape(self.records, Interval(every.landscape, start))
-        others += [self.means, self.evaluation, samples, landscape, checkpointing]
+        pictures = (Interval(every.image, start), Interval(every.landscape, start))
+        samples = Samples(self.records, *pictures)
+        others += [self.means, self.evaluation, samples, checkpointing]
         self.stop = Stop(lambda: world.max_over_ranks(self.signals.signum or 0))
         self.callbacks: list[Callback] = [
             self.stop,
@@ -236,7 +235,7 @@ class _Parts:
             self.means,
             *on_main([self.evaluation, gap], world),
             self.divergence,  # again, for samples that the evaluation has found not to be finite
-            *on_main([self.best, self.logging, samples, landscape, checkpointing], world),
+            *on_main([self.best, self.logging, samples, checkpointing], world),
             ClockStart(clock, others),
             Progress(self.progress),
         ]

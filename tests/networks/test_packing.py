@@ -11,7 +11,7 @@ from gan_lab.networks.base import batch_coupling, with_packing
 from gan_lab.networks.conv import Conv
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.networks.mlp import Mlp
-from gan_lab.reports.plots.points import PointsPicture
+from gan_lab.reports.plots import landscape
 from gan_lab.training.build import open_run
 from tests.engine.test_step import EXACT, check_stacked_is_solo
 from tests.helpers import (
@@ -164,10 +164,9 @@ def test_a_point_is_shown_by_the_logit_of_equal_copies():
     for point, logit in zip(points, shown, strict=True):
         torch.testing.assert_close(score(point.expand(3, 2))[0], logit, **CLOSE)
     score = run.objective.landscape(run.state.discriminator.params, {})
-    odd = PointsPicture(torch.randn(7, 2)).draw(
-        torch.randn(5, 2), lambda x: score(x.double()), "title"
-    )
-    assert odd.ndim == 3
+    odd = landscape.compute(normal(7, 2).float(), normal(5, 2).float(), lambda x: score(x.double()))
+    assert odd["logit"].shape == (40, 40)
+    assert odd["arrow"].shape == (5, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Landscapes: a discriminator of points on a grid, as numbers, not as a picture.
 
-A landscape is a few kilobytes and costs milliseconds, so that a run can keep many; the page draws
-them.
+A landscape is a few kilobytes and costs milliseconds, so that a run can keep many; its pictures are
+drawn from them, and the page's animation.
 """
 
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
     """Compute the landscape of a discriminator of points in one or two dimensions.
 
     Args:
-        real: Data, [N, d], d = 1 or 2. They set the window.
+        real: Data, [N, d], d = 1 or 2. They set the window, see `window`.
         fake: Generated points, [M, d].
         score: The discriminator, points [K, d] -> logits [K].
 
@@ -37,7 +38,8 @@ def compute(real: Tensor, fake: Tensor, score: Score) -> Landscape:
         fakes, logits per data unit. All float32.
     """
     n = _SIDE if real.shape[1] == 2 else _SIDE * 4
-    axes = [torch.linspace(*_window(values), n, device=real.device) for values in real.T]
+    windows = window(real.detach().cpu().numpy(), fake.detach().cpu().numpy())
+    axes = [torch.linspace(*each, n, device=real.device) for each in windows]
     with torch.no_grad():
         if len(axes) == 1:
             logit = score(axes[0][:, None])
@@ -95,8 +97,21 @@ def _is_consistent(content: Landscape) -> bool:
     )
 
 
-def _window(values: Tensor) -> tuple[float, float]:
-    # As wide for every loss: it follows the data and a quarter more, not the samples.
-    low, high = float(values.min()), float(values.max())
-    margin = 0.25 * max(high - low, 1.0 if high - low < 1e-3 else 1e-3)
+def window(real: np.ndarray, fake: np.ndarray) -> list[tuple[float, float]]:
+    """Return the ends of each axis around data [N, d]: a quarter of their extent beyond them.
+
+    So pictures of a run, and of runs on the same data, are comparable, and one sample far away does
+    not shrink everything else. Data without extent along an axis (a segment seen from its end) are
+    shown with the samples [M, d], within ends in steps of a half, so that not every picture has
+    ends of its own.
+    """
+    return [_ends(*columns) for columns in zip(real.T, fake.T, strict=True)]
+
+
+def _ends(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
+    low, high = float(real.min()), float(real.max())
+    if high - low < 1e-3:
+        low, high = min(low, float(fake.min())), max(high, float(fake.max()))
+        return math.floor(2 * low - 0.5) / 2, math.ceil(2 * high + 0.5) / 2
+    margin = 0.25 * (high - low)
     return low - margin, high + margin

@@ -1,26 +1,22 @@
 """Points with data, their discriminator and its gradient: a picture that a run draws many times."""
 
-import math
+from collections.abc import Mapping
 from typing import Any
 
 import matplotlib
 import numpy as np
-import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
-from torch import Tensor
 
-from gan_lab.regularizers.base import Score, input_gradient
+from gan_lab.reports.plots.landscape import window
 from gan_lab.reports.plots.samples import collect_figure
 from gan_lab.reports.plots.style import BLUE, FAKE, REAL, short
 
-_MAP_POINTS = 40  # of the discriminator's landscape along each axis
-_LINE_POINTS, _BINS = 256, 60
-_ARROWS = 64
+_BINS = 60
 _GREENS = matplotlib.colormaps["Greens"](np.linspace(0, 0.7, 20), bytes=True)  # of the map
 _LOGIT = "discriminator's logit (high = real)"
 # Of a line's picture, where the ends of both scales are written.
@@ -30,31 +26,33 @@ _CORNERS = (
 )
 _DATA, _SAMPLES = "real data (held out)", "generated"
 Limits = list[tuple[float, float]]
+Content = Mapping[str, np.ndarray]
 
 
 class PointsPicture:
     """Draws samples over data; for d = 1 with the discriminator's curve, for d = 2 with its map.
 
     What changes with the samples is drawn over a picture of what stays (matplotlib calls that
-    blitting), which takes a tenth of the time.
-
-    Args:
-        real: Data points, [N, d].
+    blitting), which takes a tenth of the time. The data must stay the same.
     """
 
-    def __init__(self, real: Tensor) -> None:
-        self._real = real.detach()
+    def __init__(self) -> None:
         self._limits: Limits = []
 
-    def draw(self, fake: Tensor, score: Score, title: str) -> np.ndarray:
-        """Draw generated points [M, d] and their discriminator, uint8 [H, W, 3]."""
-        fake = fake.detach()
-        limits = [_limits(self._real, fake, axis) for axis in range(min(2, self._real.shape[1]))]
+    def draw(self, content: Content, title: str) -> np.ndarray:
+        """Draw a landscape, see `landscape.compute`; beyond two dimensions "real" and "fake" alone.
+
+        Returns:
+            The picture, uint8 [H, W, 3].
+        """
+        axes = [content[name] for name in ("x", "y") if name in content]
+        limits = [(float(axis[0]), float(axis[-1])) for axis in axes]
+        limits = limits or window(content["real"][:, :2], content["fake"][:, :2])
         if limits != self._limits:
             self._limits = limits
-            self._prepare()
+            self._prepare(content)
         self._title.set_text(title)
-        self._panel.update(fake, score)
+        self._panel.update(content)
         self._canvas.restore_region(self._background)
         pixels = np.asarray(self._canvas.buffer_rgba())
         self._panel.paint(pixels)
@@ -63,14 +61,14 @@ class PointsPicture:
         return np.asarray(Image.fromarray(pixels).convert("RGB"))
 
     @collect_figure()
-    def _prepare(self) -> None:
+    def _prepare(self, content: Content) -> None:
         figure = Figure(figsize=(4.8, 4.2), dpi=100)
         self._canvas: Any = FigureCanvasAgg(figure)
         # Fixed margins: to lay a figure out takes as long as to draw it.
         axes = figure.add_axes((0.14, 0.2, 0.72, 0.73))
         kinds: dict[int, type[_Line | _Scatter]] = {1: _Line, 2: _Map}
-        kind = kinds.get(self._real.shape[1], _Scatter)
-        self._panel = kind(axes, self._real, self._limits)
+        kind = kinds.get(content["real"].shape[1], _Scatter)
+        self._panel = kind(axes, content, self._limits)
         self._title = axes.set_title("")
         for artist in (*self._panel.changing, self._title):
             artist.set_animated(True)
@@ -94,9 +92,10 @@ class _Panel:
 class _Scatter(_Panel):
     """The first two coordinates of data and samples."""
 
-    def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
+    def __init__(self, axes: Axes, content: Content, limits: Limits) -> None:
         look: dict[str, Any] = {"alpha": 0.75}
-        x, y = real[:, :2].T.cpu().numpy()
+        real = content["real"]
+        x, y = real[:, :2].T
         data = axes.scatter(x, y, s=16, c=REAL, marker="x", linewidths=0.9, label=_DATA, **look)
         self.samples = axes.scatter([], [], s=10, c=FAKE, linewidths=0, label=_SAMPLES, **look)
         axes.set(xlim=limits[0], ylim=limits[1])
@@ -107,23 +106,21 @@ class _Scatter(_Panel):
         axes.figure.legend(loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, 0.025))
         self.changing = [data, self.samples]
 
-    def update(self, fake: Tensor, score: Score) -> None:
-        """Show samples [M, d]."""
-        self.samples.set_offsets(fake[:, :2].cpu().numpy())
+    def update(self, content: Content) -> None:
+        """Show samples."""
+        self.samples.set_offsets(content["fake"][:, :2])
 
 
 class _Map(_Scatter):
     """Data and samples in two dimensions over the logit, with its gradient at some samples."""
 
-    def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
-        super().__init__(axes, real, limits)
+    def __init__(self, axes: Axes, content: Content, limits: Limits) -> None:
+        super().__init__(axes, content, limits)
         axes.set_position((0.14, 0.2, 0.64, 0.73))
-        device, figure = real.device, axes.figure
-        x, y = (torch.linspace(*each, _MAP_POINTS, device=device) for each in limits)
-        self._grid = torch.cartesian_prod(y, x).flip(1)  # a row of the map is a row of pixels
+        figure = axes.figure
         axes.apply_aspect()
         self._box = np.round(axes.bbox.extents).astype(int)
-        start = np.zeros((4, _ARROWS))
+        start = np.zeros((4, len(content["arrow"])))
         look: dict[str, Any] = {"angles": "uv", "color": BLUE, "scale": 12, "width": 0.003}
         self._arrows = axes.quiver(*start, **look)
         figure.text(0.04, 0.01, "arrows: logit's gradient; longest, per data unit:", color=BLUE)
@@ -137,29 +134,27 @@ class _Map(_Scatter):
         texts, frame = [self._longest, self._low, self._high], axes.spines.values()
         self.changing = [*self.changing, self._arrows, *frame, *texts]
 
-    def update(self, fake: Tensor, score: Score) -> None:
-        """Show samples [M, 2] and the discriminator."""
-        super().update(fake, score)
-        with torch.no_grad():
-            logits = score(self._grid).cpu().double().numpy()
+    def update(self, content: Content) -> None:
+        """Show samples and the discriminator."""
+        super().update(content)
+        logits = content["logit"].astype(np.float64)
         low, high = float(logits.min()), float(logits.max())
         with np.errstate(all="ignore"):  # a diverging discriminator's logits may be infinite
             level = (logits - low) / (high - low) * len(_GREENS)
-        index = np.nan_to_num(level).clip(0, len(_GREENS) - 1).astype(int)
-        self._map = index.reshape(_MAP_POINTS, _MAP_POINTS)
+        self._map = np.nan_to_num(level).clip(0, len(_GREENS) - 1).astype(int)
         self._low.set_text(short(low))
         self._high.set_text(short(high))
-        origins = fake[torch.arange(_ARROWS, device=fake.device) % len(fake)]
-        arrows = input_gradient(score, origins).detach().cpu().numpy()
+        arrows = content["arrow"]
         longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
-        self._arrows.set_offsets(origins.cpu().numpy())
+        self._arrows.set_offsets(content["fake"][: len(arrows)])
         self._arrows.set_UVC(*(arrows / longest).T)
         self._longest.set_text(f"{longest:.2g}")
 
     def paint(self, pixels: np.ndarray) -> None:
         """Paint the map: as an image of matplotlib's it would take most of the time."""
         x, bottom, right, top = self._box
-        rows, columns = (np.arange(n) * _MAP_POINTS // n for n in (top - bottom, right - x))
+        sizes = (top - bottom, right - x)
+        rows, columns = (np.arange(n) * m // n for n, m in zip(sizes, self._map.shape, strict=True))
         words = pixels.view(np.uint32)[..., 0]  # a pixel each
         area = words[len(pixels) - top : len(pixels) - bottom, x:right]
         area[:] = _GREENS.view(np.uint32)[:, 0][self._map[:, columns]][rows[::-1]]
@@ -168,16 +163,15 @@ class _Map(_Scatter):
 class _Line(_Panel):
     """Densities of data and samples in one dimension, and the logit along the line."""
 
-    def __init__(self, axes: Axes, real: Tensor, limits: Limits) -> None:
+    def __init__(self, axes: Axes, content: Content, limits: Limits) -> None:
         (limit,) = limits
         self._bins = np.linspace(*limit, _BINS + 1)
-        self._x = torch.linspace(*limit, _LINE_POINTS, device=real.device)[:, None]
         self._axes, self._right = axes, axes.twinx()
         axes.set(xlim=limit, yticks=[], xlabel="x (data units)", ylabel="density (per data unit)")
         self._right.set(yticks=[])
         self._right.set_ylabel(_LOGIT, color=BLUE, labelpad=20)
         axes.yaxis.labelpad = 20
-        self._density = self._density_of(real)
+        self._density = self._density_of(content["real"])
         look: dict[str, Any] = {"linewidth": 1.6}
         data = axes.stairs(self._density, self._bins, ls="--", ec=REAL, label=_DATA, **look)
         blank = np.zeros(_BINS)
@@ -188,19 +182,18 @@ class _Line(_Panel):
         self._numbers = [_number_at(axes, *place) for place in _CORNERS]
         self.changing += self._numbers
 
-    def _density_of(self, points: Tensor) -> np.ndarray:
-        counts = np.histogram(points[:, 0].cpu().numpy(), self._bins)[0]
+    def _density_of(self, points: np.ndarray) -> np.ndarray:
+        counts = np.histogram(points[:, 0], self._bins)[0]
         return np.asarray(counts / (len(points) * (self._bins[1] - self._bins[0])))
 
-    def update(self, fake: Tensor, score: Score) -> None:
-        """Show samples [M, 1] and the discriminator."""
-        density = self._density_of(fake)
+    def update(self, content: Content) -> None:
+        """Show samples and the discriminator."""
+        density = self._density_of(content["fake"])
         self._samples.set_data(density)
         highest = float(max(self._density.max(), density.max()))
         self._axes.set_ylim(0, highest)
-        with torch.no_grad():
-            logits = score(self._x).cpu().double().numpy()
-        self._logit.set_data(self._x[:, 0].cpu().numpy(), logits)
+        logits = content["logit"].astype(np.float64)
+        self._logit.set_data(content["x"], logits)
         finite = logits[np.isfinite(logits)]
         low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
         self._right.set_ylim(low, high if high > low else low + 1)
@@ -210,16 +203,3 @@ class _Line(_Panel):
 
 def _number_at(axes: Axes, x: float, y: float, side: Any, colour: str) -> Text:
     return axes.text(x, y, "", transform=axes.transAxes, ha=side, va="center", color=colour)
-
-
-def _limits(real: Tensor, fake: Tensor, axis: int) -> tuple[float, float]:
-    # The limits follow the data, not the samples: pictures of a run then stay comparable, and one
-    # sample far away does not shrink everything else.
-    values = real[:, axis]
-    low, high = float(values.min()), float(values.max())
-    if high - low < 1e-3:  # a degenerate data set, such as a segment seen from its end
-        low, high = min(low, float(fake[:, axis].min())), max(high, float(fake[:, axis].max()))
-        # In steps of a half, so that not every picture has limits of its own.
-        return math.floor(2 * low - 0.5) / 2, math.ceil(2 * high + 0.5) / 2
-    margin = 0.25 * (high - low)
-    return low - margin, high + margin

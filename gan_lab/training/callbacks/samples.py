@@ -1,55 +1,79 @@
-"""Pictures of samples from noise that stays fixed."""
+"""Pictures of samples from noise that stays fixed, and the discriminator's landscape with them."""
 
 from functools import partial
 
-from torch import Tensor
-
 from gan_lab.engine.rng import stream
-from gan_lab.regularizers.base import Score
-from gan_lab.reports.plots import samples
+from gan_lab.reports.plots import landscape, samples
 from gan_lab.reports.plots.points import PointsPicture
 from gan_lab.runs.run_dir import atomic_write
-from gan_lab.training.callback import AtInterval, Interval
+from gan_lab.training.callback import Callback, Interval
 from gan_lab.training.callbacks.logging import RunRecords
 from gan_lab.training.run import Run
 
+_N_POINTS = 256  # of data and of samples
 
-class Samples(AtInterval):
-    """Draws each seed's samples; points are drawn with data and discriminator."""
 
-    def __init__(self, records: RunRecords, interval: Interval) -> None:
-        super().__init__(interval)
-        self._records = records
+class Samples(Callback):
+    """Draws each seed's samples; those of points from the landscape, which it saves as well.
+
+    Points of one or two dimensions have a landscape, from which the report makes an animation. It
+    is computed once for both.
+
+    Args:
+        records: Where both are written.
+        image: When samples are drawn.
+        landscape: When landscapes are saved.
+    """
+
+    def __init__(self, records: RunRecords, image: Interval, landscape: Interval) -> None:
+        self._records, self._image, self._landscape = records, image, landscape
         self._pictures: dict[int, PointsPicture] = {}  # by index of a seed
 
-    def on_step_end(self, run: Run) -> None:
-        """Draw and save."""
-        step = run.state.step
-        for index in run.active:
-            png = self._draw(run, index)
-            file = self._records.directories[index].samples / f"step_{step:08d}.png"
-            logger = self._records.loggers[index]
-            logger.keep(file, step, partial(atomic_write, data=png))
-            logger.image("samples", step, png)
+    def is_due(self, step: int, n_steps: int) -> bool:
+        """Return whether one of both is due."""
+        return self._image.is_due(step, n_steps) or self._landscape.is_due(step, n_steps)
 
-    def _draw(self, run: Run, index: int) -> bytes:
-        """Return a picture of one seed's samples, the content of a PNG file."""
-        if len(run.source.shape) == 3:
-            z = run.noise(index, "preview", run.config.trainer.n_preview)
-            return samples.encode_png(samples.image_grid(run.samples(index, z)))
+    def on_step_end(self, run: Run) -> None:
+        """Draw and save what is due."""
+        step, n_steps = run.state.step, run.config.trainer.steps
+        is_image, has_landscape = len(run.source.shape) == 3, run.source.shape in ((1,), (2,))
+        for index in run.active:
+            logger, directory = self._records.loggers[index], self._records.directories[index]
+            content = {} if is_image else landscape_of(run, index)
+            if self._image.is_due(step, n_steps):
+                png = _draw_images(run, index) if is_image else self._draw(run, index, content)
+                file = directory.samples / f"step_{step:08d}.png"
+                logger.keep(file, step, partial(atomic_write, data=png))
+                logger.image("samples", step, png)
+            if has_landscape and self._landscape.is_due(step, n_steps):
+                file = directory.landscape / f"step_{step:08d}.npz"
+                logger.keep(file, step, partial(landscape.save, content))
+
+    def _draw(self, run: Run, index: int, content: landscape.Landscape) -> bytes:
+        """Return a picture of one seed's points, the content of a PNG file."""
         packing = run.objective.packing
         copies = f", logit of {packing} equal points" if packing > 1 else ""
         title = f"{run.config.method}, step {run.state.step}{copies}"
-        real, fake, score = landscape_inputs(run, index, 256)
-        if index not in self._pictures:
-            self._pictures[index] = PointsPicture(real)
-        return samples.encode_png(self._pictures[index].draw(fake, score, title), n_colours=64)
+        picture = self._pictures.setdefault(index, PointsPicture())
+        return samples.encode_png(picture.draw(content, title), n_colours=64)
 
 
-def landscape_inputs(run: Run, index: int, n: int) -> tuple[Tensor, Tensor, Score]:
-    """Return data, samples of fixed noise, and the discriminator."""
-    source = run.source
+def _draw_images(run: Run, index: int) -> bytes:
+    """Return a picture of one seed's images, the content of a PNG file."""
+    z = run.noise(index, "preview", run.config.trainer.n_preview)
+    return samples.encode_png(samples.image_grid(run.samples(index, z)))
+
+
+def landscape_of(run: Run, index: int) -> landscape.Landscape:
+    """Return the landscape of a seed with samples of fixed noise.
+
+    Beyond two dimensions, where there is none, it is data and samples, "real" and "fake", alone.
+    """
+    source, n = run.source, _N_POINTS
     generator = stream(run.seeds[index], "picture", source.device)
     real = source.held_out(min(n, source.n_held_out or n), generator)
     fake = run.samples(index, run.noise(index, "picture z", n))
-    return real, fake, run.objective.landscape(*run.discriminator_leaves(index))
+    if source.shape not in ((1,), (2,)):
+        return {name: x.float().cpu().numpy() for name, x in (("real", real), ("fake", fake))}
+    score = run.objective.landscape(*run.discriminator_leaves(index))
+    return landscape.compute(real, fake, score)

@@ -1,7 +1,10 @@
 """Samples and landscapes are saved at their own intervals, and never where that is 0."""
 
+import numpy as np
 import pytest
 
+from gan_lab.reports.plots import landscape
+from gan_lab.training.callbacks import samples
 from tests.helpers import DIGITS, RING, train
 
 
@@ -28,3 +31,21 @@ def test_images_have_samples_and_no_landscape(tmp_path):
     for seed in ("seed_0", "seed_1"):
         assert steps_of(run / seed / "samples") == [0, 2, 3]
         assert steps_of(run / seed / "landscape") == []
+
+
+def test_one_landscape_is_computed_for_the_picture_and_the_file(tmp_path, monkeypatch):
+    drawn, compute = [], landscape.compute
+
+    def remember(*arguments):
+        drawn.append(compute(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(samples.landscape, "compute", remember)
+    every = ("trainer.image_every=2", "trainer.landscape_every=3")
+    run = train(tmp_path / "run", *RING, *every, "trainer.steps=5")
+    assert steps_of(run / "samples") == [0, 2, 4, 5]
+    assert steps_of(run / "landscape") == [0, 3, 5]
+    assert len(drawn) == len({0, 2, 3, 4, 5})
+    last = landscape.load(run / "landscape" / "step_00000005.npz")
+    np.testing.assert_array_equal(last["fake"], drawn[-1]["fake"])
+    np.testing.assert_allclose(last["logit"], drawn[-1]["logit"], rtol=1e-3)
