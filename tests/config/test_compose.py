@@ -9,6 +9,8 @@ from gan_lab.config.compose import build_run_config, compose_config, construct
 from gan_lab.engine.optimizers import Adam, Optimizer
 from gan_lab.errors import ConfigError
 from gan_lab.losses.base import AdversarialLoss
+from gan_lab.networks.conv import Conv
+from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.reports.analysis.run_config import flat_keys
 from gan_lab.training.build import open_run
@@ -141,13 +143,22 @@ def test_a_typed_key_wins_over_a_preset(typed):
     assert type(chosen.data).__name__ == ("Digits" if "digits" in typed else "Ring")
 
 
+NEEDS = {name: ["data.path=x.npy"] for name in ("array", "image_array")}
+NEEDS["image_folder"] = ["data.root=x"]
+IMAGES = {"mnist_5k", "mnist", "fashion_mnist", "cifar10", "image_array", "image_folder"}
+
+
 @pytest.mark.parametrize("data", names("data"))
-def test_every_data_set_composes(data):
-    needs = {"array": ["data.path=x.npy"], "image_folder": ["data.root=x"]}.get(data, [])
-    cfg = compose_config("train", [f"data={data}", *needs])
+def test_every_data_set_composes_with_the_network_and_metrics_that_suit_it(data):
+    words = [f"data={data}", *NEEDS.get(data, [])]
+    chosen = build_run_config(compose_config("train", words))
+    assert type(chosen.network) is (Conv if data in IMAGES else Mlp)
+    assert ("features" in chosen.metrics) == (data in IMAGES)
+    cfg = compose_config("train", [*words, "network=mlp", "metrics=[wasserstein]"])
     chosen, hints = build_run_config(cfg), cfg.hints
     assert (chosen.network.width, chosen.network.latent_dim) == (hints.width, hints.latent_dim)
     assert chosen.evaluator.final_n == hints.n_estimate
+    assert list(chosen.metrics) == ["wasserstein"]
 
 
 @pytest.mark.parametrize("group", ["network", "optim"])
