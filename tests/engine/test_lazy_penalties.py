@@ -83,12 +83,13 @@ def test_a_penalty_is_computed_at_every_kth_update_of_the_run(schedule, every, k
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("first_step", [1, 5, 33])
+@pytest.mark.parametrize("first_step", [1, 5, 30, 70])
 def test_the_phase_follows_from_the_step_alone(schedule, first_step):
-    updates, run = penalized_updates(6, 4, first_step=first_step, **SCHEDULES[schedule])
+    """Also in later blocks of draws, of 32 steps: 7 divides neither 32 nor their updates."""
+    updates, run = penalized_updates(6, 7, first_step=first_step, **SCHEDULES[schedule])
     index = run.config.trainer.schedule.discriminator_steps
     first, end = index(first_step), index(first_step + 6)
-    assert updates == [i - first for i in range(first, end) if i % 4 == 0]
+    assert updates == [i - first for i in range(first, end) if i % 7 == 0]
 
 
 # The mean of the gradient.
