@@ -1,6 +1,8 @@
 """The arithmetic of a forward pass: the type of its factors and the memory format of images."""
 
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +31,51 @@ class Arithmetic:
             leaves = {name: _pixelwise(leaf) for name, leaf in leaves.items()}
             x = _pixelwise(x)
         if not self.bf16:
-            return functional_call(module, leaves, (x,))
+            return _call(module, leaves, x)
         with torch.autocast(x.device.type, torch.bfloat16):
-            y: Tensor = functional_call(module, leaves, (x,))
+            y = _call(module, leaves, x)
         return y.to(x.dtype)
 
 
 PLAIN = Arithmetic()
+
+
+# Where a module keeps each leaf, by the leaf's name: (dictionary, key).
+_Slots = dict[str, tuple[dict[str, Any], str]]
+_slots: WeakKeyDictionary[nn.Module, _Slots] = WeakKeyDictionary()
+
+
+def _call(module: nn.Module, leaves: Tensors, x: Tensor) -> Tensor:
+    """Do what torch's functional_call does, without its search for the leaves at each call.
+
+    The search takes 0.2 ms for a generator with three batch norms, a fiftieth of a step of the conv
+    pair.
+    """
+    if torch.compiler.is_compiling():
+        return functional_call(module, leaves, (x,))
+    slots = _slots.get(module)
+    if slots is None:
+        slots = _slots[module] = _find_slots(module)
+    before = [(*slots[name], slots[name][0][slots[name][1]]) for name in leaves]
+    try:
+        for name, leaf in leaves.items():
+            store, key = slots[name]
+            store[key] = leaf
+        y: Tensor = module(x)
+        return y
+    finally:
+        for store, key, leaf in before:
+            store[key] = leaf
+
+
+def _find_slots(module: nn.Module) -> _Slots:
+    slots: _Slots = {}
+    for prefix, layer in module.named_modules():
+        for store in (layer._parameters, layer._buffers):
+            for key, leaf in store.items():
+                if leaf is not None:
+                    slots[f"{prefix}.{key}" if prefix else key] = (store, key)
+    return slots
 
 
 def _pixelwise(x: Tensor) -> Tensor:

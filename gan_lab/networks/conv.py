@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gan_lab.networks import init
 from gan_lab.networks.base import NetworkPair, halvings, stride_2_kernel, with_packing
@@ -11,6 +11,42 @@ from gan_lab.networks.dcgan import NORMS
 from gan_lab.validation import check_choice, check_count
 
 _SHUFFLE = 2  # pixels of a side that become channels
+
+
+class PixelsToChannels(nn.Module):
+    """torch's PixelUnshuffle whose output is channels last in memory: [N, c, H, W] -> [N, 4 c, ..].
+
+    The convolution after it is twice as fast for it, backward too.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images [N, c, 2 h, 2 w] as [N, 4 c, h, w]."""
+        blocks = nn.functional.pixel_unshuffle(x, _SHUFFLE)
+        return blocks.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+class FlattenPixels(nn.Module):
+    """Numbers of each image in a row, pixel after pixel: [N, C, H, W] -> [N, H W C].
+
+    Where memory holds channels last, as the fast kernels do, nothing is copied, neither here nor on
+    the way back.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images [N, C, H, W] as rows [N, H W C]."""
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
+class UnflattenPixels(nn.Module):
+    """The inverse of `FlattenPixels`: [N, H W C] -> [N, C, H, W], channels last in memory."""
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.channels, self.size = channels, size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return rows [N, H W C] as images [N, C, H, W]."""
+        return x.unflatten(1, (self.size, self.size, self.channels)).permute(0, 3, 1, 2)
 
 
 def _resolutions(shape: tuple[int, ...]) -> list[int]:
@@ -63,7 +99,7 @@ class Conv(NetworkPair):
         channels = self.width * 2 ** (len(sizes) - 1)
         layers: list[nn.Module] = [
             nn.Linear(self.latent_dim, channels * sizes[0] ** 2),
-            nn.Unflatten(1, (channels, sizes[0], sizes[0])),
+            UnflattenPixels(channels, sizes[0]),
             *_norm_and(channels, self.generator_norm, nn.ReLU()),
         ]
         for size in sizes[1:]:
@@ -77,13 +113,13 @@ class Conv(NetworkPair):
         """Return a module, images [N, channels, size, size] -> logits [N / packing]."""
         sizes, channels = _resolutions(shape), self.width
         first = nn.Conv2d(self.packing * shape[0] * _SHUFFLE**2, channels, 3, padding=1)
-        layers: list[nn.Module] = [nn.PixelUnshuffle(_SHUFFLE), first, nn.LeakyReLU(0.2)]
+        layers: list[nn.Module] = [PixelsToChannels(), first, nn.LeakyReLU(0.2)]
         for size in sizes[:-1]:
             layers.append(nn.Conv2d(channels, 2 * channels, stride_2_kernel(size), 2, 1))
             channels *= 2
             layers += _norm_and(channels, self.discriminator_norm, nn.LeakyReLU(0.2))
         last = nn.Linear(channels * sizes[-1] ** 2, 1)
-        return with_packing([*layers, nn.Flatten(), last, nn.Flatten(0)], self.packing)
+        return with_packing([*layers, FlattenPixels(), last, nn.Flatten(0)], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
         """Draw weights uniformly on +-1/sqrt(fan_in)."""
