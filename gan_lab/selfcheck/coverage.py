@@ -56,6 +56,9 @@ _COUNT = (0.94, 1.0)
 # Where both sides agree MMD^2 is a degenerate U-statistic, skewed as a chi-squared variable is, and
 # a t interval of four such values falls short: 89.7 % in 10,000 simulations, 91 % of ten values.
 _DEGENERATE = (0.88, 0.93)
+# A share of 64 whose expectation is .97 is skewed, too: 89.5 % in 2,000 simulations of four values.
+# With 250 samples on each side its intervals cover 92 to 93 %.
+_NEAR_ONE = (0.87, 0.93)
 
 
 def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
@@ -104,7 +107,7 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
         "kernel distance, 2-D": (pair(kernel_distance_of(2)), RANGE),
         "density, 2-D": (pair(manifold_metric("density")), RANGE),
         "coverage, 2-D": (pair(manifold_metric("coverage")), RANGE),
-        "coverage, 2-D, equal": (between(manifold_metric("coverage"), a, a, N), RANGE),
+        "coverage, 2-D, equal": (between(manifold_metric("coverage"), a, a, N), _NEAR_ONE),
         "precision, 2-D": (pair(manifold_metric("precision")), RANGE),
         "recall, 2-D": (pair(manifold_metric("recall")), RANGE),
         "modes covered, two rare": (ring("modes/covered", 0.012), _COUNT),

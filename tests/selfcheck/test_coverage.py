@@ -4,8 +4,13 @@ import math
 
 import pytest
 
+from gan_lab.engine.rng import stream
+from gan_lab.metrics.estimate import from_repeats
 from gan_lab.selfcheck import coverage as simulated
+from gan_lab.selfcheck import features
 from gan_lab.selfcheck.coverage import RANGE, coverage, situations
+from gan_lab.selfcheck.expectations import ball_coverage
+from gan_lab.selfcheck.samples import between, double, normal, on_image
 
 ESTIMATORS = sorted(situations())
 COUNTS = [name for name in ESTIMATORS if name.startswith("modes covered")]
@@ -21,10 +26,11 @@ def check(rows):
         assert low - noise <= row.share <= high + noise, row
 
 
-def test_two_estimators_at_most_carry_a_label_and_all_others_the_full_range():
+def test_three_estimators_at_most_carry_a_label_and_all_others_the_full_range():
     within = {name: where for name, (_, where) in situations().items() if where != RANGE}
-    assert {name.split(",")[0] for name in within} == {"modes covered", "MMD^2"}
+    assert {name.split(",")[0] for name in within} == {"modes covered", "MMD^2", "coverage"}
     assert within["MMD^2, 2-D, equal"] == (0.88, 0.93)
+    assert within["coverage, 2-D, equal"] == (0.87, 0.93)
     assert {within[name] for name in COUNTS} == {(0.94, 1.0)}
 
 
@@ -40,6 +46,28 @@ def test_intervals_cover_within_a_percent(estimator):
     check(rows)
     for row in rows:
         assert row.within[0] <= row.share <= row.within[1], row
+
+
+@pytest.mark.slow
+def test_intervals_of_fd_and_coverage_hold_what_theory_says():
+    # No mean of simulations: FD of one cloud and its double is 1/4 + |mean|^2 / (4 tr S) by the
+    # moments of chi-squared, coverage of equal clouds the closed form of Naeem et al.
+    generator, n, repeats, hits = stream(0, "known answers"), 128, 10, {"FD": 0, "coverage": 0}
+    draw = normal(2)
+    truths = {
+        "FD": 0.25 + 2 / n * (n - 1) / (2 * (n - 1) - 2) / 4,
+        "coverage": ball_coverage(n, n, 5),
+    }
+    functions = {
+        "FD": on_image(features.fd, draw, n, double),
+        "coverage": between(features.manifold_metric("coverage"), draw, draw, n),
+    }
+    for name, once in functions.items():
+        for _ in range(600):
+            estimate = from_repeats([once(generator) for _ in range(repeats)], "1", n)
+            hits[name] += estimate.low <= truths[name] <= estimate.high
+    assert 0.90 <= hits["FD"] / 600 <= 0.99
+    assert 0.90 <= hits["coverage"] / 600 <= 0.99
 
 
 def test_a_count_that_misses_modes_at_times_is_covered_as_its_label_says():
