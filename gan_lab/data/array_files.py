@@ -30,10 +30,10 @@ class Header(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def check_file(path: Path, typed: str) -> None:
+def check_file(path: Path, text: str) -> None:
     """Refuse a path that is no file, or one of an unknown suffix."""
     if not os.path.isfile(path):  # unlike is_file, False where a name is too long
-        raise refuse("path", "an existing file", typed, "/path/to/points.npy")
+        raise refuse("path", "an existing file", text, "/path/to/points.npy")
     if path.suffix.lower() not in SUFFIXES:
         raise refuse("path", "a .npy, .npz or .csv file", str(path), "/path/to/points.npy")
 

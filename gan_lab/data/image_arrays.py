@@ -125,10 +125,10 @@ class ImageArray(Data):
         return source
 
     def _stays_on_disk(self, path: Path, device: torch.device) -> bool:
-        is_readable = path.suffix.lower() == ".npy" and self.key is None
-        n_bytes = read_headers(path)[""].n_bytes if is_readable else 0
-        stays = choose_storage(self.storage, n_bytes, is_readable, device) == "disk"
-        if stays and not is_readable:
+        is_npy = path.suffix.lower() == ".npy" and self.key is None
+        n_bytes = read_headers(path)[""].n_bytes if is_npy else 0
+        stays = choose_storage(self.storage, n_bytes, is_npy, device) == "disk"
+        if stays and not is_npy:
             must_be = f"auto, device or host for {path} (only rows of a .npy are read from disk)"
             raise refuse("storage", must_be, self.storage, "auto")
         return stays

@@ -56,11 +56,11 @@ def split_images(
     if n_validation > limit:
         raise refuse("n_validation", f"at most {limit}", n_validation, limit)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
-    chosen = order[:n_validation]
+    validation = order[:n_validation]
     rest = order[n_validation:].sort().values if place == 0 else torch.arange(len(images[0]))
     return (
-        [images[0][rest], images[place][chosen], images[-1]],
-        [_choose(labels[0], rest), _choose(labels[place], chosen), labels[-1]],
+        [images[0][rest], images[place][validation], images[-1]],
+        [_choose(labels[0], rest), _choose(labels[place], validation), labels[-1]],
     )
 
 

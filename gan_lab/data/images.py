@@ -162,15 +162,15 @@ class TorchvisionImages(Data):
             must_be = f"below {len(train)}, the size of the training split"
             raise refuse("n_validation", must_be, n_validation, len(train) // 5)
         order = torch.randperm(len(train), generator=generator)
-        rest, chosen = order[n_validation:].sort().values, order[:n_validation]
+        rest, validation = order[n_validation:].sort().values, order[:n_validation]
         size = self.size or _SETS[self.name].size
         source = open_parts(
             resize(train[rest], size),
-            resize(train[chosen], size),
+            resize(train[validation], size),
             resize(test[held_out], size),
             device,
             train_labels=train_labels[rest],
-            validation_labels=train_labels[chosen],
+            validation_labels=train_labels[validation],
             held_out_labels=test_labels[held_out],
         )
         source.modes = class_modes(source)
@@ -197,29 +197,29 @@ class TorchvisionImages(Data):
 
     def _place(self) -> Path | None:
         """Return the folder that has the four idx files of the set, or None."""
-        root, known = Path(self.root).expanduser(), _SETS[self.name]
-        places = [root / known.folder, root, *([known.package] if known.package else [])]
+        root, this_set = Path(self.root).expanduser(), _SETS[self.name]
+        places = [root / this_set.folder, root, *([this_set.package] if this_set.package else [])]
         names = [f"{part}-{name}" for part in ("train", "t10k") for name in _IDX]
         has_all = (place for place in places if all(find_idx(place, name) for name in names))
         return None if self.name == "cifar10" else next(has_all, None)
 
     def _unreadable(self, place: Path | None, error: Exception) -> str:
         """Return the error's text where a set could not be read or fetched."""
-        known, root, why = _SETS[self.name], Path(self.root).expanduser(), one_line(error)
+        this_set, root, why = _SETS[self.name], Path(self.root).expanduser(), one_line(error)
         if place is not None:
             return f"{self.name} is damaged in {place} ({why}); delete it there and get it anew"
-        folder = root / known.folder
+        folder = root / this_set.folder
         if self.download:
             return (
                 f"{self.name} could not be downloaded to {folder} or read from it ({why}); check "
-                f"the network, or {known.advice}"
+                f"the network, or {this_set.advice}"
             )
         state = "damaged or incomplete" if folder.is_dir() else "missing"
-        packages = f" and {known.package}" if known.package else ""
+        packages = f" and {this_set.package}" if this_set.package else ""
         return (
-            f"{self.name} is {state} in {folder}{packages} ({why}); {known.advice}, set "
+            f"{self.name} is {state} in {folder}{packages} ({why}); {this_set.advice}, set "
             f"data.download=true to fetch it, or data.root (now {root}) to the folder that holds "
-            f"{known.folder}"
+            f"{this_set.folder}"
         )
 
 

@@ -22,8 +22,8 @@ def resize(images: Tensor, size: int) -> Tensor:
     if (channels, height, width, size) == (1, 28, 28, 32):
         return F.pad(images, (2, 2, 2, 2), value=0 if is_bytes else -1)
     side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = images[:, :, top : top + side, left : left + side]
+    y, x = (height - side) // 2, (width - side) // 2
+    square = images[:, :, y : y + side, x : x + side]
     blocks = []
     for block in square.split(_BLOCK):
         block = F.interpolate(block.float(), (size, size), mode="bilinear", antialias=True)

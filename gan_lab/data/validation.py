@@ -138,16 +138,16 @@ def stratified_split(
     """
     n = len(labels)
     _check_parts(n, n_held_out, n_validation, what)
-    shuffled = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     # A sample's rank in its class, as a share of the class: in this order classes alternate.
-    by_class = labels[shuffled].argsort(stable=True)
+    by_class = labels[order].argsort(stable=True)
     counts = torch.bincount(labels)
     first = counts.cumsum(0) - counts
-    classes = labels[shuffled][by_class]
+    classes = labels[order][by_class]
     rank = (torch.arange(n) - first[classes]).double()
     share = torch.empty(n, dtype=torch.float64)
     share[by_class] = (rank + 0.5) / counts[classes]
-    return _parts(shuffled[share.argsort(stable=True)], n_held_out, n_validation)
+    return _parts(order[share.argsort(stable=True)], n_held_out, n_validation)
 
 
 def _check_parts(n: int, n_held_out: int, n_validation: int, what: str) -> None:
