@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -61,8 +62,11 @@ def evaluate(arguments: list[str]) -> int:
             except evaluation.NotFinite as error:
                 raise ConfigError(f"{title}: {error}; choose another step=") from error
             show(title, {h.path.name: e for h, e in zip(homes, estimates, strict=True)})
+            metrics, source = model.run.config.metrics, model.run.source
+            records = {name: metric.record(source) for name, metric in metrics.items()}
+            notes = {name: record for name, record in records.items() if record}
             for folder, index, each in zip(folders, indices, estimates, strict=True):
-                _record(folder, seeds[index], model.step, each)
+                _record(folder, seeds[index], model.step, each, notes)
     return 0
 
 
@@ -136,10 +140,18 @@ def _steps(path: Path, step: open_run.Step) -> list[open_run.Step]:
     return list(steps)
 
 
-def _record(folder: Path, seed: int, step: int, estimates: dict[str, Estimate]) -> None:
+def _record(
+    folder: Path,
+    seed: int,
+    step: int,
+    estimates: dict[str, Estimate],
+    metrics: Mapping[str, Mapping[str, Any]],
+) -> None:
     values = {tag: vars(estimate) for tag, estimate in estimates.items()}
     file = folder / f"step_{step:08d}.json"
-    atomic_write(file, to_json({"seed": seed, "step": step, "estimates": values}, indent=2))
+    content = {"seed": seed, "step": step, "estimates": values}
+    content |= {"metrics": metrics} if metrics else {}
+    atomic_write(file, to_json(content, indent=2))
     row: dict[str, float] = {}
     for tag, estimate in estimates.items():
         row |= estimate.scalars(f"evaluation/{tag}")

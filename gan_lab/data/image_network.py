@@ -48,7 +48,7 @@ class ImageFeatures:
 class ImageNetwork(nn.Module):
     """Pixel unshuffle - conv 16 - conv 32 - 64 features - outputs, with ReLU between.
 
-    About 79,000 parameters for 28 x 28 grey pixels and 11 outputs. The unshuffle makes a quarter of
+    About 80,000 parameters for 28 x 28 grey pixels and 11 outputs. The unshuffle makes a quarter of
     the pixels with four times the channels: a convolution of one channel is slow on a CPU.
     """
 
