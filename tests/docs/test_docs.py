@@ -33,7 +33,7 @@ NOT_RUN = {
     "docs/compare-losses.md": ["until Ctrl-C"],
     "docs/getting-started.md": ["installs PyTorch", "until Ctrl-C"],
     "docs/guide/assignment.md": ["until Ctrl-C", "the weights"],
-    "docs/guide/data.md": ["a folder of images", "downloads"],
+    "docs/guide/data.md": ["downloads", "a folder of images"],
     "docs/guide/distributed-and-clusters.md": ["two processes", "Slurm"],
     "docs/guide/docker.md": ["Docker", "Docker"],
     "docs/guide/generators.md": ["installs packages", "the file above"],
