@@ -16,7 +16,7 @@ _REGULARIZERS = {"r1": "R1", "r2": "R2", "dragan": "DRAGAN"}
 # Key -> its phrase; of other keys the last part and the value are said.
 _PHRASES = {
     "regularizer.gradient_penalty.weight": "penalty {}",
-    "regularizer.gradient_penalty.every": "penalty every {}",
+    "regularizer.gradient_penalty.every": "GP every {}",
     "optim.discriminator_lr": "discriminator lr {}",
     "trainer.n_critic": "n_critic {}",
     "trainer.steps": "{} steps",

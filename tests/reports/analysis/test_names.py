@@ -37,7 +37,7 @@ def test_a_method_has_the_name_that_its_papers_give_it(name, choice):
     [
         ("penalty 1", "regularizer.gradient_penalty.weight", 1.0),
         ("R1 weight 0.1", "regularizer.r1.weight", 0.1),
-        ("penalty every 4", "regularizer.gradient_penalty.every", 4.0),
+        ("GP every 4", "regularizer.gradient_penalty.every", 4.0),
         ("R1 every 4", "regularizer.r1.every", 4.0),
         ("lr 0.0001", "optim.lr", 0.0001),
         ("n_critic 5", "trainer.n_critic", 5.0),
