@@ -1,7 +1,9 @@
 """Points with data, their discriminator and its gradient: a picture that a run draws many times."""
 
+import functools
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -9,8 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from gan_lab.reports.plots.landscape import window
 from gan_lab.reports.plots.samples import collect_figure
@@ -21,9 +22,10 @@ _GREENS = matplotlib.colormaps["Greens"](np.linspace(0, 0.7, 20), bytes=True)  #
 _LOGIT = "discriminator's logit (high = real)"
 # Of a line's picture, where the ends of both scales are written.
 _CORNERS = (
-    *((-0.01, 0, "right", "black"), (-0.01, 1, "right", "black")),
-    *((1.01, 0, "left", BLUE), (1.01, 1, "left", BLUE)),
+    *((-0.01, 0, "rm", "black"), (-0.01, 1, "rm", "black")),
+    *((1.01, 0, "lm", BLUE), (1.01, 1, "lm", BLUE)),
 )
+_DPI, _POINTS_PER_INCH = 100, 72
 _DATA, _SAMPLES = "real data (held out)", "generated"
 Limits = list[tuple[float, float]]
 Content = Mapping[str, np.ndarray]
@@ -51,26 +53,29 @@ class PointsPicture:
         if limits != self._limits:
             self._limits = limits
             self._prepare(content)
-        self._title.set_text(title)
         self._panel.update(content)
         self._canvas.restore_region(self._background)
         pixels = np.asarray(self._canvas.buffer_rgba())
         self._panel.paint(pixels)
-        for artist in (*self._panel.changing, self._title):
+        for artist in self._panel.changing:
             artist.draw(self._canvas.renderer)
-        return np.asarray(Image.fromarray(pixels).convert("RGB"))
+        image = Image.fromarray(pixels).convert("RGB")
+        pen = ImageDraw.Draw(image)
+        for text in (self._title._replace(content=title), *self._panel.texts):
+            text.draw(pen)
+        return np.asarray(image)
 
     @collect_figure()
     def _prepare(self, content: Content) -> None:
-        figure = Figure(figsize=(4.8, 4.2), dpi=100)
+        figure = Figure(figsize=(4.8, 4.2), dpi=_DPI)
         self._canvas: Any = FigureCanvasAgg(figure)
         # Fixed margins: to lay a figure out takes as long as to draw it.
         axes = figure.add_axes((0.14, 0.2, 0.72, 0.73))
         kinds: dict[int, type[_Line | _Scatter]] = {1: _Line, 2: _Map}
         kind = kinds.get(content["real"].shape[1], _Scatter)
         self._panel = kind(axes, content, self._limits)
-        self._title = axes.set_title("")
-        for artist in (*self._panel.changing, self._title):
+        self._title = _text_at(axes, 0.5, 1.02, "md", size=12)
+        for artist in self._panel.changing:
             artist.set_animated(True)
         self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(figure.bbox)
@@ -81,9 +86,11 @@ class _Panel:
 
     Attributes:
         changing: What is drawn anew for each picture, the lowest first.
+        texts: What is written anew for each picture.
     """
 
     changing: list[Artist]
+    texts: "list[_Text]"
 
     def paint(self, pixels: np.ndarray) -> None:
         """Change pixels, uint8 [H, W, 4], below all that is drawn."""
@@ -104,7 +111,7 @@ class _Scatter(_Panel):
         axes.set_xlabel(f"coordinate 1{of} (data units)")
         axes.set_ylabel(f"coordinate 2{of} (data units)")
         axes.figure.legend(loc="lower center", ncols=2, frameon=False, bbox_to_anchor=(0.5, 0.025))
-        self.changing = [data, self.samples]
+        self.changing, self.texts = [data, self.samples], []
 
     def update(self, content: Content) -> None:
         """Show samples."""
@@ -124,15 +131,14 @@ class _Map(_Scatter):
         look: dict[str, Any] = {"angles": "uv", "color": BLUE, "scale": 12, "width": 0.003}
         self._arrows = axes.quiver(*start, **look)
         figure.text(0.04, 0.01, "arrows: logit's gradient; longest, per data unit:", color=BLUE)
-        self._longest = figure.text(0.78, 0.01, "", color=BLUE)  # short: texts are dear
+        x, y = axes.transAxes.inverted().transform(figure.transFigure.transform((0.78, 0.01)))
+        self._longest = _text_at(axes, x, y, "ls", BLUE)
         bar = figure.add_axes((0.83, 0.25, 0.03, 0.62))
         bar.imshow(_GREENS[:, None], origin="lower", aspect="auto", extent=(0, 1, 0, 1))
         bar.set(xticks=[], yticks=[], ylabel=_LOGIT)
         bar.yaxis.set_label_position("right")
-        self._low = bar.text(0.5, -0.01, "", ha="center", va="top")
-        self._high = bar.text(0.5, 1.01, "", ha="center", va="bottom")
-        texts, frame = [self._longest, self._low, self._high], axes.spines.values()
-        self.changing = [*self.changing, self._arrows, *frame, *texts]
+        self._low, self._high = _text_at(bar, 0.5, -0.01, "ma"), _text_at(bar, 0.5, 1.01, "md")
+        self.changing = [*self.changing, self._arrows, *axes.spines.values()]
 
     def update(self, content: Content) -> None:
         """Show samples and the discriminator."""
@@ -142,13 +148,15 @@ class _Map(_Scatter):
         with np.errstate(all="ignore"):  # a diverging discriminator's logits may be infinite
             level = (logits - low) / (high - low) * len(_GREENS)
         self._map = np.nan_to_num(level).clip(0, len(_GREENS) - 1).astype(int)
-        self._low.set_text(short(low))
-        self._high.set_text(short(high))
         arrows = content["arrow"]
         longest = max(float(np.linalg.norm(arrows, axis=1).max()), 1e-12)
         self._arrows.set_offsets(content["fake"][: len(arrows)])
         self._arrows.set_UVC(*(arrows / longest).T)
-        self._longest.set_text(f"{longest:.2g}")
+        self.texts = [
+            self._low._replace(content=short(low)),
+            self._high._replace(content=short(high)),
+            self._longest._replace(content=f"{longest:.2g}"),
+        ]
 
     def paint(self, pixels: np.ndarray) -> None:
         """Paint the map: as an image of matplotlib's it would take most of the time."""
@@ -179,8 +187,7 @@ class _Line(_Panel):
         (self._logit,) = self._right.plot([], [], color=BLUE, linestyle=":", label="logit")
         axes.figure.legend(loc="lower center", ncols=3, frameon=False)
         self.changing: list[Artist] = [data, self._samples, self._logit]
-        self._numbers = [_number_at(axes, *place) for place in _CORNERS]
-        self.changing += self._numbers
+        self._corners = [_text_at(axes, *place) for place in _CORNERS]
 
     def _density_of(self, points: np.ndarray) -> np.ndarray:
         counts = np.histogram(points[:, 0], self._bins)[0]
@@ -197,9 +204,46 @@ class _Line(_Panel):
         finite = logits[np.isfinite(logits)]
         low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
         self._right.set_ylim(low, high if high > low else low + 1)
-        for text, value in zip(self._numbers, (0.0, highest, low, high), strict=True):
-            text.set_text(short(value))
+        values = (0.0, highest, low, high)
+        self.texts = [
+            text._replace(content=short(value))
+            for text, value in zip(self._corners, values, strict=True)
+        ]
 
 
-def _number_at(axes: Axes, x: float, y: float, side: Any, colour: str) -> Text:
-    return axes.text(x, y, "", transform=axes.transAxes, ha=side, va="center", color=colour)
+class _Text(NamedTuple):
+    """A text that is written on the pixels: matplotlib takes ten times as long.
+
+    Attributes:
+        place: In pixels from the left and from the top.
+        anchor: Which point of the text is there, as Pillow says it.
+        colour: Of the letters.
+        size: In points.
+    """
+
+    place: tuple[float, float]
+    anchor: str
+    colour: str = "black"
+    size: float = 10
+    content: str = ""
+
+    def draw(self, pen: ImageDraw.ImageDraw) -> None:
+        """Write it."""
+        font = _font(self.size)
+        pen.text(self.place, self.content, fill=self.colour, font=font, anchor=self.anchor)
+
+
+def _text_at(
+    axes: Axes, x: float, y: float, anchor: str, colour: str = "black", size: float = 10
+) -> _Text:
+    """Return an empty text at a place of the axes, (0, 0) to (1, 1)."""
+    right, up = axes.transAxes.transform((x, y))
+    return _Text((float(right), float(axes.figure.bbox.height - up)), anchor, colour, size)
+
+
+@functools.cache
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    """Return matplotlib's own font, size in points."""
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    pixels = size * _DPI / _POINTS_PER_INCH
+    return ImageFont.truetype(path, pixels, layout_engine=ImageFont.Layout.BASIC)

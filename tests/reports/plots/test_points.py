@@ -67,8 +67,8 @@ def test_the_colour_of_the_map_grows_with_the_logit_whose_range_is_written():
     row = drawn[240, 75:365].astype(int)  # of the map, where nothing else is drawn
     darkness = 255 - row.mean(-1)
     assert np.corrcoef(np.arange(len(row)), darkness)[0, 1] > 0.9
-    panel = picture._panel
-    assert (panel._low.get_text(), panel._high.get_text()) == ("-0.25", "1.25")
+    low, high, _ = picture._panel.texts
+    assert (low.content, high.content) == ("-0.25", "1.25")
 
 
 def test_an_arrow_points_along_the_gradient_and_the_longest_is_said():
@@ -78,7 +78,22 @@ def test_an_arrow_points_along_the_gradient_and_the_longest_is_said():
     arrows = picture._panel._arrows
     np.testing.assert_allclose(arrows.U, 0.6, atol=1e-6)
     np.testing.assert_allclose(arrows.V, 0.8, atol=1e-6)
-    assert picture._panel._longest.get_text() == "5"
+    assert picture._panel.texts[-1].content == "5"
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_texts_stay_within_the_picture_and_change_it_nowhere_else(d):
+    picture = Picture(points(30, d, 0))
+    one, other = (
+        picture.draw(points(20, d, 1), score, title) for title in ("step 1", "step 23456")
+    )
+    rows, columns = np.nonzero((one != other).any(-1))
+    assert 5 < rows.min() < rows.max() < 30  # above the axes
+    assert abs((columns.min() + columns.max()) / 2 - 240) < 25  # and about their middle
+    for text in picture._panel.texts:
+        right, down = text.place
+        assert 0 < right < 480
+        assert 0 < down < 420
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 0.0])
