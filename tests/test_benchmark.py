@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.networks.conv import Conv, FlattenPixels, PixelsToChannels, UnflattenPixels
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.runs.run_dir import RunDir
 
@@ -173,19 +174,32 @@ def test_the_textbook_is_counted_as_torch_counts_it():
     assert flops.needed(work) < counter.get_total_flops() < 1.2 * flops.needed(work)
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_both_have_the_same_convolutional_networks(size):
-    work = part("rows").Work("wgan_gp", "dcgan", 8, (3, size, size), 4, 16)
+@pytest.mark.parametrize(
+    ("network", "size"), [("dcgan", 28), ("dcgan", 32), ("dcgan", 64), ("conv", 28), ("conv", 32)]
+)
+def test_both_have_the_same_convolutional_networks(network, size):
+    work = part("rows").Work("wgan_gp", network, 8, (3, size, size), 4, 16)
     generator, discriminator = part("textbook").networks(work)
-    pair = Dcgan(16, 8)
+    pair = {"dcgan": Dcgan, "conv": Conv}[network](16, 8)
     ours = pair.generator(work.shape), pair.discriminator(work.shape)
+    layout = (torch.nn.Flatten, torch.nn.Unflatten, torch.nn.PixelUnshuffle)
+    layout += (FlattenPixels, UnflattenPixels, PixelsToChannels)
     for mine, theirs in zip(ours, (generator, discriminator), strict=True):
         assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
-        of = [[type(m) for m in net if type(m) is not torch.nn.Flatten] for net in (mine, theirs)]
+        of = [[type(m) for m in net if not isinstance(m, layout)] for net in (mine, theirs)]
         assert of[0] == of[1]
     fake = generator(torch.randn(4, 16))
     assert fake.shape == (4, 3, size, size)
     assert discriminator(fake).shape == (4, 1)
+
+
+def test_a_convolution_s_limit_is_the_product_that_it_amounts_to():
+    rows, limits = part("rows"), part("limits")
+    work = {row.name: row.work for row in rows.ROWS}
+    conv = [(1, 32 * 49, 16 * 16, 32), (1, 32 * 16, 9 * 32, 64)]
+    assert limits.shapes(work["wgan_gp_conv28"]) == conv
+    dcgan = [(1, 64 * 16 * 16 // s, 16 * c, 2 * c) for s, c in ((4, 64), (16, 128))]
+    assert limits.shapes(work["wgan_gp_dcgan32"]) == dcgan
 
 
 def test_ratios_and_their_summary():
@@ -263,6 +277,22 @@ def test_other_work_is_refused(what, tmp_path):
     mine.run.step(mine.run.streams.draws(1))
     with pytest.raises(ours.NotTheSameWork, match=r"updates|steps"):
         ours.check_same_work(work, 1, mine, book(work))
+
+
+def test_a_penalty_that_is_lazy_is_other_work(tmp_path):
+    rows, ours = part("rows"), part("ours")
+    work = rows.Work("wgan_gp", "conv", 4, (1, 28, 28), 8, 4, n_critic=1)
+    keys = [*ours.keys(work, tmp_path), *ours.variant_keys("eager", "f32", "cpu", 1)]
+    for every, refusal in ((1, None), (4, "from one penalty to the next")):
+        mine = ours.Ours([*keys, *([f"regularizer.gradient_penalty.every={every}"] * (every > 1))])
+        mine.step()
+        book = part("textbook").Textbook(work, mine.data())
+        book.step()
+        if refusal is None:
+            ours.check_same_work(work, 1, mine, book)
+        else:
+            with pytest.raises(ours.NotTheSameWork, match=refusal):
+                ours.check_same_work(work, 1, mine, book)
 
 
 @pytest.fixture

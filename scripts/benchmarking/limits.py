@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmarking.rows import Work
 from benchmarking.timing import Switches, finish
+from gan_lab.networks.base import halvings, stride_2_kernel
 
 _SECONDS = 0.06  # of one measurement
 _REPEATS = 5
@@ -27,10 +28,11 @@ def shapes(work: Work, seeds: int = 1) -> list[Shape]:
     if work.network == "mlp":
         sizes = (work.batch_size, 2 * work.batch_size, work.n_critic * work.batch_size)
         return [(seeds, m, work.width, work.width) for m in sorted(set(sizes))]
-    found, channels, size = [], work.width, work.shape[1] // 2
-    while size > 4:
-        size //= 2
-        found.append((1, work.batch_size * size * size, 16 * channels, 2 * channels))
+    found, channels = [], work.width
+    sizes = halvings(work.shape[1] // 2)  # of the images that layers of stride 2 read
+    for size in sizes[:-1]:
+        half, window = (size + 1) // 2, stride_2_kernel(size) ** 2
+        found.append((1, work.batch_size * half * half, window * channels, 2 * channels))
         channels *= 2
     return found
 

@@ -41,6 +41,7 @@ def keys(work: Work, directory: Path, seeds: int = 1) -> list[str]:
         overrides.append(f"optim.betas=[{BETAS[0]},{BETAS[1]}]")
     if work.game == "wgan_gp":
         overrides.append(f"regularizer.gradient_penalty.weight={WEIGHT}")
+        overrides.append("regularizer.gradient_penalty.every=1")  # images have lazy ones
     return overrides
 
 
@@ -91,6 +92,10 @@ def check_same_work(work: Work, seeds: int, ours: Ours, textbook: Textbook) -> N
         ("real samples of a step", (work.n_critic, *lead, *work.shape), tuple(real)),
         ("latents of the generator's update", (1, *lead, work.latent_dim), tuple(z)),
         ("steps counted", ours.n_steps, state.step),
+        *(
+            ("updates from one penalty to the next", 1, r.every)
+            for r in ours.run.objective.regularizers
+        ),
     ]
     for name, module, network, updates, per_step in (
         ("discriminator", textbook.discriminator, state.discriminator, 0, work.n_critic),

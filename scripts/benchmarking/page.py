@@ -32,7 +32,8 @@ row's own shapes, what a caller of `torch.mm` gets; *the machine's* the fastest 
 torch ships, oneDNN's included, at large shapes. Both are for the precision of the line; *the
 textbook's* is its share of torch's float32 limit. Operations are those a step needs, by formula for
 perceptrons (240 B W^2 for WGAN-GP with n_critic 5 and depth 3, and the thin layers), and those of
-the textbook loop as torch counts them for convolutions. No straw man: the script fails unless the
+the textbook loop as torch counts them for convolutions, whose shapes are those of the product of
+all windows with the weights. No straw man: the script fails unless the
 textbook loop itself reaches {100 * LEAST_FRACTION:.0f} % of torch's limit in `{STRAW_MAN_ROW}`, on
 a CPU, in the best round by its own CPU time.
 

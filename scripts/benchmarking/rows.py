@@ -16,8 +16,8 @@ DEPTH = 3  # hidden layers of an MLP
 class Work:
     """One step of a game (a key of GAMES), the same for every contestant.
 
-    `network` is mlp or dcgan, `width` its hidden units, or its channels next to the image, and
-    `shape` that of one sample.
+    `network` is mlp, conv or dcgan, `width` its hidden units, or its channels next to the image,
+    and `shape` that of one sample.
     """
 
     game: str
@@ -68,6 +68,10 @@ def _images(network: str, size: int, channels: int, width: int, latent_dim: int)
     return Work("wgan_gp", network, width, (channels, size, size), 64, latent_dim)
 
 
+def _conv28(game: str) -> Work:
+    return Work(game, "conv", 16, (1, 28, 28), 32, 64, n_critic=1)  # as the presets of MNIST
+
+
 _QUICK = ("wgan_gp_mlp64", "wgan_gp_mlp512", "seeds16_mlp16")
 ROWS = (
     *(
@@ -81,6 +85,9 @@ ROWS = (
         for game in GAMES
     ),
     Row("wgan_gp_mlp28x28", _images("mlp", 28, 1, 512, 64), compiled=True),
+    Row("non_saturating_conv28", _conv28("non_saturating")),
+    Row("wgan_gp_conv28", _conv28("wgan_gp")),
+    Row("wgan_gp_dcgan28", _images("dcgan", 28, 1, 64, 64)),
     Row("wgan_gp_dcgan32", _images("dcgan", 32, 3, 64, 128)),
     Row("wgan_gp_dcgan64", _images("dcgan", 64, 3, 64, 128)),
     *(
@@ -175,4 +182,6 @@ TARGETS = (
     Target("wgan_gp_mlp512", "ratio", 10.0, device="cuda"),
     Target("seeds64_mlp128", "price", 1.5, at_least=False, device="cuda"),
     Target("wgan_gp_dcgan64", "ratio", 2.0, precision="bf16", device="cuda"),
+    Target("non_saturating_conv28", "ratio", 1.25, precision="f32"),
+    Target("wgan_gp_conv28", "ratio", 1.25, precision="f32"),
 )

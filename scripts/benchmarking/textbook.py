@@ -24,32 +24,72 @@ def _mlp(n_in: int, width: int, n_out: int) -> list[nn.Module]:
     return [*layers, nn.Linear(n_in, n_out)]
 
 
-def _dcgan_generator(work: Work) -> list[nn.Module]:
-    channels = work.width * work.shape[1] // 8
-    first = nn.ConvTranspose2d(work.latent_dim, channels, 4)
-    layers = [nn.Unflatten(1, (work.latent_dim, 1, 1)), first, nn.BatchNorm2d(channels), nn.ReLU()]
-    while channels > work.width:
-        grow = nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1)
+def _sizes(size: int) -> list[int]:
+    """Sizes of the images from `size` down to 4, each half the one before, rounded up."""
+    return [size] if size <= 4 else [size, *_sizes((size + 1) // 2)]
+
+
+def _kernel(size: int) -> int:
+    return 4 if size % 2 == 0 else 3  # from 7 pixels to 4 and back
+
+
+def _grow(channels: int, sizes: list[int]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for size in sizes:
+        grow = nn.ConvTranspose2d(channels, channels // 2, _kernel(size), stride=2, padding=1)
         layers += [grow, nn.BatchNorm2d(channels // 2), nn.ReLU()]
         channels //= 2
-    return [*layers, nn.ConvTranspose2d(channels, work.shape[0], 4, stride=2, padding=1), nn.Tanh()]
+    return layers
+
+
+def _dcgan_generator(work: Work) -> list[nn.Module]:
+    sizes = _sizes(work.shape[1])[1:-1]
+    channels = work.width * 2 ** len(sizes)
+    first = nn.ConvTranspose2d(work.latent_dim, channels, 4)
+    layers = [nn.Unflatten(1, (work.latent_dim, 1, 1)), first, nn.BatchNorm2d(channels), nn.ReLU()]
+    layers += _grow(channels, sizes[::-1])
+    last = nn.ConvTranspose2d(work.width, work.shape[0], 4, stride=2, padding=1)
+    return [*layers, last, nn.Tanh()]
 
 
 def _dcgan_discriminator(work: Work) -> list[nn.Module]:
-    channels, size = work.width, work.shape[1] // 2
+    channels = work.width
     layers: list[nn.Module] = [nn.Conv2d(work.shape[0], channels, 4, 2, 1), nn.LeakyReLU(0.2)]
-    while size > 4:
-        shrink = nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1)
+    for size in _sizes(work.shape[1])[1:-1]:
+        shrink = nn.Conv2d(channels, 2 * channels, _kernel(size), stride=2, padding=1)
         # Layer norm: batch norm would forbid the penalty.
         layers += [shrink, nn.GroupNorm(1, 2 * channels), nn.LeakyReLU(0.2)]
-        channels, size = 2 * channels, size // 2
+        channels *= 2
     return [*layers, nn.Conv2d(channels, 1, 4), nn.Flatten()]
+
+
+def _conv_generator(work: Work) -> list[nn.Module]:
+    sizes = _sizes(work.shape[1] // 2)[:-1]
+    channels = work.width * 2 ** len(sizes)
+    first = nn.Linear(work.latent_dim, channels * 16)
+    layers = [first, nn.Unflatten(1, (channels, 4, 4)), nn.BatchNorm2d(channels), nn.ReLU()]
+    layers += _grow(channels, sizes[::-1])
+    last = nn.Conv2d(work.width, 4 * work.shape[0], 3, padding=1)
+    return [*layers, last, nn.PixelShuffle(2), nn.Tanh()]
+
+
+def _conv_discriminator(work: Work) -> list[nn.Module]:
+    channels = work.width
+    first = nn.Conv2d(4 * work.shape[0], channels, 3, padding=1)
+    layers: list[nn.Module] = [nn.PixelUnshuffle(2), first, nn.LeakyReLU(0.2)]
+    for size in _sizes(work.shape[1] // 2)[:-1]:
+        shrink = nn.Conv2d(channels, 2 * channels, _kernel(size), stride=2, padding=1)
+        layers += [shrink, nn.LeakyReLU(0.2)]
+        channels *= 2
+    return [*layers, nn.Flatten(), nn.Linear(channels * 16, 1)]
 
 
 def networks(work: Work) -> tuple[nn.Module, nn.Module]:
     """A generator z [N, latent_dim] -> [N, *shape] and a discriminator [N, *shape] -> [N, 1]."""
     if work.network == "dcgan":
         return nn.Sequential(*_dcgan_generator(work)), nn.Sequential(*_dcgan_discriminator(work))
+    if work.network == "conv":
+        return nn.Sequential(*_conv_generator(work)), nn.Sequential(*_conv_discriminator(work))
     end = [nn.Tanh(), nn.Unflatten(1, work.shape)] if len(work.shape) == 3 else []
     generator = nn.Sequential(*_mlp(work.latent_dim, work.width, work.n_in), *end)
     return generator, nn.Sequential(nn.Flatten(), *_mlp(work.n_in, work.width, 1))
