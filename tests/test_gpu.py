@@ -45,7 +45,7 @@ def graphed(run):
 
 
 def moved(draws, device):
-    return _pytree.tree_map(lambda leaf: leaf.to(device), draws)
+    return _pytree.tree_map_only(torch.Tensor, lambda leaf: leaf.to(device), draws)
 
 
 def assert_close(actual, expected, rtol, atol):
@@ -94,6 +94,21 @@ def test_a_replayed_step_is_the_eager_one(device, n_seeds, keys, loss):
         assert_close(again, values, rtol=1e-3, atol=1e-5)
         assert bool((finite & also).all())
     assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("device", BOTH)
+@pytest.mark.parametrize("keys", [TINY, IMAGES], ids=["points", "images"])
+def test_a_lazy_penalty_replays_from_two_graphs_or_more(device, keys):
+    lazy = ("loss=wasserstein", "regularizer.gradient_penalty.every=4")
+    runs = [opened(device, *keys, *lazy, "trainer.n_critic=3") for _ in range(2)]
+    steps = [eager(runs[0]), graphed(runs[1])]
+    for i in range(6):
+        values, again = (
+            step(run.streams.draws(i))[0] for step, run in zip(steps, runs, strict=True)
+        )
+        assert_close(again, values, rtol=1e-3, atol=1e-5)
+    assert_close(runs[1].state.average, runs[0].state.average, rtol=1e-3, atol=1e-5)
+    assert len(steps[1]._graphs) == 4 + 1
 
 
 @pytest.mark.parametrize("device", BOTH)
