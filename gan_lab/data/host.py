@@ -11,6 +11,7 @@ the process, and rows that were once touched count as memory of the process.
 import contextlib
 import math
 import os
+import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -33,18 +34,18 @@ _SHARE = 4  # a set stays elsewhere where it takes more than 1 / 4 of what is fr
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-def choose_storage(storage: str, n_bytes: int, readable: bool, device: torch.device) -> str:
+def choose_storage(storage: str, n_bytes: int, has_rows: bool, device: torch.device) -> str:
     """Return where a set is to lie: device, host or disk.
 
     Args:
         storage: One of STORAGES, as the user says.
         n_bytes: Size of the set, as it is kept.
-        readable: Whether its file can be read row by row.
+        has_rows: Whether rows can be read from its file.
         device: Of the training; host memory is the device's where it is a CPU.
     """
     if storage != "auto":
         return "device" if storage == "host" and device.type == "cpu" else storage
-    if readable and _SHARE * n_bytes > (free_bytes(torch.device("cpu")) or 1 << 62):
+    if has_rows and _SHARE * n_bytes > (free_bytes(torch.device("cpu")) or 1 << 62):
         return "disk"
     on_host = device.type == "cuda" and _SHARE * n_bytes > (free_bytes(device) or 1 << 62)
     return "host" if on_host else "device"
@@ -162,7 +163,8 @@ class NpyFile:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (as long as the source lives)
         self._lock = threading.Lock()
         self._state = self._stat()
-        if hasattr(os, "posix_fadvise"):  # else the system reads 32 pages for every row
+        # Else the system reads 32 pages for every row.
+        if sys.platform == "linux" and hasattr(os, "posix_fadvise"):
             with contextlib.suppress(OSError):
                 os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
 
@@ -179,18 +181,19 @@ class NpyFile:
         view, size = rows.reshape(-1).view(np.uint8).data, self.row_bytes
         for i, index in enumerate(indices.tolist()):
             self._fill(view[i * size : (i + 1) * size], self._start + index * size)
-        return self._unchanged(rows)
+        self._check_unchanged()
+        return rows
 
     def block(self, start: int, stop: int) -> NDArray[Any]:
         """Return the rows from start to before stop; errors as in `rows`."""
         rows = np.empty((stop - start, *self.row_shape), self.dtype)
         self._fill(rows.reshape(-1).view(np.uint8).data, self._start + start * self.row_bytes)
-        return self._unchanged(rows)
+        self._check_unchanged()
+        return rows
 
-    def _unchanged(self, rows: NDArray[Any]) -> NDArray[Any]:
+    def _check_unchanged(self) -> None:
         if self._stat() != self._state:
             raise OSError(f"array {self.path} was changed while it was in use; {_ADVICE}")
-        return rows
 
     def _fill(self, view: memoryview, offset: int) -> None:
         while view:

@@ -6,7 +6,6 @@ from typing import Any, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gan_lab.data.host import NpyFile, NpyRows
 from gan_lab.data.image_format import ImageFormat, find_format
@@ -47,14 +46,10 @@ def image_rows(file: NpyFile, form: ImageFormat, size: int | None) -> NpyRows:
     """Return the rows of a file as images [C, H, W], of another size if one is given."""
 
     def convert(rows: NDArray[Any]) -> NDArray[Any]:
-        return sized(torch.from_numpy(form.convert(rows)), size).numpy()
+        images = torch.from_numpy(form.convert(rows))
+        return (images if size is None else resize(images, size)).numpy()
 
     return NpyRows(file, convert)
-
-
-def sized(images: Tensor, size: int | None) -> Tensor:
-    """Return images, resized unless the size is None."""
-    return images if size is None else resize(images, size)
 
 
 class _Blocks(Sequence[NDArray[Any]]):

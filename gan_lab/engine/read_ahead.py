@@ -55,11 +55,11 @@ class ReadAhead:
             OSError: They cannot be read.
         """
         start, stop = self._chunk(step)
-        wanted = [start]
+        starts = [start]
         if self._last_step is not None and step == self._last_step + 1:  # steps are made in turn
-            wanted.append(stop)
+            starts.append(stop)
         self._last_step = step
-        self._fetches = {first: self._fetches.get(first) or self._fetch(first) for first in wanted}
+        self._fetches = {first: self._fetches.get(first) or self._fetch(first) for first in starts}
         before = self._updates_before
         rows = slice(before(step) - before(start), before(step + 1) - before(start))
         return to_float(self._fetches[start].result()[rows])

@@ -158,7 +158,7 @@ def test_a_failure_in_the_thread_is_raised_where_the_samples_are_wanted(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("storage", "n_bytes", "readable", "device", "expected"),
+    ("storage", "n_bytes", "has_rows", "device", "expected"),
     [
         ("auto", 100, True, "cpu", "device"),
         ("auto", 101, True, "cpu", "disk"),
@@ -174,8 +174,8 @@ def test_a_failure_in_the_thread_is_raised_where_the_samples_are_wanted(tmp_path
     ],
 )
 def test_a_set_stays_where_it_takes_no_more_than_a_quarter(
-    monkeypatch, storage, n_bytes, readable, device, expected
+    monkeypatch, storage, n_bytes, has_rows, device, expected
 ):
     free = {"cpu": 400, "cuda": 100}
     monkeypatch.setattr("gan_lab.data.host.free_bytes", lambda device: free[device.type])
-    assert choose_storage(storage, n_bytes, readable, torch.device(device)) == expected
+    assert choose_storage(storage, n_bytes, has_rows, torch.device(device)) == expected
