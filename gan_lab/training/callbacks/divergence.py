@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from gan_lab.errors import RunDiverged
 from gan_lab.training.callback import Callback, WithOthers
 from gan_lab.training.run import Run
@@ -23,7 +25,7 @@ class Snapshot:
     @staticmethod
     def of(run: Run) -> "Snapshot":
         """Copy the state of a run."""
-        return Snapshot(copy.deepcopy(run.state.state_dict()), run.accumulator.state_dict())
+        return Snapshot(_copy(run.state.state_dict()), run.accumulator.state_dict())
 
     @property
     def step(self) -> int:
@@ -35,6 +37,13 @@ class Snapshot:
         run.state.load_state_dict_(self.state)
         run.state.restore_frozen_()
         run.accumulator.load_state_dict(self.accumulator)
+
+
+def _copy(tree: Any) -> Any:
+    """Return a copy of nested dicts of tensors and numbers; deepcopy takes three times as long."""
+    if isinstance(tree, dict):
+        return {name: _copy(each) for name, each in tree.items()}
+    return tree.clone() if isinstance(tree, Tensor) else copy.copy(tree)
 
 
 @dataclass(frozen=True)
