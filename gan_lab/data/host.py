@@ -197,7 +197,11 @@ class NpyFile:
 
     def _fill(self, view: memoryview, offset: int) -> None:
         while view:
-            n_bytes = self._read_some(view, offset)
+            try:
+                n_bytes = self._read_some(view, offset)
+            except OSError as error:  # of a network or a disk; it names no file
+                why = error.strerror or error
+                raise OSError(f"array {self.path} cannot be read ({why}); {_ADVICE}") from error
             if not n_bytes:
                 raise OSError(f"array {self.path} is shorter than it was; {_ADVICE}")
             view, offset = view[n_bytes:], offset + n_bytes

@@ -1,5 +1,6 @@
 """Sets outside of the device: the same samples as on it, and what befalls their file."""
 
+import errno
 import os
 import shutil
 
@@ -136,6 +137,16 @@ def test_a_short_read_is_continued(tmp_path, monkeypatch):
     preadv = os.preadv
     monkeypatch.setattr(os, "preadv", lambda fd, views, at: preadv(fd, [views[0][:7]], at))
     assert torch.equal(*(both[where].gather(torch.arange(35)) for where in ("device", "disk")))
+
+
+def test_a_read_that_fails_names_the_file(tmp_path, monkeypatch):
+    def fail(fd, views, at):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    source = sources(tmp_path)["disk"]
+    monkeypatch.setattr(os, "preadv", fail)
+    with pytest.raises(OSError, match=r"images.npy cannot be read \(Input/output error\); put"):
+        source.gather(torch.arange(3))
 
 
 def test_without_reads_at_an_offset_the_samples_are_the_same(tmp_path, monkeypatch):
