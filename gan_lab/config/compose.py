@@ -105,7 +105,8 @@ def _compose(name: str, overrides: Sequence[str], *not_typed: str) -> DictConfig
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3", job_name=name):
             cfg = compose(name, [*overrides, *not_typed], return_hydra_config=True)
-            cfg.hydra.overrides.task = list(overrides)
+            own = [each for each in overrides if not each.lstrip("+~").startswith("hydra")]
+            cfg.hydra.overrides.task = own  # as Hydra sorts them, without what was not typed
             for group, choice in cfg.hydra.runtime.choices.items():
                 if isinstance(choice, str) and not re.fullmatch(r"[\w\[\], ']*", choice):
                     raise ConfigError(unknown_choice(str(group), choice))
