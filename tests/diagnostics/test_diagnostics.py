@@ -335,3 +335,27 @@ def test_a_fork_is_judged_by_its_own_history_and_reports_its_own_steps():
     ((later_kind, later_step, later_numbers),) = plateau(5000)
     assert (later_kind, later_step) == (kind, step + 5000)
     assert later_numbers["since step"] == numbers["since step"] + 5000
+
+
+FD = "features/frechet_distance"
+
+
+@pytest.mark.parametrize("detector", [Divergence, Plateau])
+def test_on_images_the_detectors_follow_fd_and_not_w1_of_pixels(detector):
+    w1 = estimate_rows(W1, np.r_[np.linspace(2, 0.5, 12), np.full(16, 1.6)])
+    steady = estimate_rows(FD, np.linspace(1.6, 0.4, 28), width=0.002)
+    assert event_steps(detector(), w1) != []
+    assert event_steps(detector(), [{**a, **b} for a, b in zip(w1, steady, strict=True)]) == []
+    # And the other way around; a row without FD between two that have it says nothing.
+    rising = estimate_rows(FD, np.r_[np.linspace(2, 0.5, 12), np.full(16, 1.6)])
+    falling = estimate_rows(W1, np.linspace(1.6, 0.4, 28), width=0.002)
+    both = [{**a, **b} for a, b in zip(falling, rising, strict=True)]
+    both[15] = falling[15]
+    [event] = [e for e in (detector_of(detector, both)) if e is not None]
+    assert any(name.startswith("FD ") for name in event.numbers)
+    assert not any("data units" in name for name in event.numbers)
+
+
+def detector_of(kind, rows):
+    detector = kind()
+    return [detector.update(row["step"], row) for row in rows]

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.metrics.quality import Start, judge
-from gan_lab.runs.headline import headline_of
+from gan_lab.metrics.quality import LEGIBLE, Start, judge
+from gan_lab.runs.headline import FRECHET, headline_of
 
 W1, MODES, SPREAD = "divergence/wasserstein", "modes/covered", "samples/pairwise_distance"
 
@@ -83,3 +83,40 @@ def test_without_a_headline_or_its_floor_there_is_no_verdict():
     assert headline_of({}) is None
     assert judge(w1(2.0, floor=0.0)).word == "far from real"
     assert judge(w1(math.inf)).word == "far from real"
+
+
+def fd(value, floor=0.006, half=0.0002):
+    return {
+        **w1(11.0, floor=11.7),  # of pixels: below real data's, as blurred images have it
+        FRECHET: Estimate(value, "1", 1000, value - half, value + half, floor),
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "start", "word"),
+    [
+        (0.0061, None, "as good as real"),
+        (0.0055, None, "as good as real"),  # and no warning of averages, which FD sees
+        (0.0093, None, "close to real"),  # the root: 1.25 squared is 1.5625 times real data's
+        (0.0094, None, "between"),
+        (0.0159, 1.0, "between"),  # readable digits
+        (0.0955, None, "between"),
+        (0.0965, None, "far from real"),  # 16 times
+        (0.0075, 0.15, "between"),  # a tenth of the way is left at a hundredth of the excess
+        (0.0074, 0.15, "close to real"),
+        (0.0269, 0.090, "between"),
+        (0.0271, 0.090, "far from real"),  # half of the way is left at a quarter of the excess
+    ],
+)
+def test_a_squared_distance_is_judged_by_its_root(value, start, word):
+    quality = judge(fd(value), None if start is None else Start(start, 0.006))
+    assert quality.word == word
+
+
+def test_the_legible_share_is_told_with_that_of_real_data():
+    legible = {LEGIBLE: Estimate(0.93, "1", 1000, 0.92, 0.94, 0.987)}
+    quality = judge(fd(0.016) | legible, Start(1.0, 0.006))
+    assert str(quality) == (
+        "between: FD 2.7 x real data's, 90 % of the way from the start in sqrt(FD); "
+        "93 % of samples legible (real data 99 %)"
+    )

@@ -113,3 +113,39 @@ def test_a_run_without_w1_records_or_pictures_still_ends_with_where_it_is(tmp_pa
 def test_numbers_have_three_digits(value, text):
     assert number(value) == text
     assert [number(v) for v in (math.inf, math.nan)] == ["inf", "undefined"]
+
+
+FD = "features/frechet_distance"
+
+
+def image_estimates(value=0.016):
+    return {
+        FD: Estimate(value, "1", 1000, value - 0.001, value + 0.001, 0.0061),
+        "features/legible_share": Estimate(0.93, "1", 1000, 0.92, 0.94, 0.987),
+        **estimates(10.5),
+    }
+
+
+def test_on_images_fd_comes_first_and_w1_says_what_it_prefers(tmp_path):
+    path = run(tmp_path / "run")
+    row = {"step": 0, FD: 1.0, f"{FD}_floor": 0.0061, W1: 9.0, f"{W1}_floor": 2.98}
+    (path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    lines = outcome(path, {"0": image_estimates()})
+    assert lines[:4] == [
+        "FD 0.0160 [0.0150, 0.0170]  real data 0.00610  at the start 1.00  (1000 samples)",
+        "W1 of pixels 10.5 [10.5, 10.5]  real data 2.77  (no judge: it prefers blur to sharpness)",
+        "modes 10 of 10  77 % of samples confident (real data 95 %)",
+        "verdict: between: FD 2.6 x real data's, 90 % of the way from the start in sqrt(FD); "
+        "93 % of samples legible (real data 99 %)",
+    ]
+    assert len(lines) <= 8
+
+
+def test_many_seeds_on_images_have_ranges_of_fd_and_of_the_legible_share(tmp_path):
+    finals = {str(seed): image_estimates(0.015 + seed / 1000) for seed in range(5)}
+    lines = outcome(run(tmp_path / "run", range(5)), finals)
+    assert lines[0] == "FD 0.0150 to 0.0190  real data 0.00610  (5 seeds)"
+    assert lines[1] == "legible 93.0 % of samples (real data 99 %)"
+    assert lines[3] == "verdict: 5 between"
+    one = outcome(run(tmp_path / "two", range(2)), dict(list(finals.items())[:2]))[0]
+    assert one.startswith("seed 0: FD 0.0150 [0.0140, 0.0160]  real data 0.00610  modes")

@@ -202,3 +202,17 @@ def test_every_kind_of_verdict_has_its_colour():
     ):
         comparison = replace(section("ring", LABELS), verdict=Verdict(kind, "words", "sentence"))
         assert f'class="badge {colour}">words<' in first_screen.badge(comparison)
+
+
+@pytest.mark.parametrize(
+    ("side", "is_cropped"), [(8, True), (6, True), (7, False), (4, False), (0, False)]
+)
+def test_of_many_small_images_the_first_rows_are_shown_large(side, is_cropped, tmp_path):
+    comparison = replace(section("mnist", LABELS), grid_side=side)
+    snapshot = {"step": 10, "image": "data:image/png;base64,AAAA"}
+    groups = [{"label": label, "snapshots": [dict(snapshot)]} for label in LABELS]
+    source = samples(comparison, {"groups": groups})
+    assert source.count('<div class="crop"><img') == 2 * is_cropped
+    assert source.count("<img") == 2
+    assert (f"The first of {side**2}; all are below." in source) == is_cropped
+    assert ('class="sample-row wide"' in source) == is_cropped

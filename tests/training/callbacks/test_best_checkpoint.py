@@ -5,13 +5,16 @@ import json
 import math
 import shutil
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from gan_lab.loggers.jsonl import read_metrics
+from gan_lab.metrics.evaluator import Evaluator
 from gan_lab.runs import checkpoint
+from gan_lab.runs.headline import FRECHET
 from gan_lab.runs.headline import WASSERSTEIN as TAG
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
@@ -241,3 +244,47 @@ def test_samples_come_from_the_best_too(whole, workdir):
 
     step = best_of(whole[1])["step"]
     assert sampled("step=best") == sampled(f"step={step}") != sampled()
+
+
+def with_frechet(monkeypatch):
+    """Make each measurement have an FD, which falls where W1 rises."""
+    measure = Evaluator.measure
+
+    def measure_both(self, make, seed, step, final=False, only=None):
+        only = TAG if only == FRECHET else only
+        estimates = measure(self, make, seed, step, final, only)
+        w1 = estimates[TAG]
+        value = 1 / (1 + w1.value)
+        estimates[FRECHET] = replace(w1, value=value, low=value, high=value, floor=0.1, unit="1")
+        return estimates
+
+    monkeypatch.setattr(Evaluator, "measure", measure_both)
+
+
+def test_where_fd_is_measured_the_best_is_by_it_and_not_by_w1(whole, workdir, monkeypatch):
+    with_frechet(monkeypatch)
+    run = train("run", *FAST)
+    w1 = curve(run)
+    assert w1 == curve(whole[1]), "the training differs: the test shows nothing"
+    step = min(w1, key=lambda step: (-w1[step], step))
+    best = best_of(run)
+    assert step != lowest(w1)
+    assert (best["step"], best["tag"]) == (step, FRECHET)
+    assert best["validation"]["value"] == pytest.approx(1 / (1 + w1[step]), rel=1e-12)
+    assert best["last"]["held_out"] == RunDir(run).read_status()["final"][FRECHET]
+    assert record_of(load_checkpoint(run))["tag"] == FRECHET
+
+
+def test_a_record_of_a_former_checkpoint_was_chosen_by_w1_and_stays_so(workdir, monkeypatch):
+    """Its entry has no tag, and a measurement that has an FD, too, changes nothing about that."""
+    train("run", *FAST, "trainer.steps=20")
+    path = Path("run/checkpoints/step_00000020.pt")
+    content = checkpoint.load(path)
+    former = content["callbacks"]["BestCheckpoint"]["record"]
+    assert former.pop("tag") == TAG
+    checkpoint.save(path, content)
+    with_frechet(monkeypatch)
+    assert main("resume", "run", "steps=30") == 0
+    best = best_of("run")
+    assert best["tag"] == TAG
+    assert best["validation"]["value"] == min(curve("run").values())
