@@ -3,6 +3,7 @@
 from gan_lab.data.arrays import Array
 from gan_lab.data.base import Data, Distribution, DistributionSource, Modes, Source, TensorSource
 from gan_lab.data.digits import Digits, StackedDigits, StackedSource
+from gan_lab.data.image_arrays import ImageArray
 from gan_lab.data.images import ImageFolder, TorchvisionImages
 from gan_lab.data.mnist_5k import Mnist5k
 from gan_lab.data.toy import Components, Gaussian1d, Grid, Mixture, Mixture1d, Ring, Segments
@@ -12,6 +13,7 @@ __all__ = ["Data", "Distribution", "DistributionSource", "Modes", "Source", "Ten
 __all__ += [
     "Array",
     "Digits",
+    "ImageArray",
     "ImageFolder",
     "Mnist5k",
     "StackedDigits",

@@ -96,12 +96,11 @@ def read_array(path: Path, key: str | None) -> NDArray[np.generic]:
         if suffix == ".csv":
             return read_csv(path)
         headers = read_headers(path)
+        name = "" if suffix == ".npy" else choose_name(path, list(headers), key)
+        _check_memory(headers[name], f"array {path} ({name})" if name else f"array {path}")
         if suffix == ".npy":
-            _check_memory(headers[""], f"array {path}")
-            array = np.load(path, allow_pickle=False)
+            array = np.load(path, allow_pickle=False)  # refuses Python objects
         else:
-            name = choose_name(path, list(headers), key)
-            _check_memory(headers[name], f"array {path} ({name})")
             with np.load(path, allow_pickle=False) as archive:
                 array = archive[name]
     except ConfigError:
@@ -121,15 +120,13 @@ def _read_header(file: IO[bytes]) -> Header:
     if version not in readers:
         raise ValueError(f"format {version} of numpy is for named fields")
     shape, _, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise ValueError("pickle")
     if min(shape, default=0) < 0:
         raise ValueError(f"shape {shape}")
     return Header(shape, dtype)
 
 
 def _check_size(header: Header, n_bytes: int, what: str) -> None:
-    if header.n_bytes > n_bytes:
+    if header.n_bytes > n_bytes and not header.dtype.hasobject:
         raise ConfigError(
             f"{what} cannot be read: it says shape {header.shape} of {header.dtype}, which is "
             f"{header.n_bytes} bytes, but has {n_bytes}; write it again with numpy.save"

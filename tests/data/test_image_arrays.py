@@ -348,6 +348,13 @@ def test_a_pickled_archive_is_refused_unread(tmp_path):
     refused(ImageArray(str(tmp_path / "other.npz")), "one of the arrays .*there are none")
 
 
+def test_an_array_of_python_objects_beside_the_images_does_not_matter(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, images=GREY, info=np.array([{"source": "here"}], dtype=object))
+    assert ImageArray(str(path)).open(CPU).shape == (1, 8, 8)
+    refused(ImageArray(str(path), key="info"), "holds Python objects or is no numpy file")
+
+
 @pytest.mark.parametrize("changed", [{"train_images": (28, 30)}, {"val_images": (28, 28, 3)}])
 def test_parts_of_different_images_are_refused(tmp_path, changed):
     path = tmp_path / "medmnist.npz"
