@@ -39,8 +39,8 @@ def extrapolate(estimates: Sequence[Estimate], n_repeats: int) -> Estimate:
         raise ValueError("a line needs 2 different n; say n=128,500")
     if n_repeats < 2:
         raise ValueError(f"n_repeats={n_repeats} gives no interval; take at least 2")
-    centred = inverse - inverse.mean()
-    weights = 1 / len(inverse) - inverse.mean() * centred / (centred**2).sum()
+    deviations = inverse - inverse.mean()
+    weights = 1 / len(inverse) - inverse.mean() * deviations / (deviations**2).sum()
     freedom = n_repeats - 1
     quantile = float(special.stdtrit(freedom, 0.975))
     errors = np.array([(each.high - each.low) / (2 * quantile) for each in estimates])

@@ -11,7 +11,7 @@ from gan_lab.metrics import histogram, kernel, knn, mode_coverage, wasserstein
 from gan_lab.selfcheck import expectations as expected
 from gan_lab.selfcheck.checks import Case
 from gan_lab.selfcheck.divergences import K, by_density
-from gan_lab.selfcheck.features import fd, manifold_metric
+from gan_lab.selfcheck.features import fd
 from gan_lab.selfcheck.samples import CPU, EXACT, NO_BIAS, Normal, Once, between, normal
 
 _SIZES = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -63,10 +63,6 @@ def _at(n: int, repeats: int) -> Iterator[Case]:
     at, slack = 3.5 / n, 12 / n**2
     why = "2/n + (d + 1)/(2 n), the next order is 1/n^2"
     yield case("FD, 2-D", "1", 0.0, (at - slack, at + slack), why, run)
-    if n <= _MAX_ASSIGNMENT:
-        coverage = manifold_metric("coverage")
-        run, at = between(coverage, normal(2), normal(2), n), expected.ball_coverage(n, n, 5)
-        yield case("coverage, 2-D", "1", 1.0, (at - 1, at - 1), EXACT, run, 20)
     for d in (2, 16):
         truth, at = _SHIFT**2 / 2, expected.knn_kl(n, K, d, _SHIFT, 1.0) - _SHIFT**2 / 2
         run = between(lambda x, y: knn.knn_kl(x, y, K), normal(d), normal(d, _SHIFT), n)

@@ -65,9 +65,9 @@ def feature_cases(more: int) -> Iterator[Case]:
         where = f"{d}-D Gaussians, equal"
         run = between(manifold_metric("density"), normal(d), normal(d), n)
         yield Case(where, "density", unit, 1.0, (0.0, 0.0), NO_BIAS, n, repeats, run)
-        at = expected.ball_coverage(n, n, K) - 1
+        truth = expected.ball_coverage(n, n, K)
         run = between(manifold_metric("coverage"), normal(d), normal(d), n)
-        yield Case(where, "coverage", unit, 1.0, (at, at), EXACT, n, repeats, run)
+        yield Case(where, "coverage", unit, truth, (0.0, 0.0), EXACT, n, repeats, run)
         for name in ("precision", "recall"):
             why = "every point lies in its own ball"
             run = on_image(manifold_metric(name), normal(d), n, lambda x: x)

@@ -110,8 +110,8 @@ def _blur(digits: Digits, n: int, generator: Generator) -> Tensor:
     steps = torch.arange(-3.0, 4.0)
     weights = torch.exp(-(steps**2) / (2 * _BLUR**2))
     kernel = torch.outer(weights, weights) / weights.sum() ** 2
-    padded = F.pad(_choose(digits.train, n, generator), (3, 3, 3, 3), value=-1.0)
-    return F.conv2d(padded, kernel[None, None])
+    larger = F.pad(_choose(digits.train, n, generator), (3, 3, 3, 3), value=-1.0)
+    return F.conv2d(larger, kernel[None, None])
 
 
 def _white_noise(digits: Digits, n: int, generator: Generator) -> Tensor:

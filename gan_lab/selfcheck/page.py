@@ -105,7 +105,8 @@ def _images(rows: Sequence[Row]) -> str:
     note = (
         f"In how many draws of {rows[0].n} digits a metric ranks spoilt ones below real ones that "
         "were never trained on. Blind: it cannot tell them apart, or prefers the spoilt ones. No "
-        "metric sees everything, so read several."
+        "metric sees everything, so read several. The first three are training images as they are, "
+        "at distance 0 from themselves."
     )
     title = "What each metric sees of spoilt digits"
     return document.table(title, ["metric", *defects], list(cells.values()), note=note)

@@ -82,5 +82,5 @@ def feature_pair(samples: Tensor, reference: Tensor) -> tuple[np.ndarray, np.nda
 
 def _factor(points: np.ndarray) -> np.ndarray:
     """Return a triangular A [min(n, d), d] with A'A the covariance."""
-    centred = (points - points.mean(axis=0)) / np.sqrt(len(points) - 1)
-    return np.asarray(np.linalg.qr(centred, mode="r"))
+    deviations = (points - points.mean(axis=0)) / np.sqrt(len(points) - 1)
+    return np.asarray(np.linalg.qr(deviations, mode="r"))

@@ -18,7 +18,7 @@ def classifier_score(log_probabilities: Tensor) -> float:
             probability 0.
 
     Returns:
-        The score, dimensionless, in [1, min(n, K)]; biased upwards for few samples.
+        The score, dimensionless, in [1, min(n, K)]; biased downwards by order 1/n.
 
     Raises:
         ValueError: Not of shape [n, K] with n >= 1, an entry is nan or +inf, or probabilities do

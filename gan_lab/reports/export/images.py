@@ -1,4 +1,4 @@
-"""Samples as image files, one by one: what tools that compute FID read."""
+"""Samples as image files, one by one: what other evaluation tools read."""
 
 from collections.abc import Iterable
 from pathlib import Path
