@@ -42,6 +42,7 @@ ALLOWED_PARTICIPLES = {
     "measured": "a claim's number, beside expected",
     "expected": "a claim's number, beside measured",
     "passed": "a check's verdict, and its key in result.json",
+    "pooled": "features averaged over an image: the field's word, as in global average pooling",
     "compiled": "torch's word for what torch.compile returns",
 }
 IRREGULAR = frozenset(

@@ -123,12 +123,13 @@ class Extractor:
     def __call__(self, images: Tensor) -> ImageFeatures:
         """Return the features of images [n, channels, height, width] in [-1, 1]."""
         # Several metrics get the same samples, one after the other.
-        if self._newest is not None and self._newest[0] is images:
-            _, version, features = self._newest
-            if version == images._version:
+        version = None if images.is_inference() else images._version
+        if self._newest is not None and version is not None:
+            newest, its_version, features = self._newest
+            if newest is images and its_version == version:
                 return features
         features = self._extract(images)
-        self._newest = (images, images._version, features)
+        self._newest = None if version is None else (images, version, features)
         return features
 
     @torch.no_grad()

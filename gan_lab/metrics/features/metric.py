@@ -17,7 +17,7 @@ from gan_lab.metrics.diversity import mean_nearest_distance
 from gan_lab.metrics.features.frechet import relative_frechet_distance
 from gan_lab.metrics.features.kernel_distance import kernel_distance
 from gan_lab.metrics.features.manifold import manifold_metrics
-from gan_lab.metrics.features.random_features import RANDOM_SEED, random_extractor
+from gan_lab.metrics.features.random_features import SEED, random_extractor
 from gan_lab.metrics.features.scores import classifier_score
 from gan_lab.metrics.metrics import Metric, MetricFunction, Units
 from gan_lab.validation import check_count
@@ -94,7 +94,7 @@ class Features(Metric):
         if isinstance(source.modes, ClassifierModes):
             record = source.modes.classifier.record()
         else:
-            record = {"random_convolutions": f"no labels: random weights of seed {RANDOM_SEED}"}
+            record = {"random_convolutions": f"no labels: random weights of seed {SEED}"}
         if isinstance(source, FiniteSource):
             record["n_train_images"] = len(train_subset(source))
         return record
@@ -127,7 +127,7 @@ class _SourceFeatures:
         return _join([self._extract(source.take("train", block)) for block in blocks])
 
     @cached_property
-    def _known(self) -> tuple[ImageFeatures, dict[bytes, int]]:
+    def _table(self) -> tuple[ImageFeatures, dict[bytes, int]]:
         """Features of the set's images, and the row of each by its pixels."""
         source = self._source
         assert isinstance(source, FiniteSource)
@@ -145,7 +145,7 @@ class _SourceFeatures:
     def of(self, images: Tensor) -> ImageFeatures:
         """Return the features of images [n, channels, height, width]."""
         if isinstance(self._source, FiniteSource):
-            features, rows = self._known
+            features, rows = self._table
             positions = []
             for key in _keys(images):
                 if key not in rows:

@@ -16,7 +16,7 @@ from gan_lab.data.image_network import (
     shrink,
 )
 
-RANDOM_SEED = 0
+SEED = 0
 _N_IMAGES = 5000  # whose features give the stds, at most
 
 
@@ -27,7 +27,7 @@ def random_extractor(source: Source) -> Extractor:
 
     Reference: Naeem et al. 2020, arXiv:2002.09797, for random features where no trained ones fit.
     """
-    generator = torch.Generator().manual_seed(RANDOM_SEED)
+    generator = torch.Generator().manual_seed(SEED)
     network = build_image_network(network_shape(source.shape), 1, generator)
     network = network.requires_grad_(False).to(source.device)
     stds = pooled_stds(network, map(shrink, _real_images(source)))
@@ -40,5 +40,5 @@ def _real_images(source: Source) -> Iterator[Tensor]:
     if isinstance(source, FiniteSource):
         indices = train_subset(source, _N_IMAGES).split(size)
         return (source.take("train", block) for block in indices)
-    generator = torch.Generator(source.device).manual_seed(RANDOM_SEED)
+    generator = torch.Generator(source.device).manual_seed(SEED)
     return (source.real(size, generator) for _ in range(max(1, _N_IMAGES // size)))

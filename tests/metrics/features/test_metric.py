@@ -199,6 +199,18 @@ def test_sets_without_labels_have_random_features_and_say_so():
     assert "seed 0" in Features().record(source)["random_convolutions"]
 
 
+def test_random_features_see_blur_and_noise_and_hardly_a_missing_class(mnist, real, evaluate):
+    order = torch.arange(mnist.n_train)
+    train, labels = mnist.take("train", order), mnist.train_labels
+    metric = Features().prepare(TensorSource(train, real, evaluate.held_out, CPU))
+    tag = "features/frechet_distance"
+    of_real = metric(real, evaluate.held_out)[tag]
+    assert metric(blur(real), evaluate.held_out)[tag] > 3 * of_real
+    assert metric(noise(), evaluate.held_out)[tag] > 8 * of_real
+    missing = metric(train[labels != 3][:N], evaluate.held_out)[tag]
+    assert missing == pytest.approx(of_real, rel=0.35)
+
+
 def test_the_classifier_is_on_record(mnist):
     for metric in (Features(), ModeCount()):
         record = metric.record(mnist)
