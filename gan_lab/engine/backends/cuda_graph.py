@@ -2,9 +2,9 @@
 
 A step has no fixed number of discriminator updates (a warm-up has many), so it is not one graph:
 one records a chunk of discriminator updates with its fakes, one for each size of chunk; another
-holds the generator's updates and its average. A lazy penalty takes one for each pattern of updates
-that have it as well: for a chunk of n updates, n + 1 at most and no more than `every`. A step copies
-its draws into tensors whose addresses stay, replays the graphs, and copies their results out.
+holds the generator's updates. A lazy penalty takes one for each pattern of updates that have it as
+well: for a chunk of n updates, n + 1 at most and no more than `every`. A step copies its draws into
+tensors whose addresses stay, replays the graphs, and copies their results out.
 
 The code for GPUs only is behind `Capture`; the tests have one that works on any device.
 """
