@@ -5,6 +5,7 @@ Every draw uses the generator that is passed in, so a seed fixes the samples. Cu
 (swiss roll, two moons, checkerboard) are in `toy_shapes`.
 """
 
+import functools
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -38,14 +39,18 @@ class Mixture(Distribution):
     def components(self) -> Components:
         """Return the Gaussians, on the CPU."""
 
+    @functools.cached_property
+    def _components(self) -> Components:
+        return self.components()
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(d,)."""
-        return (self.components().centres.shape[1],)
+        return (self._components.centres.shape[1],)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw a component by inverse transform, then a Gaussian at its centre: [n, d], float32."""
-        parts = self.components()
+        parts = self._components
         device = generator.device
         # A CUDA GPU need not have finished its steps before the next ones are drawn. (On mps a copy
         # that does not block may read memory that is free by then.)
@@ -61,7 +66,7 @@ class Mixture(Distribution):
 
     def log_density(self, x: Tensor) -> Tensor:
         """Return log sum_k weight_k N(x; centre_k, std_k^2 I): [N, d] -> [N] in nats."""
-        parts = self.components()
+        parts = self._components
         centres, stds = parts.centres.to(x), parts.stds.to(x)
         distance = (x[:, None, :] - centres).square().sum(-1)
         d = centres.shape[1]
@@ -70,7 +75,7 @@ class Mixture(Distribution):
 
     def modes(self, device: torch.device) -> Modes:
         """Return one mode a component: the nearest centre; high quality within 3 of its stds."""
-        parts = self.components()
+        parts = self._components
 
         def classify(x: Tensor) -> tuple[Tensor, Tensor]:
             distance = (x[:, None, :] - parts.centres.to(x)).square().sum(-1)
