@@ -124,6 +124,7 @@ class RunDir:
     checkpoints = _Subpath("checkpoints")  # step_*.pt
     figures = _Subpath("figures")  # *.png, drawn from the other files
     samples = _Subpath("samples")
+    real = _Subpath("real.png")  # held-out images beside which samples are looked at
     landscape = _Subpath("landscape")  # step_*.npz, the discriminator on a grid
 
     def create(self) -> RunDir:

@@ -304,6 +304,7 @@ def _write_image_run(path: Path, method: str, seed: int, end: float, legible: fl
     }
     (path / "status.json").write_text(json.dumps(status))
     if seed == 0:
+        samples.save_png(samples.image_grid(_strokes(64, 0.0, 99)), path / "real.png")
         for step, value in zip(steps[::4], curve[::4], strict=True):
             picture = samples.image_grid(_strokes(64, float(np.sqrt(value)), seed))
             samples.save_png(picture, path / "samples" / f"step_{step:08d}.png")

@@ -111,6 +111,7 @@ def section(problem: Problem) -> Section:
         events=events,
         dots=verdict.dots(problem),
         real_data=next(floors, None),
+        real_picture=next(filter(None, (run.real_picture() for run in runs.values())), None),
         grid_side=_grid_side(list(runs.values())),
         headline=tag,
         dots_title=CURVES[tag].title,

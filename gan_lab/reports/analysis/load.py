@@ -74,6 +74,11 @@ class Record:
         """Return step -> PNG of its samples; links to pictures elsewhere are left out."""
         return _by_step(self.path, RunDir(self.path).samples, "png")
 
+    def real_picture(self) -> Path | None:
+        """Return the PNG of real images, if it has one."""
+        file = RunDir(self.path).real
+        return file if file.exists() and is_inside(file, self.path) else None
+
     def landscapes(self) -> dict[int, Path]:
         """Return step -> the file of its discriminator's landscape."""
         folder, old = RunDir(self.path).landscape, self.path / compatibility.LANDSCAPE_FOLDER

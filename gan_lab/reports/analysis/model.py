@@ -134,6 +134,7 @@ class Section:
     finals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     end: str = ""  # when the dots' numbers were taken: "at the end of training (step 2000)"
     is_paired: bool = False  # whether differences are taken seed by seed
+    real_picture: Path | None = None  # PNG of held-out images, like those of the samples
     # Images in a row and in a column of each picture; 0 where these differ.
     grid_side: int = 0
     headline: str = ""  # tag of the number that sums its groups up, which the dots show

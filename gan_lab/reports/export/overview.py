@@ -145,14 +145,23 @@ def _samples(axes: Axes, section: Section) -> None:
     points = any(section.landscapes.get(name) for name in names)
     key = ": dots, real data: crosses" if points else ""
     axes.set_title(f"Samples at the end{key}", pad=22)
-    columns = 1 if len(names) == 1 else 2
-    rows = -(-len(names) // columns)
-    for i, name in enumerate(names):
+    real = None if points or section.real_picture is None else section.real_picture
+    n = len(names) + (real is not None and len(names) < _MAX_SHOWN)
+    columns = 1 if n == 1 else 2
+    rows = -(-n // columns)
+    tall = 0.70 if any("; " in section.modes.get(name, "") for name in names) else 0.76
+    for i in range(n):
         width, height = 1 / columns, 1 / rows
-        box = (i % columns * width, 1 - (i // columns + 1) * height, 0.94 * width, 0.76 * height)
+        box = (i % columns * width, 1 - (i // columns + 1) * height, 0.94 * width, tall * height)
         inset = axes.inset_axes(box)
         inset.set_xticks([])
         inset.set_yticks([])
+        if i == len(names):
+            inset.set_title("real data", fontsize=11, pad=3, color=GREY, fontweight="bold")
+            if real is not None and (png := samples.read_png(real)):
+                inset.imshow(imread(io.BytesIO(png), format="png"))
+            continue
+        name = names[i]
         colour = section.styles[name].colour
         inset.set_title(wrapped_name(name), fontsize=11, pad=3, color=colour, fontweight="bold")
         if modes := section.modes.get(name):

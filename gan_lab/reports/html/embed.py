@@ -21,6 +21,7 @@ CURVE_POINTS = 400  # a curve; a chart is not wider on any screen that matters
 ANIMATION_STEPS = 60
 CURVE_BYTES = 3_500_000  # of a page, as text
 MEDIA_BYTES = 5_500_000  # landscapes and pictures of a page, as text
+_REAL_BYTES = 1_000_000  # of the picture of real images
 _MAX_COORDINATE = 65534  # of a 16-bit point; the number above says "outside the window"
 _MAX_LEVEL = 254  # of an 8-bit landscape; the number above says "not a number"
 Json = dict[str, Any]
@@ -251,6 +252,12 @@ def _pictures(files: Mapping[int, Path], scale: float, budget: int) -> list[Json
         if _size(snapshots) <= budget and (png := samples.read_png(path)) is not None:
             snapshots.append({"step": step, "image": _data_uri(png, scale)})
     return snapshots
+
+
+def real_picture(section: Section) -> str:
+    """Return the picture of real images as a data URI; "" where there is none that can be read."""
+    png = None if section.real_picture is None else samples.read_png(section.real_picture)
+    return "" if png is None or len(png) > _REAL_BYTES else _data_uri(png, 1)
 
 
 def _data_uri(png: bytes, scale: float) -> str:

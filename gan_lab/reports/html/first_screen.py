@@ -9,7 +9,7 @@ import numpy as np
 
 from gan_lab.reports.analysis.model import Dot, Section, stack_levels
 from gan_lab.reports.analysis.numbers import interval_texts
-from gan_lab.reports.html import document, marks
+from gan_lab.reports.html import document, embed, marks
 from gan_lab.reports.plots import landscape
 from gan_lab.reports.plots.style import short
 
@@ -204,12 +204,13 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     steps = {step for step, _, _ in pictures.values()}
     seeds = {section.seed[label] for label in pictures if label in section.seed}
     key = ""
-    if any(section.landscapes.get(label) for label in pictures):
+    has_points = any(section.landscapes.get(label) for label in pictures)
+    if has_points:
         key = _key(pictures, data["looks"])
-    is_cropped = _is_cropped(section) and not any(map(section.landscapes.get, pictures))
+    is_cropped = _is_cropped(section) and not has_points
     if is_cropped:
-        n = section.grid_side**2
-        key = f'<span class="key-text">The first of {n}; all are below.</span>'
+        of = f"The first of {section.grid_side**2}; all are below."
+        key = f'<span class="key-text">{of}</span>'
     items = "".join(
         f'<figure class="sample" data-group="{html.escape(label)}"{_ink(label, data["looks"])}>'
         f"{picture}<figcaption>"
@@ -218,6 +219,13 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
         for label, (step, picture, note) in pictures.items()
     )
     wide = " wide" if is_cropped else ""
+    n, real = len(pictures), "" if has_points else embed.real_picture(section)
+    if real:  # beside the samples, after all groups
+        image = _cropped(f'<img src="{real}" alt="Real images that no training saw">', section)
+        items += (
+            f'<figure class="sample real-sample">{image}<figcaption>real data</figcaption></figure>'
+        )
+        n += 1
     missing = [label for label in order if label not in pictures]
     note = f" No pictures: {html.escape(', '.join(missing))}." if missing else ""
     title = "Samples at the end"
@@ -227,13 +235,17 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     return (
         f'<div class="samples"><p class="samples-title"><strong>{title}</strong>{key}{note}</p>'
         f'<div class="sample-row{wide}" tabindex="0" role="region" aria-label="{title}" '
-        f'style="--n:{len(pictures)}">{items}</div></div>'
+        f'style="--n:{n}">{items}</div></div>'
     )
 
 
 def _is_cropped(section: Section) -> bool:
     """Whether only the first rows of pictures are shown, so that images are large enough."""
     return section.grid_side >= _CROPPED_FROM and section.grid_side % 2 == 0
+
+
+def _cropped(image: str, section: Section) -> str:
+    return f'<div class="crop">{image}</div>' if _is_cropped(section) else image
 
 
 def _ink(label: str, looks: marks.Looks) -> str:
@@ -269,8 +281,7 @@ def _picture(label: str, section: Section, data: Mapping[str, Any]) -> tuple[int
             last = group["snapshots"][-1]
             # Here, and only here: it shows without a script, and the page stays small.
             image = f'<img src="{last["image"]}" alt="Samples of {html.escape(label)}">'
-            if _is_cropped(section):
-                image = f'<div class="crop">{image}</div>'
+            image = _cropped(image, section)
             last["image"] = None
             return last["step"], image, ""
     return None

@@ -45,6 +45,8 @@ class Samples(Callback):
                 file = directory.samples / f"step_{step:08d}.png"
                 logger.keep(file, step, partial(atomic_write, data=png))
                 logger.image("samples", step, png)
+                if is_image and not directory.real.exists():
+                    logger.keep(directory.real, step, partial(atomic_write, data=_draw_real(run)))
             if has_landscape and self._landscape.is_due(step, n_steps):
                 file = directory.landscape / f"step_{step:08d}.npz"
                 logger.keep(file, step, partial(landscape.save, content))
@@ -62,6 +64,14 @@ def _draw_images(run: Run, index: int) -> bytes:
     """Return a picture of one seed's images, the content of a PNG file."""
     z = run.noise(index, "preview", run.config.trainer.n_preview)
     return samples.encode_png(samples.image_grid(run.samples(index, z)))
+
+
+def _draw_real(run: Run) -> bytes:
+    """Return a picture of as many held-out images, the same for every run on these data."""
+    source, n = run.source, run.config.trainer.n_preview
+    generator = stream(0, "picture of real images", source.device)
+    real = source.held_out(min(n, source.n_held_out or n), generator)
+    return samples.encode_png(samples.image_grid(real))
 
 
 def landscape_of(run: Run, index: int) -> landscape.Landscape:

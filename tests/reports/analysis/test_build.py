@@ -43,7 +43,8 @@ def test_groups_are_what_differs_and_repeat_over_seeds(two):
     assert [[r.seed for r in g.runs] for g in problem.groups] == [[0, 1, 2, 3, 4]] * 2
     assert set(problem.groups[0].choices) == {
         *("loss._target_", "regularizer.gradient_penalty._target_"),
-        *("regularizer.gradient_penalty.weight", "trainer.n_critic"),
+        *("regularizer.gradient_penalty.weight", "regularizer.gradient_penalty.every"),
+        "trainer.n_critic",
     }
 
 

@@ -216,3 +216,19 @@ def test_of_many_small_images_the_first_rows_are_shown_large(side, is_cropped, t
     assert source.count("<img") == 2
     assert (f"The first of {side**2}; all are below." in source) == is_cropped
     assert ('class="sample-row wide"' in source) == is_cropped
+
+
+def test_real_images_stand_beside_the_samples_and_not_beside_points(tmp_path):
+    real = pictures(tmp_path, (0,), name="real")[0]
+    comparison = replace(section("mnist", LABELS), real_picture=real)
+    snapshot = {"step": 10, "image": "data:image/png;base64,AAAA"}
+    groups = [{"label": label, "snapshots": [dict(snapshot)]} for label in LABELS]
+    source = samples(comparison, {"groups": groups})
+    assert source.count("<img") == 3
+    assert source.index("real-sample") > source.rindex('data-group="')
+    assert "--n:3" in source
+    (tmp_path / "torn.png").write_bytes(real.read_bytes()[:40])
+    torn = replace(comparison, real_picture=tmp_path / "torn.png")
+    assert "real-sample" not in samples(torn, {"groups": [dict(each) for each in groups]})
+    points = replace(comparison, landscapes={"first": landscapes(tmp_path, 2, (0,))})
+    assert "real-sample" not in samples(points)

@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from gan_lab.data.digits import Digits
 from gan_lab.reports.plots import landscape
 from gan_lab.training.callbacks import samples
 from tests.helpers import DIGITS, RING, train
@@ -31,6 +34,22 @@ def test_images_have_samples_and_no_landscape(tmp_path):
     for seed in ("seed_0", "seed_1"):
         assert steps_of(run / seed / "samples") == [0, 2, 3]
         assert steps_of(run / seed / "landscape") == []
+    real = [(run / seed / "real.png").read_bytes() for seed in ("seed_0", "seed_1")]
+    assert real[0] == real[1]  # the same images for every run on the data
+
+
+def test_the_picture_of_real_images_is_of_held_out_ones(tmp_path):
+    run = train(tmp_path / "run", *DIGITS, "trainer.image_every=2", "trainer.steps=2")
+    source = Digits().open(torch.device("cpu"))
+    picture = np.asarray(Image.open(run / "real.png").convert("RGB"))
+    cell, scale = 66, 8  # 64 pixels an image and 2 between them
+    images = source.gather_held_out(torch.arange(source.n_held_out))
+    known = {samples.samples.pixels_of(image).numpy().tobytes() for image in images}
+    for k in range(64):
+        y, x = 2 + k // 8 * cell, 2 + k % 8 * cell
+        pixels = picture[y : y + 64 : scale, x : x + 64 : scale, 0]
+        assert np.ascontiguousarray(pixels)[None].tobytes() in known
+    assert not (train(tmp_path / "ring", *RING, "trainer.steps=2") / "real.png").exists()
 
 
 def test_one_landscape_is_computed_for_the_picture_and_the_file(tmp_path, monkeypatch):
