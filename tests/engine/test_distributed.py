@@ -20,6 +20,7 @@ from gan_lab.engine.rng import Draws, StepDraws
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import (
+    DIGITS,
     ONE,
     RING,
     ROOT,
@@ -42,6 +43,7 @@ GAMES = {
     "ns": ["loss=non_saturating", "regularizer=[r1,instance_noise]"],
     "rel": ["loss=relativistic", "network.packing=2", "regularizer=none"],
     "seeds": ["loss=wasserstein", "n_seeds=2"],
+    "conv": [*DIGITS, "network=conv", "loss=non_saturating", "network.generator_norm=layer"],
 }
 REFUSED = {
     "odd": (["trainer.batch_size=17"], "does not divide by 2 processes"),

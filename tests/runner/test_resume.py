@@ -44,6 +44,7 @@ VARIANTS = {
     "clipping": (*RING, "regularizer=[weight_clipping]", "optim=rmsprop"),
     "spectral_norm": (*RING, "loss=hinge"),
     "batch_norm": (*DIGITS, "loss=non_saturating", "network.discriminator_norm=batch"),
+    "conv": (*DIGITS, "network=conv", "regularizer.gradient_penalty.every=4"),
     "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
     "lazy": (
         *(*RING, "trainer.warmup_every=4", "trainer.warmup_n_critic=7"),

@@ -30,6 +30,8 @@ CASES = {  # loss, width, size of a batch
     "batch": ("wasserstein", 128, 16384, "data=ring"),
     "warm-up": ("minimax", 256, 4096, "data=ring", "trainer.warmup_steps=1"),
     "images": ("wasserstein", 16, 2048, "data=digits", "network=dcgan"),
+    "conv": ("wasserstein", 16, 512, "data=mnist_5k", "network=conv"),
+    "conv plain": ("wasserstein", 16, 512, "data=mnist_5k", "network=conv", "regularizer=none"),
 }
 DEFAULT_CASES = ("stacked",)  # the others are slow
 # One process for all cases: the peak of the resident set is put back before each.
