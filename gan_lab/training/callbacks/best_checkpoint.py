@@ -6,7 +6,6 @@ names a best one that does not exist, and a kill loses only what the resumed run
 """
 
 import contextlib
-import copy
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -72,7 +71,7 @@ class BestCheckpoint(Callback):
         self.record = {"step": run.state.step, "tag": self._tag}
         self.record |= {"value": value, "validation": validation}
         self._best = None  # first, so that no more than one is kept
-        self._best, self._is_saved = copy.deepcopy(self._content.of(run)), False
+        self._best, self._is_saved = checkpoint.to_cpu(self._content.of(run)), False
 
     def save(self) -> None:
         """Write the best state if it is not on the disk yet, before a checkpoint names it."""
