@@ -72,7 +72,14 @@ def open_parts(
     if device.type == "cpu" or choose_storage(storage, n_bytes, False, device) == "device":
         return TensorSource(train, validation, held_out, device, **labels)
     rows = [MemoryRows(part) for part in parts]
-    return HostSource(rows[0], rows[1], rows[2], device, **labels)
+    source = HostSource(rows[0], rows[1], rows[2], device, **labels)
+    source.notes = (describe_place("in host memory", n_bytes),)
+    return source
+
+
+def describe_place(place: str, n_bytes: int) -> str:
+    """Return the note on a set that stays outside of the device."""
+    return f"the samples stay {place} ({n_bytes / 1e6:,.0f} MB) and are read when they are drawn"
 
 
 class Rows(ABC):

@@ -17,6 +17,7 @@ from gan_lab.data.host import (
     NpyFile,
     SomeRows,
     choose_storage,
+    describe_place,
 )
 from gan_lab.data.image_format import LAYOUTS, ImageFormat, find_format
 from gan_lab.data.image_rows import find_format_on_disk, image_rows, sample_rows
@@ -155,9 +156,9 @@ class ImageArray(Data):
             _describe(n, images.shape, form, file.dtype, what),
             f"{len(train)} to train on, {len(validation)} for validation, {n_held_out} held out",
             find_classes([None] * 3, []).note,
-            f"the {n * file.row_bytes / 1e6:,.0f} MB stay on disk; rows are read when drawn",
+            describe_place("on disk", n * file.row_bytes),
         )
-        source.warnings = image_warnings(images, what)
+        source.warnings = image_warnings(images, f"{what} (in a sample of {len(images)} images)")
         return source
 
     def _read(self, path: Path) -> "_Files":

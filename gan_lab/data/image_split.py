@@ -83,7 +83,7 @@ def open_images(
     if classes.parts is not None:
         source.modes = class_modes(source)
     counts = f"{sizes[0]} to train on, {sizes[1]} for validation, {sizes[2]} held out"
-    source.notes = (counts, classes.note)
+    source.notes = (counts, classes.note, *source.notes)
     return source
 
 

@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from gan_lab.data.base import TensorSource
-from gan_lab.data.host import HostSource, MemoryRows, NpyFile, NpyRows, SomeRows, choose_storage
+from gan_lab.data.host import (
+    HostSource,
+    MemoryRows,
+    NpyFile,
+    NpyRows,
+    SomeRows,
+    choose_storage,
+    open_parts,
+)
 from gan_lab.data.validation import split
 from gan_lab.errors import ConfigError
 from tests.helpers import CPU, seeded
@@ -166,6 +174,17 @@ def test_a_failure_in_the_thread_is_raised_where_the_samples_are_wanted(tmp_path
     with pytest.raises(OSError, match="no tickets"):
         fetch.result()
     assert torch.equal(good.result(), torch.from_numpy(images()[PARTS.train[:3]]))
+
+
+def test_parts_that_are_too_large_for_a_gpu_stay_in_host_memory(monkeypatch):
+    """As on a machine with a GPU, whose tensors stand in on the CPU here."""
+    parts = [torch.from_numpy(images()[part]) for part in PARTS]
+    monkeypatch.setattr("gan_lab.data.host.free_bytes", lambda device: 4 * N * 40 - 1)
+    assert isinstance(open_parts(*parts, CPU), TensorSource)
+    source = open_parts(*parts, torch.device("cuda"))
+    assert isinstance(source, HostSource)
+    assert source.notes[0].startswith("the samples stay in host memory (0 MB)")
+    assert [len(rows) for rows in source._rows.values()] == [35, 10, 15]
 
 
 @pytest.mark.parametrize(

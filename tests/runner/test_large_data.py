@@ -104,7 +104,7 @@ def test_what_is_found_of_images_is_the_same(tmp_path, monkeypatch, name, array,
     path = saved(tmp_path, array)
     device, disk = (stored(path, each, **keys).open(CPU) for each in ("device", "disk"))
     assert disk.notes[:-1] == device.notes
-    assert "MB stay on disk" in disk.notes[-1]
+    assert disk.notes[-1].startswith("the samples stay on disk (")
     assert disk.warnings == device.warnings == ()
     for part in ("train", "validation", "held_out"):
         assert torch.equal(*(torch.cat(list(s.batches(part, 7))) for s in (disk, device)))
@@ -130,6 +130,14 @@ def test_a_block_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
     assert [len(block) for block in blocks] == [7, 7, 6]
     assert np.array_equal(np.concatenate(list(blocks)), array)
     assert [len(block) for block in blocks[1:]] == [7, 6]
+
+
+def test_what_only_a_sample_showed_is_said_so(tmp_path):
+    path = saved(tmp_path, np.zeros((2000, 6, 5), np.uint8))
+    (warning,) = stored(path, "disk").open(CPU).warnings
+    assert "(in a sample of 500 images) holds 500 times the same" in warning
+    (warning,) = stored(path, "device").open(CPU).warnings
+    assert "images.npy holds 1440 times the same" in warning
 
 
 # What is refused
