@@ -212,10 +212,13 @@ class Diversity(Metric):
     }
 
     def prepare(self, source: Source) -> MetricFunction:
-        """See `Metric.prepare`; the training distance is of up to 20,000 samples and 1 GiB."""
+        """See `Metric.prepare`; the training distance is of 20,000 samples, 2^21 numbers at most.
+
+        Beyond, all pairs take longer than all else; `Features` has one in features.
+        """
         training = None
         n_numbers = (source.n_train or 0) * math.prod(source.shape)
-        if source.n_train is not None and source.n_train <= 20_000 and n_numbers <= 1 << 28:
+        if source.n_train is not None and source.n_train <= 20_000 and n_numbers <= 1 << 21:
             training = source.real(source.n_train, stream(0, "training", source.device))
 
         def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
