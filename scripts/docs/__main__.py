@@ -4,6 +4,7 @@
 .venv/bin/python -m scripts.docs --check    name the pages that are out of date; exit code 1
 .venv/bin/python -m scripts.docs --results  train what the README's table shows first
                                             (about ten minutes), then write
+.venv/bin/python -m scripts.docs --images   likewise for the table of images (about an hour)
 """
 
 import argparse
@@ -15,11 +16,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.docs")
     parser.add_argument("--check", action="store_true", help="write nothing, name stale pages")
     parser.add_argument("--results", action="store_true", help="train the README's table first")
+    parser.add_argument("--images", action="store_true", help="train the table of images first")
     options = parser.parse_args()
     if options.results:
         from scripts.docs import results  # torch
 
         results.measure()
+    if options.images:
+        from scripts.docs import results
+
+        results.measure_images()
     stale = pages.stale()
     for path, text in stale.items():
         if options.check:

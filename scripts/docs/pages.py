@@ -84,6 +84,25 @@ def results() -> str:
     return table(head, rows)
 
 
+def results_images() -> str:
+    """Return the table of presets on images from docs/results_images.json."""
+    head = (
+        *("`preset=`", "run", "seeds", "steps", "process seconds", "FD, median [least, greatest]"),
+        *("legible", "coverage", "KL of labels, nats"),
+    )
+    rows, real = [], {}
+    path = ROOT / "docs/results_images.json"
+    for r in json.loads(path.read_text()) if path.is_file() else ():
+        low_high = "{:.4f} [{:.4f}, {:.4f}]".format(*r["fd"])
+        others = (f"{r['legible'][0]:.2f}", f"{r['coverage'][0]:.2f}", f"{r['kl'][0]:.3f}")
+        name = (f"`{r['preset']}`", r["run"], str(r["seeds"]), str(r["steps"]))
+        rows.append((*name, f"{r['seconds']:.0f}", low_high, *others))
+        data = "Fashion-MNIST" if r["preset"].startswith("fashion") else "MNIST"
+        numbers = (f"{r['fd_real']:.4f}", f"{r['legible_real']:.2f}", f"{r['coverage_real']:.2f}")
+        real[data] = ("", f"real {data}", *("-",) * 3, *numbers, f"{r['kl_real']:.3f}")
+    return table(head, [*rows, *real.values()])
+
+
 def losses() -> str:
     """Return the table of losses from conf/loss and the loss cards."""
     rows = []
@@ -182,6 +201,7 @@ def library() -> str:
 SECTIONS: dict[str, Callable[..., str]] = {
     "library": library,
     "results": results,
+    "results_images": results_images,
     "losses": losses,
     "group": group,
     "keys": keys,
