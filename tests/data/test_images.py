@@ -346,6 +346,8 @@ def test_folders_train_and_test_are_a_split_of_its_own(tmp_path, validation):
     assert {image.tobytes() for image in pixels} == test
     assert torch.bincount(source.held_out_labels).tolist() == [12, 12]
     refused(ImageFolder(root, held_out_share=0.1), "held_out_share must be null, as .* a split")
+    Image.new("L", (28, 28)).save(tmp_path / "stray.png")
+    assert "split" not in ImageFolder(root).open(CPU).notes[1]
 
 
 def test_the_crop_is_the_centre_of_the_longer_side(tmp_path):
