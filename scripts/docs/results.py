@@ -175,8 +175,7 @@ def picture_of_images(path: Path, row: dict[str, Any]) -> None:
 def measure_images() -> None:
     """Train the presets on images and keep their numbers and the picture."""
     rows = [row for name in PRESETS for row in measured_images(name, range(3))]
-    (ROOT / "docs" / "results_images.json").write_text(json.dumps(rows, indent=1) + "
-")
+    (ROOT / "docs" / "results_images.json").write_text(json.dumps(rows, indent=1) + "\n")
     first = next(r for r in rows if r["steps"] == IMAGE_STEPS[-1])
     picture_of_images(ROOT / "docs" / "images" / "mnist_5k.png", first)
 
