@@ -71,8 +71,9 @@ def test_the_address_opens_the_charts_unsmoothed_and_of_several_seeds_the_means(
 
     query, tab, state = parts(None)
     assert query["smoothing"] == ["0"]
-    [pinned] = json.loads(query["pinnedCards"][0])
-    assert pinned == {"plugin": "scalars", "tag": "divergence/wasserstein"}
+    pinned = json.loads(query["pinnedCards"][0])  # of tags that are not there it shows nothing
+    tags = ("features/frechet_distance", "divergence/wasserstein")
+    assert pinned == [{"plugin": "scalars", "tag": tag} for tag in tags]
     assert (tab, state) == ("custom_scalars", {"_smoothingWeight": "0"})
     kind, _, pattern = query["runColorGroup"][0].partition(":")
     assert kind == "regex"
