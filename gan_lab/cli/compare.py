@@ -98,7 +98,7 @@ def _say(report: Report) -> None:
 
 def _screen(table: Table) -> Screen:
     """Return the columns that a terminal has room for; the page has all."""
-    on_screen = _ON_SCREEN
+    on_screen: tuple[str, ...] = _ON_SCREEN
     if any(name.startswith("Frechet") for name in table.columns):  # beside which W1 decides nothing
         on_screen = tuple(name for name in on_screen if name != "Exact W1")
     indices = [i for i, name in enumerate(table.columns) if name.startswith(on_screen)]

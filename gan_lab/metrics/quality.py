@@ -12,7 +12,7 @@ _SPREAD = "samples/pairwise_distance"
 LEGIBLE = "features/legible_share"
 # A squared distance: where W1 halves it falls to a quarter, and so does its share of the way. The
 # thresholds below are of distances, so they are held against its square root.
-SQUARED = frozenset({FRECHET})
+SQUARED_DISTANCES = frozenset({FRECHET})
 
 CLOSE_RATIO = 1.25  # times real data's value, at most, and
 CLOSE_SHARE = 0.1  # of the way from the start to real data is left, at most
@@ -67,13 +67,13 @@ def judge(estimates: Mapping[str, Estimate], start: Start | None = None) -> Qual
         return Quality("collapsed", reason)
     ratio = e.value / e.floor if e.floor > 0 else float("inf")
     text = f"{name} {ratio:.2g} x real data's" if ratio < 100 else f"{name} > 100 x real data's"
-    if e.high < e.floor and tag not in SQUARED:
+    if e.high < e.floor and tag not in SQUARED_DISTANCES:
         return Quality("closer than real", f"{text}, as of averages of data, which are no data")
     if e.low <= e.floor:
         reason = f"the interval of {name} contains real data's"
         return Quality("as good as real", (text if e.high < e.floor else reason) + legible)
     share_left, scale = _share_left(e.value - e.floor, start), ""
-    if tag in SQUARED:
+    if tag in SQUARED_DISTANCES:
         ratio, scale = math.sqrt(ratio), f" in sqrt({name})"
         share_left = None if share_left is None else math.sqrt(share_left)
     way = ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gan_lab.metrics.quality import SQUARED
+from gan_lab.metrics.quality import SQUARED_DISTANCES
 from gan_lab.reports.analysis.aggregate import Group, band, headline
 from gan_lab.reports.analysis.model import EventRow
 from gan_lab.reports.analysis.names import enumeration
@@ -28,7 +28,7 @@ def gradients(groups: Sequence[Group]) -> list[str]:
     if not changes:
         return []
     far, near, growths, tag = [], [], [], headline(groups)
-    close = _CLOSE**2 if tag in SQUARED else _CLOSE
+    close = _CLOSE**2 if tag in SQUARED_DISTANCES else _CLOSE
     for group in groups:
         fall = changes.get(group.label, 1.0)
         if fall >= _CHANGE:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import imread
 from matplotlib.ticker import NullFormatter
 
-from gan_lab.metrics.quality import SQUARED
+from gan_lab.metrics.quality import SQUARED_DISTANCES
 from gan_lab.reports.analysis.model import Report, Section, stack_levels
 from gan_lab.reports.plots import samples
 from gan_lab.reports.plots.landscape import load_or_none
@@ -113,7 +113,7 @@ def _curves(axes: Axes, section: Section) -> None:
         low = np.maximum(band.low, 0.0)
         axes.fill_between(band.x, low, band.high, color=style.colour, alpha=0.16, linewidth=0)
         highest = max(highest, *band.mean[np.isfinite(band.mean)].tolist(), 0.0)
-    if section.headline in SQUARED and highest > 0:  # it falls by decades
+    if section.headline in SQUARED_DISTANCES and highest > 0:  # it falls by decades
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda y, _: short(y))
         axes.yaxis.set_minor_formatter(NullFormatter())

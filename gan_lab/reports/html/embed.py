@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan_lab.metrics.quality import SQUARED
+from gan_lab.metrics.quality import SQUARED_DISTANCES
 from gan_lab.reports.analysis.model import AXES, Band, Section
 from gan_lab.reports.plots import landscape, samples
 
@@ -88,7 +88,7 @@ def _charts(section: Section, pool: Pool, limit: int) -> list[Json]:
         if any(axes.values()):
             floor = chart.floor if chart.floor is not None and np.isfinite(chart.floor) else None
             content: Json = {
-                "logarithmic": chart.tag in SQUARED,  # it falls by decades
+                "logarithmic": chart.tag in SQUARED_DISTANCES,  # it falls by decades
                 "tag": chart.tag,
                 "title": chart.title,
                 "unit": chart.unit,

@@ -221,7 +221,7 @@ def samples(section: Section, data: Mapping[str, Any]) -> str:
     wide = " wide" if is_cropped else ""
     n, real = len(pictures), "" if has_points else embed.real_picture(section)
     if real:  # beside the samples, after all groups
-        image = _cropped(f'<img src="{real}" alt="Real images that no training saw">', section)
+        image = _crop(f'<img src="{real}" alt="Real images that no training saw">', section)
         items += (
             f'<figure class="sample real-sample">{image}<figcaption>real data</figcaption></figure>'
         )
@@ -244,7 +244,7 @@ def _is_cropped(section: Section) -> bool:
     return section.grid_side >= _CROPPED_FROM and section.grid_side % 2 == 0
 
 
-def _cropped(image: str, section: Section) -> str:
+def _crop(image: str, section: Section) -> str:
     return f'<div class="crop">{image}</div>' if _is_cropped(section) else image
 
 
@@ -281,7 +281,7 @@ def _picture(label: str, section: Section, data: Mapping[str, Any]) -> tuple[int
             last = group["snapshots"][-1]
             # Here, and only here: it shows without a script, and the page stays small.
             image = f'<img src="{last["image"]}" alt="Samples of {html.escape(label)}">'
-            image = _cropped(image, section)
+            image = _crop(image, section)
             last["image"] = None
             return last["step"], image, ""
     return None
