@@ -75,7 +75,7 @@ _SETS = {
         "cifar-10-batches-py",
         32,
         None,
-        "tar -xzf cifar-10-python.tar.gz in that folder",
+        "unpack cifar-10-python.tar.gz in data.root",
     ),
 }
 _IDX = ("images-idx3-ubyte", "labels-idx1-ubyte")

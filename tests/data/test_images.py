@@ -145,7 +145,7 @@ def test_cifar_batches_are_read_pixel_by_pixel(tmp_path, monkeypatch):
     [
         ("mnist", "take data=mnist_5k"),
         ("fashion_mnist", "apt install dataset-fashion-mnist"),
-        ("cifar10", "tar -xzf cifar-10-python.tar.gz"),
+        ("cifar10", "unpack cifar-10-python.tar.gz in data.root"),
     ],
 )
 def test_missing_files_name_three_ways_to_get_them(tmp_path, monkeypatch, name, advice):
