@@ -151,7 +151,8 @@ def test_every_block_has_a_language_and_its_syntax(block):
     ],
     ids=lambda block: block.name,
 )
-def test_python_blocks_run(block, monkeypatch):
+def test_python_blocks_run(block, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where some of them write
     # A dataclass looks its module up; a name that has moved fails here, not only with -m slow.
     module = types.ModuleType("example_of_the_pages")
     monkeypatch.setitem(sys.modules, module.__name__, module)
