@@ -11,7 +11,7 @@ from gan_lab.data.arrays import Array
 from gan_lab.engine.backends.select import build_gradients
 from gan_lab.engine.execution import Execution
 from gan_lab.engine.gradients import FunctionalGradients
-from gan_lab.engine.optimizers import Adam
+from gan_lab.engine.optimizers import Adam, Sgd
 from gan_lab.engine.precision import Arithmetic
 from gan_lab.losses import NonSaturating, Wasserstein
 from gan_lab.networks.conv import Conv, FlattenPixels, PixelsToChannels, UnflattenPixels
@@ -222,7 +222,8 @@ def test_stacked_seeds_equal_solo_ones_at_28_pixels(loss, files, images):
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)], ids=["solo", "stacked"])
 def test_a_compiled_step_is_the_eager_one(seeds, images):
     penalty = load_regularizers("gradient_penalty")
-    choice = {"data": images, "network": PAIR, "seeds": seeds, "optim": Adam(1e-3)}
+    # SGD: Adam blows up the rounding that is a bias's gradient before a batch norm.
+    choice = {"data": images, "network": PAIR, "seeds": seeds, "optim": Sgd(1e-2)}
     compiled, eager = (small_run(Wasserstein(), penalty, **choice) for _ in range(2))
     gradients = build_gradients(compiled.objective, len(seeds), Execution(mode="compiled"))
     assert type(gradients) is FunctionalGradients
