@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up and trains WGAN-GP on bundled handwritten digits; arguments go to `train`.
+# Sets everything up and trains WGAN-GP on 28 x 28 handwritten digits; arguments go to `train`.
 #   ./scripts/train.sh
 #   ./scripts/train.sh data=ring loss=non_saturating
 set -euo pipefail

@@ -37,7 +37,14 @@ def test_a_quoted_value_gives_the_terminal_no_commands(workdir, capsys):
 def test_a_warning_of_the_data_is_one_line_whatever_the_path(workdir, capsys):
     (workdir / "a[").mkdir()
     np.save("a[/i].npy", np.linspace(0, 1, 200)[:, None, None, None].repeat(5, 2).repeat(5, 3))
-    keys = ("data=array", "data.path='a[/i].npy'", *CHEAP, "trainer.steps=1", "network.width=8")
+    keys = (
+        "data=array",
+        "data.path='a[/i].npy'",
+        *CHEAP,
+        "trainer.steps=1",
+        "network=mlp",
+        "network.width=8",
+    )
     assert main("train", *keys, "hydra.run.dir='b[/run]'") == 0
     out, err = capsys.readouterr()
     warning, *rest = err.splitlines()
