@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set everything up, train minimax, non-saturating, WGAN with clipping and WGAN-GP on the ring and
-# on handwritten digits over five seeds, compare them and show the page. Arguments go to `train`.
+# on 28 x 28 digits over five seeds, compare them and show the page. Arguments go to `train`.
 #   ./scripts/compare_losses.sh
 #   SEEDS=8 ./scripts/compare_losses.sh steps=800
 # SEEDS: runs of each loss (5). OUT: where everything goes (outputs/compare_losses/<time>).
@@ -19,9 +19,9 @@ sweep() { # a run that diverges is a result: only an interrupt or a wrong argume
 
 echo "ring: 4 losses, $seeds seeds stacked in each run"
 sweep data=ring "n_seeds=$seeds" output="$out/ring" "$@"
-echo "digits: 4 losses x $seeds seeds, one process a core"
-sweep data=digits "seed=range($seeds)" steps=1000 output="$out/digits" "$@"
-"${lab[@]}" compare "$out/ring" "$out/digits" output="$out/comparison" \
+echo "mnist_5k: 4 losses x $seeds seeds, one process a core"
+sweep data=mnist_5k "seed=range($seeds)" steps=1500 output="$out/mnist_5k" "$@"
+"${lab[@]}" compare "$out/ring" "$out/mnist_5k" output="$out/comparison" \
   title="Four losses, $seeds seeds each"
 
 page="$out/comparison/index.html"

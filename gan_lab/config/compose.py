@@ -90,9 +90,9 @@ def with_preset(overrides: Sequence[str]) -> list[str]:
 def _preset_of(cfg: DictConfig, overrides: Sequence[str]) -> str | None:
     if {"preset", "network"} & {override.split("=")[0].lstrip("+~") for override in overrides}:
         return None
-    loss = HydraConfig.get().runtime.choices["loss"]
-    preset = (cfg.get("hints") or {}).get("presets", {}).get(loss)
-    return None if preset is None else str(preset)
+    loss = HydraConfig.get().runtime.choices.get("loss")
+    presets = (cfg.get("hints") or {}).get("presets") or {}
+    return str(presets[loss]) if loss in presets else None
 
 
 def _compose(name: str, overrides: Sequence[str], *not_typed: str) -> DictConfig:

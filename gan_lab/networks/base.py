@@ -119,7 +119,45 @@ class _Shapes(TorchFunctionMode):
             return args[0].new_empty(*args[0].shape[:-1], len(args[1]))
         if func.__name__ in self._SAME:
             return args[0]
+        if func is torch.nn.functional.conv2d:
+            return _conv2d(*args)
+        if func is torch.nn.functional.conv_transpose2d:
+            return _conv_transpose2d(*args)
+        if func is torch.nn.functional.pixel_shuffle:
+            (n, c, h, w), r = args[0].shape, args[1]
+            return args[0].new_empty(n, c // r**2, h * r, w * r)
+        if func is torch.nn.functional.pixel_unshuffle:
+            (n, c, h, w), r = args[0].shape, args[1]
+            return args[0].new_empty(n, c * r**2, h // r, w // r)
         return func(*args, **(kwargs or {}))
+
+
+Pair = tuple[int, int]
+
+
+def _conv2d(
+    x: Tensor, weight: Tensor, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Tensor:
+    options = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in options]
+    return x.new_empty(len(x), len(weight), *size)
+
+
+def _conv_transpose2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: Pair,
+    padding: Pair,
+    output_padding: Pair,
+    groups: int,
+    dilation: Pair,
+) -> Tensor:
+    options = zip(
+        x.shape[2:], weight.shape[2:], stride, padding, output_padding, dilation, strict=True
+    )
+    size = [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, o, d in options]
+    return x.new_empty(len(x), weight.shape[1] * groups, *size)
 
 
 def forward_on_meta(network: nn.Module, samples: Tensor) -> list[tuple[nn.Module, Tensor, Tensor]]:

@@ -57,7 +57,7 @@ PRESETS = {
     "fashion_ns_r1": "Fashion: non-saturating, R1",
     "fashion_wgan_gp": "Fashion: WGAN-GP",
 }
-IMAGE_STEPS = (2750, 5500)
+IMAGE_STEPS = (3200, 6400)
 IMAGE_TAGS = {
     "fd": "features/frechet_distance",
     "legible": "features/legible_share",

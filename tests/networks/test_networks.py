@@ -83,6 +83,23 @@ def test_the_conv_pair_of_28_pixels_is_that_of_the_recipe():
         assert outputs == sizes  # nothing is convolved at 28 pixels
 
 
+@pytest.mark.parametrize("pair", [Conv(3, 2), Dcgan(3, 2)], ids=["conv", "dcgan"])
+def test_shapes_without_numbers_are_those_of_the_numbers(pair):
+    shape = (3, 28, 28)
+    modules = pair.generator(shape), pair.discriminator(shape)
+    for module, meta, x in zip(modules, on_meta(pair, shape), zeros_for(shape), strict=True):
+        sizes = [output.shape for _, _, output in forward_on_meta(meta, x.to("meta"))]
+        real = []
+        for each in module.modules():
+            each.register_forward_hook(lambda layer, inputs, output: real.append(output.shape))
+        module(x)
+        assert sizes == real
+
+
+def zeros_for(shape):
+    return torch.zeros(2, 3), torch.zeros(2, *shape)
+
+
 def test_a_norm_is_there_only_where_it_was_asked_for():
     kinds = {"batch": nn.BatchNorm2d, "layer": nn.GroupNorm, "instance": nn.InstanceNorm2d}
     for norm, kind in kinds.items():

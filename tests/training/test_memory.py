@@ -172,7 +172,7 @@ OR = ", or set execution.ignore_memory=true to go on all the same\n"
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (("network.width=1000000000",), f"lower network.width{OR}"),
+        (("network=mlp", "network.width=1000000000"), f"lower network.width{OR}"),
         (("n_seeds=100000", "network.width=4096"), f"lower network.width or n_seeds{OR}"),
         (("data=ring", "trainer.batch_size=1000000000"), f"lower trainer.batch_size{OR}"),
         (("network.width=10000000000",), "set a smaller network.width\n"),
