@@ -87,14 +87,7 @@ def results() -> str:
 def results_images(part: str = "all") -> str:
     """Return the table of presets on images from docs/results_images.json; part=end: of MNIST."""
     head = (
-        *(
-            "`preset=`",
-            "run",
-            "seeds",
-            "steps",
-            "seconds, one core",
-            "FD, median [least, greatest]",
-        ),
+        *("`preset=`", "run", "seeds", "steps", "seconds, one core", "FD, median [range]"),
         *("legible", "coverage", "KL of labels, nats"),
     )
     rows, real = [], {}

@@ -1,5 +1,7 @@
 """What a pair of networks promises: shapes, a seeded start, stacking, and names for its faults."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -89,9 +91,9 @@ def test_shapes_without_numbers_are_those_of_the_numbers(pair):
     modules = pair.generator(shape), pair.discriminator(shape)
     for module, meta, x in zip(modules, on_meta(pair, shape), zeros_for(shape), strict=True):
         sizes = [output.shape for _, _, output in forward_on_meta(meta, x.to("meta"))]
-        real = []
+        real, keep = [], lambda layer, inputs, output, real: real.append(output.shape)
         for each in module.modules():
-            each.register_forward_hook(lambda layer, inputs, output: real.append(output.shape))
+            each.register_forward_hook(partial(keep, real=real))
         module(x)
         assert sizes == real
 
