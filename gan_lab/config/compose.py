@@ -70,8 +70,8 @@ def compose_config(name: str, overrides: Sequence[str]) -> DictConfig:
     """
     words = with_image_array(overrides) if name == "train" else list(overrides)
     cfg = _compose(name, words)
-    if name == "train" and (preset := _preset_of(cfg, words)):
-        cfg = _compose(name, words, f"preset={preset}")
+    if name == "train" and (recipe := _recipe(cfg, words)):
+        cfg = _compose(name, words, *recipe)
     return cfg
 
 
@@ -83,16 +83,27 @@ def with_preset(overrides: Sequence[str]) -> list[str]:
     typed key wins over it.
     """
     words = with_image_array(overrides)
-    preset = _preset_of(_compose("train", words), words)
-    return [*words, f"preset={preset}"] if preset else words
+    return [*words, *_recipe(_compose("train", words), words)]
 
 
-def _preset_of(cfg: DictConfig, overrides: Sequence[str]) -> str | None:
-    if {"preset", "network"} & {override.split("=")[0].lstrip("+~") for override in overrides}:
-        return None
+def _recipe(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """Return the preset of what was composed last; nothing where there is none.
+
+    What it says of its own optimizer and regularizers goes where others are typed.
+    """
+    typed = {override.split("=")[0].lstrip("+~") for override in overrides}
     loss = HydraConfig.get().runtime.choices.get("loss")
     presets = (cfg.get("hints") or {}).get("presets") or {}
-    return str(presets[loss]) if loss in presets else None
+    if loss not in presets or typed & {"preset", "network"}:
+        return []
+    recipe = [f"preset={presets[loss]}"]
+    groups = [group for group in ("optim", "regularizer") if group in typed]
+    if groups:
+        whole = _compose("train", overrides, *recipe)
+        for group in groups:
+            own = cfg.get(group) or {}
+            recipe += [f"~{group}.{key}" for key in whole.get(group) or {} if key not in own]
+    return recipe
 
 
 def _compose(name: str, overrides: Sequence[str], *not_typed: str) -> DictConfig:

@@ -143,6 +143,18 @@ def test_a_typed_key_wins_over_a_preset(typed):
     assert type(chosen.data).__name__ == ("Digits" if "digits" in typed else "Ring")
 
 
+def test_a_typed_optimizer_or_regularizer_takes_nothing_of_a_recipe_for_another():
+    recipe = run_config("data=mnist_5k", "loss=wasserstein_clip")
+    assert list(recipe.regularizers) == ["weight_clipping"]
+    other = run_config(
+        "data=mnist_5k", "loss=wasserstein_clip", "optim=rmsprop", "regularizer=[r1]"
+    )
+    assert (type(other.optim).__name__, other.optim.lr) == ("RmsProp", recipe.optim.lr)
+    assert list(other.regularizers) == ["r1"]
+    assert other.trainer == recipe.trainer
+    assert run_config("data=mnist_5k", "optim=adam").optim == run_config("data=mnist_5k").optim
+
+
 NEEDS = {name: ["data.path=x.npy"] for name in ("array", "image_array")}
 NEEDS["image_folder"] = ["data.root=x"]
 IMAGES = {"mnist_5k", "mnist", "fashion_mnist", "cifar10", "image_array", "image_folder"}
