@@ -119,20 +119,28 @@ class _Shapes(TorchFunctionMode):
             return args[0].new_empty(*args[0].shape[:-1], len(args[1]))
         if func.__name__ in self._SAME:
             return args[0]
-        if func is torch.nn.functional.conv2d:
+        if func is torch.nn.functional.conv2d and _is_call_of_layer(args, 7):
             return _conv2d(*args)
-        if func is torch.nn.functional.conv_transpose2d:
+        if func is torch.nn.functional.conv_transpose2d and _is_call_of_layer(args, 8):
             return _conv_transpose2d(*args)
-        if func is torch.nn.functional.pixel_shuffle:
+        if func is torch.nn.functional.pixel_shuffle and len(args) == 2:
             (n, c, h, w), r = args[0].shape, args[1]
             return args[0].new_empty(n, c // r**2, h * r, w * r)
-        if func is torch.nn.functional.pixel_unshuffle:
+        if func is torch.nn.functional.pixel_unshuffle and len(args) == 2:
             (n, c, h, w), r = args[0].shape, args[1]
             return args[0].new_empty(n, c * r**2, h // r, w // r)
         return func(*args, **(kwargs or {}))
 
 
 Pair = tuple[int, int]
+
+
+def _is_call_of_layer(args: Sequence[Any], n: int) -> bool:
+    """Return whether a convolution is called as a layer does, with stride and padding in pairs.
+
+    A user's own forward may leave arguments out, name them, or say padding="same".
+    """
+    return len(args) == n and all(isinstance(each, tuple) for each in args[3:6])
 
 
 def _conv2d(

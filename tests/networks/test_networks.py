@@ -98,6 +98,20 @@ def test_shapes_without_numbers_are_those_of_the_numbers(pair):
         assert sizes == real
 
 
+def test_shapes_without_numbers_take_a_convolution_however_it_is_called():
+    class Own(nn.Module):
+        def forward(self, x):
+            kernel = x.new_empty(4, 1, 3, 3)
+            return nn.functional.pixel_shuffle(
+                nn.functional.conv2d(x, kernel, padding=1), upscale_factor=2
+            )
+
+    with torch.device("meta"):
+        network = nn.Sequential(Own(), nn.Conv2d(1, 2, 3, padding="same"))
+    calls = forward_on_meta(network, torch.empty(2, 1, 8, 8, device="meta"))
+    assert [y.shape for _, _, y in calls[:2]] == [(2, 1, 16, 16), (2, 2, 16, 16)]
+
+
 def zeros_for(shape):
     return torch.zeros(2, 3), torch.zeros(2, *shape)
 
