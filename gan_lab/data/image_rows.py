@@ -13,12 +13,12 @@ from gan_lab.data.resize import resize
 from gan_lab.errors import ConfigError
 
 _BLOCK_BYTES = 1 << 26
-_SAMPLE_ROWS = 512
+_MIN_SAMPLE_ROWS, _SAMPLE_ROWS = 20, 512  # at every second row 10 are left of the smaller
 
 
 def sample_rows(file: NpyFile) -> NDArray[Any]:
     """Return some rows spread evenly over a file, the first among them; fewer if they are large."""
-    n = max(16, min(_SAMPLE_ROWS, _BLOCK_BYTES // max(1, file.row_bytes)))
+    n = max(_MIN_SAMPLE_ROWS, min(_SAMPLE_ROWS, _BLOCK_BYTES // max(1, file.row_bytes)))
     return file.rows(np.arange(0, len(file), -(-len(file) // n)))
 
 

@@ -123,6 +123,13 @@ def test_one_number_beyond_the_sample_decides(tmp_path):
     assert "1 for white" in stored(saved(tmp_path, array), "disk").open(CPU).notes[0]
 
 
+def test_a_sample_of_few_large_images_is_no_set_of_too_few(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_lab.data.image_rows._BLOCK_BYTES", 1)
+    for n in range(10, 64):
+        source = stored(saved(tmp_path, bytes_of(n)), "disk").open(CPU)
+        assert source.n_train + source.n_validation + source.n_held_out == n
+
+
 def test_a_block_is_read_when_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_lab.data.image_rows._BLOCK_BYTES", 7 * 30)
     array = bytes_of(20)
