@@ -81,7 +81,7 @@ def _sizes(text: str) -> list[int]:
 def _by_n(run: Run, index: int, step: int, sizes: Sequence[int]) -> dict[str, dict[str, Estimate]]:
     """Return n -> tag -> estimate, without the neural distance; last what is extrapolated."""
     metrics = run.config.metrics
-    least = max(2, *(metric.min_samples for metric in metrics.values()))
+    least = max([2, *(metric.min_samples for metric in metrics.values())])
     by_n: dict[str, dict[str, Estimate]] = {}
     for n in sizes:
         if n < least:
