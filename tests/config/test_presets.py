@@ -17,7 +17,7 @@ CHEAP = (
 )
 
 
-@pytest.fixture(params=names("preset"))
+@pytest.fixture(params=[name for name in names("preset") if name != "none"])
 def preset(request):
     return request.param
 
@@ -82,3 +82,14 @@ def test_the_numbers_that_the_papers_give_are_the_numbers_that_run():
     convolutional = run_config("preset=dcgan_2016")
     assert (convolutional.optim.lr, convolutional.optim.betas) == (2e-4, (0.5, 0.999))
     assert convolutional.network.latent_dim == 100
+
+
+def test_a_loss_takes_the_preset_that_was_tuned_for_it_unless_another_is_typed():
+    tuned, plain = run_config("data=mnist_5k"), run_config("data=mnist_5k", "preset=none")
+    assert tuned.optim == run_config("preset=mnist_wgan_gp").optim != plain.optim
+    other = run_config("data=mnist_5k", "loss=non_saturating")
+    assert list(other.regularizers) == ["r1"]
+    assert run_config("data=mnist_5k", "regularizer=none").regularizers == {}
+    assert run_config("data=mnist_5k", "network=mlp").optim == plain.optim
+    assert run_config("data=mnist_5k", "loss=least_squares").optim == plain.optim
+    assert run_config("data=mnist_5k", "optim.lr=1e-4").optim.lr == 1e-4
