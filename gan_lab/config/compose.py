@@ -91,13 +91,13 @@ def _recipe(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
 
     What it says of its own optimizer and regularizers goes where others are typed.
     """
-    typed = {override.split("=")[0].lstrip("+~") for override in overrides}
+    keys = {override.split("=")[0].lstrip("+~") for override in overrides}
     loss = HydraConfig.get().runtime.choices.get("loss")
     presets = (cfg.get("hints") or {}).get("presets") or {}
-    if loss not in presets or typed & {"preset", "network"}:
+    if loss not in presets or keys & {"preset", "network"}:
         return []
     recipe = [f"preset={presets[loss]}"]
-    groups = [group for group in ("optim", "regularizer") if group in typed]
+    groups = [group for group in ("optim", "regularizer") if group in keys]
     if groups:
         whole = _compose("train", overrides, *recipe)
         for group in groups:

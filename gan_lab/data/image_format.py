@@ -62,8 +62,8 @@ def find_format(
     """
     shape = arrays[0].shape
     if layout is not None and len(layout) != len(shape):
-        fitting = "NHW" if len(shape) == 3 else "NHWC or NCHW"
-        raise refuse("layout", f"null or {fitting} for shape {shape}", layout, "null")
+        layouts = "NHW" if len(shape) == 3 else "NHWC or NCHW"
+        raise refuse("layout", f"null or {layouts} for shape {shape}", layout, "null")
     layout = layout or find_layout(shape, what)
     low = min(float(array.min()) for array in arrays)
     high = max(float(array.max()) for array in arrays)

@@ -51,8 +51,8 @@ def find_classes(labels: Sequence[NDArray[np.generic] | None], sizes: Sequence[i
     """
     parts = [part for part in labels if part is not None]
     if len(parts) < len(labels):
-        missing = "not every part has labels" if parts else "there are no labels"
-        return Classes(None, f"{missing}, so no modes, legible share or classifier score")
+        note = "not every part has labels" if parts else "there are no labels"
+        return Classes(None, f"{note}, so no modes, legible share or classifier score")
     if all(_is_one_hot(part) for part in parts):
         parts = [part.argmax(axis=1) for part in parts]
     parts = [part[:, 0] if part.ndim == 2 and part.shape[1] == 1 else part for part in parts]

@@ -146,14 +146,14 @@ def image_rows(seed: int = 0, only: Sequence[str] = ()) -> list[Row]:
     generator = stream(seed, "selfcheck/images")
     real = [_measure(digits, None, generator) for _ in range(DRAWS)]
     rows = []
-    for defect, (spoil, seeing) in DEFECTS.items():
+    for defect, (spoil, observers) in DEFECTS.items():
         if only and defect not in only:
             continue
         draws = [_measure(digits, spoil, stream(seed, f"{defect} {i}")) for i in range(DRAWS)]
         for metric, more_is_worse in _MORE_IS_WORSE.items():
             pairs = zip((r[metric] for r in real), (d[metric] for d in draws), strict=True)
             count = sum(bad > good if more_is_worse else bad < good for good, bad in pairs)
-            answer = SEES if metric in seeing else BLIND
+            answer = SEES if metric in observers else BLIND
             answer = OFTEN if (metric, defect) in _UNSURE else answer
             rows.append(_row(metric, defect, answer, count, seed))
     return rows

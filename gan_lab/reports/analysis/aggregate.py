@@ -72,8 +72,8 @@ class Group:
 def headline(groups: Sequence[Group]) -> str:
     """Return the tag that sums groups of one data set up; W1 where nothing was measured yet."""
     runs = [run for group in groups for run in group.runs]
-    measured = {tag for run in runs for tag in (*run.finals, *run.curves)}
-    return headline_of(measured) or WASSERSTEIN
+    tags = {tag for run in runs for tag in (*run.finals, *run.curves)}
+    return headline_of(tags) or WASSERSTEIN
 
 
 @dataclass(frozen=True)
