@@ -110,7 +110,7 @@ PROCESS_ROWS = {
 }
 RUN_ROWS = {
     f"whole_run_{data}": data
-    for data in ("ring", "digits", "gaussian_1d", "mixture_1d", "segments")
+    for data in ("mnist_5k", "ring", "digits", "gaussian_1d", "mixture_1d", "segments")
 }
 START_ROWS = ("start",)
 
