@@ -125,7 +125,7 @@ def difference_tags(groups: Sequence[Group]) -> tuple[str, ...]:
 
 
 def has_pixels(groups: Sequence[Group]) -> bool:
-    """Tell whether W1 is one between pixels, beside a distance in features."""
+    """Return whether W1 is one between pixels, beside a distance in features."""
     return headline(groups) == FRECHET and any(g.finals(WASSERSTEIN) for g in groups)
 
 
