@@ -146,8 +146,8 @@ def _is_call_of_layer(args: Sequence[Any], n: int) -> bool:
 def _conv2d(
     x: Tensor, weight: Tensor, bias: Any, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Tensor:
-    options = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
-    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in options]
+    axes = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
+    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes]
     return x.new_empty(len(x), len(weight), *size)
 
 
@@ -161,10 +161,10 @@ def _conv_transpose2d(
     groups: int,
     dilation: Pair,
 ) -> Tensor:
-    options = zip(
+    axes = zip(
         x.shape[2:], weight.shape[2:], stride, padding, output_padding, dilation, strict=True
     )
-    size = [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, o, d in options]
+    size = [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, o, d in axes]
     return x.new_empty(len(x), weight.shape[1] * groups, *size)
 
 
