@@ -85,7 +85,8 @@ class Array(Data):
     def _images(self, path: Path, device: torch.device) -> FiniteSource:
         if self.standardize:
             raise refuse("standardize", "false for images", self.standardize, "false")
-        share = None if has_own_split(path, self.key) else self.held_out_share
+        is_default = self.held_out_share == Array.held_out_share
+        share = None if is_default and has_own_split(path, self.key) else self.held_out_share
         images = ImageArray(
             self.path,
             key=self.key,

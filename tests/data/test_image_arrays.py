@@ -10,6 +10,7 @@ import torch
 
 from gan_lab.config.compose import compose_config
 from gan_lab.config.image_data import with_image_array
+from gan_lab.data.arrays import Array
 from gan_lab.data.image_arrays import ImageArray
 from gan_lab.data.image_format import find_layout
 from gan_lab.errors import ConfigError
@@ -196,7 +197,8 @@ def test_kerass_names_have_no_validation_part_so_that_training_images_are_taken(
 def test_a_file_with_a_split_takes_no_other_but_one_of_its_arrays_does(tmp_path):
     path = tmp_path / "medmnist.npz"
     arrays = write_medmnist(path)
-    refused(ImageArray(str(path), held_out_share=0.2), "held_out_share must be null, as .* a split")
+    for kind in (ImageArray, Array):
+        refused(kind(str(path), held_out_share=0.2), "held_out_share must be null, as .* a split")
     few = ImageArray(str(path), n_validation=5).open(CPU)
     assert (few.n_train, few.n_validation, few.n_held_out) == (40, 5, 30)
     refused(ImageArray(str(path), n_validation=21), "data.n_validation must be at most 20")
