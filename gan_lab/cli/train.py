@@ -200,7 +200,8 @@ def _train_one(overrides: Sequence[str], verbose: bool) -> int:
     config = with_overrides(compose.build_run_config(compose.compose_config("train", overrides)))
     path = config.world.broadcast(run_directory())  # one place for all ranks
     preset = HydraConfig.get().runtime.choices.get("preset")
-    if preset is not None and "preset" not in map(key_of, overrides):
+    is_typed = "preset" in map(key_of, overrides)
+    if preset is not None and not is_typed and config.world.is_main:
         say(f"recipe:  preset={preset}, tuned for this loss (preset=none leaves it out)")
     source = config.world.run_on_all(lambda: open_source(config))
     config.world.run_on_all(lambda: validate(config, source))
