@@ -52,7 +52,7 @@ PRESETS = {
     "mnist_wgan_gp": ("WGAN-GP", 3),
     "mnist_ns_r1": ("non-saturating, R1", 3),
     "mnist_relativistic": ("relativistic, R1 and R2", 2),
-    "mnist_hinge_sn": ("hinge, spectral norm", 2),
+    "mnist_hinge_sn": ("hinge, spectral norm", 1),
     "mnist_wgan_clip": ("WGAN, clipped", 3),
     "fashion_wgan_gp": ("Fashion: WGAN-GP", 1),
     "fashion_ns_r1": ("Fashion: non-saturating, R1", 1),
