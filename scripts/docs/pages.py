@@ -87,7 +87,7 @@ def results() -> str:
 def results_images(part: str = "all") -> str:
     """Return the table of presets on images from docs/results_images.json; part=end: of MNIST."""
     head = (
-        *("`preset=`", "run", "seeds", "steps", "seconds, one core", "FD, median [range]"),
+        *("`preset=`", "run", "seeds", "steps", "FD, median [range]"),
         *("legible", "coverage", "KL of labels, nats"),
     )
     rows, real = [], {}
@@ -99,10 +99,10 @@ def results_images(part: str = "all") -> str:
         low_high = "{:.4f} [{:.4f}, {:.4f}]".format(*r["fd"])
         others = (f"{r['legible'][0]:.2f}", f"{r['coverage'][0]:.2f}", f"{r['kl'][0]:.3f}")
         name = (f"`{r['preset']}`", r["run"], str(r["seeds"]), str(r["steps"]))
-        rows.append((*name, f"{r['seconds']:.0f}", low_high, *others))
+        rows.append((*name, low_high, *others))
         data = "Fashion-MNIST" if r["preset"].startswith("fashion") else "MNIST"
         numbers = (f"{r['fd_real']:.4f}", f"{r['legible_real']:.2f}", f"{r['coverage_real']:.2f}")
-        real[data] = ("", f"real {data}", *("-",) * 3, *numbers, f"{r['kl_real']:.3f}")
+        real[data] = ("", f"real {data}", *("-",) * 2, *numbers, f"{r['kl_real']:.3f}")
     return table(head, [*rows, *real.values()])
 
 

@@ -102,7 +102,7 @@ def measured_images(name: str) -> list[dict[str, Any]]:
     for steps in IMAGE_STEPS:
         last = [next(r for r in rows if r["step"] == steps and FD in r) for rows in runs]
         row: dict[str, Any] = {"preset": name, "run": words, "seeds": len(last)}
-        row |= {"steps": steps, "seconds": statistics.median(r["time/train_seconds"] for r in last)}
+        row["steps"] = steps
         for key, tag in IMAGE_TAGS.items():
             values = [each[f"final/{tag}"] for each in last]
             row[key] = [statistics.median(values), min(values), max(values)]
