@@ -199,12 +199,12 @@ def _of_this_rank(config: RunConfig) -> RunConfig:
 def _train_one(overrides: Sequence[str], verbose: bool) -> int:
     config = with_overrides(compose.build_run_config(compose.compose_config("train", overrides)))
     path = config.world.broadcast(run_directory())  # one place for all ranks
+    source = config.world.run_on_all(lambda: open_source(config))
+    config.world.run_on_all(lambda: validate(config, source))
     preset = HydraConfig.get().runtime.choices.get("preset")
     is_typed = "preset" in map(key_of, overrides)
     if preset is not None and not is_typed and config.world.is_main:
         say(f"recipe:  preset={preset}, tuned for this loss (preset=none leaves it out)")
-    source = config.world.run_on_all(lambda: open_source(config))
-    config.world.run_on_all(lambda: validate(config, source))
     return exit_code(
         lambda: run(config, source, path, lambda: training.start(config, source, path), verbose)
     )
