@@ -102,8 +102,8 @@ def window(real: np.ndarray, fake: np.ndarray) -> list[tuple[float, float]]:
 
     So pictures of a run, and of runs on the same data, are comparable, and one sample far away does
     not shrink everything else. Data without extent along an axis (a segment seen from its end) are
-    shown with the samples [M, d], within ends in steps of a half, so that not every picture has
-    ends of its own.
+    shown with the samples [M, d], within ends in steps of two, since a picture with ends of its own
+    is drawn from the start.
     """
     return [_ends(*columns) for columns in zip(real.T, fake.T, strict=True)]
 
@@ -112,6 +112,6 @@ def _ends(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     low, high = float(real.min()), float(real.max())
     if high - low < 1e-3:
         low, high = min(low, float(fake.min())), max(high, float(fake.max()))
-        return math.floor(2 * low - 0.5) / 2, math.ceil(2 * high + 0.5) / 2
+        return 2.0 * math.floor((low - 0.25) / 2), 2.0 * math.ceil((high + 0.25) / 2)
     margin = 0.25 * (high - low)
     return low - margin, high + margin
