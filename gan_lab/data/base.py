@@ -8,7 +8,7 @@ samples.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -171,6 +171,19 @@ class FiniteSource(Source):
     validation_labels: Tensor | None = None
     held_out_labels: Tensor | None = None
 
+    def __init__(
+        self,
+        parts: Mapping[Part, Sized],
+        labels: tuple[Tensor | None, Tensor | None, Tensor | None],
+        device: torch.device,
+    ) -> None:
+        """Count the samples of each part, and put its labels on the device."""
+        self.device = device
+        self.n_train, self.n_validation, self.n_held_out = map(len, parts.values())
+        self.train_labels, self.validation_labels, self.held_out_labels = (
+            None if each is None else each.to(device) for each in labels
+        )
+
     @abstractmethod
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """Return samples of a part by their indices in it: [*lead] -> [*lead, *shape], float32."""
@@ -244,15 +257,11 @@ class TensorSource(FiniteSource):
                     f"training and {name} samples differ: {tuple(train.shape[1:])} {train.dtype} "
                     f"against {tuple(part.shape[1:])} {part.dtype}"
                 )
-        self.shape = tuple(train.shape[1:])
-        self.device = device
+        parts: dict[Part, Tensor]
         parts = {"train": train, "validation": validation, "held_out": held_out}
-        self.n_train, self.n_validation, self.n_held_out = map(len, parts.values())
+        super().__init__(parts, (train_labels, validation_labels, held_out_labels), device)
+        self.shape = tuple(train.shape[1:])
         self._parts = {name: part.to(device) for name, part in parts.items()}
-        labels = (train_labels, validation_labels, held_out_labels)
-        self.train_labels, self.validation_labels, self.held_out_labels = (
-            None if each is None else each.to(device) for each in labels
-        )
 
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """See `FiniteSource.take`."""

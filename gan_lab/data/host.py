@@ -270,17 +270,10 @@ class HostSource(FiniteSource):
         held_out_labels: Tensor | None = None,
     ) -> None:
         """Take the rows of each part, of one shape, all float32 or all uint8."""
-        self.shape, self.device = train.shape, device
-        self._rows: dict[Part, Rows] = {
-            "train": train,
-            "validation": validation,
-            "held_out": held_out,
-        }
-        self.n_train, self.n_validation, self.n_held_out = map(len, self._rows.values())
-        labels = (train_labels, validation_labels, held_out_labels)
-        self.train_labels, self.validation_labels, self.held_out_labels = (
-            None if each is None else each.to(device) for each in labels
-        )
+        rows: dict[Part, Rows]
+        rows = {"train": train, "validation": validation, "held_out": held_out}
+        super().__init__(rows, (train_labels, validation_labels, held_out_labels), device)
+        self.shape, self._rows = train.shape, rows
         self._dtype = train.dtype
         self._on_gpu = device.type == "cuda"
         self._thread: ThreadPoolExecutor | None = None
