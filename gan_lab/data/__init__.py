@@ -3,6 +3,7 @@
 from gan_lab.data.arrays import Array
 from gan_lab.data.base import Data, Distribution, DistributionSource, Modes, Source, TensorSource
 from gan_lab.data.digits import Digits, StackedDigits, StackedSource
+from gan_lab.data.funnels import Funnels, KnownDistance
 from gan_lab.data.image_arrays import ImageArray
 from gan_lab.data.images import ImageFolder, TorchvisionImages
 from gan_lab.data.mnist_5k import Mnist5k
@@ -22,3 +23,4 @@ __all__ += [
 ]
 __all__ += ["Components", "Gaussian1d", "Grid", "Mixture", "Mixture1d", "Ring", "Segments"]
 __all__ += ["Checkerboard", "NoisyCurve", "SwissRoll", "TwoMoons"]
+__all__ += ["Funnels", "KnownDistance"]
