@@ -17,10 +17,10 @@ class Wasserstein(AdversarialLoss):
         title="Wasserstein",
         discriminator="f(G(z)) - f(x)",
         generator="-f(G(z))",
-        divergence="K W1(p_data, p_g), K the critic's largest gradient norm",
+        divergence="at most K W1(p_data, p_g), K the critic's largest gradient norm",
         equilibrium=(0.0, 0.0),
         unit="data units x gradient norm",
-        interpretation="Its negative is the critic's estimate of W1: large and negative = far "
+        interpretation="Its negative is at most K W1 and no W1 by itself: large and negative = far "
         "apart, towards 0 = close. The generator's value has a free constant: do not read it.",
         reference="Arjovsky et al. 2017, arXiv:1701.07875, eq. 2 and algorithm 1",
     )
@@ -60,9 +60,10 @@ class Wasserstein(AdversarialLoss):
     def estimate(self, real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
         """Return the critic's difference E f(x) - E f(G(z)), and the offset of its logits.
 
-        The difference, "wasserstein", is in data units times the critic's gradient norm; not W1,
-        since that norm is not exactly 1 and this batch trained it. "offset" is the mean logit of
-        both sides, (E f(x) + E f(G(z)))/2: no loss and no penalty depends on it.
+        The difference, "wasserstein", is in data units times the critic's gradient norm. It is not
+        W1 but at most K W1 on fresh samples, K the largest norm, and this batch trained the critic.
+        "offset" is the mean logit of both sides, (E f(x) + E f(G(z)))/2: no loss and no penalty
+        depends on it.
         """
         # The mean of differences, not the difference of means: a large offset costs no digits.
         return {

@@ -17,8 +17,9 @@ def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
     measures of n points can be taken to be a permutation (Birkhoff). In one dimension the sorted
     order is optimal.
 
-    It is biased upwards as an estimate of W1 of the distributions, by an amount of order n^(-1/d):
-    compare it with its floor. About 22 ms at n = 512, 100 ms at 1024.
+    It is biased upwards as an estimate of W1 of the distributions, at most by an order of n^(-1/2)
+    in one dimension, n^(-1/2) up to a logarithm in two and n^(-1/d) in d >= 3: compare it with its
+    floor. About 22 ms at n = 512, 100 ms at 1024.
 
     Args:
         samples: Shape [n, *shape].
@@ -31,7 +32,8 @@ def exact_wasserstein(samples: Tensor, reference: Tensor) -> float:
         ValueError: The shapes differ, or an entry is not finite (an assignment on nan would give a
             number all the same).
 
-    Reference: Peyre and Cuturi 2019, arXiv:1803.00567, proposition 2.1.
+    Reference: Peyre and Cuturi 2019, arXiv:1803.00567, proposition 2.1; Fournier and Guillin 2015,
+    arXiv:1312.2128, theorem 1, for the bias.
     """
     a, b = _as_pair(samples, reference)
     if a.shape[1] == 1:

@@ -131,3 +131,16 @@ def test_the_floor_of_gaussian_samples_is_the_exact_expectation(n):
     error = 5 * torch.tensor(values).std().item() / math.sqrt(600)
     assert sum(values) / 600 == pytest.approx(wasserstein_floor(n), abs=error)
     assert error < 0.05 * wasserstein_floor(n)
+
+
+@pytest.mark.parametrize(("d", "sizes", "repeats"), [(1, (100, 1600), 200), (3, (50, 400), 10)])
+def test_the_bias_falls_as_the_square_root_on_the_line_and_by_1_over_d_from_3_on(d, sizes, repeats):
+    generator = seeded(0)
+
+    def mean(n):
+        pairs = torch.rand(repeats, 2, n, d, generator=generator)
+        return sum(exact_wasserstein(*pair) for pair in pairs) / repeats
+
+    few, many = (mean(n) for n in sizes)
+    exponent = math.log(many / few) / math.log(sizes[1] / sizes[0])
+    assert exponent == pytest.approx(-1 / max(d, 2), abs=0.05)

@@ -63,7 +63,7 @@ def all_claims(arrays: Arrays) -> list[Claim]:
         "clipping_ignores_modes": (mean(contrast), at_least(0.0, "", moments)),
     }
     bias = "derived: the bias grows as 1/weight; the weight is that of the authors' toy code"
-    korotin = equals(1.0, 0.2, "", KOROTIN.format(".857 and .817"))
+    korotin = equals(1.0, 0.2, "", KOROTIN.format(".885 where W1 is .817"))
     half_of_w1 = at_most(0.5, "", KOROTIN.format(".031"))
     text = "the same with the light penalty, which overestimates"
     critics = (
