@@ -129,8 +129,8 @@ class Funnels(Distribution):
         ray = torch.nn.functional.normalize(from_centre, dim=1)
         beyond = torch.minimum(self._to_wall(y, ray), self._to_next_funnel(y, ray, index, u))
         whole = length + beyond
-        moved = length * (length / whole) ** (POWER - 1)  # whole t^8, and 0 at a centre
-        return centre + moved[:, None] * ray
+        short = length * (length / whole) ** (POWER - 1)  # whole t^8, and 0 at a centre
+        return centre + short[:, None] * ray
 
     def _to_wall(self, y: Tensor, ray: Tensor) -> Tensor:
         """Return how far a point can go before it leaves the cube, [N]."""
