@@ -151,8 +151,8 @@ class OptimalDiscriminator(Experiment):
             f"scale of the 2-D generator the former is {own:.4f}, the latter {pulls:+.4f} nats per "
             "data unit. A falling loss curve says little.",
             f"A clipped critic's slope is {clip:.2g} here, not 1: it grows with the bound "
-            f"({fit.CLIP_BOUND:g}) to the power of the layers. Its value is at most that slope times "
-            "W1.",
+            f"({fit.CLIP_BOUND:g}) to the power of the layers. Its value is at most that slope "
+            "times W1.",
         ]
 
 
