@@ -28,10 +28,12 @@ class NetworkPair(ABC):
     Attributes:
         latent_dim: Dimensions of z.
         packing: Samples that the discriminator judges together; see `Packing`.
+        lipschitz: Whether the discriminator's slope is at most 1 by construction.
     """
 
     latent_dim: int
     packing: int = 1
+    lipschitz: bool = False
 
     @abstractmethod
     def generator(self, shape: tuple[int, ...]) -> nn.Module:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gan_lab.errors import ConfigError
 from gan_lab.networks import init
 from gan_lab.networks.base import ACTIVATIONS, NetworkPair, with_packing
+from gan_lab.networks.lipschitz import initialise_orthonormal_, lipschitz_layers
 from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
@@ -44,6 +46,9 @@ class Mlp(NetworkPair):
         discriminator_norm: The same for the discriminator; batch excludes gradient penalties.
         packing: Samples that the discriminator judges together, joined; above 1 it excludes
             gradient penalties.
+        lipschitz: Whether the discriminator is of orthonormal layers and MaxMin, so that its slope
+            is at most 1 without a penalty (a pack's, with packing): its loss under `wasserstein` is
+            minus a lower bound of W1. It has no norm, and `activation` is the generator's alone.
     """
 
     latent_dim: int
@@ -53,6 +58,7 @@ class Mlp(NetworkPair):
     generator_norm: str = "none"
     discriminator_norm: str = "none"
     packing: int = 1
+    lipschitz: bool = False
 
     def __post_init__(self) -> None:
         for name in ("latent_dim", "width", "packing"):
@@ -61,6 +67,14 @@ class Mlp(NetworkPair):
         check_choice(self, "activation", list(ACTIVATIONS))
         check_choice(self, "generator_norm", list(NORMS))
         check_choice(self, "discriminator_norm", list(NORMS))
+        if not isinstance(self.lipschitz, bool):
+            raise ValueError(f"Mlp.lipschitz={self.lipschitz!r} is not true or false")
+        if self.lipschitz and self.discriminator_norm != "none":
+            raise ConfigError(
+                f"network.discriminator_norm={self.discriminator_norm} divides by a standard "
+                f"deviation, so that the slope of network.lipschitz=true is not at most 1; set "
+                f"network.discriminator_norm=none"
+            )
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module z [N, latent_dim] -> samples [N, *shape]."""
@@ -69,12 +83,17 @@ class Mlp(NetworkPair):
 
     def discriminator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module, samples [N, *shape] -> logits [N / packing]."""
-        body = self._body(self.packing * math.prod(shape), 1, self.discriminator_norm)
+        n_in = self.packing * math.prod(shape)
+        if self.lipschitz:
+            body = lipschitz_layers(n_in, self.width, self.depth)
+        else:
+            body = self._body(n_in, 1, self.discriminator_norm)
         return with_packing([nn.Flatten(), *body, Reshape(())], self.packing)
 
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
-        """Draw weights uniformly on +-1/sqrt(fan_in)."""
+        """Draw weights uniformly on +-1/sqrt(fan_in); for orthonormal ones see there."""
         init.uniform_fan_in_(module, generator)
+        initialise_orthonormal_(module, generator)
 
     def _body(self, n_in: int, n_out: int, norm: str) -> list[nn.Module]:
         layers: list[nn.Module] = []

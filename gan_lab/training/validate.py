@@ -34,6 +34,8 @@ def validate(config: RunConfig, source: Source, here: bool = True) -> None:
         memory.check(config, source, device)
         for logger in config.loggers:
             logger.cls.check()
+        for metric in config.metrics.values():
+            metric.check(source)
 
 
 def warnings(config: RunConfig, source: Source | None = None, here: bool = True) -> list[str]:
@@ -122,7 +124,13 @@ def _check_slices(config: RunConfig, generator: nn.Module, discriminator: nn.Mod
 def _warnings(config: RunConfig) -> Iterator[str]:
     loss, regularizers = type(config.loss).__name__, config.regularizers
     constraints = [name for name, each in regularizers.items() if each.constrains_lipschitz]
-    if config.loss.needs_lipschitz:
+    if config.network.lipschitz:
+        for name in constraints:
+            yield (
+                f"regularizer {name} has nothing to add to network.lipschitz=true, whose slope is "
+                f"at most 1 by construction; drop it with regularizer=none"
+            )
+    elif config.loss.needs_lipschitz:
         if not constraints:
             yield (
                 f"loss {loss} without a regularizer that bounds the critic's gradient norm: its "

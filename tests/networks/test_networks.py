@@ -20,6 +20,7 @@ PAIRS = [
     pytest.param(Mlp(4, 8, 2), (2,), id="mlp points"),
     pytest.param(Mlp(4, 8, 2, generator_norm="batch"), (1, 8, 8), id="mlp batch images"),
     pytest.param(Mlp(4, 8, 2, generator_norm="layer", discriminator_norm="layer"), (3,), id="mlp"),
+    pytest.param(Mlp(4, 7, 2, lipschitz=True), (3,), id="mlp lipschitz"),
     pytest.param(Dcgan(4, 4), (1, 8, 8), id="dcgan batch layer"),
     pytest.param(Dcgan(4, 4, "instance", "batch"), (3, 16, 16), id="dcgan instance batch"),
     pytest.param(Dcgan(4, 4, "none", "none"), (1, 8, 8), id="dcgan none"),
@@ -339,7 +340,7 @@ def test_networks_can_be_described_on_the_meta_device(pair, shape, network):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pair", "shape"), PAIRS[:1] + PAIRS[3:4] + PAIRS[6:7])
+@pytest.mark.parametrize(("pair", "shape"), PAIRS[:1] + PAIRS[3:5] + PAIRS[7:8])
 @NETWORKS
 def test_networks_compile_as_one_graph(pair, shape, network):
     module = getattr(pair, network)(shape)

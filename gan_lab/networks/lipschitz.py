@@ -1,0 +1,93 @@
+"""Networks whose slope is at most 1 by construction, whatever their leaves are.
+
+Each layer's matrix is orthonormal, each activation sorts numbers; neither lengthens a difference,
+so the whole network is 1-Lipschitz without a penalty, clipping or a division by a measured slope.
+The difference of its means over two samples is then a lower bound of their W1.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def orthonormal(weight: Tensor) -> Tensor:
+    """Return the Cayley transform of a matrix, whose columns (or rows) are orthonormal.
+
+    With a tall weight split into U (square) and V, and A = U - U' + V'V, it is
+    [(I + A)^-1 (I - A); -2 V (I + A)^-1]: orthonormal for every finite weight, since I + A, whose
+    symmetric part is at least I, has an inverse.
+
+    Args:
+        weight: [m, n], any finite numbers.
+
+    Returns:
+        [m, n] with singular values 1: of orthonormal columns where m >= n, else of rows.
+
+    Reference: Trockman and Kolter 2021, arXiv:2104.07167, section 4.
+    """
+    m, n = weight.shape[-2:]
+    if m < n:
+        return orthonormal(weight.mT).mT
+    top, rest = weight[..., :n, :], weight[..., n:, :]
+    skew = top - top.mT + rest.mT @ rest
+    one = torch.eye(n, dtype=weight.dtype, device=weight.device)
+    # Without the check of a singular matrix, which waits for the device: there is none.
+    inverse = torch.linalg.inv_ex(one + skew).inverse
+    square = 2 * inverse - one
+    return square if m == n else torch.cat([square, -2 * rest @ inverse], -2)
+
+
+class OrthonormalLinear(nn.Module):
+    """x -> Q x + b with an orthonormal Q: it keeps lengths, or shortens them where n_out < n_in.
+
+    Attributes:
+        weight: Free parameter of Q = `orthonormal(weight)`, [n_out, n_in].
+        bias: b, [n_out].
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(n_out, n_in))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [N, n_in] -> [N, n_out]; the slope is at most 1 up to rounding, in bf16 2^-8."""
+        return F.linear(x, orthonormal(self.weight), self.bias)
+
+
+class MaxMin(nn.Module):
+    """Sorts pairs of units: [N, n] -> maxima, minima and, of an odd n, the last unit.
+
+    Everywhere a permutation of its input, so that gradients keep their length through any depth; a
+    ReLU would halve them.
+
+    Reference: Anil, Lucas and Grosse 2019, arXiv:1811.05381, section 4.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [N, n] with unit k and unit k + n/2 in falling order."""
+        half = x.shape[-1] // 2
+        a, b = x[..., :half], x[..., half : 2 * half]
+        return torch.cat([torch.maximum(a, b), torch.minimum(a, b), x[..., 2 * half :]], -1)
+
+
+def lipschitz_layers(n_in: int, width: int, depth: int) -> list[nn.Module]:
+    """Return the layers of a 1-Lipschitz perceptron with one output: [N, n_in] -> [N, 1]."""
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [OrthonormalLinear(n_in, width), MaxMin()]
+        n_in = width
+    return [*layers, OrthonormalLinear(n_in, 1)]
+
+
+@torch.no_grad()
+def initialise_orthonormal_(module: nn.Module, generator: torch.Generator) -> None:
+    """Draw the weights of its orthonormal layers N(0, 1/max(n_in, n_out)); biases are 0.
+
+    The rotation is then by angles of order 1, and no singular direction of V'V outweighs U.
+    """
+    for layer in module.modules():
+        if isinstance(layer, OrthonormalLinear):
+            std = max(layer.weight.shape) ** -0.5
+            layer.weight.normal_(0.0, std, generator=generator)
+            layer.bias.zero_()
