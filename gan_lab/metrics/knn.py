@@ -1,4 +1,8 @@
-"""Kullback-Leibler and Jensen-Shannon divergences from distances to nearest neighbours."""
+"""Kullback-Leibler and Jensen-Shannon divergences from distances to nearest neighbours.
+
+Samples of a density never coincide, and those of a float32 one hardly ever. Where more than 5 % of
+them do, KL and entropy are infinite or undefined; fewer shift an estimate by less than it varies.
+"""
 
 import math
 
@@ -7,10 +11,17 @@ from scipy.spatial import cKDTree
 from scipy.special import gammaln
 from torch import Tensor
 
+from gan_lab.metrics.memo import memoize
 from gan_lab.metrics.wasserstein import as_points, distances
 
 _TREE_DIMENSIONS = 16  # a tree beats all pairs in few dimensions only,
 _TREE_POINTS = 128  # and not for few points
+# Two samples coincide where they are nearer than this share of the distance to the k-th neighbour,
+# so that a copy in float32 counts. Between samples of a density it has probability share^d / k.
+_COINCIDENT = 1e-5
+# A coincident neighbour makes the k-th of the others the (k-1)-th: 1/(k-1) nats for its sample, and
+# .017 nats for this share of them and k = 4.
+_MAX_COINCIDENT = 0.05
 
 
 def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
@@ -27,9 +38,11 @@ def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
         k: Which neighbour; larger means less variance and more bias.
 
     Returns:
-        The estimate in nats; may be slightly negative. inf where samples of p coincide, so that p
-        has no density there, and nan where samples of p coincide with samples of q (a copy: the
-        formula says -inf).
+        The estimate in nats; may be slightly negative. nan where more than 5 % of p's samples
+        coincide with one of q's (a copy: the formula says -.3, and -inf for k = 1). Else inf where
+        more than 5 % of p's coincide with one another, so that p has points of positive probability
+        where q has none; and nan where more than 5 % of q's do, since q has no density there.
+        k + 1 samples of p at one point, or k of q at one of p, are as good as 5 %.
 
     Raises:
         ValueError: A sample is not finite, shapes differ, or there are too few samples for k.
@@ -38,14 +51,16 @@ def knn_kl(p_samples: Tensor, q_samples: Tensor, k: int = 4) -> float:
     """
     p, q = _as_pair(p_samples, q_samples)
     _check_k(k, min(len(p) - 1, len(q)))
-    rho = _kth_distance(p, p, k, exclude_self=True)
-    nu = _kth_distance(p, q, k)
-    if (nu == 0).any():
+    within_p, across = _neighbour_distances(p, p, k, True), _neighbour_distances(p, q, k, False)
+    if _has_atoms(across):
         return math.nan
-    if (rho == 0).any():
+    if _has_atoms(within_p):
         return math.inf
+    if len(q) > k and _has_atoms(_neighbour_distances(q, q, k, True)):
+        return math.nan
     n, d = p.shape
-    return float(d * np.log(nu / rho).mean() + math.log(len(q) / (n - 1)))
+    ratio = across[:, 1] / within_p[:, 1]
+    return float(d * np.log(ratio).mean() + math.log(len(q) / (n - 1)))
 
 
 def knn_entropy(samples: Tensor, k: int = 4) -> float:
@@ -56,7 +71,8 @@ def knn_entropy(samples: Tensor, k: int = 4) -> float:
         k: Which neighbour.
 
     Returns:
-        The estimate in nats, unbounded; -inf where samples coincide.
+        The estimate in nats, unbounded; -inf where more than 5 % of the samples coincide with
+        another, or k + 1 at one point.
 
     Raises:
         ValueError: A sample is not finite, or there are too few for k.
@@ -66,12 +82,12 @@ def knn_entropy(samples: Tensor, k: int = 4) -> float:
     points = as_points(samples)
     n, d = points.shape
     _check_k(k, n - 1)
-    rho = _kth_distance(points, points, k, exclude_self=True)
-    if (rho == 0).any():
+    within = _neighbour_distances(points, points, k, True)
+    if _has_atoms(within):
         return -math.inf
     log_ball = d / 2 * math.log(math.pi) - float(gammaln(d / 2 + 1))
     harmonic = sum(1 / i for i in range(k, n))  # psi(n) - psi(k)
-    return float(harmonic + log_ball + d * np.log(rho).mean())
+    return float(harmonic + log_ball + d * np.log(within[:, 1]).mean())
 
 
 def knn_js(real: Tensor, fake: Tensor, k: int | None = None) -> float:
@@ -81,7 +97,10 @@ def knn_js(real: Tensor, fake: Tensor, k: int | None = None) -> float:
     ones as the probability (c + 1/2) / (k + 1). Since a sample's own label is left out, the mean
     log loss is that of a classifier on samples it was not fitted on, so log 2 - loss/2 is at most
     JS on average, for any k and any dimension; it is below 0 where the classifier does worse than
-    guessing.
+    guessing: a copy of the other side reads about -1/k, since the nearest neighbour of each sample
+    is its copy with the other label. Samples of discrete data, many of which coincide, are
+    neighbours in random order up to 16 dimensions, and in no known one beyond, where the bound may
+    be far below JS.
 
     Args:
         real: Shape [n, *shape].
@@ -122,13 +141,21 @@ def _check_k(k: int, limit: int) -> None:
         raise ValueError(f"k={k} neighbours of too few samples: at most {limit} are there")
 
 
-def _kth_distance(
-    points: np.ndarray, others: np.ndarray, k: int, exclude_self: bool = False
+@memoize
+def _neighbour_distances(
+    points: np.ndarray, others: np.ndarray, k: int, exclude_self: bool
 ) -> np.ndarray:
-    k = k + 1 if exclude_self else k  # the nearest point of a set to its own member is itself
+    """Return the distances [n, 2] of points to the nearest and to the k-th of others."""
+    own = int(exclude_self)  # the nearest point of a set to its own member is itself
     if points.shape[1] <= _TREE_DIMENSIONS and len(others) > _TREE_POINTS:
-        return np.asarray(cKDTree(others).query(points, k=[k])[0][:, 0])
-    return np.partition(distances(points, others), k - 1, axis=1)[:, k - 1]
+        return np.asarray(cKDTree(others).query(points, k=[1 + own, k + own])[0])
+    order = [own, k + own - 1]
+    return np.partition(distances(points, others), order, axis=1)[:, order]
+
+
+def _has_atoms(nearest_and_kth: np.ndarray) -> bool:
+    nearest, kth = nearest_and_kth.T
+    return bool((kth == 0).any()) or float((nearest < _COINCIDENT * kth).mean()) > _MAX_COINCIDENT
 
 
 def _neighbours(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
@@ -136,7 +163,10 @@ def _neighbours(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
     n, together = len(a), len(a) + len(b)
     if a.shape[1] <= _TREE_DIMENSIONS:
         points = np.concatenate([a, b])
-        indices = np.asarray(cKDTree(points).query(points, k=k + 1)[1])
+        # Of points that coincide the tree takes those that it holds first, which must not be all
+        # of a: it holds them in a random order.
+        order = np.random.default_rng(0).permutation(together)
+        indices = order[cKDTree(points[order]).query(points, k=k + 1)[1]]
         # Where points coincide, a point's own index need not come first.
         own = indices == np.arange(together)[:, None]
         own[~own.any(axis=1), -1] = True

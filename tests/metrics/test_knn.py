@@ -7,10 +7,12 @@ import pytest
 import torch
 from scipy import special
 
+from gan_lab.data.digits import Digits
 from gan_lab.information import closed_forms
 from gan_lab.metrics.knn import knn_entropy, knn_js, knn_kl
+from gan_lab.metrics.memo import memo
 from gan_lab.selfcheck import expectations
-from tests.helpers import normal
+from tests.helpers import normal, seeded
 
 
 def mean_and_error(values):
@@ -61,6 +63,81 @@ def test_coincidence_is_infinite_or_undefined_and_never_a_number(d):
     assert math.isnan(knn_kl(p, p, k=1))  # a copy
     assert math.isnan(knn_kl(p[:1].expand(30, d), p[:1].expand(30, d)))
     assert knn_entropy(p[:1].expand(30, d)) == -math.inf
+
+
+@pytest.mark.parametrize("d", [1, 2, 16, 20])
+@pytest.mark.parametrize("noise", [0.0, 1e-9])
+def test_a_copy_is_undefined_and_repeated_samples_have_no_density(d, noise):
+    def again(x):
+        return x + noise * normal(*x.shape, seed=5)
+
+    p, q = normal(200, d, seed=1), normal(200, d, seed=2)
+    assert math.isnan(knn_kl(p, again(p)))  # every point once, in any order
+    assert math.isnan(knn_kl(p, again(p).flip(0)))
+    twice = torch.cat([p[:100], again(p[:100])])
+    assert knn_kl(twice, q) == math.inf
+    assert math.isnan(knn_kl(q, twice))
+    assert knn_entropy(twice) == -math.inf
+    # A generator that draws from a list of 1000 samples: a third of 200 draws have a twin.
+    listed = normal(1000, d, seed=3)[torch.randint(1000, (200,), generator=seeded(4))]
+    assert knn_kl(again(listed), q) == math.inf
+    assert math.isnan(knn_kl(q, again(listed)))
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_few_ties_shift_kl_by_what_they_hide(d):
+    # The 4th other point of a pair is the 3rd of its neighbours: d log(rho_4 / rho_3) is 1/3 nat
+    # on average, for 10 of 205 samples.
+    shifts, n_tied = [], 5
+    for seed in range(60):
+        p, q = normal(200, d, seed=seed), normal(200, d, seed=seed + 500)
+        tied = torch.cat([p, p[:n_tied]])
+        shifts.append(knn_kl(tied, q) - knn_kl(p, q))
+        assert math.isfinite(knn_entropy(tied))
+        assert math.isfinite(knn_kl(q, tied))
+        assert knn_kl(torch.cat([p, p[: n_tied + 1]]), q) == math.inf  # 5.8 %
+    mean, error = mean_and_error(shifts)
+    assert mean == pytest.approx(10 / 205 / 3, abs=error)
+    assert error < 10 / 205 / 3
+
+
+def test_real_digits_have_no_ties_and_rounded_data_are_not_of_a_density():
+    source = Digits().open(torch.device("cpu"))
+    a, b = source.held_out(500, seeded(0)).flatten(1).double().tensor_split(2)
+    assert math.isfinite(knn_kl(a, b))
+    x, y = (normal(300, 2, seed=seed).mul(4).round().div(4) for seed in (1, 2))  # a grid
+    assert math.isnan(knn_kl(x, y))
+    assert knn_kl(x, normal(300, 2, seed=3)) == math.inf
+    assert math.isnan(knn_kl(normal(300, 2, seed=3), x))
+    assert -0.1 < knn_js(x, y) < 0.02
+
+
+def test_what_is_shared_within_a_draw_changes_no_number():
+    x, y = normal(200, 2, seed=1), normal(200, 2, seed=2)
+    values = (knn_kl(x, y), knn_kl(y, x), knn_entropy(x))
+    with memo():
+        assert (knn_kl(x, y), knn_kl(y, x), knn_entropy(x)) == values
+        assert math.isnan(knn_kl(x, x))  # the same object on both sides is a copy, too
+
+
+@pytest.mark.parametrize("d", [2, 16])
+@pytest.mark.parametrize(
+    ("p", "q", "truth"), [((0.8, 0.2), (0.3, 0.7), 0.1325), ((0.5, 0.5), (0.5, 0.5), 0.0)]
+)
+def test_js_of_discrete_data_is_a_lower_bound_that_comes_near(d, p, q, truth):
+    where, draws = normal(2, d, seed=1), np.random.default_rng(0)
+    values = [
+        knn_js(*(where[draws.choice(2, 300, p=shares)] for shares in (p, q))) for _ in range(30)
+    ]
+    mean, error = mean_and_error(values)
+    assert truth - 0.04 < mean < truth + error
+
+
+@pytest.mark.parametrize("d", [2, 20])
+@pytest.mark.parametrize("k", [10, 40])
+def test_js_of_a_copy_is_minus_one_over_k(d, k):
+    x = normal(500, d, seed=1)
+    assert knn_js(x, x.clone(), k) == pytest.approx(-1 / k, rel=0.1)
 
 
 @pytest.mark.parametrize(("d", "std"), [(1, 1.0), (1, 0.01), (2, 3.0)])

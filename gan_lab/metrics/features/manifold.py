@@ -30,9 +30,11 @@ def manifold_metrics(samples: Tensor, reference: Tensor, k: int = 5) -> Manifold
 
     The ball of a point is open, its radius the distance to the k-th nearest other point of its own
     set; a point is inside where its distance is less. Points whose k neighbours coincide with them
-    have empty balls. Precision and density tell of quality, recall and coverage of variety. One
-    outlier has a huge ball, which precision and recall count in full: density and coverage are the
-    robust pair. Take features pooled over layers: in the last one alone blur is precise.
+    have empty balls: recall is 0 for samples that come k + 1 times each, all but recall for such a
+    reference. A copy of the reference scores 1 in all four, so none of them tells of copying.
+    Precision and density tell of quality, recall and coverage of variety. One outlier has a huge
+    ball, which precision and recall count in full: density and coverage are the robust pair. Take
+    features pooled over layers: in the last one alone blur is precise.
 
     For equal distributions E density is 1 and E coverage, of n samples and m of the reference,
     1 - prod over i < k of (m - 1 - i)/(m + n - 1 - i), about 1 - 2^-k for n = m, in any dimension;

@@ -193,6 +193,21 @@ def test_copies_of_the_reference_are_inside_and_cover_it():
     assert manifold_metrics(constant, constant, k=3).coverage == 0.0  # balls of radius 0 are empty
 
 
+def test_samples_that_come_k_plus_1_times_have_empty_balls():
+    few, many = normal(40, 3, seed=1), normal(240, 3, seed=2)
+    for repeats, is_empty in ((5, False), (6, True)):  # k = 5
+        repeated = few.repeat(repeats, 1)
+        as_samples, as_reference = (
+            manifold_metrics(repeated, many),
+            manifold_metrics(many, repeated),
+        )
+        assert (as_samples.recall == 0) == is_empty
+        assert as_samples.precision > 0.9  # each lies where the reference does
+        assert as_reference.recall > 0.9
+        empty = {as_reference.precision, as_reference.density, as_reference.coverage} == {0.0}
+        assert empty == is_empty
+
+
 def test_classifier_score_counts_the_classes_that_samples_are_surely_in():
     sure = torch.eye(4).double().log().repeat(5, 1)
     assert classifier_score(sure) == pytest.approx(4.0, rel=1e-12)
