@@ -54,9 +54,11 @@ class Train(_Training):
     """
 
     stack: str | None = key(None, "with -m: seeds that one job stacks, or auto", display="...")
-    objective: str = key(
-        "final/divergence/wasserstein",
-        "with -m: the number that a job returns to Hydra's sweeper, a mean over its seeds",
+    objective: str | None = key(
+        None,
+        "with -m: the number that a job returns to Hydra's sweeper, a mean over its seeds; the "
+        "headline's, final/divergence/wasserstein of points, unless given",
+        display="TAG",
     )
 
 
@@ -222,6 +224,7 @@ class Reproduce:
 
     python -m gan_lab reproduce list=true
     python -m gan_lab reproduce cross_entropy_gradients output=outputs/claims
+    python -m gan_lab reproduce seed=100 output=outputs/claims_100
     """
 
     names: tuple[str, ...] = positional(
@@ -229,7 +232,10 @@ class Reproduce:
     )
     list: bool = key(False, "only print the claims")
     all: bool = key(False, "also what takes minutes or hours")
-    output: str | None = _output("outputs/reproduce/TIME unless given")
+    seed: int = key(0, "base seed of every study")
+    output: str | None = _output(
+        "outputs/reproduce/TIME unless given; studies done there are kept, after a kill too"
+    )
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ _ON_SCREEN = (
     "runs",
     "Frechet",
     "Share of legible",
+    "Energy",
     "Exact W1",
+    "Sample W1",
     "Jensen",
     "Modes",
     "training",
@@ -100,7 +102,7 @@ def _screen(table: Table) -> Screen:
     """Return the columns that a terminal has room for; the page has all."""
     on_screen: tuple[str, ...] = _ON_SCREEN
     if any(name.startswith("Frechet") for name in table.columns):  # beside which W1 decides nothing
-        on_screen = tuple(name for name in on_screen if name != "Exact W1")
+        on_screen = tuple(name for name in on_screen if "W1" not in name)
     indices = [i for i, name in enumerate(table.columns) if name.startswith(on_screen)]
     names = [table.columns[i] for i in indices]
     screen = Screen(*names, title=table.title, title_justify="left", box=box.SIMPLE_HEAD)

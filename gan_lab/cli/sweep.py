@@ -27,14 +27,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan_lab import signals
-from gan_lab.cli.commands import Train
 from gan_lab.cli.hydra import combinations
+from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
+from gan_lab.runs.compatibility import has_high_dimension
+from gan_lab.runs.headline import FRECHET, WASSERSTEIN, headline_of, is_high_dimensional
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.training.config import RunConfig
 from gan_lab.validation import is_whole
 
-OBJECTIVE = Train.objective  # the default
 _FINAL = "final/"
 _NOTE = "GAN_LAB_SWEEP"  # environment: "parent's pid:path of the note", inherited by the workers
 _EVERY = 0.2  # seconds
@@ -107,6 +108,14 @@ def take_objective(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
     return (own[0].removeprefix("objective=") if own else None), rest
 
 
+def default_objective(config: RunConfig, source: Source) -> str:
+    """Return the final number of a job's headline; W1's where none is measured, to be refused."""
+    tags = {tag for metric in config.metrics.values() for tag in metric.units}
+    if len(source.shape) < 3:
+        tags.discard(FRECHET)  # of images alone
+    return f"{_FINAL}{headline_of(tags, is_high_dimensional(source.shape)) or WASSERSTEIN}"
+
+
 def check_objective(tag: str, config: RunConfig) -> None:
     """Refuse an objective that no metric of a job gives."""
     names = [name for metric in config.metrics.values() for name in metric.units]
@@ -120,16 +129,18 @@ def check_objective(tag: str, config: RunConfig) -> None:
 def objective_value(tag: str | None, path: Path, seeds: Sequence[int]) -> float:
     """Return the final estimate of a tag, averaged over the seeds that a job trained.
 
-    None is the default tag; a job that does not measure that has nan.
+    None is the headline's; a job that does not measure one has nan.
 
     Raises:
         ConfigError: A seed has no such estimate.
     """
-    name = (tag or OBJECTIVE).removeprefix(_FINAL)
     homes = [RunDir(path).child(seed) for seed in seeds] if len(seeds) > 1 else [RunDir(path)]
     values = []
     for home in homes:
-        final = home.read_status().get("final", {})
+        status = home.read_status()
+        final = status.get("final", {})
+        headline = headline_of(final, has_high_dimension(status, {})) or WASSERSTEIN
+        name = headline if tag is None else tag.removeprefix(_FINAL)
         if name not in final and tag is not None:
             raise _unknown_objective(tag, final)
         values.append(float(final[name]["value"]) if name in final else math.nan)

@@ -1,4 +1,4 @@
-"""The running jobs of a sweep, a line each with its step and W1, read from their directories."""
+"""The running jobs of a sweep, a line each with its step and headline, read from their files."""
 
 import contextlib
 import json
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from gan_lab.reports.export.terminal import console
+from gan_lab.runs.compatibility import has_high_dimension
 from gan_lab.runs.headline import newest_headline
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.runs.safe_io import printable
@@ -28,7 +29,7 @@ class Job(NamedTuple):
     name: str
     step: int
     steps: int
-    text: str  # W1, at which step it was measured, and what real data get
+    text: str  # its headline, at which step it was measured, and what real data get
 
     def __str__(self) -> str:
         if not self.steps:
@@ -127,7 +128,7 @@ def running_jobs(path: Path) -> Iterator[Job]:
             step, text = 0, ""
             for row in newest_rows(run.metrics):
                 step = int(row.get("step", step))
-                text = newest_headline(row, step) or text
+                text = newest_headline(row, step, has_high_dimension(status, {})) or text
             yield Job(home.name, step, int(status.get("steps", 0)), text)
 
 

@@ -40,7 +40,8 @@ from gan_lab.reports.export.outcome import outcome
 from gan_lab.reports.export.terminal import say, show
 from gan_lab.runner import train as training
 from gan_lab.runs import checkpoint, checkpoint_checks
-from gan_lab.runs.headline import HEADLINES, WASSERSTEIN, headline_of
+from gan_lab.runs.compatibility import has_high_dimension
+from gan_lab.runs.headline import WASSERSTEIN, headline_of, short_name
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.signals import Interrupted, stop_at_signals, stop_request
 from gan_lab.training.build import largest_weight, open_source
@@ -66,8 +67,8 @@ def train(arguments: list[str]) -> int:
         )
     overrides = with_image_array(overrides)
     jobs, on_cluster = [overrides], _uses_cluster(overrides)
-    if any(key_of(each) == "hydra/sweeper" for each in overrides):
-        objective = objective or sweep.OBJECTIVE  # Hydra's own sweeper needs none
+    # Hydra's own sweeper needs none.
+    needs_objective = any(key_of(each) == "hydra/sweeper" for each in overrides)
     if request.multirun:
         overrides = sweep.stack_seeds(overrides, _stack)
         jobs = combinations(overrides)
@@ -80,6 +81,8 @@ def train(arguments: list[str]) -> int:
             config = compose.build_run_config(cfg)
             source = config.data.open(torch.device("cpu"))
             validate(config, source, here=not on_cluster)
+            if objective is None and needs_objective:
+                objective = sweep.default_objective(config, source)
             if objective is not None:
                 sweep.check_objective(objective, config)
             all_notes |= dict.fromkeys(source.notes)
@@ -295,9 +298,10 @@ def _outcome(path: Path) -> str:
     status = RunDir(path).read_status()
     homes = RunDir(path).children() or [RunDir(path)]
     finals = [home.read_status().get("final", {}) for home in homes]
-    tag = next(filter(None, map(headline_of, finals)), WASSERSTEIN)
+    is_high = has_high_dimension(status, {})
+    tag = next(filter(None, (headline_of(final, is_high) for final in finals)), WASSERSTEIN)
     values = sorted(float(final[tag]["value"]) for final in finals if tag in final)
-    text = f", {HEADLINES[tag]} {values[0]:.3g}" if values else ""
+    text = f", {short_name(tag, is_high)} {values[0]:.3g}" if values else ""
     text += f" to {values[-1]:.3g}" if len(values) > 1 else ""
     return f"{status.get('state', 'failed')} at step {status.get('step', 0)}{text}"
 

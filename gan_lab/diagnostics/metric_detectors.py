@@ -22,7 +22,8 @@ class _Headline:
 
     def measurement(self, step: int, row: Row) -> Measurement | None:
         """Return the row's estimate; None where it has none."""
-        self._tag = self._tag or headline_of(row)
+        # Thresholds were set for W1 and FD: an unbiased distance near 0 has no ratio to a floor.
+        self._tag = self._tag or headline_of(row, high_dimensional=False)
         return None if self._tag is None else measurement(step, row, self._tag)
 
     def label(self, text: str) -> str:

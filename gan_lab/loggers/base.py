@@ -67,7 +67,10 @@ class Logger:
         self.text(f"events/{kind}", "\n".join(lines) or kind, step)
 
     def hparams(self, config: Mapping[str, Any], metrics: Sequence[str]) -> None:
-        """Write the flat choices that tell runs apart, and the tags that compare them."""
+        """Write the flat choices that tell runs apart, and the tags that compare them.
+
+        The first tag is that of the number that sums a run up, where one is measured.
+        """
 
     def layout(self, charts: Sequence[Chart]) -> None:
         """Arrange a page of charts."""

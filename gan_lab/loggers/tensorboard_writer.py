@@ -21,7 +21,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from gan_lab.loggers.base import Chart, Status
 from gan_lab.loggers.jsonl import AppendFile
-from gan_lab.runs.headline import HEADLINES, WASSERSTEIN, headline_of
+from gan_lab.runs.headline import HEADLINES, WASSERSTEIN
 from gan_lab.runs.run_dir import atomic_write, plain
 
 # TensorBoard sorts folders by name: the ends of intervals, for margin charts alone, come last.
@@ -56,13 +56,14 @@ class TensorBoardWriter:
         self._session_path = directory / f"events.out.tfevents.{0:010d}.hparams"
         self._layout_path = directory / f"events.out.tfevents.{0:010d}.layout"
         self._experiment: Any = None
-        self._results: dict[str, float] = {}  # headline -> at the end, nan before
+        self._headline = WASSERSTEIN
+        self._result = math.nan  # the headline at the end
         self._start: Any = plugin_data_pb2.SessionStartInfo()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write all values of a step in one record, as float32, without the clocks."""
-        for tag in HEADLINES.keys() & {t.removeprefix("final/") for t in values}:
-            self._results[tag] = values.get(f"final/{tag}", math.nan)
+        if self._headline in values or f"final/{self._headline}" in values:
+            self._result = values.get(f"final/{self._headline}", math.nan)
         curves = {shown_tag(t): x for t, x in values.items() if not t.startswith(_JSONL_ONLY)}
         self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in curves.items()))
 
@@ -94,7 +95,8 @@ class TensorBoardWriter:
         Args:
             config: Flat, the same keys in every run. A bool, a number or a string a key; anything
                 else is shown as text.
-            metrics: Tags of the scalars that become columns, the same in every run.
+            metrics: Tags of the scalars that become columns, the same in every run. A headline
+                among them is the first column.
         """
         start, self._start.start_time_secs = self._start, time.time()
         infos = []
@@ -107,7 +109,10 @@ class TensorBoardWriter:
             else:
                 start.hparams[name].string_value, kind = str(value), "STRING"
             infos.append(api_pb2.HParamInfo(name=name, type=f"DATA_TYPE_{kind}"))
-        columns = [api_pb2.MetricInfo(name={"tag": tag}) for tag in metrics]
+        finals = {f"final/{tag}": tag for tag in HEADLINES}
+        metrics = list(metrics)
+        self._headline = next((finals[t] for t in metrics if t in finals), self._headline)
+        columns = [api_pb2.MetricInfo(name={"tag": t}) for t in metrics if t not in finals]
         self._experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=columns)
 
     def session_end(self, status: Status) -> None:
@@ -124,10 +129,10 @@ class TensorBoardWriter:
 
     def _row(self) -> list[Any]:
         """Return the columns of the table, the headline first, and the values of the run."""
-        headline = headline_of(self._results) or WASSERSTEIN
-        name, result = HEADLINES[headline], self._results.get(headline, math.nan)
-        if math.isfinite(result):
-            self._start.hparams[name].number_value = result
+        short = HEADLINES[self._headline]
+        name = f"{short[0].upper()}{short[1:]}"  # capitals come before choices
+        if math.isfinite(self._result):
+            self._start.hparams[name].number_value = self._result
         infos = [api_pb2.HParamInfo(name=name, type="DATA_TYPE_FLOAT64")]
         experiment = api_pb2.Experiment(
             hparam_infos=[*infos, *self._experiment.hparam_infos],

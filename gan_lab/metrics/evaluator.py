@@ -18,6 +18,7 @@ from gan_lab.engine.rng import stream
 from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
 from gan_lab.metrics.memo import memo
 from gan_lab.metrics.metrics import Metric
+from gan_lab.runs.headline import headline_of, is_high_dimensional
 from gan_lab.validation import check_count, check_interval
 
 _MAX_SAMPLES = 20_000  # exact W1 keeps the n x n distances: 3 GB
@@ -87,6 +88,12 @@ class Evaluator:
         n = settings.final_n if final else settings.n
         part = source.n_held_out if final else source.n_validation
         return min(n, part or n, source.n_train or n)
+
+    @property
+    def headline(self) -> str | None:
+        """The tag that sums a run on these data up; None where no such metric is measured."""
+        tags = {tag for of_metric, _ in self._functions for tag in of_metric}
+        return headline_of(tags, is_high_dimensional(self.source.shape))
 
     def at(self, n: int) -> "Evaluator":
         """Return an evaluator with n samples on each side at the end of a run.

@@ -329,7 +329,8 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
                 child.update_status(seeds=[seed], **constants, **at)
 
     def begin() -> None:
-        constants.update(steps=n_steps, processes=world.size, **environment())
+        shape = list(run.source.shape)  # tells which metric sums the run up
+        constants.update(steps=n_steps, sample_shape=shape, processes=world.size, **environment())
         if config.overrides is not None:
             constants.update(overrides=list(config.overrides))
         constants.update(status)
@@ -355,7 +356,7 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
             complete: list[int] = []
             try:
                 with parts.progress:
-                    world.run_on_main(parts.records.write_constants)
+                    world.run_on_main(lambda: parts.records.write_constants(run))
                     fit(run, n_steps, callbacks)
                 complete = run.active if run.state.step == n_steps else []
             finally:

@@ -6,6 +6,8 @@ Every reader of a run directory translates with these functions; nothing writes 
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
+from gan_lab.runs.headline import is_high_dimensional
+
 # Dotted prefixes of `_target_`, the longest first where one holds another.
 _TARGETS = {
     "gan_lab.estimators.ruler.RulerSettings": "gan_lab.metrics.evaluator.EvaluatorSettings",
@@ -46,6 +48,7 @@ _TAGS = {
     "time/estimate_share": "time/evaluation_share",
     "time/estimate_seconds": "time/evaluation_seconds",
 }
+_IMAGES = {"Digits", "StackedDigits", "Mnist5k", "TorchvisionImages", "ImageFolder", "ImageArray"}
 LANDSCAPE_FOLDER = "film"  # of `RunDir.landscape`
 
 _CURRENT_TAGS = {
@@ -72,6 +75,22 @@ def _replace_prefix(name: str, prefixes: Mapping[str, str]) -> str:
         if name == old or name.startswith(f"{old}."):
             return new + name[len(old) :]
     return name
+
+
+def has_high_dimension(status: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Return whether a stored run's samples have more than 4 coordinates.
+
+    Former runs have no `sample_shape` in status.json: their images have, and all else counts as
+    points of few coordinates.
+
+    Args:
+        status: Of status.json.
+        config: Flat, dotted key -> value.
+    """
+    shape = status.get("sample_shape")
+    if isinstance(shape, list) and all(isinstance(size, int) for size in shape):
+        return is_high_dimensional(shape)
+    return str(config.get("data._target_", "")).rpartition(".")[2] in _IMAGES
 
 
 def current_key(key: str) -> str:

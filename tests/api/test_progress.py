@@ -58,7 +58,7 @@ def test_in_a_notebook_a_bar_is_replaced_four_times_a_second(cell, clock):
     console = notebook()
     with ProgressLine(100, console=console) as line:
         values = {"divergence/wasserstein": 0.5, "loss/penalty": 3.0, "divergence/<b>": 1.0}
-        line.update(values, newest_headline(values, 64))
+        line.update(values, newest_headline(values, 64, high_dimensional=False))
         for step in range(1, 101):
             clock[0] = step * 0.05
             line.show(step)

@@ -9,15 +9,17 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hydra._internal.hydra import Hydra
 
 from gan_lab.cli.hydra import combinations
-from gan_lab.cli.sweep import stack_seeds, worst_objective
+from gan_lab.cli.sweep import default_objective, stack_seeds, worst_objective
 from gan_lab.cli.train import _stack
+from gan_lab.config import compose
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from tests.helpers import ONE, RING, ROOT, files, main, names, rows, signal_at, train
+from tests.helpers import DIGITS, ONE, RING, ROOT, files, main, names, rows, signal_at, train
 
 SHORT = (*RING, "trainer.steps=3")
 HERE = "hydra.launcher.n_jobs=1"  # one job after the other, in this process
@@ -134,6 +136,26 @@ def test_a_job_returns_its_final_w1_over_its_seeds_or_the_tag_that_is_named(work
     assert main("train", "-m", *SHORT, *two, "objective=final/samples/pairwise_distance") == 0
     pairs = [[finals(run, "samples/pairwise_distance") for run in runs] for runs in seeds]
     assert returns == [pytest.approx((a + b) / 2, rel=1e-12) for a, b in pairs]
+
+
+def test_a_job_returns_the_energy_distance_above_4_dimensions(workdir, returns):
+    """W1 of digits is mostly its own floor."""
+    keys = ("metrics=[wasserstein,kernel]", "hydra.sweep.dir=sweep", HERE)
+    assert main("train", "-m", *DIGITS, "trainer.steps=2", *keys) == 0
+    [job] = jobs("sweep")
+    assert returns == [finals(job, "divergence/energy")] != [finals(job, "divergence/wasserstein")]
+
+
+def test_the_sweeper_of_a_search_gets_the_headline_that_jobs_measure():
+    def objective(*words):
+        config = compose.build_run_config(compose.compose_config("train", words))
+        return default_objective(config, config.data.open(torch.device("cpu")))
+
+    assert objective("data=ring") == "final/divergence/wasserstein"
+    assert objective("data=digits") == "final/divergence/energy"
+    assert objective("data=digits", "metrics=[wasserstein]") == "final/divergence/wasserstein"
+    assert objective("data=mnist_5k") == "final/features/frechet_distance"
+    assert objective("data=ring", "metrics=[js]") == "final/divergence/wasserstein"  # refused
 
 
 def test_a_job_that_diverges_is_the_worst_of_a_sweep(workdir, returns):

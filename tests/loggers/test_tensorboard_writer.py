@@ -97,6 +97,19 @@ def test_w1_of_the_end_is_a_column_of_the_table(values, expected, tmp_path):
         assert group.hparams["W1"].number_value == expected
 
 
+def test_a_headline_among_the_metrics_is_the_column_and_no_other(tmp_path):
+    writer = TensorBoardWriter(tmp_path / "run")
+    writer.hparams({"loss": "hinge"}, ["final/divergence/energy", "time/train_seconds"])
+    writer.scalars(0, {W1: 0.5, "final/divergence/energy": 0.25, "divergence/energy": 9.0})
+    writer.session_end("success")
+    writer.close()
+    [group] = session_groups(tmp_path)
+    assert set(group.hparams) == {"Energy distance", "loss"}
+    assert min(group.hparams) == "Energy distance"  # TensorBoard sorts them
+    assert group.hparams["Energy distance"].number_value == 0.25
+    assert [m.name.tag for m in group.metric_values] == []
+
+
 @given(st.binary(max_size=300))
 def test_a_record_is_the_one_of_tensorboards_own_writer(data):
     own = io.BytesIO()

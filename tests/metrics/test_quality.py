@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gan_lab.metrics.estimate import Estimate
-from gan_lab.metrics.quality import LEGIBLE, Start, judge
+from gan_lab.metrics.quality import LEGIBLE, Start, judge, sample_w1_note
 from gan_lab.runs.headline import FRECHET, headline_of
 
 W1, MODES, SPREAD = "divergence/wasserstein", "modes/covered", "samples/pairwise_distance"
@@ -80,7 +80,7 @@ def test_without_a_headline_or_its_floor_there_is_no_verdict():
     assert judge({}) is None
     assert judge({"divergence/js": Estimate(0.1, "nats", 9, 0.0, 0.2, 0.0)}) is None
     assert judge({W1: Estimate(1.0, "data units", 9, 0.9, 1.1)}) is None
-    assert headline_of({}) is None
+    assert headline_of({}, high_dimensional=True) is None
     assert judge(w1(2.0, floor=0.0)).word == "far from real"
     assert judge(w1(math.inf)).word == "far from real"
 
@@ -120,3 +120,51 @@ def test_the_legible_share_is_told_with_that_of_real_data():
         "between: FD 2.7 x real data's, 90 % of the way from the start in sqrt(FD); "
         "93 % of samples legible (real data 99 %)"
     )
+
+
+ENERGY = "divergence/energy"
+
+
+def energy(value, half=0.001, floor=0.002):
+    return {ENERGY: Estimate(value, "data units", 500, value - half, value + half, floor)}
+
+
+@pytest.mark.parametrize(
+    ("value", "start", "word"),
+    [
+        (0.003, 7.0, "as good as real"),  # its interval contains real data's value
+        (-0.010, 7.0, "as good as real"),  # unbiased, so it may be below; no sign of averages
+        (0.0031, 7.0, "close to real"),
+        (0.0719, 7.0, "close to real"),  # a hundredth of the way in squares is a tenth
+        (0.0721, 7.0, "between"),
+        (1.75, 7.0, "between"),
+        (1.76, 7.0, "far from real"),  # a quarter of the way in squares is half of it
+        (1.0, 0.001, None),  # a start no worse than real data tells no scale, nor does none at all
+    ],
+)
+def test_the_energy_distance_is_judged_by_the_root_of_the_way_and_by_no_ratio(value, start, word):
+    quality = judge(energy(value), Start(start, 0.002), high_dimensional=True)
+    assert (quality and quality.word) == word
+    without = judge(energy(value), None, high_dimensional=True)
+    assert (without and without.word) == (word if word == "as good as real" else None)
+
+
+def test_below_five_dimensions_w1_is_judged_where_both_are_measured():
+    both = energy(1.76) | w1(1.02)
+    assert judge(both, Start(7.0, 1.0), high_dimensional=False).word == "close to real"
+    assert judge(both, Start(7.0, 0.0), high_dimensional=True).word == "far from real"
+    assert judge(w1(1.02), None, high_dimensional=True).reason.startswith("sample W1 1 x real")
+
+
+@pytest.mark.parametrize(
+    ("value", "note"),
+    [
+        (1.005, "no difference from real data is shown"),
+        (0.9, "no difference from real data is shown"),
+        (1.02, "no judge: 98 % of it real data get, too"),
+        (1.99, "no judge: 50 % of it real data get, too"),
+        (2.01, ""),
+    ],
+)
+def test_w1_of_samples_says_where_its_distance_from_real_data_means_nothing(value, note):
+    assert sample_w1_note(w1(value)["divergence/wasserstein"]) == note

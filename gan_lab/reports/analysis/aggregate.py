@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gan_lab.reports.analysis.charts import CURVES, title
 from gan_lab.reports.analysis.load import CLOCKS, Record, Series
 from gan_lab.reports.analysis.model import Band
 from gan_lab.reports.analysis.names import (
@@ -20,7 +21,7 @@ from gan_lab.reports.analysis.names import (
 from gan_lab.reports.analysis.run_config import class_name, loss, regularizers
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import SERIES, STYLES, Style
-from gan_lab.runs.headline import WASSERSTEIN, headline_of
+from gan_lab.runs.headline import WASSERSTEIN, headline_of, short_name
 
 # Keys that do not change the training: where it runs, what and how often it writes and evaluates;
 # and the seed, over which groups average. Hints are already in the other keys.
@@ -73,7 +74,33 @@ def headline(groups: Sequence[Group]) -> str:
     """Return the tag that sums groups of one data set up; W1 where nothing was measured yet."""
     runs = [run for group in groups for run in group.runs]
     tags = {tag for run in runs for tag in (*run.finals, *run.curves)}
-    return headline_of(tags) or WASSERSTEIN
+    return headline_of(tags, is_high_dimensional(groups)) or WASSERSTEIN
+
+
+def is_high_dimensional(groups: Sequence[Group]) -> bool:
+    """Return whether the samples of groups of one data set have more than 4 coordinates."""
+    return any(run.is_high_dimensional for group in groups for run in group.runs)
+
+
+def name_at_end(groups: Sequence[Group], tag: str) -> str:
+    """Return FD, energy distance, W1 or "sample W1 (n = 500)", with the n of the end."""
+    return short_name(tag, is_high_dimensional(groups), _n_at_end(groups, tag))
+
+
+def title_at_end(groups: Sequence[Group], tag: str) -> str:
+    """Return a curve's title for numbers at the end; of W1 above 4 dimensions with their n."""
+    return title(CURVES[tag], is_high_dimensional(groups), _n_at_end(groups, tag))
+
+
+def title_on_curves(groups: Sequence[Group], tag: str) -> str:
+    """Return a curve's title for numbers during training; see `title_at_end`."""
+    n = next((r.config.get("evaluator.n") for group in groups for r in group.runs), None)
+    return title(CURVES[tag], is_high_dimensional(groups), n)
+
+
+def _n_at_end(groups: Sequence[Group], tag: str) -> int | None:
+    runs = (run for group in groups for run in group.complete_runs)
+    return next((int(run.finals[tag]["n"]) for run in runs if tag in run.finals), None)
 
 
 @dataclass(frozen=True)

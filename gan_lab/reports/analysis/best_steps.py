@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from gan_lab.reports.analysis.aggregate import Group, headline, on_axis
+from gan_lab.reports.analysis.aggregate import Group, headline, name_at_end, on_axis
 from gan_lab.reports.analysis.charts import CURVES
 from gan_lab.reports.analysis.load import Record
 from gan_lab.reports.analysis.model import Table
 from gan_lab.reports.analysis.statistics import Difference, difference, mean
 from gan_lab.reports.analysis.tables import as_text, spread
-from gan_lab.runs.headline import HEADLINES, WASSERSTEIN
+from gan_lab.runs.headline import WASSERSTEIN
 
 _GAIN_FROM = 5  # seeds
 _MAX_STEPS = 80
@@ -21,7 +21,7 @@ _MAX_STEPS = 80
 def gains(groups: Sequence[Group]) -> Table | None:
     """Return the table of last gains and best checkpoints; None where there are none."""
     rows, tag = [], headline(groups)
-    name, unit = HEADLINES[tag], CURVES[tag].unit
+    name, unit = name_at_end(groups, tag), CURVES[tag].unit
     unit = f" ({unit})" if unit else ""
     for group in groups:
         until = last_gain_step(group, tag)

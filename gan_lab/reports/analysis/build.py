@@ -22,8 +22,16 @@ from gan_lab.reports.analysis import (
     tables,
     verdict,
 )
-from gan_lab.reports.analysis.aggregate import Group, Problem, band, group_runs
-from gan_lab.reports.analysis.charts import CURVES, QUESTIONS, Curve
+from gan_lab.reports.analysis.aggregate import (
+    Group,
+    Problem,
+    band,
+    group_runs,
+    is_high_dimensional,
+    title_at_end,
+    title_on_curves,
+)
+from gan_lab.reports.analysis.charts import CURVES, QUESTIONS, Curve, first
 from gan_lab.reports.analysis.load import Record
 from gan_lab.reports.analysis.model import (
     AXES,
@@ -94,7 +102,8 @@ def section(problem: Problem) -> Section:
     groups, tag = problem.groups, problem.headline
     seeds = _picture_seeds(groups)
     runs = {g.label: next(r for r in g.runs if r.seed == seeds[g.label]) for g in groups}
-    charts = [c for q in QUESTIONS for curve in q.curves if (c := chart(groups, curve, q.title))]
+    curves = [(curve, q.title) for q in QUESTIONS for curve in first(q.curves, tag)]
+    charts = [c for curve, question in curves if (c := chart(groups, curve, question))]
     floors = (floor for g in groups if (floor := g.floor(tag)) is not None)
     table_list, events = _tables(groups), _events(groups)
     return Section(
@@ -114,7 +123,8 @@ def section(problem: Problem) -> Section:
         real_picture=next(filter(None, (run.real_picture() for run in runs.values())), None),
         grid_side=_grid_side(list(runs.values())),
         headline=tag,
-        dots_title=CURVES[tag].title,
+        is_high_dimensional=is_high_dimensional(groups),
+        dots_title=title_at_end(groups, tag),
         dots_unit=CURVES[tag].unit,
         parts=parts.parts(problem, charts, table_list, events),
         cards={g.label: run_config.card_lines(g.runs[0].config) for g in groups},
@@ -136,7 +146,8 @@ def chart(groups: Sequence[Group], curve: Curve, question: str) -> Chart | None:
     if "step" not in bands:
         return None
     floor = next((f for g in groups for r in g.runs if (f := _floor(r, curve.tag))), None)
-    return Chart(curve.tag, curve.title, curve.unit, floor, question, bands)
+    title = title_on_curves(groups, curve.tag)
+    return Chart(curve.tag, title, curve.unit, floor, question, bands)
 
 
 def _floor(run: Record, tag: str) -> float | None:

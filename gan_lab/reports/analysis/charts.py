@@ -1,10 +1,11 @@
 """The questions that a comparison answers and their curves, for TensorBoard and for the page."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gan_lab.metrics.quality import LEGIBLE
-from gan_lab.runs.headline import FRECHET, WASSERSTEIN
+from gan_lab.runs.headline import ENERGY, FRECHET, WASSERSTEIN, short_name
 
 _FEATURES = "features"  # of images
 
@@ -54,7 +55,7 @@ QUESTIONS = (
             Curve("divergence/sliced_wasserstein", "Sliced W1", "data units", -1, True, least=0),
             Curve("divergence/kl_real_fake", "KL(data || samples)", "nats", -1, True),
             Curve("divergence/kl_fake_real", "KL(samples || data)", "nats", -1, True),
-            Curve("divergence/energy", "Energy distance", "data units", -1, True),
+            Curve(ENERGY, "Energy distance to unseen data", "data units", -1, True),
         ),
     ),
     Question(
@@ -96,10 +97,28 @@ QUESTIONS = (
 CURVES = {curve.tag: curve for question in QUESTIONS for curve in question.curves}
 
 
-def quantity(tag: str) -> str:
-    """Return what a headline is, inside a sentence: "exact W1 to unseen data"."""
-    title = CURVES[tag].title
-    return title if tag == FRECHET else f"{title[0].lower()}{title[1:]}"  # a name stays large
+def title(curve: Curve, high_dimensional: bool, n: object = None) -> str:
+    """Return a curve's title; W1 above 4 dimensions is "Sample W1 (n = 500) to unseen data".
+
+    Args:
+        curve: Any.
+        high_dimensional: Of the samples; see `runs.headline.is_high_dimensional`.
+        n: Samples on each side; None where it is not known.
+    """
+    if curve.tag != WASSERSTEIN or not high_dimensional:
+        return curve.title
+    return f"S{short_name(curve.tag, high_dimensional, n)[1:]} to unseen data"
+
+
+def first(curves: Sequence[Curve], headline: str | None) -> list[Curve]:
+    """Return curves with the headline's before the others."""
+    return sorted(curves, key=lambda curve: curve.tag != headline)
+
+
+def quantity(text: str) -> str:
+    """Return a title as it stands inside a sentence: "exact W1 to unseen data"."""
+    is_name = text == CURVES[FRECHET].title  # which stays large
+    return text if is_name else f"{text[0].lower()}{text[1:]}"
 
 
 def with_unit(text: str, tag: str) -> str:

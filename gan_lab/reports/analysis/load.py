@@ -64,6 +64,7 @@ class Record:
     best: Mapping[str, Any] | None  # the best checkpoint by the evaluator, as in status.json
     # Seeds in one process, threads, hardware: only seconds of equal timing may be compared.
     timing: tuple[int, int, str]
+    is_high_dimensional: bool = False  # whether a sample has more than 4 coordinates
 
     @property
     def is_done(self) -> bool:
@@ -153,6 +154,7 @@ def _record(path: Path, config: dict[str, Any]) -> Record:
         events=events,
         best=_best(status.get("best")),
         timing=(_stacked(path), int(status.get("threads") or 0), repr(status.get("hardware"))),
+        is_high_dimensional=compatibility.has_high_dimension(status, config),
     )
 
 

@@ -138,6 +138,7 @@ class Section:
     # Images in a row and in a column of each picture; 0 where these differ.
     grid_side: int = 0
     headline: str = ""  # tag of the number that sums its groups up, which the dots show
+    is_high_dimensional: bool = False  # whether a sample has more than 4 coordinates
     # Label -> what the run that is pictured has at its end: "93 % legible; 10 of 10 modes".
     modes: Mapping[str, str] = field(default_factory=dict)
 

@@ -25,7 +25,7 @@ def parts(
 
     budgets = [table for table in tables if table.title == BUDGETS_TITLE]
     others = [table for table in tables if table.title != BUDGETS_TITLE]
-    better = [*summary.pixels(groups), *summary.more_training(groups)]
+    better = [*summary.sample_w1(groups), *summary.more_training(groups)]
     each = [
         Part("curves", _BETTER, better, of(_BETTER)),
         Part("curves", _MODES, summary.modes(groups), of(_MODES)),

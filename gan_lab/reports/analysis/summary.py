@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gan_lab.metrics.quality import LEGIBLE
 from gan_lab.reports.analysis import numbers
-from gan_lab.reports.analysis.aggregate import Group, Problem, headline
+from gan_lab.reports.analysis.aggregate import Group, Problem, headline, title_at_end
 from gan_lab.reports.analysis.best_steps import best_minus_end, last_gain_step
 from gan_lab.reports.analysis.charts import CURVES, quantity, with_unit
 from gan_lab.reports.analysis.names import enumeration, key_name
@@ -19,6 +19,7 @@ from gan_lab.reports.analysis.tables import (
     has_pixels,
     pairs,
     pairs_of,
+    w1_caution,
 )
 from gan_lab.reports.plots.style import short
 from gan_lab.runs.headline import WASSERSTEIN
@@ -53,7 +54,7 @@ def _answer(name: str, tag: str, groups: Sequence[Group]) -> str:
     end = f"after {steps.pop()} steps" if len(steps) == 1 else "at the end of its training"
     value = as_text(mean(values), tag) if len(values) > 1 else short(values[0])
     seeds = f"{len(values)} seeds" if len(values) > 1 else "one seed"
-    what = quantity(tag)
+    what = quantity(title_at_end(groups, tag))
     number = f"{with_unit(value, tag)} over {seeds}{floor}"
     if len(groups) == 1:
         article = "an" if what[0] in "aeiou" else "a"
@@ -227,9 +228,11 @@ def legible(group: Group) -> str:
     return f"{_percent(mean(values).value)} of its samples are legible{real}"
 
 
-def pixels(groups: Sequence[Group]) -> list[str]:
-    """Say which images have the lowest W1 between pixels, and why that decides nothing."""
-    groups = with_result(groups, WASSERSTEIN) if has_pixels(groups) else []
+def sample_w1(groups: Sequence[Group]) -> list[str]:
+    """Say what W1 of samples is worth above 4 dimensions; of pixels that it decides nothing."""
+    if not has_pixels(groups):
+        return [text.rstrip()] if (text := w1_caution(groups)) else []
+    groups = with_result(groups, WASSERSTEIN)
     if not groups:
         return []
     first = best_first(groups, WASSERSTEIN)[0]

@@ -7,9 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gan_lab.metrics import estimate
-from gan_lab.metrics.quality import LEGIBLE
+from gan_lab.metrics.quality import LEGIBLE, MOSTLY_FLOOR
 from gan_lab.reports.analysis import numbers
-from gan_lab.reports.analysis.aggregate import Group, headline, on_axis, value_at
+from gan_lab.reports.analysis.aggregate import (
+    Group,
+    headline,
+    is_high_dimensional,
+    name_at_end,
+    on_axis,
+    title_at_end,
+    title_on_curves,
+    value_at,
+)
 from gan_lab.reports.analysis.charts import CURVES, Curve
 from gan_lab.reports.analysis.model import AXES, Table
 from gan_lab.reports.analysis.run_config import visible
@@ -24,7 +33,7 @@ from gan_lab.reports.analysis.statistics import (
     ranking,
 )
 from gan_lab.reports.plots.style import short
-from gan_lab.runs.headline import FRECHET, WASSERSTEIN
+from gan_lab.runs.headline import ENERGY, FRECHET, WASSERSTEIN, short_name
 
 # The columns of the table of final numbers, where a run has them.
 FINAL = (
@@ -32,6 +41,7 @@ FINAL = (
     CURVES[LEGIBLE],
     CURVES["features/coverage"],
     CURVES["features/classifier_score"],
+    CURVES[ENERGY],  # where it is the headline
     CURVES[WASSERSTEIN],
     CURVES["divergence/js"],
     Curve("neural_distance/js", "JS by a fresh discriminator", "nats", -1, True, limit=math.log(2)),
@@ -92,11 +102,12 @@ def pairs_of(values: Mapping[str, Mapping[int, float]]) -> list[Pair]:
 
 def final_numbers(groups: Sequence[Group]) -> Table:
     """Return the numbers at the end of training, by group."""
-    curves = [c for c in FINAL if any(g.finals(c.tag) for g in groups)]
-    many = any(len(g.complete_runs) >= MEDIANS_FROM for g in groups)
-    columns = ["group", "runs done", *(_title_with_unit(c) for c in curves)]
     tag = headline(groups)
-    columns += [f"median, {_title_with_unit(CURVES[tag])}"] if many else []
+    curves = [c for c in FINAL if any(g.finals(c.tag) for g in groups)]
+    curves = [c for c in curves if c.tag != ENERGY or c.tag == tag]
+    many = any(len(g.complete_runs) >= MEDIANS_FROM for g in groups)
+    columns = ["group", "runs done", *(_title_with_unit(c, groups) for c in curves)]
+    columns += [f"median, {_title_with_unit(CURVES[tag], groups)}"] if many else []
     columns.append("training (s)")
     rows = []
     for group in groups:
@@ -112,8 +123,8 @@ def final_numbers(groups: Sequence[Group]) -> Table:
         "At the end of training",
         "Mean over seeds [95 % t interval], each number from the held-out data; real data get the "
         "last row from the same estimator. Only runs that came to their end count here. "
-        f"{PIXELS if has_pixels(groups) else ''}A number without an interval is the same for all "
-        f"seeds; {estimate.CLIPPED_NOTE}.",
+        f"{PIXELS if has_pixels(groups) else w1_caution(groups)}A number without an interval is "
+        f"the same for all seeds; {estimate.CLIPPED_NOTE}.",
         columns,
         rows,
     )
@@ -127,6 +138,41 @@ def difference_tags(groups: Sequence[Group]) -> tuple[str, ...]:
 def has_pixels(groups: Sequence[Group]) -> bool:
     """Return whether W1 is one between pixels, beside a distance in features."""
     return headline(groups) == FRECHET and any(g.finals(WASSERSTEIN) for g in groups)
+
+
+def w1_caution(groups: Sequence[Group]) -> str:
+    """Say what W1 of samples is worth above 4 dimensions, with a space behind it; else "".
+
+    That is where no difference from real data is shown, and where most of it is what they get.
+    """
+    values = {g.label: v for g in groups if (v := _finite(g, WASSERSTEIN))}
+    floor = next((f for g in groups if (f := g.floor(WASSERSTEIN)) is not None), None)
+    if not is_high_dimensional(groups) or not values or floor is None:
+        return ""
+    name = name_at_end(groups, WASSERSTEIN)
+    shares = [min(1.0, floor / mean(each).value) for each in values.values()]
+    alike = [label for label, each in values.items() if mean(each).low <= floor]
+    text = (
+        f"{name[0].upper()}{name[1:]} is biased upwards in so many dimensions: real data get "
+        f"{short(floor)}, {_range_of_percent(shares)} of the values here. "
+    )
+    if alike:
+        text += f"No difference from real data is shown for {', '.join(alike)}. "
+    if max(shares) > MOSTLY_FLOOR:
+        other = (
+            "" if headline(groups) == WASSERSTEIN else f"; the {short_name(ENERGY, True)} decides"
+        )
+        text += f"Where that is most of it, a difference from real data means little{other}. "
+    return text
+
+
+def _finite(group: Group, tag: str) -> list[float]:
+    return [value for value in group.finals(tag).values() if math.isfinite(value) and value > 0]
+
+
+def _range_of_percent(shares: Sequence[float]) -> str:
+    low, high = round(100 * min(shares)), round(100 * max(shares))
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def differences(groups: Sequence[Group], tag: str) -> Table | None:
@@ -143,12 +189,19 @@ def differences(groups: Sequence[Group], tag: str) -> Table | None:
         )
         rows.append([f"{pair.a} - {pair.b}", as_text(d.measured), n, wins, pair.verdict])
     curve = _CURVE_OF_TAG[tag]
+    name = title_at_end(groups, tag) if tag in CURVES else curve.title
     of = "the one pair" if len(table) == 1 else f"the {len(table)} pairs"
     return Table(
-        f"Differences: {curve.title}",
+        f"Differences: {name}",
         "First minus second, runs of one seed paired; mean [95 % t interval]. Supported: the "
         f"interval excludes 0 also after Holm's correction for {of} of this table.",
-        ["first - second", _title_with_unit(curve), "seeds", "lower / higher / equal", "verdict"],
+        [
+            "first - second",
+            _title_with_unit(curve, groups),
+            "seeds",
+            "lower / higher / equal",
+            "verdict",
+        ],
         rows,
     )
 
@@ -166,7 +219,7 @@ def rank_table(groups: Sequence[Group]) -> Table | None:
         agree = f" Kendall's W {short(ranks.concordance)}: 1 = one order for all seeds, 0 = none."
     return Table(
         "Does the ranking hold from seed to seed?",
-        f"Seeds in which a group has the lowest {CURVES[tag].title}; a run that did not "
+        f"Seeds in which a group has the lowest {title_at_end(groups, tag)}; a run that did not "
         f"finish comes last.{agree}",
         ["group", "comes first"],
         rows,
@@ -183,10 +236,11 @@ def budgets(groups: Sequence[Group]) -> Table | None:
             rows.append([f"{amount} {unit}", *(spread(each, tag) for each in values)])
     if not rows or len(groups) < 2:
         return None
-    curve, (on_curves, at_end) = CURVES[tag], two_floors(groups, tag)
+    on_curves, at_end = two_floors(groups, tag)
+    quantity = _with_unit(title_on_curves(groups, tag), CURVES[tag].unit)
     return Table(
         BUDGETS_TITLE,
-        f"{_title_with_unit(curve)} on the curves, where every group has spent as much; mean "
+        f"{quantity} on the curves, where every group has spent as much; mean "
         "over seeds [95 % t interval]. Curves use fewer samples than the end and so read higher: "
         f"real data get {on_curves} here, {at_end} there; do not compare the two. A gradient "
         "evaluation is one gradient of one batch, a penalty's inner gradient included. Seconds are "
@@ -264,8 +318,13 @@ def as_text(m: Statistic, tag: str = "") -> str:
     return numbers.as_text(*m, tag)
 
 
-def _title_with_unit(curve: Curve) -> str:
-    return f"{curve.title} ({curve.unit})" if curve.unit else curve.title
+def _title_with_unit(curve: Curve, groups: Sequence[Group]) -> str:
+    title = title_at_end(groups, curve.tag) if curve.tag in CURVES else curve.title
+    return _with_unit(title, curve.unit)
+
+
+def _with_unit(title: str, unit: str) -> str:
+    return f"{title} ({unit})" if unit else title
 
 
 def _runs(group: Group) -> str:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from gan_lab.reports.analysis import numbers, summary
-from gan_lab.reports.analysis.aggregate import Group, Problem, headline, on_axis
+from gan_lab.reports.analysis.aggregate import (
+    Group,
+    Problem,
+    headline,
+    is_high_dimensional,
+    name_at_end,
+    on_axis,
+)
 from gan_lab.reports.analysis.best_steps import best_steps, best_values
 from gan_lab.reports.analysis.charts import with_unit
 from gan_lab.reports.analysis.model import Dot, Verdict
@@ -23,12 +30,13 @@ from gan_lab.reports.analysis.tables import (
     pairs_of,
 )
 from gan_lab.reports.plots.style import short
-from gan_lab.runs.headline import FRECHET, HEADLINES, WASSERSTEIN
+from gan_lab.runs.headline import ENERGY, FRECHET, WASSERSTEIN
 
 _MAX_SEEDS = 100  # more seeds than that are only said to be many
 _QUANTITIES = {
     WASSERSTEIN: "W1, the distance to unseen data,",
     FRECHET: "FD, the Frechet distance to unseen data,",
+    ENERGY: "the energy distance to unseen data",
 }
 _PERFECT = "as a perfect generator would on average"
 
@@ -41,11 +49,7 @@ class _Rival:
     pair: Pair
     gap: Statistic  # its headline minus the best group's, over common seeds
     tag: str  # of the headline
-
-    @property
-    def quantity(self) -> str:
-        """What is compared, with a comma behind it."""
-        return _QUANTITIES[self.tag]
+    quantity: str  # what is compared; see `_quantity`
 
     @property
     def n(self) -> int:
@@ -97,15 +101,17 @@ def verdict(problem: Problem) -> Verdict:
     groups, tag = best_first(problem), problem.headline
     incomplete = _incomplete_runs(problem)
     if not groups:
-        text = f"No run came to its end with a finite {HEADLINES[tag]}."
+        text = f"No run came to its end with a finite {name_at_end(problem.groups, tag)}."
         return Verdict("no_result", "No result", text, incomplete)
     best, value = groups[0], _value(groups[0], tag)
     if len(groups) == 1:
         alone = len(problem.groups) == 1
         badge = "One group only" if alone else f"Only {best.label} finished"
-        text = f"{best.label}: {_QUANTITIES[tag]} is {value} over {_seeds(len(finite(best, tag)))}."
+        n = _seeds(len(finite(best, tag)))
+        text = f"{best.label}: {_quantity(groups, tag)} is {value} over {n}."
         return Verdict("one_group", badge, text, [*_against_real_data(best, tag), *incomplete][:3])
-    rivals = [_rival(pair, best.label, tag) for pair in pairs(groups, tag)]
+    quantity = _quantity(groups, tag)
+    rivals = [_rival(pair, best.label, tag, quantity) for pair in pairs(groups, tag)]
     by_label = {rival.label: rival for rival in rivals if rival is not None}
     rivals_by_mean = [by_label[group.label] for group in groups[1:]]
     own = _own_value(best, tag)
@@ -161,13 +167,20 @@ def best_first(problem: Problem) -> list[Group]:
     return summary.best_first(with_result(problem.groups, problem.headline), problem.headline)
 
 
-def _rival(pair: Pair, best: str, tag: str) -> _Rival | None:
+def _quantity(groups: Sequence[Group], tag: str) -> str:
+    """Return a headline with what it is, as the subject of a sentence."""
+    if tag == WASSERSTEIN and is_high_dimensional(groups):
+        return f"{name_at_end(groups, tag)}, mostly its own bias, to unseen data"
+    return _QUANTITIES[tag]
+
+
+def _rival(pair: Pair, best: str, tag: str, quantity: str) -> _Rival | None:
     if best not in (pair.a, pair.b):
         return None
     value, low, high = pair.difference.measured
     if pair.b == best:
-        return _Rival(pair.a, pair, Statistic(value, low, high), tag)
-    return _Rival(pair.b, pair, Statistic(-value, -high, -low), tag)
+        return _Rival(pair.a, pair, Statistic(value, low, high), tag, quantity)
+    return _Rival(pair.b, pair, Statistic(-value, -high, -low), tag, quantity)
 
 
 def _clear_answer(best: Group, rivals: Sequence[_Rival], crossing: "_Crossing", end: str) -> str:
@@ -267,7 +280,7 @@ def _other_at_best_step(groups: Sequence[Group]) -> _Crossing:
     if leader == end:
         return _Crossing()
     (pair,) = (p for p in pairs_of(values) if {p.a, p.b} == {leader, end})
-    rival = _rival(pair, leader, tag)
+    rival = _rival(pair, leader, tag, _quantity(groups, tag))
     assert rival is not None
     over = "paired over" if pair.difference.is_paired else "over"
     gap, at = _gap(rival), {label: f"(step {step:g})" for label, step in steps.items()}
@@ -317,7 +330,8 @@ def _own_value(best: Group, tag: str) -> list[str]:
     floor, legible = best.floor(tag), summary.legible(best)
     real = f"; real data get {short(floor)}, {_PERFECT}" if floor else ""
     legible = f"; {legible}" if legible else ""
-    return [f"{HEADLINES[tag]} of {best.label} is {_value(best, tag)}{real}{legible}."]
+    name = name_at_end([best], tag)
+    return [f"{name[0].upper()}{name[1:]} of {best.label} is {_value(best, tag)}{real}{legible}."]
 
 
 def _against_real_data(best: Group, tag: str) -> list[str]:

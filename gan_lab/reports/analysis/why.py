@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gan_lab.metrics.quality import SQUARED_DISTANCES
-from gan_lab.reports.analysis.aggregate import Group, band, headline
+from gan_lab.metrics.quality import CLOSE_SHARE, SQUARED_DISTANCES, UNBIASED_DISTANCES
+from gan_lab.reports.analysis.aggregate import Group, band, headline, name_at_end
 from gan_lab.reports.analysis.model import EventRow
 from gan_lab.reports.analysis.names import enumeration
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import short
-from gan_lab.runs.headline import HEADLINES
 
 _NORM = "gradient/generator_norm"
 _NEAR_OPTIMAL = "discriminator_estimate/near_optimal"
@@ -28,7 +27,6 @@ def gradients(groups: Sequence[Group]) -> list[str]:
     if not changes:
         return []
     far, near, growths, tag = [], [], [], headline(groups)
-    close = _CLOSE**2 if tag in SQUARED_DISTANCES else _CLOSE
     for group in groups:
         fall = changes.get(group.label, 1.0)
         if fall >= _CHANGE:
@@ -36,9 +34,10 @@ def gradients(groups: Sequence[Group]) -> list[str]:
             text = f"{_fold(fall)} for {group.label}"
             if distance is None:
                 far.append(text)
-            elif distance[0] > close * distance[1]:
-                real = f"{HEADLINES[tag]} {short(distance[0])}, real data {short(distance[1])}"
-                far.append(f"{text} while its samples are far from the data ({real})")
+            elif not _is_close(group, tag, *distance):
+                values = f"{short(distance[0])}, real data {short(distance[1])}"
+                real = f"({name_at_end(groups, tag)} {values})"
+                far.append(f"{text} while its samples are far from the data {real}")
             else:
                 near.append(f"{text}, whose samples have come close to the data")
         elif fall <= 1 / _CHANGE:
@@ -114,6 +113,17 @@ def _distance(group: Group, tag: str) -> tuple[float, float] | None:
     values = [value for value in group.finals(tag).values() if math.isfinite(value)]
     floor = group.floor(tag)
     return (mean(values).value, floor) if values and floor else None
+
+
+def _is_close(group: Group, tag: str, distance: float, floor: float) -> bool:
+    """Return whether samples are near the data: by what real data get, or where that is 0.
+
+    Of an unbiased distance, a squared one, a hundredth of that at the start is near: a tenth of it.
+    """
+    if tag not in UNBIASED_DISTANCES:
+        return distance <= (_CLOSE**2 if tag in SQUARED_DISTANCES else _CLOSE) * floor
+    curve = band(group, tag, "step")
+    return curve is not None and distance - floor <= CLOSE_SHARE**2 * float(curve.mean[0])
 
 
 def _share_near_optimal(group: Group) -> float | None:

@@ -11,13 +11,16 @@ from typing import Any
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
-from gan_lab.metrics.quality import LEGIBLE, Start, judge
-from gan_lab.runs.headline import FRECHET, HEADLINES, WASSERSTEIN, headline_of
+from gan_lab.metrics.quality import LEGIBLE, Start, judge, sample_w1_note
+from gan_lab.reports.analysis import run_config
+from gan_lab.runs.compatibility import has_high_dimension
+from gan_lab.runs.headline import ENERGY, FRECHET, HEADLINES, WASSERSTEIN, headline_of, short_name
 from gan_lab.runs.run_dir import RunDir
 
 MAX_LINES = 8
 MAX_SEED_LINES = 4  # above which seeds are summed up by their range
 _MODES, _QUALITY = "modes/covered", "modes/high_quality"
+_PIXELS = "(no judge: it prefers blur to sharpness)"
 Finals = Mapping[str, Mapping[str, Estimate]]  # seed -> tag -> estimate
 
 
@@ -31,12 +34,14 @@ def outcome(path: Path, finals: Finals, warnings: Sequence[str] = ()) -> list[st
     """
     homes = {seed: _home(path, seed) for seed in finals}
     rows = {seed: _first_row(home) for seed, home in homes.items()}
+    is_high = _is_high_dimensional(path)
     if len(finals) == 1:
-        lines = list(_one_seed(*finals.values(), *rows.values()))
+        ((seed, each),) = finals.items()
+        lines = list(_one_seed(each, rows[seed], is_high))
     elif len(finals) <= MAX_SEED_LINES:
-        lines = [_seed_line(seed, each, rows[seed]) for seed, each in finals.items()]
+        lines = [_seed_line(seed, each, rows[seed], is_high) for seed, each in finals.items()]
     else:
-        lines = list(_range_lines(finals, rows))
+        lines = list(_range_lines(finals, rows, is_high))
     picture = next(filter(None, map(_picture, homes.values())), None)
     end = [] if picture is None else [f"picture: {picture}"]
     end += [f"run:     {path}", f"next:    python -m gan_lab {_next(path)}"]
@@ -58,44 +63,63 @@ def number(value: float) -> str:
     return f"{value:#.3g}"
 
 
-def _one_seed(estimates: Mapping[str, Estimate], row: Mapping[str, Any]) -> Iterable[str]:
-    headlines = [tag for tag in HEADLINES if tag in estimates] or list(estimates)[:2]
-    for tag in headlines:
+def _is_high_dimensional(path: Path) -> bool:
+    """Return whether a run's samples have more than 4 coordinates; False of a damaged status."""
+    with contextlib.suppress(ConfigError):
+        return has_high_dimension(RunDir(path).read_status(), run_config.of_run(path))
+    return False
+
+
+def _one_seed(
+    estimates: Mapping[str, Estimate], row: Mapping[str, Any], is_high: bool
+) -> Iterable[str]:
+    main = headline_of(estimates, is_high)
+    headlines = [tag for tag in HEADLINES if tag in estimates]
+    # The energy distance where it is the headline; W1 beside it and beside FD.
+    headlines = [tag for tag in headlines if tag != ENERGY or tag == main]
+    for tag in headlines or list(estimates)[:2]:
         e = estimates[tag]
         floor = "" if e.floor is None else f"  real data {number(e.floor)}"
         if tag == WASSERSTEIN and FRECHET in estimates:
-            yield f"W1 of pixels {_value(tag, e)}{floor}  (no judge: it prefers blur to sharpness)"
+            name = short_name(tag, is_high, e.n)
+            yield f"{name} of pixels {_value(tag, e)}{floor}  {_PIXELS}"
             continue
         start = f"  at the start {number(row[tag])}" if tag in row else ""
         unit = "" if e.unit == "1" else f"{e.unit}, "
-        yield f"{HEADLINES.get(tag, tag)} {_value(tag, e)}{floor}{start}  ({unit}{e.n} samples)"
+        note = sample_w1_note(e) if tag == WASSERSTEIN and is_high else f"{unit}{e.n} samples"
+        end = f"  ({note})" if note else ""
+        yield f"{short_name(tag, is_high, e.n)} {_value(tag, e)}{floor}{start}{end}"
     if _MODES in estimates:
         yield f"modes {_modes(estimates)}{_high_quality(estimates)}"
-    if quality := judge(estimates, _start(estimates, row)):
+    if quality := judge(estimates, _start(estimates, row, is_high), is_high):
         yield f"verdict: {quality}"
 
 
-def _seed_line(seed: str, estimates: Mapping[str, Estimate], row: Mapping[str, Any]) -> str:
+def _seed_line(
+    seed: str, estimates: Mapping[str, Estimate], row: Mapping[str, Any], is_high: bool
+) -> str:
     parts = [f"seed {seed}:"]
-    tag = headline_of(estimates) or next(iter(estimates), None)
+    tag = headline_of(estimates, is_high) or next(iter(estimates), None)
     if tag is None:
         return f"seed {seed}: nothing measured"
     e = estimates[tag]
-    parts += [f"{HEADLINES.get(tag, tag)} {_value(tag, e)}"]
+    parts += [f"{short_name(tag, is_high, e.n)} {_value(tag, e)}"]
     parts += [] if e.floor is None else [f" real data {number(e.floor)}"]
     parts += [f" at the start {number(row[tag])}"] if tag in row else []
     parts += [f" modes {_modes(estimates)}"] if _MODES in estimates else []
-    quality = judge(estimates, _start(estimates, row))
+    quality = judge(estimates, _start(estimates, row, is_high), is_high)
     return " ".join(parts) + (f"  {quality.word}" if quality else "")
 
 
-def _range_lines(finals: Finals, rows: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+def _range_lines(
+    finals: Finals, rows: Mapping[str, Mapping[str, Any]], is_high: bool
+) -> Iterable[str]:
     every = list(finals.values())
-    tag = headline_of(every[0]) or next(iter(every[0]))
+    tag = headline_of(every[0], is_high) or next(iter(every[0]))
     values = _range([each[tag].value for each in every])
     floor = _range([f for each in every if (f := each[tag].floor) is not None])
     start = _range([row[tag] for row in rows.values() if tag in row])
-    line = f"{HEADLINES.get(tag, tag)} {values}"
+    line = f"{short_name(tag, is_high, every[0][tag].n)} {values}"
     line += f"  real data {floor}" if floor else ""
     line += f"  at the start {start}" if start else ""
     unit = "" if every[0][tag].unit == "1" else f"{every[0][tag].unit}, "
@@ -107,7 +131,7 @@ def _range_lines(finals: Finals, rows: Mapping[str, Mapping[str, Any]]) -> Itera
     words = Counter(
         quality.word
         for seed, each in finals.items()
-        if (quality := judge(each, _start(each, rows[seed])))
+        if (quality := judge(each, _start(each, rows[seed], is_high), is_high))
     )
     if words:
         yield f"verdict: {', '.join(f'{n} {word}' for word, n in words.most_common())}"
@@ -147,9 +171,11 @@ def _percent_floor(e: Estimate) -> str:
     return "" if e.floor is None else f" (real data {100 * e.floor:.0f} %)"
 
 
-def _start(estimates: Mapping[str, Estimate], row: Mapping[str, Any]) -> Start | None:
+def _start(
+    estimates: Mapping[str, Estimate], row: Mapping[str, Any], is_high: bool
+) -> Start | None:
     """Return the headline of a run from fresh networks; a fork's first row is no start of it."""
-    tag = headline_of(estimates)
+    tag = headline_of(estimates, is_high)
     if tag is None or row.get("step") != 0 or not {tag, f"{tag}_floor"} <= row.keys():
         return None
     return Start(row[tag], row[f"{tag}_floor"])

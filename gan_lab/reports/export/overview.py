@@ -95,7 +95,7 @@ def _dots(axes: Axes, section: Section) -> None:
         axes.xaxis.set_major_formatter(lambda x, _: short(x))  # no power of ten: text is no math
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
-        axes.set_xlim(left=0.0)
+        axes.set_xlim(left=min(0.0, 1.1 * min([*values, *everyone], default=0.0)))
 
 
 def _curves(axes: Axes, section: Section) -> None:
@@ -120,7 +120,7 @@ def _curves(axes: Axes, section: Section) -> None:
     else:
         axes.set_ylim(0.0, 1.1 * highest if highest > 0 else 1.0)
     axes.margins(x=0)
-    if chart.floor is not None:
+    if chart.floor is not None and (chart.floor > 0 or axes.get_yscale() == "linear"):
         axes.axhline(chart.floor, color=GREY, linestyle=(0, (2, 2)), linewidth=1.5)
         look: dict[str, Any] = {"ha": "left", "va": "center", "color": GREY}
         at: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.loggers import base
-from gan_lab.reports.analysis.charts import CURVES, QUESTIONS, Curve
+from gan_lab.reports.analysis.charts import CURVES, QUESTIONS, Curve, first, title
 from gan_lab.reports.analysis.model import Band, Chart, EventRow, Report, Section, Table
 from gan_lab.reports.plots.style import GREY
 from gan_lab.runs.headline import FRECHET, HEADLINES
@@ -52,16 +52,29 @@ Where only one seed was measured there is no interval, and the band has no width
 The run '{floor}' is what real samples get. Steps are rounds of the game."""
 
 
-def layout(has_features: bool = False) -> Layout:
-    """Return the page of a single run, the same for all: bands where a run has own intervals.
+def layout(
+    has_features: bool = False,
+    headline: str | None = None,
+    high_dimensional: bool = False,
+    n: int | None = None,
+) -> Layout:
+    """Return the page of a single run: bands where a run has own intervals, the headline first.
 
-    `has_features`: whether the run measures distances in features, which are of images alone.
+    Args:
+        has_features: Whether the run measures distances in features, which are of images alone.
+        headline: The tag that sums the run up.
+        high_dimensional: Whether W1 is called sample W1.
+        n: Samples on each side of it.
     """
     charts = [
-        base.Chart(question.title, _title(curve), curve.tag, has_band)
+        base.Chart(
+            question.title,
+            _title(curve, title(curve, high_dimensional, n)),
+            *(curve.tag, has_band),
+        )
         for question in QUESTIONS
         for has_band in (False, True)
-        for curve in question.curves
+        for curve in first(question.curves, headline)
         if bool(curve.interval) == has_band
         if has_features or not curve.is_of_features
     ]
@@ -118,7 +131,8 @@ def append(report: Report, directory: Path, beside_runs: bool = False) -> None:
         for label in section.labels:
             name = home / MEAN / folders[section.name, label][1]
             row = None if beside_runs else rows[section.name, label]
-            _write_group(section, label, name, page, row, metrics)
+            columns = [f"final/{section.headline}", *metrics]
+            _write_group(section, label, name, page, row, columns)
 
 
 def write_colours(report: Report, directory: Path) -> None:
@@ -156,7 +170,8 @@ def with_all_curves(report: Report) -> Report:
             for c in question.curves:
                 if c.is_of_features and not has_features:
                     continue
-                charts.setdefault(c.tag, Chart(c.tag, c.title, c.unit, None, question.title, {}))
+                name = title(c, section.is_high_dimensional)
+                charts.setdefault(c.tag, Chart(c.tag, name, c.unit, None, question.title, {}))
         sections.append(
             replace(section, charts=[charts[tag] for tag in {**CURVES, **charts} if tag in charts])
         )
@@ -251,9 +266,9 @@ def _write_words(report: Report, section: Section, directory: Path, page: Layout
     texts += [(table.title, _markdown(table)) for table in section.tables]
     texts += [("notes", _list(report.notes))]
     texts += [("method", "\n\n".join(map(_plain, [*report.method, report.origin])))]
-    for number, (title, text) in enumerate(texts, 1):  # TensorBoard sorts them by their tags
+    for number, (name, text) in enumerate(texts, 1):  # TensorBoard sorts them by their tags
         if text:
-            writer.text(f"comparison/{number:02d} {title}", text)
+            writer.text(f"comparison/{number:02d} {name}", text)
     writer.sync()
     writer.close()
 
@@ -287,10 +302,10 @@ def _layout_over_seeds(report: Report) -> Layout:
     titles = [question.title for question in QUESTIONS]
     titles += [c.question for c in charts.values() if c.question not in titles]
     return [
-        base.Chart(title, _title(chart), chart.tag, has_band=True)
-        for title in dict.fromkeys(titles)
+        base.Chart(question, _title(chart, chart.title), chart.tag, has_band=True)
+        for question in dict.fromkeys(titles)
         for chart in charts.values()
-        if chart.question == title
+        if chart.question == question
     ]
 
 
@@ -303,12 +318,12 @@ def _writer(directory: Path, page: Layout) -> TensorBoardWriter:
     return writer
 
 
-def _title(chart: Curve | Chart) -> str:
+def _title(chart: Curve | Chart, name: str) -> str:
     curves = (curve for tag, curve in CURVES.items() if chart.tag.endswith(tag))  # "ring/..." too
     better = next((curve.better for curve in curves), 0)
     direction = {-1: "lower is better", 1: "higher is better"}.get(better, "")
     inside = ", ".join(filter(None, (chart.unit, direction)))
-    return f"{chart.title} ({inside})" if inside else chart.title
+    return f"{name} ({inside})" if inside else name
 
 
 def _hparams(report: Report) -> dict[tuple[str, str], dict[str, Any]]:

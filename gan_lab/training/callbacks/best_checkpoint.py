@@ -12,7 +12,7 @@ from typing import Any
 
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint
-from gan_lab.runs.headline import WASSERSTEIN, headline_of
+from gan_lab.runs.headline import WASSERSTEIN, headline_of, is_high_dimensional
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callback import Callback
 from gan_lab.training.callbacks.checkpointing import CheckpointContent
@@ -21,9 +21,10 @@ from gan_lab.training.run import Run
 
 
 class BestCheckpoint(Callback):
-    """The lowest headline (FD on images, else W1) on the curve so far, and the state that had it.
+    """The lowest headline on the curve so far, and the state that had it.
 
-    The first measurement settles which of `HEADLINES` that is. Several seeds share their
+    The first measurement settles which that is, by the rule of `runs.headline`: FD on images, the
+    energy distance of other data above 4 dimensions, else W1. Several seeds share their
     checkpoints, so their best is that of the mean over seeds.
 
     Attributes:
@@ -59,7 +60,8 @@ class BestCheckpoint(Callback):
         if self.record is not None:  # of the seeds that were not dropped since
             self.record["value"] = _mean(self.record["validation"], run.active)
         newest = {index: run.evaluator.newest[run.seeds[index]] for index in run.active}
-        self._tag = self._tag or headline_of(next(iter(newest.values()), {}))
+        is_high = is_high_dimensional(run.source.shape)
+        self._tag = self._tag or headline_of(next(iter(newest.values()), {}), is_high)
         if self._tag is None or not all(self._tag in each for each in newest.values()):
             return
         estimates = {index: each[self._tag] for index, each in newest.items()}

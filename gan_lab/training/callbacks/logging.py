@@ -12,7 +12,7 @@ from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.loggers.lost_records import LostRecordsStatus
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.export import tensorboard
-from gan_lab.runs.headline import FRECHET, newest_headline
+from gan_lab.runs.headline import FRECHET, is_high_dimensional, newest_headline
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callback import AtInterval, Callback
 from gan_lab.training.callbacks.clock import TrainingClock
@@ -20,7 +20,7 @@ from gan_lab.training.compute_budget import clocks, rates
 from gan_lab.training.config import RunConfig
 from gan_lab.training.run import Run
 
-# TensorBoard's HParams page shows these two beside the headlines and four choices: the same columns
+# TensorBoard's HParams page shows these two beside the headline and four choices: the same columns
 # for every run, so that runs share a table.
 _HPARAMS_METRICS = ("final/neural_distance/js", "time/train_seconds")
 _WARN_AFTER = 10.0  # seconds of training, before which shares say little
@@ -56,8 +56,10 @@ class RunRecords:
                 for row in read_metrics(child.metrics):
                     monitor.update(row)
 
-    def write_constants(self) -> None:
+    def write_constants(self, run: Run) -> None:
         """Write what does not change: the configuration, the loss card, the HParams row."""
+        headline, is_high = run.evaluator.headline, is_high_dimensional(run.source.shape)
+        columns = [*([] if headline is None else [f"final/{headline}"]), *_HPARAMS_METRICS]
         card = vars(self.config.loss.card)
         card_text = "\n".join(f"- **{name}**: {value}" for name, value in card.items())
         # Points have none, and empty charts for them would fill the page.
@@ -68,8 +70,9 @@ class RunRecords:
             # Indented, not fenced: a value could close a fence.
             logger.text("config", textwrap.indent(directory.config.read_text(), "    "))
             logger.text("loss_card", card_text)
-            logger.hparams(self._hparams(index), _HPARAMS_METRICS)
-            logger.layout(tensorboard.layout(has_features))
+            logger.hparams(self._hparams(index), columns)
+            page = tensorboard.layout(has_features, headline, is_high, run.evaluator.n())
+            logger.layout(page)
 
     def write_rows(self, step: int, rows: Mapping[int, Mapping[str, float]]) -> None:
         """Write the rows of some seeds by index, and record and announce their new events."""
@@ -175,7 +178,8 @@ class Logging(Callback):
         rows = {index: {**run.rows[index], **common} for index in run.active}
         self._records.write_rows(step, rows)
         newest = rows[run.active[0]]
-        self._progress.update(newest, newest_headline(newest, step))
+        is_high, n = is_high_dimensional(run.source.shape), run.evaluator.n()
+        self._progress.update(newest, newest_headline(newest, step, is_high, n))
         run.rows = [{} for _ in run.seeds]
 
     def warnings(self, config: RunConfig) -> list[str]:

@@ -11,7 +11,7 @@ from gan_lab.reports.analysis.best_steps import best_values
 from gan_lab.reports.export import csv
 from gan_lab.reports.export.markdown import markdown
 from gan_lab.reports.html import page
-from gan_lab.runs.headline import FRECHET, HEADLINES, WASSERSTEIN, headline_of, newest_headline
+from gan_lab.runs.headline import FRECHET, HEADLINES, WASSERSTEIN, newest_headline
 from tests.reports import prepared
 
 BEST, BLURRED = "WGAN-GP", "minimax"
@@ -28,13 +28,11 @@ def section(home):
 
 
 def test_a_headline_is_the_first_that_was_measured_and_says_its_own_name():
-    assert headline_of({WASSERSTEIN, FRECHET}) == FRECHET
-    assert headline_of({WASSERSTEIN, "divergence/js"}) == WASSERSTEIN
-    assert headline_of({"divergence/js"}) is None
     row = {WASSERSTEIN: 11.0, FRECHET: 0.03121, f"{FRECHET}_floor": 0.00701}
-    assert newest_headline(row, 1600) == "FD 0.0312 at step 1600, real data 0.00701"
-    assert newest_headline({WASSERSTEIN: 3.0}, 7) == "W1 3 at step 7"
-    assert newest_headline({"loss/generator": 1.0}, 7) == ""
+    assert newest_headline(row, 1600, True) == "FD 0.0312 at step 1600, real data 0.00701"
+    assert newest_headline({WASSERSTEIN: 3.0}, 7, False) == "W1 3 at step 7"
+    assert newest_headline({WASSERSTEIN: 3.0}, 7, True, 64) == "sample W1 (n = 64) 3 at step 7"
+    assert newest_headline({"loss/generator": 1.0}, 7, True) == ""
 
 
 def test_fd_decides_where_the_blurred_images_have_the_lowest_w1(section):

@@ -149,3 +149,40 @@ def test_many_seeds_on_images_have_ranges_of_fd_and_of_the_legible_share(tmp_pat
     assert lines[3] == "verdict: 5 between"
     one = outcome(run(tmp_path / "two", range(2)), dict(list(finals.items())[:2]))[0]
     assert one.startswith("seed 0: FD 0.0150 [0.0140, 0.0160]  real data 0.00610  modes")
+
+
+ENERGY = "divergence/energy"
+
+
+def test_above_4_dimensions_the_energy_distance_comes_first_and_w1_says_what_real_data_get(
+    tmp_path,
+):
+    path = run(tmp_path / "run")
+    (path / "status.json").write_text(json.dumps({"sample_shape": [1, 8, 8]}))
+    row = {"step": 0, ENERGY: 7.2, f"{ENERGY}_floor": -0.017, W1: 6.71, f"{W1}_floor": 2.98}
+    (path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    (path / "config.yaml").write_text("data: {_target_: gan_lab.data.arrays.Array}\n")
+    energy = Estimate(0.0312, "data units", 500, 0.029, 0.034, 0.0021)
+    lines = outcome(path, {"0": {**estimates(), ENERGY: energy}})
+    assert lines[0] == (
+        "energy distance 0.0312 [0.0290, 0.0340]  real data 0.00210  at the start 7.20  "
+        "(data units, 500 samples)"
+    )
+    assert lines[1] == (
+        "sample W1 (n = 500) 2.98 [2.96, 3.00]  real data 2.77  at the start 6.71  "
+        "(no judge: 93 % of it real data get, too)"
+    )
+    assert lines[3] == "verdict: close to real: energy distance 0.031, real data 0.0021"
+    two = {"0": {**estimates(), ENERGY: energy}, "1": {**estimates(), ENERGY: energy}}
+    assert outcome(path, two)[0].startswith("seed 0: energy distance 0.0312")
+
+
+def test_without_the_energy_distance_w1_stays_first_under_its_own_words(tmp_path):
+    path = run(tmp_path / "run")
+    (path / "status.json").write_text(json.dumps({"sample_shape": [20]}))
+    (path / "config.yaml").write_text("data: {_target_: gan_lab.data.arrays.Array}\n")
+    lines = outcome(path, {"0": estimates(2.77)})
+    assert lines[0] == (
+        "sample W1 (n = 500) 2.77 [2.75, 2.79]  real data 2.77  at the start 6.71  "
+        "(no difference from real data is shown)"
+    )

@@ -14,7 +14,7 @@ import torch
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.metrics.evaluator import Evaluator
 from gan_lab.runs import checkpoint
-from gan_lab.runs.headline import FRECHET
+from gan_lab.runs.headline import ENERGY, FRECHET
 from gan_lab.runs.headline import WASSERSTEIN as TAG
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks.best_checkpoint import BestCheckpoint
@@ -273,6 +273,22 @@ def test_where_fd_is_measured_the_best_is_by_it_and_not_by_w1(whole, workdir, mo
     assert best["validation"]["value"] == pytest.approx(1 / (1 + w1[step]), rel=1e-12)
     assert best["last"]["held_out"] == RunDir(run).read_status()["final"][FRECHET]
     assert record_of(load_checkpoint(run))["tag"] == FRECHET
+
+
+def test_on_digits_the_best_is_by_the_energy_distance_and_w1_where_that_is_not_measured(workdir):
+    keys = (*DIGITS, "evaluator.every=3", "trainer.steps=12", "trainer.ema=0.5", "optim.lr=1e-2")
+    both = train("both", *keys, "metrics=[wasserstein,kernel]")
+    energy = {r["step"]: r[ENERGY] for r in read_metrics(both / "metrics.jsonl") if ENERGY in r}
+    best = best_of(both)
+    assert (best["tag"], best["step"]) == (ENERGY, lowest(energy))
+    assert best["validation"]["value"] == min(energy.values())
+    assert RunDir(both).read_status()["sample_shape"] == [1, 8, 8]
+    one = train("one", *keys, "metrics=[wasserstein]")
+    assert (best_of(one)["tag"], best_of(one)["step"]) == (TAG, lowest(curve(one)))
+    # It goes on where it stopped, by the same number.
+    half = train("half", *keys, "metrics=[wasserstein,kernel]", "trainer.steps=6")
+    assert main("resume", half, "steps=12") == 0
+    assert best_of(half) == best
 
 
 def test_a_record_of_a_former_checkpoint_was_chosen_by_w1_and_stays_so(workdir, monkeypatch):
