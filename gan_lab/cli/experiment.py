@@ -21,7 +21,7 @@ from gan_lab.engine.devices import cores, resolve_device
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment, Lab, Result
-from gan_lab.experiments.claims import FAIL
+from gan_lab.experiments.claims import CHECK, FAIL
 from gan_lab.reports.export.terminal import console, say
 from gan_lab.reports.plots.style import VECTOR_FORMATS, short
 from gan_lab.runs.safe_io import printable
@@ -130,13 +130,17 @@ def _conclude(study: Experiment, result: Result, directory: Path) -> int:
 
 
 def show(title: str, result: Result) -> None:
-    """Print the claims and the notes."""
+    """Print the claims, then, below a line, the checks, and the notes."""
     table = Table("claim", title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("measured", "interval", "expected"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("verdict")
-    words = {"equals": "", "at_least": ">= ", "at_most": "<= "}
-    for claim in result.claims:
+    words, has_checks = {"equals": "", "at_least": ">= ", "at_most": "<= "}, False
+    for claim in sorted(result.claims, key=lambda claim: claim.kind == CHECK):
+        if claim.kind == CHECK and not has_checks:
+            has_checks = True
+            table.add_section()
+            table.add_row(Text("checks: only a bug breaks one", style="dim"))
         value, low, high = claim.measured
         slack = f" +- {short(claim.tolerance)}" if claim.tolerance else ""
         table.add_row(

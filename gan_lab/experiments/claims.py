@@ -1,8 +1,13 @@
-"""A claim: a statement, its measured number with an interval, the expected number, the verdict."""
+"""A claim: a statement, its measured number with an interval, the expected number, the verdict.
+
+A check is one that mathematics or the construction decides, whatever a training does: a theorem, an
+identity, a bound, a number of the data themselves. Only a bug breaks it, so it is no evidence and
+is listed apart.
+"""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +17,7 @@ from gan_lab.reports.analysis.statistics import Statistic, exact
 from gan_lab.validation import check_choice
 
 RELATIONS = ("equals", "at_least", "at_most")
+CLAIM, CHECK = "claim", "check"
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 
@@ -42,6 +48,7 @@ class Claim:
         relation: equals, at_least or at_most.
         tolerance: How far beyond `expected` the interval may reach.
         source: Where `expected` comes from.
+        kind: claim, which a training can contradict, or check, which only a bug can.
     """
 
     id: str
@@ -52,9 +59,11 @@ class Claim:
     tolerance: float = 0.0
     unit: str = ""
     source: str = ""
+    kind: str = CLAIM
 
     def __post_init__(self) -> None:
         check_choice(self, "relation", list(RELATIONS))
+        check_choice(self, "kind", [CLAIM, CHECK])
         if math.isnan(self.expected):
             raise ValueError(f"Claim.expected=nan of {self.id} cannot be compared with")
         if not 0 <= self.tolerance < math.inf:
@@ -99,6 +108,20 @@ def claim_all(
         Claim(id, statements[id], measured, *expectation)
         for id, (measured, expectation) in numbers.items()
     ]
+
+
+def checks(claims: Iterable[Claim], *ids: str) -> list[Claim]:
+    """Return claims with those of the given ids, or all where none is given, as checks."""
+    return [replace(claim, kind=CHECK) if claim.id in ids or not ids else claim for claim in claims]
+
+
+def split_checks(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[Any]]:
+    """Return records that are claims, and those that are checks; an old one is a claim."""
+    listed = list(rows)
+    return (
+        [row for row in listed if row.get("kind", CLAIM) == CLAIM],
+        [row for row in listed if row.get("kind", CLAIM) == CHECK],
+    )
 
 
 def largest(difference: ArrayLike) -> Statistic:

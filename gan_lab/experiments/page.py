@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from gan_lab.experiments.claims import FAIL, INCONCLUSIVE, PASS, expectation, finding
+from gan_lab.experiments.claims import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    expectation,
+    finding,
+    split_checks,
+)
 from gan_lab.reports.html import document
 from gan_lab.reports.html.document import Kind
 
@@ -22,6 +29,10 @@ LEGEND = (
     "Shown: the whole interval of the measured number lies where the claim expects it. "
     "Contradicted: the whole interval lies elsewhere. Inconclusive: it reaches over the line, "
     "which is neither; more seeds narrow it."
+)
+CHECKS = (
+    "True by mathematics or by construction, whatever a training does, so no evidence: only a bug "
+    "breaks one."
 )
 _OPEN_CLAIMS = 5
 _LARGEST_GIF = 6 << 20  # bytes of an animation that moves on the page itself
@@ -60,9 +71,10 @@ def study_page(
     body = [
         document.header(title, str(record.get("reference", ""))),
         _summary(rows, str(record.get("question", "")), _scale(config, rows)),
-        f'<div class="first">{_claims(rows)}{first}</div>',
+        f'<div class="first">{_claims(split_checks(rows)[0])}{first}</div>',
         document.section("Figures", "".join(others)) if others else "",
         document.section("Animations", "".join(moving)) if moving else "",
+        _checks(split_checks(rows)[1]),
         _notes(record.get("notes", [])),
         document.section("How it was done", _how(record, rows)),
     ]
@@ -84,7 +96,8 @@ def claims_page(rows: Sequence[Record], studies: Sequence[str], origin: str) -> 
     body = [
         document.header(title),
         _summary(measured, question),
-        _claims(measured),
+        _claims(split_checks(measured)[0]),
+        _checks(split_checks(measured)[1]),
         document.section("The studies", "".join(studies)) if studies else "",
     ]
     if without:
@@ -115,13 +128,15 @@ def study_section(command: str, path: str, record: Record, figures: Mapping[str,
 
 def _summary(rows: Sequence[Record], question: str, details: Sequence[str] = ()) -> str:
     """Return one badge for all claims, the question that they answer, and what to know first."""
-    kinds = [_verdict(row) for row in rows]
-    n_shown, n = kinds.count(PASS), len(kinds)
-    kind: Kind = "bad" if FAIL in kinds else "good" if n_shown == n else "open"
-    counts = [f"{n_shown} of {n} claims shown"]
+    kinds, checks = ([_verdict(row) for row in part] for part in split_checks(rows))
+    n_shown, n, n_hold = kinds.count(PASS), len(kinds), checks.count(PASS)
+    is_shown = n_shown + n_hold == len(rows)
+    kind: Kind = "bad" if FAIL in kinds + checks else "good" if is_shown else "open"
+    counts = [f"{n_shown} of {n} claims shown"] if kinds else []
     for verdict in (INCONCLUSIVE, FAIL):
         if verdict in kinds:
             counts.append(f"{kinds.count(verdict)} {_BADGES[verdict][1]}")
+    counts += [f"{n_hold} of {len(checks)} checks hold"] if checks else []
     text = ", ".join(counts) if rows else "nothing measured"
     return document.verdict(kind if rows else "note", text, question, details)
 
@@ -144,14 +159,25 @@ def _claims(rows: Sequence[Record]) -> str:
     return f"<div>{more[0]}{rest if items[n_open:] else ''}</div>"
 
 
+def _checks(rows: Sequence[Record]) -> str:
+    """Return checks, apart from claims: folded while all hold."""
+    if not rows:
+        return ""
+    is_whole = all(_verdict(row) == PASS for row in rows)
+    items = _claims(rows)
+    body = document.fold(f"{len(rows)} checks", items) if is_whole else items
+    return document.section("Checks", document.paragraphs([CHECKS]) + body)
+
+
 def _numbers(row: Record) -> str:
-    """Return what was measured and what was expected; of the registry also who says so."""
+    """Return what was measured and expected; of the registry also who says so and what fails it."""
     source = ""
     if "evidence" in row:  # what nobody here has read is not shown as published
         source = "recalled, not read" if row["evidence"] == "R" else str(row["citation"])
     why = str(row["verdict"]).partition(": ")[2]
     measured = f"measured {finding(row)}" if row["measured"] is not None else f"not measured: {why}"
-    parts = [measured, f"expected {expectation(row)}", source]
+    fails = f"fails if {row['fails_if']}" if row.get("fails_if") else ""
+    parts = [measured, f"expected {expectation(row)}", fails, source]
     return "; ".join(filter(None, parts))
 
 

@@ -23,6 +23,7 @@ from gan_lab.data.free_memory import free_bytes
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import page
 from gan_lab.experiments.base import Arrays, Experiment, Lab, Result
+from gan_lab.experiments.claims import CHECK
 from gan_lab.loggers.run_logger import RunLogger
 from gan_lab.reports.plots.animation import Animation, save_gif, save_page
 from gan_lab.reports.plots.samples import encode_png, render_figure
@@ -184,15 +185,16 @@ def draw(study: Experiment, result: Result, home: RunDir) -> None:
 
 
 def claims_markdown(result: Result) -> str:
-    """Return the claims as a Markdown table."""
+    """Return the claims as a Markdown table, checks last."""
     lines = ["| claim | measured | interval | expected | verdict |", "|---|---|---|---|---|"]
-    for claim in result.claims:
+    for claim in sorted(result.claims, key=lambda claim: claim.kind == CHECK):
         value, low, high = claim.measured
         unit = f" {claim.unit}" if claim.unit else ""
         words = claim.relation.replace("_", " ")
         lines.append(
             f"| {claim.statement} | {value:.4g}{unit} | [{low:.4g}, {high:.4g}] | {words} "
-            f"{claim.expected:.4g} (+- {claim.tolerance:.2g}) | **{claim.verdict}** |"
+            f"{claim.expected:.4g} (+- {claim.tolerance:.2g}) | **{claim.verdict}**"
+            f"{' (check)' if claim.kind == CHECK else ''} |"
         )
     return "\n".join(lines)
 

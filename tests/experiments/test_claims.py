@@ -143,5 +143,16 @@ def test_record_holds_the_claim():
     assert list(claim.record().items()) == [
         *(("id", "id"), ("statement", "said"), ("measured", 1), ("low", 0), ("high", 2)),
         *(("relation", "at_most"), ("expected", 3.0), ("tolerance", 0.5), ("unit", "nats")),
-        *(("source", "derived"), ("verdict", PASS)),
+        *(("source", "derived"), ("kind", "claim"), ("verdict", PASS)),
     ]
+
+
+def test_checks_are_claims_of_another_kind_and_old_records_are_claims():
+    both = [Claim(id, "said", exact(1), *equals(1.0, 0.0)) for id in "ab"]
+    assert [claim.kind for claim in claims.checks(both)] == ["check", "check"]
+    assert [claim.kind for claim in claims.checks(both, "b")] == ["claim", "check"]
+    old = {"id": "c"}
+    rows = [claim.record() for claim in claims.checks(both, "b")]
+    assert claims.split_checks([*rows, old]) == ([rows[0], old], [rows[1]])
+    with pytest.raises(ValueError, match="kind"):
+        Claim("a", "a", exact(1), *equals(1.0, 0.0), kind="theorem")

@@ -31,7 +31,7 @@ LONGEST_QUICK = 80  # seconds of processor: 40 on two cores, however busy they a
 RECORD = {"experiment", "question", "reference", "config", "seconds", "claims", "notes"}
 CLAIM = {
     *("id", "statement", "measured", "low", "high", "relation", "expected", "tolerance", "unit"),
-    *("source", "verdict"),
+    *("source", "kind", "verdict"),
 }
 each_study = pytest.mark.parametrize("name", STUDIES)
 

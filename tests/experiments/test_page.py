@@ -64,6 +64,23 @@ def test_one_badge_sums_up_all_claims_and_the_worst_stand_first(verdicts, summar
     assert [word for _, word in others] == sorted((words[v] for v in verdicts), key=order.index)
 
 
+def test_checks_are_counted_and_listed_apart_and_unfold_when_one_fails():
+    def source(*verdicts):
+        saved = record("pass", "inconclusive")
+        saved["claims"] += [claim(verdict, "A theorem.", kind="check") for verdict in verdicts]
+        return page.study_page("A study", saved, {}, {})
+
+    whole = source("pass", "pass")
+    assert badges(whole)[0] == ("open", "1 of 2 claims shown, 1 inconclusive, 2 of 2 checks hold")
+    assert whole.index(">Checks<") < whole.index("<summary>2 checks") < whole.index("A theorem.")
+    broken = source("fail", "pass")
+    assert badges(broken)[0] == ("bad", "1 of 2 claims shown, 1 inconclusive, 1 of 2 checks hold")
+    assert "<summary>2 checks" not in broken
+    only = page.study_page("A study", {**record(), "claims": [claim("pass", kind="check")]}, {}, {})
+    assert badges(only)[0] == ("good", "1 of 1 checks hold")
+    assert ">Checks<" not in page.study_page("A study", record("pass"), {}, {})
+
+
 def test_a_claim_says_its_number_and_what_was_expected():
     source = page.study_page("A study", record("pass"), {}, {})
     assert "measured 1.25 [1, 1.5] apples; expected &lt;= 2 +- 0.1 apples" in source

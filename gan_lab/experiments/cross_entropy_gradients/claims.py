@@ -5,7 +5,15 @@ import math
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim, at_least, at_most, claim_all, equals, largest
+from gan_lab.experiments.claims import (
+    Claim,
+    at_least,
+    at_most,
+    checks,
+    claim_all,
+    equals,
+    largest,
+)
 from gan_lab.experiments.cross_entropy_gradients.formulas import EPSILON
 from gan_lab.experiments.cross_entropy_gradients.learning import flow_time
 from gan_lab.reports.analysis.statistics import Statistic, exact, mean, median
@@ -96,7 +104,7 @@ def gradient_claims(arrays: Arrays) -> list[Claim]:
         "two_class_softmax": (largest(two - np.stack([one, -one], -1)), zero),
         "two_class_sum": (largest(two.sum(-1)), zero),
     }
-    return claim_all(_STATEMENTS, numbers)
+    return checks(claim_all(_STATEMENTS, numbers))
 
 
 def label_claims(arrays: Arrays) -> list[Claim]:
@@ -124,7 +132,7 @@ def label_claims(arrays: Arrays) -> list[Claim]:
         "slip_js_in_bits": (one, equals(1.0, 1e-12, "bits", lin)),
         "js_bits_range": (extent, equals(0.5, 0.5, "bits", lin)),
     }
-    return claim_all(_STATEMENTS, numbers)
+    return checks(claim_all(_STATEMENTS, numbers))
 
 
 def precision_claims(arrays: Arrays) -> list[Claim]:
@@ -160,7 +168,7 @@ def precision_claims(arrays: Arrays) -> list[Claim]:
         "half_breaks_at": (first_nan, equals(math.log(2**12 - 1), _CELL, "logit", to_a_cell)),
         "half_gradient_breaks_at": (overflow, equals(-math.log(65519), _CELL, "logit", to_a_cell)),
     }
-    return claim_all(_STATEMENTS, numbers)
+    return checks(claim_all(_STATEMENTS, numbers))
 
 
 def neuron_claims(arrays: Arrays, learning_rate: float) -> list[Claim]:

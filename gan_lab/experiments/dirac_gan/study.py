@@ -12,7 +12,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim, at_least, at_most, claim_all, equals, largest
+from gan_lab.experiments.claims import (
+    Claim,
+    at_least,
+    at_most,
+    checks,
+    claim_all,
+    equals,
+    largest,
+)
 from gan_lab.experiments.dirac_gan import figures as drawings
 from gan_lab.experiments.dirac_gan.dynamics import (
     METHODS,
@@ -127,7 +135,7 @@ class DiracGan(Experiment):
         return [
             *claim_all(_STATEMENTS, numbers),
             *linear,
-            *(
+            *checks(
                 _number(name, scheme, finals[name][scheme], entry)
                 for name, method in METHODS.items()
                 for scheme, entry in zip(SCHEMES, method.table.split(), strict=True)
@@ -151,7 +159,7 @@ class DiracGan(Experiment):
             "r1_contracts": (exact(r1[0].max() ** 2), contracts),
             "critical_weight": (exact(abs(pair[0] - pair[1])), zero),
         }
-        return claim_all(_STATEMENTS, numbers)
+        return checks(claim_all(_STATEMENTS, numbers))
 
     def notes(self, arrays: Arrays) -> list[str]:
         """Explain what the table leaves out."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from gan_lab import information
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim, at_most, claim_all, equals, largest
+from gan_lab.experiments.claims import Claim, at_most, checks, claim_all, equals, largest
 from gan_lab.experiments.divergence_zoo.fits import best_at_1
 from gan_lab.experiments.divergence_zoo.pairs import QUANTITIES
 from gan_lab.reports.analysis.statistics import exact
@@ -77,7 +77,7 @@ def pair_claims(arrays: Arrays) -> list[Claim]:
     if errors:
         closed_forms = equals(0.0, 1e-9, "", "derived: closed forms of Gaussians")
         numbers["quadrature"] = (largest(errors), closed_forms)
-    return claim_all(_STATEMENTS, numbers)
+    return checks(claim_all(_STATEMENTS, numbers))
 
 
 def distance_claims(arrays: Arrays) -> list[Claim]:
@@ -102,7 +102,7 @@ def distance_claims(arrays: Arrays) -> list[Claim]:
         "gaussian_js_slope_dies": (exact(arrays["gaussians/js_slope"][-1]), vanishes),
         "gaussian_w1_slope_stays": (largest(arrays["gaussians/w1_slope"] - 1), stays),
     }
-    return claim_all(_STATEMENTS, numbers)
+    return checks(claim_all(_STATEMENTS, numbers))
 
 
 def fit_claims(arrays: Arrays) -> list[Claim]:
@@ -141,7 +141,8 @@ def fit_claims(arrays: Arrays) -> list[Claim]:
                 at_most(0.0, unit, "derived: as above", 0.05),
             ),
         }
-    return claim_all(_STATEMENTS, numbers)
+    theorems = ("forward_kl_mean", "forward_kl_std", "each_fit_is_best_in_its_own")
+    return checks(claim_all(_STATEMENTS, numbers), *theorems, "w1_fit_is_convex")
 
 
 def is_separated(arrays: Arrays) -> bool:

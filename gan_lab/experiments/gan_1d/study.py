@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gan_lab.data.toy import Mixture1d
 from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
-from gan_lab.experiments.claims import Claim, at_least, at_most, equals
+from gan_lab.experiments.claims import Claim, at_least, at_most, checks, equals
 from gan_lab.experiments.gan_1d import exact as line
 from gan_lab.experiments.gan_1d import figures as drawings
 from gan_lab.experiments.gan_1d.animation import animation
@@ -199,7 +199,7 @@ def _theory(arrays: Arrays) -> list[Claim]:
         label = STYLES[name].label
         text = f"{label}: the critic's value is at most its largest slope times W1 {largest}"
         claims.append(Claim(f"{name}_duality", text, exact(share.max()), *duality))
-    return claims
+    return checks(claims)
 
 
 def _results(arrays: Arrays) -> list[Claim]:

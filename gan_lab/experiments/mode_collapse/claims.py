@@ -3,7 +3,7 @@
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim, at_least, at_most, equals
+from gan_lab.experiments.claims import Claim, at_least, at_most, checks, equals
 from gan_lab.experiments.mode_collapse.coverage import (
     BY_SAMPLE,
     NAMES,
@@ -22,7 +22,7 @@ _OURS = "ours; the widths, steps and learning rates of this study"
 
 
 def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
-    """Claim what no generator can beat: the ceiling of quality and the floor of KL."""
+    """Check what no generator can beat: the ceiling of quality and the floor of KL."""
     n = int(arrays[f"{data}/n_final"])
     floor = kl_floor(arrays[f"{data}/weights"], n)
     text = (
@@ -33,7 +33,7 @@ def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
     expected = equals(floor, 0.1 * floor, "nats", source)
     kl = Claim(f"{data}_kl_floor", text, mean(arrays[f"{data}/real_kl"]), *expected)
     if data == BY_SAMPLE:
-        return [kl]
+        return checks([kl])
     text = (
         f"{NAMES[data]}: of the data themselves 1 - exp(-4.5) lie within 3 standard deviations, so "
         "a larger high-quality share is collapse within modes"
@@ -41,7 +41,7 @@ def claims_of_data(arrays: Arrays, data: str) -> list[Claim]:
     quality = share(int(arrays[f"{data}/real_good"]), int(arrays[f"{data}/real_n"]))
     source = "derived (D): the radius of a two-dimensional Gaussian is Rayleigh"
     expected = equals(QUALITY_CEILING, 0.002, "", source)
-    return [Claim(f"{data}_quality_ceiling", text, quality, *expected), kl]
+    return checks([Claim(f"{data}_quality_ceiling", text, quality, *expected), kl])
 
 
 def claims_of_critic(arrays: Arrays, data: str) -> list[Claim]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim, at_least, at_most, equals
+from gan_lab.experiments.claims import Claim, at_least, at_most, checks, equals
 from gan_lab.reports.analysis.statistics import exact, mean, median, share
 
 _DERIVATION = "derived; "
@@ -35,7 +35,7 @@ def branch(arrays: Arrays) -> np.ndarray:
 
 
 def identities(arrays: Arrays) -> list[Claim]:
-    """Judge both sides of every identity, by quadrature and autograd."""
+    """Check both sides of every identity, by quadrature and autograd."""
     own = "E_fake log(1 - D*) = KL(Pg||M) - log 2, the generator's own loss"
     at_fixed = "gradient at fixed D* is grad"
     critic = "the Wasserstein gradient at the best critic is grad W1 (1-D pair)"
@@ -76,7 +76,7 @@ def identities(arrays: Arrays) -> list[Claim]:
     source = "KL(Pg||M) = JS by symmetry, and the gradient at fixed D* is 2 dJS/dt"
     two = equals(2.0, 1e-6, "", _DERIVATION + source)
     farthest = exact(float(ratio[np.argmax(np.abs(ratio - 2))]))
-    return [*claims, Claim("own_loss_is_not_its_gradient", text, farthest, *two)]
+    return checks([*claims, Claim("own_loss_is_not_its_gradient", text, farthest, *two)])
 
 
 def _equilibrium(arrays: Arrays) -> list[Claim]:
@@ -107,7 +107,7 @@ def _training(arrays: Arrays) -> list[Claim]:
         )
     text = "Largest difference of both sides: V(D*) - V(D) = 2 E_M KL(D*||D), for every trained D"
     zero = equals(0.0, _QUADRATURE, "nats", _DERIVATION + "cross entropy less entropy")
-    claims.append(Claim("shortfall_identity", text, exact(float(max(gaps))), *zero))
+    claims += checks([Claim("shortfall_identity", text, exact(float(max(gaps))), *zero)])
     shifts = arrays["shifts"]
     near = (shifts > 0) & (shifts <= _NEAR)
     worst = f"the worst shift of {', '.join(f'{t:g}' for t in shifts[near])}"

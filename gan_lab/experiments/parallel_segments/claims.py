@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.claims import Claim, at_least, at_most, equals, largest
+from gan_lab.experiments.claims import Claim, at_least, at_most, checks, equals, largest
 from gan_lab.information import clipping_gradient_norm_bound, smoothed_segments
 from gan_lab.reports.analysis.statistics import Statistic, exact, mean, median
 
@@ -43,7 +43,7 @@ def claims(arrays: Arrays) -> list[Claim]:
 
 
 def exact_claims(arrays: Arrays) -> list[Claim]:
-    """Judge closed forms and their table, and W1 of finite samples."""
+    """Check closed forms and their table, and W1 of finite samples."""
     apart, floor = arrays["exact/theta"] != 0, math.sqrt(math.pi) / 4
     jump = "JS of two segments is log 2 at every distance but 0 (largest deviation)"
     js = largest(arrays["exact/0.0"][0][apart] - math.log(2))
@@ -57,12 +57,13 @@ def exact_claims(arrays: Arrays) -> list[Claim]:
     between = "W1 between two samples of one segment, times sqrt(n)"
     samples = mean(arrays["exact/sample_floor"].mean(1))
     expected = equals(floor, 0.05 * floor, "data units", _DERIVATION)
-    return [
+    claims = [
         Claim("exact_js", jump, js, *at_most(1e-12, "nats", _EXAMPLE)),
         Claim("exact_table", table, deviation, *at_most(1e-9, "", _DERIVATION)),
         Claim("exact_peak", top, peak, *equals(1.63626, 5e-6, "", _DERIVATION)),
         Claim("sample_floor", between, samples, *expected),
     ]
+    return checks(claims)
 
 
 def vanishing(arrays: Arrays) -> list[Claim]:
@@ -109,7 +110,7 @@ def saturation(arrays: Arrays) -> list[Claim]:
 
 
 def clipping(arrays: Arrays) -> list[Claim]:
-    """Judge the bounds of every clipped critic."""
+    """Check the bounds of every clipped critic."""
     bound, weight = float(arrays["bound"]), float(arrays["fit/wasserstein_clip/largest_weight"])
     box = "No weight of a clipped critic lies outside of the box (largest |weight|)"
     algorithm = at_most(bound, "", "Arjovsky et al. 2017, algorithm 1 (V)", 1e-7)
@@ -117,10 +118,11 @@ def clipping(arrays: Arrays) -> list[Claim]:
     norms = norm(arrays, "fit/wasserstein_clip").max((0, 1))
     steepest = Statistic(float(np.median(norms)), float(norms.min()), float(norms.max()))
     highest = clipping_gradient_norm_bound(bound, 3, int(arrays["width"]), 2)
-    return [
+    claims = [
         Claim("weights_in_the_box", box, exact(weight), *algorithm),
         Claim("clipping_bound", text, steepest, *at_most(highest, "per data unit", _DERIVATION)),
     ]
+    return checks(claims)
 
 
 def _learning(arrays: Arrays) -> list[Claim]:
