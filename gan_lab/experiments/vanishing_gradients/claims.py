@@ -16,10 +16,14 @@ _SOURCE = (
 
 
 def all_claims(arrays: Arrays) -> list[Claim]:
-    """Judge, on images, the fewest decades lost by minimax and the most lost by the others."""
+    """Judge, on images, the fewest decades lost by minimax and the largest change of the others.
+
+    A fresh discriminator's gradient is that of its random weights, so those that must stay are
+    followed from a tenth of the updates on, and growth counts as much as a fall.
+    """
     if IMAGES not in arrays["data"]:
         return []
-    n = int(arrays["steps"][-1])
+    n, tenth = int(arrays["steps"][-1]), int(arrays["steps"][settled_look(arrays)])
     after = f"from the fresh discriminator to {n} updates, generator held still, digits"
     text = f"The minimax gradient loses decades {after}; the stage that loses least."
     least = median(decades_lost(arrays, IMAGES, "minimax").min(0))
@@ -28,8 +32,11 @@ def all_claims(arrays: Arrays) -> list[Claim]:
         ("non_saturating", "The non-saturating gradient"),
         ("wasserstein", "The gradient of a gradient-penalty critic"),
     ):
-        text = f"{words} falls less than 10-fold {after}; the stage that loses most."
-        worst = median(decades_lost(arrays, IMAGES, name).max(0))
+        text = (
+            f"{words} neither falls nor grows 10-fold from {tenth} updates to {n}, generator held "
+            "still, digits; the stage that changes most."
+        )
+        worst = median(decades_changed(arrays, IMAGES, name).max(0))
         bound = at_most(1.0, "decades", "ours, beside the claim on minimax")
         claims.append(Claim(f"{name}_stays", text, worst, *bound))
     return claims
@@ -41,6 +48,19 @@ def decades_lost(arrays: Arrays, data: str, name: str, *, peak: bool = False) ->
     first = norm.max(-1) if peak else norm[..., 0]
     with np.errstate(divide="ignore"):
         return np.log10(first) - np.log10(norm[..., -1])
+
+
+def settled_look(arrays: Arrays) -> int:
+    """Return the index of the look nearest, in log scale, to a tenth of the updates."""
+    steps = np.maximum(arrays["steps"], 0.5)
+    return int(np.abs(np.log(steps / (steps[-1] / 10))).argmin())
+
+
+def decades_changed(arrays: Arrays, data: str, name: str) -> np.ndarray:
+    """Return |log10| of the gradient's last norm over that at a tenth of the updates, [K, S]."""
+    norm = arrays[f"{data}/{name}/norm"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.abs(np.log10(norm[..., settled_look(arrays)]) - np.log10(norm[..., -1]))
 
 
 def tail_share(arrays: Arrays, data: str) -> np.ndarray:
