@@ -1,5 +1,7 @@
 """The command `reproduce`: published and derived claims, measured again."""
 
+import json
+import shutil
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,18 +15,22 @@ from rich.table import Column, Table
 
 from gan_lab.cli.arguments import directory, parse_options
 from gan_lab.cli.commands import Reproduce
-from gan_lab.cli.experiment import COLOURS, perform
+from gan_lab.cli.experiment import COLOURS, perform, study_of
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import registry as claims
-from gan_lab.experiments.claims import FAIL, expectation, finding
+from gan_lab.experiments.claims import CHECK, FAIL, expectation, finding
 from gan_lab.experiments.registry import Outcome, Row
-from gan_lab.experiments.runner import PAGE
+from gan_lab.experiments.runner import PAGE, load_record
 from gan_lab.reports.export.terminal import say
+from gan_lab.runs.run_dir import RunDir, to_json
 
 
 def reproduce(arguments: list[str]) -> int:
-    """Run the studies that the rows name, and judge the rows; return 1 where one failed."""
+    """Run the studies that the rows name, and judge the rows; return 1 where one failed.
+
+    A study that was done into the output before, by a command that was killed, is kept.
+    """
     request = parse_options(Reproduce, arguments)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     home = directory("output", request.output or f"outputs/reproduce/{stamp}")
@@ -39,20 +45,47 @@ def reproduce(arguments: list[str]) -> int:
     studies: dict[str, Path] = {}
     progress = Console(stderr=True)
     began = time.perf_counter()
-    for number, command in enumerate(commands, 1):
-        assert command is not None
-        _, name, *overrides = command.split()
-        seconds = time.perf_counter() - began
-        progress.print(f"[{seconds:.0f} s] {number} of {len(commands)}: {command}", markup=False)
-        studies[command] = home / "studies" / f"{number:02d}_{name}"
-        perform(name, overrides, studies[command], tell=lambda line: None)
-    outcomes = [claims.outcome(row, studies.get(row.command or ""), _why(row)) for row in rows]
-    claims.save(outcomes, studies, home)
+    with RunDir(home).create().lock():
+        for number, command in enumerate(commands, 1):
+            assert command is not None
+            _, name, *overrides = command.split()
+            overrides.append(f"seed={request.seed}")
+            path = studies[command] = home / "studies" / f"{number:02d}_{name}"
+            done = _is_done(path, name, overrides)
+            line = f"{number} of {len(commands)}: {command}{', done before' if done else ''}"
+            progress.print(f"[{time.perf_counter() - began:.0f} s] {line}", markup=False)
+            if not done:
+                perform(name, overrides, path, tell=lambda line: None)
+        outcomes = [claims.outcome(row, studies.get(row.command or ""), _why(row)) for row in rows]
+        claims.save(outcomes, studies, home, request.seed)
     _console().print(_outcomes_table(outcomes))
     _console().print(claims.counts([each.record() for each in outcomes]), highlight=False)
     for label, file in (("result", "result.json"), ("page", PAGE)):
         say(f"{label + ':':8} {home / file}")
     return int(any(each.verdict == FAIL for each in outcomes))
+
+
+def _is_done(path: Path, name: str, overrides: Sequence[str]) -> bool:
+    """Tell whether a study was done into its directory before; what a kill left of one is removed.
+
+    Raises:
+        ConfigError: It holds a study of another name, seed or configuration.
+    """
+    status = RunDir(path).read_status()
+    if not status:
+        return False
+    if status.get("state") != "done":
+        shutil.rmtree(path)
+        return False
+    cfg = compose.compose_config("experiment", [f"experiment={name}", *overrides])
+    record = load_record(path)
+    wanted = json.loads(to_json(study_of(cfg)[1]))
+    if (record["experiment"], record.get("config")) != (name, wanted):
+        raise ConfigError(
+            f"{path} holds a study of another name, seed or configuration than `experiment {name} "
+            f"{' '.join(overrides)}`; choose another output=DIR"
+        )
+    return True
 
 
 def rows_of_the_registry() -> list[Row]:
@@ -73,16 +106,17 @@ def _why(row: Row) -> str:
 
 
 def _outcomes_table(outcomes: Sequence[Outcome]) -> Table:
-    headers = [Column("claim"), *(Column(name, no_wrap=True) for name in ("from", "protocol"))]
+    headers = [Column("statement"), *(Column(name, no_wrap=True) for name in ("from", "protocol"))]
     headers += [Column(name, justify="right") for name in ("expected", "measured")]
     headers.append(Column("verdict"))
     table = Table(*headers, title="Claims", title_justify="left", box=box.SIMPLE_HEAD)
-    for each in outcomes:
+    for each in sorted(outcomes, key=lambda each: each.kind == CHECK):
         record = each.record()
         colour = COLOURS.get(each.verdict.partition(":")[0], "dim")
         cells = (each.row.statement, each.row.evidence, each.row.protocol)
         numbers = (expectation(record), finding(record))
-        table.add_row(*cells, *numbers, f"[{colour}]{each.verdict}[/]")
+        word = "check: " if each.kind == CHECK else ""
+        table.add_row(*cells, *numbers, f"{word}[{colour}]{each.verdict}[/]")
     return table
 
 

@@ -5,6 +5,9 @@
 .venv/bin/python -m scripts.docs --results  train what the README's table shows first
                                             (about ten minutes), then write
 .venv/bin/python -m scripts.docs --images   likewise for the table of images (about an hour)
+.venv/bin/python -m scripts.docs --claims DIR DIR ...
+                                            join outputs of `reproduce`, one a base seed, into
+                                            docs/reproduce.json first
 """
 
 import argparse
@@ -17,7 +20,10 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing, name stale pages")
     parser.add_argument("--results", action="store_true", help="train the README's table first")
     parser.add_argument("--images", action="store_true", help="train the table of images first")
+    parser.add_argument("--claims", nargs="+", metavar="DIR", help="join these outputs first")
     options = parser.parse_args()
+    if options.claims:
+        pages.join_claims(options.claims)
     if options.results:
         from scripts.docs import results  # torch
 

@@ -179,13 +179,28 @@ def claims(study: str = "") -> str:
     if study:
         rows = [row for row in rows if (row["command"] or "").split()[1:2] == [study]]
         counts = f"{registry.counts(rows)}, in the kept [run of all claims](claims.md)."
-        return f"{counts}\n\n{registry.table(rows)}"
+        return f"{counts}\n\n{registry.tables(rows)}"
     where, versions = kept["environment"]["hardware"], kept["environment"]["versions"]
+    seeds, commit = kept.get("seeds", [0]), kept["environment"]["git"]["commit"]
+    several = f"base seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     made = (
-        f"Measured by `python -m gan_lab reproduce` on {where['cores']} cores ({where['cpu']}), "
-        f"torch {versions['torch']}, Python {versions['python']}."
+        f"Measured by `python -m gan_lab reproduce` with {several} at commit {commit[:12]}, on "
+        f"{where['cores']} cores ({where['cpu']}), torch {versions['torch']}, Python "
+        f"{versions['python']}."
     )
-    return f"{made}\n\n**{len(rows)} claims: {registry.counts(rows)}.**\n\n{registry.table(rows)}"
+    if len(seeds) > 1:
+        made += " A verdict is the worst of those seeds'; numbers that differ are shown of each."
+    return f"{made}\n\n**{registry.counts(rows)}.**\n\n{registry.tables(rows)}"
+
+
+def join_claims(directories: Sequence[str]) -> None:
+    """Write docs/reproduce.json from outputs of `reproduce`, one a base seed."""
+    from gan_lab.experiments import registry
+    from gan_lab.runs.run_dir import to_json
+
+    results = [json.loads((Path(each) / "result.json").read_text()) for each in directories]
+    joined = to_json(registry.join(results), indent=2)
+    (ROOT / "docs/reproduce.json").write_bytes(joined)
 
 
 def question(study: str) -> str:
