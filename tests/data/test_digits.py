@@ -102,3 +102,12 @@ def test_a_split_that_leaves_nothing_is_refused(data):
     with pytest.raises(ConfigError, match=r"data.n_validation must be a whole number"):
         data(n_validation=0)
     assert data(n_held_out=1795).open(CPU).shape[-2:] == (8, 8)
+
+
+def test_of_held_out_digits_95_percent_are_of_high_quality_and_of_noise_none():
+    source = Digits().open(CPU)
+    digits = source.held_out(500, seeded())
+    _, is_good = source.modes.classify(digits)
+    assert is_good.double().mean().item() == pytest.approx(0.95, abs=0.002)  # one of 500
+    noise = 2 * torch.rand(digits.shape, generator=seeded()) - 1
+    assert not source.modes.classify(noise)[1].any()

@@ -197,6 +197,13 @@ def test_w1_that_climbs_away_from_its_best_is_a_divergence():
     assert event_steps(Divergence(), estimate_rows(W1, infinite)) == [3 * 64]
 
 
+@pytest.mark.parametrize(("end", "steps"), [(0.34, []), (0.36, [5 * 64])])
+def test_a_divergence_is_1_5_times_the_best_with_both_intervals(end, steps):
+    """The best reaches up to 0.22, so an estimate of width 0.02 has to be above 0.35."""
+    values = [0.3, 0.25, 0.2, 0.2, end, end, end]
+    assert event_steps(Divergence(), estimate_rows(W1, values)) == steps
+
+
 def test_a_plateau_is_flat_above_the_floor():
     rng, n = np.random.default_rng(0), np.arange(60)
     flat = 0.6 + 0.8 * np.exp(-n / 5) + 0.005 * rng.normal(size=60)

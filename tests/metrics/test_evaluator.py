@@ -123,6 +123,17 @@ def test_the_floor_is_the_same_for_every_seed_and_differs_with_n():
     assert early.floors(final=True) != early.floors()
 
 
+@pytest.mark.parametrize("n_repeats", [2, 5])
+def test_the_floor_is_the_mean_over_its_draws(n_repeats):
+    source, values = Ring().open(CPU), []
+    generator = stream(0, "ruler/floor 50")
+    for _ in range(n_repeats):
+        perfect, real = source.validation(50, generator), source.real(50, generator)
+        values.append(exact_wasserstein(perfect, real))
+    floor = evaluator_of(floor_n_repeats=n_repeats).floors()[WASSERSTEIN]
+    assert floor == pytest.approx(sum(values) / n_repeats, abs=1e-12)
+
+
 def test_a_perfect_generator_stands_at_its_floor():
     evaluator = evaluator_of(Gaussian1d(0.0, 1.0), 1, n=200, n_repeats=20, floor_n_repeats=40)
     estimate = evaluator.measure(lambda z: z, seed=0, step=0)[WASSERSTEIN]

@@ -5,8 +5,10 @@ import torch
 
 from gan_lab.engine.rng import Streams
 from gan_lab.engine.step import train_step, update_discriminator_
+from gan_lab.information.penalty_bias import gradient_penalty_value
 from gan_lab.training.build import open_run
-from gan_lab.training.callbacks.optimality_gap import measure_optimality_gap
+from gan_lab.training.callback import Interval
+from gan_lab.training.callbacks.optimality_gap import OptimalityGap, measure_optimality_gap
 from tests.helpers import RING, run_config
 
 GAP = "discriminator_estimate/optimality_gap"
@@ -84,6 +86,49 @@ def test_the_known_bias_of_the_penalty_is_told_in_one_dimension_only():
     line = open_run(run_config(*cheap, "data=gaussian_1d"))
     assert tag in measure_optimality_gap(line)
     assert tag not in measure_optimality_gap(opened())
+
+
+@torch.no_grad()
+def make_linear(network, slope, shift=50.0):
+    """Make a critic of one input slope times it, plus a constant, wherever that is above -shift."""
+    for name, leaf in network.params.items():
+        leaf.zero_()
+        if name.endswith("weight"):
+            leaf[0, 0] = 1.0
+    first, last = list(network.params)[1], list(network.params)[-2]
+    network.params[first][0] = shift
+    network.params[last][0, 0] = slope
+
+
+@pytest.mark.parametrize(("distance", "weight"), [(1.0, 10.0), (4.0, 2.0)])
+def test_the_bias_of_the_penalty_is_that_of_the_optimal_critic_of_two_points(distance, weight):
+    """There it is linear with slope 1 + distance/(2 weight) between the points."""
+    cheap = [key for key in RING if not key.startswith("data=")]
+    keys = ("data=gaussian_1d", f"regularizer.gradient_penalty.weight={weight}")
+    run = open_run(run_config(*cheap, *keys))
+    best = gradient_penalty_value(distance, weight)
+    make_linear(run.state.discriminator, best.gradient_norm)
+    bias = float(measure_optimality_gap(run)["discriminator_estimate/penalty_bias"])
+    assert bias == pytest.approx(best.value - best.wasserstein, rel=1e-4)
+
+
+def test_the_lower_bound_of_w1_is_the_estimate_over_the_largest_gradient_norm():
+    run, own = opened("loss=wasserstein"), "discriminator_estimate/"
+    run.rows = [{f"{own}gradient_norm_max": 5.0, f"{own}gradient_norm_mean": 2.0}]
+    OptimalityGap(Interval(1)).on_step_end(run)
+    row = run.rows[0]
+    bound = row[f"{own}wasserstein_per_gradient_norm"]
+    assert bound == pytest.approx(row[f"{own}wasserstein_fresh"] / 5.0, rel=1e-6)
+
+
+@pytest.mark.parametrize(("loss", "estimate"), [("minimax", "js"), ("wasserstein", "wasserstein")])
+def test_the_fresh_estimate_is_of_the_discriminator_and_not_of_its_copy(loss, estimate):
+    run, tag = opened(f"loss={loss}", "optim.lr=0.1"), f"discriminator_estimate/{estimate}_fresh"
+    with_copy = measure_optimality_gap(run)
+    run.state.discriminator.set_lr_factor_(0.0)  # a copy that stays where it is
+    without = measure_optimality_gap(run)
+    assert float(with_copy[GAP]) > 0.1 > abs(float(without[GAP]))
+    torch.testing.assert_close(with_copy[tag], without[tag], rtol=0, atol=0)
 
 
 def test_the_copy_moves_at_the_rate_of_the_moment():
