@@ -1,9 +1,11 @@
 """Compare runs: a table of groups, and the whole report as one page."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gan_lab.api.arguments import path_of, short
 from gan_lab.api.trained_run import TrainedRun
 from gan_lab.cli.arguments import check_directories
 from gan_lab.errors import ConfigError
@@ -12,6 +14,7 @@ from gan_lab.reports.analysis.aggregate import Problem
 from gan_lab.reports.analysis.model import Report
 from gan_lab.reports.export import csv
 from gan_lab.reports.html import page
+from gan_lab.validation import output_path
 
 if TYPE_CHECKING:
     import pandas
@@ -50,9 +53,17 @@ class Comparison:
         return [text for each in verdicts for text in (each.headline, *each.details)]
 
     def save(self, path: str | Path) -> Path:
-        """Write the page, one HTML file that opens without a network; return its path."""
-        page.write(self.report, Path(path))
-        return Path(path)
+        """Write the page, one HTML file that opens without a network; return its path.
+
+        Raises:
+            ConfigError: No file can be made there.
+        """
+        file, text = path_of("path", path), os.fspath(path)
+        output_path("path", text)
+        if file.is_dir():
+            raise ConfigError(f"path={text} is a directory; name the file, such as compare.html")
+        page.write(self.report, file)
+        return file
 
     def __repr__(self) -> str:
         return "\n".join([self.report.title, *self.verdict])
@@ -71,7 +82,7 @@ def compare(
         title: Of the page; empty for the groups and the data.
 
     Raises:
-        ConfigError: One holds no run, or a run cannot be read.
+        ConfigError: One holds no run, or a run cannot be read; or an argument is of another type.
 
     Example:
         >>> import gan_lab
@@ -85,7 +96,11 @@ def compare(
     """
     if isinstance(runs, str | Path | TrainedRun):
         runs = [runs]
-    paths = [run.path if isinstance(run, TrainedRun) else Path(run) for run in runs]
+    if not isinstance(runs, Iterable):
+        raise ConfigError(f"runs={short(runs)} is no run, path or list of them")
+    if not isinstance(title, str):
+        raise ConfigError(f"title={short(title)} is no text")
+    paths = [run.path if isinstance(run, TrainedRun) else path_of("runs", run) for run in runs]
     if not paths:
         raise ConfigError("compare needs one run at least, got none")
     check_directories(paths)

@@ -5,7 +5,7 @@ import io
 
 from rich.console import Console
 
-from gan_lab.metrics.estimate import Estimate
+from gan_lab.metrics.estimate import Estimate, interval_notes
 from gan_lab.reports.export.terminal import estimate_cells, estimates_table
 
 _COLUMNS = ("quantity", "value", "95 % interval", "real data", "n", "unit")
@@ -41,4 +41,6 @@ class Estimates(dict[str, Estimate]):
         rows = "".join(
             f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in cells
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        note = interval_notes(self.items())
+        caption = f"<caption>{html.escape(note)}</caption>" if note else ""
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -1,12 +1,13 @@
 """Measure two arrays with the metrics that runs are measured with."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gan_lab.api.arguments import check_whole, short
 from gan_lab.api.estimates import Estimates
 from gan_lab.api.process import keep_hydra
 from gan_lab.api.training import build_config
@@ -44,8 +45,8 @@ def measure(
         seed: Of the split.
 
     Raises:
-        ConfigError: Arrays of other shapes, too few samples, numbers that are not finite, an
-            unknown metric.
+        ConfigError: Arrays of other shapes, too few samples, numbers that are complex or not
+            finite, an unknown metric, or n or seed no whole number.
 
     Example:
         >>> import numpy as np
@@ -60,9 +61,10 @@ def measure(
             f"samples and data differ in shape: {tuple(fake.shape[1:])} and "
             f"{tuple(real.shape[1:])} after the first axis"
         )
-    if not isinstance(n, int) or n < _MIN_BLOCK:
-        raise ConfigError(f"n={n!r} is not a whole number >= {_MIN_BLOCK}")
-    block = min(n, len(fake) // _MIN_REPEATS, len(real) // 2 // _MIN_REPEATS)
+    seed, names = check_whole("seed", seed, 0), _names(metrics)
+    block = min(
+        check_whole("n", n, _MIN_BLOCK), len(fake) // _MIN_REPEATS, len(real) // 2 // _MIN_REPEATS
+    )
     if block < _MIN_BLOCK:
         raise ConfigError(
             f"{len(fake)} samples and {len(real)} of data are too few for {_MIN_REPEATS} repeats "
@@ -73,7 +75,6 @@ def measure(
     source = _Halves(real[torch.randperm(len(real), generator=generator)])
     fakes = iter(fake[torch.randperm(len(fake), generator=generator)].split(block))
     repeats = min(_MAX_REPEATS, len(fake) // block, source.n_held_out // block)
-    names = metrics if isinstance(metrics, str) else ",".join(metrics)
     with keep_hydra():
         choice = build_config([f"metrics=[{names}]"]).metrics
     try:
@@ -103,12 +104,23 @@ class _Halves(TensorSource):
         return self.gather_held_out(torch.arange(start, start + n))
 
 
+def _names(metrics: str | Sequence[str]) -> str:
+    if isinstance(metrics, str):
+        return metrics
+    if not isinstance(metrics, Iterable) or not all(isinstance(each, str) for each in metrics):
+        raise ConfigError(f"metrics={short(metrics)} is no list of names; say ['wasserstein']")
+    return ",".join(metrics)
+
+
 def _tensor(name: str, array: np.ndarray | Tensor) -> Tensor:
     try:
-        tensor = torch.as_tensor(array).detach().to("cpu", torch.float32)
+        tensor = torch.as_tensor(array).detach()
+        if tensor.is_complex():  # torch would drop the imaginary part with a warning
+            raise TypeError("they are complex")
+        tensor = tensor.to("cpu", torch.float32).to_dense()
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{name} is no array of numbers: {error}") from error
-    if tensor.ndim < 2:
+    if tensor.ndim < 2 or 0 in tensor.shape[1:]:
         raise ConfigError(f"{name} has the shape {tuple(tensor.shape)}; give [N, *shape]")
     if not bool(tensor.isfinite().all()):
         raise ConfigError(f"{name} holds numbers that are not finite")

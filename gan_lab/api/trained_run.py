@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan_lab.api.arguments import check_whole, path_of, short
 from gan_lab.api.estimates import Estimates
 from gan_lab.api.process import keep_torch_settings, stoppable, torch_settings
 from gan_lab.cli import open_run
@@ -24,6 +25,7 @@ from gan_lab.metrics.estimate import Estimate
 from gan_lab.reports.analysis.load import read_run
 from gan_lab.runner import train as runner
 from gan_lab.runner.generator import averaged_generator
+from gan_lab.runs.checkpoint import is_name
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
 from gan_lab.training.callbacks import evaluation
@@ -47,7 +49,7 @@ def load(
 
     Raises:
         ConfigError: There is no run, no such checkpoint that is intact, or its configuration names
-            code outside of gan_lab.
+            code outside of gan_lab; or an argument is of another type.
 
     Example:
         >>> import gan_lab
@@ -72,7 +74,11 @@ class TrainedRun:
     def __init__(
         self, path: str | Path, step: int | str | None = None, device: str | None = None
     ) -> None:
-        self.path, self._step, self._device = Path(path), step, device
+        self.path, self._device = path_of("path", path), device
+        is_whole = isinstance(step, int | np.integer) and not isinstance(step, bool)
+        if not (step is None or is_whole or is_name(step)):
+            raise ConfigError(f"step={short(step)} is neither a whole number >= 0 nor 'best'")
+        self._step = int(step) if isinstance(step, np.integer) else step
 
     @cached_property
     def checkpoint(self) -> open_run.LoadedRun:
@@ -142,15 +148,14 @@ class TrainedRun:
             seed: Of the noise: the same gives the same samples.
 
         Raises:
-            ConfigError: No number, or more samples than fit into memory.
+            ConfigError: No number, no seed, or more samples than fit into memory.
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise ConfigError(f"n={n!r} is not a whole number >= 1")
+        n, seed = check_whole("n", n, 1), check_whole("seed", seed, 0)
         run, latent_dim = self.checkpoint.run, self.latent_dim
-        memory.check_samples(int(n), latent_dim + math.prod(run.source.shape), run.source.device)
+        memory.check_samples(n, latent_dim + math.prod(run.source.shape), run.source.device)
         generator = stream(seed, "sample", run.source.device)
         with torch_settings(self.checkpoint.config.execution, self._n_threads):
-            samples = run.generate(self.checkpoint.seed_index, int(n), generator)
+            samples = run.generate(self.checkpoint.seed_index, n, generator)
         return np.asarray(samples.cpu().numpy())
 
     @cached_property

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 
+from gan_lab.api.arguments import path_of, short
 from gan_lab.api.process import keep_hydra, keep_torch_settings, stoppable, torch_settings
 from gan_lab.api.trained_run import TrainedRun
 from gan_lab.cli.hydra import key_of, long_names, run_directory
@@ -24,6 +25,7 @@ from gan_lab.training.loop import fit_stepwise
 from gan_lab.training.run import Run
 from gan_lab.training.validate import validate, warnings
 
+_ARRAYS = (np.ndarray, torch.Tensor)
 _PLAIN = re.compile(r"[a-zA-Z0-9_./+@%-]+")  # what Hydra reads as it is
 
 
@@ -125,11 +127,12 @@ def _word(key: str, value: Any) -> str:
         return text if _PLAIN.fullmatch(text) else _quote(text)
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{name}:{_word(key, v)}" for name, v in value.items()) + "}"
-    if isinstance(value, Sequence):
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return "[" + ",".join(_word(key, each) for each in value) + "]"
+    hint = "; save it with numpy.save and say data='array', data__path=..."
     raise ConfigError(
-        f"{key}={value!r} is a {type(value).__name__}; a key takes text, numbers, lists and "
-        f"dictionaries of them, or None"
+        f"{key}={short(value)} is of type {type(value).__name__}; a key takes text, numbers, lists "
+        f"and dictionaries of them, or None{hint if isinstance(value, _ARRAYS) else ''}"
     )
 
 
@@ -145,7 +148,9 @@ def _compose(
 ) -> tuple[RunConfig, Path]:
     """Return the configuration and the run's directory, as the command would have them."""
     words = override_words(overrides, keys)
-    words += [] if output is None else [f"output={os.fspath(output)}"]
+    if output is not None:
+        path_of("output", output)
+        words.append(f"output={os.fspath(output)}")
     with keep_hydra():
         config = build_config(long_names(words))
         path = run_directory()

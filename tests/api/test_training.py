@@ -113,7 +113,7 @@ def test_a_text_arrives_as_it_is(text):
         (["ring"], {}, "an override is a text key=value, got 'ring'"),
         ([3], {}, "an override is a text key=value, got 3"),
         (["--cfg"], {}, "an override is a text key=value, got '--cfg'"),
-        ([], {"loss": object}, "loss=<class 'object'> is a type; a key takes text, numbers, lists"),
+        ([], {"loss": object}, "loss=<class 'object'> is of type type; a key takes text, numbers"),
         (["output=x"], {}, "output=x is no override here; give train the argument output="),
         (["hydra.run.dir=x"], {}, "hydra.run.dir=x is no override here"),
     ],
