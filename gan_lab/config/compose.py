@@ -92,8 +92,10 @@ def _recipe(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     What it says of its own optimizer and regularizers goes where others are typed.
     """
     keys = {override.split("=")[0].lstrip("+~") for override in overrides}
-    loss = HydraConfig.get().runtime.choices.get("loss")
+    loss = str(HydraConfig.get().runtime.choices.get("loss"))
     presets = (cfg.get("hints") or {}).get("presets") or {}
+    if not isinstance(presets, DictConfig | dict):
+        raise ConfigError(f"hints.presets={presets!r} is no table of losses and their presets")
     if loss not in presets or keys & {"preset", "network"}:
         return []
     recipe = [f"preset={presets[loss]}"]
@@ -249,8 +251,10 @@ def _class_and_arguments(
 def _class(target: str, path: str, base: type) -> type:
     try:
         cls = imports.import_object(target)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path}._target_={target!r} cannot be imported: {error}") from error
+    except Exception as error:  # a module of the user's own may raise anything
+        is_own = not isinstance(error, ImportError | AttributeError | ValueError | TypeError)
+        why = f"{type(error).__name__}: {error}" if is_own else error
+        raise ConfigError(f"{path}._target_={target!r} cannot be imported: {why}") from error
     if not (inspect.isclass(cls) and base in cls.__mro__):
         raise ConfigError(f"{path}._target_={target!r} is no {base.__name__}")
     return cls

@@ -71,6 +71,8 @@ def suggestion(key: str, names: Iterable[str], path: str = "") -> str:
     same = [h for h in _matches(key, _KEYS) if h.removeprefix("-m '").partition("=")[0] in near]
     if hints := same or difflib.get_close_matches(key.lower(), near, n=1):
         return _did_you_mean([prefix + hint for hint in hints])
+    if not names:
+        return f"; {path} has no keys"
     first_level = [name for name in names if "." not in name] or names
     return f"; known are {', '.join(prefix + name for name in sorted(first_level))}"
 

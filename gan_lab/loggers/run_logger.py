@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_lab.errors import ConfigError
 from gan_lab.loggers.base import Chart, Logger, LoggerFactory, Status
 from gan_lab.loggers.jsonl import JsonlLogger
 from gan_lab.loggers.lost_records import read_lost_records
@@ -35,7 +36,8 @@ class RunLogger:
     Attributes:
         lost_records: What failed to be written, for the run's status.
     Raises:
-        ConfigError: A new run (no resume_step) meets the metrics of an earlier one.
+        ConfigError: A new run (no resume_step) meets the metrics of an earlier one, or a logger of
+            the user's own raises something.
         OSError: The files cannot be opened; before training is the time to say so.
     """
 
@@ -55,7 +57,7 @@ class RunLogger:
         try:
             for factory in loggers:
                 if tensorboard or factory.cls is not TensorBoardLogger:
-                    self._loggers.append(factory(run, seed, resume_step))
+                    self._loggers.append(_start(factory, run, seed, resume_step))
         except BaseException:
             self.close()
             raise
@@ -133,7 +135,21 @@ class RunLogger:
             if sort not in self._warnings:
                 self._warnings.add(sort)
                 what = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
-                warning = f"records of {self._directory.path} are lost ({name}: {what}{error})"
+                why = what + " ".join(str(error).split())
+                warning = f"records of {self._directory.path} are lost ({name}: {why})"
                 with contextlib.suppress(OSError):  # stderr may be a file on the same disk
                     print(f"warning: {warning}; the training goes on", file=sys.stderr, flush=True)
             self.lost_records.add(self._step, error)
+
+
+def _start(factory: LoggerFactory, run: RunDir, seed: int, resume_step: int | None) -> Logger:
+    """Return a logger; refuse one of the user's own that cannot be made."""
+    try:
+        return factory(run, seed, resume_step)
+    except (ConfigError, OSError, Interrupted):
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"the logger {factory.cls.__name__} cannot be made ({type(error).__name__}: {error}); "
+            f"repair it, or leave it out of logger=[...]"
+        ) from error

@@ -45,6 +45,13 @@ class Metric(ABC):
         """The least number of samples on each side."""
         return 2
 
+    def check(self, source: Source) -> None:
+        """Refuse a data set or a machine, before anything is written.
+
+        Raises:
+            ConfigError: It cannot be measured: a package or a file is missing, say.
+        """
+
     @abstractmethod
     def prepare(self, source: Source) -> MetricFunction | None:
         """Return the function of samples of this data set, or None where the metric does not apply.

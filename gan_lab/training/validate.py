@@ -7,6 +7,7 @@ from torch import nn
 from gan_lab.data.base import Source
 from gan_lab.engine.devices import resolve_device
 from gan_lab.errors import ConfigError
+from gan_lab.loggers.base import Logger
 from gan_lab.networks.base import batch_coupling, batch_statistics, on_meta
 from gan_lab.training import memory
 from gan_lab.training.config import RunConfig
@@ -33,7 +34,7 @@ def validate(config: RunConfig, source: Source, here: bool = True) -> None:
         config.execution.check(device, config.world.alone)
         memory.check(config, source, device)
         for logger in config.loggers:
-            logger.cls.check()
+            _check_logger(logger.cls)
         for metric in config.metrics.values():
             metric.check(source)
 
@@ -50,6 +51,19 @@ def warnings(config: RunConfig, source: Source | None = None, here: bool = True)
         if here:
             sentences += memory.warnings(config, source, resolve_device(config.device))
     return sentences
+
+
+def _check_logger(cls: type[Logger]) -> None:
+    try:
+        cls.check()
+    except ConfigError:
+        raise
+    except Exception as error:  # of a class of the user's own
+        why = f"{type(error).__name__}: {error}"
+        raise ConfigError(
+            f"the logger {cls.__name__} refuses this machine ({why}); repair it, or leave it out "
+            f"of logger=[...]"
+        ) from error
 
 
 def _check_packs(config: RunConfig) -> None:

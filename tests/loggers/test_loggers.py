@@ -238,7 +238,7 @@ def test_a_signal_is_no_failure_of_a_logger(error, run, monkeypatch):
 def test_where_one_cannot_be_made_the_others_are_closed(run, monkeypatch):
     closed = []
     monkeypatch.setattr(JsonlLogger, "close", lambda self: closed.append(self))
-    with pytest.raises(TypeError, match="no_such_key"):
+    with pytest.raises(ConfigError, match=r"Logger cannot be made .TypeError: .*no_such_key"):
         RunLogger(
             run, 0, loggers=[LoggerFactory(JsonlLogger), LoggerFactory(Logger, {"no_such_key": 1})]
         )

@@ -1,6 +1,7 @@
 """FID, KID and IS: distances and score in the features of Inception v3, weights from a file."""
 
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -44,20 +45,18 @@ class Inception(Metric):
     weights: str = ""
     units: ClassVar[Units] = {"inception/fid": "1", "inception/kid": "1", "inception/is": "1"}
 
-    def prepare(self, source: Source) -> MetricFunction:
-        """See `Metric.prepare`.
+    def check(self, source: Source) -> None:
+        """See `Metric.check`.
 
         Raises:
             ConfigError: The data are no images of 1 or 3 channels, torch-fidelity is not installed,
                 or the weights are not there or not this network's.
         """
-        shape = source.shape
-        if len(shape) != 3 or shape[0] not in (1, 3):
-            raise ConfigError(
-                f"metrics=[inception] measures images of 1 or 3 channels, the data have shape "
-                f"{list(shape)}; take inception out of metrics"
-            )
-        network = _network(self.weights).to(source.device)
+        self._load(source)
+
+    def prepare(self, source: Source) -> MetricFunction:
+        """See `Metric.prepare`; errors as in `check`."""
+        network = self._load(source).to(source.device)
 
         def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
             real, _ = _features(network, held_out)
@@ -70,6 +69,15 @@ class Inception(Metric):
             }
 
         return evaluate
+
+    def _load(self, source: Source) -> nn.Module:
+        shape = source.shape
+        if len(shape) != 3 or shape[0] not in (1, 3):
+            raise ConfigError(
+                f"metrics=[inception] measures images of 1 or 3 channels, the data have shape "
+                f"{list(shape)}; take inception out of metrics"
+            )
+        return _network(self.weights)
 
 
 def as_rgb(images: Tensor) -> Tensor:
@@ -92,7 +100,7 @@ def _network(weights: str) -> nn.Module:
     if not weights:
         raise ConfigError(f"FID, KID and IS need Inception's weights, which nobody ships: {get}")
     path = Path(weights).expanduser()
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike is_file, False where a name is too long
         raise ConfigError(f"metrics.inception.weights={weights} is no file; {get}")
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
