@@ -264,8 +264,13 @@ def _check_range(value_range: tuple[float, float]) -> None:
         for v in value_range
     ):
         raise refuse("value_range", "two numbers, of black and white", value_range, "[0,255]")
-    if value_range[0] >= value_range[1]:
+    black, white = value_range
+    if black >= white:
         raise refuse("value_range", "two numbers in rising order", list(value_range), "[0,255]")
+    size = max(abs(black), abs(white))
+    if not 1e-12 <= size <= 1e12 or white - black < 1e-5 * size:  # float32 has to tell them apart
+        must_be = "two numbers of a size from 1e-12 to 1e+12 that differ by 1e-5 of it"
+        raise refuse("value_range", must_be, list(value_range), "[0,255]")
 
 
 def _describe(

@@ -19,7 +19,7 @@ _MIN_SAMPLE_ROWS, _SAMPLE_ROWS = 20, 512  # at every second row 10 are left of t
 def sample_rows(file: NpyFile) -> NDArray[Any]:
     """Return some rows spread evenly over a file, the first among them; fewer if they are large."""
     n = max(_MIN_SAMPLE_ROWS, min(_SAMPLE_ROWS, _BLOCK_BYTES // max(1, file.row_bytes)))
-    return file.rows(np.arange(0, len(file), -(-len(file) // n)))
+    return file.rows(np.arange(0, len(file), max(1, -(-len(file) // n))))
 
 
 def find_format_on_disk(
