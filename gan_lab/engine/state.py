@@ -19,21 +19,20 @@ class NetworkState:
     Attributes:
         flat: All parameters in one buffer, [P] or [S, P]: the optimiser needs one kernel an
             operation, however many layers there are.
-        params: The parameters by name, views of `flat`.
+        params: The parameters by name, views of `flat`; see `views_of`.
         gradient: The gradient by `flat`, of its shape.
         gradients: The gradients by name, views of `gradient`.
         buffers: The module's buffers by name.
     """
 
     def __init__(self, params: Tensors, buffers: Tensors, stacked: bool = False) -> None:
-        self.stacked, self._start = stacked, int(stacked)
-        self.flat = torch.cat([leaf.detach().flatten(self._start) for leaf in params.values()], -1)
+        self.stacked = stacked
+        self._shapes = {name: leaf.shape for name, leaf in params.items()}
+        self.flat = torch.cat([self._row(leaf.detach()) for leaf in params.values()], -1)
         self.gradient = torch.zeros_like(self.flat)
-        shapes = {name: leaf.shape for name, leaf in params.items()}
-        self.params = {
-            name: view.requires_grad_(True) for name, view in views_of(self.flat, shapes).items()
-        }
-        self.gradients = views_of(self.gradient, shapes)
+        views = views_of(self.flat, self._shapes)
+        self.params = {name: view.requires_grad_(True) for name, view in views.items()}
+        self.gradients = views_of(self.gradient, self._shapes)
         self.flat.requires_grad_(True).grad = self.gradient
         self.buffers = buffers
         self.optimizer: FlatOptimizer
@@ -41,10 +40,14 @@ class NetworkState:
     def collect_(self, gradients: Tensors) -> Tensor:
         """Write gradients by name into `gradient`, unless they are there already; return it."""
         if gradients is not self.gradients:
-            # In logical order, not that of memory: under vmap a weight's gradient is transposed.
-            leaves = [gradients[name].flatten(self._start) for name in self.params]
+            # In the parameters' order, not the gradient's own: under vmap a weight's is transposed.
+            leaves = [self._row(gradients[name]) for name in self.params]
             torch.cat(leaves, -1, out=self.gradient)
         return self.gradient
+
+    def _row(self, leaf: Tensor) -> Tensor:
+        """Return a leaf's numbers as they lie in `flat`, [..] -> [n] or [S, n]."""
+        return leaf.flatten(1) if self.stacked else _channels_last(leaf).flatten()
 
     def update_(self, gradients: Tensors, buffers: Tensors) -> None:
         """Take one step of the optimiser, then copy the buffers that the forward pass returned."""
@@ -82,14 +85,33 @@ class NetworkState:
         return {
             "params": {name: leaf.detach() for name, leaf in self.params.items()},
             "buffers": self.buffers,
-            "optimizer": self.optimizer.state,
+            "optimizer": {n: self._in_logical_order(t) for n, t in self.optimizer.state.items()},
         }
 
     def load_state_dict_(self, state: Mapping[str, Any]) -> None:
         """Copy a `state_dict` into the leaves and the optimiser."""
         copy_into_(self.params, state["params"])
         copy_into_(self.buffers, state["buffers"])
-        self.optimizer.load_state_(state["optimizer"])
+        moments = {name: self._in_memory_order(t) for name, t in state["optimizer"].items()}
+        self.optimizer.load_state_(moments)
+
+    def _in_logical_order(self, moments: Tensor) -> Tensor:
+        """Return moments, [P] as `flat` or a count, as they are saved: each leaf row by row."""
+        if moments.ndim == 0 or not self._has_channels_last:
+            return moments
+        return torch.cat([view.flatten() for view in views_of(moments, self._shapes).values()])
+
+    def _in_memory_order(self, moments: Tensor) -> Tensor:
+        """Return the inverse of `_in_logical_order`."""
+        if moments.ndim == 0 or not self._has_channels_last:
+            return moments
+        parts = moments.split([shape.numel() for shape in self._shapes.values()])
+        leaves = zip(parts, self._shapes.values(), strict=True)
+        return torch.cat([self._row(part.view(shape)) for part, shape in leaves])
+
+    @property
+    def _has_channels_last(self) -> bool:
+        return not self.stacked and any(len(shape) == 4 for shape in self._shapes.values())
 
 
 class TrainState:
@@ -164,13 +186,27 @@ class TrainState:
 
 
 def views_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> Tensors:
-    """Return views of a flat buffer, one after the other: [P] or [S, P] -> the given shapes."""
+    """Return views of a flat buffer, one after the other: [P] or [S, P] -> the given shapes.
+
+    Weights of convolutions, of four dimensions, lie channels last in [P], as the fast kernels need
+    them: copied at each forward, that takes a twentieth of a step of the conv pair. Stacked seeds
+    have other kernels.
+    """
     views, at = {}, 0
     for name, shape in shapes.items():
         n = shape[flat.ndim - 1 :].numel()
-        views[name] = flat.detach()[..., at : at + n].view(shape)
+        part = flat.detach()[..., at : at + n]
+        if flat.ndim == 1 and len(shape) == 4:
+            c_out, c_in, height, width = shape
+            views[name] = part.view(c_out, height, width, c_in).permute(0, 3, 1, 2)
+        else:
+            views[name] = part.view(shape)
         at += n
     return views
+
+
+def _channels_last(leaf: Tensor) -> Tensor:
+    return leaf.permute(0, 2, 3, 1) if leaf.ndim == 4 else leaf
 
 
 @torch.no_grad()

@@ -231,3 +231,18 @@ def test_a_compiled_step_is_the_eager_one(seeds, images):
     take_steps(eager, 3)
     for name, leaf in eager.state.average.items():
         torch.testing.assert_close(compiled.state.average[name], leaf, rtol=1e-3, atol=1e-5)
+
+
+def test_moments_are_saved_in_logical_order_whatever_lies_in_memory(images):
+    choice = {"data": images, "network": PAIR, "optim": Adam(1e-2), "n_critic": 1}
+    run, other = (small_run(Wasserstein(), **choice) for _ in range(2))
+    take_steps(run, 1)
+    network = run.state.discriminator
+    weight = network.params["1.weight"]
+    assert weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+    gradient = torch.cat([leaf.flatten() for leaf in network.gradients.values()])
+    saved = network.state_dict()["optimizer"]
+    torch.testing.assert_close(saved["exp_avg"], 0.5 * gradient, rtol=1e-6, atol=0)
+    other.state.load_state_dict_(run.state.state_dict())
+    for name, moment in network.optimizer.state.items():
+        assert torch.equal(other.state.discriminator.optimizer.state[name], moment)

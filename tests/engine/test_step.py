@@ -46,7 +46,7 @@ def everything(run):
         network = getattr(run.state, role)
         for name, leaf in {**network.params, **network.buffers}.items():
             found[f"{role}/{name}"] = leaf.detach()
-        for key, value in network.optimizer.state.items():
+        for key, value in network.state_dict()["optimizer"].items():
             if key != "step":
                 found[f"{role}/{key}"] = value
     return found
