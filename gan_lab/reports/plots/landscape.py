@@ -5,7 +5,6 @@ drawn from them, and the page's animation.
 """
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +101,8 @@ def window(real: np.ndarray, fake: np.ndarray) -> list[tuple[float, float]]:
 
     So pictures of a run, and of runs on the same data, are comparable, and one sample far away does
     not shrink everything else. Data without extent along an axis (a segment seen from its end) are
-    shown with the samples [M, d], within ends in steps of two, since a picture with ends of its own
-    is drawn from the start.
+    in the middle of 4, 8, 16 ... data units, the least that hold the samples [M, d]: a picture with
+    ends of its own is drawn from the start.
     """
     return [_ends(*columns) for columns in zip(real.T, fake.T, strict=True)]
 
@@ -111,7 +110,9 @@ def window(real: np.ndarray, fake: np.ndarray) -> list[tuple[float, float]]:
 def _ends(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     low, high = float(real.min()), float(real.max())
     if high - low < 1e-3:
-        low, high = min(low, float(fake.min())), max(high, float(fake.max()))
-        return 2.0 * math.floor((low - 0.25) / 2), 2.0 * math.ceil((high + 0.25) / 2)
+        half, farthest = 2.0, float(np.abs(fake - low).max())
+        while half < farthest:
+            half *= 2
+        return low - half, low + half
     margin = 0.25 * (high - low)
     return low - margin, high + margin

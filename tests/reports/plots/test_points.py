@@ -110,13 +110,15 @@ def test_the_window_follows_the_data_and_no_sample():
         assert landscape.window(real, fake) == [(-1.0, 5.0), (-1.5, 1.5)]
 
 
-def test_the_window_of_data_without_extent_holds_the_samples_in_steps_of_two():
+def test_the_window_of_data_without_extent_holds_the_samples_and_seldom_changes():
     real = np.array([[2.0, 0.0], [2.0, 4.0]])
     fake = np.array([[-0.3, 9.0], [3.1, 9.0]])
-    assert landscape.window(real, fake) == [(-2.0, 4.0), (-1.0, 5.0)]
-    assert landscape.window(real, fake + 0.01) == landscape.window(real, fake)
+    assert landscape.window(real, real) == [(0.0, 4.0), (-1.0, 5.0)]
+    assert landscape.window(real, fake) == [(-2.0, 6.0), (-1.0, 5.0)]
+    assert landscape.window(real, fake - 1.7) == landscape.window(real, fake)
+    assert landscape.window(real, fake - 1.8) == [(-6.0, 10.0), (-1.0, 5.0)]
     x = landscape.compute(torch.tensor(real), torch.tensor(fake), lambda x: x[:, 0])["x"]
-    assert (x[0], x[-1]) == (-2.0, 4.0)
+    assert (x[0], x[-1]) == (-2.0, 6.0)
 
 
 def test_data_without_extent_are_drawn_within_the_samples():
