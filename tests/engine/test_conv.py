@@ -14,7 +14,13 @@ from gan_lab.engine.gradients import FunctionalGradients
 from gan_lab.engine.optimizers import Adam, Sgd
 from gan_lab.engine.precision import Arithmetic
 from gan_lab.losses import NonSaturating, Wasserstein
-from gan_lab.networks.conv import Conv, FlattenPixels, PixelsToChannels, UnflattenPixels
+from gan_lab.networks.conv import (
+    ChannelsToPixels,
+    Conv,
+    FlattenPixels,
+    PixelsToChannels,
+    UnflattenPixels,
+)
 from gan_lab.regularizers import R1, GradientPenalty
 from tests.engine.test_step import EXACT, check_stacked_is_solo
 from tests.helpers import draws_like, load_loss, load_regularizers, normal, small_run, take_steps
@@ -135,6 +141,12 @@ def test_pixels_to_channels_is_torchs_pixel_unshuffle():
     assert blocks.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_channels_to_pixels_is_torchs_pixel_shuffle(layout):
+    x = normal(3, 8, 5, 3).contiguous(memory_format=layout)
+    assert torch.equal(ChannelsToPixels()(x), nn.functional.pixel_shuffle(x, 2))
+
+
 def test_flattened_pixels_are_the_same_memory_there_and_back():
     x = normal(3, 5, 4, 4).contiguous(memory_format=torch.channels_last)
     rows = FlattenPixels()(x)
@@ -239,7 +251,8 @@ def test_moments_are_saved_in_logical_order_whatever_lies_in_memory(images):
     take_steps(run, 1)
     network = run.state.discriminator
     weight = network.params["1.weight"]
-    assert weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
     gradient = torch.cat([leaf.flatten() for leaf in network.gradients.values()])
     saved = network.state_dict()["optimizer"]
     torch.testing.assert_close(saved["exp_avg"], 0.5 * gradient, rtol=1e-6, atol=0)
