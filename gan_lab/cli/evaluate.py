@@ -14,7 +14,7 @@ from gan_lab.cli.arguments import directory, parse_options
 from gan_lab.cli.commands import Evaluate
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.run_logger import RunLogger
-from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
+from gan_lab.metrics.estimate import Estimate, interval_notes
 from gan_lab.metrics.extrapolation import LINEAR_TAGS, extrapolate
 from gan_lab.reports.export.terminal import console, estimate_cells, show
 from gan_lab.runs import checkpoint
@@ -104,8 +104,8 @@ def _by_n(run: Run, index: int, step: int, sizes: Sequence[int]) -> dict[str, di
 
 def _show_by_n(title: str, by_n: Mapping[str, Mapping[str, Estimate]]) -> None:
     table = Table(title=printable(title), title_justify="left", box=box.SIMPLE_HEAD)
-    if any(e.interval(tag).is_clipped for row in by_n.values() for tag, e in row.items()):
-        table.caption, table.caption_justify = CLIPPED_NOTE, "left"
+    if note := interval_notes(pair for row in by_n.values() for pair in row.items()):
+        table.caption, table.caption_justify = note, "left"
     table.add_column("quantity", overflow="fold")
     for column in ("n", "value", "95 % interval", "real data"):
         table.add_column(column, justify="right", no_wrap=True)

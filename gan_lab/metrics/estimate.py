@@ -1,7 +1,7 @@
 """An estimate: value, unit, n, interval and floor."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -30,6 +30,10 @@ _RANGES = {
 }
 CLIPPED_MARK = "*"
 CLIPPED_NOTE = f"{CLIPPED_MARK} clipped at what is possible"
+SKEWED_MARK = "~"
+SKEWED_NOTE = f"{SKEWED_MARK} interval too narrow for such tails"
+# That of exponential values, of which the t interval of 10 covers 90 %. Seven values can exceed it.
+_MAX_SKEWNESS = 2.0
 
 
 class Interval(NamedTuple):
@@ -98,6 +102,8 @@ class Estimate:
         high: Upper end.
         floor: The same estimator of real samples against held-out ones: the value of a perfect
             generator. None where it was not measured.
+        skewed: Whether the repeats, or those of the floor, are so skewed that the interval is too
+            narrow. An absent mark proves nothing: it is the repeats without an outlier that miss.
     """
 
     value: float
@@ -106,6 +112,7 @@ class Estimate:
     low: float
     high: float
     floor: float | None = None
+    skewed: bool = False
 
     def scalars(self, tag: str) -> dict[str, float]:
         """Return the values to log: tag, tag_low, tag_high and, where it is known, tag_floor."""
@@ -116,18 +123,53 @@ class Estimate:
         """Return the interval as it is shown for a tag: clipped to what is possible."""
         return clip_interval(tag, self.value, self.low, self.high)
 
-    def with_floor(self, floor: float) -> "Estimate":
-        """Return the estimate with its floor."""
-        return replace(self, floor=floor)
+    def interval_text(self, tag: str, number: Callable[[float], str]) -> str:
+        """Return the interval as it is shown, with the marks that `interval_notes` explains."""
+        return self.interval(tag).text(number) + (SKEWED_MARK if self.skewed else "")
+
+    def with_floor(self, floor: float, skewed: bool = False) -> "Estimate":
+        """Return the estimate with its floor, skewed where it or the floor's repeats are."""
+        return replace(self, floor=floor, skewed=self.skewed or skewed)
 
     def __str__(self) -> str:
         floor = "" if self.floor is None else f", floor {self.floor:.3g}"
-        interval = f"[{self.low:.3g}, {self.high:.3g}]"
+        interval = f"[{self.low:.3g}, {self.high:.3g}]{SKEWED_MARK if self.skewed else ''}"
         return f"{self.value:.3g} {self.unit} {interval}, n = {self.n}{floor}"
+
+
+def interval_notes(estimates: Iterable[tuple[str, Estimate]]) -> str:
+    """Return what explains the marks of intervals, given as (tag, estimate); "" without any."""
+    pairs = list(estimates)
+    is_clipped = any(e.interval(tag).is_clipped for tag, e in pairs)
+    parts = [CLIPPED_NOTE] if is_clipped else []
+    return "; ".join([*parts, *([SKEWED_NOTE] if any(e.skewed for _, e in pairs) else [])])
+
+
+def is_skewed(values: Sequence[float]) -> bool:
+    """Return whether independent values are so skewed that their t interval is too narrow."""
+    return abs(skewness(values)) > _MAX_SKEWNESS
+
+
+def skewness(values: Sequence[float]) -> float:
+    """Return m_3 / m_2^(3/2) of the values' central moments, 0 where all agree.
+
+    Of n values it is at most (n - 2)/sqrt(n - 1): 1.15 of 4, 2.67 of 10, 4.13 of 20.
+    """
+    mean = math.fsum(values) / len(values)
+    largest = max(abs(value - mean) for value in values)
+    if largest == 0:
+        return 0.0
+    deviations = [(value - mean) / largest for value in values]  # whose powers cannot overflow
+    second, third = (math.fsum(d**p for d in deviations) / len(values) for p in (2, 3))
+    return third / second**1.5
 
 
 def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
     """Return the mean of independent repeats with its 95 % t interval.
+
+    It covers less than 95 % where the repeats are skewed, by heavy tails or rare events: W1 of 64
+    samples of a Pareto distribution with shape 1.5 in 72 % of cases by 4 repeats, 69 % by 10.
+    Repeats whose skewness exceeds 2 are marked as skewed: none of 4, a quarter of 10 such cases.
 
     Args:
         values: One estimate for each independent draw of n samples.
@@ -152,7 +194,7 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
         return Estimate(mean, unit, n, -math.inf, math.inf)
     variance = math.fsum((value - mean) ** 2 for value in values) / (repeats - 1)
     half = float(special.stdtrit(repeats - 1, 0.975)) * math.sqrt(variance / repeats)
-    return Estimate(mean, unit, n, mean - half, mean + half)
+    return Estimate(mean, unit, n, mean - half, mean + half, skewed=is_skewed(values))
 
 
 def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.inf) -> Estimate:
@@ -190,4 +232,4 @@ def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.
         above = sum(value > least for value in values)
         low = min(low, least + float(special.betaincinv(above, repeats - above + 1, 0.025)))
         high = max(high, least + float(special.betaincinv(above + 1, repeats - above, 0.975)))
-    return replace(plain, low=max(low, 0.0), high=min(high, limit))
+    return replace(plain, low=max(low, 0.0), high=min(high, limit), skewed=False)

@@ -79,7 +79,7 @@ class Evaluator:
         self.newest: dict[int, dict[str, Estimate]] = {}
         pairs = [(set(metric.units), metric.prepare(source)) for metric in metrics.values()]
         self._functions = [(tags, function) for tags, function in pairs if function is not None]
-        self._floors: dict[bool, dict[str, float]] = {}
+        self._floors: dict[bool, dict[str, Estimate]] = {}
         self._stream = "ruler/step"
 
     def n(self, final: bool = False) -> int:
@@ -119,6 +119,9 @@ class Evaluator:
 
         It is the same for every seed and every run on these data.
         """
+        return {tag: e.value for tag, e in self._floor_estimates(final).items()}
+
+    def _floor_estimates(self, final: bool) -> dict[str, Estimate]:
         if final not in self._floors:
             n = self.n(final)
             generator = stream(0, f"ruler/floor {n}", self.source.device)
@@ -128,7 +131,7 @@ class Evaluator:
                 # training data are those of samples that were never trained on.
                 perfect = self._unseen(n, generator, final)
                 rows.append(self._values(perfect, self.source.real(n, generator)))
-            self._floors[final] = {tag: e.value for tag, e in self._estimates(rows, n).items()}
+            self._floors[final] = self._estimates(rows, n)
         return self._floors[final]
 
     def measure(
@@ -168,9 +171,12 @@ class Evaluator:
                 unseen.append(self._unseen(n, generator, final))
             samples = make(torch.cat(zs)).split(n)
             rows += [self._values(*pair, only) for pair in zip(samples, unseen, strict=True)]
-        floors = self.floors(final)
-        estimates = self._estimates(rows, n)
-        estimates = {tag: e.with_floor(floors[tag]) for tag, e in estimates.items()}
+        floors = self._floor_estimates(final)
+        # A skewed floor marks the estimates of all runs on these data: it has more repeats.
+        estimates = {
+            tag: e.with_floor(floors[tag].value, floors[tag].skewed)
+            for tag, e in self._estimates(rows, n).items()
+        }
         if not final:
             self.newest[seed] = estimates
         return estimates

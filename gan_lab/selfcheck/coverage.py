@@ -1,4 +1,8 @@
-"""The coverage of the 95 % interval of a few repeats for the estimator's expectation."""
+"""The coverage of the 95 % interval of a few repeats for the estimator's expectation.
+
+A t interval assumes that repeats are normal. Those of heavy tails and of rare events are not, and
+its coverage there is measured, too: such estimates are marked as skewed where the repeats show it.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,6 +15,7 @@ from gan_lab.data.toy import Ring
 from gan_lab.engine.rng import stream
 from gan_lab.metrics import histogram, kernel, knn, mode_coverage, wasserstein
 from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
+from gan_lab.selfcheck import expectations
 from gan_lab.selfcheck.divergences import by_density
 from gan_lab.selfcheck.features import fd, kernel_distance_of, manifold_metric
 from gan_lab.selfcheck.samples import CPU, Normal, Once, between, normal
@@ -22,9 +27,12 @@ RANGE = (0.90, 0.99)
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of simulated intervals that hold the expectation, itself the mean of all draws.
+    """Share of simulated intervals that hold the expectation, which is the mean of all draws.
+
+    It is the closed form where heavy tails leave that mean uncertain.
 
     Attributes:
+        skewed: Share of the intervals that are marked as too narrow for such tails.
         error: Binomial standard error of the share.
         within: The range of the share: RANGE, or that of the label.
     """
@@ -37,6 +45,7 @@ class Coverage:
     share: float
     error: float
     within: tuple[float, float]
+    skewed: float
 
     @property
     def label(self) -> str:
@@ -59,6 +68,11 @@ _DEGENERATE = (0.88, 0.93)
 # A share of 64 whose expectation is .97 is skewed, too: 89.5 % in 2,000 simulations of four values.
 # With 250 samples on each side its intervals cover 92 to 93 %.
 _NEAR_ONE = (0.87, 0.93)
+# Of draws with an infinite variance 4 values cover 72 % and 10 values 69 %, in 600,000 simulations.
+_HEAVY_TAIL = (0.66, 0.75)
+# Two thirds of draws hold no sample of a mode with a share of .3 %: 88 % by 4 values, 92.5 % by 10.
+_RARE_MODE = (0.86, 0.94)
+_PARETO, _SHAPE = "W1 exact, 1-D, Pareto 1.5", 1.5
 
 
 def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
@@ -82,6 +96,14 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
     def pair(f: Callable[[Tensor, Tensor], float]) -> Once:
         return between(f, a, b, N)
 
+    def pareto(generator: Generator, n: int) -> Tensor:
+        # 1 - rand is in (0, 1]: rand itself may be 0.
+        return (1 - torch.rand(n, 1, generator=generator, dtype=torch.float64)) ** (-1 / _SHAPE)
+
+    def rare(generator: Generator, n: int) -> Tensor:
+        x = normal(1)(generator, n)
+        return x + 20 * (torch.rand(n, 1, generator=generator) < 0.003)
+
     def w1(x: Tensor, y: Tensor) -> float:
         return wasserstein.exact_wasserstein(x, y)
 
@@ -94,6 +116,8 @@ def situations() -> dict[str, tuple[Once, tuple[float, float]]]:
     return {
         "W1 exact, 2-D": (pair(w1), RANGE),
         "W1 exact, 1-D": (between(w1, normal(1), normal(1, 0.5), N), RANGE),
+        _PARETO: (between(w1, pareto, pareto, N), _HEAVY_TAIL),
+        "W1 exact, 1-D, rare mode": (between(w1, rare, rare, N), _RARE_MODE),
         "sliced W1, 2-D": (pair(lambda x, y: wasserstein.sliced_wasserstein(x, y)), RANGE),
         "KL nearest neighbours, 2-D": (pair(lambda x, y: knn.knn_kl(x, y)), RANGE),
         "KL exact density, 2-D": (by_density(Normal(2), b, N), RANGE),
@@ -129,6 +153,8 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
         generator = stream(seed, f"coverage/{estimator}")
         values = [once(generator) for _ in range(simulations * max(REPEATS))]
         expectation = math.fsum(values) / len(values)
+        if estimator == _PARETO:
+            expectation = expectations.pareto_wasserstein(N, _SHAPE)
         for repeats in REPEATS:
             groups = [values[i : i + repeats] for i in range(0, len(values), repeats)]
             intervals = [_interval(estimator, group) for group in groups]
@@ -137,7 +163,8 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
             share = hits / len(intervals)
             # Not of the observed share, which would call 100 % certain.
             error = math.sqrt(0.95 * 0.05 / len(intervals))
-            outcome = (len(intervals), expectation, share, error, within)
+            skewed = sum(e.skewed for e in intervals) / len(intervals)
+            outcome = (len(intervals), expectation, share, error, within, skewed)
             rows.append(Coverage(estimator, N, repeats, *outcome))
     return rows
 

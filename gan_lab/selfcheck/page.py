@@ -113,13 +113,16 @@ def _images(rows: Sequence[Row]) -> str:
 
 
 def _coverage(rows: Sequence[Coverage]) -> str:
-    columns = ["estimator", "repeats", "covers", "verdict", "as documented"]
+    columns = ["estimator", "repeats", "covers", "marked", "verdict", "as documented"]
     cells = [
         [
-            *(row.estimator, str(row.repeats), f"{row.share:.1%}"),
+            *(row.estimator, str(row.repeats), f"{row.share:.1%}", f"{row.skewed:.1%}"),
             *(PASS if row.passed else FAIL, row.label or "-"),
         ]
         for row in rows
     ]
-    note = "Share of nominal 95 % intervals that hold the estimator's expectation, in simulation."
+    note = (
+        "Share of nominal 95 % intervals that hold the estimator's expectation, in simulation, and "
+        "of those that are marked as too narrow for such tails."
+    )
     return document.table("Coverage of the intervals", columns, cells, note=note)

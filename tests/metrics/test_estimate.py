@@ -1,11 +1,20 @@
 """An estimate says how far it can be trusted, and its interval covers as often as it claims."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from gan_lab.metrics.estimate import Estimate, clip_interval, from_repeats
+from gan_lab.metrics.estimate import (
+    Estimate,
+    clip_interval,
+    from_counts,
+    from_repeats,
+    interval_notes,
+    skewness,
+)
 
 
 def test_from_repeats_is_the_mean_with_its_t_interval():
@@ -77,3 +86,39 @@ def test_no_interval_has_more_modes_than_there_are():
     interval = clip_interval("modes/covered", 7.6, 6.9, 8.3, limit=8)
     assert interval == (6.9, 8, False, True)
     assert clip_interval("modes/covered", 7.6, 6.9, 8.3) == (6.9, 8.3, False, False)
+
+
+def test_skewness_is_scipys_and_at_most_what_so_few_values_allow():
+    rng = np.random.default_rng(0)
+    for n in (3, 4, 10, 20):
+        values = rng.exponential(size=n).tolist()
+        assert skewness(values) == pytest.approx(float(stats.skew(values)), abs=1e-12)
+        assert skewness([1e200 * value for value in values]) == pytest.approx(skewness(values))
+        assert skewness([0.0] * (n - 1) + [7.0]) == pytest.approx((n - 2) / math.sqrt(n - 1))
+    assert skewness([0.1] * 5) == 0.0
+    assert skewness([1.0, 2.0, 3.0]) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_an_interval_of_skewed_repeats_is_marked_and_explained():
+    skewed = from_repeats([1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0, 1.0, 1.1, 20.0], "nats", 10)
+    level = from_repeats([1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0, 1.0, 1.1, 0.8], "nats", 10)
+    assert (skewed.skewed, level.skewed) == (True, False)
+    assert not from_repeats([1.0, 1.0, 1.0, 9.0], "nats", 10).skewed  # four values cannot tell
+    assert not from_counts([8, 8, 8, 8, 8, 8, 8, 8, 8, 2], "modes", 10).skewed
+    tag = "divergence/energy"
+    assert skewed.interval_text(tag, lambda end: f"{end:.2g}") == "[0*, 7.2]~"
+    assert "]~" in str(skewed)
+    assert "~" not in str(level)
+    clipped, narrow = "* clipped at what is possible", "~ interval too narrow for such tails"
+    assert interval_notes([(tag, level), (tag, skewed)]) == f"{clipped}; {narrow}"
+    assert interval_notes([("loss/generator", skewed)]) == narrow
+    assert interval_notes([(tag, level)]) == ""
+
+
+def test_a_skewed_floor_marks_what_it_stands_beside_and_old_records_have_no_mark():
+    level = from_repeats([1.0, 1.1, 0.9], "nats", 10)
+    assert level.with_floor(0.5, skewed=True).skewed
+    assert not level.with_floor(0.5).skewed
+    assert replace(level, skewed=True).with_floor(0.5).skewed
+    old = {name: value for name, value in vars(level).items() if name != "skewed"}
+    assert Estimate(**old) == level

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import special
 
-from gan_lab.data.base import TensorSource
+from gan_lab.data.base import Distribution, TensorSource
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d, Ring
 from gan_lab.engine.rng import stream
@@ -32,6 +32,27 @@ WASSERSTEIN = "divergence/wasserstein"
 def evaluator_of(data=None, latent_dim=2, **changes):
     settings = dataclasses.replace(SETTINGS, **changes)
     return Evaluator(settings, METRICS, (data or Ring()).open(CPU), latent_dim)
+
+
+class Pareto(Distribution):
+    """Points on the line whose variance is infinite."""
+
+    shape = (1,)
+    singular = True
+
+    def sample(self, n, generator):
+        return (1 - torch.rand(n, 1, generator=generator)) ** (-1 / 1.5)
+
+
+def test_heavy_tails_of_the_data_mark_the_intervals_of_every_run():
+    marks = {}
+    for name, data in (("heavy", Pareto()), ("light", Gaussian1d())):
+        evaluator = evaluator_of(data, floor_n_repeats=200)
+        # A generator's own 3 repeats cannot tell: what marks them are the 200 of the floor.
+        estimates = evaluator.measure(lambda z: z[:, :1], seed=0, step=1)
+        marks[name] = estimates[WASSERSTEIN].skewed
+        assert evaluator.floors() == {tag: e.floor for tag, e in estimates.items()}
+    assert marks == {"heavy": True, "light": False}
 
 
 def spying(calls, make):

@@ -21,13 +21,15 @@ def check(rows):
         # What the simulation cannot tell is not held against the interval; it is small beside the
         # distance between 95 % and either end.
         noise = 2 * math.sqrt(row.share * (1 - row.share) / row.simulations)
-        assert noise < 0.035
+        assert noise < (0.055 if row.label else 0.035)
         low, high = row.within
         assert low - noise <= row.share <= high + noise, row
 
 
-def test_three_estimators_at_most_carry_a_label_and_all_others_the_full_range():
+def test_few_situations_carry_a_label_and_all_others_the_full_range():
     within = {name: where for name, (_, where) in situations().items() if where != RANGE}
+    tails = {"W1 exact, 1-D, Pareto 1.5": (0.66, 0.75), "W1 exact, 1-D, rare mode": (0.86, 0.94)}
+    assert {name: within.pop(name) for name in tails} == tails
     assert {name.split(",")[0] for name in within} == {"modes covered", "MMD^2", "coverage"}
     assert within["MMD^2, 2-D, equal"] == (0.88, 0.93)
     assert within["coverage, 2-D, equal"] == (0.87, 0.93)
@@ -68,6 +70,17 @@ def test_intervals_of_fd_and_coverage_hold_what_theory_says():
             hits[name] += estimate.low <= truths[name] <= estimate.high
     assert 0.90 <= hits["FD"] / 600 <= 0.99
     assert 0.90 <= hits["coverage"] / 600 <= 0.99
+
+
+def test_marks_are_rare_where_intervals_cover_and_frequent_in_heavy_tails():
+    normal_, heavy = "W1 exact, 1-D", "W1 exact, 1-D, Pareto 1.5"
+    marked = {
+        row.estimator: row.skewed
+        for row in coverage(250, seed=2, only=[normal_, heavy])
+        if row.repeats == 10
+    }
+    assert 0.16 < marked[heavy] < 0.32  # .239 of 60,000; 3 errors of 250
+    assert marked[normal_] < 0.02
 
 
 def test_a_count_that_misses_modes_at_times_is_covered_as_its_label_says():

@@ -111,7 +111,7 @@ def final_numbers(groups: Sequence[Group]) -> Table:
     columns.append("training (s)")
     rows = []
     for group in groups:
-        row = [group.label, _runs(group), *(spread(group.finals(c.tag), c.tag) for c in curves)]
+        row = [group.label, _runs(group), *(_final_spread(group, c.tag) for c in curves)]
         if many:
             values = list(group.finals(tag).values())
             row.append(as_text(median(values)) if len(values) >= MEDIANS_FROM else "-")
@@ -124,7 +124,8 @@ def final_numbers(groups: Sequence[Group]) -> Table:
         "Mean over seeds [95 % t interval], each number from the held-out data; real data get the "
         "last row from the same estimator. Only runs that came to their end count here. "
         f"{PIXELS if has_pixels(groups) else w1_caution(groups)}A number without an interval is "
-        f"the same for all seeds; {estimate.CLIPPED_NOTE}.",
+        f"the same for all seeds; {estimate.CLIPPED_NOTE}"
+        f"{f'; {estimate.SKEWED_NOTE}' if _has_skewed(rows) else ''}.",
         columns,
         rows,
     )
@@ -303,6 +304,21 @@ def spread(values: Mapping[int, float], tag: str = "") -> str:
         return short(next(iter(values.values()))) if values else "-"
     count = f" ({len(finite)} of {len(values)})" if len(finite) < len(values) else ""
     return as_text(mean(finite), tag) + count
+
+
+def _final_spread(group: Group, tag: str) -> str:
+    """Return `spread` of final numbers, marked where the seeds or the draws of a run are skewed."""
+    values = group.finals(tag)
+    text = spread(values, tag)
+    finite = [v for v in values.values() if math.isfinite(v)]
+    skewed = any(run.finals.get(tag, {}).get("skewed") for run in group.complete_runs)
+    if "]" in text and (skewed or estimate.is_skewed(finite)):
+        return text.replace("]", f"]{estimate.SKEWED_MARK}")
+    return text
+
+
+def _has_skewed(rows: Sequence[Sequence[str]]) -> bool:
+    return any(f"]{estimate.SKEWED_MARK}" in cell for row in rows for cell in row)
 
 
 def clip_interval(m: Statistic, tag: str) -> Statistic:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
+from gan_lab.metrics.estimate import CLIPPED_NOTE, SKEWED_MARK, SKEWED_NOTE, Estimate
 from gan_lab.metrics.quality import LEGIBLE, Start, judge, sample_w1_note
 from gan_lab.reports.analysis import run_config
 from gan_lab.runs.compatibility import has_high_dimension
@@ -47,6 +47,8 @@ def outcome(path: Path, finals: Finals, warnings: Sequence[str] = ()) -> list[st
     end += [f"run:     {path}", f"next:    python -m gan_lab {_next(path)}"]
     if any("*" in line for line in lines):
         lines[-1] += f"  ({CLIPPED_NOTE})"
+    if any(f"]{SKEWED_MARK}" in line for line in lines):
+        lines[-1] += f"  ({SKEWED_NOTE})"
     notes = [*warnings, *_events(homes)]
     room = MAX_LINES - len(lines) - len(end)
     if len(notes) > room:
@@ -140,7 +142,7 @@ def _range_lines(
 def _value(tag: str, e: Estimate) -> str:
     if not math.isfinite(e.high - e.low):  # of one repeat, or infinite
         return number(e.value)
-    return f"{number(e.value)} {e.interval(tag).text(number)}"
+    return f"{number(e.value)} {e.interval_text(tag, number)}"
 
 
 def _range(values: Sequence[float]) -> str:

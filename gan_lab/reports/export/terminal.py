@@ -6,7 +6,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from gan_lab.metrics.estimate import CLIPPED_NOTE, Estimate
+from gan_lab.metrics.estimate import Estimate, interval_notes
 from gan_lab.runs.safe_io import printable
 
 _HEADLINES = (
@@ -48,8 +48,8 @@ def estimates_table(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> T
     """
     names = list(rows) != [""]
     table = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD)
-    if any(e.interval(tag).is_clipped for each in rows.values() for tag, e in each.items()):
-        table.caption, table.caption_justify = CLIPPED_NOTE, "left"
+    if note := interval_notes(pair for each in rows.values() for pair in each.items()):
+        table.caption, table.caption_justify = note, "left"
     # A narrow terminal folds the words, so that no number is cut.
     if names:
         is_run = any(not name.isdigit() for name in rows)
@@ -72,7 +72,7 @@ def estimate_cells(tag: str, estimate: Estimate) -> tuple[str, ...]:
     n, unit = str(estimate.n), estimate.unit
     if estimate.value != estimate.value:
         return (tag, "undefined", "", "", n, unit)
-    interval = estimate.interval(tag).text(format_number)
+    interval = estimate.interval_text(tag, format_number)
     floor = "" if estimate.floor is None else format_number(estimate.floor)
     return (tag, format_number(estimate.value), interval, floor, n, unit)
 
