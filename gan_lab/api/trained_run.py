@@ -33,7 +33,7 @@ from gan_lab.training.callbacks import evaluation
 if TYPE_CHECKING:
     import pandas
 
-_FIELDS = ("value", "unit", "n", "low", "high", "floor")
+_FIELDS = ("value", "unit", "n", "low", "high", "floor", "skewed")
 
 
 def load(
@@ -242,7 +242,7 @@ class TrainedRun:
             data = base64.b64encode(pictures[max(pictures)].read_bytes()).decode()
             parts.append(f'<img alt="samples" src="data:image/png;base64,{data}">')
         finals = {
-            tag: Estimate(**{name: each.get(name) for name in _FIELDS})  # type: ignore[arg-type]
+            tag: Estimate(**{name: each[name] for name in _FIELDS if name in each})
             for tag, each in record.finals.items()
         }
         return "".join([*parts, *([Estimates(finals)._repr_html_()] if finals else [])])

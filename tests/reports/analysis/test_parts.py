@@ -1,12 +1,16 @@
 """What stands below the first screen: its order, and one sentence on what each curve means here."""
 
+import json
+
+import numpy as np
 import pytest
 
 from gan_lab.reports.analysis import build, why
 from gan_lab.reports.analysis.aggregate import group_runs
 from gan_lab.reports.analysis.load import find_runs, read_run
+from gan_lab.reports.analysis.tables import final_numbers
 from gan_lab.reports.export.markdown import markdown
-from tests.reports import prepared
+from tests.reports import example_runs, prepared
 from tests.reports.prepared import Recipe
 
 
@@ -81,3 +85,24 @@ def test_markdown_begins_with_badge_and_headline(report):
     order = [text.index(f"### {part.title}") for part in parts]
     assert order == sorted(order)
     assert "floor" not in text
+
+
+def test_intervals_of_skewed_draws_or_seeds_are_marked_and_explained(tmp_path):
+    def table(where):
+        (problem,) = group_runs([read_run(path) for path in find_runs([where])])
+        return final_numbers(problem.groups)
+
+    example_runs.two_groups(tmp_path / "runs")
+    assert all("~" not in cell for row in table(tmp_path / "runs").rows for cell in row)
+    assert "~" not in table(tmp_path / "runs").note
+    status = tmp_path / "runs" / "wgan_seed_2" / "status.json"
+    stored = json.loads(status.read_text())
+    stored["final"][example_runs.TAG]["skewed"] = True  # one run's repeats say so
+    status.write_text(json.dumps(stored))
+    marks = {row[0]: "]~" in row[2] for row in table(tmp_path / "runs").rows}
+    assert sorted(marks.values()) == [False, False, True]  # minimax, real data; WGAN
+    assert "~ interval too narrow for such tails" in table(tmp_path / "runs").note
+    for seed in range(10):  # nine seeds agree, one is far off
+        values = np.full(11, 1.0 + 0.001 * seed + 9.0 * (seed == 4))
+        example_runs.run(tmp_path / "seeds" / str(seed), seed, values)
+    assert "]~" in table(tmp_path / "seeds").rows[0][2]
