@@ -3,6 +3,7 @@
 import errno
 import json
 import math
+import os
 import shutil
 
 import numpy as np
@@ -297,3 +298,26 @@ def test_without_tensorboard_only_the_lines_are_written(run):
     logger.close()
     assert sorted(path.name for path in run.path.iterdir()) == ["events.jsonl", "metrics.jsonl"]
     assert logger.lost_records == LostRecords()
+
+
+def test_a_disk_that_takes_a_part_of_a_record_keeps_none_of_it(tmp_path, monkeypatch):
+    file, write, left = AppendFile(tmp_path / "metrics.jsonl"), os.write, 30
+
+    def write_what_fits(fd, record):
+        nonlocal left
+        if not left:
+            raise_full()
+        part = record[:left]
+        left -= len(part)
+        return write(fd, part)
+
+    whole, torn = b'{"step": 1, "seed": 0}\n', b'{"step": 2, "seed": 0}\n'
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write_what_fits)
+        file.write(whole)
+        with pytest.raises(OSError, match="No space left"):
+            file.write(torn)
+    assert file.path.read_bytes() == whole
+    file.write(torn)
+    file.close()
+    assert [row["step"] for row in read_metrics(file.path)] == [1, 2]

@@ -149,11 +149,22 @@ class Rows(Callback):
         self.rows[run.state.step], run.rows = run.rows, [{} for _ in run.seeds]
 
 
-def trained(n_steps=20, **choice):
+class BadSamples(Callback):
+    """Finds at one step that samples of the second seed are not finite."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def on_step_end(self, run):
+        if run.state.step == self.at:
+            run.failures[1] = "a sample"
+
+
+def trained(n_steps=20, bad_samples_at=None, **choice):
     """A run of three seeds, of which those that fail are dropped; the rows and the reports."""
     run, reports, means = small_run(seeds=(3, 4, 5), **choice), Reports(), StepMeans(Interval(6))
     divergence, kept = Divergence([means], reports, may_drop=True), Rows(means)
-    fit(run, n_steps, [divergence, means, divergence, kept])
+    fit(run, n_steps, [divergence, means, BadSamples(bad_samples_at), divergence, kept])
     return run, kept.rows, reports, divergence
 
 
@@ -185,6 +196,17 @@ def test_the_other_seeds_and_their_means_are_those_of_a_run_that_met_nothing(
         assert all(kept[step][index] == whole_rows[step][index] for step in (6, 12, 18, 20))
     assert_same(leaves_of(run, 1), leaves_of(before, 1))
     assert [step for step, row in kept.items() if row[1]] == [s for s in (6, 12, 18) if s <= at]
+
+
+@pytest.mark.parametrize("at", [12, 20])
+def test_a_seed_whose_samples_overflow_stays_where_it_was_before_that_step(at):
+    """Between two steps, and at the end, after which nothing brings it back."""
+    whole, before = trained()[0], trained(at - 1)[0]
+    run, _, reports, _ = trained(bad_samples_at=at)
+    assert reports.failures == [(at, "a sample", (4,), [3, 5], True)]
+    assert_same(leaves_of(run, 1), leaves_of(before, 1))
+    for index in (0, 2):
+        assert_same(leaves_of(run, index), leaves_of(whole, index))
 
 
 def test_a_seed_that_is_dropped_after_its_run_was_extended_has_no_final_numbers(
