@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
     from gan_lab.experiments.parallel_segments.study import ParallelSegments
     from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
+    from gan_lab.experiments.w1_benchmark.study import W1Benchmark
 
 _MODULES = {
     **dict.fromkeys(("Arrays", "Curve", "Experiment", "Lab", "Result"), "base"),
@@ -37,12 +38,13 @@ _MODULES = {
     "OptimalDiscriminator": "optimal_discriminator.study",
     "ParallelSegments": "parallel_segments.study",
     "VanishingGradients": "vanishing_gradients.study",
+    "W1Benchmark": "w1_benchmark.study",
 }
 __all__ = ["Arrays", "Curve", "Experiment", "Lab", "Result"]
 __all__ += ["Claim", "at_least", "at_most", "claim_all", "equals"]
 __all__ += ["CriticSurfaces", "CrossEntropyGradients", "CurvesThatMeanSomething", "DiracGan"]
 __all__ += ["DivergenceZoo", "Gan1d", "ModeCollapse", "OptimalDiscriminator", "ParallelSegments"]
-__all__ += ["VanishingGradients"]
+__all__ += ["VanishingGradients", "W1Benchmark"]
 
 
 def __getattr__(name: str) -> Any:

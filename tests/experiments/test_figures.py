@@ -22,11 +22,12 @@ _TINY = {
     "mode_collapse": ["toy_steps=6", "toy_looks=3", "n=200", "floor_repeats=20", "toy_width=8"],
     "optimal_discriminator": ["steps=5", "critic_steps=5", "batch_size=16"],
     "parallel_segments": ["steps=[1,5,20]", "moves=10", "n_critic=[1,3]", "width=8"],
+    "w1_benchmark": ["steps=5", "batch_size=16", "width=8", "n_judge=64", "n_samples=32"],
     "vanishing_gradients": ["stages=[2,4]", "n_steps=12", "n_looks=4", "batch_size=8"],
 }
 # Whose measurement or figures take longest.
 _SLOW = {"critic_surfaces", "dirac_gan", "gan_1d", "mode_collapse", "parallel_segments"}
-_SLOW |= {"divergence_zoo", "vanishing_gradients"}
+_SLOW |= {"divergence_zoo", "vanishing_gradients", "w1_benchmark"}
 _CASES = [
     pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
     for name in choices("experiment")

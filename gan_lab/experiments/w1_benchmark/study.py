@@ -1,0 +1,138 @@
+"""Estimates of W1 judged by pairs of distributions whose W1 is known."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gan_lab.data.funnels import Funnels
+from gan_lab.experiments.base import Arrays, Experiment, Lab
+from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.parallel import call, in_processes
+from gan_lab.experiments.w1_benchmark import critics, samples
+from gan_lab.experiments.w1_benchmark import figures as drawings
+from gan_lab.experiments.w1_benchmark.claims import all_claims, bound, debiased_distance, ratio
+from gan_lab.validation import check_count, check_interval
+
+_NEEDED_PAIRS = ("2/4", "128/4")  # of which claims and pictures speak
+
+
+@dataclass(frozen=True)
+class W1Benchmark(Experiment):
+    """Every critic and every sample estimator on pairs of known W1; a seed draws its own centres.
+
+    Attributes:
+        pairs: Each "dimensions/funnels".
+        steps: Updates of every critic.
+        batch_size: Fresh samples of either side in each update.
+        width: Units of both hidden layers.
+        lr: Of Adam; a clipped critic takes a tenth of it with RMSprop.
+        n_judge: Fresh samples of either side that judge a critic.
+        n_samples: Samples of either side for estimators without a network.
+    """
+
+    pairs: Sequence[str] = ("2/4", "8/4", "16/4", "64/4", "128/4")
+    steps: int = 2000
+    batch_size: int = 256
+    width: int = 64
+    lr: float = 0.005
+    n_judge: int = 4096
+    n_samples: int = 2048
+
+    title: ClassVar[str] = "W1 where it is known"
+    question: ClassVar[str] = (
+        "Which estimates of W1 are right where W1 is known: which are lower bounds, which come "
+        "near, and which must not be called W1?"
+    )
+    reference: ClassVar[str] = "Korotin et al. 2022, arXiv:2206.07767"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "width", "n_judge", "n_samples"):
+            check_count(self, name)
+        check_interval(self, "lr", self.lr)
+        for pair in self.pairs:
+            if not all(part.isdigit() for part in pair.split("/")) or pair.count("/") != 1:
+                raise ValueError(
+                    f"W1Benchmark.pairs holds {pair!r}, which is not dimensions/funnels, say 16/4"
+                )
+            _ = Funnels(*_numbers(pair))
+        for pair in _NEEDED_PAIRS:
+            if pair not in self.pairs:
+                lacks = f"lacks {pair}, of which a claim speaks; add it"
+                raise ValueError(f"W1Benchmark.pairs={list(self.pairs)} {lacks}")
+
+    def measure(self, lab: Lab) -> Arrays:
+        """Train every kind of critic on every pair, the largest first, and measure samples."""
+        pairs, seeds = list(dict.fromkeys(self.pairs)), list(lab.seeds)
+        size = (self.steps, self.batch_size, self.width, self.lr, self.n_judge)
+        training = critics.Training(seeds, lab.device, *size)
+        jobs: dict[str, tuple[Any, ...]] = {}
+        for pair in sorted(pairs, key=_numbers, reverse=True):
+            numbers = _numbers(pair)
+            jobs[f"samples {pair}"] = (samples.samples_of_pair, *numbers, self.n_samples, seeds)
+            for kind in critics.KINDS:
+                jobs[f"{kind} {pair}"] = (critics.critics_of_pair, kind, *numbers, training)
+        jobs["exact plane"] = (critics.true_surface, 4, seeds[0])
+        parts = in_processes(lab, call, jobs)
+        arrays: Arrays = {"pairs": np.array(pairs), "n_samples": np.array(self.n_samples)}
+        arrays |= {f"plane/{name}": x for name, x in parts["exact plane"].items()}
+        for method in ("samples", *critics.KINDS):
+            rows = [parts[f"{method} {pair}"] for pair in pairs]
+            for name in rows[0].keys() - {"surface"}:
+                arrays[f"{method}/{name}"] = np.stack([row[name] for row in rows])
+            if method != "samples":
+                arrays[f"{method}/surface"] = parts[f"{method} 2/4"]["surface"]
+        return arrays
+
+    def claims(self, arrays: Arrays) -> list[Claim]:
+        """Claim what `claims` lists."""
+        return all_claims(arrays)
+
+    def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
+        """Draw estimates over the truth, bounds and cosines, the authors' numbers, the plane."""
+        draw = (drawings.estimates, drawings.bounds, drawings.authors, drawings.plane)
+        return {function.__name__: function(arrays) for function in draw}
+
+    def notes(self, arrays: Arrays) -> list[str]:
+        """Say what each estimate may be called, and what the numbers leave open."""
+        width = (arrays["samples/truth_high"] - arrays["samples/truth_low"]) / 2
+        per_pair = {
+            name: ", ".join(
+                f"{pair} {value:.2f}"
+                for pair, value in zip(arrays["pairs"], values.mean(1), strict=True)
+            )
+            for name, values in {
+                "truth": arrays["samples/truth"],
+                "lipschitz": bound(arrays, "lipschitz"),
+                "one_sided": ratio(arrays, "one_sided/value"),
+                "debiased": debiased_distance(arrays),
+                "cosine": arrays["one_sided/cosine"],
+            }.items()
+        }
+        relative = float((width / arrays["samples/truth"]).max())
+        return [
+            f"True W1 in data units, mean over seeds (dimensions/funnels): {per_pair['truth']}; "
+            f"the 95 % interval of each is at most {relative:.2%} either way. Every seed draws "
+            "centres of its own; the authors have one pair of each size, so only ratios compare.",
+            f"Lower bound: the value of a critic with orthonormal layers, over W1: "
+            f"{per_pair['lipschitz']}. A value divided by its largest gradient norm is one only if "
+            "no larger norm hides between the samples.",
+            f"Near, but no bound: the value under the one-sided penalty, over W1: "
+            f"{per_pair['one_sided']}. Where it is far below 1 the critic has seen too few samples "
+            f"({self.steps} updates of {self.batch_size} here); it can also exceed 1.",
+            f"Its gradient is what a generator follows; its cosine with the true one: "
+            f"{per_pair['cosine']}.",
+            "Not W1: a clipped critic's value, which its bound sets; a value under spectral "
+            "normalisation; sample W1 above a few dimensions, which is its own real-vs-real "
+            "number; sliced W1, which is another distance.",
+            f"Sample W1 less the mean of real-vs-real and fake-vs-fake, over W1: "
+            f"{per_pair['debiased']}. Subtracting what real data get does not mend it.",
+        ]
+
+
+def _numbers(pair: str) -> tuple[int, int]:
+    """Return dimensions and funnels of "16/4"."""
+    dim, n_funnels = pair.split("/")
+    return int(dim), int(n_funnels)

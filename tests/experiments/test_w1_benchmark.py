@@ -1,0 +1,140 @@
+"""Estimates against known W1: what is measured of them, and claims that can fail."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan_lab.data.funnels import Funnels
+from gan_lab.experiments.claims import CHECK
+from gan_lab.experiments.w1_benchmark import critics, samples
+from gan_lab.experiments.w1_benchmark.claims import all_claims, bound, debiased_distance
+from gan_lab.experiments.w1_benchmark.study import W1Benchmark
+from tests.experiments.helpers import failing, small_lab
+from tests.helpers import CPU
+
+PAIRS = ("2/4", "16/4", "128/4")
+TRAINING = critics.Training([0, 1], CPU, 20, 32, 8, 0.01, 256)
+
+
+class TrueCritics:
+    """Stands for critics: `scale` times the true potential of each pair, turned by no angle."""
+
+    def __init__(self, pairs, scale):
+        self.pairs, self.scale = pairs, scale
+
+    def logits(self, x):
+        """Return scale f(x)."""
+        return torch.stack(
+            [self.scale * p.potential(each) for p, each in zip(self.pairs, x, strict=True)]
+        )
+
+    def input_gradient(self, x):
+        """Return scale grad f(x)."""
+        each = zip(self.pairs, x, strict=True)
+        return torch.stack([self.scale * p.potential_gradient(points) for p, points in each])
+
+
+@pytest.mark.parametrize("scale", [1.0, -3.0])
+def test_the_true_potential_is_judged_as_w1_with_slope_one_and_cosine_one(scale):
+    pairs = [Funnels(8, 4, seed) for seed in (0, 1)]
+    found = critics._judge(TrueCritics(pairs, scale), pairs, TRAINING, "test")
+    truth = np.array([pair.wasserstein(2**14).value for pair in pairs])
+    assert np.abs(found["value"] - scale * truth).max() < 4 * found["error"].max()
+    np.testing.assert_allclose(found["gradient_norm"], abs(scale), rtol=1e-5)
+    np.testing.assert_allclose(found["cosine"], np.sign(scale), rtol=1e-5)
+
+
+def test_samples_of_a_pair_are_measured_beside_its_truth():
+    found = samples.samples_of_pair(2, 4, 400, [0, 1])
+    assert found["certificate"].max() < 1e-12
+    assert bool((found["truth_low"] < found["truth"]).all())
+    assert found["exact"] == pytest.approx(found["truth"], rel=0.2)
+    assert bool((found["real"] < 0.4 * found["exact"]).all())
+    assert bool((found["sliced"] < found["exact"]).all())
+
+
+@pytest.mark.slow
+def test_a_small_study_has_every_claim_picture_and_note(tmp_path):
+    size = {"steps": 20, "batch_size": 32, "width": 8, "lr": 0.01}
+    study = W1Benchmark(PAIRS, **size, n_judge=256, n_samples=64)
+    arrays = study.measure(small_lab(tmp_path, 2))
+    claims = study.claims(arrays)
+    ids = [claim.id for claim in claims]
+    assert len(set(ids)) == len(ids) == 13
+    checks = {"certificate", "lipschitz_is_a_lower_bound"}
+    assert {claim.id for claim in claims if claim.kind == CHECK} == checks
+    passed = {claim.id for claim in claims if claim.verdict == "pass"}
+    assert passed >= {*checks, "divided_value_is_a_lower_bound"}
+    assert set(study.figures(arrays)) == {"estimates", "bounds", "authors", "plane"}
+    assert len(study.notes(arrays)) == 6
+    assert arrays["one_sided/value"].shape == (3, 2)
+    assert arrays.keys() == perfect().keys()
+    assert {array.dtype.kind for array in arrays.values()} <= set("fiubU")
+
+
+def perfect():
+    """Return what a study measures, with every estimate right: value, slope and cosine."""
+    truth = np.array([[0.9, 0.8], [2.0, 1.9], [1.1, 1.2]])
+    arrays = {"pairs": np.array(PAIRS), "n_samples": np.array(64)}
+    arrays |= dict.fromkeys(("samples/truth", "samples/exact", "samples/sliced"), truth)
+    arrays |= {"samples/truth_low": 0.99 * truth, "samples/truth_high": 1.01 * truth}
+    arrays |= {"samples/certificate": 0 * truth, "samples/sliced_real": 0 * truth}
+    arrays |= {"samples/real": 0 * truth, "samples/fake": 0 * truth}
+    surface = critics.plane().sum(1).numpy()
+    arrays |= {
+        "plane/surface": surface,
+        "plane/real": np.ones((9, 2)),
+        "plane/fake": np.eye(9)[:, :2],
+    }
+    for kind in critics.KINDS:
+        arrays |= {f"{kind}/value": truth, f"{kind}/error": 0.01 * truth}
+        arrays |= dict.fromkeys((f"{kind}/gradient_norm", f"{kind}/cosine"), np.ones((3, 2)))
+        arrays[f"{kind}/surface"] = surface
+    return arrays
+
+
+def test_claims_of_what_is_not_w1_fail_where_all_is():
+    assert failing(all_claims(perfect())) == {
+        *("clip_follows_its_bound", "spectral_is_far_below", "sample_w1_is_not_w1"),
+        *("sample_w1_is_its_own", "debiased_is_not_w1", "sliced_is_not_w1"),
+    }
+
+
+def test_claims_of_what_is_near_fail_where_it_is_not():
+    bad = perfect()
+    bad |= {
+        "lipschitz/value": 1.05 * bad["samples/truth"],
+        "one_sided/value": 1.3 * bad["samples/truth"],
+        "samples/exact": 1.3 * bad["samples/truth"],
+        "samples/certificate": 0.01 + bad["samples/certificate"],
+    }
+    assert failing(all_claims(bad)) >= {
+        *("lipschitz_is_a_lower_bound", "divided_value_is_a_lower_bound", "one_sided_is_near"),
+        *("sample_w1_is_near_in_the_plane", "certificate", "gradient_is_farther_than_value"),
+    }
+    bad["lipschitz/value"] = 0.5 * bad["samples/truth"]
+    assert "lipschitz_bound_is_near" in failing(all_claims(bad))
+
+
+def test_a_bound_divides_by_the_largest_norm_but_for_orthonormal_layers():
+    arrays = perfect()
+    twice = {
+        **arrays,
+        **{f"{k}/gradient_norm": 2 + 0 * arrays[f"{k}/value"] for k in critics.KINDS},
+    }
+    for kind, factor in (("clip", 0.5), ("one_sided", 0.5), ("lipschitz", 1.0)):
+        expected = factor * arrays[f"{kind}/value"] / arrays["samples/truth"]
+        np.testing.assert_allclose(bound(twice, kind), expected)
+    arrays |= {"samples/real": 0.2 + 0 * arrays["samples/exact"], "samples/fake": np.ones((3, 2))}
+    own = (arrays["samples/real"] + arrays["samples/fake"]) / 2
+    expected = (arrays["samples/exact"] - own) / arrays["samples/truth"]
+    np.testing.assert_allclose(debiased_distance(arrays), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [(("2/4",), "lacks 128/4"), (("2-4", "128/4"), "'2-4'"), (("1/4", "2/4"), "data.dim")],
+)
+def test_wrong_pairs_are_named(pairs, says):
+    with pytest.raises(ValueError, match=says):
+        W1Benchmark(pairs)
