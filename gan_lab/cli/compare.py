@@ -14,10 +14,13 @@ from gan_lab.cli.arguments import check_directories, parse_options
 from gan_lab.cli.commands import Compare
 from gan_lab.errors import ConfigError
 from gan_lab.reports.analysis import build, load
+from gan_lab.reports.analysis.aggregate import Problem
 from gan_lab.reports.analysis.model import Report, Table
+from gan_lab.reports.analysis.tables import w1_caution
 from gan_lab.reports.export import csv, markdown, overview, tensorboard
 from gan_lab.reports.export.terminal import console, say
 from gan_lab.reports.html import page
+from gan_lab.runs.headline import FRECHET
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.validation import output_path
 
@@ -51,7 +54,7 @@ def compare(arguments: list[str]) -> int:
     files = csv.write(report, problems, home / "csv")
     tensorboard.write(report, home / "tensorboard")
     picture = overview.save(report, home / "overview.png")
-    _say(report)
+    _say(report, problems)
     say(f"page:      {home / 'index.html'}")
     say(f"picture:   {picture}")
     say(f"numbers:   {files[0].parent}, {home / 'report.md'}")
@@ -86,14 +89,16 @@ def _home(output: str | None) -> Path:
     return home
 
 
-def _say(report: Report) -> None:
+def _say(report: Report, problems: Sequence[Problem]) -> None:
     screen = console(width=140)
-    for section in report.sections:
+    for section, problem in zip(report.sections, problems, strict=True):
         verdict = section.verdict
         screen.print(f"\n{section.name}: {verdict.badge}", style="bold")
         for sentence in (verdict.headline, *verdict.details):
             screen.print(sentence)
         screen.print(_screen(section.tables[0]))
+        if section.headline != FRECHET and (caution := w1_caution(problem.groups)):
+            screen.print(caution.rstrip())
     for note in report.notes:
         screen.print(f"note: {note}")
 

@@ -216,7 +216,12 @@ def _means(group: Group) -> dict[str, float]:
 
 
 def _grid_side(runs: Sequence[Record]) -> int:
-    """Return the images in a row and in a column of the pictures of runs; see `image_grid`."""
+    """Return the images in a row and in a column of the pictures of runs; see `image_grid`.
+
+    0 where pictures differ, and of points, whose picture is one.
+    """
+    if any(run.has_points for run in runs):
+        return 0
     numbers = {run.config.get("trainer.n_preview", 64) for run in runs}  # 64 before the key was
     n = numbers.pop() if len(numbers) == 1 else 0
     side = math.isqrt(n) if isinstance(n, int) and n > 0 else 0

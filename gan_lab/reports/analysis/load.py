@@ -65,6 +65,7 @@ class Record:
     # Seeds in one process, threads, hardware: only seconds of equal timing may be compared.
     timing: tuple[int, int, str]
     is_high_dimensional: bool = False  # whether a sample has more than 4 coordinates
+    has_points: bool = False  # whether its samples are known to be points, no images
 
     @property
     def is_done(self) -> bool:
@@ -155,6 +156,7 @@ def _record(path: Path, config: dict[str, Any]) -> Record:
         best=_best(status.get("best")),
         timing=(_stacked(path), int(status.get("threads") or 0), repr(status.get("hardware"))),
         is_high_dimensional=compatibility.has_high_dimension(status, config),
+        has_points=len(status.get("sample_shape") or ()) == 1,
     )
 
 

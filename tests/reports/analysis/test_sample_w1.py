@@ -86,6 +86,7 @@ def test_the_terminal_says_sample_w1_beside_the_energy_distance(home, tmp_path, 
     assert "Energy distance" in said
     assert "Sample W1" in said
     assert "Exact W1" not in said
+    assert f"No difference from real data is shown for {BLURRED}." in said
 
 
 def test_w1_decides_under_its_own_words_where_the_energy_distance_is_not_measured(tmp_path):
@@ -94,6 +95,13 @@ def test_w1_decides_under_its_own_words_where_the_energy_distance_is_not_measure
     assert section.dots_title == "Sample W1 (n = 500) to unseen data"
     name = "sample W1 (n = 500), mostly its own bias, to unseen data is lower by 0.3"
     assert name in section.verdict.headline
+
+
+def test_pictures_of_points_are_one_and_of_images_a_grid(tmp_path):
+    sides = {1: 0, 3: 8}
+    for n, side in sides.items():
+        home = write(tmp_path / str(n), shape=(20,) if n == 1 else (1, 8, 8))
+        assert build.report([home])[0].sections[0].grid_side == side
 
 
 def test_up_to_4_dimensions_it_is_exact_w1_and_decides(tmp_path):
