@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from gan_lab.cli.reproduce import rows_of_the_registry
 from gan_lab.data.funnels import Funnels
 from gan_lab.experiments.claims import CHECK
 from gan_lab.experiments.w1_benchmark import critics, samples
@@ -114,6 +115,15 @@ def test_claims_of_what_is_near_fail_where_it_is_not():
     }
     bad["lipschitz/value"] = 0.5 * bad["samples/truth"]
     assert "lipschitz_bound_is_near" in failing(all_claims(bad))
+
+
+def test_each_row_of_the_registry_is_a_claim_with_its_expectation():
+    rows = {row.claim: row for row in rows_of_the_registry() if row.study == "w1_benchmark"}
+    claims = {claim.id: claim for claim in all_claims(perfect())}
+    assert rows.keys() == claims.keys()
+    for id, row in rows.items():
+        expectation = (claims[id].relation, claims[id].expected, claims[id].tolerance)
+        assert (row.relation, row.expected, row.tolerance) == expectation, id
 
 
 def test_a_bound_divides_by_the_largest_norm_but_for_orthonormal_layers():

@@ -55,8 +55,8 @@ class Training:
     def critics(self, kind: str, dim: int) -> Discriminators:
         """Build one untrained critic a seed."""
         optim: Optimizer = RmsProp(self.lr / 10) if kind.startswith("clip") else Adam(self.lr)
-        bounded = kind == "lipschitz"
-        design = Mlp(1, self.width, depth=2, activation="leaky_relu", lipschitz=bounded)
+        is_lipschitz = kind == "lipschitz"
+        design = Mlp(1, self.width, depth=2, activation="leaky_relu", lipschitz=is_lipschitz)
         loss = Wasserstein()
         return Discriminators(design, (dim,), loss, KINDS[kind], optim, self.seeds, self.device)
 
