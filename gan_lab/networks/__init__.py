@@ -3,13 +3,13 @@
 from gan_lab.networks.base import NetworkPair, Packing, batch_coupling, with_packing
 from gan_lab.networks.conv import Conv
 from gan_lab.networks.dcgan import Dcgan
-from gan_lab.networks.lipschitz import MaxMin, OrthonormalLinear, orthonormal
+from gan_lab.networks.lipschitz import GroupSort, OrthonormalLinear, orthonormal
 from gan_lab.networks.mlp import Mlp, Reshape
 
 __all__ = [
     "Conv",
     "Dcgan",
-    "MaxMin",
+    "GroupSort",
     "Mlp",
     "NetworkPair",
     "OrthonormalLinear",

@@ -55,27 +55,39 @@ class OrthonormalLinear(nn.Module):
         return F.linear(x, orthonormal(self.weight), self.bias)
 
 
-class MaxMin(nn.Module):
-    """Sorts pairs of units: [N, n] -> maxima, minima and, of an odd n, the last unit.
+class GroupSort(nn.Module):
+    """Sorts the units of each group: [N, n] -> [N, n], a permutation of its input.
 
-    Everywhere a permutation of its input, so that gradients keep their length through any depth; a
-    ReLU would halve them.
+    Gradients keep their length through any depth; a ReLU would halve them. Of the sizes 2 (MaxMin),
+    4, 8, 16 and all, 8 gave the highest bounds of W1 in 2 and in 128 dimensions.
+
+    Attributes:
+        size: Units of a group; the last group has what is left.
 
     Reference: Anil, Lucas and Grosse 2019, arXiv:1811.05381, section 4.
     """
 
+    def __init__(self, size: int = 8) -> None:
+        super().__init__()
+        self.size = size
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return x [N, n] with unit k and unit k + n/2 in falling order."""
-        half = x.shape[-1] // 2
-        a, b = x[..., :half], x[..., half : 2 * half]
-        return torch.cat([torch.maximum(a, b), torch.minimum(a, b), x[..., 2 * half :]], -1)
+        """Return x [N, n] with the units of each group in rising order."""
+        n = x.shape[-1]
+        cut = n - n % self.size
+        rest = x[..., cut:].sort(-1).values
+        if cut == 0:
+            return rest
+        groups = x[..., :cut].reshape(*x.shape[:-1], cut // self.size, self.size)
+        ordered = groups.sort(-1).values.reshape(*x.shape[:-1], cut)
+        return ordered if cut == n else torch.cat([ordered, rest], -1)
 
 
 def lipschitz_layers(n_in: int, width: int, depth: int) -> list[nn.Module]:
     """Return the layers of a 1-Lipschitz perceptron with one output: [N, n_in] -> [N, 1]."""
     layers: list[nn.Module] = []
     for _ in range(depth):
-        layers += [OrthonormalLinear(n_in, width), MaxMin()]
+        layers += [OrthonormalLinear(n_in, width), GroupSort()]
         n_in = width
     return [*layers, OrthonormalLinear(n_in, 1)]
 

@@ -46,9 +46,10 @@ class Mlp(NetworkPair):
         discriminator_norm: The same for the discriminator; batch excludes gradient penalties.
         packing: Samples that the discriminator judges together, joined; above 1 it excludes
             gradient penalties.
-        lipschitz: Whether the discriminator is of orthonormal layers and MaxMin, so that its slope
-            is at most 1 without a penalty (a pack's, with packing): its loss under `wasserstein` is
-            minus a lower bound of W1. It has no norm, and `activation` is the generator's alone.
+        lipschitz: Whether the discriminator is of orthonormal layers and GroupSort, so that its
+            slope is at most 1 without a penalty (a pack's, with packing): its loss under
+            `wasserstein` is minus a lower bound of W1. It has no norm, and `activation` is the
+            generator's alone.
     """
 
     latent_dim: int

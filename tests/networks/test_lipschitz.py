@@ -1,4 +1,4 @@
-"""Orthonormal layers and MaxMin: a slope of at most 1 whatever the leaves are."""
+"""Orthonormal layers and GroupSort: a slope of at most 1 whatever the leaves are."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch import nn
 from gan_lab.engine.gradients import Gradients
 from gan_lab.engine.optimizers import Adam
 from gan_lab.errors import ConfigError
-from gan_lab.networks.lipschitz import MaxMin, OrthonormalLinear, orthonormal
+from gan_lab.networks.lipschitz import GroupSort, OrthonormalLinear, orthonormal
 from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers import GradientPenalty, SpectralNorm
 from gan_lab.training.validate import warnings
@@ -55,13 +55,11 @@ def test_it_reaches_rotations_and_its_gradient_is_that_of_finite_differences():
     assert torch.autograd.gradgradcheck(orthonormal, tall)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 8])
-def test_maxmin_permutes_its_input(n):
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 8])
+def test_group_sort_sorts_each_group_and_the_rest(n):
     x = normal(20, n)
-    y = MaxMin()(x)
-    torch.testing.assert_close(y.sort(-1).values, x.sort(-1).values, rtol=0, atol=0)
-    half = n // 2
-    assert (y[:, :half] >= y[:, half : 2 * half]).all()
+    expected = torch.cat([group.sort(-1).values for group in x.split(3, -1)], -1)
+    torch.testing.assert_close(GroupSort(3)(x), expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -76,7 +74,7 @@ def test_no_difference_of_logits_exceeds_that_of_the_samples(shape, width, scale
 
 
 def test_gradients_keep_their_length_where_every_layer_is_square():
-    layers = [layer for _ in range(9) for layer in (OrthonormalLinear(6, 6), MaxMin())]
+    layers = [layer for _ in range(9) for layer in (OrthonormalLinear(6, 6), GroupSort())]
     network = nn.Sequential(*layers, OrthonormalLinear(6, 1))
     for seed, leaf in enumerate(network.parameters()):
         leaf.data = normal(*leaf.shape, seed=seed)
