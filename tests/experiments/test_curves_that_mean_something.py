@@ -54,7 +54,7 @@ def test_a_short_run_claims_nothing_of_following():
         key: STEPS // 20 if key.endswith("/steps") else values
         for key, values in arrays(lambda evaluator: evaluator).items()
     }
-    assert set(verdicts(short)) == {"digits_non_saturating_moves", "digits_non_saturating_sticks"}
+    assert set(verdicts(short)) == {"digits_non_saturating_sticks"}
     notes = CurvesThatMeanSomething().notes(short)
     assert any(note.startswith("No claim is made that a W estimate follows") for note in notes)
 
