@@ -54,6 +54,12 @@ def test_samples_of_a_pair_are_measured_beside_its_truth():
     assert bool((found["sliced"] < found["exact"]).all())
 
 
+def test_the_batch_grows_with_the_dimension_up_to_a_factor():
+    study = W1Benchmark(batch_size=100, batch_growth=8)
+    assert [study.batch_of(d) for d in (2, 8, 16, 64, 128)] == [100, 100, 200, 800, 800]
+    assert W1Benchmark(batch_size=100, batch_growth=1).batch_of(128) == 100
+
+
 @pytest.mark.slow
 def test_a_small_study_has_every_claim_picture_and_note(tmp_path):
     size = {"steps": 20, "batch_size": 32, "width": 8, "lr": 0.01}
