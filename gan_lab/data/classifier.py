@@ -13,6 +13,7 @@ import io
 import math
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ _CONFIDENT_SHARE = 0.95
 _NO_LOCK = {
     *(errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST, errno.ENOENT),
+    errno.EISDIR,
 }
 
 
@@ -289,6 +291,8 @@ def _lock(path: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Where no file can be made, filelock may wait for ever.
+            tempfile.TemporaryFile(dir=path.parent).close()
             lock = FileLock(path.with_suffix(".lock"))
             try:
                 lock.acquire(blocking=False)

@@ -1,5 +1,6 @@
 """The evaluator's classifier of images: the same bits, kept once, and trained anew when damaged."""
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,6 +118,20 @@ def test_where_nothing_can_be_kept_it_is_trained_for_this_process(cache, capsys)
     cache.parent.write_text("a file where the folder should be")
     assert 0 <= classifier.load_classifier(labelled()).accuracy <= 1
     assert "not kept for the next run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["a folder for its lock", "no place for files"])
+def test_where_no_lock_can_be_made_it_is_trained_without_one(cache, place):
+    trained = classifier.load_classifier(labelled())
+    (file,) = cache.glob("*.pt")
+    file.unlink()
+    if place == "no place for files":
+        shutil.rmtree(cache)
+        cache.symlink_to("/proc")  # where a file cannot be made, whoever asks
+    else:
+        file.with_suffix(".lock").unlink()
+        file.with_suffix(".lock").mkdir()
+    assert classifier.load_classifier(labelled()).digest == trained.digest
 
 
 def test_of_two_that_need_it_at_once_one_trains(cache, monkeypatch, capsys):
