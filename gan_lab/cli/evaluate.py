@@ -18,6 +18,7 @@ from gan_lab.metrics.estimate import Estimate, interval_notes
 from gan_lab.metrics.extrapolation import LINEAR_TAGS, extrapolate
 from gan_lab.reports.export.terminal import console, estimate_cells, show
 from gan_lab.runs import checkpoint
+from gan_lab.runs.headline import is_high_dimensional
 from gan_lab.runs.run_dir import RunDir, atomic_write, to_json
 from gan_lab.runs.safe_io import printable
 from gan_lab.training.callbacks import evaluation
@@ -61,8 +62,9 @@ def evaluate(arguments: list[str]) -> int:
                 estimates = evaluation.evaluate(model.run, model.step, indices)
             except evaluation.NotFinite as error:
                 raise ConfigError(f"{title}: {error}; choose another step=") from error
-            show(title, {h.path.name: e for h, e in zip(homes, estimates, strict=True)})
             metrics, source = model.run.config.metrics, model.run.source
+            rows = {h.path.name: e for h, e in zip(homes, estimates, strict=True)}
+            show(title, rows, is_high_dimensional(source.shape))
             records = {name: metric.record(source) for name, metric in metrics.items()}
             notes = {name: record for name, record in records.items() if record}
             for folder, index, each in zip(folders, indices, estimates, strict=True):

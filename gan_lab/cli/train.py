@@ -363,7 +363,8 @@ def _show(
     config: RunConfig, path: Path, finals: dict[str, dict[str, Estimate]], verbose: bool
 ) -> None:
     if verbose:
-        show(f"After {config.trainer.steps} steps", finals)
+        is_high = has_high_dimension(RunDir(path).read_status(), {})
+        show(f"After {config.trainer.steps} steps", finals, is_high)
         say("neural_distance/*: by a network trained anew at the end, not by the training's own")
     for line in outcome(_relative(path), finals, RunDir(path).read_status().get("warnings") or ()):
         say(line)

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_lab.metrics.estimate import Estimate, interval_notes
+from gan_lab.runs.headline import ENERGY, FRECHET, WASSERSTEIN, short_name
 from gan_lab.runs.safe_io import printable
 
 _HEADLINES = (
-    *("features/frechet_distance", "features/legible_share", "divergence/wasserstein"),
+    *(FRECHET, "features/legible_share", WASSERSTEIN),
     *("divergence/js", "modes/covered", "neural_distance/js"),
 )
 
@@ -33,22 +34,33 @@ def say(text: str, style: str | None = None, stderr: bool = False) -> None:
     console(stderr=stderr).print(printable(text), style=style, soft_wrap=True)
 
 
-def show(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> None:
+def show(
+    title: str, rows: Mapping[str, Mapping[str, Estimate]], high_dimensional: bool = False
+) -> None:
     """Print estimates with interval, floor, n and unit; see `estimates_table`."""
-    console(width=120).print(estimates_table(title, rows))
+    console(width=120).print(estimates_table(title, rows, high_dimensional))
 
 
-def estimates_table(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> Table:
+def estimates_table(
+    title: str, rows: Mapping[str, Mapping[str, Estimate]], high_dimensional: bool = False
+) -> Table:
     """Return the table that `show` prints.
 
     Args:
         title: Above the table; empty for none.
         rows: Name of a run or seed -> tag -> estimate; of several only the headlines are shown, and
             a single one without a name has no column for it.
+        high_dimensional: Whether samples have more than 4 coordinates: the energy distance then is
+            a headline, and a note says what W1 is.
     """
     names = list(rows) != [""]
     table = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD)
-    if note := interval_notes(pair for each in rows.values() for pair in each.items()):
+    texts = [interval_notes(pair for each in rows.values() for pair in each.items())]
+    w1 = [each[WASSERSTEIN] for each in rows.values() if WASSERSTEIN in each]
+    if high_dimensional and w1:
+        name = short_name(WASSERSTEIN, high_dimensional, w1[0].n)
+        texts.append(f"{WASSERSTEIN} is {name}, biased upwards as is that of real data")
+    if note := "; ".join(filter(None, texts)):
         table.caption, table.caption_justify = note, "left"
     # A narrow terminal folds the words, so that no number is cut.
     if names:
@@ -60,7 +72,8 @@ def estimates_table(title: str, rows: Mapping[str, Mapping[str, Estimate]]) -> T
     table.add_column("unit", overflow="fold")
     for name, each in rows.items():
         for tag, e in each.items():
-            if len(rows) > 1 and tag not in _HEADLINES:
+            is_main = tag in _HEADLINES or (tag == ENERGY and high_dimensional)
+            if len(rows) > 1 and not is_main:
                 continue
             cells = estimate_cells(tag, e)
             table.add_row(*map(printable, (name, *cells) if names else cells))

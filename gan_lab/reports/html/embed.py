@@ -16,6 +16,7 @@ from PIL import Image
 from gan_lab.metrics.quality import SQUARED_DISTANCES
 from gan_lab.reports.analysis.model import AXES, Band, Section
 from gan_lab.reports.plots import landscape, samples
+from gan_lab.runs.headline import FRECHET
 
 CURVE_POINTS = 400  # a curve; a chart is not wider on any screen that matters
 ANIMATION_STEPS = 60
@@ -88,7 +89,8 @@ def _charts(section: Section, pool: Pool, limit: int) -> list[Json]:
         if any(axes.values()):
             floor = chart.floor if chart.floor is not None and np.isfinite(chart.floor) else None
             content: Json = {
-                "logarithmic": chart.tag in SQUARED_DISTANCES,  # it falls by decades
+                # It falls by decades; the energy distance is looked at so where it decides.
+                "logarithmic": chart.tag in SQUARED_DISTANCES & {FRECHET, section.headline},
                 "tag": chart.tag,
                 "title": chart.title,
                 "unit": chart.unit,

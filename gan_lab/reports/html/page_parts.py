@@ -14,8 +14,10 @@ from gan_lab.reports.analysis.model import (
     Table,
     events_table,
 )
+from gan_lab.reports.analysis.names import enumeration
 from gan_lab.reports.html import document, marks
 from gan_lab.reports.html.marks import Looks
+from gan_lab.runs.headline import HEADLINES
 
 _OPEN_EVENTS = 8
 _MAP_HINT = (
@@ -108,8 +110,8 @@ def toolbar(data: Mapping[str, Any]) -> str:
     charts = data["charts"]
     axes = [axis for axis in AXES if any(axis in chart["bands"] for chart in charts)]
     scales = {"linear": "linear", "log": "logarithmic"}
-    if any(chart["logarithmic"] for chart in charts):
-        scales = {"auto": "logarithmic for FD", **scales}  # the first is chosen
+    if names := [HEADLINES.get(c["tag"], c["tag"]) for c in charts if c["logarithmic"]]:
+        scales = {"auto": f"logarithmic for {enumeration(names)}", **scales}  # the first is chosen
     with_curve = {n for chart in charts for bands in chart["bands"].values() for n in bands}
     legend = "".join(
         f'<button type="button" class="key" aria-pressed="true" data-label="{html.escape(name)}">'

@@ -1,12 +1,14 @@
 """Above 4 dimensions comparisons go by the energy distance; W1 says what real data get of it."""
 
 import json
+import re
 
 import pytest
 
 from gan_lab.cli import compare
 from gan_lab.reports.analysis import build
 from gan_lab.reports.analysis.best_steps import best_values
+from gan_lab.reports.html import page
 from gan_lab.runs.headline import ENERGY, WASSERSTEIN
 from tests.reports.example_runs import WGAN, estimate, run
 
@@ -95,6 +97,14 @@ def test_w1_decides_under_its_own_words_where_the_energy_distance_is_not_measure
     assert section.dots_title == "Sample W1 (n = 500) to unseen data"
     name = "sample W1 (n = 500), mostly its own bias, to unseen data is lower by 0.3"
     assert name in section.verdict.headline
+
+
+def test_the_scale_is_logarithmic_for_the_energy_distance_where_that_decides(home, tmp_path):
+    def menu(path):
+        return re.findall(r"logarithmic for [\w ]+", page.render(build.report([path])[0]))
+
+    assert menu(home) == ["logarithmic for energy distance"]
+    assert menu(write(tmp_path, shape=(2,))) == []
 
 
 def test_pictures_of_points_are_one_and_of_images_a_grid(tmp_path):

@@ -26,3 +26,15 @@ def test_no_screen_is_too_narrow_for_a_number_or_a_name(width, monkeypatch, caps
         assert number in output
     assert "\N{HORIZONTAL ELLIPSIS}" not in output
     assert "a[/b], step 2" in output
+
+
+@pytest.mark.parametrize("high_dimensional", [True, False])
+def test_above_4_dimensions_a_table_has_the_energy_distance_and_says_what_w1_is(
+    high_dimensional, capsys
+):
+    energy = Estimate(0.5, "data units", 500, 0.4, 0.6, 0.01)
+    both = {"divergence/energy": energy, **ROWS["run [/x]"]}
+    show("two runs", {"a": both, "b": both}, high_dimensional)
+    output = " ".join(capsys.readouterr().out.split())
+    assert ("divergence/energy" in output) is high_dimensional
+    assert ("divergence/wasserstein is sample W1 (n = 500)" in output) is high_dimensional
