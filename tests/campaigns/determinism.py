@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from tests.campaigns.record import Campaign, Fault
@@ -28,6 +29,18 @@ _KEYS = (
 )
 _EQUAL = {"f32": (), "bf16": ("execution.precision=bf16",), "stacked": ("n_seeds=2",)}
 _EQUAL["compiled"] = ("execution.mode=compiled",)
+_EQUAL["convolutions"] = (
+    *("data=digits", "network=conv", "regularizer=[r1]", "regularizer.r1.every=4"),
+)
+_PICTURES = "pictures.npy"
+_IMAGES = ("data=image_array", "network=conv", "metrics=[features,wasserstein]", "data.size=16")
+# Pairs that have to be equal too: what differs, and the keys of both.
+_PAIRS = {
+    "images in memory and on disk": (
+        (*_IMAGES, f"data.path={_PICTURES}", "data.storage=device"),
+        (*_IMAGES, f"data.path={_PICTURES}", "data.storage=disk"),
+    ),
+}
 # What differs between two ways to run one thing, and the keys of the second.
 APART = {
     "1 and 2 threads": "execution.threads=2",
@@ -52,7 +65,8 @@ def campaign(
     """Run n pairs that have to be equal bit for bit, then measure what need not be.
 
     Args:
-        n, seed, tell: As of every campaign; losses by turns, each in f32, bf16, stacked, compiled.
+        n, seed, tell: As of every campaign; losses by turns, each in f32, bf16, stacked, compiled,
+            with convolutions.
         widths: Of the networks that are compared where equality is not promised; 2 threads first
             share the work of a product when it is large.
         n_seeds: Of the runs that are compared there.
@@ -66,6 +80,10 @@ def campaign(
             lost = twice(home / f"{i}", (f"loss={loss}", f"seed={seed}", *_EQUAL[name]), steps)
             faults.append(Fault(f"twice the same: {name}", f"loss={loss} seed={seed}", lost))
             tell(f"{i + 1} of {n}: {loss}, {name}: {lost or 'equal'}")
+        for kind, (keys, other) in _PAIRS.items() if n >= len(_EQUAL) else ():
+            lost = twice(home / kind, (*keys, f"seed={seed}"), steps, (*other, f"seed={seed}"))
+            faults.append(Fault(kind, f"seed={seed}", lost))
+            tell(f"{kind}: {lost or 'equal'}")
         for (kind, key), width in itertools.product(APART.items() if n else (), widths):
             differences = [
                 distances(home / f"{kind} {width} {s}", key, width, s, steps)
@@ -84,9 +102,20 @@ def campaign(
     )
 
 
-def twice(home: Path, keys: Iterable[str], steps: int) -> str:
-    """Train the same twice; return how the two differ, empty where they do not."""
-    one, other = (_train(home / f"run {i}", keys, steps, hash_seed=i) for i in (1, 2))
+def twice(
+    home: Path, keys: Sequence[str], steps: int, other_keys: Sequence[str] | None = None
+) -> str:
+    """Train the same twice, or by other keys; return how the two differ, empty where they do not.
+
+    Both run in `home`, where they find `pictures.npy`.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    images = np.random.default_rng(0).integers(0, 256, (240, 20, 20), np.uint8)
+    np.save(home / _PICTURES, images)
+    both = (keys, other_keys or keys)
+    one, other = (
+        _train(home / f"run {i}", each, steps, hash_seed=i) for i, each in enumerate(both, 1)
+    )
     lost = []
     if state_digest(one) != state_digest(other):
         lost.append("other weights or moments")
