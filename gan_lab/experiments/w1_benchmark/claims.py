@@ -70,7 +70,7 @@ def all_claims(arrays: Arrays) -> list[Claim]:
         "of pairs up to 16-D",
         "one_sided_is_near": "Largest relative error of the value under the one-sided penalty, of "
         "pairs up to 16-D",
-        "gradient_is_farther_than_value": "1 less the cosine of its gradient with the true one, "
+        "gradient_is_farther_than_value": "How far its gradient is from the true one (1 - cosine), "
         "less the relative error of its value, mean of pairs up to 16-D",
         "clip_follows_its_bound": "A clipped critic's value at the bound .1 over that at .05, mean "
         "of pairs",
