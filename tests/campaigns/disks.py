@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,14 +133,17 @@ EXPECTED = (
 
 
 def campaign(
-    n: int = 0, seed: int = 0, tell: Callable[[str], None] = lambda line: None
+    n: int = 0,
+    seed: int = 0,
+    tell: Callable[[str], None] = lambda line: None,
+    kinds: Sequence[str] = (*STOPS, *COSTS, *REFUSALS, *UNDER_WAY),
 ) -> Campaign:
-    """Try every case once; n and seed are not used, since the cases are a list."""
+    """Try each kind once; n and seed are not used, since the cases are a list."""
     faults = []
     with mount_disk() as root, tempfile.TemporaryDirectory(prefix="gan_lab_whole_") as folder:
         whole = Path(folder) / "whole"
         assert run_warm(next_command(whole, TRAININGS[TRAINING]), Path(folder) / "log") == 0
-        for kind in (*STOPS, *COSTS, *REFUSALS, *UNDER_WAY):
+        for kind in kinds:
             faults.append(Fault(kind, TRAINING, Case(kind, root, whole).attempt()))
             tell(f"{kind}: {faults[-1].lost or 'survived'}")
         mounted = os.path.ismount(root)

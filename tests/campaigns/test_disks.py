@@ -4,8 +4,21 @@ import pytest
 
 from tests.campaigns import disks
 
+SOME = (
+    *("full at a checkpoint", "full at the last checkpoint", "full at metrics.jsonl"),
+    *("full before the first file", "directory removed"),
+)
 
-@pytest.mark.parametrize("may_mount", [True, pytest.param(False, marks=pytest.mark.slow)])
+
+def test_some_faults_of_a_disk_are_survived():
+    """One of each sort."""
+    result = disks.campaign(kinds=SOME)
+    assert [fault.kind for fault in result.faults] == list(SOME)
+    assert result.lost == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("may_mount", [True, False])
 def test_every_fault_of_a_disk_is_survived(may_mount, monkeypatch):
     if not may_mount:
         monkeypatch.setattr(disks, "mount", lambda folder, option: False)
