@@ -25,16 +25,24 @@ from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callbacks import evaluation
 from tests.campaigns.record import Campaign, Fault
 from tests.campaigns.runs import run_here
-from tests.helpers import RING, rows, train
+from tests.helpers import CHEAP, RING, rows, train
 
 STEPS, SEEDS, LOOKS = 30, (0, 1, 2), 5
 KINDS = ("data", "a loss", "a gradient", "a weight", "a sample", "an estimate")
 POLICIES = ("stop", "drop_seed")
 _KEYS = (
-    *(*RING, "trainer.landscape_every=0", "metrics=[wasserstein]", f"evaluator.every={LOOKS}"),
+    *("trainer.landscape_every=0", "metrics=[wasserstein]", f"evaluator.every={LOOKS}"),
     *("execution.mode=eager", "trainer.log_every=7"),
     *(f"trainer.steps={STEPS}", f"n_seeds={len(SEEDS)}"),
 )
+# The sound run's directory -> what trains there.
+_TRAININGS = {
+    "whole": (*RING, *_KEYS),
+    "whole_conv": (
+        *("data=digits", "network=conv", "network.width=4", *CHEAP, *_KEYS),
+        "regularizer.gradient_penalty.every=4",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,10 @@ def campaign(
     """Poison n runs, each place and policy in turn."""
     rng, faults = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        train("whole", *_KEYS, "trainer.checkpoint_every=1", "trainer.keep_checkpoints=99")
+        for name, keys in _TRAININGS.items():
+            train(name, *keys, "trainer.checkpoint_every=1", "trainer.keep_checkpoints=99")
         for index in range(n):
+            whole = list(_TRAININGS)[(index + index // 6 + index // 12) % 2]
             kind, policy = KINDS[index % 6], POLICIES[index // 6 % 2]
             in_evaluation = kind in KINDS[4:]
             at = LOOKS * rng.randint(1, STEPS // LOOKS) if in_evaluation else rng.randint(1, STEPS)
@@ -65,26 +75,28 @@ def campaign(
             name = f"run_{index}"
             keys = (f"trainer.on_divergence={policy}", "trainer.checkpoint_every=10")
             with poisoned(poison):
-                code, _, err = run_here("train", *_KEYS, *keys, f"hydra.run.dir={name}")
-            lost = _lost(poison, policy, Path(name), code, err)
-            faults.append(Fault(f"{kind}, on_divergence={policy}", str(poison), lost))
+                code, _, err = run_here("train", *_TRAININGS[whole], *keys, f"hydra.run.dir={name}")
+            lost = _lost(poison, policy, Path(name), whole, code, err)
+            network = ", convolutions" if whole == "whole_conv" else ""
+            faults.append(Fault(f"{kind}, on_divergence={policy}", f"{poison}{network}", lost))
             if lost:
                 tell(f"{poison}, {policy}: {lost}")
     return Campaign(
         name="numbers",
         title="Numbers that are not finite",
         expected=(
-            "Three stacked seeds train; one meets nan or inf. With `stop` the run ends with exit "
-            "code 1, names step and seed, has saved the state before that update (equal to that of "
-            "a sound run, bit for bit) and no later checkpoint. With `drop_seed` that seed stays "
-            "there, and everything recorded of the others equals the sound run's, bit for bit."
+            "Three stacked seeds train, on points or, by convolutions, on images; one meets nan or "
+            "inf. With `stop` the run ends with exit code 1, names step and seed, has saved the "
+            "state before that update (equal to that of a sound run, bit for bit) and no later "
+            "checkpoint. With `drop_seed` that seed stays there, and everything recorded of the "
+            "others equals the sound run's, bit for bit."
         ),
         faults=faults,
     )
 
 
-def _lost(poison: Poison, policy: str, run: Path, code: int, err: str) -> str:
-    """Return what did not hold; empty if everything did."""
+def _lost(poison: Poison, policy: str, run: Path, whole: str, code: int, err: str) -> str:
+    """Return what did not hold, against the sound run; empty if everything did."""
     if code != 1:
         return f"exit code {code}"
     message = f"is not finite at step {poison.at} for seed {poison.seed}."
@@ -93,7 +105,7 @@ def _lost(poison: Poison, policy: str, run: Path, code: int, err: str) -> str:
     if not all(math.isfinite(value) for row in _rows(run, poison.seed) for value in row.values()):
         return "a record of it is not finite"
     suffix = "" if policy == "stop" else f"_{poison.at:08d}"
-    before, sound = _content(run, f"before_divergence{suffix}.pt"), _sound(poison.at - 1)
+    before, sound = _content(run, f"before_divergence{suffix}.pt"), _sound(whole, poison.at - 1)
     if not _same(before["state"], sound["state"]):
         return "state before"
     if policy == "stop":
@@ -102,11 +114,9 @@ def _lost(poison: Poison, policy: str, run: Path, code: int, err: str) -> str:
     last, others = _content(run, f"step_{STEPS:08d}.pt"), [s for s in SEEDS if s != poison.seed]
     if not _same_seed(last, sound, poison.seed):
         return "the dropped seed moved"
-    if not all(_same_seed(last, _sound(STEPS), seed) for seed in others):
+    if not all(_same_seed(last, _sound(whole, STEPS), seed) for seed in others):
         return "another seed's state"
-    return (
-        "" if all(_rows(run, s) == _rows("whole", s) for s in others) else "another seed's record"
-    )
+    return "" if all(_rows(run, s) == _rows(whole, s) for s in others) else "another seed's record"
 
 
 @contextlib.contextmanager
@@ -169,9 +179,9 @@ def _content(run: Path | str, name: str) -> dict[str, Any]:
     return checkpoint.load(Path(run) / "checkpoints" / name)
 
 
-def _sound(at: int) -> dict[str, Any]:
+def _sound(whole: str, at: int) -> dict[str, Any]:
     """The sound run after some steps; before the first one nothing is saved, so it is the best."""
-    return _content("whole", f"{'step' if at else 'best'}_{at:08d}.pt")
+    return _content(whole, f"{'step' if at else 'best'}_{at:08d}.pt")
 
 
 def _same(one: Any, other: Any) -> bool:
