@@ -15,16 +15,18 @@ import resource
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import yaml
 from PIL import Image
 
+from gan_lab.data import classifier
 from gan_lab.training import memory
 from tests.campaigns.inputs import TimeLimitReached, describe, expand, time_limit
 from tests.campaigns.record import Campaign, Fault
@@ -37,9 +39,11 @@ _WORKERS = 2
 
 _DATA = (
     *("ring", "grid", "gaussian_1d", "mixture_1d", "segments", "swiss_roll", "two_moons"),
-    *("checkerboard", "digits", "stacked_digits", "array", "image_folder"),
+    *("checkerboard", "funnels", "digits", "stacked_digits", "mnist_5k", "array", "image_array"),
+    "image_folder",
 )
-_IMAGES = ("digits", "stacked_digits", "image_folder")
+_IMAGES = ("digits", "stacked_digits", "mnist_5k", "image_array", "image_folder")
+_MATERIALS = ("points.npy", "points.csv", "pictures.npy", "pictures.npz", "pictures")
 _TABLE = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 _CHEAP = {key: str(value) for key, value in _TABLE["cheap"].items()}
 _PLAUSIBLE = {key: str(values).split() for key, values in _TABLE["plausible"].items()}
@@ -54,6 +58,8 @@ def overrides(random: Random) -> list[str]:
     if choices["data"] == "array":
         paths = ("points.npy", "points.npy", "points.csv", "pictures.npy")
         keys["data.path"] = random.choice(paths)
+    if choices["data"] == "image_array":
+        keys["data.path"] = random.choice(("pictures.npy", "pictures.npy", "pictures.npz"))
     if choices["data"] == "image_folder":
         keys |= {"data.root": "pictures", "data.size": "8"}
     for key in random.sample(sorted(known), random.randint(0, min(6, len(known)))):
@@ -151,6 +157,7 @@ def write_materials(directory: Path) -> None:
     np.savetxt(directory / "points.csv", points, delimiter=",")
     pictures = random.integers(0, 256, (240, 1, 8, 8), dtype=np.uint8)
     np.save(directory / "pictures.npy", pictures)
+    np.savez(directory / "pictures.npz", images=pictures, labels=np.arange(240) % 3)
     (directory / "pictures").mkdir()
     for i, picture in enumerate(pictures):
         Image.fromarray(picture[0]).save(directory / "pictures" / f"{i}.png")
@@ -163,12 +170,12 @@ def attempt(words: Sequence[str], home: Path) -> tuple[str, str]:
         Its end ("trained", "refused", "diverged" or "fault"), and what is wrong with that or "".
     """
     directory = Path(tempfile.mkdtemp(dir=home))
-    for file in ("points.npy", "points.csv", "pictures.npy", "pictures"):
+    for file in _MATERIALS:
         (directory / file).symlink_to(home / file)
     before = _files(directory)
     _, start = _memory()
     try:
-        with contextlib.chdir(directory), time_limit(LIMIT):
+        with contextlib.chdir(directory), time_limit(LIMIT), _quick_classifiers(home):
             code, _, err = run_here("train", *words)
         kind, wrong = judge(code, err, directory, _files(directory) - before)
     except TimeLimitReached:
@@ -183,9 +190,21 @@ def attempt(words: Sequence[str], home: Path) -> tuple[str, str]:
     return kind, wrong
 
 
+@contextlib.contextmanager
+def _quick_classifiers(home: Path) -> Iterator[None]:
+    """Train the evaluator's classifiers in two steps, and keep them in a cache of their own."""
+    with (
+        mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(home.absolute() / "cache")}),
+        mock.patch.object(classifier, "_STEPS", 2),
+    ):
+        yield
+
+
 def judge(code: int, said: str, directory: Path, written: set[Path]) -> tuple[str, str]:
     """What an exit code, stderr and the files that a run left come to; see `attempt`."""
-    result = re.compile(r"warning: |step \d+(, seed [\d, ]+)?: ")  # and events, which are results
+    result = re.compile(  # events, and what is said of a classifier, too
+        r"warning: |training the classifier|its classes |step \d+(, seed [\d, ]+)?: "
+    )
     lines = [line for line in said.splitlines() if not result.match(line)]
     if "Traceback" in said:
         return "fault", f"a traceback: {lines[-1][:200]}"
