@@ -30,6 +30,7 @@ from tests.campaigns.runs import (
     saved_step,
     start_fresh,
     start_warm,
+    training,
     wait,
 )
 
@@ -129,6 +130,7 @@ class Whole:
     """An uninterrupted run of one of TRAININGS; `calls` counts how often each moment came."""
 
     training: str
+    overrides: tuple[str, ...]
     path: Path
     calls: collections.Counter[str]
     steps: int
@@ -139,12 +141,13 @@ class Whole:
         """Train it and count its moments."""
         path, counts, log = folder / name.replace(" ", "_"), folder / "counts", folder / "log"
         start, count = time.monotonic(), functools.partial(_count_moments, counts)
-        code = run_warm(next_command(path, TRAININGS[name]), log, count)
+        overrides = training(name, folder)
+        code = run_warm(next_command(path, overrides), log, count)
         assert code == 0, log.read_text()
         seconds = time.monotonic() - start
         calls = collections.Counter(counts.read_text().splitlines())
         counts.unlink()
-        return cls(name, path, calls, saved_step(path), seconds)
+        return cls(name, overrides, path, calls, saved_step(path), seconds)
 
 
 class Chain:
@@ -156,7 +159,7 @@ class Chain:
         self.faults: list[Fault] = []
 
     def _command(self) -> list[str]:
-        return next_command(self.path, TRAININGS[self.whole.training])
+        return next_command(self.path, self.whole.overrides)
 
     def kill(self, kind: str) -> bool:
         """Continue the run until the moment comes; return whether it came before the end."""

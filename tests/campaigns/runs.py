@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins.hparams import metadata, plugin_data_pb2
@@ -20,7 +21,7 @@ from gan_lab.cli import main as cli
 from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
-from tests.helpers import DIGITS, ONE, RING, ROOT, rows, state_digest, without_clock
+from tests.helpers import CHEAP, DIGITS, ONE, RING, ROOT, rows, state_digest, without_clock
 
 logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports each resume
 
@@ -30,6 +31,7 @@ INTERVALS = (
     *("trainer.landscape_every=8", "trainer.log_every=7", "evaluator.every=6"),
 )
 RING_RUN = (*RING, *INTERVALS)
+PICTURES = "pictures.npy"
 TRAININGS = {
     # A critic that is too slow: the run has events to lose, a sign flip and a divergence.
     "ring wasserstein": (
@@ -39,7 +41,26 @@ TRAININGS = {
     "ring two seeds": (*RING_RUN, "n_seeds=2", "seed=3"),
     "ring clipping": (*RING_RUN, "regularizer=[weight_clipping]", "optim=rmsprop"),
     "digits dcgan": (*DIGITS, *INTERVALS),
+    "mnist conv": (  # a lazy penalty, by the hints of its data
+        *("data=mnist_5k", "network=conv", "network.width=2", *CHEAP, *INTERVALS),
+        *("data.n_held_out=4000", "data.n_validation=100"),
+    ),
+    "images on disk": (
+        *("data=image_array", f"data.path={{folder}}/{PICTURES}", "data.storage=disk"),
+        *("network=conv", "network.width=2", "loss=non_saturating", "regularizer=[r1]"),
+        *("regularizer.r1.every=3", *CHEAP, *INTERVALS),
+    ),
 }
+
+
+def training(name: str, folder: Path) -> tuple[str, ...]:
+    """Return the overrides of one of TRAININGS, whose images are written to a folder."""
+    path = folder / PICTURES
+    if name == "images on disk" and not path.exists():
+        images = np.random.default_rng(0).integers(0, 256, (240, 16, 16), np.uint8)
+        np.save(path, images)
+    return tuple(word.replace("{folder}", str(folder)) for word in TRAININGS[name])
+
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(["gan_lab.cli.train", "tests.campaigns.kills"])
