@@ -137,6 +137,7 @@ def test_freed_memory_is_kept_where_there_is_glibc():
 def test_products_are_torchs_whichever_kernel_makes_them(dtype, is_slow, monkeypatch):
     calls, original = [], matmul._onednn
     monkeypatch.setattr(matmul, "MKL_IS_SLOW", is_slow)
+    monkeypatch.setattr(matmul, "WORTH", 2_000_000)
     monkeypatch.setattr(matmul, "_onednn", lambda *a: calls.append(1) or original(*a))
     tolerance = {torch.float32: 1e-4, torch.float64: 1e-12, torch.bfloat16: 1e-1}[dtype]
     x, y, b = (
@@ -152,3 +153,22 @@ def test_products_are_torchs_whichever_kernel_makes_them(dtype, is_slow, monkeyp
     assert len(calls) == (6 if is_slow and dtype == torch.float32 else 0)
     stacked = matmul.addmm(torch.stack([b, 2 * b]), torch.stack([x, x]), torch.stack([y, 2 * y]))
     torch.testing.assert_close(stacked[1].double(), 2 * stacked[0].double(), rtol=0.02, atol=0.1)
+
+
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["solo", "stacked"])
+@pytest.mark.parametrize("n_columns", [1, 2, 15, 16])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_product_of_few_columns_is_torchs(stack, n_columns, transposed):
+    x, y = normal(*stack, 40, 30).double(), normal(*stack, 30, n_columns, seed=1).double()
+    x = x.mT.contiguous().mT if transposed else x
+    torch.testing.assert_close(matmul.mm(x, y), x @ y, rtol=0, atol=1e-13)
+
+
+def test_onednn_is_for_larger_products_where_avx512_has_half_its_width():
+    def cpu(maker, family):
+        return f"vendor_id\t: {maker}\ncpu family\t: {family}\nmodel\t\t: 17\n"
+
+    worth = matmul._multiplications_worth_onednn
+    assert worth(cpu("AuthenticAMD", 25)) == matmul._WORTH_AT_HALF_WIDTH
+    for full in (cpu("AuthenticAMD", 26), cpu("GenuineIntel", 6), ""):
+        assert worth(full) == matmul._WORTH

@@ -3,13 +3,17 @@
 A product of two-dimensional factors is [n, k] @ [k, m]; three dimensions are a stack, one a seed.
 """
 
+import re
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 _THIN = 16  # a dimension below it makes a product too small for bfloat16 to pay
-_WORTH = 2_000_000  # multiplications from which oneDNN's larger start-up cost pays
+# Multiplications from which oneDNN pays, which takes longer to start: by units of AVX-512 that are
+# as wide as its registers, and by units of half that width, which AVX2 keeps busy as well.
+_WORTH, _WORTH_AT_HALF_WIDTH = 2_000_000, 50_000_000
+_FIRST_FULL_WIDTH = 26  # AMD's family of Zen 5
 
 
 def addmm(bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
@@ -23,6 +27,8 @@ def addmm(bias: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def mm(x: Tensor, y: Tensor) -> Tensor:
     """Return x @ y: [(S,) n, k], [(S,) k, m] -> [(S,) n, m]."""
+    if y.shape[-1] < _THIN and x.device.type == "cpu":
+        return _mm_thin(x, y)
     if x.ndim == 3:
         return torch.bmm(x, y)
     if _prefers_onednn(x, y):
@@ -30,26 +36,46 @@ def mm(x: Tensor, y: Tensor) -> Tensor:
     return torch.mm(x, y)
 
 
+def _mm_thin(x: Tensor, y: Tensor) -> Tensor:
+    # MKL is two to twelve times as fast where the few columns of y lie along memory.
+    if x.stride(-1) == 1:
+        return torch.matmul(x, y.mT.contiguous().mT)
+    return torch.matmul(y.mT, x.mT).mT
+
+
 def is_thin(n_in: int, n_out: int) -> bool:
     """Return whether a layer is so narrow that it stays in float32: it holds data coordinates."""
     return min(n_in, n_out) < _THIN
 
 
-def _mkl_is_slow() -> bool:
+def _cpu() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _mkl_is_slow(cpu: str) -> bool:
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkl.is_available():
         return False
-    try:
-        cpu = Path("/proc/cpuinfo").read_text(errors="replace")
-    except OSError:
-        return False
-    return "GenuineIntel" not in cpu and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    known = cpu != "" and "GenuineIntel" not in cpu
+    return known and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-# Whether torch's float32 products leave half of this processor unused. MKL runs its AVX2 kernels on
-# processors of other makers, also where they have AVX-512; oneDNN, which torch ships too, does not:
-# 210 against 92 GFLOP/s were measured on an AMD EPYC (Zen 5). The rule is the maker's name and not
-# a timing, so that a seed stays bit-exact on a machine.
-MKL_IS_SLOW = _mkl_is_slow()
+def _multiplications_worth_onednn(cpu: str) -> int:
+    family = re.search(r"^cpu family\s*: (\d+)", cpu, re.MULTILINE)
+    half_width = "AuthenticAMD" in cpu and family and int(family[1]) < _FIRST_FULL_WIDTH
+    return _WORTH_AT_HALF_WIDTH if half_width else _WORTH
+
+
+# Whether torch's float32 products may leave half of this processor unused. MKL runs its AVX2
+# kernels on processors of other makers, also where they have AVX-512; oneDNN, which torch ships
+# too, does not. An AMD EPYC of family 26 (Zen 5) reached 210 GFLOP/s against 92; one of family 25
+# (Zen 4), whose units are half as wide, 98 against 90 in products of 512 units, and less than MKL
+# in a step of 64 or 128. The rule is the maker and the family and not a timing, so that a seed
+# stays bit-exact on a machine.
+MKL_IS_SLOW = _mkl_is_slow(_cpu())
+WORTH = _multiplications_worth_onednn(_cpu())
 
 
 def _linear(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
@@ -76,9 +102,11 @@ def _onednn(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def _prefers_onednn(x: Tensor, y: Tensor) -> bool:
+    n_multiplications = x.numel() * y.shape[1]
     return (
-        MKL_IS_SLOW
+        n_multiplications >= WORTH  # first: most products of narrow networks are decided by it
+        and MKL_IS_SLOW
         and x.dtype == torch.float32
         and x.device.type == "cpu"
-        and x.shape[0] * x.shape[1] * y.shape[1] >= (_WORTH if x.is_contiguous() else 4 * _WORTH)
+        and (n_multiplications >= 4 * WORTH or x.is_contiguous())
     )
