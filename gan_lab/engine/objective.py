@@ -172,9 +172,13 @@ class Objective:
     def judge_logits(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
         """Return the discriminator's mean loss without penalties, and its values to log."""
         loss = self.loss.discriminator(real_logits, fake_logits).mean()
+        return loss, self.loss_values(loss, real_logits, fake_logits)
+
+    def loss_values(self, loss: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensors:
+        """Return the values to log of the discriminator's mean loss and of its logits [N]."""
         estimate = self.loss.estimate(real_logits.detach(), fake_logits.detach())
         values = {f"discriminator_estimate/{name}": value for name, value in estimate.items()}
-        return loss, {"loss/discriminator": loss.detach(), **values}
+        return {"loss/discriminator": loss.detach(), **values}
 
     def generator_loss(
         self,

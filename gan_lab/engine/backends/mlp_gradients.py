@@ -9,9 +9,9 @@ the activations' derivatives and are constant around almost every x. So
   u_k t_{k-1}^T by W_k, with tangents t_0 = v and t_k = M_k W_k t_{k-1}; it is 0 by b_k and by x.
 
 Real, fake and the points of all penalties go through the discriminator together, forward and
-backward. Autograd differentiates only the loss by the logits and the penalty by the input
-gradients, so any loss and any penalty on gradient norms will do; for the rest it finds the same
-numbers with more passes over memory and, for a penalty, more products.
+backward. Autograd differentiates only losses by logits and costs by gradient norms that
+`derivatives` does not know, so any loss and any penalty on gradient norms will do; for the rest it
+finds the same numbers with more passes over memory and, for a penalty, more products.
 Samples are [N, n], or [S, N, n] with leaves [S, ...] for stacked seeds.
 """
 
@@ -24,12 +24,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gan_lab.engine.backends import derivatives
+from gan_lab.engine.backends.derivatives import Derivatives
 from gan_lab.engine.backends.matmul import addmm, is_thin, mm
 from gan_lab.engine.gradients import GradientResult, Gradients
 from gan_lab.engine.objective import Objective, times
 from gan_lab.engine.state import NetworkState, TrainState
 from gan_lab.networks.mlp import Reshape
-from gan_lab.regularizers.base import GradientNormPenalty, Regularizer, Tensors, norms
+from gan_lab.regularizers.base import GradientNormPenalty, Regularizer, Tensors
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class AnalyticMlp:
         us = [_as(u, types[-1])]
         for k in reversed(range(len(self.names) - 1)):
             u = _times(us[-1], _as(leaves[self.names[k + 1][0]], types[k + 1]))
-            us.append(_as(self._mask(u, activations[k + 1]), types[k]))
+            us.append(_as(self._mask(u, activations[k + 1], u), types[k]))
         return us[::-1]
 
     def input_gradient(self, leaves: Tensors, u: Tensor) -> Tensor:
@@ -88,14 +90,13 @@ class AnalyticMlp:
         weight = leaves[self.names[0][0]]
         return _as(_times(u, _as(weight, u.dtype)), weight.dtype)
 
-    def tangents(self, leaves: Tensors, activations: list[Tensor], v: Tensor) -> list[Tensor]:
-        """Return the tangents of each layer's input in the direction v of x, [(S,) N, n_in]."""
+    def tangents_(self, leaves: Tensors, activations: list[Tensor], v: Tensor) -> None:
+        """Replace each layer's input [(S,) N, n_in] by its tangent in the direction v of x."""
         types = self._types(leaves)
-        ts = [_as(v, types[0])]
+        activations[0].copy_(v)
         for k, (weight, _) in enumerate(self.names[:-1]):
-            t = _as(mm(ts[-1], _as(leaves[weight], types[k]).mT), types[k + 1])
-            ts.append(self._mask(t, activations[k + 1]))
-        return ts
+            t = _as(mm(activations[k], _as(leaves[weight], types[k]).mT), types[k + 1])
+            self._mask(t, activations[k + 1], activations[k + 1])
 
     def gradients(self, activations: list[Tensor], us: list[Tensor], n: int) -> Tensors:
         """Return sums over samples: u a^T by each weight, u of the first n samples by each bias.
@@ -108,12 +109,13 @@ class AnalyticMlp:
             sums[bias] = u.narrow(-2, 0, n).sum(-2, dtype=torch.float32 if self.bf16 else None)
         return sums
 
-    def _mask(self, u: Tensor, a: Tensor) -> Tensor:
+    def _mask(self, u: Tensor, a: Tensor, out: Tensor) -> Tensor:
         # A positive activation is the image of a positive number, so the output is mask enough; a
         # comparison would cost several times as much.
-        if self.negative_slope == 0:
-            return torch.ops.aten.threshold_backward(u, a, 0)
-        return torch.ops.aten.leaky_relu_backward(u, a, self.negative_slope, True)
+        aten, slope = torch.ops.aten, self.negative_slope
+        if slope == 0:
+            return aten.threshold_backward.grad_input(u, a, 0, grad_input=out)
+        return aten.leaky_relu_backward.grad_input(u, a, slope, True, grad_input=out)
 
     def _types(self, leaves: Tensors) -> list[torch.dtype | None]:
         if not self.bf16:
@@ -176,12 +178,14 @@ class AnalyticMlpGradients(Gradients):
     _critic: AnalyticMlp = field(init=False, repr=False)
     _generator: AnalyticMlp = field(init=False, repr=False)
     _penalties: tuple[tuple[GradientNormPenalty, int], ...] = field(init=False, repr=False)
+    _by_norms: tuple[Derivatives | None, ...] = field(init=False, repr=False)
+    _by_logits: tuple[Derivatives | None, Derivatives | None] = field(init=False, repr=False)
     _of_discriminator: _Program = field(init=False, repr=False)
     _of_generator: _Program = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        objective = self.objective
+        objective, loss = self.objective, self.objective.loss
         pairs = zip(objective.regularizers, objective.factors, strict=True)
         due = tuple((each, factor) for each, factor in pairs if factor and _is_norm_penalty(each))
         # torch.compile follows plain attributes, no cached properties.
@@ -189,6 +193,8 @@ class AnalyticMlpGradients(Gradients):
             ("_critic", match_mlp(objective.discriminator, self.bf16)),
             ("_generator", match_mlp(objective.generator, self.bf16)),
             ("_penalties", due),
+            ("_by_norms", tuple(derivatives.of_cost(each) for each, _ in due)),
+            ("_by_logits", (derivatives.of_discriminator(loss), derivatives.of_generator(loss))),
             ("_of_discriminator", self._program(self._discriminator_gradients)),
             ("_of_generator", self._program(self._generator_gradients)),
         ):
@@ -228,24 +234,39 @@ class AnalyticMlpGradients(Gradients):
         points = [self.per_seed(p.points)(real, fake, mix, noise) for p, _ in self._penalties]
         activations = net.forward(leaves, torch.cat([real, fake, *points], axis).flatten(axis + 1))
         logits = activations[-1].squeeze(-1)
-        by_logits, values = self._gradient(
-            self.objective.judge_logits, *logits[..., : 2 * n].split(n, -1)
+        by_sample = logits.split(n, -1)
+        by_logits, loss = self._gradients(
+            self.objective.loss.discriminator, self._by_logits[0], *by_sample[:2]
         )
+        values = self.per_seed(self.objective.loss_values)(loss, *by_sample[:2])
         # Back from the loss at real and fake, and from 1 at the points, for the input gradient.
-        u = torch.cat([*by_logits, torch.ones_like(logits[..., 2 * n :])], -1)
+        u = torch.cat([*by_logits, *map(torch.ones_like, by_sample[2:])], -1)
         us = net.backward(leaves, activations, u.unsqueeze(-1))
-        if not points:
-            values = {**values, **self.objective.penalty_values(torch.zeros_like(logits[..., 0]))}
-            return net.gradients(activations, us, 2 * n), values
-        input_gradients = net.input_gradient(leaves, us[0].narrow(-2, 2 * n, n_points))
-        vs, penalty = self._gradient(self._penalty, *input_gradients.split(n, -2))
-        at_points = [a.narrow(-2, 2 * n, n_points) for a in activations]
-        tangents = net.tangents(leaves, at_points, torch.cat([*vs], -2))
-        # With tangents in the place of the points' activations, one product a layer sums the
-        # gradients of loss and penalty; the latter are 0 by biases and by the output.
-        for a, tangent in zip(at_points[:-1], tangents, strict=True):
-            a.copy_(tangent)
-        return net.gradients(activations, us, 2 * n), {**values, **penalty}
+        if points:
+            input_gradients = net.input_gradient(leaves, us[0].narrow(-2, 2 * n, n_points))
+            vs, penalty = self._penalize(input_gradients)
+            # With tangents in the place of the points' activations, one product a layer sums the
+            # gradients of loss and penalty; the latter are 0 by biases and by the output.
+            net.tangents_(leaves, [a.narrow(-2, 2 * n, n_points) for a in activations], vs)
+        else:
+            penalty = torch.zeros_like(logits[..., 0])
+        values.update(self.objective.penalty_values(penalty))
+        return net.gradients(activations, us, 2 * n), values
+
+    def _penalize(self, input_gradients: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of all penalties by their input gradients, and their sum."""
+        norm = torch.linalg.vector_norm(input_gradients, dim=-1)
+        norms = norm.split(norm.shape[-1] // len(self._penalties), -1)
+        by_norm, plain = [], []
+        for (penalty, factor), known, each in zip(
+            self._penalties, self._by_norms, norms, strict=True
+        ):
+            (by_each,), cost = self._gradients(penalty.cost, known, each)
+            by_norm.append(times(factor, by_each))
+            plain.append(cost)
+        # The gradient of a norm is 0 at 0, as in torch.
+        by_square = (torch.cat(by_norm, -1) / norm).masked_fill_(norm == 0, 0)
+        return input_gradients * by_square.unsqueeze(-1), sum(plain[1:], plain[0])
 
     def _generator_gradients(
         self, leaves: Tensors, critics: Tensors, real: Tensor, z: Tensor
@@ -259,10 +280,12 @@ class AnalyticMlpGradients(Gradients):
             real_logits = critic.forward(critics, flat)[-1].squeeze(-1)
         else:
             real_logits = torch.zeros_like(logits)
-        (_, by_logits), values = self._gradient(self._generator_loss, real_logits, logits)
-        u = critic.backward(critics, critic_activations, by_logits.unsqueeze(-1))[0]
+        by_logits, loss = self._gradients(
+            self.objective.loss.generator, self._by_logits[1], real_logits, logits
+        )
+        u = critic.backward(critics, critic_activations, by_logits[-1].unsqueeze(-1))[0]
         us = net.backward(leaves, activations, critic.input_gradient(critics, u))
-        return net.gradients(activations, us, z.shape[-2]), values
+        return net.gradients(activations, us, z.shape[-2]), {"loss/generator": loss}
 
     def _program(self, method: _Program) -> _Program:
         if not self.compiled:
@@ -280,28 +303,27 @@ class AnalyticMlpGradients(Gradients):
         fakes = self._generator.forward(state.generator.params, z)[-1]
         return fakes.reshape(*fakes.shape[:-1], *self._generator.shape)
 
-    def _gradient(
-        self, function: Callable[..., tuple[Tensor, Tensors]], *x: Tensor
-    ) -> tuple[Sequence[Tensor], Tensors]:
-        """Return the gradients of a per-seed function by its arguments, and its other values."""
+    def _gradients(
+        self, losses_of: Callable[..., Tensor], known: Derivatives | None, *x: Tensor
+    ) -> tuple[Sequence[Tensor], Tensor]:
+        """Return the gradients of each seed's mean loss by its arguments, and that mean.
+
+        Known derivatives are by the last arguments alone.
+        """
+
+        def mean(*x: Tensor) -> tuple[Tensor, Tensor]:
+            loss = losses_of(*x).mean()
+            return loss, loss.detach()
+
         if torch.compiler.is_compiling():
-            by_each = torch.func.grad(function, tuple(range(len(x))), has_aux=True)
+            by_each = torch.func.grad(mean, tuple(range(len(x))), has_aux=True)
             return self.per_seed(by_each)(*x)
+        if known is not None:
+            return [each / each.shape[-1] for each in known(*x)], self.per_seed(mean)(*x)[1]
         x = tuple(each.detach().requires_grad_(True) for each in x)
         with torch.enable_grad():
-            value, values = self.per_seed(function)(*x)
-            return torch.autograd.grad(value.sum(), x, materialize_grads=True), values
-
-    def _penalty(self, *input_gradients: Tensor) -> tuple[Tensor, Tensors]:
-        pairs = zip(self._penalties, input_gradients, strict=True)
-        costs = [penalty.cost(norms(gradient)).mean() for (penalty, _), gradient in pairs]
-        terms = [times(factor, c) for (_, factor), c in zip(self._penalties, costs, strict=True)]
-        values = self.objective.penalty_values(sum(costs[1:], costs[0]))
-        return sum(terms[1:], terms[0]), values
-
-    def _generator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensors]:
-        loss = self.objective.loss.generator(real_logits, fake_logits).mean()
-        return loss, {"loss/generator": loss.detach()}
+            loss, value = self.per_seed(mean)(*x)
+            return torch.autograd.grad(loss.sum(), x, materialize_grads=True), value
 
 
 def _with_code_of_its_own(method: _Program) -> _Program:

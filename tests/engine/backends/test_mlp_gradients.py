@@ -136,7 +136,9 @@ def test_tangents_are_forward_derivatives_of_what_every_layer_puts_out():
     leaves = {name: leaf.detach() for name, leaf in module.named_parameters()}
     x, v = normal(5, 2).double(), normal(5, 2, seed=1).double()
     _, moved = torch.func.jvp(lambda x: tuple(net.forward(leaves, x)), (x,), (v,))
-    for ours, theirs in zip(net.tangents(leaves, net.forward(leaves, x), v), moved, strict=False):
+    inputs = net.forward(leaves, x)
+    net.tangents_(leaves, inputs, v)
+    for ours, theirs in zip(inputs[:-1], moved[:-1], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
 
 
