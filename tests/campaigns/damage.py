@@ -1,4 +1,4 @@
-"""Damage to every file of a run directory, and how each command answers.
+"""Damage to every file of a run directory, to its data and to the cache of classifiers.
 
 A run of 40 steps is stopped at step 31, copied, and one thing in the copy is damaged. A command
 then continues from what is whole and says so, or refuses in one line; a resumed run ends as the
@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,22 @@ import pytest
 import torch
 
 from gan_lab.cli import dashboard as dashboard_command
+from gan_lab.data import classifier
 from gan_lab.errors import ConfigError
 from gan_lab.runs import checkpoint
 from tests.campaigns.record import Campaign, Fault
-from tests.campaigns.runs import run_here
-from tests.helpers import RING, load_checkpoint, rows, signal_at, without_clock
+from tests.campaigns.runs import run_here, start_warm, wait
+from tests.helpers import CHEAP, RING, load_checkpoint, rows, signal_at, without_clock
 
 STEPS, STOP = 40, 30
 _KEYS = (
     *(*RING, "trainer.log_every=5", "trainer.checkpoint_every=10", "trainer.keep_checkpoints=3"),
     *("trainer.image_every=20", "trainer.landscape_every=20", "metrics=[wasserstein]"),
+)
+_PICTURES = "pictures.npy"
+_IMAGES = (
+    *("data=image_array", f"data.path={_PICTURES}", "data.storage=disk", "network=conv"),
+    *("network.width=4", "regularizer.gradient_penalty.every=4"),
 )
 COMMANDS = ("resume", "sample", "evaluate", "fork", "compare", "dashboard")
 
@@ -42,7 +48,9 @@ class Runs:
     """What is damaged and what is compared with; each exists once and is only copied.
 
     `stopped` is a run of one seed, stopped at step 31 of 40, with checkpoints of 20, 30 and 31;
-    `parent` has two stacked seeds; `others` are finished runs of other configurations.
+    `parent` has two stacked seeds; `others` are finished runs of other configurations; `images` is
+    stopped like the first, of a convolutional pair on images that stay on disk in `pictures`, which
+    both runs name relative to the working directory.
     """
 
     stopped: Path
@@ -50,6 +58,9 @@ class Runs:
     others: tuple[Path, ...]
     parent: Path
     parent_whole: Path
+    images: Path = Path()
+    images_whole: Path = Path()
+    pictures: Path = Path()
 
 
 Damage = Callable[[Path, random.Random, Runs], str]
@@ -71,6 +82,7 @@ class Case:
     newest: int = 0
     refused: bool = False
     stacked: bool = False
+    images: bool = False
     any_rows: bool = False
 
 
@@ -93,21 +105,23 @@ def campaign(
     """
     rng, faults = random.Random(seed), []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        runs = train_runs(Path(folder) / "runs")
-        kinds = cases()
+        runs = with_images(train_runs(Path(folder) / "runs"), Path(folder) / "runs")
+        kinds = [*cases(), *image_cases()]
         for i in range(n):
             case, copy = kinds[i % len(kinds)], Path(folder) / "copy"
             some = COMMANDS if n >= 2 * len(kinds) else ("resume", COMMANDS[1 + i % 5])
             what, lost = attempt(case, runs, copy, rng, some)
             faults.append(Fault(case.kind, f"{i} (seed {seed}): {what}", lost))
             tell(f"{i + 1} of {n}: {case.kind}: {what}{f': LOST {lost}' if lost else ''}")
+        faults += cache_faults(Path(folder) / "cached", rng, n // 100, tell)
     return Campaign(
         "damage",
         "One thing in a run directory damaged, then every command",
         "goes on from the newest whole checkpoint and says so, or refuses in one line with exit "
         "code 2; a resumed run ends with the weights and rows of the run that was not stopped; no "
         "code in a file runs (a log is text without a checksum: a digit that a flipped bit made of "
-        "another one stays)",
+        "another one stays). A damaged cache of classifiers costs a training of one: the same "
+        "numbers, and a warning",
         faults,
     )
 
@@ -129,6 +143,18 @@ def train_runs(home: Path) -> Runs:
     return Runs(stopped, wholes[0], others, parent, wholes[1])
 
 
+def with_images(runs: Runs, home: Path) -> Runs:
+    """Train what `image_cases` copies."""
+    pictures = home / _PICTURES
+    np.save(pictures, np.random.default_rng(0).integers(0, 256, (240, 16, 16), np.uint8))
+    with contextlib.chdir(home):
+        with pytest.MonkeyPatch.context() as patch:
+            signal_at(patch, STOP)
+            images = _train(home / "images", *_IMAGES, code=143)
+        images_whole = _train(home / "images_whole", *_IMAGES)
+    return replace(runs, images=images, images_whole=images_whole, pictures=pictures)
+
+
 def attempt(
     case: Case, runs: Runs, copy: Path, rng: random.Random, commands: tuple[str, ...] = COMMANDS
 ) -> tuple[str, str]:
@@ -137,7 +163,12 @@ def attempt(
     canary = copy.parent / "canary"
     for command in commands:
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(runs.parent if case.stacked else runs.stopped, copy)
+        source = runs.parent if case.stacked else runs.images if case.images else runs.stopped
+        shutil.copytree(source, copy)
+        if case.images:
+            pictures = copy.parent / _PICTURES  # a folder or a pipe after such a damage
+            pictures.rmdir() if pictures.is_dir() else pictures.unlink(missing_ok=True)
+            shutil.copy(runs.pictures, pictures)
         rng.setstate(state)  # the same damage for each command
         what = case.do(copy, rng, runs)
         wrong = _wrong(command, case, runs, copy)
@@ -189,6 +220,7 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
         return "took an older checkpoint and did not say so"
     if command == "resume" and code == 0:
         whole = runs.parent_whole if case.stacked else runs.whole
+        whole = runs.images_whole if case.images else whole
         return _difference(copy, whole, case.any_rows, damaged)
     return ""
 
@@ -439,3 +471,144 @@ def cases() -> list[Case]:
     add(1, "one seed's config.yaml", file(name="seed_*/config.yaml"), stacked=True)
     add(1, "one seed's metrics.jsonl", file(name="seed_*/metrics.jsonl"), **stacked)
     return result
+
+
+def _data_file(run: Path, rng: random.Random, runs: Runs, *, change: Change) -> str:
+    path = run.parent / _PICTURES
+    return f"{path.name} {change(path, rng)}"
+
+
+def _other_images(path: Path, rng: random.Random) -> str:
+    images = np.load(path)
+    images[rng.randrange(len(images))] ^= 255
+    np.save(path, images)
+    return "with one image inverted"
+
+
+def _fewer_images(path: Path, rng: random.Random) -> str:
+    np.save(path, np.load(path)[:-1])
+    return "without its last image"
+
+
+def image_cases() -> list[Case]:
+    """Return the damages to a run of images on disk, and to their file."""
+    changes = {"cut": _truncate, "emptied": _empty, "garbage": _fill_with_noise}
+    result = [
+        Case(f"checkpoint of images: {name}", partial(_checkpoints, change=change, n=1), 1, False)
+        for name, change in changes.items()
+    ]
+    result = [replace(case, images=True) for case in result]
+    changes |= {"zipped": _replace_by_zip, "without an image": _fewer_images}
+    changes |= {how: partial(_replace, how=how) for how in ("a folder", "a pipe", "missing")}
+    for name, change in changes.items():
+        do = partial(_data_file, change=change)
+        result.append(Case(f"images on disk: {name}", do, refused=True, images=True))
+    do = partial(_data_file, change=_other_images)
+    result.append(Case("images on disk: another image", do, images=True))
+    return result
+
+
+# The cache of classifiers: functions of its one file.
+
+
+def _code_in_classifier(path: Path, rng: random.Random) -> str:
+    torch.save({"weights": Canary(path.parents[3] / "canary")}, path)
+    return "runs code when unpickled"
+
+
+def _lock_is_a_folder(path: Path, rng: random.Random) -> str:
+    path.unlink()
+    path.with_suffix(".lock").unlink(missing_ok=True)
+    path.with_suffix(".lock").mkdir()
+    return "missing, and its lock a folder"
+
+
+def _cache_is_a_file(path: Path, rng: random.Random) -> str:
+    shutil.rmtree(path.parent)
+    path.parent.write_text("x")
+    return "in a folder that is a file"
+
+
+def _read_only_cache(path: Path, rng: random.Random) -> str:
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to("/proc")  # permissions do not stop root
+    return "in a folder where nothing may be written"
+
+
+def _stale(path: Path, rng: random.Random) -> str:
+    path.rename(path.with_name("0" * 32 + ".pt"))
+    return "of another version"
+
+
+CACHE_DAMAGES: dict[str, Change] = {
+    **{"cut": _truncate, "emptied": _empty, "flipped": _flip_bits, "garbage": _fill_with_noise},
+    **{"zipped": _replace_by_zip, "foreign": _replace_by_foreign},
+    "code in it": _code_in_classifier,
+    "a folder": partial(_replace, how="a folder"),
+    "a pipe": partial(_replace, how="a pipe"),
+    "a link to nothing": partial(_replace, how="a link to nothing"),
+    "missing": partial(_replace, how="missing"),
+    **{"lock is a folder": _lock_is_a_folder, "cache is a file": _cache_is_a_file},
+    **{"read-only": _read_only_cache, "stale": _stale, "two processes": _stale},
+}
+_CLASSIFIED = (
+    *("train", "data=image_array", "data.path=classes.npz", "network=conv", "network.width=4"),
+    *(*CHEAP, "metrics=[features,modes]", "metrics.features.k=3", "trainer.steps=3"),
+)
+
+
+def cache_faults(
+    home: Path, rng: random.Random, n: int = 1, tell: Callable[[str], None] = lambda text: None
+) -> list[Fault]:
+    """Damage the cache of classifiers n times in each way, and train a run that needs one."""
+    home.mkdir()
+    faults, draw = [], np.random.default_rng(0)
+    with contextlib.chdir(home), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "_STEPS", 3)
+        images = draw.integers(0, 256, (240, 16, 16), np.uint8)
+        np.savez("classes.npz", images=images, labels=np.arange(240) % 3)
+        patch.setenv("XDG_CACHE_HOME", str(home / "sound"))
+        assert run_command(*_CLASSIFIED, "hydra.run.dir=whole")[0] == 0
+        patch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        for kind, change in list(CACHE_DAMAGES.items()) * n:
+            shutil.rmtree(home / "cache", ignore_errors=True)
+            shutil.rmtree(home / "run", ignore_errors=True)
+            shutil.copytree(home / "sound", home / "cache")
+            (file,) = classifier.cache_directory().glob("*.pt")
+            what = change(file, rng)
+            if kind == "two processes":
+                lost = _two_processes(home)
+            else:
+                code, _, err = run_command(*_CLASSIFIED, "hydra.run.dir=run")
+                lost = f"exit code {code}: {err[-300:]}" if code or "Traceback" in err else ""
+            if not lost and rows("run") != rows("whole"):
+                lost = "other numbers"
+            if (home / "canary").exists():
+                lost = "code in a file ran"
+            faults.append(Fault(f"classifier: {kind}", what, lost))
+            tell(f"classifier: {kind}: {what}{f': LOST {lost}' if lost else ''}")
+    return faults
+
+
+def _two_processes(home: Path) -> str:
+    """Train two runs at once that need the same classifier; return what went wrong."""
+    log = home / "log"
+    both = [
+        start_warm([*_CLASSIFIED, f"hydra.run.dir={home / name}"], log, partial(_few_steps, home))
+        for name in ("run", "other")
+    ]
+    codes = [wait(process) for process in both]
+    text = log.read_text()
+    n_trainings = text.count("training the classifier")
+    same = rows(home / "run") == rows(home / "other") if codes == [0, 0] else False
+    shutil.rmtree(home / "other", ignore_errors=True)
+    if codes != [0, 0] or not same or n_trainings != 1:
+        return f"exit codes {codes}, {n_trainings} trainings: {text[-300:]}"
+    return ""
+
+
+def _few_steps(home: Path) -> None:
+    """Prepare a process of its own: its directory, and a classifier of three steps."""
+    classifier._STEPS = 3
+    os.chdir(home)
+    os.environ["XDG_CACHE_HOME"] = str(home / "cache")

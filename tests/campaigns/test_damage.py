@@ -38,6 +38,22 @@ def test_a_damaged_run_is_resumed_bit_for_bit_or_refused_in_a_line(i, runs, work
 
 
 @pytest.mark.slow
+def test_a_damaged_run_of_images_is_resumed_bit_for_bit_or_refused(runs, workdir):
+    (workdir / "home").mkdir()
+    with_images = damage.with_images(runs, workdir / "home")
+    for i, case in enumerate(damage.image_cases()):
+        what, lost = damage.attempt(case, with_images, workdir / "copy", random.Random(i))
+        assert not lost, what
+
+
+@pytest.mark.slow
+def test_a_damaged_cache_of_classifiers_costs_a_training_of_one(workdir):
+    faults = damage.cache_faults(workdir / "cached", random.Random(0))
+    assert len(faults) == len(damage.CACHE_DAMAGES)
+    assert [fault for fault in faults if fault.lost] == []
+
+
+@pytest.mark.slow
 def test_every_command_survives_every_damage():
     assert damage.campaign(n=3 * len(CASES), seed=1).lost == []
 
