@@ -25,7 +25,7 @@ from gan_lab.cli.arguments import parse_options
 from gan_lab.cli.commands import Dashboard
 from gan_lab.cli.tensorboard_colours import pages, read_colours
 from gan_lab.errors import ConfigError
-from gan_lab.runs.headline import HEADLINES
+from gan_lab.runs.headline import ENERGY, HEADLINES
 from gan_lab.runs.safe_io import printable
 from gan_lab.signals import StopSignals
 
@@ -36,11 +36,8 @@ if TYPE_CHECKING:
 _HOST = "127.0.0.1"
 _PORT = 6006
 _UPDATE_EVERY = 30.0  # seconds, and more where an update takes long
-# Time series: the headlines above all, as measured; a colour for each choice, not for each seed.
-_PINNED_CARDS = json.dumps(
-    [{"plugin": "scalars", "tag": tag} for tag in HEADLINES], separators=(",", ":")
-)
-_STATE = {"smoothing": 0, "pinnedCards": _PINNED_CARDS, "runColorGroup": "regex:[^/]+/([^/]+)"}
+# Time series: as measured; a colour for each choice, not for each seed.
+_STATE = {"smoothing": 0, "runColorGroup": "regex:[^/]+/([^/]+)"}
 _ONLY_MEANS = r"(^|/)(mean/|real data)"
 # TensorBoard keeps a random choice of 1000 scalars and 10 images a tag unless it is told otherwise.
 _SAMPLES = "scalars=100000,images=200,text=200"
@@ -137,9 +134,14 @@ def _logs(directory: Path) -> Iterator[Path]:
 def _state(logs: NamedLogs | None) -> str:
     """Return what TensorBoard's address says: the charts, unsmoothed; of several seeds the mean."""
     page: dict[str, object] = {"_smoothingWeight": 0}
+    # The headlines above all; the energy distance where it is one, and FD and W1 where they are.
+    headlines = [] if logs is None else logs.headlines
+    tags = [tag for tag in HEADLINES if tag != ENERGY or ENERGY in headlines]
+    cards = [{"plugin": "scalars", "tag": tag} for tag in tags]
+    state = {**_STATE, "pinnedCards": json.dumps(cards, separators=(",", ":"))}
     if logs is not None and logs.has_means:
         page["regexInput"] = _ONLY_MEANS
-    return f"?{urlencode(_STATE)}#custom_scalars&{urlencode(page, quote_via=quote)}"
+    return f"?{urlencode(state)}#custom_scalars&{urlencode(page, quote_via=quote)}"
 
 
 def _launch(directory: Path, port: int | None, host: str = _HOST, title: str = "") -> str:

@@ -79,7 +79,10 @@ def test_the_address_opens_the_charts_unsmoothed_and_of_several_seeds_the_means(
     assert kind == "regex"
     runs = ("ring/wgan_gp/seed_0", "ring/wgan_gp/seed_1", "mean/wgan_gp")
     assert {re.search(pattern, run)[1] for run in runs} == {"wgan_gp"}
-    _, _, state = parts(SimpleNamespace(has_means=True))
+    digits = SimpleNamespace(has_means=True, headlines=["divergence/energy"])
+    query, _, state = parts(digits)
+    pinned = [card["tag"] for card in json.loads(query["pinnedCards"][0])]
+    assert pinned == [tags[0], "divergence/energy", tags[1]]
     shown = [run for run in (*runs, "real data") if re.search(state["regexInput"], run)]
     assert shown == ["mean/wgan_gp", "real data"]
     assert re.search(state["regexInput"], "ring/mean/wgan_gp")

@@ -24,6 +24,7 @@ class NamedLogs:
         home: An empty directory, which these links and runs fill.
     Attributes:
         has_means: Whether a choice has several seeds.
+        headlines: Tags of the numbers that sum the runs up, one for each data set.
 
     Raises:
         ConfigError: The source holds no run, or a run in it cannot be read.
@@ -32,6 +33,7 @@ class NamedLogs:
 
     def __init__(self, source: Path, home: Path) -> None:
         self.source, self.home, self.has_means = source, home, False
+        self.headlines: list[str] = []
         self._sizes: dict[Path, int] | None = None
         self.update()
 
@@ -42,6 +44,7 @@ class NamedLogs:
             return
         self._sizes = sizes
         report, problems = build.report([self.source])
+        self.headlines = [section.headline for section in report.sections]
         folders = tensorboard.names(report)
         self.has_means = any(len(g.runs) > 1 for problem in problems for g in problem.groups)
         names = {

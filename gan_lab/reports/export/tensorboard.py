@@ -147,10 +147,14 @@ def write_colours(report: Report, directory: Path) -> None:
 def append_real_data(report: Report, directory: Path) -> None:
     """Write the charts of single runs, and what real samples get as a line in them."""
     write_colours(report, directory)
-    tags = {chart.tag for section in report.sections for chart in section.charts}
-    page = [
-        chart for chart in layout(has_features=True) if chart.tag in tags or chart.category == _COST
-    ]
+    charts = {chart.tag: chart for section in report.sections for chart in section.charts}
+    page = []
+    for chart in layout(has_features=True, headline=report.sections[0].headline):
+        if chart.tag in charts:
+            name = _title(CURVES[chart.tag], charts[chart.tag].title)
+            page.append(chart._replace(title=name))
+        elif chart.category == _COST:
+            page.append(chart)
     _writer(directory / FLOOR, page).close()
     if len(report.sections) == 1:  # each has its own floor
         _write_floor(report.sections[0], directory / FLOOR, page)

@@ -2,12 +2,14 @@
 
 import json
 import re
+from unittest.mock import Mock
 
 import pytest
 
 from gan_lab.cli import compare
 from gan_lab.reports.analysis import build
 from gan_lab.reports.analysis.best_steps import best_values
+from gan_lab.reports.export import tensorboard
 from gan_lab.reports.html import page
 from gan_lab.runs.headline import ENERGY, WASSERSTEIN
 from tests.reports.example_runs import WGAN, estimate, run
@@ -105,6 +107,18 @@ def test_the_scale_is_logarithmic_for_the_energy_distance_where_that_decides(hom
 
     assert menu(home) == ["logarithmic for energy distance"]
     assert menu(write(tmp_path, shape=(2,))) == []
+
+
+def test_in_a_dashboard_runs_have_the_chart_of_the_energy_distance_first_and_sample_w1(
+    home, tmp_path, monkeypatch
+):
+    pages = []
+    monkeypatch.setattr(tensorboard, "_writer", lambda path, page: pages.append(page) or Mock())
+    tensorboard.append_real_data(build.report([home])[0], tmp_path)
+    titles = [chart.title for chart in pages[0]]
+    assert titles[0] == "Energy distance to unseen data (data units, lower is better)"
+    assert "Sample W1 (n = 256) to unseen data (data units, lower is better)" in titles
+    assert "Exact W1" not in str(titles)
 
 
 def test_pictures_of_points_are_one_and_of_images_a_grid(tmp_path):
