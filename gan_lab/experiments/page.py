@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gan_lab.experiments.claims import (
+    CHECK,
     FAIL,
     INCONCLUSIVE,
     PASS,
@@ -148,6 +149,8 @@ def _claims(rows: Sequence[Record]) -> str:
     items = []
     for row in sorted(rows, key=lambda row: ranks.get(_verdict(row), len(order))):
         kind, word = _BADGES.get(_verdict(row), ("note", _verdict(row)))
+        if row.get("kind") == CHECK:
+            word = {PASS: "holds", FAIL: "broken"}.get(_verdict(row), word)
         items.append(
             f"<li>{document.badge(kind, word)}<p>{html.escape(str(row['statement']))}</p>"
             f'<p class="numbers">{html.escape(_numbers(row))}</p></li>'

@@ -193,6 +193,23 @@ def claims(study: str = "") -> str:
     return f"{made}\n\n**{registry.counts(rows)}.**\n\n{registry.tables(rows)}"
 
 
+def claims_count() -> str:
+    """Return the README's sentence on the registry, with the counts of the kept `reproduce`."""
+    from gan_lab.cli.reproduce import rows_of_the_registry
+    from gan_lab.experiments.claims import split_checks
+
+    kept = json.loads((ROOT / "docs/reproduce.json").read_text())["rows"]
+    n_claims, n_checks = map(len, split_checks(kept))
+    n_measured = sum(row.runs(everything=False) for row in rows_of_the_registry())
+    return (
+        "- Papers make claims about gradients, modes and distances:\n"
+        f"  [{n_claims} claims and {n_checks} checks](docs/experiments/claims.md), published or "
+        "derived, are written down with their\n"
+        "  expected numbers and what would make each fail; one command measures "
+        f"{n_measured} of them."
+    )
+
+
 def join_claims(directories: Sequence[str]) -> None:
     """Write docs/reproduce.json from outputs of `reproduce`, one a base seed."""
     from gan_lab.experiments import registry
@@ -226,6 +243,7 @@ SECTIONS: dict[str, Callable[..., str]] = {
     "experiment": experiment_keys,
     "cli": cli,
     "claims": claims,
+    "claims_count": claims_count,
     "question": question,
 }
 

@@ -76,6 +76,7 @@ def test_checks_are_counted_and_listed_apart_and_unfold_when_one_fails():
     broken = source("fail", "pass")
     assert badges(broken)[0] == ("bad", "1 of 2 claims shown, 1 inconclusive, 1 of 2 checks hold")
     assert "<summary>2 checks" not in broken
+    assert badges(broken)[-2:] == [("bad", "broken"), ("good", "holds")]
     only = page.study_page("A study", {**record(), "claims": [claim("pass", kind="check")]}, {}, {})
     assert badges(only)[0] == ("good", "1 of 1 checks hold")
     assert ">Checks<" not in page.study_page("A study", record("pass"), {}, {})

@@ -12,7 +12,6 @@ from gan_lab.config.catalogue import choices
 from gan_lab.config.compose import compose_config
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import registry
-from gan_lab.experiments.claims import split_checks
 from gan_lab.runs.run_dir import plain
 from tests.helpers import ROOT, files, main
 
@@ -242,14 +241,6 @@ def test_rows_that_can_run_here_say_the_number_of_the_studys_claim():
     for row in ROWS:
         for key in ("relation", "expected", "tolerance", "command", "claim"):
             assert saved[row.id][key] == plain(getattr(row, key)), (row.id, key)
-
-
-def test_the_readme_counts_the_kept_claims_and_what_one_command_measures():
-    rows = json.loads((ROOT / "docs" / "reproduce.json").read_text())["rows"]
-    n_claims, n_checks = map(len, split_checks(rows))
-    text = " ".join((ROOT / "README.md").read_text().split())
-    assert f"[{n_claims} claims and {n_checks} checks](docs/experiments/claims.md)" in text
-    assert f"one command measures {len(QUICK)} of them" in text
 
 
 def test_every_registry_file_is_a_list_of_rows():
