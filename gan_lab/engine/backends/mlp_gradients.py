@@ -112,10 +112,10 @@ class AnalyticMlp:
     def _mask(self, u: Tensor, a: Tensor, out: Tensor) -> Tensor:
         # A positive activation is the image of a positive number, so the output is mask enough; a
         # comparison would cost several times as much.
-        aten, slope = torch.ops.aten, self.negative_slope
-        if slope == 0:
+        aten = torch.ops.aten
+        if self.negative_slope == 0:
             return aten.threshold_backward.grad_input(u, a, 0, grad_input=out)
-        return aten.leaky_relu_backward.grad_input(u, a, slope, True, grad_input=out)
+        return aten.leaky_relu_backward.grad_input(u, a, self.negative_slope, True, grad_input=out)
 
     def _types(self, leaves: Tensors) -> list[torch.dtype | None]:
         if not self.bf16:
