@@ -100,22 +100,21 @@ def test_a_second_ctrl_c_ends_at_once_and_the_run_is_whole(going):
     assert runs.run_warm(["resume", str(path), end], log) == 0
 
 
-@pytest.mark.parametrize("command", ["train", "resume", "fork"])
-def test_a_second_process_is_refused_at_once(command, going, tmp_path):
+def test_a_second_process_is_refused_at_once(going, tmp_path):
     process, path, _ = going
-    log = tmp_path / "second"
-    arguments = {
+    before = (path / "config.yaml").read_bytes()
+    for name, arguments in {
         "train": ["train", *LONG, f"hydra.run.dir={path}"],
         "resume": ["resume", str(path)],
         "fork": ["fork", str(path), "loss=hinge", f"hydra.run.dir={path}"],
-    }
-    before = (path / "config.yaml").read_bytes()
-    assert runs.run_warm(arguments[command], log) == 2
-    *_, line = log.read_text().splitlines()
-    assert line.startswith("ConfigError: ")
-    assert "Traceback" not in log.read_text()
-    assert process.poll() is None
-    assert (path / "config.yaml").read_bytes() == before
+    }.items():
+        log = tmp_path / name
+        assert runs.run_warm(arguments, log) == 2
+        *_, line = log.read_text().splitlines()
+        assert line.startswith("ConfigError: ")
+        assert "Traceback" not in log.read_text()
+        assert process.poll() is None
+        assert (path / "config.yaml").read_bytes() == before
 
 
 def signal_on_entry(path, signum):
