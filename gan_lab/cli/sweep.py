@@ -121,6 +121,7 @@ def check_objective(tag: str, config: RunConfig) -> None:
     names = [name for metric in config.metrics.values() for name in metric.units]
     if config.neural_distance.steps:
         names += ["neural_distance/js", "neural_distance/wasserstein"]
+        names.append("neural_distance/wasserstein_penalized")
         names.append("neural_distance/gradient_norm")
     if tag.removeprefix(_FINAL) not in names or not tag.startswith(_FINAL):
         raise _unknown_objective(tag, names)

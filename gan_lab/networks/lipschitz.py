@@ -5,6 +5,8 @@ so the whole network is 1-Lipschitz without a penalty, clipping or a division by
 The difference of its means over two samples is then a lower bound of their W1.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,10 +31,10 @@ def orthonormal(weight: Tensor) -> Tensor:
     if m < n:
         return orthonormal(weight.mT).mT
     top, rest = weight[..., :n, :], weight[..., n:, :]
-    skew = top - top.mT + rest.mT @ rest
+    skew = top - top.mT + rest.mT @ rest if m > n else top - top.mT
     one = torch.eye(n, dtype=weight.dtype, device=weight.device)
     # Without the check of a singular matrix, which waits for the device: there is none.
-    inverse = torch.linalg.inv_ex(one + skew).inverse
+    inverse = torch.linalg.inv_ex(one + skew).inverse if n > 1 else 1 / (one + skew)
     square = 2 * inverse - one
     return square if m == n else torch.cat([square, -2 * rest @ inverse], -2)
 
@@ -75,21 +77,25 @@ class GroupSort(nn.Module):
         """Return x [N, n] with the units of each group in rising order."""
         n = x.shape[-1]
         cut = n - n % self.size
-        rest = x[..., cut:].sort(-1).values
-        if cut == 0:
-            return rest
-        groups = x[..., :cut].reshape(*x.shape[:-1], cut // self.size, self.size)
-        ordered = groups.sort(-1).values.reshape(*x.shape[:-1], cut)
-        return ordered if cut == n else torch.cat([ordered, rest], -1)
+        if cut < n:
+            rest = x[..., cut:].sort(-1).values
+            return torch.cat([self(x[..., :cut]), rest], -1) if cut else rest
+        groups = x.reshape(*x.shape[:-1], n // self.size, self.size)
+        return groups.sort(-1).values.reshape(x.shape)
 
 
-def lipschitz_layers(n_in: int, width: int, depth: int) -> list[nn.Module]:
-    """Return the layers of a 1-Lipschitz perceptron with one output: [N, n_in] -> [N, 1]."""
+def group_sort_layers(
+    n_in: int, width: int, depth: int, linear: Callable[[int, int], nn.Module]
+) -> list[nn.Module]:
+    """Return the layers of a perceptron with group sort and one output: [N, n_in] -> [N, 1].
+
+    It is 1-Lipschitz if `linear` makes `OrthonormalLinear` layers.
+    """
     layers: list[nn.Module] = []
     for _ in range(depth):
-        layers += [OrthonormalLinear(n_in, width), GroupSort()]
+        layers += [linear(n_in, width), GroupSort()]
         n_in = width
-    return [*layers, OrthonormalLinear(n_in, 1)]
+    return [*layers, linear(n_in, 1)]
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_lab.errors import ConfigError
 from gan_lab.networks import init
 from gan_lab.networks.base import ACTIVATIONS, NetworkPair, with_packing
-from gan_lab.networks.lipschitz import initialise_orthonormal_, lipschitz_layers
+from gan_lab.networks.lipschitz import OrthonormalLinear, group_sort_layers, initialise_orthonormal_
 from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
@@ -86,7 +86,7 @@ class Mlp(NetworkPair):
         """Return a module, samples [N, *shape] -> logits [N / packing]."""
         n_in = self.packing * math.prod(shape)
         if self.lipschitz:
-            body = lipschitz_layers(n_in, self.width, self.depth)
+            body = group_sort_layers(n_in, self.width, self.depth, OrthonormalLinear)
         else:
             body = self._body(n_in, 1, self.discriminator_norm)
         return with_packing([nn.Flatten(), *body, Reshape(())], self.packing)

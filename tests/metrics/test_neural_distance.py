@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from gan_lab.data.base import Distribution
 from gan_lab.data.digits import Digits
 from gan_lab.data.toy import Gaussian1d
 from gan_lab.information import closed_forms
@@ -12,6 +13,8 @@ from gan_lab.metrics.neural_distance import NeuralDistance
 from tests.helpers import CPU
 
 PROBE = NeuralDistance(steps=200, n=2048)
+W1 = ("wasserstein", "wasserstein_penalized")
+DIMS = (2, 16, 64, 3072)
 
 
 def shifted(by):
@@ -34,16 +37,67 @@ def test_js_is_bounded_from_below_and_nearly_reached(shift):
     assert js.low < js.value < js.high < math.log(2)
 
 
-def test_the_wasserstein_distance_of_a_shift_is_nearly_reached():
-    w1 = PROBE.measure(shifted(3.0), line())["neural_distance/wasserstein"]
-    assert 0.75 * 3 < w1.value < 3.2
-    assert w1.unit == "data units"
+def test_the_wasserstein_distance_of_a_shift_is_reached_and_not_exceeded():
+    found = PROBE.measure(shifted(3.0), line())
+    bound, penalized = (found[f"neural_distance/{name}"] for name in W1)
+    assert bound.low <= 3.0
+    assert 0.97 * 3 < bound.value < 3.15  # the error of the report part is .057
+    assert 0.97 * 3 < penalized.value < 1.1 * 3
+    assert bound.unit == penalized.unit == "data units"
+    assert 1.0 < found["neural_distance/gradient_norm"].value < 1.5
+
+
+class Cross(Distribution):
+    """Four points on two axes, all at one distance from 0."""
+
+    singular = True
+    shape = (2,)
+
+    def __init__(self, distance):
+        self.distance = distance
+
+    def sample(self, n, generator):
+        axes = torch.cat([torch.eye(2), -torch.eye(2)])
+        points = axes[torch.randint(4, (n,), generator=generator)]
+        return self.distance * points + 0.01 * torch.randn(n, 2, generator=generator)
+
+
+def test_a_distance_that_no_linear_critic_sees_is_nearly_reached():
+    # Each point moves outwards by 1 and the best critic is -|x|: W1 = 1.
+    inner, outer = Cross(2.0), Cross(3.0)
+    found = PROBE.measure(outer.sample, inner.open(CPU))
+    bound, penalized = (found[f"neural_distance/{name}"] for name in W1)
+    assert bound.low <= 1  # a bound up to the error of the report part, .01
+    assert 0.85 < bound.value < 1.02
+    assert 0.9 < penalized.value < 1.1
+
+
+def test_endless_data_are_fresh_at_each_update_and_a_finite_set_is_not():
+    drawn = []
+
+    def make(n, generator):
+        drawn.append(n)
+        return torch.randn(n, *shape, generator=generator)
+
+    probe = NeuralDistance(steps=20, n=100, width=8, check_every=20)
+    for source, blocks in ((line(), [20 * 128]), (Digits().open(CPU), [])):
+        shape = source.shape
+        drawn.clear()
+        probe.measure(make, source)
+        assert drawn == [100, *blocks]  # a block is of 20 updates; the critics take 15 and 4
+
+
+def test_the_design_grows_with_the_numbers_of_a_sample():
+    probe = NeuralDistance()
+    sizes = [(probe.critic_width(d), probe.critic_batch(d), probe.critic_steps(d)) for d in DIMS]
+    assert sizes == [(64, 128, 300), (64, 256, 300), (128, 1024, 400), (128, 2048, 600)]
 
 
 def test_nothing_is_found_where_there_is_nothing():
     found = PROBE.measure(shifted(0.0), line())
     assert abs(found["neural_distance/js"].value) < 0.02
-    assert abs(found["neural_distance/wasserstein"].value) < 0.15
+    for name in W1:
+        assert abs(found[f"neural_distance/{name}"].value) < 0.15
 
 
 def test_the_probe_repeats_itself_bit_for_bit():
