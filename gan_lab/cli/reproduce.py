@@ -51,10 +51,10 @@ def reproduce(arguments: list[str]) -> int:
             _, name, *overrides = command.split()
             overrides.append(f"seed={request.seed}")
             path = studies[command] = home / "studies" / f"{number:02d}_{name}"
-            done = _is_done(path, name, overrides)
-            line = f"{number} of {len(commands)}: {command}{', done before' if done else ''}"
+            is_done = _is_done(path, name, overrides)
+            line = f"{number} of {len(commands)}: {command}{', done before' if is_done else ''}"
             progress.print(f"[{time.perf_counter() - began:.0f} s] {line}", markup=False)
-            if not done:
+            if not is_done:
                 perform(name, overrides, path, tell=lambda line: None)
         outcomes = [claims.outcome(row, studies.get(row.command or ""), _why(row)) for row in rows]
         claims.save(outcomes, studies, home, request.seed)
@@ -79,8 +79,8 @@ def _is_done(path: Path, name: str, overrides: Sequence[str]) -> bool:
         return False
     cfg = compose.compose_config("experiment", [f"experiment={name}", *overrides])
     record = load_record(path)
-    wanted = json.loads(to_json(study_of(cfg)[1]))
-    if (record["experiment"], record.get("config")) != (name, wanted):
+    config = json.loads(to_json(study_of(cfg)[1]))
+    if (record["experiment"], record.get("config")) != (name, config):
         raise ConfigError(
             f"{path} holds a study of another name, seed or configuration than `experiment {name} "
             f"{' '.join(overrides)}`; choose another output=DIR"

@@ -2,7 +2,7 @@
 
 A check is one that mathematics or the construction decides, whatever a training does: a theorem, an
 identity, a bound, a number of the data themselves. Only a bug breaks it, so it is no evidence and
-is listed apart.
+is records apart.
 """
 
 import math
@@ -117,10 +117,10 @@ def checks(claims: Iterable[Claim], *ids: str) -> list[Claim]:
 
 def split_checks(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Any], list[Any]]:
     """Return records that are claims, and those that are checks; an old one is a claim."""
-    listed = list(rows)
+    records = list(rows)
     return (
-        [row for row in listed if row.get("kind", CLAIM) == CLAIM],
-        [row for row in listed if row.get("kind", CLAIM) == CHECK],
+        [row for row in records if row.get("kind", CLAIM) == CLAIM],
+        [row for row in records if row.get("kind", CLAIM) == CHECK],
     )
 
 

@@ -262,8 +262,8 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         mark = row["evidence"]
         source = "recalled, not read" if mark == "R" else f"{row['citation']} ({mark})"
         fails_if = str(row.get("fails_if", ""))
-        cells = (row["statement"], source, row["protocol"], expectation(row), findings(row))
-        cells += (fails_if,)
+        numbers = (expectation(row), findings(row), fails_if)
+        cells = (row["statement"], source, row["protocol"], *numbers)
         texts = [cell.replace("|", "\\|") for cell in cells]
         lines.append("| " + " | ".join([*texts, row["verdict"]]) + " |")
     return "\n".join(lines)

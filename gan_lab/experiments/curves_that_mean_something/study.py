@@ -191,8 +191,8 @@ class CurvesThatMeanSomething(Experiment):
                 "The samples move meanwhile: the least energy distance to held-out data over that "
                 f"at the first logged step, {where}."
             )
-            left, half = median(energy.min(1) / energy[:, 0]), at_most(0.5, "", "ours")
-            claims.append(Claim(f"{data}_{method}_moves", moves, left, *half))
+            share, half = median(energy.min(1) / energy[:, 0]), at_most(0.5, "", "ours")
+            claims.append(Claim(f"{data}_{method}_moves", moves, share, *half))
         return claims
 
     def correlations(
