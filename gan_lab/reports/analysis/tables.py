@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gan_lab.metrics import estimate
-from gan_lab.metrics.quality import LEGIBLE, MOSTLY_FLOOR
+from gan_lab.metrics.quality import LEGIBLE, MOSTLY_FLOOR, UNBIASED_DISTANCES
 from gan_lab.reports.analysis import numbers
 from gan_lab.reports.analysis.aggregate import (
     Group,
@@ -238,14 +238,15 @@ def budgets(groups: Sequence[Group]) -> Table | None:
     if not rows or len(groups) < 2:
         return None
     on_curves, at_end = two_floors(groups, tag)
+    consequence = "vary more" if tag in UNBIASED_DISTANCES else "read higher"
     quantity = _with_unit(title_on_curves(groups, tag), CURVES[tag].unit)
     return Table(
         BUDGETS_TITLE,
         f"{quantity} on the curves, where every group has spent as much; mean "
-        "over seeds [95 % t interval]. Curves use fewer samples than the end and so read higher: "
-        f"real data get {on_curves} here, {at_end} there; do not compare the two. A gradient "
-        "evaluation is one gradient of one batch, a penalty's inner gradient included. Seconds are "
-        "those of this machine, and left out where runs were not timed alike.",
+        "over seeds [95 % t interval]. Curves use fewer samples than the end and so "
+        f"{consequence}: real data get {on_curves} here, {at_end} there; do not compare the two. "
+        "A gradient evaluation is one gradient of one batch, a penalty's inner gradient included. "
+        "Seconds are those of this machine, and left out where runs were not timed alike.",
         ["budget", *(g.label for g in groups)],
         rows,
     )
