@@ -58,8 +58,8 @@ def _cpu() -> str:
 def _mkl_is_slow(cpu: str) -> bool:
     if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkl.is_available():
         return False
-    known = cpu != "" and "GenuineIntel" not in cpu
-    return known and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    of_another_maker = cpu != "" and "GenuineIntel" not in cpu
+    return of_another_maker and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def _multiplications_worth_onednn(cpu: str) -> int:

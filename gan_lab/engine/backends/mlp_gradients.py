@@ -258,10 +258,10 @@ class AnalyticMlpGradients(Gradients):
         norm = torch.linalg.vector_norm(input_gradients, dim=-1)
         norms = norm.split(norm.shape[-1] // len(self._penalties), -1)
         by_norm, plain = [], []
-        for (penalty, factor), known, each in zip(
+        for (penalty, factor), closed_form, each in zip(
             self._penalties, self._by_norms, norms, strict=True
         ):
-            (by_each,), cost = self._gradients(penalty.cost, known, each)
+            (by_each,), cost = self._gradients(penalty.cost, closed_form, each)
             by_norm.append(times(factor, by_each))
             plain.append(cost)
         # The gradient of a norm is 0 at 0, as in torch.
@@ -304,11 +304,11 @@ class AnalyticMlpGradients(Gradients):
         return fakes.reshape(*fakes.shape[:-1], *self._generator.shape)
 
     def _gradients(
-        self, losses_of: Callable[..., Tensor], known: Derivatives | None, *x: Tensor
+        self, losses_of: Callable[..., Tensor], closed_form: Derivatives | None, *x: Tensor
     ) -> tuple[Sequence[Tensor], Tensor]:
         """Return the gradients of each seed's mean loss by its arguments, and that mean.
 
-        Known derivatives are by the last arguments alone.
+        Closed forms are by the last arguments alone.
         """
 
         def mean(*x: Tensor) -> tuple[Tensor, Tensor]:
@@ -318,8 +318,8 @@ class AnalyticMlpGradients(Gradients):
         if torch.compiler.is_compiling():
             by_each = torch.func.grad(mean, tuple(range(len(x))), has_aux=True)
             return self.per_seed(by_each)(*x)
-        if known is not None:
-            return [each / each.shape[-1] for each in known(*x)], self.per_seed(mean)(*x)[1]
+        if closed_form is not None:
+            return [each / each.shape[-1] for each in closed_form(*x)], self.per_seed(mean)(*x)[1]
         x = tuple(each.detach().requires_grad_(True) for each in x)
         with torch.enable_grad():
             loss, value = self.per_seed(mean)(*x)

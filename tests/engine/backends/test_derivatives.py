@@ -18,11 +18,11 @@ PENALTIES = [
 ]
 
 
-def check_same(known, function, *x, by):
-    """Compare a known derivative by the last arguments with autograd's."""
+def check_same(closed_form, function, *x, by):
+    """Compare derivatives by the last arguments with autograd's."""
     leaves = [each.clone().requires_grad_(True) for each in x]
     expected = torch.autograd.grad(function(*leaves).sum(), leaves[-by:])
-    actual = known(*x)
+    actual = closed_form(*x)
     assert len(actual) == by
     for ours, theirs in zip(actual, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-14)
