@@ -30,6 +30,7 @@ class W1Benchmark(Experiment):
         batch_growth: The batch is d/8 times as large in d > 8 dimensions, at most this many times.
         width: Units of both hidden layers.
         lr: Of Adam; a clipped critic takes a tenth of it with RMSprop.
+        lipschitz_lr: The same of critics with orthonormal layers, which take a higher one.
         n_judge: Fresh samples of either side that judge a critic.
         n_samples: Samples of either side for estimators without a network.
     """
@@ -38,8 +39,9 @@ class W1Benchmark(Experiment):
     steps: int = 1000
     batch_size: int = 128
     batch_growth: int = 8
-    width: int = 64
-    lr: float = 0.005
+    width: int = 128
+    lr: float = 0.003
+    lipschitz_lr: float = 0.01
     n_judge: int = 4096
     n_samples: int = 2048
 
@@ -53,7 +55,8 @@ class W1Benchmark(Experiment):
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "batch_growth", "width", "n_judge", "n_samples"):
             check_count(self, name)
-        check_interval(self, "lr", self.lr)
+        for name in ("lr", "lipschitz_lr"):
+            check_interval(self, name, getattr(self, name))
         for pair in self.pairs:
             if not all(part.isdigit() for part in pair.split("/")) or pair.count("/") != 1:
                 raise ValueError(
@@ -76,7 +79,9 @@ class W1Benchmark(Experiment):
             training = replace(base, batch_size=self.batch_of(numbers[0]))
             jobs[f"samples {pair}"] = (samples.samples_of_pair, *numbers, self.n_samples, seeds)
             for kind in critics.KINDS:
-                jobs[f"{kind} {pair}"] = (critics.critics_of_pair, kind, *numbers, training)
+                lr = self.lipschitz_lr if kind == "lipschitz" else self.lr
+                each = replace(training, lr=lr)
+                jobs[f"{kind} {pair}"] = (critics.critics_of_pair, kind, *numbers, each)
         jobs["exact plane"] = (critics.true_surface, 4, seeds[0])
         parts = in_processes(lab, call, jobs)
         arrays: Arrays = {"pairs": np.array(pairs), "n_samples": np.array(self.n_samples)}
