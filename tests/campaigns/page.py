@@ -8,7 +8,10 @@ from typing import Any
 from tests.campaigns.record import RESULTS
 
 # In the order of the page.
-CAMPAIGNS = ("kills", "disks", "damage", "numbers", "inputs", "fuzz", "determinism", "soak")
+CAMPAIGNS = (
+    *("kills", "disks", "damage", "numbers", "inputs", "fuzz", "determinism", "soak"),
+    "planted",
+)
 
 _COUNTS = ("tried", "survived", "lost")
 _INTRODUCTION = """\
