@@ -149,13 +149,13 @@ class NeuralDistance:
             "neural_distance/gradient_norm": norm,
         }
 
-    def _build(self, pair: Mlp, source: Source) -> "_Untrained":
+    def _build(self, pair: Mlp, source: Source) -> "_Start":
         module = pair.discriminator(source.shape)
         pair.initialise_(module, stream(0, "probe/init"))
-        return _Untrained(build_network([module], source.device), module.to("meta"))
+        return _Start(build_network([module], source.device), module.to("meta"))
 
     def _train(
-        self, network: "_Untrained", fit: "_Fit", batches: "_Pool | _Endless", judge: "_Pool"
+        self, network: "_Start", fit: "_Fit", batches: "_Pool | _Endless", judge: "_Pool"
     ) -> "_Network":
         state, template = network.state, network.template
         state.optimizer = Adam(fit.lr).build(state.flat, fit.lr)
@@ -178,7 +178,9 @@ class NeuralDistance:
 
 
 @dataclass(frozen=True)
-class _Untrained:
+class _Start:
+    """Initial leaves of a network, and its module on the meta device."""
+
     state: NetworkState
     template: nn.Module
 
@@ -194,13 +196,13 @@ class _Fit:
     penalty: GradientPenalty | None = None
 
 
-def _set_free(critic: "_Network", width: int, source: Source) -> _Untrained:
+def _set_free(critic: "_Network", width: int, source: Source) -> _Start:
     """Return a critic of plain layers whose weights are the orthonormal ones of another."""
     layers = group_sort_layers(math.prod(source.shape), width, _DEPTH, nn.Linear)
     with torch.device("meta"):
         template = nn.Sequential(nn.Flatten(), *layers, Reshape(()))
     leaves = {n: orthonormal(t) if t.ndim == 2 else t for n, t in critic.leaves.items()}
-    return _Untrained(NetworkState(leaves, {}), template)
+    return _Start(NetworkState(leaves, {}), template)
 
 
 @dataclass(frozen=True)
