@@ -308,14 +308,16 @@ def spread(values: Mapping[int, float], tag: str = "") -> str:
 
 
 def _final_spread(group: Group, tag: str) -> str:
-    """Return `spread` of final numbers, marked where the seeds or the draws of a run are skewed."""
-    values = group.finals(tag)
-    text = spread(values, tag)
-    finite = [v for v in values.values() if math.isfinite(v)]
-    skewed = any(run.finals.get(tag, {}).get("skewed") for run in group.complete_runs)
-    if "]" in text and (skewed or estimate.is_skewed(finite)):
-        return text.replace("]", f"]{estimate.SKEWED_MARK}")
-    return text
+    """Return `spread` of a group's final numbers, with the mark of skewed ones."""
+    text = spread(group.finals(tag), tag)
+    return text.replace("]", f"]{estimate.SKEWED_MARK}") if is_skewed(group, tag) else text
+
+
+def is_skewed(group: Group, tag: str) -> bool:
+    """Return whether the final numbers of a group, or the draws of one, are skewed."""
+    values = [value for value in group.finals(tag).values() if math.isfinite(value)]
+    is_marked = any(run.finals.get(tag, {}).get("skewed") for run in group.complete_runs)
+    return is_marked or (bool(values) and estimate.is_skewed(values))
 
 
 def _has_skewed(rows: Sequence[Sequence[str]]) -> bool:

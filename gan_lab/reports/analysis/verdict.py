@@ -26,6 +26,7 @@ from gan_lab.reports.analysis.tables import (
     MIN_SEEDS,
     Pair,
     clip_interval,
+    is_skewed,
     pairs,
     pairs_of,
 )
@@ -145,7 +146,7 @@ def dots(problem: Problem) -> list[Dot]:
         values = finite(group, tag)
         value, low, high = clip_interval(mean(values), tag)
         ends = (low, high) if len(values) > 1 else (math.nan, math.nan)
-        result.append(Dot(group.label, value, *ends, values))
+        result.append(Dot(group.label, value, *ends, values, is_skewed(group, tag)))
     return result
 
 

@@ -222,7 +222,7 @@ def _is_number(cell: str) -> bool:
 
 def _cell(text: str) -> str:
     # The interval is quieter than its number.
-    match = re.fullmatch(r"([^\[(]+) (\[.*\]|\(.*\))", text)
+    match = re.fullmatch(r"([^\[(]+) (\[.*\]~?|\(.*\))", text)
     if not match:
         return html.escape(text)
     return f'{html.escape(match[1])} <span class="interval">{html.escape(match[2])}</span>'

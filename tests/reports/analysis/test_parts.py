@@ -10,6 +10,7 @@ from gan_lab.reports.analysis.aggregate import group_runs
 from gan_lab.reports.analysis.load import find_runs, read_run
 from gan_lab.reports.analysis.tables import final_numbers
 from gan_lab.reports.export.markdown import markdown
+from gan_lab.reports.html import first_screen
 from tests.reports import example_runs, prepared
 from tests.reports.prepared import Recipe
 
@@ -106,3 +107,7 @@ def test_intervals_of_skewed_draws_or_seeds_are_marked_and_explained(tmp_path):
         values = np.full(11, 1.0 + 0.001 * seed + 9.0 * (seed == 4))
         example_runs.run(tmp_path / "seeds" / str(seed), seed, values)
     assert "]~" in table(tmp_path / "seeds").rows[0][2]
+    (report, _) = build.report([tmp_path / "seeds"])
+    (dot,) = report.sections[0].dots
+    assert dot.skewed
+    assert "~ interval too narrow for such tails." in first_screen.dots(report.sections[0], {})
