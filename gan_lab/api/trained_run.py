@@ -33,7 +33,7 @@ from gan_lab.training.callbacks import evaluation
 if TYPE_CHECKING:
     import pandas
 
-_FIELDS = ("value", "unit", "n", "low", "high", "floor", "skewed")
+_FIELDS = ("value", "unit", "n", "low", "high", "floor", "is_skewed")
 
 
 def load(

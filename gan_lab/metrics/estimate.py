@@ -102,8 +102,9 @@ class Estimate:
         high: Upper end.
         floor: The same estimator of real samples against held-out ones: the value of a perfect
             generator. None where it was not measured.
-        skewed: Whether the repeats, or those of the floor, are so skewed that the interval is too
-            narrow. An absent mark proves nothing: it is the repeats without an outlier that miss.
+        is_skewed: Whether the repeats, or those of the floor, are so skewed that the interval is
+            too narrow. An absent mark proves nothing: it is the repeats without an outlier that
+            miss.
     """
 
     value: float
@@ -112,7 +113,7 @@ class Estimate:
     low: float
     high: float
     floor: float | None = None
-    skewed: bool = False
+    is_skewed: bool = False
 
     def scalars(self, tag: str) -> dict[str, float]:
         """Return the values to log: tag, tag_low, tag_high and, where it is known, tag_floor."""
@@ -125,15 +126,15 @@ class Estimate:
 
     def interval_text(self, tag: str, number: Callable[[float], str]) -> str:
         """Return the interval as it is shown, with the marks that `interval_notes` explains."""
-        return self.interval(tag).text(number) + (SKEWED_MARK if self.skewed else "")
+        return self.interval(tag).text(number) + (SKEWED_MARK if self.is_skewed else "")
 
-    def with_floor(self, floor: float, skewed: bool = False) -> "Estimate":
+    def with_floor(self, floor: float, is_skewed: bool = False) -> "Estimate":
         """Return the estimate with its floor, skewed where it or the floor's repeats are."""
-        return replace(self, floor=floor, skewed=self.skewed or skewed)
+        return replace(self, floor=floor, is_skewed=self.is_skewed or is_skewed)
 
     def __str__(self) -> str:
         floor = "" if self.floor is None else f", floor {self.floor:.3g}"
-        interval = f"[{self.low:.3g}, {self.high:.3g}]{SKEWED_MARK if self.skewed else ''}"
+        interval = f"[{self.low:.3g}, {self.high:.3g}]{SKEWED_MARK if self.is_skewed else ''}"
         return f"{self.value:.3g} {self.unit} {interval}, n = {self.n}{floor}"
 
 
@@ -142,10 +143,10 @@ def interval_notes(estimates: Iterable[tuple[str, Estimate]]) -> str:
     pairs = list(estimates)
     is_clipped = any(e.interval(tag).is_clipped for tag, e in pairs)
     parts = [CLIPPED_NOTE] if is_clipped else []
-    return "; ".join([*parts, *([SKEWED_NOTE] if any(e.skewed for _, e in pairs) else [])])
+    return "; ".join([*parts, *([SKEWED_NOTE] if any(e.is_skewed for _, e in pairs) else [])])
 
 
-def is_skewed(values: Sequence[float]) -> bool:
+def have_skew(values: Sequence[float]) -> bool:
     """Return whether independent values are so skewed that their t interval is too narrow."""
     return abs(skewness(values)) > _MAX_SKEWNESS
 
@@ -194,7 +195,7 @@ def from_repeats(values: Sequence[float], unit: str, n: int) -> Estimate:
         return Estimate(mean, unit, n, -math.inf, math.inf)
     variance = math.fsum((value - mean) ** 2 for value in values) / (repeats - 1)
     half = float(special.stdtrit(repeats - 1, 0.975)) * math.sqrt(variance / repeats)
-    return Estimate(mean, unit, n, mean - half, mean + half, skewed=is_skewed(values))
+    return Estimate(mean, unit, n, mean - half, mean + half, is_skewed=have_skew(values))
 
 
 def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.inf) -> Estimate:
@@ -232,4 +233,4 @@ def from_counts(values: Sequence[float], unit: str, n: int, limit: float = math.
         above = sum(value > least for value in values)
         low = min(low, least + float(special.betaincinv(above, repeats - above + 1, 0.025)))
         high = max(high, least + float(special.betaincinv(above + 1, repeats - above, 0.975)))
-    return replace(plain, low=max(low, 0.0), high=min(high, limit), skewed=False)
+    return replace(plain, low=max(low, 0.0), high=min(high, limit), is_skewed=False)

@@ -174,7 +174,7 @@ class Evaluator:
         floors = self._floor_estimates(final)
         # A skewed floor marks the estimates of all runs on these data: it has more repeats.
         estimates = {
-            tag: e.with_floor(floors[tag].value, floors[tag].skewed)
+            tag: e.with_floor(floors[tag].value, floors[tag].is_skewed)
             for tag, e in self._estimates(rows, n).items()
         }
         if not final:

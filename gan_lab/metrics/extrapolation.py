@@ -54,5 +54,5 @@ def extrapolate(estimates: Sequence[Estimate], n_repeats: int) -> Estimate:
     floors = [each.floor for each in estimates if each.floor is not None]
     floor = float(weights @ floors) if len(floors) == len(estimates) else None
     largest = max(estimates, key=lambda each: each.n)
-    skewed = any(each.skewed for each in estimates)
-    return Estimate(value, largest.unit, largest.n, value - half, value + half, floor, skewed)
+    is_skewed = any(each.is_skewed for each in estimates)
+    return Estimate(value, largest.unit, largest.n, value - half, value + half, floor, is_skewed)

@@ -45,7 +45,7 @@ class Metric(ABC):
         """The least number of samples on each side."""
         return 2
 
-    def check(self, source: Source) -> None:
+    def check(self, source: Source) -> None:  # noqa: B027 (most have nothing to refuse)
         """Refuse a data set or a machine, before anything is written.
 
         Raises:

@@ -23,7 +23,7 @@ def averaged_generator(run: Run, index: int) -> nn.Module:
     module = copy.deepcopy(run.objective.generator).to_empty(device="cpu")
     average = run.state.average_of(index)
     for name, leaf in chain(module.named_parameters(), module.named_buffers()):
-        leaf.copy_(average[name])
+        leaf.data = average[name].detach().cpu().clone()  # in the same layout, for the same bits
     return module.requires_grad_(False).eval()
 
 

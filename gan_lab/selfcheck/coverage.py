@@ -32,7 +32,7 @@ class Coverage:
     It is the closed form where heavy tails leave that mean uncertain.
 
     Attributes:
-        skewed: Share of the intervals that are marked as too narrow for such tails.
+        mark_share: Share of the intervals that are marked as too narrow for such tails.
         error: Binomial standard error of the share.
         within: The range of the share: RANGE, or that of the label.
     """
@@ -45,7 +45,7 @@ class Coverage:
     share: float
     error: float
     within: tuple[float, float]
-    skewed: float
+    mark_share: float
 
     @property
     def label(self) -> str:
@@ -163,8 +163,8 @@ def coverage(simulations: int, seed: int = 0, only: Sequence[str] = ()) -> list[
             share = hits / len(intervals)
             # Not of the observed share, which would call 100 % certain.
             error = math.sqrt(0.95 * 0.05 / len(intervals))
-            skewed = sum(e.skewed for e in intervals) / len(intervals)
-            outcome = (len(intervals), expectation, share, error, within, skewed)
+            mark_share = sum(e.is_skewed for e in intervals) / len(intervals)
+            outcome = (len(intervals), expectation, share, error, within, mark_share)
             rows.append(Coverage(estimator, N, repeats, *outcome))
     return rows
 

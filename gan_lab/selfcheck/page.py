@@ -116,7 +116,7 @@ def _coverage(rows: Sequence[Coverage]) -> str:
     columns = ["estimator", "repeats", "covers", "marked", "verdict", "as documented"]
     cells = [
         [
-            *(row.estimator, str(row.repeats), f"{row.share:.1%}", f"{row.skewed:.1%}"),
+            *(row.estimator, str(row.repeats), f"{row.share:.1%}", f"{row.mark_share:.1%}"),
             *(PASS if row.passed else FAIL, row.label or "-"),
         ]
         for row in rows

@@ -125,7 +125,7 @@ def test_evaluate_gives_the_final_estimates_of_the_last_step(name, trained):
     estimates = run.evaluate()
     assert list(estimates) == list(final)
     for tag, estimate in estimates.items():
-        stored = {key: final[tag][key] for key in ("unit", "n")}
+        stored = {key: final[tag][key] for key in ("unit", "n", "is_skewed")}
         stored |= {key: float(final[tag][key]) for key in ("value", "low", "high", "floor")}
         assert repr(vars(estimate)) == repr({key: stored[key] for key in vars(estimate)})
 

@@ -102,9 +102,9 @@ def test_skewness_is_scipys_and_at_most_what_so_few_values_allow():
 def test_an_interval_of_skewed_repeats_is_marked_and_explained():
     skewed = from_repeats([1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0, 1.0, 1.1, 20.0], "nats", 10)
     level = from_repeats([1.0, 1.1, 0.9, 1.0, 1.1, 0.9, 1.0, 1.0, 1.1, 0.8], "nats", 10)
-    assert (skewed.skewed, level.skewed) == (True, False)
-    assert not from_repeats([1.0, 1.0, 1.0, 9.0], "nats", 10).skewed  # four values cannot tell
-    assert not from_counts([8, 8, 8, 8, 8, 8, 8, 8, 8, 2], "modes", 10).skewed
+    assert (skewed.is_skewed, level.is_skewed) == (True, False)
+    assert not from_repeats([1.0, 1.0, 1.0, 9.0], "nats", 10).is_skewed  # four values cannot tell
+    assert not from_counts([8, 8, 8, 8, 8, 8, 8, 8, 8, 2], "modes", 10).is_skewed
     tag = "divergence/energy"
     assert skewed.interval_text(tag, lambda end: f"{end:.2g}") == "[0*, 7.2]~"
     assert "]~" in str(skewed)
@@ -117,8 +117,8 @@ def test_an_interval_of_skewed_repeats_is_marked_and_explained():
 
 def test_a_skewed_floor_marks_what_it_stands_beside_and_old_records_have_no_mark():
     level = from_repeats([1.0, 1.1, 0.9], "nats", 10)
-    assert level.with_floor(0.5, skewed=True).skewed
-    assert not level.with_floor(0.5).skewed
-    assert replace(level, skewed=True).with_floor(0.5).skewed
-    old = {name: value for name, value in vars(level).items() if name != "skewed"}
+    assert level.with_floor(0.5, is_skewed=True).is_skewed
+    assert not level.with_floor(0.5).is_skewed
+    assert replace(level, is_skewed=True).with_floor(0.5).is_skewed
+    old = {name: value for name, value in vars(level).items() if name != "is_skewed"}
     assert Estimate(**old) == level

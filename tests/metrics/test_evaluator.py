@@ -50,7 +50,7 @@ def test_heavy_tails_of_the_data_mark_the_intervals_of_every_run():
         evaluator = evaluator_of(data, floor_n_repeats=200)
         # A generator's own 3 repeats cannot tell: what marks them are the 200 of the floor.
         estimates = evaluator.measure(lambda z: z[:, :1], seed=0, step=1)
-        marks[name] = estimates[WASSERSTEIN].skewed
+        marks[name] = estimates[WASSERSTEIN].is_skewed
         assert evaluator.floors() == {tag: e.floor for tag, e in estimates.items()}
     assert marks == {"heavy": True, "light": False}
 

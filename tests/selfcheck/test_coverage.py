@@ -75,7 +75,7 @@ def test_intervals_of_fd_and_coverage_hold_what_theory_says():
 def test_marks_are_rare_where_intervals_cover_and_frequent_in_heavy_tails():
     normal_, heavy = "W1 exact, 1-D", "W1 exact, 1-D, Pareto 1.5"
     marked = {
-        row.estimator: row.skewed
+        row.estimator: row.mark_share
         for row in coverage(250, seed=2, only=[normal_, heavy])
         if row.repeats == 10
     }

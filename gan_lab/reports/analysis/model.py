@@ -90,7 +90,7 @@ class Dot:
     low: float  # lower end of the 95 % t interval; nan for one seed
     high: float  # upper end
     seeds: Sequence[float]  # the final value of every seed
-    skewed: bool = False  # whether the interval is marked as too narrow
+    is_skewed: bool = False  # whether the interval is marked as too narrow
 
 
 @dataclass(frozen=True)

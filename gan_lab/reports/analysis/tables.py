@@ -316,8 +316,8 @@ def _final_spread(group: Group, tag: str) -> str:
 def is_skewed(group: Group, tag: str) -> bool:
     """Return whether the final numbers of a group, or the draws of one, are skewed."""
     values = [value for value in group.finals(tag).values() if math.isfinite(value)]
-    is_marked = any(run.finals.get(tag, {}).get("skewed") for run in group.complete_runs)
-    return is_marked or (bool(values) and estimate.is_skewed(values))
+    is_marked = any(run.finals.get(tag, {}).get("is_skewed") for run in group.complete_runs)
+    return is_marked or (bool(values) and estimate.have_skew(values))
 
 
 def _has_skewed(rows: Sequence[Sequence[str]]) -> bool:

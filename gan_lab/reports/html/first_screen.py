@@ -76,7 +76,7 @@ def dots(section: Section, looks: marks.Looks) -> str:
         legend += " The scale is logarithmic."
     if scale.cut:
         legend += " A bar that ends at the edge goes on beyond it."
-    if any(dot.skewed for dot in groups):
+    if any(dot.is_skewed for dot in groups):
         legend += f" {SKEWED_NOTE}."
     if missing:
         legend += f" Without a number: {', '.join(missing)}."
@@ -154,7 +154,7 @@ def _row(dot: Dot, scale: _Scale, looks: marks.Looks) -> str:
     number, interval = short(dot.value), ""
     if math.isfinite(dot.low) and math.isfinite(dot.high) and dot.low < dot.high:
         number, low_text, high_text = interval_texts(dot.value, dot.low, dot.high)
-        interval = f"[{low_text}, {high_text}]{SKEWED_MARK if dot.skewed else ''}"
+        interval = f"[{low_text}, {high_text}]{SKEWED_MARK if dot.is_skewed else ''}"
     name = marks.with_swatch(dot.label, looks)
     return (
         f'<div class="dot-row" style="--ink:{ink}"><div class="dot-name">{name}</div>'

@@ -98,7 +98,7 @@ def test_intervals_of_skewed_draws_or_seeds_are_marked_and_explained(tmp_path):
     assert "~" not in table(tmp_path / "runs").note
     status = tmp_path / "runs" / "wgan_seed_2" / "status.json"
     stored = json.loads(status.read_text())
-    stored["final"][example_runs.TAG]["skewed"] = True  # one run's repeats say so
+    stored["final"][example_runs.TAG]["is_skewed"] = True  # one run's repeats say so
     status.write_text(json.dumps(stored))
     marks = {row[0]: "]~" in row[2] for row in table(tmp_path / "runs").rows}
     assert sorted(marks.values()) == [False, False, True]  # minimax, real data; WGAN
@@ -109,5 +109,5 @@ def test_intervals_of_skewed_draws_or_seeds_are_marked_and_explained(tmp_path):
     assert "]~" in table(tmp_path / "seeds").rows[0][2]
     (report, _) = build.report([tmp_path / "seeds"])
     (dot,) = report.sections[0].dots
-    assert dot.skewed
+    assert dot.is_skewed
     assert "~ interval too narrow for such tails." in first_screen.dots(report.sections[0], {})
