@@ -18,7 +18,7 @@ sweep() { # a run that diverges is a result: only an interrupt or a wrong argume
 }
 
 echo "ring: 4 losses, $seeds seeds stacked in each run"
-sweep data=ring "n_seeds=$seeds" output="$out/ring" "$@"
+sweep data=ring "n_seeds=$seeds" steps=2000 output="$out/ring" "$@"
 echo "mnist_5k: 4 losses x $seeds seeds, one process a core"
 sweep data=mnist_5k "seed=range($seeds)" steps=1500 output="$out/mnist_5k" "$@"
 "${lab[@]}" compare "$out/ring" "$out/mnist_5k" output="$out/comparison" \

@@ -4,6 +4,7 @@ Samples of a density never coincide, and those of a float32 one hardly ever. Whe
 them do, KL and entropy are infinite or undefined; fewer shift an estimate by less than it varies.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -158,6 +159,12 @@ def _has_atoms(nearest_and_kth: np.ndarray) -> bool:
     return bool((kth == 0).any()) or float((nearest < _COINCIDENT * kth).mean()) > _MAX_COINCIDENT
 
 
+@functools.lru_cache(maxsize=8)
+def _order(n: int) -> np.ndarray:
+    """Return a random order of n points, always the same."""
+    return np.random.default_rng(0).permutation(n)
+
+
 def _neighbours(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
     """Return indices [n + m, k] of the k nearest other points, of points [n, d] and [m, d]."""
     n, together = len(a), len(a) + len(b)
@@ -165,7 +172,7 @@ def _neighbours(a: np.ndarray, b: np.ndarray, k: int) -> np.ndarray:
         points = np.concatenate([a, b])
         # Of points that coincide the tree takes those that it holds first, which must not be all
         # of a: it holds them in a random order.
-        order = np.random.default_rng(0).permutation(together)
+        order = _order(together)
         indices = order[cKDTree(points[order]).query(points, k=k + 1)[1]]
         # Where points coincide, a point's own index need not come first.
         own = indices == np.arange(together)[:, None]

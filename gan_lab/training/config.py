@@ -59,7 +59,7 @@ class TrainerSettings:
     log_every: int = 50
     image_every: int | None = None
     landscape_every: int | None = None
-    checkpoint_every: int = 500
+    checkpoint_every: int = 1000
     keep_checkpoints: int = 2
     n_preview: int = 64
     on_divergence: str = "stop"
