@@ -12,7 +12,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_lab.loggers.jsonl import read_metrics
-from gan_lab.networks.conv import Conv, FlattenPixels, PixelsToChannels, UnflattenPixels
+from gan_lab.networks.conv import (
+    ChannelsToPixels,
+    Conv,
+    FlattenPixels,
+    PixelsToChannels,
+    UnflattenPixels,
+)
 from gan_lab.networks.dcgan import Dcgan
 from gan_lab.runs.run_dir import RunDir
 
@@ -182,8 +188,8 @@ def test_both_have_the_same_convolutional_networks(network, size):
     generator, discriminator = part("textbook").networks(work)
     pair = {"dcgan": Dcgan, "conv": Conv}[network](16, 8)
     ours = pair.generator(work.shape), pair.discriminator(work.shape)
-    layout = (torch.nn.Flatten, torch.nn.Unflatten, torch.nn.PixelUnshuffle)
-    layout += (FlattenPixels, UnflattenPixels, PixelsToChannels)
+    layout = (torch.nn.Flatten, torch.nn.Unflatten, torch.nn.PixelUnshuffle, torch.nn.PixelShuffle)
+    layout += (FlattenPixels, UnflattenPixels, PixelsToChannels, ChannelsToPixels)
     for mine, theirs in zip(ours, (generator, discriminator), strict=True):
         assert [p.shape for p in mine.parameters()] == [p.shape for p in theirs.parameters()]
         of = [[type(m) for m in net if not isinstance(m, layout)] for net in (mine, theirs)]

@@ -125,6 +125,11 @@ class _Shapes(TorchFunctionMode):
             return _conv2d(*args)
         if func is torch.nn.functional.conv_transpose2d and _is_call_of_layer(args, 8):
             return _conv_transpose2d(*args)
+        if func is torch.stack and len(args) == 2:
+            tensors, dim = args
+            shape = list(tensors[0].shape)
+            shape.insert(dim % (len(shape) + 1), len(tensors))
+            return tensors[0].new_empty(shape)
         if func is torch.nn.functional.pixel_shuffle and len(args) == 2:
             (n, c, h, w), r = args[0].shape, args[1]
             return args[0].new_empty(n, c // r**2, h * r, w * r)

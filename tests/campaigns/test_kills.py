@@ -140,8 +140,8 @@ def test_a_signal_in_the_first_evaluation_saves_and_exits(signum, code, tmp_path
 def signal_before_the_first_step():
     write = RunRecords.write_constants
 
-    def and_signal(self):
-        write(self)
+    def and_signal(self, run):
+        write(self, run)
         signal.raise_signal(signal.SIGTERM)
 
     RunRecords.write_constants = and_signal

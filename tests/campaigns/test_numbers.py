@@ -104,7 +104,8 @@ def test_the_other_seeds_are_what_they_would_have_been(kind, workdir, capsys, mo
         assert_same_seed(Path("run"), whole, seed)
         assert status("run", seed)["state"] == "done"
         assert status("run", seed)["final"] == status(whole, seed)["final"]
-        assert f"\nseed {seed}: W1 " in out
+        name = "sample W1 (n = 16)" if kind == "dcgan" else "W1"
+        assert f"\nseed {seed}: {name} " in out
     assert "seed 4: W1" not in out
 
 

@@ -230,7 +230,10 @@ def test_several_seeds_leave_the_record_and_the_numbers_of_each_alone(workdir):
             assert mine.keys() == yours.keys()
             assert (mine["step"], mine["seed"]) == (yours["step"], seed)
             for tag in mine:
-                assert mine[tag] == pytest.approx(yours[tag], rel=2e-3, abs=1e-5), tag
+                # The gap is a small difference of two objectives, whose rounding it has.
+                parts = ("loss/discriminator", "loss/penalty") if "gap" in tag else ()
+                size = max(5e-3, *(abs(yours.get(part, 0)) for part in parts), 0)
+                assert mine[tag] == pytest.approx(yours[tag], rel=2e-3, abs=2e-3 * size), tag
     first, second = (rows(child.path) for child in children)
     assert first[-1]["loss/generator"] != second[-1]["loss/generator"]
     assert first[0]["divergence/wasserstein"] != second[0]["divergence/wasserstein"]

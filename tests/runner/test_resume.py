@@ -422,8 +422,8 @@ def test_a_full_disk_is_one_line_and_exit_code_1(workdir, monkeypatch, capsys):
 
     write = RunRecords.write_constants
 
-    def write_and_fill(self):
-        write(self)
+    def write_and_fill(self, run):
+        write(self, run)
         monkeypatch.setattr("gan_lab.runs.checkpoint.atomic_write", full)
         monkeypatch.setattr("gan_lab.runs.run_dir.atomic_write", full)
 
