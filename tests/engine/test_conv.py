@@ -18,6 +18,7 @@ from gan_lab.networks.conv import (
     ChannelsToPixels,
     Conv,
     FlattenPixels,
+    LeakyReLU,
     PixelsToChannels,
     UnflattenPixels,
 )
@@ -145,6 +146,28 @@ def test_pixels_to_channels_is_torchs_pixel_unshuffle():
 def test_channels_to_pixels_is_torchs_pixel_shuffle(layout):
     x = normal(3, 8, 5, 3).contiguous(memory_format=layout)
     assert torch.equal(ChannelsToPixels()(x), nn.functional.pixel_shuffle(x, 2))
+
+
+def test_the_activation_is_torchs_twice_differentiated_without_a_way_back_through_the_network():
+    x = normal(64, 1, 8, 8)
+    weight = normal(4, 1, 3, 3, seed=1).requires_grad_(True)
+    found = {}
+    for activation in (nn.LeakyReLU(0.2), LeakyReLU(0.2)):
+        with Layouts() as calls:
+            points = x.clone().requires_grad_(True)
+            y = nn.functional.conv2d(
+                activation(nn.functional.conv2d(points, weight)), weight.mT[:1].expand(1, 4, 3, 3)
+            )
+            (slope,) = torch.autograd.grad(y.sum(), points, create_graph=True)
+            gradients = torch.autograd.grad(slope.square().sum(), weight)
+        found[type(activation)] = y, slope, *gradients, calls.n_calls
+    *theirs, n_theirs = found[nn.LeakyReLU]
+    *ours, n_ours = found[LeakyReLU]
+    for mine, their in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, their, **CLOSE)
+    assert n_ours < n_theirs
+    with torch.no_grad():
+        assert torch.equal(LeakyReLU(0.2)(x), nn.LeakyReLU(0.2)(x))
 
 
 def test_flattened_pixels_are_the_same_memory_there_and_back():
