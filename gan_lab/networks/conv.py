@@ -64,7 +64,7 @@ class UnflattenPixels(nn.Module):
 
 
 class LeakyReLU(nn.LeakyReLU):
-    """torch's LeakyReLU, whose slopes are constants to a gradient of a gradient.
+    """torch's LeakyReLU, whose factors are constants to a gradient of a gradient.
 
     Their derivative is 0, but torch carries these zeros back through the whole network: a fifth of
     the time of a gradient penalty.
@@ -76,8 +76,8 @@ class LeakyReLU(nn.LeakyReLU):
             return super().forward(x)
         with torch.no_grad():
             ones = torch.ones_like(x)
-            slopes = torch.ops.aten.leaky_relu_backward(ones, x, self.negative_slope, False)
-        return x * slopes
+            factors = torch.ops.aten.leaky_relu_backward(ones, x, self.negative_slope, False)
+        return x * factors
 
 
 def _resolutions(shape: tuple[int, ...]) -> list[int]:
