@@ -189,8 +189,8 @@ def views_of(flat: Tensor, shapes: Mapping[str, torch.Size]) -> Tensors:
     """Return views of a flat buffer, one after the other: [P] or [S, P] -> the given shapes.
 
     Weights of convolutions, of four dimensions, lie channels last in [P], as the fast kernels need
-    them: copied at each forward, that takes a twentieth of a step of the conv pair. Stacked seeds
-    have other kernels.
+    them: where they are copied at each forward, a step of DCGAN at 28 pixels takes an eighth more.
+    Stacked seeds have other kernels.
     """
     views, at = {}, 0
     for name, shape in shapes.items():

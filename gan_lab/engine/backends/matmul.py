@@ -74,8 +74,9 @@ def _multiplications_worth_onednn(cpu: str) -> int:
 # (Zen 4), whose units are half as wide, 98 against 90 in products of 512 units, and less than MKL
 # in a step of 64 or 128. The rule is the maker and the family and not a timing, so that a seed
 # stays bit-exact on a machine.
-MKL_IS_SLOW = _mkl_is_slow(_cpu())
-WORTH = _multiplications_worth_onednn(_cpu())
+_CPU = _cpu()
+MKL_IS_SLOW = _mkl_is_slow(_CPU)
+WORTH = _multiplications_worth_onednn(_CPU)
 
 
 def _linear(x: Tensor, y: Tensor, bias: Tensor | None) -> Tensor:
