@@ -22,7 +22,10 @@ _TINY = {
     "mode_collapse": ["toy_steps=6", "toy_looks=3", "n=200", "floor_repeats=20", "toy_width=8"],
     "optimal_discriminator": ["steps=5", "critic_steps=5", "batch_size=16"],
     "parallel_segments": ["steps=[1,5,20]", "moves=10", "n_critic=[1,3]", "width=8"],
-    "w1_benchmark": ["steps=5", "batch_size=16", "width=8", "n_judge=64", "n_samples=32"],
+    "w1_benchmark": [
+        *("steps=5", "batch_size=16", "width=8", "n_judge=64", "n_samples=32"),
+        *("neural_steps=2", "neural_n=400"),
+    ],
     "vanishing_gradients": ["stages=[2,4]", "n_steps=12", "n_looks=4", "batch_size=8"],
 }
 # Whose measurement or figures take longest.

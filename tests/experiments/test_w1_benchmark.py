@@ -7,9 +7,10 @@ import torch
 from gan_lab.cli.reproduce import rows_of_the_registry
 from gan_lab.data.funnels import Funnels
 from gan_lab.experiments.claims import CHECK
-from gan_lab.experiments.w1_benchmark import critics, samples
-from gan_lab.experiments.w1_benchmark.claims import all_claims, bound, debiased_distance
+from gan_lab.experiments.w1_benchmark import critics, neural, samples
+from gan_lab.experiments.w1_benchmark.claims import all_claims, bound, debiased_distance, has_neural
 from gan_lab.experiments.w1_benchmark.study import W1Benchmark
+from gan_lab.metrics.neural_distance import NeuralDistance
 from tests.experiments.helpers import failing, small_lab
 from tests.helpers import CPU
 
@@ -62,18 +63,21 @@ def test_the_batch_grows_with_the_dimension_up_to_a_factor():
 
 @pytest.mark.slow
 def test_a_small_study_has_every_claim_picture_and_note(tmp_path):
-    size = {"steps": 20, "batch_size": 32, "width": 8, "lr": 0.01}
-    study = W1Benchmark(PAIRS, **size, n_judge=256, n_samples=64)
+    size = {"steps": 20, "batch_size": 32, "width": 8, "lr": 0.01, "n_judge": 256, "n_samples": 64}
+    neural = {"neural_pairs": ("2/4", "16/4"), "neural_steps": 2, "neural_n": 400}
+    study = W1Benchmark(PAIRS, **size, **neural)
     arrays = study.measure(small_lab(tmp_path, 2))
     claims = study.claims(arrays)
     ids = [claim.id for claim in claims]
-    assert len(set(ids)) == len(ids) == 13
-    checks = {"certificate", "lipschitz_is_a_lower_bound"}
+    assert len(set(ids)) == len(ids) == 16
+    checks = {"certificate", "lipschitz_is_a_lower_bound", "neural_bound_is_a_lower_bound"}
     assert {claim.id for claim in claims if claim.kind == CHECK} == checks
     passed = {claim.id for claim in claims if claim.verdict == "pass"}
     assert passed >= {*checks, "divided_value_is_a_lower_bound"}
-    assert set(study.figures(arrays)) == {"estimates", "bounds", "authors", "plane"}
-    assert len(study.notes(arrays)) == 6
+    drawn = {"estimates", "bounds", "neural_distance", "authors", "plane"}
+    assert set(study.figures(arrays)) == drawn
+    assert len(study.notes(arrays)) == 7
+    assert has_neural(arrays).tolist() == [True, True, False]
     assert arrays["one_sided/value"].shape == (3, 2)
     assert arrays.keys() == perfect().keys()
     assert {array.dtype.kind for array in arrays.values()} <= set("fiubU")
@@ -97,6 +101,9 @@ def perfect():
         arrays |= {f"{kind}/value": truth, f"{kind}/error": 0.01 * truth}
         arrays |= dict.fromkeys((f"{kind}/gradient_norm", f"{kind}/cosine"), np.ones((3, 2)))
         arrays[f"{kind}/surface"] = surface
+    for name in ("bound", "value"):
+        arrays |= {f"neural/{name}": truth}
+        arrays |= {f"neural/{name}_low": 0.98 * truth, f"neural/{name}_high": 1.02 * truth}
     return arrays
 
 
@@ -123,13 +130,56 @@ def test_claims_of_what_is_near_fail_where_it_is_not():
     assert "lipschitz_bound_is_near" in failing(all_claims(bad))
 
 
+def test_claims_of_the_neural_distance_fail_where_it_is_wrong():
+    truth = perfect()["samples/truth"]
+    wrong = {
+        "neural_bound_is_a_lower_bound": {"neural/bound_low": 1.05 * truth},
+        "neural_bound_is_near": {"neural/bound": truth * np.array([[1], [0.85], [1]])},
+        "neural_bound_is_near_in_high_dimension": {
+            "neural/bound": truth * np.array([[1], [1], [0.75]])
+        },
+        "neural_value_is_near": {"neural/value": truth * np.array([[1], [1.15], [1]])},
+    }
+    right = failing(all_claims(perfect()))
+    assert not any(id.startswith("neural") for id in right)
+    for id, arrays in wrong.items():
+        assert failing(all_claims(perfect() | arrays)) - right == {id}
+
+
+def test_the_neural_distance_is_claimed_of_the_pairs_where_it_was_measured_alone():
+    arrays = perfect()
+    for name in [name for name in arrays if name.startswith("neural/")]:
+        arrays[name] = np.where([[True], [False], [False]], arrays[name], np.nan)
+    claims = {claim.id: claim for claim in all_claims(arrays)}
+    assert claims["neural_bound_is_near"].statement.endswith("up to 2-D")
+    assert claims["neural_bound_is_near"].verdict == "pass"
+    assert "neural_bound_is_near_in_high_dimension" not in claims
+    old = {name: array for name, array in arrays.items() if not name.startswith("neural/")}
+    assert not any(claim.id.startswith("neural") for claim in all_claims(old))
+    study = W1Benchmark(PAIRS, neural_pairs=("2/4",))
+    assert len(study.notes(old)) == 6  # a study from before can be drawn again
+    assert "neural_distance" not in study.figures(old)
+
+
+def test_the_neural_distance_of_a_pair_is_the_evaluators():
+    design = NeuralDistance(2, n=400)
+    found = neural.neural_distance_of_pair(2, 4, 3, design, CPU)
+    pair = Funnels(2, 4, 3)
+    expected = design.measure(pair.sample_uniform, pair.open(CPU))
+    bound_w1 = expected["neural_distance/wasserstein"]
+    value = expected["neural_distance/wasserstein_penalized"]
+    assert (found["bound"], found["bound_low"]) == (bound_w1.value, bound_w1.low)
+    assert (found["value"], found["value_high"]) == (value.value, value.high)
+
+
 def test_each_row_of_the_registry_is_a_claim_with_its_expectation():
-    rows = {row.claim: row for row in rows_of_the_registry() if row.study == "w1_benchmark"}
+    rows = [row for row in rows_of_the_registry() if row.study == "w1_benchmark"]
     claims = {claim.id: claim for claim in all_claims(perfect())}
-    assert rows.keys() == claims.keys()
-    for id, row in rows.items():
-        expectation = (claims[id].relation, claims[id].expected, claims[id].tolerance)
-        assert (row.relation, row.expected, row.tolerance) == expectation, id
+    assert {row.claim for row in rows} == claims.keys()
+    for row in rows:
+        claim = claims[row.claim]
+        expectation = (claim.relation, claim.expected, claim.tolerance)
+        assert (row.relation, row.expected, row.tolerance) == expectation, row.id
 
 
 def test_a_bound_divides_by_the_largest_norm_but_for_orthonormal_layers():
@@ -154,3 +204,9 @@ def test_a_bound_divides_by_the_largest_norm_but_for_orthonormal_layers():
 def test_wrong_pairs_are_named(pairs, says):
     with pytest.raises(ValueError, match=says):
         W1Benchmark(pairs)
+
+
+@pytest.mark.parametrize("pairs", [("8/4",), ("2/4", "3/4")])
+def test_the_neural_distance_is_measured_on_pairs_of_the_study(pairs):
+    with pytest.raises(ValueError, match="neural_pairs"):
+        W1Benchmark(PAIRS, neural_pairs=pairs)

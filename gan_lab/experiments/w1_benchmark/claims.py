@@ -45,6 +45,13 @@ def bound(arrays: Arrays, kind: str) -> np.ndarray:
     return value if kind == "lipschitz" else value / arrays[f"{kind}/gradient_norm"]
 
 
+def has_neural(arrays: Arrays) -> np.ndarray:
+    """Return on which pairs the neural distance was measured, [P]; on none in old studies."""
+    pairs = len(arrays["pairs"])
+    found = arrays.get("neural/bound", np.full((pairs, 1), np.nan))
+    return np.asarray(~np.isnan(found).any(1))
+
+
 def debiased_distance(arrays: Arrays) -> np.ndarray:
     """Return sample W1 less the mean of both sides' own, over the truth, [P, S]."""
     own = (ratio(arrays, "samples/real") + ratio(arrays, "samples/fake")) / 2
@@ -139,4 +146,48 @@ def all_claims(arrays: Arrays) -> list[Claim]:
             at_most(0.5, "", "derived: a shift by v is seen as about .8 |v| / sqrt(d)"),
         ),
     }
-    return checks(claim_all(statements, numbers), "certificate", "lipschitz_is_a_lower_bound")
+    claims = [*claim_all(statements, numbers), *neural_claims(arrays)]
+    ids = ("certificate", "lipschitz_is_a_lower_bound", "neural_bound_is_a_lower_bound")
+    return checks(claims, *ids)
+
+
+def neural_claims(arrays: Arrays) -> list[Claim]:
+    """Judge the evaluator's neural distance, in more than 16 dimensions where it was measured."""
+    d, four = dimensions(arrays), np.char.endswith(arrays["pairs"], "/4")
+    measured = has_neural(arrays) & four
+    low, high = measured & (d <= _LOW), measured & (d > _LOW)
+    if not low.any():
+        return []
+    error = np.abs(ratio(arrays, "neural/value")[measured] - 1).max(0)
+    up_to = f"of pairs of 4 funnels up to {d[low].max()}-D"
+    statements = {
+        "neural_bound_is_a_lower_bound": "Greatest lower end of the interval of the neural "
+        "distance's bound, over true W1, of all pairs and seeds",
+        "neural_bound_is_near": f"Least bound of the neural distance over true W1, {up_to}",
+        "neural_value_is_near": "Largest relative error of the neural distance's penalised value, "
+        f"of pairs of 4 funnels up to {d[measured].max()}-D",
+    }
+    goal = "the goal set for the neural distance before it was measured"
+    theorem = "Kantorovich duality; an interval, because samples report it"
+    numbers = {
+        "neural_bound_is_a_lower_bound": (
+            exact(float(np.nanmax(ratio(arrays, "neural/bound_low")))),
+            at_most(1.0, "", theorem, 0.01),
+        ),
+        "neural_bound_is_near": (
+            mean(ratio(arrays, "neural/bound")[low].min(0)),
+            at_least(0.9, "", goal),
+        ),
+        "neural_value_is_near": (mean(error), at_most(0.1, "", goal)),
+    }
+    if high.any():
+        named = " and ".join(f"{dim}" for dim in d[high])
+        statements["neural_bound_is_near_in_high_dimension"] = (
+            f"Least bound of the neural distance over true W1, of pairs of 4 funnels in {named} "
+            "dimensions"
+        )
+        numbers["neural_bound_is_near_in_high_dimension"] = (
+            mean(ratio(arrays, "neural/bound")[high].min(0)),
+            at_least(0.8, "", goal),
+        )
+    return claim_all(statements, numbers)

@@ -8,7 +8,13 @@ from matplotlib.figure import Figure
 
 from gan_lab.data.funnels import HALF_SIDE
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.w1_benchmark.claims import AUTHORS, bound, debiased_distance, ratio
+from gan_lab.experiments.w1_benchmark.claims import (
+    AUTHORS,
+    bound,
+    debiased_distance,
+    has_neural,
+    ratio,
+)
 from gan_lab.experiments.w1_benchmark.critics import PIXELS
 from gan_lab.reports.plots.style import (
     BLACK,
@@ -91,6 +97,36 @@ def bounds(arrays: Arrays) -> Figure:
         _pairs(panel, arrays)
         label(panel, words, "dimensions / funnels", y)
     legend_below(figure, axes[0, 0], 6)
+    return figure
+
+
+def neural_distance(arrays: Arrays) -> Figure:
+    """Draw the evaluator's bound and value beside the study's critics and the authors'."""
+    title = "The evaluator's neural distance: its bound stays below the truth, its value is near"
+    figure, axes = canvas(title, 1, 1, (9.6, 4.6))
+    panel, where = axes[0, 0], np.flatnonzero(has_neural(arrays))
+    names = arrays["pairs"][where].tolist()
+    ours = {
+        "bound": (ratio(arrays, "neural/bound"), Style("neural distance, bound", GREEN, "-", "o")),
+        "value": (ratio(arrays, "neural/value"), Style("the same, value", PURPLE, "-", "D")),
+        "lipschitz": (bound(arrays, "lipschitz"), Style("orthonormal layers", SKY, "-", "v")),
+        "one_sided": (ratio(arrays, "one_sided/value"), Style("one-sided", ORANGE, "-", "^")),
+    }
+    marks = {"penalty": ("the authors' GP", "s"), "one_sided": ("the authors' LP", "P")}
+    n = len(ours) + len(marks)
+    for i, (values, style) in enumerate(ours.values()):
+        _marks(panel, values[where], style, _offset(i, n))
+    look: dict[str, Any] = {"markersize": 7, "markerfacecolor": "white", "color": BLACK}
+    for i, (kind, (words, marker)) in enumerate(marks.items(), len(ours)):
+        at = [k for k, name in enumerate(names) if name in AUTHORS[kind]]
+        theirs = [AUTHORS[kind][names[k]] for k in at]
+        panel.plot(np.array(at) + _offset(i, n), theirs, marker, label=words, **look)
+    panel.set_ylim(0, 1.25)
+    reference(panel, 1.0, "")
+    panel.set_xticks(range(len(names)), names)
+    panel.set_xlim(-0.5, len(names) - 0.5)
+    label(panel, "", "dimensions / funnels", "estimate over true W1")
+    legend_below(figure, panel, 6)
     return figure
 
 

@@ -11,9 +11,16 @@ from gan_lab.data.funnels import Funnels
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.parallel import call, in_processes
-from gan_lab.experiments.w1_benchmark import critics, samples
+from gan_lab.experiments.w1_benchmark import critics, neural, samples
 from gan_lab.experiments.w1_benchmark import figures as drawings
-from gan_lab.experiments.w1_benchmark.claims import all_claims, bound, debiased_distance, ratio
+from gan_lab.experiments.w1_benchmark.claims import (
+    all_claims,
+    bound,
+    debiased_distance,
+    has_neural,
+    ratio,
+)
+from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.validation import check_count, check_interval
 
 _NEEDED_PAIRS = ("2/4", "128/4")  # of which claims and pictures speak
@@ -33,6 +40,9 @@ class W1Benchmark(Experiment):
         lipschitz_lr: The same of critics with orthonormal layers, which take a higher one.
         n_judge: Fresh samples of either side that judge a critic.
         n_samples: Samples of either side for estimators without a network.
+        neural_pairs: Those of `pairs` on which the evaluator's neural distance is measured, too.
+        neural_steps: Its steps, of which it makes more in high dimension; see `NeuralDistance`.
+        neural_n: Samples of either side to validate it (20 %) and to report on (30 %).
     """
 
     pairs: Sequence[str] = ("2/4", "8/4", "16/4", "64/4", "128/4")
@@ -44,6 +54,9 @@ class W1Benchmark(Experiment):
     lipschitz_lr: float = 0.01
     n_judge: int = 4096
     n_samples: int = 2048
+    neural_pairs: Sequence[str] = ("2/4", "8/4", "16/4", "64/4", "128/4")
+    neural_steps: int = 400
+    neural_n: int = 16384
 
     title: ClassVar[str] = "W1 where it is known"
     question: ClassVar[str] = (
@@ -67,15 +80,30 @@ class W1Benchmark(Experiment):
             if pair not in self.pairs:
                 lacks = f"lacks {pair}, of which a claim speaks; add it"
                 raise ValueError(f"W1Benchmark.pairs={list(self.pairs)} {lacks}")
+        check_count(self, "neural_steps")
+        check_count(self, "neural_n", at_least=20)
+        strange = [pair for pair in self.neural_pairs if pair not in self.pairs]
+        if strange or _NEEDED_PAIRS[0] not in self.neural_pairs:
+            raise ValueError(
+                f"W1Benchmark.neural_pairs={list(self.neural_pairs)}: take some of "
+                f"pairs={list(self.pairs)}, and {_NEEDED_PAIRS[0]}, of which a claim speaks"
+            )
 
     def measure(self, lab: Lab) -> Arrays:
-        """Train every kind of critic on every pair, the largest first, and measure samples."""
+        """Train every kind of critic on every pair, the largest first, and measure samples.
+
+        Arrays `neural/...` are nan on pairs without a neural distance.
+        """
         pairs, seeds = list(dict.fromkeys(self.pairs)), list(lab.seeds)
         size = (self.steps, self.batch_size, self.width, self.lr, self.n_judge)
         base = critics.Training(seeds, lab.device, *size)
+        design = NeuralDistance(self.neural_steps, n=self.neural_n)
         jobs: dict[str, tuple[Any, ...]] = {}
         for pair in sorted(pairs, key=_numbers, reverse=True):
             numbers = _numbers(pair)
+            for seed in seeds if pair in self.neural_pairs else ():
+                each_neural = (*numbers, seed, design, lab.device)
+                jobs[f"neural {pair} {seed}"] = (neural.neural_distance_of_pair, *each_neural)
             training = replace(base, batch_size=self.batch_of(numbers[0]))
             jobs[f"samples {pair}"] = (samples.samples_of_pair, *numbers, self.n_samples, seeds)
             for kind in critics.KINDS:
@@ -92,6 +120,12 @@ class W1Benchmark(Experiment):
                 arrays[f"{method}/{name}"] = np.stack([row[name] for row in rows])
             if method != "samples":
                 arrays[f"{method}/surface"] = parts[f"{method} 2/4"]["surface"]
+        for name in parts[f"neural {_NEEDED_PAIRS[0]} {seeds[0]}"]:
+            values = np.full((len(pairs), len(seeds)), np.nan)
+            for i, pair in enumerate(pairs):
+                for j, seed in enumerate(seeds if pair in self.neural_pairs else ()):
+                    values[i, j] = parts[f"neural {pair} {seed}"][name]
+            arrays[f"neural/{name}"] = values
         return arrays
 
     def batch_of(self, dim: int) -> int:
@@ -104,7 +138,9 @@ class W1Benchmark(Experiment):
 
     def figures(self, arrays: Arrays) -> Mapping[str, Figure]:
         """Draw estimates over the truth, bounds and cosines, the authors' numbers, the plane."""
-        draw = (drawings.estimates, drawings.bounds, drawings.authors, drawings.plane)
+        neural_distance = (drawings.neural_distance,) if has_neural(arrays).any() else ()
+        draw = (drawings.estimates, drawings.bounds, *neural_distance)
+        draw += (drawings.authors, drawings.plane)
         return {function.__name__: function(arrays) for function in draw}
 
     def notes(self, arrays: Arrays) -> list[str]:
@@ -124,6 +160,7 @@ class W1Benchmark(Experiment):
             }.items()
         }
         relative = float((width / arrays["samples/truth"]).max())
+        neural_note = [_neural_note(arrays)] if has_neural(arrays).any() else []
         return [
             f"True W1 in data units, mean over seeds (dimensions/funnels): {per_pair['truth']}; "
             f"the 95 % interval of each is at most {relative:.2%} either way. Every seed draws "
@@ -131,6 +168,7 @@ class W1Benchmark(Experiment):
             f"Lower bound: the value of a critic with orthonormal layers, over W1: "
             f"{per_pair['lipschitz']}. A value divided by its largest gradient norm is one only if "
             "no larger norm hides between the samples.",
+            *neural_note,
             f"Near, but no bound: the value under the one-sided penalty, over W1: "
             f"{per_pair['one_sided']}. Where it is far below 1 the critic has seen too few samples "
             f"({self.steps} updates of {self.batch_of(128)} in 128-D); it can also exceed 1.",
@@ -142,6 +180,23 @@ class W1Benchmark(Experiment):
             f"Sample W1 less the mean of real-vs-real and fake-vs-fake, over W1: "
             f"{per_pair['debiased']}. Subtracting what real data get does not mend it.",
         ]
+
+
+def _neural_note(arrays: Arrays) -> str:
+    where = has_neural(arrays)
+    pairs = arrays["pairs"][where]
+    texts = [
+        ", ".join(f"{pair} {value:.2f}" for pair, value in zip(pairs, values, strict=True))
+        for values in (
+            ratio(arrays, "neural/bound")[where].mean(1),
+            ratio(arrays, "neural/value")[where].mean(1),
+        )
+    ]
+    return (
+        f"The evaluator's neural distance, over W1: its bound {texts[0]}; its penalised value, "
+        f"near and no bound, {texts[1]}. Its samples report with an error of their own, so that "
+        "one number may exceed 1 by it."
+    )
 
 
 def _numbers(pair: str) -> tuple[int, int]:
