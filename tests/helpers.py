@@ -286,6 +286,8 @@ def state_digest(path, step=None):
     assert set(states) == {"Divergence", "TrainingClock", "Evaluation", "BestCheckpoint"}
     states["TrainingClock"] = states["TrainingClock"]["origin"]
     kept = {key: value for key, value in content.items() if key not in ("config", "callbacks")}
+    if kept["data"] is not None:  # its file may have been put back, with other times
+        kept["data"] = {k: v for k, v in kept["data"].items() if k != "file_state"}
     return checkpoint.digest({**kept, "callbacks": states})
 
 

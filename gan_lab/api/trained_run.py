@@ -175,7 +175,7 @@ class TrainedRun:
         leaves: dict[str, Tensor] = {**params, **buffers}
         for regularizer in run.objective.regularizers:
             leaves |= regularizer.reparametrize({name: leaves[name] for name in params}, buffers)
-        module = self.checkpoint.config.network.discriminator(run.source.shape)
+        module = run.config.pair(run.source).discriminator(run.source.shape)
         module.to(run.source.device)
         # Other leaves are a regularizer's buffers.
         module.load_state_dict({name: leaves[name] for name in module.state_dict()})
@@ -197,9 +197,10 @@ class TrainedRun:
         At the last step they are the final estimates of status.json.
 
         Raises:
-            ConfigError: A sample is not finite.
+            ConfigError: A sample is not finite, or the data are not those of the training.
         """
         checkpoint = self.checkpoint
+        checkpoint.check_data()
         try:
             with torch_settings(checkpoint.config.execution, self._n_threads):
                 (estimates,) = evaluation.evaluate(

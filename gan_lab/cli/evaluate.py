@@ -39,6 +39,7 @@ def evaluate(arguments: list[str]) -> int:
     for path, name in zip(request.runs, names, strict=True):
         for step in _steps(path, request.step):
             model = open_run.open_run(path, step, request.device)
+            model.check_data()
             seeds = model.run.seeds
             several = len(seeds) > 1 and not open_run.is_child(path)
             indices = model.seed_indices if several else [model.seed_index]

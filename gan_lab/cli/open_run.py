@@ -23,7 +23,8 @@ from gan_lab.training.run import Run
 class LoadedRun(NamedTuple):
     """A checkpoint with its networks filled in, and the seeds that were not dropped.
 
-    `seed_index` is of the seed that is meant, of a parent the first; `step` is how far that is.
+    `seed_index` is of the seed that is meant, of a parent the first; `step` is how far that is;
+    `file` is the checkpoint and `data` what it says of the data that it was trained on.
     """
 
     config: RunConfig
@@ -31,6 +32,16 @@ class LoadedRun(NamedTuple):
     seed_index: int
     step: int
     seed_indices: list[int]
+    file: Path
+    data: Any
+
+    def check_data(self) -> None:
+        """Refuse data that are not those of the training, as `resume` does.
+
+        Raises:
+            ConfigError: They differ.
+        """
+        checkpoint_checks.check_data(self.file, {"data": self.data}, self.run.source)
 
 
 Step = int | str | None  # of a checkpoint, or its name (checkpoint.is_name); None = the newest
@@ -65,10 +76,11 @@ def open_run(path: Path, step: Step, device: str | None = None) -> LoadedRun:
     for each, why in drops.items():
         _warn(f"seed {each} was dropped after step {why['step']}: {why['quantity']} is not finite")
     indices = [index for index, each in enumerate(run.seeds) if each not in drops]
+    origin = latest.path, latest.content.get("data")
     if not is_child(path):
-        return LoadedRun(config, run, indices[0], int(latest.content["step"]), indices)
+        return LoadedRun(config, run, indices[0], int(latest.content["step"]), indices, *origin)
     at = drops[seed]["step"] if seed in drops else latest.content["step"]
-    return LoadedRun(config, run, run.seeds.index(seed), int(at), indices)
+    return LoadedRun(config, run, run.seeds.index(seed), int(at), indices, *origin)
 
 
 def _warn(text: str) -> None:

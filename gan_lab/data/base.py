@@ -10,6 +10,7 @@ samples.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -162,6 +163,7 @@ class FiniteSource(Source):
         train_labels: Class of each training sample [n_train], int64, or None where unknown.
         validation_labels: Class of each validation sample [n_validation], int64, or None.
         held_out_labels: Class of each held-out sample [n_held_out], int64, or None.
+        file: The .npy file whose rows are the samples, or None.
     """
 
     n_train: int
@@ -170,6 +172,7 @@ class FiniteSource(Source):
     train_labels: Tensor | None = None
     validation_labels: Tensor | None = None
     held_out_labels: Tensor | None = None
+    file: Path | None = None
 
     def __init__(
         self,
@@ -187,6 +190,10 @@ class FiniteSource(Source):
     @abstractmethod
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """Return samples of a part by their indices in it: [*lead] -> [*lead, *shape], float32."""
+
+    def stored(self, part: Part, indices: Tensor) -> Tensor:
+        """Return samples as they are kept, uint8 images or float32, on any device."""
+        return self.take(part, indices)
 
     def batches(self, part: Part, n: int = 1024) -> Iterator[Tensor]:
         """Return all samples of a part in order, at most n at a time, each [<= n, *shape]."""
@@ -266,6 +273,10 @@ class TensorSource(FiniteSource):
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """See `FiniteSource.take`."""
         return to_float(self._parts[part][indices])
+
+    def stored(self, part: Part, indices: Tensor) -> Tensor:
+        """See `FiniteSource.stored`."""
+        return self._parts[part][indices]
 
 
 def to_float(samples: Tensor) -> Tensor:

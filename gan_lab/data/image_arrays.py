@@ -123,6 +123,7 @@ class ImageArray(Data):
         sizes, classes = source.notes
         source.notes = (note, sizes + own, classes)
         source.warnings = image_warnings(parts[0], what)
+        source.file = path if path.suffix.lower() == ".npy" else None
         return source
 
     def _stays_on_disk(self, path: Path, device: torch.device) -> bool:
@@ -151,6 +152,7 @@ class ImageArray(Data):
         parts = split(n, n_held_out, n_validation, self.split_seed, what)
         train, validation, held_out = (SomeRows(rows, part) for part in parts)
         source = HostSource(train, validation, held_out, device)
+        source.file = path
         images = torch.from_numpy(form.convert(sample))
         source.notes = (
             _describe(n, images.shape, form, file.dtype, what),

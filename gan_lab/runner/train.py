@@ -76,7 +76,8 @@ def start(
 
         with _refuse_unwritable(parent):
             world.run_on_main(prepare)
-        return _train(_Parts(run, parent, run.state.step, origin), **status)
+        data = checkpoint_checks.describe_data(run.source)
+        return _train(_Parts(run, parent, run.state.step, data, origin), **status)
 
 
 @contextlib.contextmanager
@@ -134,13 +135,13 @@ def resume(config: RunConfig, path: Path) -> Estimates:
             origin = Origin.of_state(latest.content["callbacks"]["TrainingClock"])
         purpose = "" if origin is None else origin.purpose
         run = world.run_on_all(lambda: open_run(config, purpose))
-        world.run_on_all(
+        data = world.run_on_all(
             lambda: checkpoint_checks.check_data(latest.path, latest.content, run.source)
         )
         checkpoint_checks.check_fits(latest, run.state.state_dict())
         _check_device(run, latest.content)
         step, steps = int(latest.content["step"]), config.trainer.steps
-        parts = _Parts(run, parent, step)
+        parts = _Parts(run, parent, step, data)
         with checkpoint_checks.damage_if_malformed(latest.path):
             parts.content.restore(run, latest.content)
             best_step = -1 if parts.best.record is None else int(parts.best.record["step"])
@@ -189,6 +190,7 @@ class _Parts:
     Attributes:
         run, directory: What is trained, and where its files are.
         first_step: The step that this process starts from.
+        data: What identifies the data in checkpoints.
         origin: Where a fork starts from.
         signals, progress: What stops it, and where it shows how far it is.
     """
@@ -196,6 +198,7 @@ class _Parts:
     run: Run
     directory: RunDir
     first_step: int
+    data: Mapping[str, Any] | None
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
@@ -203,7 +206,7 @@ class _Parts:
         world, trainer, start = config.world, config.trainer, run.state.step
         self.signals = StopSignals(patient=not world.alone)
         self.progress = ProgressLine(trainer.steps, self.first_step)
-        self.content = CheckpointContent(run.source)
+        self.content = CheckpointContent(self.data)
         self.records = RunRecords(config, directory)
         every = choose_intervals(config)
         self.means = StepMeans(Interval(trainer.log_every))

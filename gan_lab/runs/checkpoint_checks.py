@@ -2,19 +2,26 @@
 
 A digest proves that a file is as it was saved, not that it was saved here. A checkpoint that was
 copied from another run is refused before it is used.
+
+Data are recognised by a digest of all samples or, where they are the rows of one .npy file, of the
+whole file. Such a file may be larger than memory: it is read once when a run starts, and again only
+if its size, times or inode have changed since. Its inode's time of change is among them, which a
+program that puts back the time of modification does not keep.
 """
 
 import contextlib
 import hashlib
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gan_lab.data.base import Source
+from gan_lab.data.base import FiniteSource, Part, Source
 from gan_lab.errors import ConfigError
 from gan_lab.runs.checkpoint import CheckpointDamaged, LoadedCheckpoint
 from gan_lab.runs.compatibility import current_config, current_content
@@ -25,7 +32,9 @@ RESUMABLE = ("trainer.steps", "trainer.on_divergence", *_EXECUTION, "logger", "d
 _MAY_DIFFER = {*RESUMABLE, "data.root", "data.path", "data.download"}
 _PARTS = ("config", "step", "state", "accumulator", "callbacks")
 _MAX_DIFFERENCES = 4  # in an error
-_DIGEST_BYTES = 1 << 26  # of a data set that its digest covers
+_DIGEST_BYTES = 1 << 26  # of a data set that its digest in an old checkpoint covers
+_BLOCK_BYTES = 1 << 24
+_FILE_STATE = "file_state"  # it tells whether to read a file again, and is no part of the data
 
 
 def check_run(checkpoint: LoadedCheckpoint, config: Mapping[str, Any]) -> LoadedCheckpoint:
@@ -77,42 +86,128 @@ def _check_dropped(reasons: Mapping[Any, Any], config: Mapping[str, Any]) -> Non
         raise ValueError(f"dropped={reasons}")
 
 
-def describe_data(source: Source) -> dict[str, Any] | None:
-    """Return what identifies a finite data set: size, shape, and a digest of training samples.
+def describe_data(source: Source, before: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Return what identifies a finite data set: sizes, shape, and a digest of all of it.
 
-    The digest covers all of them up to 64 MiB (float32), and of a larger set every second, third
-    ... one. None where samples are drawn afresh.
+    The digest is of the samples and labels of all parts or, where the samples are the rows of a
+    .npy file, of that. None where samples are drawn afresh.
+
+    Args:
+        source: The data.
+        before: An earlier description. Its digest is taken over, and the file is not read, if the
+            file has the same size, times and inode as then.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if source.n_train is None:
+        return None
+    counts = {"n_train": source.n_train, "shape": list(source.shape)}
+    counts |= {"n_validation": source.n_validation, "n_held_out": source.n_held_out}
+    if not isinstance(source, FiniteSource) or source.file is None:
+        return {**counts, "samples_sha256": _digest_samples(source)}
+    state, before = _file_state(source.file), before or {}
+    is_same = before.get(_FILE_STATE) == state and isinstance(before.get("file_sha256"), str)
+    digest = before["file_sha256"] if is_same else _digest_file(source.file)
+    return {**counts, "file_sha256": digest, _FILE_STATE: state}
+
+
+def check_data(path: Path, content: Mapping[str, Any], source: Source) -> dict[str, Any] | None:
+    """Refuse data that are not those of a checkpoint; an old checkpoint does not name its data.
+
+    Returns:
+        The description of the data, see `describe_data`.
+
+    Raises:
+        ConfigError: They differ, whatever the path to them.
+    """
+    saved = content.get("data")
+    data = describe_data(source, saved if isinstance(saved, Mapping) else None)
+    if saved is None:
+        return data
+    with damage_if_malformed(path):
+        theirs, ours = _flatten(saved), _flatten(data or {})
+    if data is not None and "sha256" in theirs:  # of an earlier version
+        ours["sha256"] = _digest_some(source)
+    if data is not None and "samples_sha256" in theirs and "samples_sha256" not in ours:
+        ours["samples_sha256"] = _digest_samples(source)  # then they were no .npy file
+    differences = [
+        _format_difference(key, theirs, ours)
+        for key in theirs
+        if key != _FILE_STATE and theirs[key] != ours.get(key)
+    ]
+    if differences:
+        raise ConfigError(
+            f"the training data are not those that {path} was trained on (there / here): "
+            f"{_join(differences)}. Put those back, or train anew with train"
+        )
+    return data
+
+
+def _digest_samples(source: Source) -> str:
+    """Return the SHA-256 of all samples and labels; of a source without parts, of the training's.
+
+    The CPU does about 2 GB a second.
+    """
+    hasher = hashlib.sha256()
+    assert source.n_train is not None
+    if not isinstance(source, FiniteSource):
+        _update(hasher, source.gather, source.n_train, source)
+        return hasher.hexdigest()
+    sizes: dict[Part, int] = {"train": source.n_train, "validation": source.n_validation}
+    sizes["held_out"] = source.n_held_out
+    for part, n in sizes.items():
+        _update(hasher, partial(source.stored, part), n, source)
+    for labels in (source.train_labels, source.validation_labels, source.held_out_labels):
+        if labels is not None:
+            hasher.update(labels.cpu().contiguous().numpy().data)
+    return hasher.hexdigest()
+
+
+def _update(
+    hasher: "hashlib._Hash", read: Callable[[Tensor], Tensor], n: int, source: Source
+) -> None:
+    at_once = max(1, _BLOCK_BYTES // 4 // max(1, torch.Size(source.shape).numel()))
+    for rows in torch.arange(n, device=source.device).split(at_once):
+        hasher.update(read(rows).cpu().contiguous().numpy().data)
+
+
+def _digest_some(source: Source) -> str:
+    """Return the digest of an earlier version: of training samples as float32, up to 64 MiB.
+
+    Of a larger set it covers every second, third ... one.
     """
     n = source.n_train
-    if n is None:
-        return None
+    assert n is not None
     row_bytes = 4 * torch.Size(source.shape).numel()
     at_once = max(1, min(4096, _DIGEST_BYTES // 4 // row_bytes))  # rows of any size
     hasher = hashlib.sha256()
     indices = torch.arange(0, n, -(-n * row_bytes // _DIGEST_BYTES), device=source.device)
     for rows in indices.split(at_once):
         hasher.update(source.gather(rows).cpu().contiguous().numpy().data)
-    return {"n_train": n, "shape": list(source.shape), "sha256": hasher.hexdigest()}
+    return hasher.hexdigest()
 
 
-def check_data(path: Path, content: Mapping[str, Any], source: Source) -> None:
-    """Refuse data that are not those of a checkpoint; an old checkpoint does not name its data.
+def _digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read in blocks."""
+    with _refuse_unreadable(path), open(path, "rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
-    Raises:
-        ConfigError: They differ, whatever the path to them.
-    """
-    theirs, ours = content.get("data"), describe_data(source)
-    if theirs is None or theirs == ours:
-        return
-    with damage_if_malformed(path):
-        theirs, ours = _flatten(theirs), _flatten(ours or {})
-    differences = [
-        _format_difference(key, theirs, ours) for key in theirs if theirs[key] != ours.get(key)
-    ]
-    raise ConfigError(
-        f"the training data are not those that {path} was trained on (there / here): "
-        f"{_join(differences)}. Put those back, or train anew with train"
-    )
+
+def _file_state(path: Path) -> list[int]:
+    """Return size, times of modification and of the inode's change (ns), and the inode."""
+    with _refuse_unreadable(path):
+        status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+
+
+@contextlib.contextmanager
+def _refuse_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(f"data file {path} cannot be read ({reason}); put it back") from error
 
 
 def check_fits(checkpoint: LoadedCheckpoint, state: Mapping[str, Any]) -> None:

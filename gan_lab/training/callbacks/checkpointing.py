@@ -3,19 +3,22 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gan_lab.data.base import Source
-from gan_lab.runs import checkpoint, checkpoint_checks
+from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.callback import Callback, Interval
 from gan_lab.training.run import Run
 
 
 class CheckpointContent:
-    """What a checkpoint holds: the training's state beside each callback's, by reference."""
+    """What a checkpoint holds: the training's state beside each callback's, by reference.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        data: What identifies the data, see `checkpoint_checks.describe_data`.
+    """
+
+    def __init__(self, data: Mapping[str, Any] | None) -> None:
         self.callbacks: Sequence[Callback] = ()
-        self._data = checkpoint_checks.describe_data(source)
+        self._data = data
 
     def of(self, run: Run, is_complete: bool = True) -> dict[str, Any]:
         """Return the content now; `is_complete` is false while callbacks have still to act."""
