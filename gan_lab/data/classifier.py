@@ -38,7 +38,7 @@ from gan_lab.data.image_network import (
 from gan_lab.data.junk import augment, junk
 from gan_lab.data.validation import one_line
 
-_VERSION = 1  # of design and training: another one trains anew
+_VERSION = 2  # of design, training and file: another one trains anew
 _STEPS = 1200
 _BATCH, _N_JUNK = 96, 32
 _LEARNING_RATE, _WEIGHT_DECAY, _WARM_UP_STEPS = 4e-3, 1e-2, 50
@@ -194,6 +194,7 @@ def _train(data: _LabelledImages) -> dict[str, Any]:
         "confidence_limit": limit,
         "seconds": seconds,
         "digest": _weights_digest(weights),
+        "data_digest": data.digest,
     }
 
 
@@ -263,6 +264,8 @@ def _load(path: Path, data: _LabelledImages) -> dict[str, Any] | None:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if _weights_digest(content["weights"]) != content["digest"]:
             raise ValueError("its weights are not those that were written")
+        if content["data_digest"] != data.digest:
+            raise ValueError("it is of other data than its name says")
         _build(content, data, torch.device("cpu"))
     except Exception as error:  # pickle raises nearly anything
         announce(f"warning: {path} is damaged ({one_line(error)}); the classifier is trained anew")
