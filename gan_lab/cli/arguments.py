@@ -89,9 +89,12 @@ def parse_options(command: type[T], words: Sequence[str]) -> T:
     fields, name = keys_of(command), name_of(command)
     values: dict[str, Any] = {}
     rest = []
+    directories = _directories_like_keys(command, words)
     for word, after in zip(words, [*words[1:], ""], strict=False):
         key, sign, text = word.partition("=")
-        if sign and key in fields:
+        if word in directories:
+            rest.append(word)
+        elif sign and key in fields:
             if fields[key].name in values:
                 raise ConfigError(f"{key} is given twice; give it once")
             values[fields[key].name] = _value(key, text.strip(), fields[key])
@@ -110,6 +113,20 @@ def parse_options(command: type[T], words: Sequence[str]) -> T:
         if field.default is dataclasses.MISSING and field.name not in values:
             raise ConfigError(f"{key} is missing; say `{examples_of(command)[0]}`")
     return command(**values)
+
+
+def _directories_like_keys(command: type, words: Sequence[str]) -> list[str]:
+    """Return the words that are directories although they look like a key=value of the command.
+
+    They are directories only if the command would have none without them: `sample step=3` takes the
+    run directory `step=3` if there is one, and `sample run step=3` step 3 of `run`.
+    """
+    fields, field = keys_of(command), positional_of(command)
+    if field is None or "DIR" not in field.metadata["positional"] or not field.metadata["at_least"]:
+        return []
+    if any(word.partition("=")[0] not in fields or "=" not in word for word in words):
+        return []
+    return [word for word in words if os.path.isdir(word)]
 
 
 def take_flag(command: type, name: str, words: Sequence[str]) -> tuple[bool, list[str]]:
