@@ -74,6 +74,7 @@ class Case:
         do: Damages a run directory; returns what it did, in a few words.
         newest: Newest checkpoints that are no more to be had, of three.
         refused: Whether every command that opens a checkpoint has to refuse.
+        refused_by: Commands that have to refuse, where not all have.
         any_rows: Whether rows themselves are damaged, which nobody can make again.
     """
 
@@ -81,6 +82,7 @@ class Case:
     do: Damage
     newest: int = 0
     refused: bool = False
+    refused_by: tuple[str, ...] = ()
     stacked: bool = False
     images: bool = False
     any_rows: bool = False
@@ -212,7 +214,7 @@ def _wrong(command: str, case: Case, runs: Runs, copy: Path) -> str:
         return f"{len(errors)} lines of error: {' | '.join(errors)[-300:]}"
     if command == "compare":
         return ""
-    if case.refused and code == 0:
+    if (case.refused or command in case.refused_by) and code == 0:
         return "was not refused"
     if 0 < case.newest < 3 and code == 2:
         return f"refused: {errors[0][:200]}"
@@ -485,6 +487,13 @@ def _other_images(path: Path, rng: random.Random) -> str:
     return "with one image inverted"
 
 
+def _other_images_at_the_same_time(path: Path, rng: random.Random) -> str:
+    times = path.stat().st_atime_ns, path.stat().st_mtime_ns
+    what = _other_images(path, rng)
+    os.utime(path, ns=times)
+    return f"{what} and the old time of modification"
+
+
 def _fewer_images(path: Path, rng: random.Random) -> str:
     np.save(path, np.load(path, allow_pickle=False)[:-1])
     return "without its last image"
@@ -503,10 +512,13 @@ def image_cases() -> list[Case]:
     for name, change in changes.items():
         do = partial(_data_file, change=change)
         result.append(Case(f"images on disk: {name}", do, refused=True, images=True))
-    # Whole files of other images: what trains on refuses them, and the rest may go on.
-    for name, change in {"another image": _other_images, "one fewer": _fewer_images}.items():
-        do = partial(_data_file, change=change)
-        result.append(Case(f"images on disk: {name}", do, images=True))
+    # Whole files of other images: what trains or measures refuses them, and the rest may go on.
+    changes = {"another image": _other_images, "one fewer": _fewer_images}
+    changes["another image, same time"] = _other_images_at_the_same_time
+    for name, change in changes.items():
+        do, refused_by = partial(_data_file, change=change), ("resume", "evaluate", "fork")
+        case = Case(f"images on disk: {name}", do, refused_by=refused_by, images=True)
+        result.append(case)
     return result
 
 
@@ -531,6 +543,16 @@ def _cache_is_a_file(path: Path, rng: random.Random) -> str:
     return "in a folder that is a file"
 
 
+def _renamed(path: Path, rng: random.Random) -> str:
+    """Put a whole file of a classifier of other data under this one's name."""
+    content = torch.load(path, weights_only=True)
+    content["weights"]["outputs.bias"] += 1
+    content["digest"] = classifier._weights_digest(content["weights"])
+    content["data_digest"] = "0" * 32
+    torch.save(content, path)
+    return "of other data under this name"
+
+
 def _read_only_cache(path: Path, rng: random.Random) -> str:
     shutil.rmtree(path.parent)
     path.parent.symlink_to("/proc")  # permissions do not stop root
@@ -551,7 +573,7 @@ CACHE_DAMAGES: dict[str, Change] = {
     "a link to nothing": partial(_replace, how="a link to nothing"),
     "missing": partial(_replace, how="missing"),
     **{"lock is a folder": _lock_is_a_folder, "cache is a file": _cache_is_a_file},
-    **{"read-only": _read_only_cache, "stale": _stale, "two processes": _stale},
+    **{"read-only": _read_only_cache, "renamed": _renamed, "stale": _stale, "two processes": _stale},
 }
 _CLASSIFIED = (
     *("train", "data=image_array", "data.path=classes.npz", "network=conv", "network.width=4"),
@@ -595,6 +617,7 @@ def cache_faults(
 def _two_processes(home: Path) -> str:
     """Train two runs at once that need the same classifier; return what went wrong."""
     log = home / "log"
+    log.unlink(missing_ok=True)  # else the trainings of earlier cases count
     both = [
         start_warm([*_CLASSIFIED, f"hydra.run.dir={home / name}"], log, partial(_few_steps, home))
         for name in ("run", "other")
