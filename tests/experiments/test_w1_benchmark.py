@@ -1,5 +1,7 @@
 """Estimates against known W1: what is measured of them, and claims that can fail."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from tests.experiments.helpers import failing, small_lab
 from tests.helpers import CPU
 
 PAIRS = ("2/4", "16/4", "128/4")
-TRAINING = critics.Training([0, 1], CPU, 20, 32, 8, 0.01, 256)
+TRAINING = critics.Training([0, 1], CPU, 20, 32, 8, 0.01, 0.01, 256)
 
 
 class TrueCritics:
@@ -44,6 +46,18 @@ def test_the_true_potential_is_judged_as_w1_with_slope_one_and_cosine_one(scale)
     assert np.abs(found["value"] - scale * truth).max() < 4 * found["error"].max()
     np.testing.assert_allclose(found["gradient_norm"], abs(scale), rtol=1e-5)
     np.testing.assert_allclose(found["cosine"], np.sign(scale), rtol=1e-5)
+
+
+def test_critics_learn_the_same_side_by_side_as_alone():
+    training = replace(TRAINING, steps=3)
+    kinds = ("clip", "penalty", "lipschitz")
+    together = critics.critics_of_pair(kinds, 2, 4, training)
+    for kind in kinds:
+        alone = critics.critics_of_pair((kind,), 2, 4, training)
+        assert set(alone) == {name for name in together if name.startswith(f"{kind}/")}
+        for name, values in alone.items():
+            np.testing.assert_array_equal(together[name], values, err_msg=name)
+    assert sorted(kind for kinds in critics.TOGETHER for kind in kinds) == sorted(critics.KINDS)
 
 
 def test_samples_of_a_pair_are_measured_beside_its_truth():

@@ -25,6 +25,8 @@ KINDS: dict[str, tuple[Regularizer, ...]] = {
     "one_sided": (GradientPenalty(10.0, one_sided=True),),
     "lipschitz": (),  # its layers are orthonormal: nothing is penalised or clipped
 }
+# Trained side by side on the same samples; either takes about as long.
+TOGETHER = (("clip", "clip_half", "spectral", "lipschitz"), ("penalty", "one_sided"))
 PIXELS = 61  # of a side of the pictures
 _N_DRAWN = 300  # samples in a picture
 _BLOCK = 2**13  # samples drawn at once, a side
@@ -41,6 +43,7 @@ class Training:
         batch_size: Fresh samples of either side in each update.
         width: Units of each of the two hidden layers.
         lr: Of Adam; a clipped critic takes a tenth of it with RMSprop.
+        lipschitz_lr: Of critics with orthonormal layers.
         n: Fresh samples of either side that judge it.
     """
 
@@ -50,28 +53,33 @@ class Training:
     batch_size: int
     width: int
     lr: float
+    lipschitz_lr: float
     n: int
 
     def critics(self, kind: str, dim: int) -> Discriminators:
         """Build one untrained critic a seed."""
-        optim: Optimizer = RmsProp(self.lr / 10) if kind.startswith("clip") else Adam(self.lr)
         is_lipschitz = kind == "lipschitz"
+        adam = Adam(self.lipschitz_lr if is_lipschitz else self.lr)
+        optim: Optimizer = RmsProp(self.lr / 10) if kind.startswith("clip") else adam
         design = Mlp(1, self.width, depth=2, activation="leaky_relu", lipschitz=is_lipschitz)
         loss = Wasserstein()
         return Discriminators(design, (dim,), loss, KINDS[kind], optim, self.seeds, self.device)
 
 
-def critics_of_pair(kind: str, dim: int, n_funnels: int, training: Training) -> Arrays:
-    """Train a critic of KINDS on the pair of every seed at once, then judge it on fresh samples.
+def critics_of_pair(kinds: Sequence[str], dim: int, n_funnels: int, training: Training) -> Arrays:
+    """Train critics of KINDS on the pair of every seed at once, then judge them on fresh samples.
+
+    All see the same samples, drawn once: with 256 funnels drawing takes longer than an update.
 
     Returns:
+        For each kind, `kind/name`:
         value: E_real f - E_fake f, [S]. error: its standard error, [S].
         gradient_norm: the largest |grad f| at real, fake and interpolated samples, [S].
         cosine: mean cosine of grad f with the true potential's gradient, at fakes, [S].
         surface: in 2-D, the first seed's f on `plane()`, less its mean, [P].
     """
     pairs = [Funnels(dim, n_funnels, seed) for seed in training.seeds]
-    d = training.critics(kind, dim)
+    all_critics = {kind: training.critics(kind, dim) for kind in kinds}
     purpose = f"w1_benchmark/{dim}/{n_funnels}"
     streams = [stream(s, f"{purpose}/batches", training.device) for s in training.seeds]
     n, per_block = training.batch_size, max(1, _BLOCK // training.batch_size)
@@ -81,13 +89,18 @@ def critics_of_pair(kind: str, dim: int, n_funnels: int, training: Training) -> 
             mix = torch.stack(
                 [torch.rand(n * per_block, generator=g, device=training.device) for g in streams]
             )
-        d.network.set_lr_factor_(0.5 * (1 + math.cos(math.pi * step / training.steps)))
         at = slice(step % per_block * n, (step % per_block + 1) * n)
-        d.update_(real[:, at], fake[:, at], mix[:, at])
-    if dim != 2:
-        return _judge(d, pairs, training, purpose)
-    heights = d.logits(plane().to(training.device).expand(len(d), -1, -1))[0].cpu()
-    return {**_judge(d, pairs, training, purpose), "surface": _without_mean(heights)}
+        for d in all_critics.values():
+            d.network.set_lr_factor_(0.5 * (1 + math.cos(math.pi * step / training.steps)))
+            d.update_(real[:, at], fake[:, at], mix[:, at])
+    arrays: Arrays = {}
+    for kind, d in all_critics.items():
+        each = _judge(d, pairs, training, purpose)
+        if dim == 2:
+            heights = d.logits(plane().to(training.device).expand(len(d), -1, -1))[0].cpu()
+            each["surface"] = _without_mean(heights)
+        arrays |= {f"{kind}/{name}": values for name, values in each.items()}
+    return arrays
 
 
 def true_surface(n_funnels: int, seed: int) -> Arrays:

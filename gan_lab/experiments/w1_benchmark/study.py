@@ -95,7 +95,7 @@ class W1Benchmark(Experiment):
         Arrays `neural/...` are nan on pairs without a neural distance.
         """
         pairs, seeds = list(dict.fromkeys(self.pairs)), list(lab.seeds)
-        size = (self.steps, self.batch_size, self.width, self.lr, self.n_judge)
+        size = (self.steps, self.batch_size, self.width, self.lr, self.lipschitz_lr, self.n_judge)
         base = critics.Training(seeds, lab.device, *size)
         design = NeuralDistance(self.neural_steps, n=self.neural_n)
         jobs: dict[str, tuple[Any, ...]] = {}
@@ -106,20 +106,18 @@ class W1Benchmark(Experiment):
                 jobs[f"neural {pair} {seed}"] = (neural.neural_distance_of_pair, *each_neural)
             training = replace(base, batch_size=self.batch_of(numbers[0]))
             jobs[f"samples {pair}"] = (samples.samples_of_pair, *numbers, self.n_samples, seeds)
-            for kind in critics.KINDS:
-                lr = self.lipschitz_lr if kind == "lipschitz" else self.lr
-                each = replace(training, lr=lr)
-                jobs[f"{kind} {pair}"] = (critics.critics_of_pair, kind, *numbers, each)
+            for kinds in critics.TOGETHER:
+                jobs[f"{kinds[0]} {pair}"] = (critics.critics_of_pair, kinds, *numbers, training)
         jobs["exact plane"] = (critics.true_surface, 4, seeds[0])
         parts = in_processes(lab, call, jobs)
         arrays: Arrays = {"pairs": np.array(pairs), "n_samples": np.array(self.n_samples)}
         arrays |= {f"plane/{name}": x for name, x in parts["exact plane"].items()}
-        for method in ("samples", *critics.KINDS):
-            rows = [parts[f"{method} {pair}"] for pair in pairs]
-            for name in rows[0].keys() - {"surface"}:
-                arrays[f"{method}/{name}"] = np.stack([row[name] for row in rows])
-            if method != "samples":
-                arrays[f"{method}/surface"] = parts[f"{method} 2/4"]["surface"]
+        for name in parts[f"samples {pairs[0]}"]:
+            arrays[f"samples/{name}"] = np.stack([parts[f"samples {p}"][name] for p in pairs])
+        for kinds in critics.TOGETHER:
+            for name, surface in parts[f"{kinds[0]} 2/4"].items():
+                values = [parts[f"{kinds[0]} {pair}"].get(name) for pair in pairs]
+                arrays[name] = surface if name.endswith("/surface") else np.stack(values)
         for name in parts[f"neural {_NEEDED_PAIRS[0]} {seeds[0]}"]:
             values = np.full((len(pairs), len(seeds)), np.nan)
             for i, pair in enumerate(pairs):
