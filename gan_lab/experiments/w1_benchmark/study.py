@@ -115,9 +115,10 @@ class W1Benchmark(Experiment):
         for name in parts[f"samples {pairs[0]}"]:
             arrays[f"samples/{name}"] = np.stack([parts[f"samples {p}"][name] for p in pairs])
         for kinds in critics.TOGETHER:
-            for name, surface in parts[f"{kinds[0]} 2/4"].items():
-                values = [parts[f"{kinds[0]} {pair}"].get(name) for pair in pairs]
-                arrays[name] = surface if name.endswith("/surface") else np.stack(values)
+            for name, values in parts[f"{kinds[0]} 2/4"].items():
+                is_surface = name.endswith("/surface")  # of that pair alone
+                every = [values] if is_surface else [parts[f"{kinds[0]} {p}"][name] for p in pairs]
+                arrays[name] = values if is_surface else np.stack(every)
         for name in parts[f"neural {_NEEDED_PAIRS[0]} {seeds[0]}"]:
             values = np.full((len(pairs), len(seeds)), np.nan)
             for i, pair in enumerate(pairs):
