@@ -176,7 +176,7 @@ def test_every_data_set_composes_with_the_network_and_metrics_that_suit_it(data)
 @pytest.mark.parametrize("group", ["network", "optim"])
 def test_every_choice_of_a_group_takes_two_steps(group):
     for option in names(group):
-        base = DIGITS if option in ("conv", "dcgan") else RING
+        base = DIGITS if option in ("conv", "dcgan", "resnet", "r3gan") else RING
         chosen = run_config(*base, f"{group}={option}", "network.width=4")
         assert two_steps(open_run(chosen)), option
 
