@@ -33,9 +33,14 @@ def load_digits(
     rows = torch.from_numpy(_rows())
     images = rows[:, :-1].float().div(8.0).sub(1.0).reshape(-1, 1, 8, 8)
     parts = split(len(images), n_held_out, n_validation, split_seed, "digits")
-    train, held_out = (rows[part, -1].long() for part in (parts.train, parts.held_out))
-    samples = (images[parts.train], images[parts.validation], images[parts.held_out])
-    source = TensorSource(*samples, device, train_labels=train, held_out_labels=held_out)
+    train, validation, held_out = (images[part] for part in parts)
+    labels = rows[:, -1].long()
+    source = TensorSource(
+        *(train, validation, held_out, device),
+        train_labels=labels[parts.train],
+        validation_labels=labels[parts.validation],
+        held_out_labels=labels[parts.held_out],
+    )
     source.modes = class_modes(source)
     return source
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gan_lab.engine.labels import LABELS
 from gan_lab.engine.precision import PLAIN, Arithmetic
 from gan_lab.losses.base import AdversarialLoss
 from gan_lab.networks.base import Packing, batch_coupling
@@ -28,16 +29,22 @@ class Score:
         in_transform: Whether it is called inside vmap or torch.func, where `input_gradient` has to
             differentiate with torch.func too.
         arithmetic: How it is computed.
+        labels: The classes of N samples, one-hot [N, K]. Of k N samples, as where real and fake
+            are joined, each N have these: all samples and points of one pair have one class.
     """
 
     module: nn.Module
     leaves: Tensors
     in_transform: bool = False
     arithmetic: Arithmetic = PLAIN
+    labels: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return logits [N / packing] of samples [N, *shape]."""
-        return self.arithmetic(self.module, self.leaves, x)
+        if self.labels is None:
+            return self.arithmetic(self.module, self.leaves, x)
+        labels = self.labels.repeat(len(x) // len(self.labels), 1)
+        return self.arithmetic(self.module, self.leaves, x, labels)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Objective:
     """Two network templates, a loss and the regularizers of the discriminator.
 
     Attributes:
-        generator: Template, z [N, latent_dim] -> samples [N, *shape].
+        generator: Template, z [N, latent_dim], of a conditional pair with a one-hot class after it
+            -> samples [N, *shape].
         discriminator: Template, samples -> logits [N / packing].
         loss: The losses of both networks.
         regularizers: Of the discriminator, applied in this order.
@@ -101,11 +109,12 @@ class Objective:
     def _sampler(self) -> nn.Module:
         return copy.deepcopy(self.generator).eval()
 
-    def score(self, d: Tensors, d_buffers: Tensors) -> Score:
-        """Return the reparametrized discriminator as a function of samples."""
+    def score(self, d: Tensors, d_buffers: Tensors, labels: Tensor | None = None) -> Score:
+        """Return the reparametrized discriminator as a function of samples of some classes."""
         for regularizer in self.regularizers:
             d = regularizer.reparametrize(d, d_buffers)
-        return Score(self.discriminator, {**d, **d_buffers}, self.in_transform, self.arithmetic)
+        leaves = {**d, **d_buffers}
+        return Score(self.discriminator, leaves, self.in_transform, self.arithmetic, labels)
 
     def landscape(self, d: Tensors, d_buffers: Tensors) -> Callable[[Tensor], Tensor]:
         """Return the discriminator as a function to draw: points [N, *shape] -> logits [N].
@@ -145,13 +154,14 @@ class Objective:
             real: Real samples, [N, *shape].
             fake: Generated samples, [N, *shape], without a graph.
             mix: Interpolation weights in [0, 1], [N].
-            noise: Of the regularizers' `noise_spec`, each [N, *shape].
+            noise: Of the regularizers' `noise_spec`, each [N, *shape]; of a conditional run also
+                "labels", the classes of the real samples and of the fake ones, [N, K].
 
         Returns:
             The mean loss plus penalties (scalar), the values to log (scalars), the new buffers.
         """
         buffers = _clone(d_buffers)
-        score = self.score(d, buffers)
+        score = self.score(d, buffers, noise.get(LABELS))
         real, fake = self._inputs(real, fake, noise)
         real_logits, fake_logits = self._logits(score, real, fake)
         loss, values = self.judge_logits(real_logits, fake_logits)
@@ -196,7 +206,7 @@ class Objective:
             The mean loss (scalar), the values to log (scalars), the generator's new buffers.
         """
         buffers = _clone(g_buffers)
-        score = self.score(d, _clone(d_buffers))
+        score = self.score(d, _clone(d_buffers), noise.get(LABELS))
         fake = self.arithmetic(self.generator, {**g, **buffers}, z)
         real, fake = self._inputs(real, fake, noise)
         if self.loss.compares_real:
@@ -208,7 +218,13 @@ class Objective:
         return loss, {"loss/generator": loss.detach()}, buffers
 
     def gradient_norms(
-        self, d: Tensors, d_buffers: Tensors, real: Tensor, fake: Tensor, mix: Tensor
+        self,
+        d: Tensors,
+        d_buffers: Tensors,
+        real: Tensor,
+        fake: Tensor,
+        mix: Tensor,
+        labels: Tensor | None = None,
     ) -> Tensors:
         """Return the discriminator's gradient norms on real, fake and interpolated samples.
 
@@ -217,7 +233,7 @@ class Objective:
         """
         weights = mix.reshape(-1, *[1] * (real.ndim - 1))
         points = torch.cat([real, fake, weights * real + (1 - weights) * fake])
-        norm = norms(input_gradient(self.score(d, d_buffers), points)).detach()
+        norm = norms(input_gradient(self.score(d, d_buffers, labels), points)).detach()
         return {
             "discriminator_estimate/gradient_norm_mean": norm.mean(),
             "discriminator_estimate/gradient_norm_max": norm.amax(),

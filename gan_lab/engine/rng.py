@@ -18,6 +18,7 @@ from torch import Tensor
 
 from gan_lab.data.base import Source
 from gan_lab.data.host import HostSource
+from gan_lab.engine.labels import LABELS, ClassLabels, join_labels
 from gan_lab.engine.read_ahead import ReadAhead, n_chunk_steps
 from gan_lab.engine.schedule import Schedule
 
@@ -36,9 +37,12 @@ class Draws(NamedTuple):
 
     Attributes:
         real: Real samples, [updates, (S,) N, *shape]; in a block their tickets, see `data.Source`.
-        z: Standard normal, [updates, (S,) N, latent_dim].
+        z: Standard normal, [updates, (S,) N, latent_dim]; in a step of a conditional run the labels
+            follow it, [.., latent_dim + K].
         mix: Uniform on [0, 1], [updates, (S,) N].
-        noise: Standard normal, for the regularizers, each [updates, (S,) N, *shape].
+        noise: Standard normal, for the regularizers, each [updates, (S,) N, *shape]. In a step of a
+            conditional run also "labels", the classes of `real`, one-hot [updates, (S,) N, K];
+            the fakes of an update have the same.
         first: Index of the first update among those of the network in the whole run, from 0: lazy
             penalties follow it. None outside of a run: every penalty at every update.
     """
@@ -86,6 +90,7 @@ class DrawSpec:
         max_steps: Steps drawn at once, unless they are too large for that.
         generator_sees_real: Whether the generator's updates depend on their real samples; else
             those of a set outside of the device are zeros and are not read.
+        conditional: Whether the classes of the real samples are drawn with them.
     """
 
     batch_size: int
@@ -94,6 +99,7 @@ class DrawSpec:
     schedule: Schedule
     max_steps: int = _BLOCK_STEPS
     generator_sees_real: bool = True
+    conditional: bool = False
 
     @property
     def block_steps(self) -> int:
@@ -113,6 +119,9 @@ class DrawSpec:
 class Streams:
     """The draws of any step, for one seed or stacked for several.
 
+    Attributes:
+        labels: The classes of the data, of a conditional run; else None.
+
     They have no state: each block's generators are derived from (seed, purpose, block), so a step
     has the same draws whichever was drawn before it.
     """
@@ -124,6 +133,7 @@ class Streams:
         self._block_start = -1
         self._block: dict[str, Draws] = {}
         self._ahead: dict[str, ReadAhead] = {}
+        self.labels = ClassLabels(source) if spec.conditional else None
         if isinstance(source, HostSource):
             self._read_ahead(source)
 
@@ -205,6 +215,10 @@ class Streams:
 
     def _slice(self, network: str, step: int, start: int, stop: int) -> Draws:
         draws = self._block[network].updates(start, stop)
+        if self.labels is not None:  # by the tickets: no draw of an unconditional run changes
+            labels = self.labels.of(draws.real)
+            noise = {**draws.noise, LABELS: labels}
+            draws = draws._replace(z=join_labels(draws.z, labels), noise=noise)
         return draws._replace(real=self._real(network, step, draws.real))
 
     def _real(self, network: str, step: int, tickets: Tensor) -> Tensor:

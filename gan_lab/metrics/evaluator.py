@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from gan_lab.data.base import Source
+from gan_lab.engine.labels import ClassLabels, join_labels
 from gan_lab.engine.rng import stream
+from gan_lab.metrics.conditional import ClassMetrics
 from gan_lab.metrics.estimate import Estimate, from_counts, from_repeats
 from gan_lab.metrics.memo import memo
 from gan_lab.metrics.metrics import Metric
@@ -72,10 +74,26 @@ class Evaluator:
         metrics: Mapping[str, Metric],
         source: Source,
         latent_dim: int,
+        labels: ClassLabels | None = None,
     ) -> None:
+        """Prepare the metrics of a data set.
+
+        Args:
+            settings: How often and how finely it measures.
+            metrics: By name.
+            source: The data.
+            latent_dim: Dimensions of z.
+            labels: The classes of the data, for generators that are given them; see
+                `ClassMetrics`.
+        """
         self.settings, self.source, self.latent_dim = settings, source, latent_dim
         self.units = {t: unit for m in metrics.values() for t, unit in m.units.items()}
         self.unbounded_tags = {tag for m in metrics.values() for tag in m.unbounded_tags}
+        self._labels = labels
+        self._classes = None if labels is None else ClassMetrics(source, labels)
+        if self._classes is not None:
+            self.units |= self._classes.units
+            self.unbounded_tags |= self._classes.unbounded_tags
         self.newest: dict[int, dict[str, Estimate]] = {}
         pairs = [(set(metric.units), metric.prepare(source)) for metric in metrics.values()]
         self._functions = [(tags, function) for tags, function in pairs if function is not None]
@@ -131,6 +149,8 @@ class Evaluator:
                 # training data are those of samples that were never trained on.
                 perfect = self._unseen(n, generator, final)
                 rows.append(self._values(perfect, self.source.real(n, generator)))
+                if self._classes is not None:
+                    rows[-1] |= self._classes.of_real_data(n, generator, final)
             self._floors[final] = self._estimates(rows, n)
         return self._floors[final]
 
@@ -149,7 +169,8 @@ class Evaluator:
 
         Args:
             make: z [N, latent_dim] -> samples [N, *shape], each from its own z; during training
-                of several repeats at once.
+                of several repeats at once. Where it is given classes, [N, latent_dim + K]; they are
+                those of random training samples.
             seed: With the step it names the randomness, so that every loss gets the same z.
             step: See seed.
             final: Whether to measure as finely as at the end of a run, on held-out samples.
@@ -164,13 +185,19 @@ class Evaluator:
         rows = []
         n_at_once = 1 if final else max(1, _MADE_AT_ONCE // n)
         for start in range(0, n_repeats, n_at_once):
-            zs, unseen = [], []
+            zs, labels, unseen = [], [], []
             for _ in range(start, min(start + n_at_once, n_repeats)):
                 shape = (n, self.latent_dim)
                 zs.append(torch.randn(shape, generator=generator, device=self.source.device))
+                if self._labels is not None:
+                    labels.append(self._labels.draw(n, generator))
+                    zs[-1] = join_labels(zs[-1], labels[-1])
                 unseen.append(self._unseen(n, generator, final))
             samples = make(torch.cat(zs)).split(n)
             rows += [self._values(*pair, only) for pair in zip(samples, unseen, strict=True)]
+            if self._classes is not None and (only is None or only in self._classes.units):
+                for row, made, classes in zip(rows[start:], samples, labels, strict=True):
+                    row |= self._classes.of_samples(made, classes, final)
         floors = self._floor_estimates(final)
         # A skewed floor marks the estimates of all runs on these data: it has more repeats.
         estimates = {

@@ -29,11 +29,15 @@ class NetworkPair(ABC):
         latent_dim: Dimensions of z.
         packing: Samples that the discriminator judges together; see `Packing`.
         lipschitz: Whether the discriminator's slope is at most 1 by construction.
+        conditional: Whether both networks are given the class of each sample; see `Conditional`.
+        n_classes: Classes that they are given, once the data are known; 0 = none.
     """
 
     latent_dim: int
     packing: int = 1
     lipschitz: bool = False
+    conditional: bool = False
+    n_classes: int = 0
 
     @abstractmethod
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
@@ -46,6 +50,26 @@ class NetworkPair(ABC):
     @abstractmethod
     def initialise_(self, module: nn.Module, generator: torch.Generator) -> None:
         """Fill every parameter of one of its networks from the generator's randomness alone."""
+
+
+def check_conditional(pair: NetworkPair) -> None:
+    """Refuse a pair of classes whose discriminator has several samples or a slope of at most 1.
+
+    Raises:
+        ConfigError: Which key to change.
+    """
+    if not isinstance(pair.conditional, bool):
+        raise ConfigError(f"network.conditional={pair.conditional!r} is not true or false")
+    if pair.conditional and pair.packing > 1:
+        raise ConfigError(
+            f"network.conditional=true gives the discriminator one class a sample, but "
+            f"network.packing={pair.packing} joins samples of several; set network.packing=1"
+        )
+    if pair.conditional and pair.lipschitz:
+        raise ConfigError(
+            "network.conditional=true adds a product of class and features to the logit, so that "
+            "the slope of network.lipschitz=true is not at most 1; set network.lipschitz=false"
+        )
 
 
 class Packing(nn.Module):
@@ -113,6 +137,7 @@ class _Shapes(TorchFunctionMode):
         *("relu", "leaky_relu", "elu", "silu", "softplus", "tanh"),
         *("layer_norm", "batch_norm", "group_norm", "instance_norm"),
     )
+    _ELEMENTWISE = ("add", "sub", "mul", "div", "abs", "__radd__", "__rsub__", "__rmul__")
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -121,6 +146,18 @@ class _Shapes(TorchFunctionMode):
             return args[0].new_empty(*args[0].shape[:-1], len(args[1]))
         if func.__name__ in self._SAME:
             return args[0]
+        if func.__name__ in self._ELEMENTWISE and not kwargs:
+            tensors = [each for each in args if isinstance(each, Tensor)]
+            return tensors[0].new_empty(_broadcast(*(each.shape for each in tensors)))
+        if func is torch.nn.functional.avg_pool2d and args[1:4] == (2, 2, 0):
+            *leading, h, w = args[0].shape
+            return args[0].new_empty(*leading, h // 2, w // 2)
+        if func is torch.nn.functional.interpolate and (kwargs or {}).get("scale_factor") == 2.0:
+            *leading, h, w = args[0].shape
+            return args[0].new_empty(*leading, 2 * h, 2 * w)
+        if func is Tensor.sum and len(args) == 2 and isinstance(args[1], tuple):
+            sizes = enumerate(args[0].shape)
+            return args[0].new_empty([n for dim, n in sizes if dim not in args[1]])
         if func is torch.nn.functional.conv2d and _is_call_of_layer(args, 7):
             return _conv2d(*args)
         if func is torch.nn.functional.conv_transpose2d and _is_call_of_layer(args, 8):
@@ -140,6 +177,12 @@ class _Shapes(TorchFunctionMode):
 
 
 Pair = tuple[int, int]
+
+
+def _broadcast(*shapes: torch.Size) -> list[int]:
+    """Return torch.broadcast_shapes of non-empty tensors, without an import of sympy."""
+    n = max(map(len, shapes))
+    return [max(sizes) for sizes in zip(*((1,) * (n - len(s)) + s for s in shapes), strict=True)]
 
 
 def _is_call_of_layer(args: Sequence[Any], n: int) -> bool:

@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_lab.networks import init
-from gan_lab.networks.base import NetworkPair, halvings, stride_2_kernel, with_packing
+from gan_lab.networks.base import (
+    NetworkPair,
+    check_conditional,
+    halvings,
+    stride_2_kernel,
+    with_packing,
+)
 from gan_lab.networks.dcgan import NORMS
 from gan_lab.validation import check_choice, check_count
 
@@ -108,6 +114,8 @@ class Conv(NetworkPair):
             penalties.
         packing: Images that the discriminator judges together, joined as channels; above 1 it
             excludes gradient penalties.
+        conditional: Whether both networks are given the class of each sample, of data with labels;
+            see `Conditional`.
 
     Reference: Radford et al. 2016, arXiv:1511.06434; Shi et al. 2016, arXiv:1609.05158.
     """
@@ -117,12 +125,14 @@ class Conv(NetworkPair):
     generator_norm: str = "batch"
     discriminator_norm: str = "none"
     packing: int = 1
+    conditional: bool = False
 
     def __post_init__(self) -> None:
         for name in ("latent_dim", "width", "packing"):
             check_count(self, name)
         check_choice(self, "generator_norm", list(NORMS))
         check_choice(self, "discriminator_norm", list(NORMS))
+        check_conditional(self)
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module z [N, latent_dim] -> images [N, channels, size, size] in [-1, 1]."""

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from gan_lab.networks import init
-from gan_lab.networks.base import NetworkPair, halvings, stride_2_kernel, with_packing
+from gan_lab.networks.base import (
+    NetworkPair,
+    check_conditional,
+    halvings,
+    stride_2_kernel,
+    with_packing,
+)
 from gan_lab.validation import check_choice, check_count
 
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
@@ -40,6 +46,8 @@ class Dcgan(NetworkPair):
             gradient penalties.
         packing: Images that the discriminator judges together, joined as channels; above 1 it
             excludes gradient penalties.
+        conditional: Whether both networks are given the class of each sample, of data with labels;
+            see `Conditional`.
 
     Reference: Radford et al. 2016, arXiv:1511.06434.
     """
@@ -49,6 +57,7 @@ class Dcgan(NetworkPair):
     generator_norm: str = "batch"
     discriminator_norm: str = "layer"
     packing: int = 1
+    conditional: bool = False
 
     def __post_init__(self) -> None:
         check_count(self, "latent_dim")
@@ -56,6 +65,7 @@ class Dcgan(NetworkPair):
         check_count(self, "packing")
         check_choice(self, "generator_norm", list(NORMS))
         check_choice(self, "discriminator_norm", list(NORMS))
+        check_conditional(self)
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module z [N, latent_dim] -> images [N, channels, size, size] in [-1, 1]."""

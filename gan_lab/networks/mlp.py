@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_lab.errors import ConfigError
 from gan_lab.networks import init
-from gan_lab.networks.base import ACTIVATIONS, NetworkPair, with_packing
+from gan_lab.networks.base import ACTIVATIONS, NetworkPair, check_conditional, with_packing
 from gan_lab.networks.lipschitz import OrthonormalLinear, group_sort_layers, initialise_orthonormal_
 from gan_lab.validation import check_choice, check_count
 
@@ -50,6 +50,8 @@ class Mlp(NetworkPair):
             slope is at most 1 without a penalty (a pack's, with packing): its loss under
             `wasserstein` is minus a lower bound of W1. It has no norm, and `activation` is the
             generator's alone.
+        conditional: Whether both networks are given the class of each sample, of data with labels;
+            see `Conditional`.
     """
 
     latent_dim: int
@@ -60,6 +62,7 @@ class Mlp(NetworkPair):
     discriminator_norm: str = "none"
     packing: int = 1
     lipschitz: bool = False
+    conditional: bool = False
 
     def __post_init__(self) -> None:
         for name in ("latent_dim", "width", "packing"):
@@ -76,6 +79,7 @@ class Mlp(NetworkPair):
                 f"deviation, so that the slope of network.lipschitz=true is not at most 1; set "
                 f"network.discriminator_norm=none"
             )
+        check_conditional(self)
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Return a module z [N, latent_dim] -> samples [N, *shape]."""

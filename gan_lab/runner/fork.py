@@ -163,7 +163,7 @@ def _describe_misfit(config: RunConfig, source: Source, parent: Parent) -> str:
     """Return the first leaf of another shape or dtype, in brackets; empty if all fit."""
     state, seeds = parent.content["state"], [len(config.seeds)] if len(config.seeds) > 1 else []
     for network in ("generator", "discriminator"):
-        module: nn.Module = getattr(config.network, network)(source.shape)
+        module: nn.Module = getattr(config.pair(source), network)(source.shape)
         parts = {network: _leaves(state[network])}
         if network == "generator":
             parts["average"] = state["average"]

@@ -67,6 +67,8 @@ def build(
     step_gradients = gradients
     if not config.world.alone:
         step_gradients = build_gradients(objective, n_seeds, execution, config.world)
+    streams = Streams(config.seeds, config.draw_spec(source.shape), source, purpose)
+    latent_dim = config.network.latent_dim
     return Run(
         config,
         source,
@@ -74,17 +76,19 @@ def build(
         gradients,
         build_step(state, step_gradients, config.trainer.ema, execution),
         state,
-        Streams(config.seeds, config.draw_spec(source.shape), source, purpose),
-        Evaluator(config.evaluator, config.metrics, source, config.network.latent_dim),
+        streams,
+        Evaluator(config.evaluator, config.metrics, source, latent_dim, streams.labels),
     )
 
 
 def build_networks(config: RunConfig, source: Source) -> Networks:
     """Return freshly initialised modules for every seed."""
 
+    pair = config.pair(source)
+
     def fresh(name: str, seed: int) -> nn.Module:
-        module: nn.Module = getattr(config.network, name)(source.shape)
-        config.network.initialise_(module, stream(seed, f"init/{name}"))
+        module: nn.Module = getattr(pair, name)(source.shape)
+        pair.initialise_(module, stream(seed, f"init/{name}"))
         return module
 
     names = ("generator", "discriminator")
@@ -96,7 +100,7 @@ def with_mode(config: RunConfig, source: Source) -> RunConfig:
 
     A resumed run keeps the mode.
     """
-    networks = on_meta(config.network, source.shape)
+    networks = on_meta(config.pair(source), source.shape)
     objective = Objective(*networks, config.loss, tuple(config.regularizers.values()))
     schedule, steps = config.trainer.schedule, config.trainer.steps
     n_updates = schedule.discriminator_steps(steps) + schedule.n_generator * steps
@@ -111,5 +115,5 @@ def with_mode(config: RunConfig, source: Source) -> RunConfig:
 
 def largest_weight(config: RunConfig, source: Source) -> int:
     """Return the size of the largest weight: it decides whether seeds run faster together."""
-    networks = on_meta(config.network, source.shape)
+    networks = on_meta(config.pair(source), source.shape)
     return max(p.numel() for network in networks for p in network.parameters())

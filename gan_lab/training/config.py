@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gan_lab.data.base import Data
+from gan_lab.data.base import Data, Source
 from gan_lab.engine.distributed import ALONE, World
 from gan_lab.engine.execution import Execution
+from gan_lab.engine.labels import ClassLabels
 from gan_lab.engine.optimizers import Optimizer
 from gan_lab.engine.rng import DrawSpec
 from gan_lab.engine.schedule import Schedule
@@ -18,6 +19,7 @@ from gan_lab.metrics.evaluator import EvaluatorSettings
 from gan_lab.metrics.metrics import Metric
 from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.networks.base import NetworkPair
+from gan_lab.networks.conditional import Conditional
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.reports.analysis.names import method_name
 from gan_lab.reports.analysis.run_config import flat_keys
@@ -117,6 +119,16 @@ class RunConfig:
         """Gradients by the discriminator's inputs that an update with all penalties takes."""
         return sum(regularizer.inner_gradients for regularizer in self.regularizers.values())
 
+    def pair(self, source: Source) -> NetworkPair:
+        """Return the pair of networks for some data: that of `network`, or with their classes.
+
+        Raises:
+            ConfigError: They have no classes, and the pair needs them.
+        """
+        if not self.network.conditional:
+            return self.network
+        return Conditional(self.network, ClassLabels(source).n_classes)
+
     def draw_spec(self, shape: tuple[int, ...]) -> DrawSpec:
         """Return what each step draws, for samples of a shape."""
         specs = [regularizer.noise_spec(shape) for regularizer in self.regularizers.values()]
@@ -132,4 +144,5 @@ class RunConfig:
             noise,
             trainer.schedule,
             generator_sees_real=sees_real,
+            conditional=self.network.conditional,
         )

@@ -73,8 +73,9 @@ def estimate(config: RunConfig, source: Source) -> Need:
     """Return what a run needs; see the module for the formula."""
     spec = config.draw_spec(source.shape)
     n_seeds = len(config.seeds)
-    generator, discriminator = on_meta(config.network, source.shape)
-    g = _size(generator, torch.empty(2, spec.latent_dim, device="meta"))
+    pair = config.pair(source)
+    generator, discriminator = on_meta(pair, source.shape)
+    g = _size(generator, torch.empty(2, pair.latent_dim + pair.n_classes, device="meta"))
     packs = torch.empty(2 * config.network.packing, *source.shape, device="meta")
     d = _size(discriminator, packs)
     inner = config.inner_gradients

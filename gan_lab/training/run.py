@@ -11,6 +11,7 @@ from gan_lab.data.base import Source
 from gan_lab.engine.accumulator import Accumulator
 from gan_lab.engine.backends.select import Step
 from gan_lab.engine.gradients import Gradients
+from gan_lab.engine.labels import ClassLabels, join_labels
 from gan_lab.engine.objective import Objective
 from gan_lab.engine.rng import Streams, stream
 from gan_lab.engine.schedule import learning_rate_factor
@@ -113,13 +114,21 @@ class Run:
         self.accumulator.reduce_(world)
         return world.all(finite).cpu()
 
+    @property
+    def labels(self) -> ClassLabels | None:
+        """The classes of the data, where both networks are given them."""
+        return self.streams.labels
+
     def discriminator_leaves(self, index: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return parameters (detached) and buffers of one seed's discriminator."""
         return self.state.discriminator.of_seed(index)
 
     @torch.no_grad()
     def samples(self, index: int, z: Tensor) -> Tensor:
-        """Return one seed's averaged generator at z: [N, latent_dim] -> [N, *shape]."""
+        """Return one seed's averaged generator at z: [N, latent_dim] -> [N, *shape].
+
+        Of a conditional run z is followed by the classes, [N, latent_dim + K]; see `join_labels`.
+        """
         return self.samples_from(self.state.average, index, z)
 
     @torch.no_grad()
@@ -132,14 +141,23 @@ class Run:
 
     def generate(self, index: int, n: int, generator: torch.Generator) -> Tensor:
         """Return n samples of one seed's averaged generator, from a generator's randomness."""
-        shape = (n, self.streams.spec.latent_dim)
-        return self.samples(index, torch.randn(shape, generator=generator, device=generator.device))
+        return self.samples(index, self.latents(n, generator))
 
-    def noise(self, index: int, purpose: str, n: int) -> Tensor:
-        """Return z for one purpose of one seed, standard normal, [N, latent_dim]."""
-        generator = stream(self.seeds[index], purpose, self.source.device)
+    def latents(self, n: int, generator: torch.Generator, labels: Tensor | None = None) -> Tensor:
+        """Return z, standard normal, [N, latent_dim], from a generator's randomness.
+
+        In a conditional run it is followed by labels [N, K], those of random training samples
+        unless given.
+        """
         shape = (n, self.streams.spec.latent_dim)
-        return torch.randn(shape, generator=generator, device=self.source.device)
+        z = torch.randn(shape, generator=generator, device=generator.device)
+        if self.labels is not None and labels is None:
+            labels = self.labels.draw(n, generator)
+        return join_labels(z, labels)
+
+    def noise(self, index: int, purpose: str, n: int, labels: Tensor | None = None) -> Tensor:
+        """Return `latents` for one purpose of one seed."""
+        return self.latents(n, stream(self.seeds[index], purpose, self.source.device), labels)
 
     @torch.no_grad()
     def current_samples(self, index: int, z: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def validate(config: RunConfig, source: Source, here: bool = True) -> None:
     Raises:
         ConfigError: What, why, and what to do instead.
     """
-    generator, discriminator = on_meta(config.network, source.shape)
+    generator, discriminator = on_meta(config.pair(source), source.shape)
     _check_packs(config)
     _check_independence(config, discriminator)
     _check_samples(config, source)

@@ -21,17 +21,18 @@ from gan_lab.runs.safe_io import read_regular
 _MAX_PIXELS, _MAX_BYTES = 1 << 25, 1 << 25  # of a picture of a run
 
 
-def image_grid(images: Tensor, scale: int | None = None) -> np.ndarray:
+def image_grid(images: Tensor, scale: int | None = None, columns: int | None = None) -> np.ndarray:
     """Draw images [N, C, H, W] in [-1, 1] as one picture, uint8 [H', W', 3].
 
     Args:
         images: 1 or 3 channels.
         scale: Whole factor that enlarges each pixel; by default small images get about 64 pixels,
             since a browser would blur them.
+        columns: Images in a row; by default as many as there are rows, or one more.
     """
     n, channels, height, width = images.shape
     scale = scale or max(1, 64 // max(height, width))
-    columns = int(np.ceil(np.sqrt(n)))
+    columns = columns or int(np.ceil(np.sqrt(n)))
     rows = -(-n // columns)
     pixels = pixels_of(images)
     if channels != 3:

@@ -89,10 +89,12 @@ def _gradient_norms(run: Run, index: int) -> dict[str, float]:
         return {}  # with batch norm or packing the gradient at a sample depends on others
     source, n, step = run.source, run.config.trainer.batch_size, run.state.step
     generator = stream(run.seeds[index], f"gradient norms {step}", source.device)
-    real = source.gather(source.draw(n, generator))
-    fake = run.fakes(index, run.noise(index, f"gradient norms z {step}", n))
+    tickets = source.draw(n, generator)
+    real, labels = source.gather(tickets), None if run.labels is None else run.labels.of(tickets)
+    fake = run.fakes(index, run.noise(index, f"gradient norms z {step}", n, labels))
     mix = torch.rand(n, generator=generator, device=source.device)
-    norms = run.objective.gradient_norms(*run.discriminator_leaves(index), real, fake, mix)
+    leaves = run.discriminator_leaves(index)
+    norms = run.objective.gradient_norms(*leaves, real, fake, mix, labels)
     return {tag: float(value) for tag, value in norms.items()}
 
 

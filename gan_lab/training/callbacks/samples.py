@@ -2,6 +2,11 @@
 
 from functools import partial
 
+import torch
+from torch import Tensor
+
+from gan_lab.data.base import FiniteSource
+from gan_lab.engine.labels import ClassLabels, labels_of
 from gan_lab.engine.rng import stream
 from gan_lab.reports.plots import landscape, samples
 from gan_lab.reports.plots.points import PointsPicture
@@ -61,17 +66,46 @@ class Samples(Callback):
 
 
 def _draw_images(run: Run, index: int) -> bytes:
-    """Return a picture of one seed's images, the content of a PNG file."""
-    z = run.noise(index, "preview", run.config.trainer.n_preview)
-    return samples.encode_png(samples.image_grid(run.samples(index, z)))
+    """Return a picture of one seed's images, the content of a PNG file; a row a class, if given."""
+    n = run.config.trainer.n_preview
+    if run.labels is None:
+        z = run.noise(index, "preview", n)
+        return samples.encode_png(samples.image_grid(run.samples(index, z)))
+    labels = run.labels.rows(n)
+    z = run.noise(index, "preview", len(labels), run.labels.one_hot(labels))
+    grid = samples.image_grid(run.samples(index, z), columns=_columns(labels))
+    return samples.encode_png(grid)
+
+
+def _columns(labels: Tensor) -> int:
+    """Return the number of samples of the first class: of rows of one class each."""
+    return int((labels == labels[0]).sum())
 
 
 def _draw_real(run: Run) -> bytes:
     """Return a picture of as many held-out images, the same for every run on these data."""
+    if run.labels is not None:
+        return _draw_real_by_class(run, run.labels)
     source, n = run.source, run.config.trainer.n_preview
     generator = stream(0, "picture of real images", source.device)
     real = source.held_out(min(n, source.n_held_out or n), generator)
     return samples.encode_png(samples.image_grid(real))
+
+
+def _draw_real_by_class(run: Run, labels: ClassLabels) -> bytes:
+    """Return a picture of held-out images by class, with the rows of the samples' picture."""
+    source, parts = run.source, labels_of(run.source)
+    assert isinstance(source, FiniteSource)
+    assert parts is not None
+    classes, rows = parts[2], labels.rows(run.config.trainer.n_preview)
+    generator = stream(0, "picture of real images", source.device)
+    order = torch.randperm(len(classes), generator=generator, device=source.device)
+    n_each, blank = _columns(rows), torch.full((1, *source.shape), -1.0, device=source.device)
+    images = []
+    for k in rows.unique().tolist():
+        found = source.take("held_out", order[classes[order] == k][:n_each])
+        images += [found, *[blank] * (n_each - len(found))]
+    return samples.encode_png(samples.image_grid(torch.cat(images), columns=n_each))
 
 
 def landscape_of(run: Run, index: int) -> landscape.Landscape:
