@@ -53,6 +53,22 @@ def test_a_damaged_cache_of_classifiers_costs_a_training_of_one(workdir):
     assert [fault for fault in faults if fault.lost] == []
 
 
+def test_each_case_of_two_processes_counts_its_own_trainings(workdir, monkeypatch):
+    n_trainings = 1
+
+    def start(arguments, log, plant):
+        with open(log, "a") as file:  # the first of two trains
+            is_first = str(arguments[-1]).endswith("/run")
+            file.write("training the classifier\n" * (n_trainings if is_first else 0))
+
+    monkeypatch.setattr(damage, "start_warm", start)
+    monkeypatch.setattr(damage, "wait", lambda process: 0)
+    monkeypatch.setattr(damage, "rows", lambda path: [])
+    assert [damage._two_processes(workdir) for _ in range(2)] == ["", ""]
+    n_trainings = 2
+    assert "2 trainings" in damage._two_processes(workdir)
+
+
 @pytest.mark.slow
 def test_every_command_survives_every_damage():
     assert damage.campaign(n=3 * len(CASES), seed=1).lost == []

@@ -4,12 +4,13 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from gan_lab.cli.arguments import key, keys_of, parse_options, positional
-from gan_lab.cli.commands import COMMANDS
+from gan_lab.cli.commands import COMMANDS, Evaluate, Sample
 from gan_lab.cli.hydra import HydraArguments, key_of, long_names, run_directory
 from gan_lab.config import catalogue
 from gan_lab.config.compose import compose_config
@@ -27,6 +28,22 @@ class Toy:
     flag: bool = key(False, "a switch")
     format: str = key("table", "a choice", words=("table", "json"))
     text: str | None = key(None, "any text")
+
+
+def test_a_directory_that_looks_like_a_key_is_the_run_where_no_other_is_named(workdir):
+    (workdir / "run").mkdir()
+    with pytest.raises(ConfigError, match="evaluate takes run directories, got 0"):
+        parse_options(Evaluate, ["step=3"])
+    for name in ("step=3", "step=4"):
+        (workdir / name).mkdir()
+    request = parse_options(Sample, ["step=3", "n=5", "step=best"])
+    assert (request.run, request.n, request.step) == (Path("step=3"), 5, "best")
+    runs = parse_options(Evaluate, ["step=3", "step=4", "step=5"])
+    assert (runs.runs, runs.step) == ((Path("step=3"), Path("step=4")), 5)
+    both = parse_options(Evaluate, ["run", "step=3"])
+    assert (both.runs, both.step) == ((Path("run"),), 3)
+    dotted = parse_options(Sample, ["./step=3", "step=4"])
+    assert (dotted.run, dotted.step) == (Path("step=3"), 4)
 
 
 def test_words_and_keys_become_the_dataclass():

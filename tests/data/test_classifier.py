@@ -113,6 +113,17 @@ def test_a_damaged_file_is_trained_anew_and_said_so(cache, capsys, damage):
     assert not capsys.readouterr().err
 
 
+def test_a_file_under_the_name_of_other_data_is_not_taken(cache, capsys):
+    classifier.load_classifier(labelled())
+    (file,), other = cache.glob("*.pt"), classifier._read(labelled(seed=10))
+    assert classifier._load(file, classifier._read(labelled())) is not None
+    renamed = file.rename(cache / f"{other.digest}.pt")
+    capsys.readouterr()
+    assert classifier._load(renamed, other) is None
+    error = capsys.readouterr().err
+    assert "it is of other data than its name says); the classifier is trained anew" in error
+
+
 def test_where_nothing_can_be_kept_it_is_trained_for_this_process(cache, capsys):
     cache.parent.parent.mkdir(exist_ok=True)
     cache.parent.write_text("a file where the folder should be")

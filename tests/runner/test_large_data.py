@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+import gan_lab
 from gan_lab.data.host import NpyFile
 from gan_lab.data.image_arrays import ImageArray
 from gan_lab.data.image_rows import _Blocks
+from gan_lab.data.validation import split
 from gan_lab.engine import read_ahead
+from gan_lab.errors import ConfigError
 from gan_lab.metrics.metrics import Diversity
 from gan_lab.runs.checkpoint_checks import describe_data
 from gan_lab.training import memory
@@ -198,10 +201,18 @@ def test_a_run_is_not_resumed_on_other_images(workdir, capsys):
     path = saved(workdir, bytes_of())
     keys = (*VARIANTS["non_saturating"], f"data.path={path}", "data.storage=disk")
     run = train("run", *keys, "trainer.steps=4")
-    saved(workdir, 255 - bytes_of())
+    other = bytes_of()
+    other[int(split(300, 30, 54, 0, "a set").held_out[0])] ^= 255  # one that only measures
+    saved(workdir, other)
     capsys.readouterr()
-    assert main("resume", run, "trainer.steps=8") == 2
-    assert "the training data are not those" in capsys.readouterr().err
+    for command in (["resume", run, "trainer.steps=8"], ["evaluate", run]):
+        assert main(*command) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("ConfigError: the training data are not those")
+        assert error.count("\n") == 1
+    with pytest.raises(ConfigError, match="the training data are not those"):
+        gan_lab.load(run).evaluate()
+    assert main("sample", run, "n=2") == 0  # a generator needs no data
 
 
 # Memory
