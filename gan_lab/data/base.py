@@ -191,7 +191,7 @@ class FiniteSource(Source):
     def take(self, part: Part, indices: Tensor) -> Tensor:
         """Return samples of a part by their indices in it: [*lead] -> [*lead, *shape], float32."""
 
-    def stored(self, part: Part, indices: Tensor) -> Tensor:
+    def raw(self, part: Part, indices: Tensor) -> Tensor:
         """Return samples as they are kept, uint8 images or float32, on any device."""
         return self.take(part, indices)
 
@@ -274,8 +274,8 @@ class TensorSource(FiniteSource):
         """See `FiniteSource.take`."""
         return to_float(self._parts[part][indices])
 
-    def stored(self, part: Part, indices: Tensor) -> Tensor:
-        """See `FiniteSource.stored`."""
+    def raw(self, part: Part, indices: Tensor) -> Tensor:
+        """See `FiniteSource.raw`."""
         return self._parts[part][indices]
 
 

@@ -288,8 +288,8 @@ class HostSource(FiniteSource):
         """See `FiniteSource.take`; it waits for the samples."""
         return to_float(self._read(part, indices))
 
-    def stored(self, part: Part, indices: Tensor) -> Tensor:
-        """See `FiniteSource.stored`; they stay on the CPU."""
+    def raw(self, part: Part, indices: Tensor) -> Tensor:
+        """See `FiniteSource.raw`; they stay on the CPU."""
         samples = torch.empty((len(indices), *self.shape), dtype=self._dtype)
         self._rows[part].read_(indices.cpu().numpy(), samples)
         return samples

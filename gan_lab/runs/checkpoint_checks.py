@@ -121,12 +121,12 @@ def check_data(path: Path, content: Mapping[str, Any], source: Source) -> dict[s
     Raises:
         ConfigError: They differ, whatever the path to them.
     """
-    saved = content.get("data")
-    data = describe_data(source, saved if isinstance(saved, Mapping) else None)
-    if saved is None:
+    theirs = content.get("data")
+    data = describe_data(source, theirs if isinstance(theirs, Mapping) else None)
+    if theirs is None:
         return data
     with damage_if_malformed(path):
-        theirs, ours = _flatten(saved), _flatten(data or {})
+        theirs, ours = _flatten(theirs), _flatten(data or {})
     if data is not None and "sha256" in theirs:  # of an earlier version
         ours["sha256"] = _digest_some(source)
     if data is not None and "samples_sha256" in theirs and "samples_sha256" not in ours:
@@ -157,7 +157,7 @@ def _digest_samples(source: Source) -> str:
     sizes: dict[Part, int] = {"train": source.n_train, "validation": source.n_validation}
     sizes["held_out"] = source.n_held_out
     for part, n in sizes.items():
-        _update(hasher, partial(source.stored, part), n, source)
+        _update(hasher, partial(source.raw, part), n, source)
     for labels in (source.train_labels, source.validation_labels, source.held_out_labels):
         if labels is not None:
             hasher.update(labels.cpu().contiguous().numpy().data)
