@@ -26,6 +26,7 @@ from gan_lab.reports.analysis.load import read_run
 from gan_lab.runner import train as runner
 from gan_lab.runner.generator import averaged_generator
 from gan_lab.runs.checkpoint import is_name
+from gan_lab.runs.headline import is_high_dimensional
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training import memory
 from gan_lab.training.callbacks import evaluation
@@ -138,7 +139,7 @@ class TrainedRun:
         home = self.path.parent if open_run.is_child(self.path) else self.path
         return TrainedRun(RunDir(home).child(seed).path, self._step, self._device)
 
-    def samples(self, n: int, seed: int = 0) -> np.ndarray:
+    def samples(self, n: int, seed: int = 0, label: int | None = None) -> np.ndarray:
         """Return samples of the averaged generator, [n, *shape], float32; images in [-1, 1].
 
         They are those of `python -m gan_lab sample n=... seed=...`.
@@ -146,21 +147,36 @@ class TrainedRun:
         Args:
             n: Their number.
             seed: Of the noise: the same gives the same samples.
+            label: Of a conditional run: the class of all samples, from 0; None = classes as often
+                as in the data.
 
         Raises:
-            ConfigError: No number, no seed, or more samples than fit into memory.
+            ConfigError: No number, no seed, no class, or more samples than fit into memory.
         """
         n, seed = check_whole("n", n, 1), check_whole("seed", seed, 0)
         run, latent_dim = self.checkpoint.run, self.latent_dim
         memory.check_samples(n, latent_dim + math.prod(run.source.shape), run.source.device)
         generator = stream(seed, "sample", run.source.device)
+        labels = None if label is None else self._labels(n, check_whole("label", label, 0))
         with torch_settings(self.checkpoint.config.execution, self._n_threads):
-            samples = run.generate(self.checkpoint.seed_index, n, generator)
+            latents = run.latents(n, generator, labels)
+            samples = run.samples(self.checkpoint.seed_index, latents)
         return np.asarray(samples.cpu().numpy())
+
+    def _labels(self, n: int, label: int) -> Tensor:
+        """Return n times one class, one-hot."""
+        labels = self.checkpoint.run.labels
+        if labels is None or label >= labels.n_classes:
+            there = "no classes" if labels is None else f"{labels.n_classes} classes, from 0"
+            raise ConfigError(f"label={label} is no class of {self.path}, which has {there}")
+        return labels.one_hot(torch.full((n,), label, device=labels.indices.device))
 
     @cached_property
     def generator(self) -> nn.Module:
-        """The averaged generator in eval mode: z [N, latent_dim] -> samples [N, *shape]."""
+        """The averaged generator in eval mode: z [N, latent_dim] -> samples [N, *shape].
+
+        Of a conditional run it takes [N, latent_dim + K]: z, then the class, one-hot.
+        """
         run = self.checkpoint.run
         return averaged_generator(run, self.checkpoint.seed_index).to(run.source.device)
 
@@ -168,7 +184,8 @@ class TrainedRun:
     def discriminator(self) -> nn.Module:
         """The discriminator or critic in eval mode: samples [N, *shape] -> logits [N / packing].
 
-        Spectral normalisation is in the weights.
+        Spectral normalisation is in the weights. Of a conditional run it takes the classes, one-hot
+        [N, K], as a second argument.
         """
         run = self.checkpoint.run
         params, buffers = run.discriminator_leaves(self.checkpoint.seed_index)
@@ -208,7 +225,7 @@ class TrainedRun:
                 )
         except evaluation.NotFinite as error:
             raise ConfigError(f"{self.path}, step {checkpoint.step}: {error}") from error
-        return Estimates(estimates)
+        return Estimates(estimates, is_high_dimensional(checkpoint.run.source.shape))
 
     def resume(self, steps: int | None = None) -> "TrainedRun":
         """Go on from the newest checkpoint, bit for bit as if the run had not stopped.
@@ -246,4 +263,5 @@ class TrainedRun:
             tag: Estimate(**{name: each[name] for name in _FIELDS if name in each})
             for tag, each in record.finals.items()
         }
-        return "".join([*parts, *([Estimates(finals)._repr_html_()] if finals else [])])
+        table = Estimates(finals, record.is_high_dimensional)._repr_html_()
+        return "".join([*parts, *([table] if finals else [])])

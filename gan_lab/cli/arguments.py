@@ -55,10 +55,10 @@ def keys_of(command: type) -> dict[str, Field]:
     """Return key -> field of a command, with the keys as they are typed.
 
     Two underscores of a field's name stand for a dot: `trainer__on_divergence` is the key
-    trainer.on_divergence.
+    trainer.on_divergence. One at its end keeps it from being a word of Python: `class_` is class.
     """
     fields = (each for each in dataclasses.fields(command) if "positional" not in each.metadata)
-    return {each.name.replace("__", "."): each for each in fields}
+    return {each.name.removesuffix("_").replace("__", "."): each for each in fields}
 
 
 def positional_of(command: type) -> Field | None:

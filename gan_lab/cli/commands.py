@@ -105,10 +105,15 @@ class Sample:
     python -m gan_lab sample outputs/ring interpolate=8
     python -m gan_lab train data=digits steps=200 output=outputs/digits
     python -m gan_lab sample outputs/digits n=500 images=outputs/digits_png
+    python -m gan_lab train data=digits network.conditional=true steps=200 output=outputs/classes
+    python -m gan_lab sample outputs/classes class=3
     """
 
     run: Path = positional("DIR", "a run directory, or one seed of it", at_most=1)
     n: int | None = key(None, "number of samples", at_least=1, display="64")
+    class_: int | None = key(
+        None, "of a conditional run, from 0; unless given a row of each, or with n as in the data"
+    )
     interpolate: int | None = key(
         None, "instead, K paths of K samples between random z", at_least=2, at_most=64, display="K"
     )

@@ -20,13 +20,14 @@ def export(arguments: list[str]) -> int:
     place = _place(request)
     model = open_run.open_run(request.run, request.step, "cpu")
     index = model.seed_index if request.seed is None else _index(request, model)
+    pair = model.config.pair(model.run.source)
     facts = (model.run, index, model.step, RunDir(request.run).config)
     name = f"generator_step_{model.step:08d}_seed_{model.run.seeds[index]}"
     suffix = SUFFIXES[request.format]
     path = place if place.suffix == suffix else place / f"{name}{suffix}"
     export_generator(
         averaged_generator(model.run, index),
-        model.config.network.latent_dim,
+        pair.latent_dim + pair.n_classes,
         describe_generator(*facts),
         request.format,
         path,

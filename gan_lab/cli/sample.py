@@ -12,6 +12,7 @@ from torch import Tensor
 from gan_lab.cli import open_run
 from gan_lab.cli.arguments import directory, parse_options
 from gan_lab.cli.commands import Sample
+from gan_lab.engine.labels import join_labels
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.reports.export.images import check_new_folder, write_images
@@ -24,6 +25,7 @@ from gan_lab.validation import output_path
 
 _BATCH = 256  # images that are made at once for a folder
 _N_REAL = 1000  # data points behind paths
+_N, _N_EACH = 64, 8  # samples unless given; of a conditional run so many of each class
 
 
 def sample(arguments: list[str]) -> int:
@@ -62,19 +64,28 @@ def _check_together(request: Sample) -> None:
 
 def _write_samples(request: Sample, model: open_run.LoadedRun) -> None:
     source, latent_dim = model.run.source, model.config.network.latent_dim
-    n = _number(request)
+    classes = _classes(request, model)
+    n = _number(request, classes)
     memory.check_samples(n, latent_dim + math.prod(source.shape), source.device)
-    samples = _make(request, model, _noise(request, model))
+    samples = _make(request, model, _noise(request, model, classes))
     stem = _stem(request, f"sample_step_{model.step:08d}_seed_{request.seed}")
     _write_array(stem, samples)
     if len(source.shape) == 3:
-        _write_picture(stem, image_grid(samples))
+        columns = None
+        if classes is not None and request.class_ is None:
+            columns = int((classes == classes[0]).sum())
+        _write_picture(stem, image_grid(samples, columns=columns))
 
 
 def _write_paths(request: Sample, model: open_run.LoadedRun, n: int) -> None:
     source, latent_dim = model.run.source, model.config.network.latent_dim
     memory.check_samples(n**2, latent_dim + math.prod(source.shape), source.device)
     z = latent_paths(n, latent_dim, _generator(request, model))
+    labels = model.run.labels
+    if labels is not None:  # a path within each class in turn, or all within one
+        classes = torch.arange(n, device=z.device) % labels.n_classes
+        classes = classes if request.class_ is None else _classes_of(request, model, n)
+        z = join_labels(z, labels.one_hot(classes[:, None].expand(n, n)))
     samples = _make(request, model, z.flatten(0, 1))
     paths = samples.unflatten(0, (n, n))
     stem = _stem(request, f"interpolation_step_{model.step:08d}_seed_{request.seed}")
@@ -95,8 +106,9 @@ def _write_folder(request: Sample, model: open_run.LoadedRun, folder: Path) -> N
             f"images={folder} is for images of 1 or 3 channels, and samples of {request.run} have "
             f"the shape {source.shape}; leave images out"
         )
-    memory.check_samples(_number(request), latent_dim, source.device)
-    z = _noise(request, model)
+    classes = _classes(request, model)
+    memory.check_samples(_number(request, classes), latent_dim, source.device)
+    z = _noise(request, model, classes)
 
     def batches() -> Iterator[Tensor]:
         for part in z.split(_BATCH):
@@ -106,19 +118,50 @@ def _write_folder(request: Sample, model: open_run.LoadedRun, folder: Path) -> N
     print(printable(f"{folder}: {n} images"))
 
 
-def _number(request: Sample) -> int:
-    return 64 if request.n is None else request.n
+def _number(request: Sample, classes: Tensor | None) -> int:
+    if classes is not None:
+        return len(classes)
+    return _N if request.n is None else request.n
+
+
+def _classes(request: Sample, model: open_run.LoadedRun) -> Tensor | None:
+    """Return the classes of the samples, int64: the one that is given, or a row of each.
+
+    None where they are those of random training samples, or the generator is given none.
+    """
+    labels = model.run.labels
+    if request.class_ is not None:
+        return _classes_of(request, model, _N if request.n is None else request.n)
+    if labels is None or request.n is not None:
+        return None
+    return labels.rows(min(_N_EACH * labels.n_classes, _N_EACH * _N))
+
+
+def _classes_of(request: Sample, model: open_run.LoadedRun, n: int) -> Tensor:
+    """Return n times the class that is asked for."""
+    labels = model.run.labels
+    if labels is None:
+        raise ConfigError(
+            f"class={request.class_} is for a run of network.conditional=true, and the generator "
+            f"of {request.run} is given no class; leave class out"
+        )
+    if request.class_ is None or request.class_ >= labels.n_classes:
+        raise ConfigError(
+            f"class={request.class_} is none of the {labels.n_classes} classes of {request.run}; "
+            f"take 0 to {labels.n_classes - 1}"
+        )
+    return torch.full((n,), request.class_, device=model.run.source.device)
 
 
 def _generator(request: Sample, model: open_run.LoadedRun) -> torch.Generator:
     return stream(request.seed, "sample", model.run.source.device)
 
 
-def _noise(request: Sample, model: open_run.LoadedRun) -> Tensor:
-    """Return z, [n, latent_dim]."""
-    generator, latent_dim = _generator(request, model), model.config.network.latent_dim
-    shape = (_number(request), latent_dim)
-    return torch.randn(shape, generator=generator, device=generator.device)
+def _noise(request: Sample, model: open_run.LoadedRun, classes: Tensor | None) -> Tensor:
+    """Return z, [n, latent_dim], or of a conditional run with classes [n, latent_dim + K]."""
+    labels = model.run.labels
+    one_hot = None if labels is None or classes is None else labels.one_hot(classes)
+    return model.run.latents(_number(request, classes), _generator(request, model), one_hot)
 
 
 def _make(request: Sample, model: open_run.LoadedRun, z: Tensor) -> Tensor:
@@ -139,6 +182,7 @@ def _stem(request: Sample, name: str) -> Path:
     """Return the path of the files to write, without a suffix."""
     if request.output and _is_file_name(request.output):
         return Path(request.output).with_suffix("")
+    name = name if request.class_ is None else f"{name}_class_{request.class_}"
     return (Path(request.output) if request.output else RunDir(request.run).samples) / name
 
 

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gan_lab.networks.base import NetworkPair, with_packing
+from gan_lab.networks.base import NetworkPair, check_conditional, with_packing
 from gan_lab.networks.conv import LeakyReLU
 from gan_lab.networks.resnet import doublings
 from gan_lab.validation import check_count
 
-_SLOPE = 0.2  # of the leaky ReLU below 0
+_LEAK = 0.2  # factor of the leaky ReLU below 0
 _EXPANSION = 2  # channels of a block's branch, in widths
 _GROUP = 16  # channels of a group of the branch's 3x3 convolution, as in theirs of 96 groups
 _MAX_DEPTH = 100  # building modules takes time, even on the meta device
@@ -29,8 +29,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return pixels of weights 3/4 and 1/4 along each axis."""
-        options = (None, (2, 2), (1, 1), (0, 0), x.shape[1], (1, 1))
-        return F.conv_transpose2d(x, 4 * _bilinear(x), *options)
+        kernel = 4 * _bilinear(x)
+        return F.conv_transpose2d(x, kernel, None, (2, 2), (1, 1), (0, 0), x.shape[1], (1, 1))
 
 
 class Downsample(nn.Module):
@@ -56,9 +56,9 @@ class Bottleneck(nn.Module):
         inner = _EXPANSION * channels
         self.branch = nn.Sequential(
             nn.Conv2d(channels, inner, 1),
-            LeakyReLU(_SLOPE),
+            LeakyReLU(_LEAK),
             nn.Conv2d(inner, inner, 3, padding=1, groups=max(1, inner // _GROUP)),
-            LeakyReLU(_SLOPE),
+            LeakyReLU(_LEAK),
             nn.Conv2d(inner, channels, 1, bias=False),
         )
 
@@ -119,6 +119,8 @@ class R3gan(NetworkPair):
         depth: Blocks at each resolution.
         packing: Images that the discriminator judges together, joined as channels; above 1 it
             excludes gradient penalties.
+        conditional: Whether both networks are given the class of each sample, of data with labels;
+            see `Conditional`.
 
     Reference: Huang et al. 2024, arXiv:2501.05441, section 4 and their code.
     """
@@ -127,10 +129,12 @@ class R3gan(NetworkPair):
     width: int = 32
     depth: int = 2
     packing: int = 1
+    conditional: bool = False
 
     def __post_init__(self) -> None:
         for name in ("latent_dim", "width", "packing"):
             check_count(self, name)
+        check_conditional(self)
         check_count(self, "depth", at_most=_MAX_DEPTH)
         if self.width > 8 and self.width % 8:
             raise ValueError(
@@ -167,7 +171,7 @@ class R3gan(NetworkPair):
         are N(0, 1) in the generator, N(0, 1 / pixels) in the discriminator.
         """
         blocks = [layer for layer in module.modules() if isinstance(layer, Bottleneck)]
-        gain = (2 / (1 + _SLOPE**2)) ** 0.5 * len(blocks) ** -0.25
+        gain = (2 / (1 + _LEAK**2)) ** 0.5 * len(blocks) ** -0.25
         in_branch = {layer: gain for block in blocks for layer in block.branch}
         for layer in module.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d):

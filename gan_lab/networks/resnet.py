@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gan_lab.networks.base import NetworkPair, with_packing
+from gan_lab.networks.base import NetworkPair, check_conditional, with_packing
 from gan_lab.networks.conv import UnflattenPixels
 from gan_lab.networks.dcgan import NORMS
 from gan_lab.validation import check_choice, check_count
@@ -118,6 +118,8 @@ class Resnet(NetworkPair):
         generator_norm: none, batch, layer or instance, before each ReLU of the generator.
         packing: Images that the discriminator judges together, joined as channels; above 1 it
             excludes gradient penalties.
+        conditional: Whether both networks are given the class of each sample, of data with labels;
+            see `Conditional`.
 
     Reference: Miyato et al. 2018, arXiv:1802.05957, appendix B.4, table 4; after Gulrajani et al.
     2017, arXiv:1704.00028, appendix C.
@@ -128,10 +130,12 @@ class Resnet(NetworkPair):
     generator_width: int | None = None
     generator_norm: str = "batch"
     packing: int = 1
+    conditional: bool = False
 
     def __post_init__(self) -> None:
         for name in ("latent_dim", "width", "packing"):
             check_count(self, name)
+        check_conditional(self)
         if self.generator_width is not None:
             check_count(self, "generator_width")
         check_choice(self, "generator_norm", list(NORMS))

@@ -17,7 +17,8 @@ from gan_lab.training.run import Run
 def averaged_generator(run: Run, index: int) -> nn.Module:
     """Return one seed's averaged generator, z [N, latent_dim] -> samples [N, *shape].
 
-    It is on the CPU and in evaluation mode: batch norm uses its running statistics, as in
+    Of a conditional run it takes [N, latent_dim + K]: z, then the class, one-hot. It is on the CPU
+    and in evaluation mode: batch norm uses its running statistics, as in
     `Run.samples`.
     """
     module = copy.deepcopy(run.objective.generator).to_empty(device="cpu")
@@ -36,9 +37,12 @@ def describe_generator(run: Run, index: int, step: int, config_file: Path) -> di
         step: Of the checkpoint.
         config_file: The run's config.yaml, of which the SHA-256 digest is given.
     """
+    pair = run.config.pair(run.source)
+    classes = {"n_classes": pair.n_classes} if pair.n_classes else {}
     return {
         "gan_lab": __version__,
-        "latent_dim": run.config.network.latent_dim,
+        "latent_dim": pair.latent_dim,
+        **classes,  # one-hot after z
         "shape": list(run.source.shape),
         "network": run.config.resolved["network"],
         "seed": run.seeds[index],
