@@ -7,9 +7,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan_lab.config.compose import compose_config
+from gan_lab.networks.base import on_meta
+from tests.data.test_images import write_cifar
 from tests.helpers import CONF, names, rows, run_config, train
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # Debian's package
+CIFAR10 = [name for name in names("preset") if name.startswith("cifar10")]
+NO_DATA = {"none", *CIFAR10}
 CHEAP = (
     *("trainer.steps=2", "trainer.image_every=0", "trainer.warmup_n_critic=7", "network.width=8"),
     *("evaluator.n=16", "evaluator.n_repeats=2", "evaluator.final_n_repeats=2"),
@@ -46,12 +50,22 @@ def test_every_key_of_a_preset_arrives(preset):
             assert cfg[group]._target_ == (file.get("_target_") or file[group]._target_)
 
 
+@pytest.mark.parametrize("preset", [name for name in names("preset") if name not in NO_DATA])
 def test_a_preset_takes_two_steps(preset, workdir):
     if preset.startswith("fashion") and not FASHION.exists():
         pytest.skip("needs Debian's dataset-fashion-mnist")
     run = train("run", f"preset={preset}", *CHEAP)
     assert [row["step"] for row in rows(run)] == [0, 1, 2]
     assert (run / "checkpoints" / "step_00000002.pt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", CIFAR10)
+def test_a_preset_of_cifar10_takes_two_steps_on_its_file_format(preset, workdir, monkeypatch):
+    write_cifar(workdir / "data", monkeypatch, n=30)  # 150 images to train on, 30 of the test
+    more = ("data.n_held_out=30", "trainer.batch_size=8")
+    run = train("run", f"preset={preset}", *CHEAP, *more)
+    assert [row["step"] for row in rows(run)] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +75,11 @@ def test_a_preset_takes_two_steps(preset, workdir):
         ("dcgan_2016", "Dcgan", "Adam", "NonSaturating", 1, 128),
         ("wgan_2017", "Mlp", "RmsProp", "Wasserstein", 5, 64),
         ("wgan_gp_2017", "Mlp", "Adam", "Wasserstein", 5, 256),
+        ("cifar10_dcgan", "Dcgan", "Adam", "NonSaturating", 1, 128),
+        ("cifar10_wgan_clip", "Conv", "Adam", "Wasserstein", 1, 128),
+        ("cifar10_wgan_gp", "Resnet", "Adam", "Wasserstein", 5, 64),
+        ("cifar10_sngan", "Resnet", "Adam", "Hinge", 5, 64),
+        ("cifar10_r3gan", "R3gan", "Adam", "RelativisticPairing", 1, 64),
     ],
 )
 def test_a_preset_is_the_paper_s_set_up(preset, network, optim, loss, n_critic, batch_size):
@@ -83,6 +102,27 @@ def test_the_numbers_that_the_papers_give_are_the_numbers_that_run():
     convolutional = run_config("preset=dcgan_2016")
     assert (convolutional.optim.lr, convolutional.optim.betas) == (2e-4, (0.5, 0.999))
     assert convolutional.network.latent_dim == 100
+
+
+@pytest.mark.parametrize("name", CIFAR10)
+def test_a_preset_for_a_gpu_says_its_published_row_and_protocol_and_claims_nothing(name):
+    lines = (CONF / f"preset/{name}.yaml").read_text().split("defaults:")[0].splitlines()
+    words = " ".join(line.lstrip("# ") for line in lines)
+    assert "not run here" in words
+    assert re.search(r"FID \d+\.\d\d", words)
+    assert "50,000" in words  # samples of the row's FID
+    assert "evaluator.final_n=10000" in words  # of ours
+    assert "Expected" not in words
+    assert run_config(f"preset={name}").trainer.steps >= 100_000
+
+
+def test_the_size_of_r3gan_for_a_gpu_is_what_its_preset_says():
+    networks = on_meta(run_config("preset=cifar10_r3gan").network, (3, 32, 32))
+    n = sum(p.numel() for module in networks for p in module.parameters())
+    theirs = 20_732_160 + 20_683_776  # see tests/networks/test_residual.py
+    text = (CONF / "preset/cifar10_r3gan.yaml").read_text()
+    assert f"({theirs / 1e6:.1f} million" in text
+    assert f"{n / 1e6:.1f} million parameters, {theirs / n:.1f} times fewer" in text
 
 
 def test_a_loss_takes_the_preset_that_was_tuned_for_it_unless_another_is_typed():
