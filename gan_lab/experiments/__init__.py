@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gan_lab.experiments.dirac_gan.study import DiracGan
     from gan_lab.experiments.divergence_zoo.study import DivergenceZoo
     from gan_lab.experiments.gan_1d.study import Gan1d
+    from gan_lab.experiments.losses_on_images.study import LossesOnImages
     from gan_lab.experiments.mode_collapse.study import ModeCollapse
     from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
     from gan_lab.experiments.parallel_segments.study import ParallelSegments
@@ -34,6 +35,7 @@ _MODULES = {
     "DiracGan": "dirac_gan.study",
     "DivergenceZoo": "divergence_zoo.study",
     "Gan1d": "gan_1d.study",
+    "LossesOnImages": "losses_on_images.study",
     "ModeCollapse": "mode_collapse.study",
     "OptimalDiscriminator": "optimal_discriminator.study",
     "ParallelSegments": "parallel_segments.study",
@@ -43,7 +45,14 @@ _MODULES = {
 __all__ = ["Arrays", "Curve", "Experiment", "Lab", "Result"]
 __all__ += ["Claim", "at_least", "at_most", "claim_all", "equals"]
 __all__ += ["CriticSurfaces", "CrossEntropyGradients", "CurvesThatMeanSomething", "DiracGan"]
-__all__ += ["DivergenceZoo", "Gan1d", "ModeCollapse", "OptimalDiscriminator", "ParallelSegments"]
+__all__ += [
+    "DivergenceZoo",
+    "Gan1d",
+    "LossesOnImages",
+    "ModeCollapse",
+    "OptimalDiscriminator",
+    "ParallelSegments",
+]
 __all__ += ["VanishingGradients", "W1Benchmark"]
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -74,6 +74,10 @@ class Experiment(ABC):
         """Return sentences, made from the numbers, that a reader needs beside the claims. Pure."""
         return []
 
+    def answer(self, arrays: Arrays) -> list[str]:
+        """Return the question's answer in a few sentences, first on the page. Pure."""
+        return []
+
     def quick_note(self, n_seeds: int) -> str:
         """Return the sentence that stands on every figure of a study performed with quick=true."""
         seeds = f"{n_seeds} seed{'s' if n_seeds > 1 else ''}"
@@ -82,10 +86,11 @@ class Experiment(ABC):
 
 @dataclass(frozen=True)
 class Result:
-    """Configuration, arrays, claims and notes of a study; see `runner` for the files."""
+    """Configuration, arrays, claims, notes and answer of a study; see `runner` for the files."""
 
     experiment: str
     config: dict[str, Any]
     arrays: Arrays
     claims: list[Claim]
     notes: list[str]
+    answer: list[str] = field(default_factory=list)

@@ -68,10 +68,11 @@ def study_page(
     rows = record["claims"]
     first, *others = [_figure(title, name, png) for name, png in figures.items()] or [""]
     config = record.get("config") or {}
+    details = [*map(str, record.get("answer") or []), *_scale(config, rows)]
     moving = [_animation(title, name, gif) for name, gif in animations.items()]
     body = [
         document.header(title, str(record.get("reference", ""))),
-        _summary(rows, str(record.get("question", "")), _scale(config, rows)),
+        _summary(rows, str(record.get("question", "")), details),
         f'<div class="first">{_claims(split_checks(rows)[0])}{first}</div>',
         document.section("Figures", "".join(others)) if others else "",
         document.section("Animations", "".join(moving)) if moving else "",

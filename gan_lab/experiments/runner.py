@@ -1,7 +1,7 @@
 """Perform a study: measure, judge, save and draw; draw it again from disk.
 
 A study's directory: `index.html` (the page of all), `result.json` (experiment, config, claims,
-notes), `arrays.npz`, `figures/*.png` (also .svg or .pdf; animations as .gif and .html),
+notes, answer), `arrays.npz`, `figures/*.png` (also .svg or .pdf; animations as .gif and .html),
 `tensorboard/`, and the usual `config.yaml`, `status.json`, `metrics.jsonl`. `runs/` holds the run
 directories of trainings of its own.
 """
@@ -54,7 +54,8 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
         try:
             arrays = study.measure(lab)
             seconds = time.perf_counter() - began
-            result = Result(name, dict(config), arrays, study.claims(arrays), study.notes(arrays))
+            judged = (study.claims(arrays), study.notes(arrays), study.answer(arrays))
+            result = Result(name, dict(config), arrays, *judged)
             save(result, home, study, seconds)
             draw(study, result, home)
         except BaseException as error:
@@ -82,6 +83,7 @@ def save(result: Result, home: RunDir, study: Experiment, seconds: float) -> Non
         "seconds": seconds,
         "claims": [claim.record() for claim in result.claims],
         "notes": result.notes,
+        "answer": result.answer,
     }
     atomic_write(home.path / RESULT, to_json(record, indent=2))
 

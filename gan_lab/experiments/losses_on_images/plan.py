@@ -1,0 +1,126 @@
+"""The plan of the study: which trainings, with which seeds, for how many process seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gan_lab.errors import ConfigError
+from gan_lab.experiments.losses_on_images.methods import METHODS, draw_points, tuned_overrides
+
+TUNING, TUNED, PUBLISHED = "tuning", "tuned", "published"
+_FIRST_TUNING_SEED = 1_000_000  # far from the seeds of the study, which are its `seed` and up
+_LOOK_SECONDS, _OPEN_SECONDS = 0.3, 0.5  # one measurement, and one start of a training
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One training for a number of process seconds.
+
+    Attributes:
+        data, method: Names of the set and of the loss.
+        stage: tuning, tuned (the recipe that tuning chose) or published.
+        trial: Which point of the space; -1 for a published recipe.
+        rung: Of successive halving; -1 after tuning.
+        seed: Of the training.
+        seconds: Process seconds of training; looking is not counted.
+        n_looks: Measurements, evenly over the seconds.
+        overrides: Of the recipe, beside those that are common to all.
+    """
+
+    data: str
+    method: str
+    stage: str
+    trial: int
+    rung: int
+    seed: int
+    seconds: float
+    n_looks: int
+    overrides: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its path below `units`, without an ending."""
+        where = f"{self.data}/{self.method}/{self.stage}"
+        if self.stage == TUNING:
+            return f"{where}_{self.rung}_{self.trial:02d}"
+        return f"{where}_{self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything, the same for every loss.
+
+    Attributes:
+        n_trials: Trials of each rung of successive halving, falling.
+        trial_seconds: Process seconds of a trial, one number a rung.
+        final_seconds: Process seconds of a training with the chosen or the published recipe.
+        n_looks: Measurements of such a training.
+        seeds: Of these trainings.
+        design_seed: Of the points of the space.
+    """
+
+    n_trials: tuple[int, ...]
+    trial_seconds: tuple[float, ...]
+    final_seconds: float
+    n_looks: int
+    seeds: tuple[int, ...]
+    design_seed: int
+
+    def __post_init__(self) -> None:
+        if shared := set(self.seeds) & {self.tuning_seed(rung) for rung in self.rungs}:
+            raise ConfigError(
+                f"seed={min(shared)} is a seed of the tuning; take one below {_FIRST_TUNING_SEED}"
+            )
+
+    @property
+    def rungs(self) -> range:
+        """Indices of the rungs."""
+        return range(len(self.n_trials))
+
+    def tuning_seed(self, rung: int) -> int:
+        """Return the seed of all trials of a rung: another on each, none of a final training."""
+        return _FIRST_TUNING_SEED + rung
+
+    def trials(self, data: str, method: str, rung: int, chosen: Sequence[int]) -> list[Unit]:
+        """Return the trainings of a rung, of the chosen trials."""
+        points = draw_points(self.n_trials[0], self.design_seed)
+        seed, seconds = self.tuning_seed(rung), self.trial_seconds[rung]
+        return [
+            Unit(
+                *(data, method, TUNING, trial, rung, seed, seconds, 1),
+                tuned_overrides(METHODS[method], points[trial].tolist()),
+            )
+            for trial in chosen
+        ]
+
+    def finals(self, data: str, method: str, trial: int) -> list[Unit]:
+        """Return the trainings with the recipe of a trial, one a seed."""
+        points = draw_points(self.n_trials[0], self.design_seed)
+        overrides = tuned_overrides(METHODS[method], points[trial].tolist())
+        rest = (self.final_seconds, self.n_looks, overrides)
+        return [Unit(data, method, TUNED, trial, -1, seed, *rest) for seed in self.seeds]
+
+    def published(self, data: str, method: str) -> list[Unit]:
+        """Return the trainings with the published recipe, one a seed."""
+        rest = (self.final_seconds, self.n_looks, METHODS[method].published)
+        return [Unit(data, method, PUBLISHED, -1, -1, seed, *rest) for seed in self.seeds]
+
+    def tuning_seconds(self) -> float:
+        """Return the process seconds that the tuning of one loss on one set trains."""
+        return sum(n * s for n, s in zip(self.n_trials, self.trial_seconds, strict=True))
+
+    def core_seconds(self, n_pairs: int, n_published: int) -> float:
+        """Return about how many process seconds the study takes, looking and starts included.
+
+        Args:
+            n_pairs: Pairs of a set and a loss that are tuned.
+            n_published: Of these, with a training of the published recipe.
+        """
+        looks = _OPEN_SECONDS + 2 * self.n_looks * _LOOK_SECONDS
+        finals = len(self.seeds) * (self.final_seconds + looks)
+        tuning = self.tuning_seconds() + sum(self.n_trials) * (_OPEN_SECONDS + _LOOK_SECONDS)
+        return n_pairs * (tuning + finals) + n_published * finals
+
+
+def best_trials(distances: Sequence[tuple[float, int]], n: int) -> list[int]:
+    """Return the n trials of the least validation distance, of (distance, trial) of one rung."""
+    return [trial for _, trial in sorted(distances)[:n]]
