@@ -573,7 +573,12 @@ CACHE_DAMAGES: dict[str, Change] = {
     "a link to nothing": partial(_replace, how="a link to nothing"),
     "missing": partial(_replace, how="missing"),
     **{"lock is a folder": _lock_is_a_folder, "cache is a file": _cache_is_a_file},
-    **{"read-only": _read_only_cache, "renamed": _renamed, "stale": _stale, "two processes": _stale},
+    **{
+        "read-only": _read_only_cache,
+        "renamed": _renamed,
+        "stale": _stale,
+        "two processes": _stale,
+    },
 }
 _CLASSIFIED = (
     *("train", "data=image_array", "data.path=classes.npz", "network=conv", "network.width=4"),
