@@ -1,5 +1,8 @@
 """A long run: bounded files, constant descriptors, flat memory, steady speed."""
 
+import mmap
+import os
+
 import pytest
 
 from gan_lab.runs.run_dir import RunDir
@@ -24,8 +27,26 @@ def test_what_grows_is_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(soak, "_files", lambda run: files)
     monkeypatch.setattr(soak, "_speed", lambda run: 0.5)
     steps = range(0, 200_000, 1000)
-    leak = [soak.Sample(step, 500 + step / 1e4, 20 + step // 20_000, 2) for step in steps]
+    leak = [soak.Sample(step, 500 + step / 1e4, 250, 20 + step // 20_000, 2) for step in steps]
     found = soak.judge(200_000, leak, RunDir(tmp_path))
     assert set(lost(found)) == {"memory", "descriptors", "files", "speed"}
     assert found.measured["memory slope [MiB per 100,000 steps]"] == pytest.approx(10.0, abs=1e-9)
     assert found.measured["its standard error"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_pages_of_files_come_and_go_and_only_what_is_allocated_is_memory(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 7}\n')
+    (tmp_path / "library").write_bytes(b"x" * (32 << 20))
+    before = soak._sample(os.getpid(), tmp_path)
+    with (
+        open(tmp_path / "library", "rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages,
+    ):
+        sum(pages[:: mmap.PAGESIZE])
+        with_file = soak._sample(os.getpid(), tmp_path)
+    own = bytearray(b"x" * (64 << 20))
+    with_own = soak._sample(os.getpid(), tmp_path)
+    assert (before.step, len(own)) == (7, 64 << 20)
+    assert with_file.mapped - before.mapped == pytest.approx(32, abs=1)
+    assert with_file.memory - before.memory == pytest.approx(0, abs=1)
+    assert with_own.memory - before.memory == pytest.approx(64, abs=4)
