@@ -25,9 +25,9 @@ KEYS = (
     *("evaluator.final_n=64", "device=cpu", "execution.threads=1", "execution.mode=eager"),
 )
 EXPECTED = (
-    "Memory that it allocates does not grow by more than 1 MiB in 100,000 steps beyond the error of the slope; the "
-    "same descriptors and threads at the end as after the start; no more files than the settings "
-    "say; the last tenth as fast as the first within a fifth."
+    "Memory that it allocates does not grow by more than 1 MiB in 100,000 steps beyond the error "
+    "of the slope; the same descriptors and threads at the end as after the start; no more files "
+    "than the settings say; the last tenth as fast as the first within a fifth."
 )
 _WARM = 0.2  # share of the samples that is left out: allocators and caches fill up first
 
@@ -65,7 +65,8 @@ def campaign(
             if (sample := _sample(process.pid, path)) is not None:
                 samples.append(sample)
                 if len(samples) % 60 == 0:
-                    tell(f"step {sample.step} of {n}, {sample.memory:.1f} + {sample.mapped:.1f} MiB")
+                    memory = f"{sample.memory:.1f} MiB and {sample.mapped:.1f} of libraries"
+                    tell(f"step {sample.step} of {n}, {memory}")
             time.sleep(0.05 if n < 20_000 else 1.0)
         if process.returncode:
             raise RuntimeError(log.read_text())
