@@ -1,0 +1,329 @@
+"""Equal tuning, nothing judged that was seen, statistics on planted distances, and going on."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from gan_lab.cli.experiment import study_of
+from gan_lab.config import compose
+from gan_lab.errors import ConfigError
+from gan_lab.experiments import runner
+from gan_lab.experiments.base import Lab
+from gan_lab.experiments.losses_on_images import analysis, claims, tables, units
+from gan_lab.experiments.losses_on_images.images import Sizes, open_images
+from gan_lab.experiments.losses_on_images.methods import (
+    LEARNING_RATES,
+    METHODS,
+    RATIOS,
+    draw_points,
+    tuned_overrides,
+)
+from gan_lab.experiments.losses_on_images.plan import PUBLISHED, TUNING, Plan, best_trials
+from gan_lab.experiments.losses_on_images.study import LossesOnImages
+from gan_lab.experiments.losses_on_images.tables import as_arrays, trials_csv
+from tests.helpers import ROOT
+
+KEPT = ROOT / "docs" / "experiments" / "losses_on_images"
+SEEDS = (700, 701, 702, 703, 704)
+LOSSES = ("non_saturating_r1", "wgan_gp", "wgan_clip")
+SIZES = Sizes(60, 30, 30, 20)
+
+
+def study(quick=False):
+    words = ["experiment=losses_on_images", f"quick={quick}"]
+    return study_of(compose.compose_config("experiment", words))[0]
+
+
+def planted(distances, deviation, published=10.0, losses=LOSSES):
+    """Records of a whole study whose judged distances are known; noise is the pairs' own."""
+    plan = Plan((4, 2), (4.0, 9.0), 9.0, 6, SEEDS, 0)
+    noise = np.random.default_rng(0)
+    records = []
+    for method in losses:
+        todo = [*plan.trials("mnist_5k", method, 0, range(4))]
+        todo += [*plan.trials("mnist_5k", method, 1, (1, 2)), *plan.finals("mnist_5k", method, 1)]
+        for unit in [*todo, *plan.published("mnist_5k", method)]:
+            factor = published if unit.stage == PUBLISHED else 1.0
+            level = distances[method] * factor * math.exp(deviation * noise.standard_normal())
+            points = []
+            for i in range(unit.n_looks):
+                share = (i + 1) / unit.n_looks
+                point = {"seconds": unit.seconds * share, "updates": 100.0 * share}
+                point["gradient_evaluations"] = 120.0 * share
+                point["validation"] = level / share
+                point |= {"judged_distance": level / share, "judged_coverage": 0.9}
+                points.append({**point, "judged_legible": 0.9})
+            rest = {"diverged": False, "process_seconds": unit.seconds + 1, "points": points}
+            records.append({**dataclasses.asdict(unit), **rest})
+    return records
+
+
+def arrays_of(records):
+    parts = {"train": ["a", "b"], "validation": ["c"], "judged": ["d"]}
+    images = {f"images/mnist_5k/{part}": np.array(keys) for part, keys in parts.items()}
+    real = {"real/mnist_5k/judged_distance": np.array(0.01)}
+    return {**as_arrays(records), **images, **real}
+
+
+def test_every_loss_gets_as_many_trials_and_seconds_in_the_plan():
+    full = study()
+    plan = full.plan(SEEDS)
+    totals = set()
+    for data, losses in zip(full.datasets, full.losses, strict=True):
+        for method in losses:
+            trials = [t for rung in plan.rungs for t in plan.trials(data, method, rung, range(2))]
+            rungs = [(t.rung, t.trial, t.seed, t.seconds) for t in trials]
+            totals.add((plan.tuning_seconds(), tuple(rungs)))
+    assert len(totals) == 1
+    assert plan.tuning_seconds() == 12 * 12 + 4 * 24 + 2 * 48
+
+
+def test_the_whole_plan_takes_at_most_two_hours_of_two_cores():
+    full = study()
+    n_pairs = sum(map(len, full.losses))
+    assert 1.5 * 3600 < full.plan(SEEDS).core_seconds(n_pairs, n_pairs) / 2 <= 2 * 3600
+    quick = study(quick=True)
+    assert 100 < quick.plan(SEEDS[:3]).core_seconds(3, 3) / 2 <= 200
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_space_is_of_one_kind_and_log_uniform(method):
+    points = draw_points(512, 0)
+    for point in ([0.0] * 5, [0.999999] * 5, *points[:8].tolist()):
+        text = " ".join(tuned_overrides(METHODS[method], point))
+        lr = float(re.search(r"optim\.lr=(\S+)", text)[1])
+        ratio = float(re.search(r"discriminator_lr=(\S+)", text)[1]) / lr
+        assert LEARNING_RATES[0] * 0.99 <= lr <= LEARNING_RATES[1] * 1.01
+        assert RATIOS[0] * 0.98 <= ratio <= RATIOS[1] * 1.02
+        for key in METHODS[method].strengths:
+            strength = float(re.search(rf"{re.escape(key)}=(\S+)", text)[1])
+            low, high = METHODS[method].bounds
+            assert low * 0.99 <= strength <= high * 1.01
+    # Every coordinate is spread evenly: a Halton sequence of 512 leaves no tenth of it empty.
+    counts = np.stack([np.histogram(points[:, i], 10, (0, 1))[0] for i in range(5)])
+    assert counts.min() > 40
+    assert counts.max() < 62
+
+
+@pytest.mark.slow
+def test_all_recipes_compose_and_fit_the_network():
+    plan = study().plan(SEEDS)
+    for method in METHODS:
+        trial = plan.trials("mnist_5k", method, 0, [0])[0]
+        for unit in (trial, plan.published("mnist_5k", method)[0]):
+            words = units.recipe(unit)
+            config = compose.build_run_config(compose.compose_config("train", words))
+            assert config.trainer.batch_size == 32
+            assert config.trainer.ema == 0.998
+            assert type(config.network).__name__ == "Conv"
+            assert config.seeds == (unit.seed,) or list(config.seeds) == [unit.seed]
+
+
+def test_the_best_trials_are_those_of_least_distance_and_a_divergence_is_last():
+    assert best_trials([(0.3, 0), (math.inf, 1), (0.1, 2), (0.2, 3)], 2) == [2, 3]
+
+
+def test_seeds_of_the_tuning_are_refused_for_the_comparison():
+    with pytest.raises(ConfigError, match="seed=1000001 is a seed of the tuning"):
+        Plan((4, 2), (1.0, 2.0), 2.0, 2, (1_000_001,), 0)
+
+
+def test_a_planted_difference_is_decided_with_its_ratio():
+    distances = {"non_saturating_r1": 0.02, "wgan_gp": 0.03, "wgan_clip": 0.08}
+    result = analysis.comparison(arrays_of(planted(distances, 0.03)), "mnist_5k")
+    assert result.order == list(LOSSES)
+    assert result.undecided == ["non_saturating_r1"]
+    assert all(pair.is_decided for pair in result.pairs)
+    pair = result.pair("non_saturating_r1", "wgan_clip")
+    assert pair.ratio.value == pytest.approx(4.0, rel=0.1)
+    assert pair.ratio.low < 4.0 < pair.ratio.high
+    assert result.stability.first["non_saturating_r1"] == 5
+    assert result.stability.concordance == pytest.approx(1.0, abs=1e-12)
+
+
+def test_no_planted_difference_is_undecided_with_the_seeds_it_would_need():
+    distances = dict.fromkeys(LOSSES, 0.02)
+    arrays = arrays_of(planted(distances, 0.1))
+    result = analysis.comparison(arrays, "mnist_5k")
+    assert set(result.undecided) == set(LOSSES)
+    assert not any(pair.is_decided for pair in result.pairs)
+    assert min(pair.n_needed for pair in result.pairs) > 5
+    [answer] = claims.answers(arrays)
+    assert "it is undecided between" in answer
+    assert "seeds" in answer
+
+
+def test_holm_makes_a_false_finding_rare():
+    noise, found = np.random.default_rng(1), 0
+    for _ in range(60):
+        values = {m: dict(zip(SEEDS, noise.standard_normal(5), strict=True)) for m in "abcde"}
+        found += any(pair.is_decided for pair in analysis.compare(values).pairs)
+    # At most 5 % of 60 by Holm, 3 +- 1.7; without a correction about a third of them.
+    assert found <= 8
+
+
+def test_the_price_of_a_recipe_is_its_ratio_to_the_tuned_one():
+    distances = dict.fromkeys(LOSSES, 0.02)
+    prices = analysis.prices(arrays_of(planted(distances, 0.01, published=7.0)), "mnist_5k")
+    for gap in prices.values():
+        assert analysis.ratio_of(gap).value == pytest.approx(7.0, rel=0.05)
+
+
+def test_a_budget_is_what_all_reach_and_a_slower_loss_is_read_there():
+    records = planted(dict.fromkeys(LOSSES, 0.02), 0.0)
+    for record in records:
+        if record["method"] == "wgan_clip":
+            for point in record["points"]:
+                point["updates"] /= 2
+    arrays = arrays_of(records)
+    assert analysis.budget(arrays, "mnist_5k", "updates") == 50
+    values = analysis.log_distances(arrays, "mnist_5k", "updates", analysis.LAST)
+    # The quicker ones are at half of their training, where the planted distance is twice as large.
+    assert math.exp(values["wgan_gp"][700]) == pytest.approx(0.04, rel=1e-9)
+    assert math.exp(values["wgan_clip"][700]) == pytest.approx(0.02, rel=1e-9)
+
+
+def test_the_best_checkpoint_is_chosen_by_validation_and_not_by_judged_images():
+    records = planted(dict.fromkeys(LOSSES, 0.02), 0.0)
+    for record in records:
+        if record["stage"] != TUNING:
+            record["points"][2]["validation"] = 1e-4
+            record["points"][4]["judged_distance"] = 1e-6
+    values = analysis.log_distances(arrays_of(records), "mnist_5k")
+    assert math.exp(values["wgan_gp"][700]) == pytest.approx(0.02 * 6 / 3, rel=1e-9)
+
+
+def test_a_training_that_diverged_counts_by_what_it_had():
+    records = planted(dict.fromkeys(LOSSES, 0.02), 0.0)
+    finals = [r for r in records if r["stage"] == "tuned" and r["method"] == "wgan_clip"]
+    finals[0]["points"], finals[0]["diverged"] = [], True
+    finals[1]["points"], finals[1]["diverged"] = finals[1]["points"][:3], True
+    arrays = arrays_of(records)
+    best = analysis.log_distances(arrays, "mnist_5k")["wgan_clip"]
+    last = analysis.log_distances(arrays, "mnist_5k", pick=analysis.LAST)["wgan_clip"]
+    assert math.exp(best[700]) == pytest.approx(analysis.NOTHING_LEARNED)
+    assert math.exp(best[701]) == pytest.approx(0.04)
+    assert math.exp(last[701]) == pytest.approx(analysis.NOTHING_LEARNED)
+
+
+def test_unequal_tuning_and_shared_images_break_the_checks():
+    records = planted(dict.fromkeys(LOSSES, 0.02), 0.1)
+    verdicts = {c.id: c.verdict for c in claims.claims(arrays_of(records)) if c.kind == "check"}
+    assert verdicts == dict.fromkeys(verdicts, "pass")
+    fewer = [r for r in records if (r["method"], r["trial"], r["rung"]) != ("wgan_gp", 3, 0)]
+    shared = arrays_of(fewer) | {"images/mnist_5k/judged": np.array(["a"])}
+    verdicts = {c.id: c.verdict for c in claims.claims(shared) if c.kind == "check"}
+    assert verdicts == dict.fromkeys(verdicts, "fail")
+
+
+def test_no_image_is_in_two_parts_and_no_training_opens_a_judged_one():
+    data = compose.build_run_config(compose.compose_config("train", ["data=mnist_5k"])).data
+    images = open_images(data, SIZES)
+    parts = [set(images.digests[part]) for part in ("train", "validation", "judged")]
+    assert [len(part) for part in parts] == [60, 30, 30]
+    assert len(set.union(*parts)) == 120
+    source = images.source
+    seen = torch.cat([x for p in ("train", "validation", "held_out") for x in source.batches(p)])
+    apart = (seen[:, None] - images.judged[None]).abs().amax((2, 3, 4))
+    assert float(apart.min()) > 0.1
+
+
+def tiny_lab(path, workers=1):
+    def run_config(overrides):
+        return compose.build_run_config(compose.compose_config("train", list(overrides)))
+
+    cpu = torch.device("cpu")
+    return Lab((700, 701), cpu, path, workers, True, run_config, lambda line: None)
+
+
+@pytest.mark.slow
+def test_a_study_that_was_killed_goes_on_and_trains_nothing_twice(tmp_path, monkeypatch):
+    tiny = LossesOnImages(
+        losses=(("wgan_gp", "wgan_clip"),),
+        **{"n_train": (3500,), "n_trials": (2, 1), "trial_seconds": (0.05, 0.05)},
+        **{"final_seconds": 0.1, "n_looks": 2},
+    )
+    done, keep = [], units.keep_unit
+
+    def killed(config, unit, sizes, path):
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append(unit.name)
+        keep(config, unit, sizes, path)
+
+    monkeypatch.setattr(units, "keep_unit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tiny.measure(tiny_lab(tmp_path))
+    before = {p: p.read_bytes() for p in (tmp_path / "units").rglob("*.json")}
+    assert len(before) == 5
+    done.append("the kill")  # no longer 5
+    arrays = tiny.measure(tiny_lab(tmp_path))
+    assert {path: path.read_bytes() for path in before} == before
+    # Two losses: 3 trials and 2 + 2 trainings each.
+    assert len(done) - 1 == len(set(done)) - 1 == 14
+    assert len(arrays["trials/seed"]) == 6
+    assert len(arrays["finals/seed"]) == 8
+    assert (arrays["trials/at_seconds"] >= 0.05).all()
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "trials.csv").read_text())))
+    assert {row["method"] for row in rows} == {"wgan_gp", "wgan_clip"}
+    other = dataclasses.replace(tiny, final_seconds=0.2)
+    with pytest.raises(ConfigError, match="was kept by a study with other keys"):
+        other.measure(tiny_lab(tmp_path))
+    assert claims.claims(arrays)
+    assert tiny.answer(arrays)
+
+
+def test_the_table_of_trials_has_one_line_a_trial():
+    rows = list(csv.DictReader(io.StringIO(trials_csv(arrays_of(planted_even())).decode())))
+    assert len(rows) == 3 * 6
+    assert {row["seed"] for row in rows} == {"1000000", "1000001"}
+    assert all(float(row["validation_distance"]) > 0 for row in rows)
+
+
+def planted_even():
+    return planted(dict.fromkeys(LOSSES, 0.02), 0.1)
+
+
+def kept_arrays():
+    """Of the kept study; before it is kept, of a planted one in the same form."""
+    if not (KEPT / "arrays.npz").exists():
+        return arrays_of(planted_even())
+    return runner.load_arrays(KEPT)
+
+
+def test_tuning_was_equal_in_the_kept_study():
+    arrays = kept_arrays()
+    if (KEPT / "trials.csv").exists():
+        assert (KEPT / "trials.csv").read_bytes() == tables.trials_csv(arrays)
+    for data in analysis.datasets(arrays):
+        seconds, trials = claims.tuning_totals(arrays, data)
+        assert len(set(trials.values())) == 1
+        assert len(set(seconds.values())) == 1
+        mine = arrays["trials/data"] == data
+        trained = arrays["trials/at_seconds"][mine, -1]
+        late = (trained - arrays["trials/seconds"][mine])[~arrays["trials/diverged"][mine]]
+        # A trial ends with the first step beyond its seconds.
+        assert late.min() >= 0
+        assert late.max() < 1.0
+
+
+def test_nothing_that_judges_was_seen_in_the_tuning_of_the_kept_study():
+    arrays = kept_arrays()
+    for data in analysis.datasets(arrays):
+        assert claims.n_shared(arrays, data) == 0
+        tuned = set(arrays["trials/seed"].tolist())
+        assert tuned.isdisjoint(arrays["finals/seed"].tolist())
+    assert not any("judged" in key for key in arrays if key.startswith("trials/"))
+
+
+def test_the_kept_study_is_at_most_three_megabytes():
+    if KEPT.exists():
+        assert sum(file.stat().st_size for file in KEPT.rglob("*") if file.is_file()) <= 3 << 20
+        assert json.loads((KEPT / "result.json").read_text())["config"]["quick"] is False
