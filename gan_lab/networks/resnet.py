@@ -121,7 +121,7 @@ class Resnet(NetworkPair):
         conditional: Whether both networks are given the class of each sample, of data with labels;
             see `Conditional`.
 
-    Reference: Miyato et al. 2018, arXiv:1802.05957, appendix B.4, table 4; after Gulrajani et al.
+    Reference: Miyato et al. 2018, arXiv:1802.05957, appendix B.4; after Gulrajani et al.
     2017, arXiv:1704.00028, appendix C.
     """
 

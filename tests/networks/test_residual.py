@@ -1,5 +1,8 @@
 """The residual pairs, resnet and r3gan, against torch's plain operators in the papers' order."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +19,16 @@ from gan_lab.networks.r3gan import Bottleneck, Downsample, R3gan, Upsample
 from gan_lab.networks.resnet import DiscriminatorBlock, Resnet, SumPixels, doublings
 from gan_lab.regularizers import R1, R2, SpectralNorm
 from tests.engine.test_step import EXACT, check_stacked_is_solo
-from tests.helpers import draws_like, load_regularizers, normal, seeded, small_run, take_steps
+from tests.helpers import (
+    ONE,
+    ROOT,
+    draws_like,
+    load_regularizers,
+    normal,
+    seeded,
+    small_run,
+    take_steps,
+)
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}
 PAIRS = pytest.mark.parametrize("pair", [Resnet(3, 4, 6), R3gan(3, 8, 2)], ids=["resnet", "r3gan"])
@@ -195,6 +207,23 @@ def test_images_of_every_size_get_one_logit_each_and_the_shapes_need_no_numbers(
     assert images.shape == (2, *shape)
     assert images.abs().max() <= 1
     assert logits.shape == (2,)
+
+
+SHAPES_ALONE = """
+import sys, torch
+from gan_lab.networks import R3gan, Resnet
+from gan_lab.networks.base import forward_on_meta, on_meta
+for pair in (Resnet(3, 4), R3gan(3, 8)):
+    inputs = (torch.empty(2, *shape, device="meta") for shape in ((3,), (3, 28, 28)))
+    for module, x in zip(on_meta(pair, (3, 28, 28)), inputs, strict=True):
+        forward_on_meta(module, x)
+sys.exit("sympy" in sys.modules or "torch._dynamo" in sys.modules)
+"""
+
+
+@pytest.mark.slow  # an import of torch
+def test_the_shapes_need_no_compiler():
+    subprocess.run([sys.executable, "-c", SHAPES_ALONE], cwd=ROOT, env=ONE, check=True)
 
 
 @pytest.mark.parametrize(
