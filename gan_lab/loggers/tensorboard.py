@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gan_lab.loggers.base import Chart, Logger, Status
+from gan_lab.loggers.jsonl import read_metrics
 from gan_lab.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class TensorBoardLogger(Logger):
     def hparams(self, config: Mapping[str, Any], metrics: Sequence[str]) -> None:
         """Make the run a row of the HParams table, which `session_end` writes."""
         self._writer.hparams(config, metrics)
+        # A run that goes on may be complete: its headline stands in a row of the former start.
+        if self.resume_step is not None and self.directory.metrics.exists():
+            for row in read_metrics(self.directory.metrics):
+                self._writer.update_result(row)
 
     def layout(self, charts: Sequence[Chart]) -> None:
         """Lay out the page of custom scalars."""

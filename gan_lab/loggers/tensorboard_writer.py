@@ -62,10 +62,14 @@ class TensorBoardWriter:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write all values of a step in one record, as float32, without the clocks."""
-        if self._headline in values or f"final/{self._headline}" in values:
-            self._result = values.get(f"final/{self._headline}", math.nan)
+        self.update_result(values)
         curves = {shown_tag(t): x for t, x in values.items() if not t.startswith(_JSONL_ONLY)}
         self._show(step, *(Summary.Value(tag=t, simple_value=x) for t, x in curves.items()))
+
+    def update_result(self, values: Mapping[str, float]) -> None:
+        """Take the headline at the end from a row; one that measures it and goes on has none."""
+        if self._headline in values or f"final/{self._headline}" in values:
+            self._result = values.get(f"final/{self._headline}", math.nan)
 
     def text(self, tag: str, text: str, step: int = 0) -> None:
         """Show a text (Markdown)."""

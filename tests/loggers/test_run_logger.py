@@ -16,6 +16,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import AppendFile, read_metrics
 from gan_lab.loggers.lost_records import LostRecords
 from gan_lab.loggers.run_logger import RunLogger
+from gan_lab.runs.headline import WASSERSTEIN
 from gan_lab.reports.plots.samples import encode_png
 from gan_lab.runs import checkpoint, run_dir
 from gan_lab.runs.run_dir import RunDir
@@ -192,6 +193,21 @@ def test_the_last_status_of_a_run_counts(run):
     [group] = session_groups(run.path.parent)
     assert [session.status for session in group.sessions] == [api_pb2.STATUS_SUCCESS]
     assert group.hparams["n_critic"].number_value == 2
+
+
+def test_a_complete_run_that_goes_on_has_its_headline_in_the_table_again(run):
+    logger = record(run, [])
+    logger.hparams(CONFIG, [TAG])
+    logger.scalars(1, {WASSERSTEIN: 0.5})
+    logger.scalars(2, {WASSERSTEIN: 0.25, f"final/{WASSERSTEIN}": 0.125})
+    logger.close()
+    for resume_step, expected in ((2, 0.125), (1, None)):  # at its end, and before it
+        logger = RunLogger(run, seed=5, resume_step=resume_step)
+        logger.hparams(CONFIG, [f"final/{WASSERSTEIN}"])
+        logger.session_end("success")
+        logger.close()
+        hparams = session_groups(run.path.parent)[0].hparams
+        assert (hparams["W1"].number_value if "W1" in hparams else None) == expected
 
 
 def test_a_full_disk_costs_records_and_never_the_training(run, monkeypatch, capsys):
