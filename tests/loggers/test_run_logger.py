@@ -16,9 +16,9 @@ from gan_lab.errors import ConfigError
 from gan_lab.loggers.jsonl import AppendFile, read_metrics
 from gan_lab.loggers.lost_records import LostRecords
 from gan_lab.loggers.run_logger import RunLogger
-from gan_lab.runs.headline import WASSERSTEIN
 from gan_lab.reports.plots.samples import encode_png
 from gan_lab.runs import checkpoint, run_dir
+from gan_lab.runs.headline import WASSERSTEIN
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import RING, train
 from tests.loggers.hparams_table import session_groups
