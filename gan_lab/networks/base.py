@@ -162,6 +162,10 @@ class _Shapes(TorchFunctionMode):
             return _conv2d(*args)
         if func is torch.nn.functional.conv_transpose2d and _is_call_of_layer(args, 8):
             return _conv_transpose2d(*args)
+        if func is torch.cat and len(args) == 2 and args[1] == 1:
+            first, *others = args[0]
+            n = first.shape[1] + sum(each.shape[1] for each in others)
+            return first.new_empty(len(first), n, *first.shape[2:])
         if func is torch.stack and len(args) == 2:
             tensors, dim = args
             shape = list(tensors[0].shape)

@@ -21,6 +21,7 @@ from gan_lab.training.callbacks.checkpointing import Checkpointing
 from gan_lab.training.callbacks.evaluation import Evaluation
 from gan_lab.training.callbacks.logging import Logging, RunRecords
 from tests.helpers import (
+    CHEAP,
     DIGITS,
     ONE,
     RING,
@@ -45,6 +46,7 @@ VARIANTS = {
     "spectral_norm": (*RING, "loss=hinge"),
     "batch_norm": (*DIGITS, "loss=non_saturating", "network.discriminator_norm=batch"),
     "conv": (*DIGITS, "network=conv", "regularizer.gradient_penalty.every=4"),
+    "conditional": ("data=digits", "network.width=16", "network.conditional=true", *CHEAP),
     "warm_up": (*RING, "trainer.warmup_steps=3", "trainer.warmup_n_critic=9", "optim.decay=linear"),
     "lazy": (
         *(*RING, "trainer.warmup_every=4", "trainer.warmup_n_critic=7"),
