@@ -184,7 +184,7 @@ class R3gan(NetworkPair):
             elif isinstance(layer, DiscriminatorBasis):
                 layer.basis.normal_(0.0, layer.basis[0].numel() ** -0.5, generator=generator)
         for block in blocks:
-            block.branch[-1].weight.zero_()
+            block.branch[-1].get_parameter("weight").zero_()
 
     def _blocks(self) -> list[nn.Module]:
         return [Bottleneck(self.width) for _ in range(self.depth)]

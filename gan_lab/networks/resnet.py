@@ -174,7 +174,8 @@ class Resnet(NetworkPair):
             if isinstance(layer, nn.Linear | nn.Conv2d):
                 gain = _GAIN if ".branch." in name else 1.0
                 nn.init.xavier_uniform_(layer.weight, gain, generator=generator)
-                nn.init.zeros_(layer.bias)
+                if layer.bias is not None:
+                    layer.bias.zero_()
             elif hasattr(layer, "reset_parameters"):
                 layer.reset_parameters()  # norms: scale 1, bias 0
 
