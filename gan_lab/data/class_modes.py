@@ -86,21 +86,37 @@ def stacked_modes(single: Modes, channels: int) -> Modes:
 
     A sample is of high quality where each of its channels is.
     """
-    k = len(single.weights)
-    weights = single.weights
-    for _ in range(channels - 1):
-        weights = torch.outer(weights, single.weights).flatten()
+    return _StackedModes(single, channels)
 
-    def classify(samples: Tensor) -> tuple[Tensor, Tensor]:
+
+class _StackedModes(Modes):
+    """Combinations of classes; a classifier of single images is trained when it is first asked."""
+
+    def __init__(self, single: Modes, channels: int) -> None:
+        weights = single.weights
+        for _ in range(channels - 1):
+            weights = torch.outer(weights, single.weights).flatten()
+        # The base class is frozen, and its own constructor would set the accuracy.
+        vars(self).update(
+            _single=single, _channels=channels, classify=self._classify, weights=weights
+        )
+
+    _single: Modes
+    _channels: int
+
+    def _classify(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         mode = torch.zeros(len(samples), dtype=torch.int64, device=samples.device)
         good = torch.ones(len(samples), dtype=torch.bool, device=samples.device)
-        for channel in range(channels):
-            label, is_good = single.classify(samples[:, channel])
-            mode, good = mode * k + label, good & is_good
+        for channel in range(self._channels):
+            label, is_good = self._single.classify(samples[:, channel : channel + 1])
+            mode, good = mode * len(self._single.weights) + label, good & is_good
         return mode, good
 
-    accuracy = None if single.accuracy is None else single.accuracy**channels
-    return Modes(classify, weights, accuracy)
+    @property
+    def accuracy(self) -> float | None:
+        """Share of held-out combinations of which each channel is put into its class."""
+        one = self._single.accuracy
+        return None if one is None else one**self._channels
 
 
 def _nearest(points: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:

