@@ -70,23 +70,33 @@ def comparison(arrays: Arrays) -> Figure:
     n_rows = max(len(result.order) for result in results.values())
     figure, axes = canvas(
         "Tuned alike, equal process seconds, best checkpoint: filled = undecided with the first",
-        *(1, len(names), (6.4, 0.42 * n_rows + 1.5)),
+        *(1, len(names), (6.4, 0.36 * n_rows + 1.6)),
     )
     for each, (data, result) in zip(axes[0], results.items(), strict=True):
-        _rows(each, result)
         real = analysis.real_distance(arrays, data)
+        _rows(each, result, real)
         each.axvline(real, color=BLACK, linewidth=1.2, linestyle=(0, (4, 2)))
         remark(each, real, 0.03, " real data", transform=each.get_xaxis_transform(), ha="left")
         label(each, data, _DISTANCE, "")
     return figure
 
 
-def _rows(axes: Axes, result: Comparison) -> None:
+def _log_axis(axes: Axes, low: float, high: float) -> None:
+    """Make x logarithmic from low to high, with few and plain numbers at it."""
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    each = [m * 10.0**e for e in range(-4, 3) for m in (1, 2, 5)]
+    ticks = [x for x in each if low <= x <= high]
+    axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    axes.minorticks_off()
+
+
+def _rows(axes: Axes, result: Comparison, real: float) -> None:
     undecided = result.undecided
     for y, method in enumerate(reversed(result.order)):
         style, values = _STYLES[method], np.array(list(result.values[method].values()))
         middle, low, high = (math.exp(x) if math.isfinite(x) else math.nan for x in mean(values))
-        axes.plot(np.exp(values), [y - 0.2] * len(values), "|", color=style.colour, markersize=7)
+        axes.plot(np.exp(values), [y - 0.25] * len(values), "|", color=style.colour, markersize=7)
         axes.plot([low, high], [y, y], color=style.colour, linewidth=2)
         fill = style.colour if method in undecided else "white"
         axes.plot([middle], [y], "o", color=style.colour, markerfacecolor=fill, markersize=8)
@@ -96,9 +106,9 @@ def _rows(axes: Axes, result: Comparison) -> None:
             mark = "" if pair.is_decided else ", undecided"
             words += f" (x {pair.ratio.value:.2f}{mark})"
         remark(axes, max(high, middle) if math.isfinite(high) else middle, y, words, va="center")
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    axes.set_xlim(low * 0.9, high * (high / low) ** 0.45)
+    every = np.exp([x for values in result.values.values() for x in values.values()])
+    low, high = 0.8 * min(real, float(every.min())), 1.2 * max(real, float(every.max()))
+    _log_axis(axes, low, high * (high / low) ** 0.6)  # with room for the words
     axes.set_yticks(range(len(result.order)), [_STYLES[m].label for m in reversed(result.order)])
     axes.set_ylim(-0.7, len(result.order) - 0.4)
 
@@ -184,8 +194,10 @@ def prices(arrays: Arrays) -> Figure:
             each.plot(ends, [y, y], color=colour, linewidth=1.5)
             each.plot(ends[:1], [y], "o", color=colour, markersize=8)
             each.plot(ends[1:], [y], "o", color=colour, markerfacecolor="white", markersize=8)
-        each.axvline(analysis.real_distance(arrays, data), color=BLACK, linestyle=(0, (4, 2)))
-        each.set_xscale("log")
+        real = analysis.real_distance(arrays, data)
+        each.axvline(real, color=BLACK, linestyle=(0, (4, 2)))
+        every = [real, *tuned.values(), *published.values()]
+        _log_axis(each, 0.8 * min(every), 1.25 * max(every))
         each.set_yticks(range(len(order)), [_STYLES[m].label for m in reversed(order)])
         label(each, data, _DISTANCE, "")
     look: dict[str, Any] = {"color": GREY, "marker": "o", "linestyle": "none"}
@@ -219,7 +231,8 @@ def trials(arrays: Arrays) -> Figure:
                 height = y + 0.2 - 0.2 * rung
                 look: dict[str, Any] = {"color": colours[rung % len(colours)], "markersize": 5}
                 each.plot(values, [height] * len(values), "o", alpha=0.7, **look)
-        each.set_xscale("log")
+        every = arrays["trials/at_validation"][arrays["trials/data"] == data, -1]
+        _log_axis(each, 0.8 * float(np.nanmin(every)), 1.25 * float(np.nanmax(every)))
         each.set_yticks(range(len(methods)), [_STYLES[m].label for m in reversed(methods)])
         each.set_ylim(-0.7, len(methods) - 0.3)
         label(each, data, "distance to validation images", "")
