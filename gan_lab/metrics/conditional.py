@@ -10,8 +10,8 @@ from gan_lab.data.base import FiniteSource, Part, Source
 from gan_lab.data.class_modes import ClassifierModes
 from gan_lab.engine.labels import ClassLabels
 from gan_lab.metrics.features.frechet import relative_frechet_distance
+from gan_lab.metrics.quality import ACCURACY
 
-ACCURACY = "conditional/accuracy"
 DISTANCE = "conditional/frechet_distance"  # the mean over classes
 _MAX_CLASSES = 20  # up to which each class has a distance of its own
 
@@ -77,8 +77,8 @@ class ClassMetrics:
         return part, labels
 
     def _accuracy(self, samples: Tensor, classes: Tensor) -> float:
-        found, _ = self._modes.classify(samples)
-        return float((found == classes).double().mean())
+        likeliest, _ = self._modes.classify(samples)
+        return float((likeliest == classes).double().mean())
 
     def _distances(self, samples: Tensor, classes: Tensor) -> dict[str, float]:
         if not self._has_features:

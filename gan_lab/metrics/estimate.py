@@ -27,6 +27,8 @@ _RANGES = {
         (0.0, 1.0),
     ),
     "features/classifier_score": (1.0, math.inf),
+    "conditional": (0.0, math.inf),
+    "conditional/accuracy": (0.0, 1.0),
 }
 CLIPPED_MARK = "*"
 CLIPPED_NOTE = f"{CLIPPED_MARK} clipped at what is possible"

@@ -196,8 +196,8 @@ class Evaluator:
             samples = make(torch.cat(zs)).split(n)
             rows += [self._values(*pair, only) for pair in zip(samples, unseen, strict=True)]
             if self._classes is not None and (only is None or only in self._classes.units):
-                for row, made, classes in zip(rows[start:], samples, labels, strict=True):
-                    row |= self._classes.of_samples(made, classes, final)
+                for row, batch, classes in zip(rows[start:], samples, labels, strict=True):
+                    row |= self._classes.of_samples(batch, classes, final)
         floors = self._floor_estimates(final)
         # A skewed floor marks the estimates of all runs on these data: it has more repeats.
         estimates = {

@@ -10,6 +10,7 @@ from gan_lab.runs.headline import ENERGY, FRECHET, headline_of, short_name
 _MODES, _NEAR = "modes/covered", "modes/high_quality"
 _SPREAD = "samples/pairwise_distance"
 LEGIBLE = "features/legible_share"
+ACCURACY = "conditional/accuracy"
 # A squared distance: where W1 halves it falls to a quarter, and so does its share of the way. The
 # thresholds below are of distances, so they are held against its square root.
 SQUARED_DISTANCES = frozenset({FRECHET, ENERGY})
@@ -115,12 +116,17 @@ def sample_w1_note(e: Estimate) -> str:
 
 
 def legible_text(estimates: Mapping[str, Estimate]) -> str:
-    """Return "93 % of samples legible (real data 99 %)"; "" where it was not measured."""
-    e = estimates.get(LEGIBLE)
-    if e is None or not math.isfinite(e.value):
-        return ""
-    floor = "" if e.floor is None else f" (real data {100 * e.floor:.0f} %)"
-    return f"{100 * e.value:.0f} % of samples legible{floor}"
+    """Return "93 % of samples legible (real data 99 %)"; "" where it was not measured.
+
+    Of a conditional generator it says as well how many are of the right class.
+    """
+    texts = []
+    for tag, what in ((LEGIBLE, "legible"), (ACCURACY, "of the right class")):
+        e = estimates.get(tag)
+        if e is not None and math.isfinite(e.value):
+            floor = "" if e.floor is None else f" (real data {100 * e.floor:.0f} %)"
+            texts.append(f"{100 * e.value:.0f} % of samples {what}{floor}")
+    return ", ".join(texts)
 
 
 def _collapse(estimates: Mapping[str, Estimate]) -> str:

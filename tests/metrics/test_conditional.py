@@ -10,9 +10,10 @@ from gan_lab.data.base import TensorSource
 from gan_lab.data.class_modes import ClassifierModes
 from gan_lab.data.digits import Digits
 from gan_lab.engine.labels import ClassLabels
-from gan_lab.metrics.conditional import ACCURACY, DISTANCE, ClassMetrics
+from gan_lab.metrics.conditional import DISTANCE, ClassMetrics
 from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
 from gan_lab.metrics.features.frechet import relative_frechet_distance
+from gan_lab.metrics.quality import ACCURACY
 from tests.helpers import CPU, normal, seeded
 
 

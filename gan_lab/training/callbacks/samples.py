@@ -103,8 +103,8 @@ def _draw_real_by_class(run: Run, labels: ClassLabels) -> bytes:
     n_each, blank = _columns(rows), torch.full((1, *source.shape), -1.0, device=source.device)
     images = []
     for k in rows.unique().tolist():
-        found = source.take("held_out", order[classes[order] == k][:n_each])
-        images += [found, *[blank] * (n_each - len(found))]
+        of_class = source.take("held_out", order[classes[order] == k][:n_each])
+        images += [of_class, *[blank] * (n_each - len(of_class))]
     return samples.encode_png(samples.image_grid(torch.cat(images), columns=n_each))
 
 
