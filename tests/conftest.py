@@ -1,5 +1,7 @@
-"""Markers by directory, quicker disks and pictures, and fixtures that more than one file uses."""
+"""Markers by directory, quicker disks, pictures and composing, and fixtures of several files."""
 
+import copy
+import functools
 import os
 import signal
 import sys
@@ -8,8 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gan_lab.runs import run_dir
 
 TESTS = Path(__file__).parent
 # `-m fast`: the mathematics and the configuration, for the work loop.
@@ -24,6 +30,42 @@ DRAWN = ("reports/", "browser/", "docs/", "campaigns/test_fuzz.py")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Waiting for the disk saves from a power cut, not from kill -9, and no test cuts the power.
 os.fsync = lambda fd: None
+# Two processes for each training, of a commit that does not change.
+run_dir._git = functools.cache(run_dir._git)
+
+
+def remember_configs(load=ConfigRepository.load_config):
+    """Let Hydra read a file of conf/ once: composing is half of the shortest training."""
+    configs = {}
+
+    def load_config(self, config_path):
+        roots = [source.path.removeprefix("file://") for source in self.sources]
+        files = [f"{root}/{config_path.removesuffix('.yaml')}.yaml" for root in roots]
+        stats = [os.stat(file) for file in files if os.path.isfile(file)]
+        key = (config_path, *roots, *((s.st_ino, s.st_mtime_ns, s.st_size) for s in stats))
+        if key not in configs:
+            configs[key] = load(self, config_path)
+        if configs[key] is None:  # another source may come
+            return configs.pop(key)
+        return copy.deepcopy(configs[key])  # Hydra writes into it
+
+    ConfigRepository.load_config = load_config
+
+
+def remember_overrides(parse=OverridesParser.parse_rule):
+    """Let Hydra parse a word of a command line once; what it refuses it refuses each time."""
+    parsed = {}
+
+    def parse_rule(self, text, rule):
+        if (text, rule) not in parsed:
+            parsed[text, rule] = parse(self, text, rule)
+        return copy.deepcopy(parsed[text, rule])
+
+    OverridesParser.parse_rule = parse_rule
+
+
+remember_configs()
+remember_overrides()
 
 
 def is_below(path, places):

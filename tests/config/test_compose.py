@@ -1,5 +1,7 @@
 """Choices compose: every loss, regularizer and data set, and a typed key always wins."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from gan_lab.networks.mlp import Mlp
 from gan_lab.regularizers.base import Regularizer
 from gan_lab.reports.analysis.run_config import flat_keys
 from gan_lab.training.build import open_run
-from tests.helpers import DIGITS, RING, names, run_config, two_steps
+from tests.helpers import CONF, DIGITS, RING, names, run_config, two_steps
 
 LOSSES, REGULARIZERS = names("loss"), names("regularizer")
 KINDS = {"ring-mlp": RING, "digits-dcgan": DIGITS}
@@ -255,3 +257,15 @@ def test_a_loss_may_be_any_class_that_says_it_is_one():
 def test_flat_keys_are_dotted():
     nested = OmegaConf.create({"a": {"b": 1, "c": [2]}, "d": None})
     assert flat_keys(nested) == {"a.b": 1, "a.c": [2], "d": None}
+
+
+def test_a_file_that_changes_is_read_again(tmp_path, monkeypatch):
+    """Although tests/conftest.py lets Hydra remember it."""
+    shutil.copytree(CONF, tmp_path / "conf")
+    monkeypatch.setattr("gan_lab.config.compose.config_dir", lambda: tmp_path / "conf")
+    file = tmp_path / "conf/data/ring.yaml"
+    for _ in range(2):  # Hydra writes into what it is given
+        assert compose_config("train", ["data=ring", "data.n_modes=5"]).data.n_modes == 5
+        assert compose_config("train", ["data=ring"]).data.n_modes == 8
+    file.write_text(file.read_text().replace("n_modes: 8", "n_modes: 11"))
+    assert compose_config("train", ["data=ring"]).data.n_modes == 11

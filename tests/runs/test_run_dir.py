@@ -187,6 +187,15 @@ def test_a_file_system_without_locks_warns_and_runs(tmp_path, monkeypatch, capsy
     assert "cannot be locked: Operation not supported" in capsys.readouterr().err
 
 
+@pytest.fixture
+def fresh_git():
+    """Let git be asked, which the other tests do once."""
+    run_dir._git.cache_clear()
+    yield
+    run_dir._git.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_git")
 def test_environment_is_json_and_names_what_a_number_depends_on():
     facts = environment()
     assert strict(to_json(facts)) == facts
@@ -200,6 +209,7 @@ def test_environment_is_json_and_names_what_a_number_depends_on():
         assert isinstance(facts["git"]["dirty"], bool)
 
 
+@pytest.mark.usefixtures("fresh_git")
 @pytest.mark.parametrize("failure", [FileNotFoundError, subprocess.TimeoutExpired])
 def test_environment_does_without_git(monkeypatch, failure):
     def missing(*_, **__):
@@ -209,6 +219,7 @@ def test_environment_does_without_git(monkeypatch, failure):
     assert environment()["git"] is None
 
 
+@pytest.mark.usefixtures("fresh_git")
 def test_a_package_inside_somebody_elses_repository_has_no_commit(monkeypatch):
     elsewhere = subprocess.CompletedProcess([], 0, stdout="/somewhere/else\n" + "0" * 40 + "\n")
     monkeypatch.setattr(run_dir.subprocess, "run", lambda *_, **__: elsewhere)
