@@ -143,10 +143,32 @@ def test_cases_have_names_of_their_own_and_a_reason():
     assert {d for d in (1, 2, 16) if any(f"{d}-D" in name for _, name in names)} == {1, 2, 16}
 
 
+@pytest.fixture
+def rewind(monkeypatch):
+    """Train each neural distance of a check once: after a rewind its results come again."""
+    results, position = [], 0
+    measure = neural_distance.NeuralDistance.measure
+
+    def measure_once(*arguments):
+        nonlocal position
+        position += 1
+        if position > len(results):
+            results.append(measure(*arguments))
+        return results[position - 1]
+
+    def rewind():
+        nonlocal position
+        position = 0
+
+    monkeypatch.setattr(neural_distance.NeuralDistance, "measure", measure_once)
+    return rewind
+
+
 @pytest.mark.parametrize("estimator", PLANTS)
-def test_a_right_estimator_passes_and_ten_percent_are_caught(estimator, monkeypatch):
+def test_a_right_estimator_passes_and_ten_percent_are_caught(estimator, monkeypatch, rewind):
     assert failures(check(of(estimator), 0)) == []
     for factor in (0.9, 1.1):
+        rewind()
         with monkeypatch.context() as patch:
             PLANTS[estimator](patch, factor)
             assert caught(estimator, 0), factor
