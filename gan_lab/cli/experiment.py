@@ -152,6 +152,8 @@ def show(title: str, result: Result) -> None:
         )
     screen = console(width=140)
     screen.print(table)
+    for text in result.answer:
+        screen.print(f"answer: {text}")
     for note in result.notes:
         screen.print(f"note: {note}")
 
