@@ -1,0 +1,1 @@
+"""Whether GAN training decays after its best step, by loss, on images."""
