@@ -1,0 +1,1 @@
+"""Which of the 1000 modes of Stacked MNIST a training reaches, and how well."""
