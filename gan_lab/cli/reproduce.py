@@ -21,15 +21,18 @@ from gan_lab.errors import ConfigError
 from gan_lab.experiments import registry as claims
 from gan_lab.experiments.claims import CHECK, FAIL, expectation, finding
 from gan_lab.experiments.registry import Outcome, Row
-from gan_lab.experiments.runner import PAGE, load_record
+from gan_lab.experiments.runner import PAGE, RESULT, load_record
 from gan_lab.reports.export.terminal import say
 from gan_lab.runs.run_dir import RunDir, to_json
+
+_KEPT = Path(__file__).parents[2] / "docs" / "experiments"  # of a checkout of the repository
 
 
 def reproduce(arguments: list[str]) -> int:
     """Run the studies that the rows name, and judge the rows; return 1 where one failed.
 
-    A study that was done into the output before, by a command that was killed, is kept.
+    A study that was done into the output before, by a command that was killed, is kept. A long one
+    whose result is kept beside the code is read from there.
     """
     request = parse_options(Reproduce, arguments)
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
@@ -41,7 +44,9 @@ def reproduce(arguments: list[str]) -> int:
     everything = request.all or bool(request.names)
     if (home / "result.json").exists():
         raise ConfigError(f"{home} holds a result already; choose another output=DIR")
-    commands = list(dict.fromkeys(row.command for row in rows if row.runs(everything)))
+    kept = {} if request.all else {row.id: path for row in rows if (path := kept_study(row))}
+    wanted = [row for row in rows if row.runs(everything) and row.id not in kept]
+    commands = list(dict.fromkeys(row.command for row in wanted))
     studies: dict[str, Path] = {}
     progress = Console(stderr=True)
     began = time.perf_counter()
@@ -56,7 +61,8 @@ def reproduce(arguments: list[str]) -> int:
             progress.print(f"[{time.perf_counter() - began:.0f} s] {line}", markup=False)
             if not is_done:
                 perform(name, overrides, path, tell=lambda line: None)
-        outcomes = [claims.outcome(row, studies.get(row.command or ""), _why(row)) for row in rows]
+        paths = {row.id: studies.get(row.command or "", kept.get(row.id)) for row in rows}
+        outcomes = [claims.outcome(row, paths[row.id], _why(row)) for row in rows]
         claims.save(outcomes, studies, home, request.seed)
     _console().print(_outcomes_table(outcomes))
     _console().print(claims.counts([each.record() for each in outcomes]), highlight=False)
@@ -97,6 +103,15 @@ def rows_of_the_registry() -> list[Row]:
             raise ConfigError(f"{path} is no list of rows")
         entries += rows
     return claims.parse_rows(entries)
+
+
+def kept_study(row: Row) -> Path | None:
+    """Return where the result of a row's long study is kept beside the code, or None.
+
+    It is read instead of repeated, unless all=true: hours of two cores.
+    """
+    path = _KEPT / str(row.study)
+    return path if row.needs == "long" and (path / RESULT).exists() else None
 
 
 def _why(row: Row) -> str:

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from gan_lab.cli import reproduce
 from gan_lab.cli.experiment import study_of
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
 from gan_lab.experiments import runner
-from gan_lab.experiments.base import Lab
+from gan_lab.experiments.base import Lab, Result
 from gan_lab.experiments.losses_on_images import analysis, claims, tables, units
 from gan_lab.experiments.losses_on_images.images import Sizes, open_images
 from gan_lab.experiments.losses_on_images.methods import (
@@ -28,7 +29,8 @@ from gan_lab.experiments.losses_on_images.methods import (
 from gan_lab.experiments.losses_on_images.plan import PUBLISHED, TUNING, Plan, best_trials
 from gan_lab.experiments.losses_on_images.study import LossesOnImages
 from gan_lab.experiments.losses_on_images.tables import as_arrays, trials_csv
-from tests.helpers import ROOT
+from gan_lab.runs.run_dir import RunDir
+from tests.helpers import ROOT, main
 
 KEPT = ROOT / "docs" / "experiments" / "losses_on_images"
 SEEDS = (700, 701, 702, 703, 704)
@@ -352,3 +354,19 @@ def test_the_kept_study_is_at_most_three_megabytes():
     if KEPT.exists():
         assert sum(file.stat().st_size for file in KEPT.rglob("*") if file.is_file()) <= 3 << 20
         assert json.loads((KEPT / "result.json").read_text())["config"]["quick"] is False
+
+
+def test_reproduce_reads_the_kept_study_instead_of_repeating_hours(workdir, monkeypatch):
+    arrays, whole = holding(), study()
+    home = workdir / "kept" / "losses_on_images"
+    home.mkdir(parents=True)
+    judged = (whole.claims(arrays), whole.notes(arrays), whole.answer(arrays))
+    result = Result("losses_on_images", {"quick": False}, arrays, *judged)
+    runner.save(result, RunDir(home), whole, 6000.0)
+    monkeypatch.setattr(reproduce, "_KEPT", home.parent)
+    monkeypatch.setattr(LossesOnImages, "measure", lambda self, lab: pytest.fail("measured"))
+    assert main("reproduce", "losses_on_images", f"output={workdir / 'claims'}") == 0
+    rows = json.loads((workdir / "claims" / "result.json").read_text())["rows"]
+    assert len(rows) == 9
+    assert {row["verdict"] for row in rows} == {"pass"}
+    assert all(math.isfinite(row["measured"]) for row in rows)
