@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab, Result
+    from gan_lab.experiments.best_and_last.study import BestAndLast
     from gan_lab.experiments.claims import Claim, at_least, at_most, claim_all, equals
     from gan_lab.experiments.critic_surfaces.study import CriticSurfaces
     from gan_lab.experiments.cross_entropy_gradients.study import CrossEntropyGradients
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from gan_lab.experiments.mode_collapse.study import ModeCollapse
     from gan_lab.experiments.optimal_discriminator.study import OptimalDiscriminator
     from gan_lab.experiments.parallel_segments.study import ParallelSegments
+    from gan_lab.experiments.stacked_mnist.study import StackedMnistModes
     from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
     from gan_lab.experiments.w1_benchmark.study import W1Benchmark
 
 _MODULES = {
     **dict.fromkeys(("Arrays", "Curve", "Experiment", "Lab", "Result"), "base"),
     **dict.fromkeys(("Claim", "at_least", "at_most", "claim_all", "equals"), "claims"),
+    "BestAndLast": "best_and_last.study",
     "CriticSurfaces": "critic_surfaces.study",
     "CrossEntropyGradients": "cross_entropy_gradients.study",
     "CurvesThatMeanSomething": "curves_that_mean_something.study",
@@ -39,12 +42,14 @@ _MODULES = {
     "ModeCollapse": "mode_collapse.study",
     "OptimalDiscriminator": "optimal_discriminator.study",
     "ParallelSegments": "parallel_segments.study",
+    "StackedMnistModes": "stacked_mnist.study",
     "VanishingGradients": "vanishing_gradients.study",
     "W1Benchmark": "w1_benchmark.study",
 }
 __all__ = ["Arrays", "Curve", "Experiment", "Lab", "Result"]
 __all__ += ["Claim", "at_least", "at_most", "claim_all", "equals"]
-__all__ += ["CriticSurfaces", "CrossEntropyGradients", "CurvesThatMeanSomething", "DiracGan"]
+__all__ += ["BestAndLast", "CriticSurfaces", "CrossEntropyGradients", "CurvesThatMeanSomething"]
+__all__ += ["DiracGan", "StackedMnistModes"]
 __all__ += [
     "DivergenceZoo",
     "Gan1d",

@@ -178,6 +178,8 @@ def claims(study: str = "") -> str:
     rows = kept["rows"]
     if study:
         rows = [row for row in rows if (row["command"] or "").split()[1:2] == [study]]
+        if not rows:
+            return "None in the kept [run of all claims](claims.md)."
         counts = f"{registry.counts(rows)}, in the kept [run of all claims](claims.md)."
         return f"{counts}\n\n{registry.tables(rows)}"
     where, versions = kept["environment"]["hardware"], kept["environment"]["versions"]

@@ -13,6 +13,7 @@ from tests.figures import problems
 
 # Overrides that make a measurement take seconds: what is drawn matters here, not what it says.
 _TINY = {
+    "best_and_last": ["steps=4", "n_looks=2", "n=100"],
     "critic_surfaces": ["steps=5", "deep_steps=5", "n_transport=64", "batch_size=32", "width=16"],
     "cross_entropy_gradients": ["n_starts=5", "fit_steps=20"],
     "curves_that_mean_something": ["steps=[12]", "n_points=6", "n=32", "warmup_steps=1"],
@@ -22,6 +23,7 @@ _TINY = {
     "mode_collapse": ["toy_steps=6", "toy_looks=3", "n=200", "floor_repeats=20", "toy_width=8"],
     "optimal_discriminator": ["steps=5", "critic_steps=5", "batch_size=16"],
     "parallel_segments": ["steps=[1,5,20]", "moves=10", "n_critic=[1,3]", "width=8"],
+    "stacked_mnist": ["steps=2", "n=2000", "floor_repeats=5"],
     "w1_benchmark": [
         *("steps=5", "batch_size=16", "width=8", "n_judge=64", "n_samples=32"),
         *("neural_steps=2", "neural_n=400"),
@@ -31,6 +33,7 @@ _TINY = {
 # Whose measurement or figures take longest.
 _SLOW = {"critic_surfaces", "dirac_gan", "gan_1d", "mode_collapse", "parallel_segments"}
 _SLOW |= {"divergence_zoo", "vanishing_gradients", "w1_benchmark"}
+_SLOW |= {"best_and_last", "stacked_mnist"}
 _CASES = [
     pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
     for name in choices("experiment")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from gan_lab.cli.reproduce import rows_of_the_registry
+from gan_lab.experiments.best_and_last import claims as best
 from gan_lab.experiments.claims import FAIL, PASS, judge
 from gan_lab.experiments.critic_surfaces import claims as surfaces
 from gan_lab.experiments.cross_entropy_gradients import claims as gradients
@@ -24,14 +25,19 @@ from gan_lab.experiments.divergence_zoo import fits
 from gan_lab.experiments.divergence_zoo.study import DivergenceZoo
 from gan_lab.experiments.gan_1d.study import Gan1d
 from gan_lab.experiments.gan_1d.trainings import METHODS as LINE
+from gan_lab.experiments.losses_on_images.study import LossesOnImages
 from gan_lab.experiments.mode_collapse.coverage import QUALITY_CEILING, kl_floor
 from gan_lab.experiments.mode_collapse.study import ModeCollapse
 from gan_lab.experiments.mode_collapse.trainings import METHODS as COLLAPSE
 from gan_lab.experiments.optimal_discriminator import claims as optimum
 from gan_lab.experiments.parallel_segments import claims as segments
+from gan_lab.experiments.stacked_mnist import claims as stacked
 from gan_lab.experiments.vanishing_gradients.study import VanishingGradients
 from gan_lab.information import smoothed_segments
+from tests.experiments import test_best_and_last as best_arrays
 from tests.experiments import test_curves_that_mean_something as curves
+from tests.experiments import test_losses_on_images as images
+from tests.experiments import test_stacked_mnist as stacked_arrays
 from tests.experiments import test_vanishing_gradients as vanishing
 from tests.helpers import ROOT
 
@@ -230,15 +236,18 @@ def cross_entropy_claims(arrays):
 
 
 STUDIES = {  # name -> (arrays that hold, their claims)
+    "best_and_last": (lambda: best_arrays.arrays_of(**best_arrays.HOLDS), best.all_claims),
     "critic_surfaces": (critic_surfaces, surfaces.all_claims),
     "cross_entropy_gradients": (cross_entropy_gradients, cross_entropy_claims),
     "curves_that_mean_something": (curves_that_mean_something, CurvesThatMeanSomething().claims),
     "dirac_gan": (dirac_gan, DiracGan().claims),
     "divergence_zoo": (divergence_zoo, lambda a: [*zoo.distance_claims(a), *zoo.fit_claims(a)]),
     "gan_1d": (gan_1d, Gan1d().claims),
+    "losses_on_images": (images.holding, LossesOnImages().claims),
     "mode_collapse": (mode_collapse, ModeCollapse().claims),
     "optimal_discriminator": (optimal_discriminator, optimum.all_claims),
     "parallel_segments": (parallel_segments, segments.claims),
+    "stacked_mnist": (lambda: stacked_arrays.arrays_of(stacked_arrays.HOLDS), stacked.all_claims),
     "vanishing_gradients": (vanishing_gradients, VanishingGradients().claims),
 }
 
@@ -302,9 +311,29 @@ def whole_precision(arrays):
             arrays[key] = np.repeat(arrays[key][:1], 3, 0)
 
 
+def legible_but_few(arrays):
+    """With R1 samples are as legible as real data and lie in a tenth of the modes."""
+    few = arrays["r1/nearest"].copy()
+    few[..., 100:] = 0
+    arrays["r1/nearest"] = few
+    arrays["r1/good"] = arrays["packing/nearest"] * 0.86
+
+
 _RING, _GRID, _ROLL = range(3)
 _DIRAC_ROWS = [row for row in ROWS if row.study == "dirac_gan"]
 PLANTED = {
+    "gan_decays_more_than_wgan_gp": times("non_saturating/again", 0.3),
+    "wgan_gp_stays_at_its_best": times("wasserstein/again", 1.3),
+    "r1_stays_at_its_best": times("r1/again", 1.3),
+    "average_hides_decay": times("non_saturating/again", 3, (slice(None), 1)),
+    "stacked_mnist_kl_floor": times("real_kl", 2),
+    "stacked_mnist_packing_adds_modes": times(
+        "packing/nearest", 0, (slice(None), slice(None), slice(50, None))
+    ),
+    "stacked_mnist_packing_lowers_kl": times(
+        "packing/nearest", 0, (slice(None), slice(None), slice(50, None))
+    ),
+    "stacked_mnist_count_flatters": legible_but_few,
     "large_bound_explodes": backwards("deep/clip_0/norms"),
     "small_bound_vanishes": backwards("deep/clip_2/norms"),
     "penalty_keeps_gradients": lambda a: a.update({"deep/penalty/norms": a["deep/clip_1/norms"]}),
@@ -348,6 +377,17 @@ PLANTED = {
     "line_hinge_floor": times("hinge/loss_discriminator", 0.4),
     "line_wasserstein_duality": times("wasserstein/slope", 0.5),
     "line_wasserstein_clip_duality": times("wasserstein_clip/slope", 0.5),
+    "losses_close_mnist_5k": images.farther("mnist_5k", "wgan_gp", "tuned", 2),
+    "losses_close_fashion_mnist": images.farther("fashion_mnist", "wgan_gp", "tuned", 2),
+    "price_of_not_tuning_mnist_5k": images.farther("mnist_5k", "wgan_gp", "published", 0.01),
+    "price_of_not_tuning_fashion_mnist": images.farther(
+        "fashion_mnist", "wgan_clip", "published", 0.01
+    ),
+    "order_ns_before_wgan_gp_mnist": images.farther("mnist_5k", "wgan_gp", "tuned", 0.5),
+    "order_clip_before_wgan_gp_mnist": images.farther("mnist_5k", "wgan_clip", "tuned", 2),
+    "order_wgan_gp_before_ns_fashion": images.farther("fashion_mnist", "wgan_gp", "tuned", 2),
+    "order_clip_before_wgan_gp_fashion": images.farther("fashion_mnist", "wgan_clip", "tuned", 2),
+    "r1_helps_non_saturating_mnist": images.farther("mnist_5k", "non_saturating", "tuned", 0.5),
     "mode_collapse_quality_ceiling": times("ring/real_good", 0.97),
     "mode_collapse_ring_kl_floor": times("ring/real_kl", 2),
     "mode_collapse_stacked_kl_floor": times("stacked_digits/real_kl", 0.5),
