@@ -123,9 +123,9 @@ def _sample(pid: int, path: Path) -> Sample | None:
         with open(RunDir(path).metrics, "rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 16384))
             step = json.loads(file.read().splitlines()[-1])["step"]
-    except (OSError, ValueError, IndexError):
+        return Sample(step, sizes["RssAnon:"], sizes["RssFile:"], descriptors, threads)
+    except (OSError, ValueError, LookupError):  # a process that has ended has no sizes
         return None
-    return Sample(step, sizes["RssAnon:"], sizes["RssFile:"], descriptors, threads)
 
 
 def _speed(run: RunDir) -> float:
