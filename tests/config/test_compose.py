@@ -159,7 +159,8 @@ def test_a_typed_optimizer_or_regularizer_takes_nothing_of_a_recipe_for_another(
 
 NEEDS = {name: ["data.path=x.npy"] for name in ("array", "image_array")}
 NEEDS["image_folder"] = ["data.root=x"]
-IMAGES = {"mnist_5k", "mnist", "fashion_mnist", "cifar10", "image_array", "image_folder"}
+WITH_FEATURES = {"mnist_5k", "mnist", "fashion_mnist", "cifar10", "image_array", "image_folder"}
+IMAGES = {*WITH_FEATURES, "stacked_mnist"}  # the latter is judged by its modes
 
 
 @pytest.mark.parametrize("data", names("data"))
@@ -167,7 +168,7 @@ def test_every_data_set_composes_with_the_network_and_metrics_that_suit_it(data)
     words = [f"data={data}", *NEEDS.get(data, [])]
     chosen = build_run_config(compose_config("train", words))
     assert type(chosen.network) is (Conv if data in IMAGES else Mlp)
-    assert ("features" in chosen.metrics) == (data in IMAGES)
+    assert ("features" in chosen.metrics) == (data in WITH_FEATURES)
     cfg = compose_config("train", [*words, "network=mlp", "metrics=[wasserstein]"])
     chosen, hints = build_run_config(cfg), cfg.hints
     assert (chosen.network.width, chosen.network.latent_dim) == (hints.width, hints.latent_dim)
