@@ -22,6 +22,7 @@ from gan_lab.errors import ConfigError
 from gan_lab.experiments import runner
 from gan_lab.experiments.base import Experiment, Lab, Result
 from gan_lab.experiments.claims import CHECK, FAIL
+from gan_lab.experiments.cluster import SUBMITIT, Launcher
 from gan_lab.reports.export.terminal import console, say
 from gan_lab.reports.plots.style import VECTOR_FORMATS, short
 from gan_lab.runs.safe_io import printable
@@ -53,9 +54,12 @@ def experiment(arguments: list[str]) -> int:
     overrides = [f"experiment={names[0]}", *request.overrides]
     if not (request.multirun or request.cfg):
         cfg = compose.compose_config("experiment", overrides)
-        return _conclude(*_perform(names[0], cfg, run_directory(), _progress()))
+        directory, launcher = run_directory(), _launcher()
+        return _conclude(*_perform(names[0], cfg, directory, _progress(), launcher))
     for job in combinations(overrides) if request.multirun else [overrides]:
-        study_of(compose.compose_config("experiment", job))
+        study, plain = study_of(compose.compose_config("experiment", job))
+        if request.cfg:
+            _tell_stages(study, plain, _launcher())
     flags = [word for word in request.flags if word not in names]
     return through_hydra("experiment", [*flags, *overrides], _sweep_job)
 
@@ -95,8 +99,40 @@ def _progress() -> Callable[[str], None]:
     return tell
 
 
+def _launcher() -> Launcher | None:
+    """Return where the configuration composed last sends a study's jobs; None: to processes here.
+
+    Raises:
+        ConfigError: The launcher cannot run them.
+    """
+    hydra = HydraConfig.get()
+    if hydra.runtime.choices["hydra/launcher"] in ("basic", "cores", "joblib"):
+        return None
+    settings = OmegaConf.to_container(hydra.launcher, resolve=True)
+    assert isinstance(settings, dict)
+    name = str(settings["_target_"]).rpartition(".")[2]
+    return Launcher(name, {str(key): value for key, value in settings.items()})
+
+
+def _tell_stages(study: Experiment, plain: Mapping[str, Any], launcher: Launcher | None) -> None:
+    """Print what a study would send out, stage by stage."""
+    where = f"{plain['workers'] or cores()} processes here"
+    if launcher is not None:
+        where = launcher.name
+        if launcher.name in SUBMITIT:
+            parameters = launcher.submitit_parameters().items()
+            where += f" ({', '.join(f'{key}={value}' for key, value in parameters)})"
+    seeds = tuple(range(plain["seed"], plain["seed"] + plain["n_seeds"]))
+    for line in study.job_stages(seeds):
+        say(f"to {where}: {line}", stderr=True)
+
+
 def _perform(
-    name: str, cfg: DictConfig, directory: Path, tell: Callable[[str], None]
+    name: str,
+    cfg: DictConfig,
+    directory: Path,
+    tell: Callable[[str], None],
+    launcher: Launcher | None = None,
 ) -> tuple[Experiment, Result, Path]:
     study, plain = study_of(cfg)
 
@@ -112,6 +148,7 @@ def _perform(
         quick=plain["quick"],
         run_config=run_config,
         tell=tell,
+        launcher=launcher,
     )
     torch.set_num_threads(1)  # small networks; studies that have more to do say so themselves
     try:

@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.cluster import Launcher
 from gan_lab.reports.plots.animation import Animation
 from gan_lab.training.config import RunConfig
 
@@ -28,6 +29,7 @@ class Lab:
         workers: Processes for independent work, one thread each.
         run_config: The overrides of `train` -> its configuration, for studies that train runs.
         tell: Shows one line of progress.
+        launcher: Where independent work goes instead of to processes of this machine, or None.
     """
 
     seeds: tuple[int, ...]
@@ -37,6 +39,7 @@ class Lab:
     quick: bool
     run_config: Callable[[Sequence[str]], RunConfig]
     tell: Callable[[str], None]
+    launcher: Launcher | None = None
 
 
 class Experiment(ABC):
@@ -76,6 +79,10 @@ class Experiment(ABC):
 
     def answer(self, arrays: Arrays) -> list[str]:
         """Return the question's answer in a few sentences, first on the page. Pure."""
+        return []
+
+    def job_stages(self, seeds: tuple[int, ...]) -> list[str]:
+        """Return the work that goes out at once, a line for each stage, where there are several."""
         return []
 
     def quick_note(self, n_seeds: int) -> str:

@@ -28,7 +28,10 @@ def in_processes(
     """Return function(*arguments) of every named job; jobs start, and are returned, in their order.
 
     With one worker, or with one job, all runs here. The function is sent by its name in a module.
+    With a launcher the jobs are a cluster's.
     """
+    if lab.launcher is not None:
+        return lab.launcher.map(lab.directory / "jobs", function, jobs, lab.tell)
     results: dict[str, T] = {}
     threads = torch.get_num_threads()
     if lab.workers <= 1 or len(jobs) <= 1:

@@ -86,6 +86,14 @@ class LossesOnImages(Experiment):
         numbers = (tuple(self.n_trials), tuple(self.trial_seconds), self.final_seconds)
         return Plan(*numbers, self.n_looks, seeds, self.design_seed)
 
+    def job_stages(self, seeds: tuple[int, ...]) -> list[str]:
+        """Return the rungs of the tuning and the trainings that are compared, with their jobs."""
+        n_pairs = sum(map(len, self.losses))
+        rungs = zip(self.n_trials, self.trial_seconds, strict=True)
+        lines = [f"{n_pairs * n} trials of {s:g} process seconds" for n, s in rungs]
+        n = n_pairs * len(seeds) * (1 + self.published)
+        return [*lines, f"{n} trainings of {self.final_seconds:g} process seconds"]
+
     def measure(self, lab: Lab) -> Arrays:
         """Tune every loss, then train each on the seeds; what is done is kept in `units`."""
         plan = self.plan(lab.seeds)
