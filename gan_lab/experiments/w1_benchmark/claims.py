@@ -48,8 +48,8 @@ def bound(arrays: Arrays, kind: str) -> np.ndarray:
 def has_neural(arrays: Arrays) -> np.ndarray:
     """Return on which pairs the neural distance was measured, [P]; on none in old studies."""
     pairs = len(arrays["pairs"])
-    found = arrays.get("neural/bound", np.full((pairs, 1), np.nan))
-    return np.asarray(~np.isnan(found).any(1))
+    bounds = arrays.get("neural/bound", np.full((pairs, 1), np.nan))
+    return np.asarray(~np.isnan(bounds).any(1))
 
 
 def debiased_distance(arrays: Arrays) -> np.ndarray:
@@ -154,18 +154,18 @@ def all_claims(arrays: Arrays) -> list[Claim]:
 def neural_claims(arrays: Arrays) -> list[Claim]:
     """Judge the evaluator's neural distance, in more than 16 dimensions where it was measured."""
     d, four = dimensions(arrays), np.char.endswith(arrays["pairs"], "/4")
-    measured = has_neural(arrays) & four
-    low, high = measured & (d <= _LOW), measured & (d > _LOW)
+    where = has_neural(arrays) & four
+    low, high = where & (d <= _LOW), where & (d > _LOW)
     if not low.any():
         return []
-    error = np.abs(ratio(arrays, "neural/value")[measured] - 1).max(0)
+    error = np.abs(ratio(arrays, "neural/value")[where] - 1).max(0)
     up_to = f"of pairs of 4 funnels up to {d[low].max()}-D"
     statements = {
         "neural_bound_is_a_lower_bound": "Greatest lower end of the interval of the neural "
         "distance's bound, over true W1, of all pairs and seeds",
         "neural_bound_is_near": f"Least bound of the neural distance over true W1, {up_to}",
         "neural_value_is_near": "Largest relative error of the neural distance's penalised value, "
-        f"of pairs of 4 funnels up to {d[measured].max()}-D",
+        f"of pairs of 4 funnels up to {d[where].max()}-D",
     }
     goal = "the goal set for the neural distance before it was measured"
     theorem = "Kantorovich duality; an interval, because samples report it"
@@ -181,9 +181,9 @@ def neural_claims(arrays: Arrays) -> list[Claim]:
         "neural_value_is_near": (mean(error), at_most(0.1, "", goal)),
     }
     if high.any():
-        named = " and ".join(f"{dim}" for dim in d[high])
+        dims = " and ".join(f"{dim}" for dim in d[high])
         statements["neural_bound_is_near_in_high_dimension"] = (
-            f"Least bound of the neural distance over true W1, of pairs of 4 funnels in {named} "
+            f"Least bound of the neural distance over true W1, of pairs of 4 funnels in {dims} "
             "dimensions"
         )
         numbers["neural_bound_is_near_in_high_dimension"] = (
