@@ -3,6 +3,7 @@
 import io
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -52,11 +53,13 @@ class Inception(Metric):
             ConfigError: The data are no images of 1 or 3 channels, torch-fidelity is not installed,
                 or the weights are not there or not this network's.
         """
-        self._load(source)
+        self._check_images(source)
+        _ = self._network
 
     def prepare(self, source: Source) -> MetricFunction:
-        """See `Metric.prepare`; errors as in `check`."""
-        network = self._load(source).to(source.device)
+        """See `Metric.prepare`; errors as in `check`, whose network is taken."""
+        self._check_images(source)
+        network = self._network.to(source.device)
 
         def evaluate(samples: Tensor, held_out: Tensor) -> dict[str, float]:
             real, _ = _features(network, held_out)
@@ -70,14 +73,17 @@ class Inception(Metric):
 
         return evaluate
 
-    def _load(self, source: Source) -> nn.Module:
+    @cached_property
+    def _network(self) -> nn.Module:
+        return _network(self.weights)
+
+    def _check_images(self, source: Source) -> None:
         shape = source.shape
         if len(shape) != 3 or shape[0] not in (1, 3):
             raise ConfigError(
                 f"metrics=[inception] measures images of 1 or 3 channels, the data have shape "
                 f"{list(shape)}; take inception out of metrics"
             )
-        return _network(self.weights)
 
 
 def as_rgb(images: Tensor) -> Tensor:

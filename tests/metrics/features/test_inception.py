@@ -95,6 +95,20 @@ def test_many_images_pass_in_parts(monkeypatch):
     assert got["inception/is"] == classifier_score(x.log_softmax(dim=1))
 
 
+def test_the_weights_are_loaded_once_for_check_and_measurement(monkeypatch):
+    loaded = []
+
+    def network(weights):
+        loaded.append(weights)
+        return nn.Identity()
+
+    monkeypatch.setattr(inception, "_network", network)
+    metric = Inception("any")
+    metric.check(DATA)
+    metric.prepare(DATA)
+    assert loaded == ["any"]
+
+
 def test_images_become_eight_bits_of_three_channels():
     grey = torch.tensor([-1.0, 0.0, 1.0, 1.2]).reshape(1, 1, 2, 2)
     rgb = as_rgb(grey)
