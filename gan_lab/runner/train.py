@@ -344,8 +344,13 @@ def _train(parts: _Parts, resumes: bool = False, **status: Any) -> Estimates:
             if not is_complete and why["step"] == step - 1:  # its record is of this step
                 parts.records.record_not_finite(step, why["quantity"], [seed])
 
-    with _refuse_unwritable(directory):
-        world.run_on_main(begin)
+    try:
+        with _refuse_unwritable(directory):
+            world.run_on_main(begin)
+    except BaseException as error:  # a logger of the user's own, say
+        with contextlib.suppress(OSError):
+            write_status("failed", error=f"{type(error).__name__}: {error}")
+        raise
     parts.record_dropped(parts.divergence.reasons)
     keep_freed_memory()
     if config.execution.mode == "compiled" and world.is_main:

@@ -399,6 +399,26 @@ def test_a_logger_that_fails_stops_no_training_and_stands_in_its_status(workdir,
     assert status["lost"]["last_step"] == 4
 
 
+class Unopened(Logger):
+    """A logger that never opens."""
+
+    def __init__(self, *arguments):
+        raise RuntimeError("no server answers")
+
+
+@pytest.mark.parametrize("seeds", [(), ("n_seeds=2",)], ids=["one", "two"])
+def test_a_run_whose_logger_cannot_be_made_has_failed(seeds, workdir, capsys):
+    words = (*RING, *seeds, "trainer.steps=4", f"+logger.x._target_={__name__}.Unopened")
+    assert main("train", *words, "output=run") == 2
+    assert "no server answers" in capsys.readouterr().err
+    homes = [RunDir(Path("run")), *RunDir(Path("run")).children()]
+    assert len(homes) == 1 + 2 * bool(seeds)
+    for home in homes:
+        status = home.read_status()
+        assert status["state"] == "failed"
+        assert "no server answers" in status["error"]
+
+
 END = """
 import sys
 from gan_lab.cli.main import main
