@@ -15,6 +15,7 @@ from gan_lab.data.base import TensorSource
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.metrics.evaluator import Evaluator, EvaluatorSettings
+from gan_lab.runs.headline import is_high_dimensional
 
 _MAX_REPEATS = 10
 _MIN_REPEATS = 4
@@ -86,7 +87,7 @@ def measure(
     estimates = evaluator.measure(lambda z: next(fakes), seed, 0, final=True)
     if not estimates:
         raise ConfigError(f"metrics={names} has no number for arrays; take others")
-    return Estimates(estimates)
+    return Estimates(estimates, is_high_dimensional(source.shape))
 
 
 class _Halves(TensorSource):

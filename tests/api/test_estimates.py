@@ -69,6 +69,15 @@ def test_the_text_is_the_same_everywhere_and_shows_nothing_by_itself(patch, monk
     assert capsys.readouterr() == ("", "")
 
 
+def test_above_4_dimensions_w1_is_called_that_of_samples():
+    note = "divergence/wasserstein is sample W1 (n = 512), biased upwards as is that of real data"
+    high = Estimates(ESTIMATES, high_dimensional=True)
+    assert note in repr(high)
+    assert f"<caption>{note}</caption>" in high._repr_html_()
+    for other in (ESTIMATES, Estimates({"modes/kl": W1}, high_dimensional=True)):
+        assert "sample W1" not in repr(other) + other._repr_html_()
+
+
 def test_html_has_the_same_cells_and_escapes_names():
     shown = Estimates({"<script>": W1, "modes/kl": KL})._repr_html_()
     rows = re.findall(r"<tr>(.*?)</tr>", shown)

@@ -106,6 +106,13 @@ def test_what_cannot_be_measured_is_refused(arguments, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("dim", "is_named"), [(4, False), (5, True)])
+def test_w1_above_4_dimensions_is_called_that_of_samples(dim, is_named):
+    x = np.random.default_rng(0).normal(size=(240, dim))
+    text = repr(gan_lab.measure(x[:80], x[80:], metrics="wasserstein"))
+    assert ("is sample W1 (n = 20)" in text) == is_named
+
+
 def test_the_least_that_is_enough_is_measured():
     w1 = gan_lab.measure(normal(80), normal(160), "wasserstein")["wasserstein"]
     assert w1.n == 20

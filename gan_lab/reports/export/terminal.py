@@ -1,6 +1,6 @@
 """Lines and tables on the screen."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rich import box
 from rich.console import Console
@@ -55,12 +55,7 @@ def estimates_table(
     """
     names = list(rows) != [""]
     table = Table(title=printable(title) or None, title_justify="left", box=box.SIMPLE_HEAD)
-    texts = [interval_notes(pair for each in rows.values() for pair in each.items())]
-    w1 = [each[WASSERSTEIN] for each in rows.values() if WASSERSTEIN in each]
-    if high_dimensional and w1:
-        name = short_name(WASSERSTEIN, high_dimensional, w1[0].n)
-        texts.append(f"{WASSERSTEIN} is {name}, biased upwards as is that of real data")
-    if note := "; ".join(filter(None, texts)):
+    if note := estimates_note(rows.values(), high_dimensional):
         table.caption, table.caption_justify = note, "left"
     # A narrow terminal folds the words, so that no number is cut.
     if names:
@@ -78,6 +73,16 @@ def estimates_table(
             cells = estimate_cells(tag, e)
             table.add_row(*map(printable, (name, *cells) if names else cells))
     return table
+
+
+def estimates_note(rows: Collection[Mapping[str, Estimate]], high_dimensional: bool = False) -> str:
+    """Return what explains a table: marks of intervals, and W1 above 4 dimensions; "" for none."""
+    texts = [interval_notes(pair for each in rows for pair in each.items())]
+    w1 = [each[WASSERSTEIN] for each in rows if WASSERSTEIN in each]
+    if high_dimensional and w1:
+        name = short_name(WASSERSTEIN, high_dimensional, w1[0].n)
+        texts.append(f"{WASSERSTEIN} is {name}, biased upwards as is that of real data")
+    return "; ".join(filter(None, texts))
 
 
 def estimate_cells(tag: str, estimate: Estimate) -> tuple[str, ...]:
