@@ -31,7 +31,7 @@ from gan_lab.cli.hydra import combinations
 from gan_lab.data.base import Source
 from gan_lab.errors import ConfigError
 from gan_lab.runs.compatibility import has_high_dimension
-from gan_lab.runs.headline import FRECHET, WASSERSTEIN, headline_of, is_high_dimensional
+from gan_lab.runs.headline import WASSERSTEIN, headline_of, is_high_dimensional
 from gan_lab.runs.run_dir import RunDir, atomic_write
 from gan_lab.training.config import RunConfig
 from gan_lab.validation import is_whole
@@ -110,21 +110,22 @@ def take_objective(overrides: Sequence[str]) -> tuple[str | None, list[str]]:
 
 def default_objective(config: RunConfig, source: Source) -> str:
     """Return the final number of a job's headline; W1's where none is measured, to be refused."""
-    tags = {tag for metric in config.metrics.values() for tag in metric.units}
-    if len(source.shape) < 3:
-        tags.discard(FRECHET)  # of images alone
+    tags = _measured_tags(config, source)
     return f"{_FINAL}{headline_of(tags, is_high_dimensional(source.shape)) or WASSERSTEIN}"
 
 
-def check_objective(tag: str, config: RunConfig) -> None:
-    """Refuse an objective that no metric of a job gives."""
-    names = [name for metric in config.metrics.values() for name in metric.units]
-    if config.neural_distance.steps:
-        names += ["neural_distance/js", "neural_distance/wasserstein"]
-        names.append("neural_distance/wasserstein_penalized")
-        names.append("neural_distance/gradient_norm")
+def check_objective(tag: str, config: RunConfig, source: Source) -> None:
+    """Refuse an objective that no metric of a job gives on these data."""
+    names = _measured_tags(config, source)
     if tag.removeprefix(_FINAL) not in names or not tag.startswith(_FINAL):
         raise _unknown_objective(tag, names)
+
+
+def _measured_tags(config: RunConfig, source: Source) -> list[str]:
+    """Return the tags of a job's final numbers, without preparing a metric."""
+    metrics = [metric for metric in config.metrics.values() if metric.applies(source)]
+    tags = [tag for metric in metrics for tag in metric.units]
+    return [*tags, *(config.neural_distance.units if config.neural_distance.steps else ())]
 
 
 def objective_value(tag: str | None, path: Path, seeds: Sequence[int]) -> float:

@@ -8,8 +8,9 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -84,7 +85,7 @@ def train(arguments: list[str]) -> int:
             if objective is None and needs_objective:
                 objective = sweep.default_objective(config, source)
             if objective is not None:
-                sweep.check_objective(objective, config)
+                sweep.check_objective(objective, config, source)
             all_notes |= dict.fromkeys(source.notes)
             all_warnings |= dict.fromkeys(warnings(config, source, here=not on_cluster))
     # Optuna's sweeper chooses jobs by itself and runs n_jobs of them at once.
@@ -348,10 +349,12 @@ def _conclude(
     config: RunConfig, path: Path, estimates: list[dict[str, Estimate]], verbose: bool = False
 ) -> int:
     """Print how good the run is and where it is; the table of all estimates where it is verbose."""
-    drops = config.world.run_on_main(lambda: RunDir(path).read_status().get("dropped") or {})
+    status = config.world.run_on_main(lambda: RunDir(path).read_status())
+    drops = status.get("dropped") or {}
     if config.world.is_main:
         finals = zip(map(str, config.seeds), estimates, strict=True)
-        _show(config, path, {seed: e for seed, e in finals if seed not in drops}, verbose)
+        kept = {seed: e for seed, e in finals if seed not in drops}
+        _show(config, path, status, kept, verbose)
     if drops:
         *limit, last = sorted(drops, key=int)
         seeds = f"seeds {', '.join(limit)} and {last} were" if limit else f"seed {last} was"
@@ -360,11 +363,14 @@ def _conclude(
 
 
 def _show(
-    config: RunConfig, path: Path, finals: dict[str, dict[str, Estimate]], verbose: bool
+    config: RunConfig,
+    path: Path,
+    status: Mapping[str, Any],
+    finals: dict[str, dict[str, Estimate]],
+    verbose: bool,
 ) -> None:
     if verbose:
-        is_high = has_high_dimension(RunDir(path).read_status(), {})
-        show(f"After {config.trainer.steps} steps", finals, is_high)
+        show(f"After {config.trainer.steps} steps", finals, has_high_dimension(status, {}))
         say("neural_distance/*: by a network trained anew at the end, not by the training's own")
-    for line in outcome(_relative(path), finals, RunDir(path).read_status().get("warnings") or ()):
+    for line in outcome(_relative(path), finals, status.get("warnings") or ()):
         say(line)

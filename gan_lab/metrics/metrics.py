@@ -59,6 +59,10 @@ class Metric(ABC):
         Its numbers are inf where they are infinite, nan where they are undefined.
         """
 
+    def applies(self, source: Source) -> bool:
+        """Return whether this data set can be measured: where not, `prepare` returns None."""
+        return True
+
     def record(self, source: Source) -> Mapping[str, Any]:
         """Return what the numbers depend on beside settings and data, for the run's record."""
         return {}
@@ -202,6 +206,10 @@ class ModeCount(Metric):
         if modes is None:
             return None
         return lambda samples, held_out: mode_statistics(samples, modes)
+
+    def applies(self, source: Source) -> bool:
+        """See `Metric.applies`: where the data set knows its modes."""
+        return source.modes is not None
 
     def record(self, source: Source) -> Mapping[str, Any]:
         """See `Metric.record`: the classifier of images, where one was trained."""

@@ -8,6 +8,7 @@ take as many steps, and are evaluated on samples that neither they nor the gener
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ from gan_lab.engine.rng import stream
 from gan_lab.engine.state import NetworkState, build_network
 from gan_lab.losses import AdversarialLoss, NonSaturating, Wasserstein
 from gan_lab.metrics.estimate import Estimate
+from gan_lab.metrics.metrics import Units
 from gan_lab.networks.lipschitz import group_sort_layers, orthonormal
 from gan_lab.networks.mlp import Mlp, Reshape
 from gan_lab.regularizers import GradientPenalty
@@ -43,6 +45,7 @@ class NeuralDistance:
     updates only lose.
 
     Attributes:
+        units: Tag -> unit of each number it gives.
         steps: Updates of the network of JS; 0 = no neural distance. For the critics see
             `critic_steps`; the penalised one has a quarter of that.
         check_every: Updates between two validations; the best network is kept.
@@ -52,6 +55,13 @@ class NeuralDistance:
         lr: Of Adam. The 1-Lipschitz critic's is 10 times that; both critics' fall to 0.
         penalty_weight: Of the penalised critic's one-sided gradient penalty.
     """
+
+    units: ClassVar[Units] = {
+        "neural_distance/js": "nats",
+        "neural_distance/wasserstein": "data units",
+        "neural_distance/wasserstein_penalized": "data units",
+        "neural_distance/gradient_norm": "logits per data unit",
+    }
 
     steps: int = 400
     check_every: int = 20

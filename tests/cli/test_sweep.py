@@ -14,9 +14,11 @@ import yaml
 from hydra._internal.hydra import Hydra
 
 from gan_lab.cli.hydra import combinations
-from gan_lab.cli.sweep import default_objective, stack_seeds, worst_objective
+from gan_lab.cli.sweep import check_objective, default_objective, stack_seeds, worst_objective
 from gan_lab.cli.train import _stack
 from gan_lab.config import compose
+from gan_lab.errors import ConfigError
+from gan_lab.metrics.neural_distance import NeuralDistance
 from gan_lab.runs import checkpoint
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import DIGITS, ONE, RING, ROOT, files, main, names, rows, signal_at, train
@@ -155,7 +157,35 @@ def test_the_sweeper_of_a_search_gets_the_headline_that_jobs_measure():
     assert objective("data=digits") == "final/divergence/energy"
     assert objective("data=digits", "metrics=[wasserstein]") == "final/divergence/wasserstein"
     assert objective("data=mnist_5k") == "final/features/frechet_distance"
+    # Digits of 8 pixels are too small for features, which are then measured by no job.
+    assert objective("data=digits", "metrics=[features,kernel]") == "final/divergence/energy"
     assert objective("data=ring", "metrics=[js]") == "final/divergence/wasserstein"  # refused
+
+
+def test_an_objective_has_to_be_measured_on_the_data_of_the_jobs():
+    def check(tag, *words):
+        config = compose.build_run_config(compose.compose_config("train", words))
+        check_objective(tag, config, config.data.open(torch.device("cpu")))
+
+    for tag in NeuralDistance.units:
+        check(f"final/{tag}", "data=ring")
+        with pytest.raises(ConfigError, match="is measured by no job"):
+            check(f"final/{tag}", "data=ring", "neural_distance.steps=0")
+    with pytest.raises(ConfigError, match="is measured by no job; take one of final/div"):
+        check("final/features/frechet_distance", "data=digits", "metrics=[features,kernel]")
+
+
+def test_a_table_reads_the_status_no_more_often(workdir, monkeypatch):
+    reads = []
+    read = RunDir.read_status
+    monkeypatch.setattr(RunDir, "read_status", lambda run: reads.append(run.path) or read(run))
+    n_reads = []
+    for verbose in ("false", "true"):
+        reads.clear()
+        words = (*SHORT, "trainer.steps=2", f"output=verbose_{verbose}")
+        assert main("train", *words, f"verbose={verbose}") == 0
+        n_reads.append(len(reads))
+    assert n_reads[1] == n_reads[0]
 
 
 def test_a_job_that_diverges_is_the_worst_of_a_sweep(workdir, returns):

@@ -44,6 +44,7 @@ def test_the_wasserstein_distance_of_a_shift_is_reached_and_not_exceeded():
     assert 0.97 * 3 < bound.value < 3.15  # the error of the report part is .057
     assert 0.97 * 3 < penalized.value < 1.1 * 3
     assert bound.unit == penalized.unit == "data units"
+    assert {tag: each.unit for tag, each in found.items()} == PROBE.units
     assert 1.0 < found["neural_distance/gradient_norm"].value < 1.5
 
 

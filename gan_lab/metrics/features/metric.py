@@ -65,7 +65,7 @@ class Features(Metric):
 
     def prepare(self, source: Source) -> MetricFunction | None:
         """See `Metric.prepare`; None for points, and for images below 16 pixels."""
-        if not is_large_image(source.shape):
+        if not self.applies(source):
             return None
         features = _SourceFeatures(source)
 
@@ -87,9 +87,13 @@ class Features(Metric):
 
         return evaluate
 
+    def applies(self, source: Source) -> bool:
+        """See `Metric.applies`: images of 16 pixels a side or more."""
+        return is_large_image(source.shape)
+
     def record(self, source: Source) -> Mapping[str, Any]:
         """See `Metric.record`: which classifier, its accuracy and seconds, or the random seed."""
-        if not is_large_image(source.shape):
+        if not self.applies(source):
             return {}
         if isinstance(source.modes, ClassifierModes):
             record = source.modes.classifier.record()
