@@ -108,10 +108,11 @@ def _launcher() -> Launcher | None:
     hydra = HydraConfig.get()
     if hydra.runtime.choices["hydra/launcher"] in ("basic", "cores", "joblib"):
         return None
-    settings = OmegaConf.to_container(hydra.launcher, resolve=True)
+    settings = OmegaConf.to_container(hydra.launcher, resolve=False)
     assert isinstance(settings, dict)
     name = str(settings["_target_"]).rpartition(".")[2]
-    return Launcher(name, {str(key): value for key, value in settings.items()})
+    # Interpolations are of a sweep's directory and name, which a study does not have.
+    return Launcher(name, {str(k): v for k, v in settings.items() if "${" not in str(v)})
 
 
 def _tell_stages(study: Experiment, plain: Mapping[str, Any], launcher: Launcher | None) -> None:

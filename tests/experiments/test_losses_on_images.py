@@ -1,5 +1,6 @@
 """Equal tuning, nothing judged that was seen, statistics on planted distances, and going on."""
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -15,7 +16,7 @@ from gan_lab.cli import reproduce
 from gan_lab.cli.experiment import study_of
 from gan_lab.config import compose
 from gan_lab.errors import ConfigError
-from gan_lab.experiments import runner
+from gan_lab.experiments import cluster, runner
 from gan_lab.experiments.base import Lab, Result
 from gan_lab.experiments.losses_on_images import analysis, claims, tables, units
 from gan_lab.experiments.losses_on_images.images import Sizes, open_images
@@ -29,6 +30,7 @@ from gan_lab.experiments.losses_on_images.methods import (
 from gan_lab.experiments.losses_on_images.plan import PUBLISHED, TUNING, Plan, best_trials
 from gan_lab.experiments.losses_on_images.study import LossesOnImages
 from gan_lab.experiments.losses_on_images.tables import as_arrays, trials_csv
+from gan_lab.experiments.parallel import in_processes
 from gan_lab.runs.run_dir import RunDir
 from tests.helpers import ROOT, main
 
@@ -370,3 +372,57 @@ def test_reproduce_reads_the_kept_study_instead_of_repeating_hours(workdir, monk
     assert len(rows) == 9
     assert {row["verdict"] for row in rows} == {"pass"}
     assert all(math.isfinite(row["measured"]) for row in rows)
+
+
+class Queue:
+    """Stands in for submitit: runs each job when it is submitted, and keeps what it was told."""
+
+    def __init__(self):
+        self.parameters, self.names, self.helpers = {}, [], self
+
+    def __call__(self, folder, cluster):
+        self.names.append((folder.name, cluster))
+        return self
+
+    AutoExecutor = property(lambda self: self)
+
+    def update_parameters(self, **parameters):
+        self.parameters = parameters
+
+    @contextlib.contextmanager
+    def batch(self):
+        yield
+
+    def submit(self, function, *arguments):
+        return Job(function(*arguments))
+
+    def as_completed(self, waiting):
+        return reversed(waiting)
+
+
+class Job:
+    def __init__(self, value):
+        self._value = value
+
+    def result(self):
+        return self._value
+
+
+def test_a_launcher_gets_every_job_with_its_settings(monkeypatch, tmp_path):
+    queue = Queue()
+    monkeypatch.setattr(cluster, "import_module", {"submitit": queue}.__getitem__)
+    settings = {"_target_": "x.SlurmLauncher", "partition": "gpu", "timeout_min": 90, "nodes": None}
+    launcher = cluster.Launcher("SlurmLauncher", settings)
+    lab = dataclasses.replace(tiny_lab(tmp_path), launcher=launcher)
+    assert in_processes(lab, divmod, {"b": (7, 2), "a": (9, 4)}) == {"b": (3, 1), "a": (2, 1)}
+    assert queue.names == [("jobs", "slurm")]
+    assert queue.parameters == {"slurm_partition": "gpu", "timeout_min": 90}
+
+
+def test_what_would_be_sent_is_printed_and_another_launcher_is_refused(workdir, capsys):
+    assert main("experiment", "losses_on_images", "quick=true", "workers=2", "--cfg", "job") == 0
+    lines = capsys.readouterr().err
+    assert "to 2 processes here: 12 trials of 4 process seconds" in lines
+    assert "18 trainings of 9 process seconds" in lines
+    with pytest.raises(ConfigError, match="hydra/launcher=RqLauncher runs no jobs of a study"):
+        cluster.Launcher("RqLauncher")
