@@ -19,7 +19,6 @@ _COMMON = {"timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "m
 _COMMON |= {"name", "stderr_to_stdout"}
 SUBMITIT = {"SlurmLauncher": "slurm", "LocalLauncher": "local"}
 _RAY = "RayLauncher"
-_EXTRAS = {"submitit": "cluster", "ray": "ray"}
 
 
 @dataclass(frozen=True)
@@ -101,5 +100,5 @@ def _package(name: str) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"this launcher needs the package {name}, which is missing; pip install "
-            f"'gan-lab[{_EXTRAS[name]}]'"
+            f"hydra-{name}-launcher"
         ) from error

@@ -81,7 +81,8 @@ def _ratios(data: str) -> list[tuple[str, str, str, str, Expectation]]:
     }
     for id, above, below, numbers in orders.get(data, []):
         bar = at_least(1.0, "", f"{numbers}; {_LUCIC}" if numbers else _OURS)
-        found.append((id, above, below, "larger than", bar))
+        words = "larger than" if not numbers else "larger (the order of a published table) than"
+        found.append((id, above, below, words, bar))
     return found
 
 
