@@ -30,6 +30,7 @@ SIGNALS = (
     *("SIGCONT", "alarm", "setitimer", "pthread_sigmask", "pthread_kill"),
 )
 STAND_IN = f"""
+import asyncio  # its half for Unix, which Windows does not import, needs os.sysconf
 import importlib, os, pkgutil, signal, sys
 sys.modules |= dict.fromkeys({MODULES!r})
 for module, names in ((os, {SYSTEM!r}), (signal, {SIGNALS!r})):
