@@ -25,7 +25,8 @@ from gan_lab.experiments.runner import PAGE, RESULT, load_record
 from gan_lab.reports.export.terminal import say
 from gan_lab.runs.run_dir import RunDir, to_json
 
-_KEPT = Path(__file__).parents[2] / "docs" / "experiments"  # of a checkout of the repository
+# Of a checkout of the repository.
+_KEPT_STUDIES = Path(__file__).parents[2] / "docs" / "experiments"
 
 
 def reproduce(arguments: list[str]) -> int:
@@ -44,9 +45,9 @@ def reproduce(arguments: list[str]) -> int:
     everything = request.all or bool(request.names)
     if (home / "result.json").exists():
         raise ConfigError(f"{home} holds a result already; choose another output=DIR")
-    kept = {} if request.all else {row.id: path for row in rows if (path := kept_study(row))}
-    wanted = [row for row in rows if row.runs(everything) and row.id not in kept]
-    commands = list(dict.fromkeys(row.command for row in wanted))
+    kept_paths = {} if request.all else {row.id: path for row in rows if (path := kept_study(row))}
+    rows_to_run = [row for row in rows if row.runs(everything) and row.id not in kept_paths]
+    commands = list(dict.fromkeys(row.command for row in rows_to_run))
     studies: dict[str, Path] = {}
     progress = Console(stderr=True)
     began = time.perf_counter()
@@ -61,7 +62,7 @@ def reproduce(arguments: list[str]) -> int:
             progress.print(f"[{time.perf_counter() - began:.0f} s] {line}", markup=False)
             if not is_done:
                 perform(name, overrides, path, tell=lambda line: None)
-        paths = {row.id: studies.get(row.command or "", kept.get(row.id)) for row in rows}
+        paths = {row.id: studies.get(row.command or "", kept_paths.get(row.id)) for row in rows}
         outcomes = [claims.outcome(row, paths[row.id], _why(row)) for row in rows]
         claims.save(outcomes, studies, home, request.seed)
     _console().print(_outcomes_table(outcomes))
@@ -110,7 +111,7 @@ def kept_study(row: Row) -> Path | None:
 
     It is read instead of repeated, unless all=true: hours of two cores.
     """
-    path = _KEPT / str(row.study)
+    path = _KEPT_STUDIES / str(row.study)
     return path if row.needs == "long" and (path / RESULT).exists() else None
 
 

@@ -353,8 +353,8 @@ def _conclude(
     drops = status.get("dropped") or {}
     if config.world.is_main:
         finals = zip(map(str, config.seeds), estimates, strict=True)
-        kept = {seed: e for seed, e in finals if seed not in drops}
-        _show(config, path, status, kept, verbose)
+        complete = {seed: e for seed, e in finals if seed not in drops}
+        _show(config, path, status, complete, verbose)
     if drops:
         *limit, last = sorted(drops, key=int)
         seeds = f"seeds {', '.join(limit)} and {last} were" if limit else f"seed {last} was"

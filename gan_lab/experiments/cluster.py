@@ -35,9 +35,9 @@ class Launcher:
 
     def __post_init__(self) -> None:
         if self.name not in (*SUBMITIT, _RAY):
-            known = "submitit_slurm, submitit_local, ray"
+            names = "submitit_slurm, submitit_local, ray"
             raise ConfigError(
-                f"hydra/launcher={self.name} runs no jobs of a study; take one of {known}, or "
+                f"hydra/launcher={self.name} runs no jobs of a study; take one of {names}, or "
                 "workers=N on this machine"
             )
 
@@ -90,8 +90,8 @@ def _with_ray(
     remote = ray.remote(**{"num_cpus": 1, **(settings.get("remote") or {})})(function)
     waiting = {remote.remote(*arguments): name for name, arguments in jobs.items()}
     while waiting:
-        [done], _ = ray.wait(list(waiting))
-        yield waiting.pop(done), ray.get(done)
+        [job], _ = ray.wait(list(waiting))
+        yield waiting.pop(job), ray.get(job)
 
 
 def _package(name: str) -> Any:

@@ -54,8 +54,8 @@ def perform(name: str, study: Experiment, config: Mapping[str, Any], lab: Lab) -
         try:
             arrays = study.measure(lab)
             seconds = time.perf_counter() - began
-            judged = (study.claims(arrays), study.notes(arrays), study.answer(arrays))
-            result = Result(name, dict(config), arrays, *judged)
+            texts = (study.claims(arrays), study.notes(arrays), study.answer(arrays))
+            result = Result(name, dict(config), arrays, *texts)
             save(result, home, study, seconds)
             draw(study, result, home)
         except BaseException as error:

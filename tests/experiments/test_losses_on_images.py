@@ -27,7 +27,7 @@ from gan_lab.experiments.losses_on_images.methods import (
     draw_points,
     tuned_overrides,
 )
-from gan_lab.experiments.losses_on_images.plan import PUBLISHED, TUNING, Plan, best_trials
+from gan_lab.experiments.losses_on_images.plan import PUBLISHED_RECIPE, TUNING, Plan, best_trials
 from gan_lab.experiments.losses_on_images.study import LossesOnImages
 from gan_lab.experiments.losses_on_images.tables import as_arrays, trials_csv
 from gan_lab.experiments.parallel import in_processes
@@ -53,8 +53,8 @@ def planted(distances, deviation, published=10.0, losses=LOSSES, data="mnist_5k"
     for method in losses:
         todo = [*plan.trials(data, method, 0, range(4)), *plan.trials(data, method, 1, (1, 2))]
         todo += plan.finals(data, method, 1)
-        for unit in [*todo, *plan.published(data, method)]:
-            factor = published if unit.stage == PUBLISHED else 1.0
+        for unit in [*todo, *plan.published_units(data, method)]:
+            factor = published if unit.stage == PUBLISHED_RECIPE else 1.0
             level = distances[method] * factor * math.exp(deviation * noise.standard_normal())
             points = []
             for i in range(unit.n_looks):
@@ -146,7 +146,7 @@ def test_all_recipes_compose_and_fit_the_network():
     plan = study().plan(SEEDS)
     for method in METHODS:
         trial = plan.trials("mnist_5k", method, 0, [0])[0]
-        for unit in (trial, plan.published("mnist_5k", method)[0]):
+        for unit in (trial, plan.published_units("mnist_5k", method)[0]):
             words = units.recipe(unit)
             config = compose.build_run_config(compose.compose_config("train", words))
             assert config.trainer.batch_size == 32
@@ -168,7 +168,7 @@ def test_a_planted_difference_is_decided_with_its_ratio():
     distances = {"non_saturating_r1": 0.02, "wgan_gp": 0.03, "wgan_clip": 0.08}
     result = analysis.comparison(arrays_of(planted(distances, 0.03)), "mnist_5k")
     assert result.order == list(LOSSES)
-    assert result.undecided == ["non_saturating_r1"]
+    assert result.contenders == ["non_saturating_r1"]
     assert all(pair.is_decided for pair in result.pairs)
     pair = result.pair("non_saturating_r1", "wgan_clip")
     assert pair.ratio.value == pytest.approx(4.0, rel=0.1)
@@ -181,7 +181,7 @@ def test_no_planted_difference_is_undecided_with_the_seeds_it_would_need():
     distances = dict.fromkeys(LOSSES, 0.02)
     arrays = arrays_of(planted(distances, 0.1))
     result = analysis.comparison(arrays, "mnist_5k")
-    assert set(result.undecided) == set(LOSSES)
+    assert set(result.contenders) == set(LOSSES)
     assert not any(pair.is_decided for pair in result.pairs)
     assert min(pair.n_needed for pair in result.pairs) > 5
     [answer] = claims.answers(arrays)
@@ -237,9 +237,9 @@ def test_a_training_that_diverged_counts_by_what_it_had():
     arrays = arrays_of(records)
     best = analysis.log_distances(arrays, "mnist_5k")["wgan_clip"]
     last = analysis.log_distances(arrays, "mnist_5k", pick=analysis.LAST)["wgan_clip"]
-    assert math.exp(best[700]) == pytest.approx(analysis.NOTHING_LEARNED)
+    assert math.exp(best[700]) == pytest.approx(analysis.UNTRAINED_DISTANCE)
     assert math.exp(best[701]) == pytest.approx(0.04)
-    assert math.exp(last[701]) == pytest.approx(analysis.NOTHING_LEARNED)
+    assert math.exp(last[701]) == pytest.approx(analysis.UNTRAINED_DISTANCE)
 
 
 def test_unequal_tuning_and_shared_images_break_the_checks():
@@ -260,7 +260,7 @@ def test_no_image_is_in_two_parts_and_no_training_opens_a_judged_one():
     assert len(set.union(*parts)) == 120
     source = images.source
     seen = torch.cat([x for p in ("train", "validation", "held_out") for x in source.batches(p)])
-    apart = (seen[:, None] - images.judged[None]).abs().amax((2, 3, 4))
+    apart = (seen[:, None] - images.judged_images[None]).abs().amax((2, 3, 4))
     assert float(apart.min()) > 0.1
 
 
@@ -365,7 +365,7 @@ def test_reproduce_reads_the_kept_study_instead_of_repeating_hours(workdir, monk
     judged = (whole.claims(arrays), whole.notes(arrays), whole.answer(arrays))
     result = Result("losses_on_images", {"quick": False}, arrays, *judged)
     runner.save(result, RunDir(home), whole, 6000.0)
-    monkeypatch.setattr(reproduce, "_KEPT", home.parent)
+    monkeypatch.setattr(reproduce, "_KEPT_STUDIES", home.parent)
     monkeypatch.setattr(LossesOnImages, "measure", lambda self, lab: pytest.fail("measured"))
     assert main("reproduce", "losses_on_images", f"output={workdir / 'claims'}") == 0
     rows = json.loads((workdir / "claims" / "result.json").read_text())["rows"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gan_lab.experiments.base import Arrays
-from gan_lab.experiments.losses_on_images.plan import PUBLISHED, TUNED
+from gan_lab.experiments.losses_on_images.plan import PUBLISHED_RECIPE, TUNED_RECIPE
 from gan_lab.experiments.losses_on_images.tables import CLOCKS
 from gan_lab.reports.analysis.statistics import (
     Difference,
@@ -22,7 +22,7 @@ from gan_lab.reports.analysis.statistics import (
 )
 
 BEST, LAST = "best", "last"  # checkpoint: of the least validation distance, or the newest
-NOTHING_LEARNED = 2.0  # distance of a training that was never finite; untrained ones have about 1.7
+UNTRAINED_DISTANCE = 2.0  # of a training that was never finite; before training it is about 1.7
 Values = dict[str, dict[int, float]]  # method -> seed -> log distance
 
 
@@ -70,7 +70,7 @@ class Comparison:
         return math.exp(float(np.mean(list(self.values[method].values()))))
 
     @property
-    def undecided(self) -> list[str]:
+    def contenders(self) -> list[str]:
         """The first of the order, and all that are not decided to be worse than it."""
         first = self.order[0]
         worse = {p.higher for p in self.pairs if p.lower == first and p.is_decided}
@@ -102,22 +102,22 @@ def datasets(arrays: Arrays) -> list[str]:
     return list(dict.fromkeys(map(str, arrays["finals/data"])))
 
 
-def methods(arrays: Arrays, data: str, stage: str = TUNED) -> list[str]:
+def methods(arrays: Arrays, data: str, stage: str = TUNED_RECIPE) -> list[str]:
     """Return the losses with trainings of a stage on a set, in the order of the study."""
-    chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == stage)
-    return list(dict.fromkeys(map(str, arrays["finals/method"][chosen])))
+    is_chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == stage)
+    return list(dict.fromkeys(map(str, arrays["finals/method"][is_chosen])))
 
 
 def budget(arrays: Arrays, data: str, clock: str) -> float:
     """Return the largest reading of a clock that all tuned trainings on a set reach."""
-    chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == TUNED)
-    chosen &= ~arrays["finals/diverged"]
-    last = arrays[f"finals/at_{clock}"][chosen]
+    is_chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == TUNED_RECIPE)
+    is_chosen &= ~arrays["finals/diverged"]
+    last = arrays[f"finals/at_{clock}"][is_chosen]
     return float(np.nanmax(last, axis=1).min()) if last.size else math.nan
 
 
 def log_distances(
-    arrays: Arrays, data: str, clock: str = CLOCKS[0], pick: str = BEST, stage: str = TUNED
+    arrays: Arrays, data: str, clock: str = CLOCKS[0], pick: str = BEST, stage: str = TUNED_RECIPE
 ) -> Values:
     """Return the log of the judged distance of every loss and seed at equal budgets.
 
@@ -129,8 +129,8 @@ def log_distances(
     """
     values: Values = {}
     limit = budget(arrays, data, clock)
-    chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == stage)
-    for row in np.flatnonzero(chosen):
+    is_chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == stage)
+    for row in np.flatnonzero(is_chosen):
         method, seed = str(arrays["finals/method"][row]), int(arrays["finals/seed"][row])
         distance = _distance(arrays, int(row), clock, limit, pick)
         values.setdefault(method, {})[seed] = math.log(distance)
@@ -144,16 +144,20 @@ def comparison(arrays: Arrays, data: str, clock: str = CLOCKS[0], pick: str = BE
 
 def prices(arrays: Arrays, data: str) -> dict[str, Difference]:
     """Return by loss the log distance of its published recipe less that of its tuned one."""
-    tuned = log_distances(arrays, data)
-    published = log_distances(arrays, data, stage=PUBLISHED)
-    return {m: difference(published[m], tuned[m]) for m in tuned if m in published}
+    tuned_values = log_distances(arrays, data)
+    published_values = log_distances(arrays, data, stage=PUBLISHED_RECIPE)
+    return {
+        m: difference(published_values[m], tuned_values[m])
+        for m in tuned_values
+        if m in published_values
+    }
 
 
 def final_numbers(arrays: Arrays, data: str, method: str, key: str) -> np.ndarray:
     """Return a judged number of the best checkpoint of each seed's tuned training, [S]."""
-    chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == TUNED)
-    chosen &= arrays["finals/method"] == method
-    rows = np.flatnonzero(chosen)
+    is_chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == TUNED_RECIPE)
+    is_chosen &= arrays["finals/method"] == method
+    rows = np.flatnonzero(is_chosen)
     best = [_best(arrays["finals/at_validation"][row]) for row in rows]
     values = [
         math.nan if at is None else float(arrays[f"finals/at_{key}"][row, at])
@@ -173,19 +177,19 @@ def real_distance(arrays: Arrays, data: str) -> float:
 
 
 def _distance(arrays: Arrays, row: int, clock: str, limit: float, pick: str) -> float:
-    at, judged = arrays[f"finals/at_{clock}"][row], arrays["finals/at_judged_distance"][row]
-    finite = np.isfinite(judged)
+    at, distances = arrays[f"finals/at_{clock}"][row], arrays["finals/at_judged_distance"][row]
+    finite = np.isfinite(distances)
     if not finite.any() or (pick == LAST and bool(arrays["finals/diverged"][row])):
-        return NOTHING_LEARNED
-    at, judged = at[finite], judged[finite]
+        return UNTRAINED_DISTANCE
+    at, distances = at[finite], distances[finite]
     if pick == LAST:
-        return math.exp(float(np.interp(limit, at, np.log(judged))))
+        return math.exp(float(np.interp(limit, at, np.log(distances))))
     # Seconds of one look differ by a step's; a first look beyond the limit is all there is.
     within = at <= limit * 1.02
     within[0] = True
     best = _best(arrays["finals/at_validation"][row][finite][within])
     assert best is not None
-    return float(judged[within][best])
+    return float(distances[within][best])
 
 
 def _best(validation: np.ndarray) -> int | None:

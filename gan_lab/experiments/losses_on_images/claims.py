@@ -10,7 +10,7 @@ from gan_lab.experiments.claims import Claim, Expectation, at_least, checks, equ
 from gan_lab.experiments.losses_on_images import analysis
 from gan_lab.experiments.losses_on_images.analysis import Comparison, Pair
 from gan_lab.experiments.losses_on_images.methods import METHODS
-from gan_lab.experiments.losses_on_images.plan import PUBLISHED
+from gan_lab.experiments.losses_on_images.plan import PUBLISHED_RECIPE
 from gan_lab.experiments.losses_on_images.tables import CLOCKS
 from gan_lab.reports.analysis.statistics import Statistic, difference, exact
 
@@ -42,7 +42,7 @@ def _claims_of(arrays: Arrays, data: str) -> list[Claim]:
             return None
         return analysis.ratio_of(difference(values[above], values[below]))
 
-    found = []
+    results = []
     for id, above, below, text, bar in _ratios(data):
         measured = ratio(above, below)
         if measured is not None and _is_whole(arrays, data):
@@ -50,7 +50,7 @@ def _claims_of(arrays: Arrays, data: str) -> list[Claim]:
                 f"{data}: tuned alike, the Frechet distance of {METHODS[above].label} is {text} "
                 f"that of {METHODS[below].label} at equal process seconds (ratio, paired seeds)."
             )
-            found.append(Claim(f"{data}_{id}", statement, measured, *bar))
+            results.append(Claim(f"{data}_{id}", statement, measured, *bar))
     prices = analysis.prices(arrays, data)
     if prices:
         least = min(prices, key=lambda method: prices[method].measured.value)
@@ -60,14 +60,14 @@ def _claims_of(arrays: Arrays, data: str) -> list[Claim]:
         )
         bar = at_least(1.0, "", _OURS)
         measured = analysis.ratio_of(prices[least])
-        found.append(Claim(f"{data}_least_price", statement, measured, *bar))
-    return found
+        results.append(Claim(f"{data}_least_price", statement, measured, *bar))
+    return results
 
 
 def _ratios(data: str) -> list[tuple[str, str, str, str, Expectation]]:
     """Return id, numerator, denominator, words and expectation of the ratios claimed on a set."""
     close = equals(1.0, CLOSE, "", f"a pilot of one seed: .014 against .013; {_OURS}")
-    found = [("wgan_gp_over_ns_r1", "wgan_gp", "non_saturating_r1", "within a quarter of", close)]
+    results = [("wgan_gp_over_ns_r1", "wgan_gp", "non_saturating_r1", "within a quarter of", close)]
     orders = {
         "mnist_5k": [
             ("wgan_gp_over_ns", "wgan_gp", "non_saturating", "FID 20.3 against 6.8 on MNIST"),
@@ -82,8 +82,8 @@ def _ratios(data: str) -> list[tuple[str, str, str, str, Expectation]]:
     for id, above, below, numbers in orders.get(data, []):
         bar = at_least(1.0, "", f"{numbers}; {_LUCIC}" if numbers else _OURS)
         words = "larger than" if not numbers else "larger (the order of a published table) than"
-        found.append((id, above, below, words, bar))
-    return found
+        results.append((id, above, below, words, bar))
+    return results
 
 
 def _is_whole(arrays: Arrays, data: str) -> bool:
@@ -94,7 +94,7 @@ def _is_whole(arrays: Arrays, data: str) -> bool:
 
 def _design(arrays: Arrays) -> list[Claim]:
     """Return the checks that tuning was equal, and that nothing that judges was seen before."""
-    found = []
+    results = []
     for data in analysis.datasets(arrays):
         seconds, trials = tuning_totals(arrays, data)
         gap = max(seconds.values()) - min(seconds.values())
@@ -103,17 +103,17 @@ def _design(arrays: Arrays) -> list[Claim]:
             f"{data}: tuning was equal: between any two losses the numbers of trials and their "
             "budgets in process seconds differ by 0."
         )
-        found.append(
+        results.append(
             Claim(f"{data}_equal_tuning", statement, exact(gap), *equals(0.0, 0.0, "", _PLAN))
         )
         statement = (
             f"{data}: no image is in two parts, and no seed of the compared trainings in tuning."
         )
-        shared = exact(n_shared(arrays, data))
-        found.append(
-            Claim(f"{data}_nothing_shared", statement, shared, *equals(0.0, 0.0, "", _PLAN))
+        n_common = exact(n_shared(arrays, data))
+        results.append(
+            Claim(f"{data}_nothing_shared", statement, n_common, *equals(0.0, 0.0, "", _PLAN))
         )
-    return found
+    return results
 
 
 def tuning_totals(arrays: Arrays, data: str) -> tuple[dict[str, float], dict[str, int]]:
@@ -131,9 +131,9 @@ def n_shared(arrays: Arrays, data: str) -> int:
     """Return how many images are in two parts and how many seeds in tuning and comparison."""
     parts = [set(arrays[f"images/{data}/{p}"].tolist()) for p in ("train", "validation", "judged")]
     n_images = sum(map(len, parts)) - len(set.union(*parts))
-    tuning = set(arrays["trials/seed"][arrays["trials/data"] == data].tolist())
-    compared = set(arrays["finals/seed"][arrays["finals/data"] == data].tolist())
-    return n_images + len(tuning & compared)
+    trial_seeds = set(arrays["trials/seed"][arrays["trials/data"] == data].tolist())
+    final_seeds = set(arrays["finals/seed"][arrays["finals/data"] == data].tolist())
+    return n_images + len(trial_seeds & final_seeds)
 
 
 def answers(arrays: Arrays) -> list[str]:
@@ -143,18 +143,18 @@ def answers(arrays: Arrays) -> list[str]:
 
 def _answer(arrays: Arrays, data: str) -> list[str]:
     result = analysis.comparison(arrays, data)
-    first, undecided = result.order[0], result.undecided
+    first, contenders = result.order[0], result.contenders
     real = f"real data {analysis.real_distance(arrays, data):.3f}"
-    numbers = [f"{_label(m)} {result.geometric_mean(m):.3f}" for m in undecided]
-    if len(undecided) > 1:
-        nearest = result.pair(first, undecided[1])
+    numbers = [f"{_label(m)} {result.geometric_mean(m):.3f}" for m in contenders]
+    if len(contenders) > 1:
+        nearest = result.pair(first, contenders[1])
         texts = [
             f"{data}: undecided between {', '.join(numbers)} (Frechet distance; {real}). The "
             f"second has {_ratio(nearest)} the distance of the first; {_seeds_text(nearest)}."
         ]
     else:
         texts = [f"{data}: {numbers[0]} has the least Frechet distance ({real})."]
-    worse = [method for method in result.order if method not in undecided]
+    worse = [method for method in result.order if method not in contenders]
     if worse:
         pairs = [result.pair(first, method) for method in worse]
         n_seeds, n_pairs = result.stability.seeds, len(result.pairs)
@@ -196,7 +196,7 @@ def notes(arrays: Arrays) -> list[str]:
             _stability(data, result),
             *_prices(arrays, data),
             *_recipes(arrays, data),
-            *_diverged(arrays, data),
+            *_divergences(arrays, data),
         ]
     n_trials = len(arrays["trials/data"])
     texts += [
@@ -242,8 +242,8 @@ def _other_clocks(arrays: Arrays, data: str, result: Comparison) -> list[str]:
 def _flips(a: Comparison, b: Comparison) -> str:
     """Return the pairs that are decided one way in one and the other way in the other."""
     ways = {(p.lower, p.higher) for p in a.pairs if p.is_decided}
-    turned = [p for p in b.pairs if p.is_decided and (p.higher, p.lower) in ways]
-    return ", ".join(f"{_label(p.lower)} before {_label(p.higher)}" for p in turned)
+    reversals = [p for p in b.pairs if p.is_decided and (p.higher, p.lower) in ways]
+    return ", ".join(f"{_label(p.lower)} before {_label(p.higher)}" for p in reversals)
 
 
 def _stability(data: str, result: Comparison) -> str:
@@ -274,7 +274,7 @@ def _recipes(arrays: Arrays, data: str) -> list[str]:
     texts = []
     for method in analysis.methods(arrays, data):
         rows = (arrays["finals/data"] == data) & (arrays["finals/method"] == method)
-        rows &= arrays["finals/stage"] != PUBLISHED
+        rows &= arrays["finals/stage"] != PUBLISHED_RECIPE
         legible, coverage = (
             analysis.final_numbers(arrays, data, method, f"judged_{key}")
             for key in ("legible", "coverage")
@@ -286,7 +286,7 @@ def _recipes(arrays: Arrays, data: str) -> list[str]:
     return texts
 
 
-def _diverged(arrays: Arrays, data: str) -> list[str]:
+def _divergences(arrays: Arrays, data: str) -> list[str]:
     texts = []
     for table in ("trials", "finals"):
         rows = (arrays[f"{table}/data"] == data) & arrays[f"{table}/diverged"]

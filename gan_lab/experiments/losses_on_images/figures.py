@@ -13,7 +13,7 @@ from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.losses_on_images import analysis
 from gan_lab.experiments.losses_on_images.analysis import Comparison
 from gan_lab.experiments.losses_on_images.methods import METHODS
-from gan_lab.experiments.losses_on_images.plan import PUBLISHED, TUNED
+from gan_lab.experiments.losses_on_images.plan import PUBLISHED_RECIPE, TUNED_RECIPE
 from gan_lab.experiments.losses_on_images.tables import CLOCKS
 from gan_lab.reports.analysis.statistics import mean
 from gan_lab.reports.plots.style import (
@@ -92,13 +92,13 @@ def _log_axis(axes: Axes, low: float, high: float) -> None:
 
 
 def _rows(axes: Axes, result: Comparison, real: float) -> None:
-    undecided = result.undecided
+    contenders = result.contenders
     for y, method in enumerate(reversed(result.order)):
         style, values = _STYLES[method], np.array(list(result.values[method].values()))
         middle, low, high = (math.exp(x) if math.isfinite(x) else math.nan for x in mean(values))
         axes.plot(np.exp(values), [y - 0.25] * len(values), "|", color=style.colour, markersize=7)
         axes.plot([low, high], [y, y], color=style.colour, linewidth=2)
-        fill = style.colour if method in undecided else "white"
+        fill = style.colour if method in contenders else "white"
         axes.plot([middle], [y], "o", color=style.colour, markerfacecolor=fill, markersize=8)
         words = f" {middle:.3f}"
         if method != result.order[0]:
@@ -125,7 +125,7 @@ def curves(arrays: Arrays) -> Figure:
         for each, clock in zip(row, CLOCKS, strict=True):
             for method in analysis.methods(arrays, data):
                 rows = (arrays["finals/data"] == data) & (arrays["finals/method"] == method)
-                rows &= arrays["finals/stage"] == TUNED
+                rows &= arrays["finals/stage"] == TUNED_RECIPE
                 x = np.nanmedian(_finite(arrays[f"finals/at_{clock}"][rows]), axis=0)
                 y = np.nanmedian(_finite(arrays["finals/at_judged_distance"][rows]), axis=0)
                 each.plot(x, y, **_STYLES[method].line_arguments())
@@ -133,8 +133,8 @@ def curves(arrays: Arrays) -> Figure:
             each.axhline(analysis.real_distance(arrays, data), color=BLACK, linestyle=":")
             each.set_yscale("log")
             label(each, f"{data}", _CLOCKS[clock], _DISTANCE if clock == CLOCKS[0] else "")
-    shown = dict.fromkeys(m for data in names for m in analysis.methods(arrays, data))
-    handles = [Line2D([], [], **_STYLES[m].line_arguments()) for m in shown]
+    methods_shown = dict.fromkeys(m for data in names for m in analysis.methods(arrays, data))
+    handles = [Line2D([], [], **_STYLES[m].line_arguments()) for m in methods_shown]
     handles.append(Line2D([], [], color=BLACK, linestyle=":", label="real data"))
     handles.append(Line2D([], [], color=GREY, label="the largest that all reach"))
     legend_below(figure, handles, 4)
@@ -186,17 +186,19 @@ def prices(arrays: Arrays) -> Figure:
     )
     for each, data in zip(axes[0], names, strict=True):
         order = analysis.comparison(arrays, data).order
-        tuned = analysis.summary(analysis.log_distances(arrays, data))
-        published = analysis.summary(analysis.log_distances(arrays, data, stage=PUBLISHED))
+        tuned_values = analysis.summary(analysis.log_distances(arrays, data))
+        published_values = analysis.summary(
+            analysis.log_distances(arrays, data, stage=PUBLISHED_RECIPE)
+        )
         for y, method in enumerate(reversed(order)):
             colour = _STYLES[method].colour
-            ends = [tuned[method], published[method]]
+            ends = [tuned_values[method], published_values[method]]
             each.plot(ends, [y, y], color=colour, linewidth=1.5)
             each.plot(ends[:1], [y], "o", color=colour, markersize=8)
             each.plot(ends[1:], [y], "o", color=colour, markerfacecolor="white", markersize=8)
         real = analysis.real_distance(arrays, data)
         each.axvline(real, color=BLACK, linestyle=(0, (4, 2)))
-        every = [real, *tuned.values(), *published.values()]
+        every = [real, *tuned_values.values(), *published_values.values()]
         _log_axis(each, 0.8 * min(every), 1.25 * max(every))
         each.set_yticks(range(len(order)), [_STYLES[m].label for m in reversed(order)])
         label(each, data, _DISTANCE, "")

@@ -61,12 +61,12 @@ class Images:
     Attributes:
         source: What a training opens; its held-out part is the validation part once more, so that
             no training can see an image that judges.
-        judged: Images that judge, [n, channels, height, width] in [-1, 1].
+        judged_images: Images that judge, [n, channels, height, width] in [-1, 1].
         digests: Of every image by the part that it is in, 12 hexadecimal digits of its pixels.
     """
 
     source: TensorSource
-    judged: Tensor
+    judged_images: Tensor
     digests: dict[str, list[str]]
 
     @functools.cached_property
@@ -84,7 +84,7 @@ class Images:
     @functools.cached_property
     def final_judge(self) -> Judge:
         """Judge by the judged part: for numbers that are reported."""
-        return Judge(self.extract, self.judged)
+        return Judge(self.extract, self.judged_images)
 
     def real_training(self, n: int, repeat: int) -> Tensor:
         """Return n training images: what a generator that copies the data would give."""
@@ -125,21 +125,24 @@ def open_images(data: Data, sizes: Sizes) -> Images:
         )
     ends = np.cumsum([sizes.n_train, sizes.n_validation, sizes.n_judged])
     rows = dict(zip(("train", "validation", "judged"), np.split(order, ends)[:3], strict=True))
-    chosen = {name: images[torch.from_numpy(part)] for name, part in rows.items()}
-    kept = {
+    images_of = {name: images[torch.from_numpy(part)] for name, part in rows.items()}
+    labels_of = {
         name: None if labels is None else labels[torch.from_numpy(part)]
         for name, part in rows.items()
     }
     mine = TensorSource(
-        *(chosen["train"], chosen["validation"], chosen["validation"], torch.device("cpu")),
-        train_labels=kept["train"],
-        validation_labels=kept["validation"],
-        held_out_labels=kept["validation"],
+        images_of["train"],
+        images_of["validation"],
+        images_of["validation"],
+        torch.device("cpu"),
+        train_labels=labels_of["train"],
+        validation_labels=labels_of["validation"],
+        held_out_labels=labels_of["validation"],
     )
-    if kept["train"] is not None:
+    if labels_of["train"] is not None:
         mine.modes = class_modes(mine)
     digests = {name: [keys[row] for row in part] for name, part in rows.items()}
-    return Images(mine, to_float(chosen["judged"]), digests)
+    return Images(mine, to_float(images_of["judged"]), digests)
 
 
 @dataclass(frozen=True)

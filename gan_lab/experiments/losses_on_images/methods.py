@@ -29,7 +29,7 @@ class Method:
         overrides: Of `train`, what makes it.
         strengths: Keys of its regularizer's weight or bound; none where there is nothing to set.
         bounds: Least and greatest strength, log-uniform.
-        published: Overrides of the recipe of its paper, on the same network and batch.
+        published_recipe: Overrides of the recipe of its paper, on the same network and batch.
         source: Where the recipe is from.
     """
 
@@ -37,7 +37,7 @@ class Method:
     overrides: tuple[str, ...]
     strengths: tuple[str, ...]
     bounds: tuple[float, float]
-    published: tuple[str, ...]
+    published_recipe: tuple[str, ...]
     source: str
 
 

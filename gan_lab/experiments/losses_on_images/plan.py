@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.losses_on_images.methods import METHODS, draw_points, tuned_overrides
 
-TUNING, TUNED, PUBLISHED = "tuning", "tuned", "published"
-_FIRST_TUNING_SEED = 1_000_000  # far from the seeds of the study, which are its `seed` and up
+TUNING, TUNED_RECIPE, PUBLISHED_RECIPE = "tuning", "tuned", "published"
+_TUNING_SEED_START = 1_000_000  # far from the seeds of the study, which are its `seed` and up
 _LOOK_SECONDS, _OPEN_SECONDS = 0.3, 0.5  # one measurement, and one start of a training
 
 
@@ -66,9 +66,9 @@ class Plan:
     design_seed: int
 
     def __post_init__(self) -> None:
-        if shared := set(self.seeds) & {self.tuning_seed(rung) for rung in self.rungs}:
+        if overlap := set(self.seeds) & {self.tuning_seed(rung) for rung in self.rungs}:
             raise ConfigError(
-                f"seed={min(shared)} is a seed of the tuning; take one below {_FIRST_TUNING_SEED}"
+                f"seed={min(overlap)} is a seed of the tuning; take one below {_TUNING_SEED_START}"
             )
 
     @property
@@ -78,9 +78,9 @@ class Plan:
 
     def tuning_seed(self, rung: int) -> int:
         """Return the seed of all trials of a rung: another on each, none of a final training."""
-        return _FIRST_TUNING_SEED + rung
+        return _TUNING_SEED_START + rung
 
-    def trials(self, data: str, method: str, rung: int, chosen: Sequence[int]) -> list[Unit]:
+    def trials(self, data: str, method: str, rung: int, trial_indices: Sequence[int]) -> list[Unit]:
         """Return the trainings of a rung, of the chosen trials."""
         points = draw_points(self.n_trials[0], self.design_seed)
         seed, seconds = self.tuning_seed(rung), self.trial_seconds[rung]
@@ -89,7 +89,7 @@ class Plan:
                 *(data, method, TUNING, trial, rung, seed, seconds, 1),
                 tuned_overrides(METHODS[method], points[trial].tolist()),
             )
-            for trial in chosen
+            for trial in trial_indices
         ]
 
     def finals(self, data: str, method: str, trial: int) -> list[Unit]:
@@ -97,12 +97,12 @@ class Plan:
         points = draw_points(self.n_trials[0], self.design_seed)
         overrides = tuned_overrides(METHODS[method], points[trial].tolist())
         rest = (self.final_seconds, self.n_looks, overrides)
-        return [Unit(data, method, TUNED, trial, -1, seed, *rest) for seed in self.seeds]
+        return [Unit(data, method, TUNED_RECIPE, trial, -1, seed, *rest) for seed in self.seeds]
 
-    def published(self, data: str, method: str) -> list[Unit]:
+    def published_units(self, data: str, method: str) -> list[Unit]:
         """Return the trainings with the published recipe, one a seed."""
-        rest = (self.final_seconds, self.n_looks, METHODS[method].published)
-        return [Unit(data, method, PUBLISHED, -1, -1, seed, *rest) for seed in self.seeds]
+        rest = (self.final_seconds, self.n_looks, METHODS[method].published_recipe)
+        return [Unit(data, method, PUBLISHED_RECIPE, -1, -1, seed, *rest) for seed in self.seeds]
 
     def tuning_seconds(self) -> float:
         """Return the process seconds that the tuning of one loss on one set trains."""

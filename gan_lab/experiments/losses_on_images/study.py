@@ -36,7 +36,7 @@ class LossesOnImages(Experiment):
             its rung, so that no lucky start is chosen.
         final_seconds: Process seconds of each training that is compared.
         n_looks: Measurements of such a training.
-        published: Whether each loss is also trained with its published recipe.
+        with_published: Whether each loss is also trained with its published recipe.
         design_seed: Of the points of the space at which every loss is tuned.
     """
 
@@ -50,7 +50,7 @@ class LossesOnImages(Experiment):
     trial_seconds: tuple[float, ...] = (12.0, 24.0, 48.0)
     final_seconds: float = 48.0
     n_looks: int = 12
-    published: bool = True
+    with_published: bool = True
     design_seed: int = 0
 
     title: ClassVar[str] = "GAN and WGAN losses on images, tuned alike"
@@ -69,8 +69,8 @@ class LossesOnImages(Experiment):
                 raise ValueError(f"{name}.{key}={list(got)} needs one entry for each of {n} sets")
         for losses in self.losses:
             if len(losses) < 2 or set(losses) - set(METHODS):
-                known = ", ".join(METHODS)
-                raise ValueError(f"{name}.losses={list(losses)}: take two or more of {known}")
+                names = ", ".join(METHODS)
+                raise ValueError(f"{name}.losses={list(losses)}: take two or more of {names}")
         check_count(self, "n_looks")
         falling = list(self.n_trials)
         if not falling or falling != sorted(falling, reverse=True) or min(falling) < 1:
@@ -91,14 +91,14 @@ class LossesOnImages(Experiment):
         n_pairs = sum(map(len, self.losses))
         rungs = zip(self.n_trials, self.trial_seconds, strict=True)
         lines = [f"{n_pairs * n} trials of {s:g} process seconds" for n, s in rungs]
-        n = n_pairs * len(seeds) * (1 + self.published)
+        n = n_pairs * len(seeds) * (1 + self.with_published)
         return [*lines, f"{n} trainings of {self.final_seconds:g} process seconds"]
 
     def measure(self, lab: Lab) -> Arrays:
         """Tune every loss, then train each on the seeds; what is done is kept in `units`."""
         plan = self.plan(lab.seeds)
         pairs = [(d, m) for d, of in zip(self.datasets, self.losses, strict=True) for m in of]
-        minutes = plan.core_seconds(len(pairs), len(pairs) * self.published) / 60
+        minutes = plan.core_seconds(len(pairs), len(pairs) * self.with_published) / 60
         lab.tell(
             f"plan: {len(pairs)} times {sum(plan.n_trials)} trials and {len(lab.seeds)} seeds, "
             f"about {minutes:.0f} core minutes, {minutes / lab.workers:.0f} min with "
@@ -113,19 +113,19 @@ class LossesOnImages(Experiment):
             floors = real_distances(images)  # here the classifier is trained, before any worker
             arrays |= {f"real/{data}/{k}": np.array(value) for k, value in floors.items()}
             arrays |= {f"images/{data}/{k}": np.array(x) for k, x in images.digests.items()}
-        chosen = {pair: list(range(plan.n_trials[0])) for pair in pairs}
+        survivors = {pair: list(range(plan.n_trials[0])) for pair in pairs}
         records: list[Record] = []
         for rung in plan.rungs:
-            units = [u for pair in pairs for u in plan.trials(*pair, rung, chosen[pair])]
-            kept = self._complete(lab, units, sizes)
-            records += kept
+            units = [u for pair in pairs for u in plan.trials(*pair, rung, survivors[pair])]
+            rung_records = self._complete(lab, units, sizes)
+            records += rung_records
             n_next = [*plan.n_trials, 1][rung + 1]
             for pair in pairs:
-                mine = [r for r in kept if (r["data"], r["method"]) == pair]
-                chosen[pair] = best_trials([(_validation(r), r["trial"]) for r in mine], n_next)
-        finals = [u for pair in pairs for u in plan.finals(*pair, chosen[pair][0])]
-        if self.published:
-            finals += [u for pair in pairs for u in plan.published(*pair)]
+                mine = [r for r in rung_records if (r["data"], r["method"]) == pair]
+                survivors[pair] = best_trials([(_validation(r), r["trial"]) for r in mine], n_next)
+        finals = [u for pair in pairs for u in plan.finals(*pair, survivors[pair][0])]
+        if self.with_published:
+            finals += [u for pair in pairs for u in plan.published_units(*pair)]
         records += self._complete(lab, finals, sizes)
         arrays |= tables.as_arrays(records)
         atomic_write(lab.directory / TRIALS, tables.trials_csv(arrays))

@@ -12,7 +12,7 @@ from gan_lab.experiments.base import Arrays
 from gan_lab.experiments.losses_on_images.plan import TUNING
 
 CLOCKS = ("seconds", "updates", "gradient_evaluations")
-JUDGED = ("judged_distance", "judged_legible", "judged_coverage")
+JUDGED_KEYS = ("judged_distance", "judged_legible", "judged_coverage")
 _TEXTS = ("data", "method", "stage")
 _NUMBERS = ("trial", "rung", "seed", "seconds", "process_seconds")
 
@@ -29,7 +29,7 @@ def as_arrays(records: Sequence[Mapping[str, Any]]) -> Arrays:
     arrays: Arrays = {}
     tuning = [record for record in records if record["stage"] == TUNING]
     finals = [record for record in records if record["stage"] != TUNING]
-    for table, rows, judged in (("trials", tuning, ()), ("finals", finals, JUDGED)):
+    for table, rows, judged_keys in (("trials", tuning, ()), ("finals", finals, JUDGED_KEYS)):
         for key in _TEXTS:
             arrays[f"{table}/{key}"] = np.array([row[key] for row in rows], dtype="U64")
         recipes = [" ".join(row["overrides"]) for row in rows]
@@ -38,7 +38,7 @@ def as_arrays(records: Sequence[Mapping[str, Any]]) -> Arrays:
             arrays[f"{table}/{key}"] = np.array([row[key] for row in rows])
         arrays[f"{table}/diverged"] = np.array([bool(row["diverged"]) for row in rows])
         n_looks = max((row["n_looks"] for row in rows), default=1)
-        for key in (*CLOCKS, "validation", *judged):
+        for key in (*CLOCKS, "validation", *judged_keys):
             arrays[f"{table}/at_{key}"] = np.array(
                 [_series(row["points"], key, n_looks) for row in rows]
             )

@@ -39,7 +39,7 @@ class ComputeBudget(Callback):
 
     Attributes:
         points: What was measured, with the clocks of the moment.
-        diverged: Whether a number was not finite, at which the training ends.
+        has_diverged: Whether a number was not finite, at which the training ends.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ComputeBudget(Callback):
         self._limits = [seconds * (i + 1) / n_looks for i in range(n_looks)]
         self._measure, self._seconds, self._since = measure, 0.0, 0.0
         self.points: list[dict[str, float]] = []
-        self.diverged = False
+        self.has_diverged = False
 
     def on_fit_start(self, run: Run) -> None:
         """Start the clock."""
@@ -63,14 +63,14 @@ class ComputeBudget(Callback):
 
     def _look(self, run: Run) -> bool:
         numbers = self._measure(run) if bool(run.finite_seeds().all()) else {}
-        self.diverged = not all(map(math.isfinite, numbers.values())) or not numbers
-        if not self.diverged:
+        self.has_diverged = not all(map(math.isfinite, numbers.values())) or not numbers
+        if not self.has_diverged:
             clock = clocks(run.config, run.state.step, self._seconds)
             updates = clock["clock/discriminator_steps"] + clock["clock/generator_steps"]
             at = {"seconds": self._seconds, "updates": updates}
             at["gradient_evaluations"] = clock["clock/gradient_evaluations"]
             self.points.append({**at, **numbers})
-        return self.diverged
+        return self.has_diverged
 
 
 def train_unit(config: RunConfig, unit: Unit, sizes: Sizes) -> Record:
@@ -97,7 +97,7 @@ def train_unit(config: RunConfig, unit: Unit, sizes: Sizes) -> Record:
     fit(run, _STEPS, [budget])
     return {
         **_spec_of(unit, sizes),
-        "diverged": budget.diverged,
+        "diverged": budget.has_diverged,
         "process_seconds": round(time.process_time() - start, 3),
         "points": budget.points,
     }
@@ -127,9 +127,9 @@ def complete(lab: Lab, units: Sequence[Unit], sizes: Mapping[str, Sizes]) -> dic
         path = folder / f"{unit.name}.json"
         if not path.exists():
             jobs[unit.name] = (make_config(lab, unit), unit, sizes[unit.data], path)
-        elif (kept := _spec(load_unit(path))) != _spec_of(unit, sizes[unit.data]):
+        elif (kept_spec := _spec(load_unit(path))) != _spec_of(unit, sizes[unit.data]):
             raise ConfigError(
-                f"{path} was kept by a study with other keys ({kept}); choose another "
+                f"{path} was kept by a study with other keys ({kept_spec}); choose another "
                 "output directory"
             )
     if jobs:
