@@ -1,1 +1,1 @@
-"""GAN and WGAN losses on images, tuned alike and judged on images that nothing was chosen on."""
+"""GAN and WGAN losses on images, tuned alike and judged on images that chose nothing."""

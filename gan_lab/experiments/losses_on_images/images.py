@@ -96,9 +96,8 @@ class Images:
 def open_images(data: Data, sizes: Sizes) -> Images:
     """Return the images of a data set in parts of their own, on the CPU.
 
-    They are chosen from the training part of the set, so that no image that judges has chosen a
-    recipe before; where that is too small, from all images of the set. Copies of one image are
-    used once.
+    They are chosen from the training part of the set; where that is too small, from all images of
+    the set. Copies of one image are used once.
 
     Raises:
         ConfigError: The set has fewer images, or is no finite set of images.

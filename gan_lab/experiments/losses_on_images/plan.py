@@ -9,6 +9,9 @@ from gan_lab.experiments.losses_on_images.methods import METHODS, draw_points, t
 TUNING, TUNED_RECIPE, PUBLISHED_RECIPE = "tuning", "tuned", "published"
 _TUNING_SEED_START = 1_000_000  # far from the seeds of the study, which are its `seed` and up
 _LOOK_SECONDS, _OPEN_SECONDS = 0.3, 0.5  # one measurement, and one start of a training
+# Of two cores: composing a configuration (one process; the others wait), spawns and idle ends of
+# stages, by training, from a whole quick study; and the classifiers with one kill, by study.
+_IDLE_SECONDS, _ONCE_SECONDS = 1.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Plan:
         final_seconds: Process seconds of a training with the chosen or the published recipe.
         n_looks: Measurements of such a training.
         seeds: Of these trainings.
+        n_published: Seeds, the first, that also train with the published recipe; 0 = none.
         design_seed: Of the points of the space.
     """
 
@@ -63,6 +67,7 @@ class Plan:
     final_seconds: float
     n_looks: int
     seeds: tuple[int, ...]
+    n_published: int
     design_seed: int
 
     def __post_init__(self) -> None:
@@ -100,25 +105,40 @@ class Plan:
         return [Unit(data, method, TUNED_RECIPE, trial, -1, seed, *rest) for seed in self.seeds]
 
     def published_units(self, data: str, method: str) -> list[Unit]:
-        """Return the trainings with the published recipe, one a seed."""
+        """Return the trainings with the published recipe, one for each of the first seeds."""
         rest = (self.final_seconds, self.n_looks, METHODS[method].published_recipe)
-        return [Unit(data, method, PUBLISHED_RECIPE, -1, -1, seed, *rest) for seed in self.seeds]
+        seeds = self.seeds[: self.n_published]
+        return [Unit(data, method, PUBLISHED_RECIPE, -1, -1, seed, *rest) for seed in seeds]
 
     def tuning_seconds(self) -> float:
         """Return the process seconds that the tuning of one loss on one set trains."""
         return sum(n * s for n, s in zip(self.n_trials, self.trial_seconds, strict=True))
 
-    def core_seconds(self, n_pairs: int, n_published: int) -> float:
-        """Return about how many process seconds the study takes, looking and starts included.
+    def core_seconds(self, n_pairs: int) -> float:
+        """Return about how many process seconds the study takes, with all that is not training.
 
         Args:
             n_pairs: Pairs of a set and a loss that are tuned.
-            n_published: Of these, with a training of the published recipe.
         """
         looks = _OPEN_SECONDS + 2 * self.n_looks * _LOOK_SECONDS
-        finals = len(self.seeds) * (self.final_seconds + looks)
+        n_finals = len(self.seeds) + min(self.n_published, len(self.seeds))
+        finals = n_finals * (self.final_seconds + looks)
         tuning = self.tuning_seconds() + sum(self.n_trials) * (_OPEN_SECONDS + _LOOK_SECONDS)
-        return n_pairs * (tuning + finals) + n_published * finals
+        idle = (n_finals + sum(self.n_trials)) * _IDLE_SECONDS
+        return n_pairs * (tuning + finals + idle) + _ONCE_SECONDS
+
+
+def interleave(units: Sequence[Unit]) -> list[Unit]:
+    """Return units in the order to train them in: all losses at each trial, then at each seed.
+
+    A machine that becomes slower on the way then does so for every loss.
+    """
+
+    def place(unit: Unit) -> tuple[str, int, str, str]:
+        turn = unit.trial if unit.stage == TUNING else unit.seed
+        return unit.data, turn, unit.method, unit.stage
+
+    return sorted(units, key=place)
 
 
 def best_trials(distances: Sequence[tuple[float, int]], n: int) -> list[int]:

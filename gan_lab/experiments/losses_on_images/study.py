@@ -1,4 +1,4 @@
-"""Which loss makes the better images, where all are tuned alike and nothing judges twice."""
+"""Which loss makes the better images, where all are tuned alike and what judges chose nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
+from gan_lab.data.class_modes import ClassifierModes
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.losses_on_images import claims as judge
@@ -36,7 +37,8 @@ class LossesOnImages(Experiment):
             its rung, so that no lucky start is chosen.
         final_seconds: Process seconds of each training that is compared.
         n_looks: Measurements of such a training.
-        with_published: Whether each loss is also trained with its published recipe.
+        n_published: Seeds, the first, on which each loss is also trained with its published recipe;
+            0 = none.
         design_seed: Of the points of the space at which every loss is tuned.
     """
 
@@ -46,17 +48,17 @@ class LossesOnImages(Experiment):
     n_validation: tuple[int, ...] = (500,)
     n_judged: tuple[int, ...] = (1000,)
     split_seed: int = 20
-    n_trials: tuple[int, ...] = (12, 4, 2)
-    trial_seconds: tuple[float, ...] = (12.0, 24.0, 48.0)
-    final_seconds: float = 48.0
-    n_looks: int = 12
-    with_published: bool = True
-    design_seed: int = 0
+    n_trials: tuple[int, ...] = (16, 4, 2)
+    trial_seconds: tuple[float, ...] = (9.0, 24.0, 48.0)
+    final_seconds: float = 60.0
+    n_looks: int = 10
+    n_published: int = 3
+    design_seed: int = 29
 
     title: ClassVar[str] = "GAN and WGAN losses on images, tuned alike"
     question: ClassVar[str] = (
         "Which loss makes the better images, if each is tuned with the same effort and judged on "
-        "images and seeds that nothing was chosen on?"
+        "images and seeds that chose nothing in this study?"
     )
     reference: ClassVar[str] = "Lucic et al. 2018, arXiv:1711.10337, asked this with other budgets"
 
@@ -72,6 +74,7 @@ class LossesOnImages(Experiment):
                 names = ", ".join(METHODS)
                 raise ValueError(f"{name}.losses={list(losses)}: take two or more of {names}")
         check_count(self, "n_looks")
+        check_count(self, "n_published", at_least=0)
         falling = list(self.n_trials)
         if not falling or falling != sorted(falling, reverse=True) or min(falling) < 1:
             raise ValueError(f"{name}.n_trials={falling} has to fall, rung by rung, to 1 or more")
@@ -84,21 +87,21 @@ class LossesOnImages(Experiment):
     def plan(self, seeds: tuple[int, ...]) -> Plan:
         """Return the plan for the seeds of the trainings that are compared."""
         numbers = (tuple(self.n_trials), tuple(self.trial_seconds), self.final_seconds)
-        return Plan(*numbers, self.n_looks, seeds, self.design_seed)
+        return Plan(*numbers, self.n_looks, seeds, self.n_published, self.design_seed)
 
     def job_stages(self, seeds: tuple[int, ...]) -> list[str]:
         """Return the rungs of the tuning and the trainings that are compared, with their jobs."""
         n_pairs = sum(map(len, self.losses))
         rungs = zip(self.n_trials, self.trial_seconds, strict=True)
         lines = [f"{n_pairs * n} trials of {s:g} process seconds" for n, s in rungs]
-        n = n_pairs * len(seeds) * (1 + self.with_published)
+        n = n_pairs * (len(seeds) + min(self.n_published, len(seeds)))
         return [*lines, f"{n} trainings of {self.final_seconds:g} process seconds"]
 
     def measure(self, lab: Lab) -> Arrays:
         """Tune every loss, then train each on the seeds; what is done is kept in `units`."""
         plan = self.plan(lab.seeds)
         pairs = [(d, m) for d, of in zip(self.datasets, self.losses, strict=True) for m in of]
-        minutes = plan.core_seconds(len(pairs), len(pairs) * self.with_published) / 60
+        minutes = plan.core_seconds(len(pairs)) / 60
         lab.tell(
             f"plan: {len(pairs)} times {sum(plan.n_trials)} trials and {len(lab.seeds)} seeds, "
             f"about {minutes:.0f} core minutes, {minutes / lab.workers:.0f} min with "
@@ -113,6 +116,9 @@ class LossesOnImages(Experiment):
             floors = real_distances(images)  # here the classifier is trained, before any worker
             arrays |= {f"real/{data}/{k}": np.array(value) for k, value in floors.items()}
             arrays |= {f"images/{data}/{k}": np.array(x) for k, x in images.digests.items()}
+            if isinstance(modes := images.source.modes, ClassifierModes):
+                arrays[f"real/{data}/classifier"] = np.array(modes.classifier.digest)
+                arrays[f"real/{data}/accuracy"] = np.array(modes.accuracy)
         survivors = {pair: list(range(plan.n_trials[0])) for pair in pairs}
         records: list[Record] = []
         for rung in plan.rungs:
@@ -124,8 +130,7 @@ class LossesOnImages(Experiment):
                 mine = [r for r in rung_records if (r["data"], r["method"]) == pair]
                 survivors[pair] = best_trials([(_validation(r), r["trial"]) for r in mine], n_next)
         finals = [u for pair in pairs for u in plan.finals(*pair, survivors[pair][0])]
-        if self.with_published:
-            finals += [u for pair in pairs for u in plan.published_units(*pair)]
+        finals += [u for pair in pairs for u in plan.published_units(*pair)]
         records += self._complete(lab, finals, sizes)
         arrays |= tables.as_arrays(records)
         atomic_write(lab.directory / TRIALS, tables.trials_csv(arrays))

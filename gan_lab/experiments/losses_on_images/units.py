@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gan_lab.engine.rng import stream
 from gan_lab.errors import ConfigError
 from gan_lab.experiments.base import Lab
 from gan_lab.experiments.losses_on_images.images import Images, Sizes, StudyData, open_images
 from gan_lab.experiments.losses_on_images.methods import COMMON, METHODS
-from gan_lab.experiments.losses_on_images.plan import TUNING, Unit
+from gan_lab.experiments.losses_on_images.plan import TUNING, Unit, interleave
 from gan_lab.experiments.parallel import in_processes
 from gan_lab.runs.run_dir import atomic_write, to_json
 from gan_lab.training.build import build
@@ -28,6 +29,7 @@ from gan_lab.training.validate import validate
 
 Record = dict[str, Any]
 N_SAMPLES = 1000  # generated for one measurement
+DISTANCES = ("validation", "judged_distance")  # a training ends where one is not finite
 _STEPS = 10_000_000  # more than any budget allows
 
 
@@ -39,7 +41,7 @@ class ComputeBudget(Callback):
 
     Attributes:
         points: What was measured, with the clocks of the moment.
-        has_diverged: Whether a number was not finite, at which the training ends.
+        has_diverged: Whether an update or a distance was not finite, at which the training ends.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class ComputeBudget(Callback):
 
     def _look(self, run: Run) -> bool:
         numbers = self._measure(run) if bool(run.finite_seeds().all()) else {}
-        self.has_diverged = not all(map(math.isfinite, numbers.values())) or not numbers
+        # The legible share is nan on a set without classes.
+        distances = [x for key, x in numbers.items() if key in DISTANCES]
+        self.has_diverged = not distances or not all(map(math.isfinite, distances))
         if not self.has_diverged:
             clock = clocks(run.config, run.state.step, self._seconds)
             updates = clock["clock/discriminator_steps"] + clock["clock/generator_steps"]
@@ -77,20 +81,23 @@ def train_unit(config: RunConfig, unit: Unit, sizes: Sizes) -> Record:
     """Train a unit and return what is kept of it.
 
     A unit of the tuning is measured on validation images alone: judged images are not touched.
+    Samples that choose a checkpoint are not those that judge it.
     """
     images = open_images(config.data, sizes)
     config = replace(config, data=StudyData(config.data, sizes), metrics={})
     validate(config, images.source)
     start = time.process_time()
     run = build(config, images.source)
-    generator_of = f"losses_on_images/{unit.data}"
+
+    def samples(run: Run, use: str) -> Tensor:
+        generator = stream(unit.seed, f"losses_on_images/{unit.data}/{use}", run.source.device)
+        return run.samples(0, run.latents(N_SAMPLES, generator))
 
     def measure(run: Run) -> dict[str, float]:
-        z = run.latents(N_SAMPLES, stream(unit.seed, generator_of, run.source.device))
-        samples = run.samples(0, z)
-        numbers = {"validation": images.validation_judge.distance(samples)}
+        numbers = {"validation": images.validation_judge.distance(samples(run, "validation"))}
         if unit.stage != TUNING and math.isfinite(numbers["validation"]):
-            numbers |= {f"judged_{k}": v for k, v in images.final_judge.measure(samples).items()}
+            measures = images.final_judge.measure(samples(run, "judged"))
+            numbers |= {f"judged_{key}": value for key, value in measures.items()}
         return numbers
 
     budget = ComputeBudget(unit.seconds, unit.n_looks, measure)
@@ -113,7 +120,7 @@ def real_distances(images: Images, n_repeats: int = 10) -> dict[str, float]:
 
 
 def complete(lab: Lab, units: Sequence[Unit], sizes: Mapping[str, Sizes]) -> dict[str, Record]:
-    """Train the units that are not kept yet, and return the records of all by name.
+    """Train the units that are not kept yet, losses in turn, and return the records of all by name.
 
     Each is kept as `units/NAME.json` as soon as it is done; a study that was killed goes on from
     there, if it is started again with the same output directory and the same keys.
@@ -123,7 +130,7 @@ def complete(lab: Lab, units: Sequence[Unit], sizes: Mapping[str, Sizes]) -> dic
     """
     folder = lab.directory / "units"
     jobs: dict[str, tuple[Any, ...]] = {}
-    for unit in units:
+    for unit in interleave(units):
         path = folder / f"{unit.name}.json"
         if not path.exists():
             jobs[unit.name] = (make_config(lab, unit), unit, sizes[unit.data], path)
@@ -164,7 +171,7 @@ def make_config(lab: Lab, unit: Unit) -> RunConfig:
 
 
 def recipe(unit: Unit) -> list[str]:
-    """Return the overrides of `train` for a unit."""
+    """Return the overrides of `train` for a unit: those common to all, its loss's and its own."""
     method = METHODS[unit.method].overrides
     own = [f"data={unit.data}", *method, *COMMON, f"seed={unit.seed}", "device=cpu"]
     return [*own, f"trainer.steps={_STEPS}", *unit.overrides]
@@ -172,9 +179,10 @@ def recipe(unit: Unit) -> list[str]:
 
 def _spec(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what says which training a record is of."""
-    return {key: record.get(key) for key in (*Unit.__dataclass_fields__, "sizes")}
+    return {key: record.get(key) for key in (*Unit.__dataclass_fields__, "sizes", "command")}
 
 
 def _spec_of(unit: Unit, sizes: Sizes) -> dict[str, Any]:
-    spec: dict[str, Any] = json.loads(to_json({**asdict(unit), "sizes": asdict(sizes)}))
+    own = {**asdict(unit), "sizes": asdict(sizes), "command": recipe(unit)}
+    spec: dict[str, Any] = json.loads(to_json(own))
     return spec
