@@ -22,7 +22,9 @@ from gan_lab.reports.analysis.statistics import (
 )
 
 BEST, LAST = "best", "last"  # checkpoint: of the least validation distance, or the newest
-UNTRAINED_DISTANCE = 2.0  # of a training that was never finite; before training it is about 1.7
+# The largest that counts, and of a training that was never finite; before training it is about 1.7.
+UNTRAINED_DISTANCE = 2.0
+LEVEL = (0.8, 1.25)  # ratios of distances that a reader of a grid of samples does not see
 Values = dict[str, dict[int, float]]  # method -> seed -> log distance
 
 
@@ -46,7 +48,12 @@ class Pair:
     @property
     def ratio(self) -> Statistic:
         """How many times as large the distance of `higher` is, with its 95 % interval."""
-        return Statistic(*(math.exp(x) if math.isfinite(x) else x for x in self.gap.measured))
+        return ratio_of(self.gap)
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the whole interval of the ratio is too near 1 to matter."""
+        return LEVEL[0] <= self.ratio.low and self.ratio.high <= LEVEL[1]
 
 
 @dataclass(frozen=True)
@@ -58,30 +65,40 @@ class Comparison:
         order: Methods, the least mean log distance first.
         pairs: Of any two, the first in the order against the second.
         stability: How the order changes from seed to seed.
+        n_diverged: Of the losses with a seed that diverged, how many did.
     """
 
     values: Values
     order: list[str]
     pairs: list[Pair]
     stability: Ranking
+    n_diverged: Mapping[str, int]
 
     def geometric_mean(self, method: str) -> float:
         """Return the distance of a loss: the geometric mean over seeds."""
         return math.exp(float(np.mean(list(self.values[method].values()))))
 
     @property
+    def ranks(self) -> list[str]:
+        """The order without the losses with a seed that diverged; all where every loss has one."""
+        return [m for m in self.order if m not in self.n_diverged] or self.order
+
+    @property
     def contenders(self) -> list[str]:
-        """The first of the order, and all that are not decided to be worse than it."""
-        first = self.order[0]
-        worse = {p.higher for p in self.pairs if p.lower == first and p.is_decided}
-        return [method for method in self.order if method not in worse]
+        """The first of `ranks`, and all of them that are not decided to be worse than it."""
+        first, *others = self.ranks
+        return [first, *(m for m in others if not self.pair(first, m).is_decided)]
+
+    def ratio(self, above: str, below: str) -> Statistic:
+        """Return how many times as large one loss's distance is, with its 95 % interval."""
+        return ratio_of(difference(self.values[above], self.values[below]))
 
     def pair(self, lower: str, higher: str) -> Pair:
         """Return the comparison of two losses, in the direction of the order."""
         return next(p for p in self.pairs if {p.lower, p.higher} == {lower, higher})
 
 
-def compare(values: Values) -> Comparison:
+def compare(values: Values, n_diverged: Mapping[str, int] | None = None) -> Comparison:
     """Compare any two losses; differences hold together by Holm's correction over all pairs."""
     means = {method: float(np.mean(list(each.values()))) for method, each in values.items()}
     order = sorted(values, key=lambda method: means[method])
@@ -94,7 +111,7 @@ def compare(values: Values) -> Comparison:
             names, gaps, holm(p_values), holm_levels(p_values), strict=True
         )
     ]
-    return Comparison(values, order, pairs, ranking(values, -1))
+    return Comparison(values, order, pairs, ranking(values, -1), n_diverged or {})
 
 
 def datasets(arrays: Arrays) -> list[str]:
@@ -123,8 +140,9 @@ def log_distances(
 
     Args:
         clock: What is equal: process seconds, updates of both players or gradient evaluations.
-        pick: The checkpoint of the least validation distance until then; or the last: between two
-            measurements interpolated in the log.
+        pick: The checkpoint of the least validation distance until then; or the last. At the
+            budget itself both distances are interpolated in the log between two measurements, so
+            that a loss with few measurements until then loses nothing by it.
         stage: tuned or published.
     """
     values: Values = {}
@@ -139,7 +157,65 @@ def log_distances(
 
 def comparison(arrays: Arrays, data: str, clock: str = CLOCKS[0], pick: str = BEST) -> Comparison:
     """Compare the tuned losses on a set."""
-    return compare(log_distances(arrays, data, clock, pick))
+    return compare(log_distances(arrays, data, clock, pick), n_diverged(arrays, data))
+
+
+def n_diverged(arrays: Arrays, data: str) -> dict[str, int]:
+    """Return, of the tuned losses with a seed that diverged, how many seeds did."""
+    is_chosen = (arrays["finals/data"] == data) & (arrays["finals/stage"] == TUNED_RECIPE)
+    names = arrays["finals/method"][is_chosen & arrays["finals/diverged"]].tolist()
+    return {m: names.count(m) for m in methods(arrays, data) if m in names}
+
+
+def excess_ratio(result: Comparison, above: str, below: str, real: float) -> Difference | None:
+    """Return the log ratio of two losses' distances less that of real data.
+
+    None where a distance of theirs is not above real data's.
+    """
+    excess = {
+        m: {seed: math.exp(x) - real for seed, x in result.values[m].items()}
+        for m in (above, below)
+    }
+    if min(x for each in excess.values() for x in each.values()) <= 0:
+        return None
+    logs = {m: {seed: math.log(x) for seed, x in each.items()} for m, each in excess.items()}
+    return difference(logs[above], logs[below])
+
+
+def rank_correlation(a: Comparison, b: Comparison) -> float:
+    """Return Spearman's correlation of two orders of the same losses."""
+    n = len(a.order)
+    squares = sum((i - b.order.index(m)) ** 2 for i, m in enumerate(a.order))
+    return 1 - 6 * squares / (n * (n * n - 1))
+
+
+def finalist_ratios(arrays: Arrays, data: str) -> dict[str, float]:
+    """Return by loss the second-best validation distance of the last rung over the best.
+
+    Empty where the last rung has one trial; inf where the second diverged.
+    """
+    ratios = {}
+    rungs = arrays["trials/rung"]
+    for method in methods(arrays, data):
+        is_chosen = (arrays["trials/data"] == data) & (arrays["trials/method"] == method)
+        distances = arrays["trials/at_validation"][is_chosen & (rungs == rungs.max()), -1]
+        if len(distances) > 1:
+            best, second = sorted(np.where(np.isnan(distances), math.inf, distances))[:2]
+            ratios[method] = float(second / best) if math.isfinite(best) else math.nan
+    return ratios
+
+
+def speed_spreads(arrays: Arrays, data: str) -> dict[str, float]:
+    """Return by loss by how much the most updates a second exceed the fewest, over seeds."""
+    spreads = {}
+    for method in methods(arrays, data):
+        is_chosen = (arrays["finals/data"] == data) & (arrays["finals/method"] == method)
+        is_chosen &= (arrays["finals/stage"] == TUNED_RECIPE) & ~arrays["finals/diverged"]
+        speeds = arrays["finals/at_updates"][is_chosen, -1]
+        speeds = speeds / arrays["finals/at_seconds"][is_chosen, -1]
+        if speeds.size:
+            spreads[method] = float(speeds.max() / speeds.min()) - 1
+    return spreads
 
 
 def prices(arrays: Arrays, data: str) -> dict[str, Difference]:
@@ -178,18 +254,19 @@ def real_distance(arrays: Arrays, data: str) -> float:
 
 def _distance(arrays: Arrays, row: int, clock: str, limit: float, pick: str) -> float:
     at, distances = arrays[f"finals/at_{clock}"][row], arrays["finals/at_judged_distance"][row]
-    finite = np.isfinite(distances)
+    validation = arrays["finals/at_validation"][row]
+    finite = np.isfinite(distances) & np.isfinite(validation)
     if not finite.any() or (pick == LAST and bool(arrays["finals/diverged"][row])):
         return UNTRAINED_DISTANCE
-    at, distances = at[finite], distances[finite]
-    if pick == LAST:
-        return math.exp(float(np.interp(limit, at, np.log(distances))))
-    # Seconds of one look differ by a step's; a first look beyond the limit is all there is.
-    within = at <= limit * 1.02
-    within[0] = True
-    best = _best(arrays["finals/at_validation"][row][finite][within])
-    assert best is not None
-    return float(distances[within][best])
+    at, distances, validation = at[finite], np.log(distances[finite]), np.log(validation[finite])
+    # A first look beyond the limit, or a last before it, is all there is; without a limit, all.
+    limit = float(np.fmin(limit, at[-1]))
+    distance = float(np.interp(limit, at, distances))
+    if pick == BEST:
+        within = at < limit
+        choices = np.append(validation[within], np.interp(limit, at, validation))
+        distance = float(np.append(distances[within], distance)[choices.argmin()])
+    return min(math.exp(distance), UNTRAINED_DISTANCE)
 
 
 def _best(validation: np.ndarray) -> int | None:

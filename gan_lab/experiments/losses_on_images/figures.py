@@ -69,7 +69,7 @@ def comparison(arrays: Arrays) -> Figure:
     results = {data: analysis.comparison(arrays, data) for data in names}
     n_rows = max(len(result.order) for result in results.values())
     figure, axes = canvas(
-        "Tuned alike, equal process seconds, best checkpoint: filled = undecided with the first",
+        "Tuned alike, equal process seconds, best checkpoint: filled = not decided to be farther",
         *(1, len(names), (6.4, 0.36 * n_rows + 1.6)),
     )
     for each, (data, result) in zip(axes[0], results.items(), strict=True):
@@ -101,10 +101,12 @@ def _rows(axes: Axes, result: Comparison, real: float) -> None:
         fill = style.colour if method in contenders else "white"
         axes.plot([middle], [y], "o", color=style.colour, markerfacecolor=fill, markersize=8)
         words = f" {middle:.3f}"
-        if method != result.order[0]:
-            pair = result.pair(result.order[0], method)
-            mark = "" if pair.is_decided else ", undecided"
-            words += f" (x {pair.ratio.value:.2f}{mark})"
+        if method != contenders[0]:
+            pair = result.pair(contenders[0], method)
+            mark = "" if pair.is_decided else ", level" if pair.is_level else ", undecided"
+            words += f" (x {result.ratio(method, contenders[0]).value:.2f}{mark})"
+        if method in result.n_diverged:
+            words += f" {result.n_diverged[method]} diverged"
         remark(axes, max(high, middle) if math.isfinite(high) else middle, y, words, va="center")
     every = np.exp([x for values in result.values.values() for x in values.values()])
     low, high = 0.8 * min(real, float(every.min())), 1.2 * max(real, float(every.max()))
@@ -186,9 +188,11 @@ def prices(arrays: Arrays) -> Figure:
     )
     for each, data in zip(axes[0], names, strict=True):
         order = analysis.comparison(arrays, data).order
-        tuned_values = analysis.summary(analysis.log_distances(arrays, data))
-        published_values = analysis.summary(
-            analysis.log_distances(arrays, data, stage=PUBLISHED_RECIPE)
+        published_logs = analysis.log_distances(arrays, data, stage=PUBLISHED_RECIPE)
+        published_values = analysis.summary(published_logs)
+        tuned_logs = analysis.log_distances(arrays, data)
+        tuned_values = analysis.summary(  # of the same seeds
+            {m: {seed: tuned_logs[m][seed] for seed in each} for m, each in published_logs.items()}
         )
         for y, method in enumerate(reversed(order)):
             colour = _STYLES[method].colour
