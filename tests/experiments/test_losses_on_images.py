@@ -486,6 +486,11 @@ def test_a_study_that_was_killed_goes_on_and_trains_nothing_twice(tmp_path, monk
         **{"final_seconds": 0.1, "n_looks": 2},
     )
     done, keep = [], units.keep_unit
+    purposes, stream = set(), units.stream
+
+    def named_stream(seed, purpose, device):
+        purposes.add((seed >= 1_000_000, purpose.removeprefix("losses_on_images/mnist_5k/")))
+        return stream(seed, purpose, device)
 
     def killed(config, unit, sizes, path):
         if len(done) == 5:
@@ -494,6 +499,7 @@ def test_a_study_that_was_killed_goes_on_and_trains_nothing_twice(tmp_path, monk
         keep(config, unit, sizes, path)
 
     monkeypatch.setattr(units, "keep_unit", killed)
+    monkeypatch.setattr(units, "stream", named_stream)
     with pytest.raises(KeyboardInterrupt):
         tiny.measure(tiny_lab(tmp_path))
     before = {p: p.read_bytes() for p in (tmp_path / "units").rglob("*.json")}
@@ -511,6 +517,10 @@ def test_a_study_that_was_killed_goes_on_and_trains_nothing_twice(tmp_path, monk
     other = dataclasses.replace(tiny, final_seconds=0.2)
     with pytest.raises(ConfigError, match="was kept by a study with other keys"):
         other.measure(tiny_lab(tmp_path))
+    # Samples that choose are not those that judge, and tuning draws none of the latter.
+    assert purposes == {(True, "validation"), (False, "validation"), (False, "judged")}
+    assert 0.5 < arrays["real/mnist_5k/accuracy"] <= 1
+    assert any(str(arrays["real/mnist_5k/classifier"]) in note for note in tiny.notes(arrays))
     assert claims.claims(arrays)
     assert tiny.answer(arrays)
 
