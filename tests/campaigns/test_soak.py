@@ -34,6 +34,20 @@ def test_what_grows_is_seen(tmp_path, monkeypatch):
     assert found.measured["its standard error"] == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.parametrize(("leak", "is_lost"), [(0.3, False), (2.0, True)])
+def test_what_comes_and_goes_is_no_leak_and_hides_none(tmp_path, monkeypatch, leak, is_lost):
+    files = {kind: {"files": 3} for kind in ("checkpoints", "samples", "landscape")}
+    monkeypatch.setattr(soak, "_files", lambda run: files)
+    monkeypatch.setattr(soak, "_speed", lambda run: 1.0)
+    block = [3.5 * (step % 30_000 < step // 8) for step in range(0, 200_000, 500)]  # ever longer
+    samples = [
+        soak.Sample(500 * i, 363 + leak * i / 200 + size, 284, 9, 1) for i, size in enumerate(block)
+    ]
+    found = soak.judge(200_000, samples, RunDir(tmp_path))
+    assert found.measured["memory slope [MiB per 100,000 steps]"] == pytest.approx(leak, abs=0.02)
+    assert set(lost(found)) == ({"memory"} if is_lost else set())
+
+
 def test_pages_of_files_come_and_go_and_only_what_is_allocated_is_memory(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 7}\n')
     (tmp_path / "library").write_bytes(b"x" * (32 << 20))
