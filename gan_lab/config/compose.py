@@ -93,7 +93,10 @@ def _recipe(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """
     keys = {override.split("=")[0].lstrip("+~") for override in overrides}
     loss = str(HydraConfig.get().runtime.choices.get("loss"))
-    presets = (cfg.get("hints") or {}).get("presets") or {}
+    hints = cfg.get("hints") or {}
+    if not isinstance(hints, DictConfig | dict):
+        raise ConfigError(f"hints={hints!r} is no table of keys; type those, say hints.width=64")
+    presets = hints.get("presets") or {}
     if not isinstance(presets, DictConfig | dict):
         raise ConfigError(f"hints.presets={presets!r} is no table of losses and their presets")
     if loss not in presets or keys & {"preset", "network"}:

@@ -13,10 +13,23 @@ from gan_lab.networks.base import ACTIVATIONS, NetworkPair, check_conditional, w
 from gan_lab.networks.lipschitz import OrthonormalLinear, group_sort_layers, initialise_orthonormal_
 from gan_lab.validation import check_choice, check_count
 
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm in its weights' type, as autocast has it on a GPU.
+
+    torch's on the CPU takes bfloat16 beside float32 weights, but the second derivative of several
+    stacked does not.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x [N, units], normed, in the type of the weights."""
+        return super().forward(x.to(self.weight.dtype))
+
+
 NORMS: dict[str, Callable[[int], nn.Module] | None] = {
     "none": None,
     "batch": nn.BatchNorm1d,
-    "layer": nn.LayerNorm,
+    "layer": LayerNorm,
 }
 _MAX_LAYERS = 1000  # building modules takes time, even on the meta device
 

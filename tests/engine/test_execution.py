@@ -17,6 +17,7 @@ from gan_lab.engine.gradients import Gradients
 from gan_lab.errors import ConfigError
 from gan_lab.runs.run_dir import RunDir
 from gan_lab.training.build import open_run, with_mode
+from gan_lab.training.loop import fit
 from tests.helpers import normal
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -117,6 +118,21 @@ def test_gradients_follow_the_network_and_the_precision():
     assert type(run.gradients) is Gradients
     assert run.gradients.objective.arithmetic.bf16
     assert not run.objective.arithmetic.bf16  # samples to show and to measure are plain
+
+
+def test_a_penalty_on_stacked_layer_norms_in_bf16_is_that_of_f32_rounded():
+    changes = []
+    for precision in ("f32", "bf16"):
+        keys = (f"execution.precision={precision}", "network.discriminator_norm=layer", "n_seeds=3")
+        run = open_run(run_config("loss=wasserstein", "optim=sgd", "network.width=8", *keys))
+        params = run.state.discriminator.params
+        before = {name: leaf.clone() for name, leaf in params.items()}
+        fit(run, 1)
+        changes.append(
+            torch.cat([(params[name] - before[name]).detach().flatten() for name in params])
+        )
+    assert changes[0].dtype == changes[1].dtype == torch.float32
+    assert 0.99 < float(torch.cosine_similarity(*changes, 0)) < 1 - 1e-9
 
 
 def test_processes_of_one_machine_share_its_cores(monkeypatch):
