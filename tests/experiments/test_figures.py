@@ -20,6 +20,10 @@ _TINY = {
     "dirac_gan": ["field_points=7", "steps=60"],
     "divergence_zoo": ["fit_steps=20", "n_random=5"],
     "gan_1d": ["steps=10", "pictures=5"],
+    "losses_on_images": [
+        *("n_trials=[2,1]", "trial_seconds=[0.05,0.05]", "final_seconds=0.2", "n_looks=2"),
+        "n_published=2",
+    ],
     "mode_collapse": ["toy_steps=6", "toy_looks=3", "n=200", "floor_repeats=20", "toy_width=8"],
     "optimal_discriminator": ["steps=5", "critic_steps=5", "batch_size=16"],
     "parallel_segments": ["steps=[1,5,20]", "moves=10", "n_critic=[1,3]", "width=8"],
@@ -33,7 +37,7 @@ _TINY = {
 # Whose measurement or figures take longest.
 _SLOW = {"critic_surfaces", "dirac_gan", "gan_1d", "mode_collapse", "parallel_segments"}
 _SLOW |= {"divergence_zoo", "vanishing_gradients", "w1_benchmark"}
-_SLOW |= {"best_and_last", "stacked_mnist"}
+_SLOW |= {"best_and_last", "losses_on_images", "stacked_mnist"}
 _CASES = [
     pytest.param(name, marks=pytest.mark.slow if name in _SLOW else ())
     for name in choices("experiment")
