@@ -6,7 +6,7 @@ from gan_lab.data.digits import Digits, StackedDigits, StackedSource
 from gan_lab.data.funnels import Funnels, KnownDistance
 from gan_lab.data.image_arrays import ImageArray
 from gan_lab.data.images import ImageFolder, TorchvisionImages
-from gan_lab.data.mnist_5k import Mnist5k
+from gan_lab.data.mnist_5k import Mnist5k, StackedMnist
 from gan_lab.data.toy import Components, Gaussian1d, Grid, Mixture, Mixture1d, Ring, Segments
 from gan_lab.data.toy_shapes import Checkerboard, NoisyCurve, SwissRoll, TwoMoons
 
@@ -18,6 +18,7 @@ __all__ += [
     "ImageFolder",
     "Mnist5k",
     "StackedDigits",
+    "StackedMnist",
     "StackedSource",
     "TorchvisionImages",
 ]

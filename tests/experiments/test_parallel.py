@@ -20,7 +20,7 @@ JOBS = {"b": (1, 2), "a": (3, 4), "c": (5, 6)}
 
 def lab(workers):
     told = []
-    return SimpleNamespace(workers=workers, tell=told.append, told=told)
+    return SimpleNamespace(workers=workers, launcher=None, tell=told.append, told=told)
 
 
 @pytest.mark.multiprocess

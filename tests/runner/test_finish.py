@@ -60,7 +60,7 @@ class Counter(Callback):
 
 def test_the_state_of_a_callback_that_is_added_to_the_list_is_saved_and_restored(tmp_path):
     run = open_run(run_config(*KEYS, "trainer.steps=4"))
-    parts = runner._Parts(run, RunDir(tmp_path), 0)
+    parts = runner._Parts(run, RunDir(tmp_path), 0, data=None)
     counter = Counter()
     parts.callbacks.append(OnMain([counter], run.config.world))
     parts.content.callbacks = members(parts.callbacks)

@@ -135,14 +135,14 @@ class BestAndLast(Experiment):
         notes += [
             f"Real data: {n} training images have FD {real.mean():.4f} (standard deviation "
             f"{real.std():.4f}) to the held-out images. FD is the Frechet distance in the features "
-            "of a classifier of these digits over the trace of the real covariance, no FID.",
+            "of a classifier of these digits over the real covariance's trace, not Inception's.",
             "Decay is log(FD last / FD best), in natural logarithms. The best step is chosen on "
             "validation images with samples of its own; both steps are judged on held-out images "
             "with other samples, so a decay of a run whose best step is its last is not 0 but the "
             "noise of FD.",
             "Beside it: StudioGAN's logs on CIFAR-10, one training each, DCGAN 49.03 at its best "
             "and 137.41 at its last step (log 1.03), WGAN-GP 25.85 and 29.46 (log .13). Their "
-            "networks (WGAN-GP: a ResNet), data, judge (FID) and lengths differ, and they choose "
+            "networks (WGAN-GP: a ResNet), data, judge and lengths differ, and they choose "
             "the best step by the judge itself.",
             "The loss without a penalty keeps the learning rate that was chosen with R1; with one "
             "of its own it may decay less.",

@@ -238,7 +238,7 @@ def notes(arrays: Arrays) -> list[str]:
     hours = process_hours(arrays)
     texts += [
         "Distance: the Frechet distance in the features of a classifier of the training images, "
-        "over the variance of the judged images' features; it is not FID. Real data: as many "
+        "over the variance of the judged images' features; not Inception's. Real data: as many "
         "training images in place of generated ones.",
         "Seconds are process seconds of training steps on one thread; opening and measuring are "
         "not counted. Updates are those of both players; gradient evaluations add the inner "

@@ -12,6 +12,13 @@ HOME = {
     "gan_lab/metrics/features/inception.py",
     "conf/reproduce/unavailable.yaml",
     "docs/experiments/claims.md",
+    *(
+        f"conf/preset/cifar10_{name}.yaml"
+        for name in ("dcgan", "r3gan", "sngan", "wgan_clip", "wgan_gp")
+    ),
+    *(f"conf/reproduce/{name}.yaml" for name in ("best_and_last", "losses_on_images")),
+    *(f"docs/experiments/{name}.md" for name in ("best_and_last", "losses_on_images")),
+    "gan_lab/experiments/losses_on_images/claims.py",
 }
 FOLDERS = {"gan_lab": "*.py", "conf": "*.yaml", "docs": "*.md", "examples": "*.py", "scripts": "*"}
 FILES = sorted(
