@@ -1,9 +1,11 @@
 """Trainings that a study measures on the way, in its own process and without a run directory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from gan_lab.experiments import parallel
+from gan_lab.experiments.base import Lab
 from gan_lab.training.build import build, open_source
 from gan_lab.training.callback import Callback
 from gan_lab.training.config import RunConfig
@@ -53,3 +55,34 @@ def record(run: Run, steps: Sequence[int], measure: Callable[[Run], T]) -> list[
     recording = Recording(steps, measure)
     fit(run, steps[-1], [recording])
     return recording.rows
+
+
+def seed_config(lab: Lab, data: str, overrides: Sequence[str], seed: int) -> RunConfig:
+    """Return the configuration of one seed's training on a data set, with one thread."""
+    keys = (f"seed={seed}", "n_seeds=1", f"device={lab.device}", "execution.threads=1")
+    return lab.run_config([f"data={data}", *overrides, *keys])
+
+
+def train_methods(
+    lab: Lab,
+    function: Callable[..., T],
+    data: str,
+    methods: Mapping[str, Sequence[str]],
+    *arguments: Any,
+) -> dict[str, list[T]]:
+    """Return function(config, *arguments) by method, of each seed in order; each is a job.
+
+    Args:
+        lab: Of the study.
+        function: Trains one seed; it is sent by its name in a module.
+        data: Name of the data set.
+        methods: Method -> overrides of `train`.
+        arguments: The same for all.
+    """
+    jobs = {
+        f"{method} seed {seed}": (seed_config(lab, data, overrides, seed), *arguments)
+        for seed in lab.seeds
+        for method, overrides in methods.items()
+    }
+    results = parallel.in_processes(lab, function, jobs)
+    return {method: [results[f"{method} seed {seed}"] for seed in lab.seeds] for method in methods}

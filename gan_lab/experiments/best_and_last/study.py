@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Curve, Experiment, Lab
 from gan_lab.experiments.best_and_last import claims as verdicts
 from gan_lab.experiments.best_and_last import figures as drawings
@@ -21,8 +20,8 @@ from gan_lab.experiments.best_and_last.trainings import (
     train_and_judge,
 )
 from gan_lab.experiments.claims import Claim
+from gan_lab.experiments.training import seed_config, train_methods
 from gan_lab.reports.analysis.statistics import mean
-from gan_lab.training.config import RunConfig
 from gan_lab.validation import check_count
 
 _REAL_REPEATS = 20
@@ -65,30 +64,22 @@ class BestAndLast(Experiment):
 
     def measure(self, lab: Lab) -> Arrays:
         """Train each method with each seed; judge real images as samples, too."""
-        jobs = {
-            f"{method} seed {seed}": (self._config(lab, method, seed), self.schedule)
-            for seed in lab.seeds
-            for method in METHODS
-        }
-        results = parallel.in_processes(lab, train_and_judge, jobs)
+        results = train_methods(lab, train_and_judge, DATA, METHODS, self.schedule)
         arrays: Arrays = {
             "methods": np.array(list(METHODS)),
             "generators": np.array(GENERATORS),
             "seeds": np.array(lab.seeds),
             "steps": np.array(self.schedule.steps),
             "n": np.array(self.n),
-            "real": real_distances(self._config(lab, "r1", lab.seeds[0]), self.n, _REAL_REPEATS),
+            "real": real_distances(
+                seed_config(lab, DATA, METHODS["r1"], lab.seeds[0]), self.n, _REAL_REPEATS
+            ),
         }
-        for method in METHODS:
-            rows = [results[f"{method} seed {seed}"] for seed in lab.seeds]
+        for method, rows in results.items():
             for key in ("validation", "held_out", "again"):
                 arrays[f"{method}/{key}"] = np.stack([row[key] for row in rows])
             arrays[f"{method}/images"] = rows[0]["images"]
         return arrays
-
-    def _config(self, lab: Lab, method: str, seed: int) -> RunConfig:
-        keys = (f"seed={seed}", "n_seeds=1", f"device={lab.device}", "execution.threads=1")
-        return lab.run_config([f"data={DATA}", *METHODS[method], *keys])
 
     def claims(self, arrays: Arrays) -> list[Claim]:
         """Judge who decays, who stays, and what the average hides."""

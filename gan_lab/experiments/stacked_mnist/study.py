@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from gan_lab.experiments import parallel
 from gan_lab.experiments.base import Arrays, Experiment, Lab
 from gan_lab.experiments.claims import Claim
 from gan_lab.experiments.mode_collapse.coverage import expected_modes, kl_floor, score_data
@@ -22,7 +21,7 @@ from gan_lab.experiments.stacked_mnist.trainings import (
     as_pictures,
     train_and_count,
 )
-from gan_lab.training.config import RunConfig
+from gan_lab.experiments.training import train_methods
 from gan_lab.validation import check_count
 
 _LEAST_SAMPLES = 2000  # twice the modes: with fewer the floor of KL is no expansion in 1/n
@@ -59,13 +58,8 @@ class StackedMnistModes(Experiment):
 
     def measure(self, lab: Lab) -> Arrays:
         """Train each method with each seed, count, and count the data themselves."""
-        jobs = {
-            f"{method} seed {seed}": (self._config(lab, method, seed), self.steps, self.n)
-            for seed in lab.seeds
-            for method in METHODS
-        }
-        results = parallel.in_processes(lab, train_and_count, jobs)
-        source = self._config(lab, "packing", lab.seeds[0]).data.open(torch.device("cpu"))
+        results = train_methods(lab, train_and_count, DATA, METHODS, self.steps, self.n)
+        source = lab.run_config([f"data={DATA}"]).data.open(torch.device("cpu"))
         arrays: Arrays = {
             "methods": np.array(list(METHODS)),
             "seeds": np.array(lab.seeds),
@@ -76,16 +70,11 @@ class StackedMnistModes(Experiment):
             ),
             **score_data(source, self.n, self.floor_repeats),
         }
-        for method in METHODS:
-            rows = [results[f"{method} seed {seed}"] for seed in lab.seeds]
+        for method, rows in results.items():
             for key in ("nearest", "good"):
                 arrays[f"{method}/{key}"] = np.stack([row[key] for row in rows])
             arrays[f"{method}/images"] = rows[0]["images"]
         return arrays
-
-    def _config(self, lab: Lab, method: str, seed: int) -> RunConfig:
-        keys = (f"seed={seed}", "n_seeds=1", f"device={lab.device}", "execution.threads=1")
-        return lab.run_config([f"data={DATA}", *METHODS[method], *keys])
 
     def claims(self, arrays: Arrays) -> list[Claim]:
         """Judge the floor of KL, packing, and what a bare count hides."""
